@@ -1,0 +1,212 @@
+"""`bridgectl certs show` and `check`: what is in the certificate directory, and whether it will work."""
+
+import datetime
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from bridgectl import certificates
+from bridgectl.certificate_files import (
+    Found,
+    read_authorities,
+    read_bytes,
+    read_key,
+    read_leaves,
+    store_files,
+)
+from protocol.errors import ConfigurationError
+from protocol.messages import Role
+from protocol.runtime.keyfiles import objection
+
+
+class Level(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check of one file."""
+
+    level: Level
+    file: str
+    what: str
+    advice: str = ""
+
+
+def describe(directory: Path) -> list[dict[str, object]]:
+    """One mapping a certificate, the CAs first. Raises ConfigurationError if one cannot be read."""
+    now = datetime.datetime.now(datetime.UTC)
+    authorities = [Found("ca", certificate) for certificate in read_authorities(directory)]
+    return [_description(directory, found, now) for found in (*authorities, *read_leaves(directory))]
+
+
+def check(directory: Path, *, warn_days: int = 30) -> list[Finding]:
+    """Every check of every file; never raises for a bad file, that is a finding."""
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        authorities = read_authorities(directory)
+        leaves = read_leaves(directory)
+    except ConfigurationError as error:
+        return [
+            Finding(Level.FAIL, Path(error.file or directory).name, str(error), "restore it, or init anew")
+        ]
+    findings = [
+        _expiry("ca.pem", certificate, now, 365, "plan a new CA: certs/README.md")
+        for certificate in authorities
+    ]
+    if (directory / "ca.key").exists():
+        findings.append(_permission(directory / "ca.key"))
+    for found in leaves:
+        findings += _check_leaf(directory, found, authorities, now, warn_days)
+    if not leaves:
+        findings.append(Finding(Level.FAIL, "*.pem", "no leaf certificates", "bridgectl certs init or issue"))
+    return findings
+
+
+def _check_leaf(
+    directory: Path, found: Found, authorities: list[x509.Certificate], now: datetime.datetime, warn_days: int
+) -> Iterator[Finding]:
+    file = f"{found.base}.pem"
+    renew = f"bridgectl certs issue {found.role} --name {found.name} --force"
+    try:
+        role = Role(found.role)
+    except ValueError:
+        yield Finding(
+            Level.FAIL,
+            file,
+            f"unknown role {found.role!r} in its subject",
+            "not made by bridgectl: remove it",
+        )
+        return
+    if any(_issued_by(found.certificate, authority) for authority in authorities):
+        yield Finding(Level.OK, file, "signed by the CA")
+    else:
+        yield Finding(Level.FAIL, file, "not signed by any CA in ca.pem", renew)
+    yield _usage(file, found.certificate, role, renew)
+    yield _expiry(file, found.certificate, now, warn_days, renew)
+    key_file = directory / f"{found.base}.key"
+    if not key_file.exists():
+        # A host holds the certificates of others without their keys, and rightly so.
+        yield Finding(Level.OK, key_file.name, "not in this directory")
+        return
+    yield _permission(key_file)
+    yield _key_matches(key_file, found.certificate, renew)
+    if role is Role.BROKER:
+        yield from _check_stores(directory, found, renew)
+
+
+def _check_stores(directory: Path, found: Found, renew: str) -> Iterator[Finding]:
+    store, trust, password_file = store_files(found.base)
+    try:
+        password = read_bytes(directory / password_file).strip()
+        yield _permission(directory / password_file)
+        yield _permission(directory / store)
+        for name, wanted in ((store, found.certificate), (trust, None)):
+            content = pkcs12.load_pkcs12(read_bytes(directory / name), password)
+            held = content.cert.certificate if content.cert else None
+            if held != wanted:
+                yield Finding(Level.FAIL, name, f"does not hold {found.base}.pem", renew)
+            elif wanted is None and not content.additional_certs:
+                yield Finding(Level.FAIL, name, "holds no CA", renew)
+            else:
+                yield Finding(Level.OK, name, "opens with its password and holds what it should")
+    except ConfigurationError as error:
+        yield Finding(Level.FAIL, Path(error.file or store).name, str(error), renew)
+    except ValueError:
+        yield Finding(Level.FAIL, name, "does not open with the password in " + password_file, renew)
+
+
+def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+        constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    return constraints.ca
+
+
+def _usage(file: str, certificate: x509.Certificate, role: Role, renew: str) -> Finding:
+    wanted = certificates.usage_of(role)
+    try:
+        usages = list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        usages = []
+    if usages == [wanted]:
+        return Finding(Level.OK, file, f"good for {wanted._name} and nothing else")
+    held = ", ".join(usage._name for usage in usages) or "nothing in particular"
+    return Finding(Level.FAIL, file, f"good for {held}; a {role} needs {wanted._name} alone", renew)
+
+
+def _expiry(
+    file: str, certificate: x509.Certificate, now: datetime.datetime, warn_days: int, advice: str
+) -> Finding:
+    until, left = certificate.not_valid_after_utc, _days_left(certificate, now)
+    if certificate.not_valid_before_utc > now:
+        return Finding(
+            Level.FAIL,
+            file,
+            f"not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M}Z",
+            "check the clock",
+        )
+    if until <= now:
+        return Finding(Level.FAIL, file, f"expired on {until:%Y-%m-%d}", advice)
+    if left < warn_days:
+        return Finding(Level.WARN, file, f"expires in {left} days, on {until:%Y-%m-%d}", advice)
+    return Finding(Level.OK, file, f"valid for {left} days")
+
+
+def _permission(file: Path) -> Finding:
+    try:
+        problem = objection(file.stat(), private=True)
+    except OSError as error:
+        return Finding(
+            Level.FAIL, file.name, f"cannot be looked at: {error.strerror}", "check the path and its owner"
+        )
+    if problem is None:
+        return Finding(Level.OK, file.name, "private to its owner")
+    what, _, advice = problem.partition(": ")
+    return Finding(Level.FAIL, file.name, what, advice)
+
+
+def _key_matches(file: Path, certificate: x509.Certificate, renew: str) -> Finding:
+    try:
+        matches = read_key(file).public_key() == certificate.public_key()
+    except ConfigurationError as error:
+        return Finding(Level.FAIL, file.name, str(error), renew)
+    if matches:
+        return Finding(Level.OK, file.name, "belongs to its certificate")
+    return Finding(Level.FAIL, file.name, "is not the key of its certificate", renew)
+
+
+def _description(directory: Path, found: Found, now: datetime.datetime) -> dict[str, object]:
+    key_file = directory / f"{found.base}.key"
+    try:
+        permission = f"{stat.S_IMODE(os.stat(key_file).st_mode):04o}"
+    except OSError:
+        permission = "-"
+    return {
+        "file": f"{found.base}.pem",
+        "role": "ca" if found.base == "ca" else found.role,
+        "name": found.name,
+        "serial": f"{found.certificate.serial_number:x}",
+        "sans": found.sans,
+        "not_after": f"{found.certificate.not_valid_after_utc:%Y-%m-%d}",
+        "days_left": _days_left(found.certificate, now),
+        "fingerprint": found.fingerprint,
+        "key_permission": permission,
+    }
+
+
+def _days_left(certificate: x509.Certificate, now: datetime.datetime) -> int:
+    return (certificate.not_valid_after_utc - now).days

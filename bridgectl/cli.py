@@ -1,0 +1,63 @@
+"""`bridgectl`: the list of command groups, imported only when one is used, and how errors reach the operator.
+
+A new group is one line in `GROUPS` and a module with a typer `app` under bridgectl/commands.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+import typer.core
+import typer.main
+
+from protocol.errors import BridgeError
+
+GROUPS = {
+    "certs": "bridgectl.commands.certs",
+    "keys": "bridgectl.commands.keys",
+}
+"""Command group → the module that holds its typer `app`."""
+
+
+class _Lazy(typer.core.TyperGroup):
+    """Commands looked up in GROUPS, so that `bridgectl certs` never pays for what `bridgectl queues` imports."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted({*GROUPS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        command = typer.main.get_command(importlib.import_module(GROUPS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=_Lazy,
+    name="bridgectl",
+    help="Operate a dmz-bridge: certificates, keys, queues, dead letters, diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Make typer build a group even while no command is defined here."""
+
+
+def main() -> None:
+    """Run bridgectl. Exit codes: 0 done, 1 something is wrong (said on stderr), 2 wrong usage."""
+    try:
+        app()
+    except BridgeError as error:
+        print(f"bridgectl: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""`bridgectl certs`: the private CA and the certificates of broker, fronts, bridges and operators."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridgectl.output import as_json, table
+from protocol.messages import Role
+
+# cryptography is imported inside the commands: `bridgectl --help` and other groups do not need it.
+
+app = typer.Typer(help="Make, show and check TLS certificates.", no_args_is_help=True, rich_markup_mode=None)
+
+Directory = Annotated[Path, typer.Option("--dir", help="The certificate directory.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Days = Annotated[int, typer.Option(min=1, max=825, help="Days a leaf certificate is valid.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+
+@app.command()
+def init(
+    directory: Directory,
+    broker_san: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name or IP address of the broker, beside localhost. Repeatable."),
+    ] = None,
+    front: Annotated[
+        list[str] | None, typer.Option(help="Name of a front. Repeatable. [default: front-1]")
+    ] = None,
+    bridge: Annotated[
+        list[str] | None, typer.Option(help="Name of a bridge. Repeatable. [default: bridge-1]")
+    ] = None,
+    admin: Annotated[
+        list[str] | None, typer.Option(help="Name of an operator. Repeatable. [default: admin-1]")
+    ] = None,
+    broker: Annotated[
+        list[str] | None, typer.Option(help="Name of a broker. Repeatable. [default: broker-1]")
+    ] = None,
+    days: Days = 397,
+    force: Force = False,
+) -> None:
+    """Make a new CA and the first certificate of every role."""
+    from bridgectl import certificate_files
+
+    names = {
+        Role.BROKER: broker or ["broker-1"],
+        Role.FRONT: front or ["front-1"],
+        Role.BRIDGE: bridge or ["bridge-1"],
+        Role.ADMIN: admin or ["admin-1"],
+    }
+    _say(certificate_files.init(directory, names, broker_san or (), days=days, force=force))
+    typer.echo(
+        f"Keep {directory / 'ca.key'} off the network: whoever has it can be anyone (certs/README.md)."
+    )
+
+
+@app.command()
+def issue(
+    role: Annotated[Role, typer.Argument(help="What the certificate is for.")],
+    directory: Directory,
+    name: Annotated[str, typer.Option(help="Name of the instance, for example front-2.")],
+    san: Annotated[list[str] | None, typer.Option(help="Host name or IP address to add. Repeatable.")] = None,
+    days: Days = 397,
+    out: Annotated[
+        str | None, typer.Option(help="File name without ending. [default: where it is, else NAME]")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Issue one certificate with a new key: another instance, or with --force a renewal."""
+    from bridgectl import certificate_files
+
+    _say(certificate_files.issue(directory, role, name, san or (), days=days, out=out, force=force))
+
+
+@app.command()
+def show(directory: Directory, as_json_: Json = False) -> None:
+    """List the certificates of a directory."""
+    from bridgectl import certificate_checks
+
+    found = certificate_checks.describe(directory)
+    if as_json_:
+        typer.echo(as_json(found))
+        return
+    shown = [
+        {
+            **one,
+            "sans": ",".join(map(str, _list(one["sans"]))) or "-",
+            "serial": str(one["serial"])[:12] + "…",
+            "fingerprint": str(one["fingerprint"])[:16] + "…",
+        }
+        for one in found
+    ]
+    headings = [
+        "file",
+        "role",
+        "name",
+        "days_left",
+        "not_after",
+        "key_permission",
+        "serial",
+        "fingerprint",
+        "sans",
+    ]
+    typer.echo(
+        table(
+            [heading.replace("_", " ") for heading in headings], ([one[h] for h in headings] for one in shown)
+        )
+    )
+
+
+@app.command()
+def check(
+    directory: Directory,
+    as_json_: Json = False,
+    warn_days: Annotated[int, typer.Option(min=0, help="Warn when fewer days are left.")] = 30,
+) -> None:
+    """Check every certificate, key and store. Exit code 1 if one fails."""
+    from dataclasses import asdict
+
+    from bridgectl import certificate_checks
+
+    findings = certificate_checks.check(directory, warn_days=warn_days)
+    if as_json_:
+        typer.echo(as_json([asdict(finding) for finding in findings]))
+    else:
+        for one in findings:
+            typer.echo(f"{one.level:<4}  {one.file}: {one.what}" + (f" — {one.advice}" if one.advice else ""))
+    if any(finding.level is certificate_checks.Level.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def _say(paths: list[Path]) -> None:
+    for path in paths:
+        typer.echo(f"wrote {path}")
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,20 @@
+"""How bridgectl prints: aligned plain tables for people, JSON for programs."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns as wide as their widest cell, two spaces apart, headings in capitals."""
+    cells = [[heading.upper() for heading in headings], *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def as_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """`value` as indented JSON, dates and paths as text."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,74 @@
+"""Which bridges are attached, and what they serve, from the presence they announce."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from protocol.presence import Presence
+from protocol.runtime.clock import Clock
+
+
+class Service(StrEnum):
+    """Whether an operation can be done at the moment."""
+
+    UP = "up"
+    PAUSED = "paused"
+    """Served, but the marketing system's interface does not answer (circuit breaker open)."""
+    UNSERVED = "unserved"
+    """Bridges are attached, and none of them serves it."""
+    NO_BRIDGE = "no-bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The last word of one bridge."""
+
+    presence: Presence
+    at: int
+
+
+class Bridges:
+    """The bridges heard of lately."""
+
+    def __init__(self, ttl_ms: int, clock: Clock) -> None:
+        self._ttl_ms = ttl_ms
+        self._clock = clock
+        self._seen: dict[str, Seen] = {}
+        self._services: dict[str, Service] = {}
+        self._fresh_until = 0
+
+    def heard(self, presence: Presence) -> None:
+        """A bridge announced itself, or its leaving. An announcement older than the last is ignored."""
+        last = self._seen.get(presence.instance)
+        if last is not None and presence.time_ms < last.presence.time_ms:
+            return
+        if presence.leaving:
+            self._seen.pop(presence.instance, None)
+        else:
+            self._seen[presence.instance] = Seen(presence, self._clock())
+        self._count()
+
+    def service(self, operation: str) -> Service:
+        """How an operation stands now."""
+        if self._clock() >= self._fresh_until:
+            self._count()
+        if not self._seen:
+            return Service.NO_BRIDGE
+        return self._services.get(operation, Service.UNSERVED)
+
+    @property
+    def attached(self) -> int:
+        """How many bridges are attached."""
+        if self._clock() >= self._fresh_until:
+            self._count()
+        return len(self._seen)
+
+    def _count(self) -> None:
+        now = self._clock()
+        self._seen = {name: seen for name, seen in self._seen.items() if seen.at + self._ttl_ms > now}
+        self._fresh_until = min((seen.at for seen in self._seen.values()), default=now) + self._ttl_ms
+        services: dict[str, Service] = {}
+        for seen in self._seen.values():
+            for operation, state in seen.presence.operations.items():
+                if services.get(operation) is not Service.UP:
+                    services[operation] = Service(state)
+        self._services = services

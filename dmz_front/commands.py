@@ -1,0 +1,184 @@
+"""A command: written down durably, then sent, then waited for a little.
+
+Whatever happens after the ledger's commit, the command is on its way for good: a caller that goes away, a
+broker that is down and a front that is killed change only when its outcome is known, and the same
+Idempotency-Key always finds the same answer.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dmz_front import answers
+from dmz_front.bridges import Bridges, Service
+from dmz_front.ledger import Ledger, Row
+from dmz_front.problems import Answer, Problem
+from dmz_front.reply_router import Waiters
+from protocol.envelope import Kind, Opener, Sealer
+from protocol.errors import EnvelopeError
+from protocol.keyring import Keyring
+from protocol.lifecycle import FINAL, State
+from protocol.messages import Attributes, Reply
+from protocol.operations import Operation
+from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
+from protocol.runtime.outbox import Outbox
+
+log = logger(__name__)
+
+
+class Commands:
+    """Accepts commands, and tells what became of them."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        destination: str,
+        reply_to: str,
+        ledger: Ledger,
+        outbox: Outbox,
+        keyring: Keyring,
+        sealer: Sealer,
+        opener: Opener,
+        waiters: Waiters,
+        bridges: Bridges,
+        clock: Clock,
+        backlog: int,
+        in_flight: int,
+    ) -> None:
+        self._name = name
+        self._destination = destination
+        self._reply_to = reply_to
+        self._ledger = ledger
+        self._outbox = outbox
+        self._keyring = keyring
+        self._sealer = sealer
+        self._opener = opener
+        self._waiters = waiters
+        self._bridges = bridges
+        self._clock = clock
+        self._backlog = backlog
+        self._in_flight = in_flight
+
+    async def submit(
+        self,
+        operation: Operation,
+        application: str,
+        key: str,
+        body: bytes,
+        subject: str | None,
+        id: str,
+        trace: str,
+        wait_s: float,
+    ) -> tuple[str, Answer]:
+        """The id the command has in the ledger, and the answer.
+
+        Raises Problem 409 or 422 for a key in use, 502 when no attached bridge serves the operation, 503 when
+        it cannot be written down.
+        """
+        service = self._bridges.service(operation.name)
+        if service is Service.UNSERVED:
+            raise Problem(502, "operation-not-served")
+        if self._ledger.backlog >= self._backlog:
+            raise Problem(503, "backlog-full", retry_after_s=30)
+        if service is not Service.UP or len(self._waiters) >= self._in_flight:
+            wait_s = 0.0  # nobody could answer soon: say 202 at once
+        row = self._row(operation, application, key, body, subject, id, trace)
+        waiter = self._waiters.enter(id)
+        try:
+            try:
+                held = await self._ledger.accept(row)
+            except SQLAlchemyError:
+                log.exception("command-not-recorded")
+                raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
+            if held is not row:
+                return held.id, self._again(held, row)
+            self._outbox.offer(row.entry())
+            if wait_s > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        return id, self._of_reply(id, await waiter)
+            return id, answers.accepted(id, State.ACCEPTED)
+        finally:
+            self._waiters.leave(id)
+
+    async def status(self, id: str, application: str) -> Answer:
+        """The status document. Raises Problem 404."""
+        row = await self._ledger.find(id, application)
+        if row is None:
+            raise Problem(404, "unknown-request", "it was never accepted from this application, or is forgotten")
+        return answers.status(row, self._reply(row))
+
+    def _row(
+        self,
+        operation: Operation,
+        application: str,
+        key: str,
+        body: bytes,
+        subject: str | None,
+        id: str,
+        trace: str,
+    ) -> Row:
+        now = self._clock()
+        expires = now + operation.expires_ms if operation.expires_ms else 0
+        attributes = Attributes(
+            id,
+            f"{self._name}/{application}",
+            operation.name,
+            now,
+            self._keyring.pseudonym(subject) if subject else "",
+            trace,
+            expires,
+            self._reply_to,
+        )
+        return Row(
+            id=id,
+            front=self._name,
+            application=application,
+            idempotency_key=self._keyring.pseudonym(f"{application} {key}"),
+            fingerprint=self._keyring.fingerprint(operation.name.encode() + b"\n" + body),
+            operation=operation.name,
+            destination=self._destination,
+            envelope=self._sealer.seal(Kind.REQUEST, attributes, body, now_ms=now),
+            accepted_at=now,
+            updated_at=now,
+            expires_at=expires,
+        )
+
+    def _again(self, held: Row, asked: Row) -> Answer:
+        """The answer to a key that the ledger knows."""
+        if held.fingerprint != asked.fingerprint:
+            raise Problem(422, "idempotency-key-reused", "use a new Idempotency-Key for another request")
+        if held.state in FINAL:
+            return self._of_reply(held.id, self._reply(held) or _bare(held))
+        if held.id in self._waiters:
+            place = (b"location", f"/v1/requests/{held.id}".encode())
+            raise Problem(409, "idempotency-key-in-flight", retry_after_s=1, headers=[place])
+        return answers.accepted(held.id, held.state)
+
+    def _of_reply(self, id: str, reply: Reply) -> Answer:
+        try:
+            return answers.of_reply(id, reply)
+        except Problem as problem:
+            problem.members["request_id"] = id
+            raise
+
+    def _reply(self, row: Row) -> Reply | None:
+        if row.reply is None:
+            return None
+        try:
+            # A stored reply was fresh when it was recorded; it is read as of then.
+            opened = self._opener.open(row.reply, now_ms=row.updated_at)
+            return replace(Reply.from_payload(opened.attributes, opened.payload), state=row.state)
+        except EnvelopeError as error:
+            log.warning("stored-reply-unreadable", id=row.id, reason=error.reason)
+            return None
+
+
+def _bare(row: Row) -> Reply:
+    """What can still be said when the stored reply cannot be read (its key was pruned)."""
+    attributes = Attributes(row.id, row.front, row.operation, row.updated_at)
+    return Reply(attributes, row.state, row.code)

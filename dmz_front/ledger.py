@@ -1,0 +1,216 @@
+"""The front's book of commands: a row is committed before its caller hears 200 or 202.
+
+A row holds the request sealed for the bridge and, in the end, the reply sealed for the fronts, exactly as they
+travel: whoever reads this database reads no customer's data. Idempotency keys and bodies are kept as keyed
+hashes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.exc import IntegrityError
+
+from protocol.lifecycle import FINAL, State, told
+from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
+from protocol.runtime.clock import Clock
+from protocol.runtime.outbox import Entry
+from protocol.runtime.store import Store
+
+METADATA: MetaData = APPLICATIONS_METADATA
+"""The front's tables live in one database with the applications' keys."""
+
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("front", String(64), nullable=False),
+    Column("application", String(64), nullable=False),
+    Column("idempotency_key", String(64), nullable=False),
+    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("destination", String(160), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("code", String(64), nullable=False, default=""),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("reply", LargeBinary),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("sends", Integer, nullable=False, default=0),
+    Index("requests_idempotency", "application", "idempotency_key", unique=True),
+    Index("requests_state", "state", "sent_at"),
+)
+
+_ACCEPT = REQUESTS.insert()
+_SENT = (
+    REQUESTS.update()
+    .where(REQUESTS.c.id == bindparam("of"), REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
+    .values(
+        state=State.SENT, sent_at=bindparam("now"), updated_at=bindparam("now"), sends=REQUESTS.c.sends + 1
+    )
+)
+_TOLD = (
+    REQUESTS.update()
+    .where(REQUESTS.c.id == bindparam("of"))
+    .values(
+        state=bindparam("to"),
+        code=bindparam("because"),
+        reply=bindparam("sealed"),
+        updated_at=bindparam("now"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command as the ledger holds it."""
+
+    id: str
+    front: str
+    application: str
+    idempotency_key: str
+    """Keyed hash of the caller's Idempotency-Key."""
+    fingerprint: bytes = field(repr=False)
+    """Keyed hash of operation and body: the same key with another one is a mistake of the caller's."""
+    operation: str = ""
+    destination: str = ""
+    state: State = State.ACCEPTED
+    code: str = ""
+    envelope: bytes = field(default=b"", repr=False)
+    reply: bytes | None = field(default=None, repr=False)
+    accepted_at: int = 0
+    updated_at: int = 0
+    expires_at: int = 0
+
+    def entry(self) -> Entry:
+        """What the outbox has to send for this row."""
+        return Entry(self.id, self.destination, self.envelope, self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a reply says of a command."""
+
+    id: str
+    state: State
+    code: str
+    sealed: bytes = field(repr=False)
+
+
+_COLUMNS = [REQUESTS.c[name] for name in Row.__dataclass_fields__]
+
+
+def _row(found: object) -> Row:
+    values = dict(zip(Row.__dataclass_fields__, tuple(found), strict=True))  # type: ignore[call-overload]
+    return Row(**values | {"state": State(values["state"])})
+
+
+class Ledger:
+    """The `requests` table."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self.backlog = 0
+        """Commands that are not final, as this front counts them."""
+
+    async def start(self) -> None:
+        """Count the backlog."""
+        statement = select(func.count()).where(REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
+        self.backlog = await self._store.read(lambda connection: connection.execute(statement).scalar_one())
+
+    async def accept(self, row: Row) -> Row:
+        """Commit a new row and return it, or the row that has its idempotency key already."""
+
+        def work(connection: Connection) -> Row:
+            same_key = select(*_COLUMNS).where(
+                REQUESTS.c.application == row.application, REQUESTS.c.idempotency_key == row.idempotency_key
+            )
+            found = connection.execute(same_key).first()
+            if found is not None:
+                return _row(found)
+            connection.execute(_ACCEPT, {name: getattr(row, name) for name in Row.__dataclass_fields__})
+            return row
+
+        try:
+            held = await self._store.write(work)
+        except IntegrityError:  # another front committed the same key between our look and our insert
+            held = await self._store.write(work)
+        if held is row:
+            self.backlog += 1
+        return held
+
+    async def find(self, id: str, application: str) -> Row | None:
+        """One application's row."""
+        statement = select(*_COLUMNS).where(REQUESTS.c.id == id, REQUESTS.c.application == application)
+        found = await self._store.read(lambda connection: connection.execute(statement).first())
+        return None if found is None else _row(found)
+
+    async def sent(self, ids: Sequence[str]) -> None:
+        """The broker has these on its disk."""
+        now = self._clock()
+        await self._store.execute(_SENT, *({"of": id, "now": now} for id in ids))
+
+    async def told(self, news: Sequence[News]) -> int:
+        """Write what replies say; final rows never change. Returns how many rows did."""
+
+        def work(connection: Connection) -> int:
+            ids = [item.id for item in news]
+            rows = connection.execute(select(REQUESTS.c.id, REQUESTS.c.state).where(REQUESTS.c.id.in_(ids)))
+            states = {row.id: State(row.state) for row in rows}
+            now = self._clock()
+            changes = []
+            for item in news:
+                state = states.get(item.id)
+                to = None if state is None else told(state, item.state)
+                if to is not None:
+                    states[item.id] = to
+                    changes.append(
+                        {"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now}
+                    )
+            if changes:
+                connection.execute(_TOLD, changes)
+            return sum(1 for change in changes if change["to"] in FINAL)
+
+        finished = await self._store.write(work)
+        self.backlog = max(0, self.backlog - finished)
+        return finished
+
+    async def due(self, front: str, resend_after_ms: int, limit: int) -> list[Entry]:
+        """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered."""
+        never = REQUESTS.c.state == State.ACCEPTED
+        long_ago = (REQUESTS.c.state == State.SENT) & (REQUESTS.c.sent_at < self._clock() - resend_after_ms)
+        statement = (
+            select(*_COLUMNS)
+            .where(REQUESTS.c.front == front, never | long_ago)
+            .order_by(REQUESTS.c.id)
+            .limit(limit)
+        )
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [_row(row).entry() for row in rows]
+
+    async def forget(self, before_ms: int) -> int:
+        """Delete final rows not touched since `before_ms`."""
+        statement = REQUESTS.delete().where(REQUESTS.c.state.in_(sorted(FINAL)), REQUESTS.c.updated_at < before_ms)
+        return await self._store.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def counts(self) -> dict[str, int]:
+        """Rows by state."""
+        statement = select(REQUESTS.c.state, func.count()).group_by(REQUESTS.c.state)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return {state: count for state, count in rows}

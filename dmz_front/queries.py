@@ -1,0 +1,91 @@
+"""A query: put on the queue, waited for, answered, or refused with the reason. Touches no database."""
+
+import asyncio
+
+from dmz_front.answers import PAUSE_RETRY_S, service_problem
+from dmz_front.bridges import Bridges, Service
+from dmz_front.problems import Problem
+from dmz_front.reply_router import Waiters
+from protocol.envelope import Kind, Sealer
+from protocol.errors import LinkError, OutcomeUnknown, Overloaded
+from protocol.link.lane import Lane
+from protocol.link.port import Link
+from protocol.messages import Attributes, Reply
+from protocol.operations import Operation
+from protocol.runtime.clock import Clock
+
+class Queries:
+    """Asks the bridge, and waits."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        destination: str,
+        reply_to: str,
+        link: Link,
+        lane: Lane,
+        sealer: Sealer,
+        waiters: Waiters,
+        bridges: Bridges,
+        clock: Clock,
+        in_flight: int,
+    ) -> None:
+        self._name = name
+        self._destination = destination
+        self._reply_to = reply_to
+        self._link = link
+        self._lane = lane
+        self._sealer = sealer
+        self._waiters = waiters
+        self._bridges = bridges
+        self._clock = clock
+        self._in_flight = in_flight
+
+    async def ask(
+        self, operation: Operation, application: str, body: bytes, id: str, trace: str, wait_s: float
+    ) -> Reply:
+        """The bridge's reply. Raises Problem 502, 503 or 504."""
+        problem = service_problem(self._bridges.service(operation.name))
+        if problem is not None:
+            raise problem
+        if len(self._waiters) >= self._in_flight:
+            raise Problem(503, "overloaded", retry_after_s=1)
+        now = self._clock()
+        deadline = now + int(wait_s * 1000)
+        attributes = Attributes(
+            id, f"{self._name}/{application}", operation.name, now, "", trace, deadline, self._reply_to
+        )
+        envelope = self._sealer.seal(Kind.REQUEST, attributes, body, now_ms=now)
+        future = self._waiters.enter(id)
+        timer = asyncio.get_running_loop().call_later(wait_s, _give_up, future)
+        try:
+            if not self._link.connected:
+                raise Problem(503, "broker-unreachable", retry_after_s=PAUSE_RETRY_S)
+            self._lane.post(self._destination, envelope, deadline).add_done_callback(
+                lambda receipt: _not_sent(receipt, future)
+            )
+            return await future
+        except TimeoutError:
+            if self._bridges.service(operation.name) is Service.NO_BRIDGE:
+                raise Problem(502, "no-bridge", retry_after_s=PAUSE_RETRY_S) from None
+            raise Problem(504, "no-answer-in-time") from None
+        except Overloaded:
+            raise Problem(503, "overloaded", retry_after_s=1) from None
+        except LinkError:
+            raise Problem(503, "broker-unreachable", retry_after_s=PAUSE_RETRY_S) from None
+        finally:
+            timer.cancel()
+            self._waiters.leave(id)
+
+
+def _give_up(future: "asyncio.Future[Reply]") -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
+
+
+def _not_sent(receipt: "asyncio.Future[None]", future: "asyncio.Future[Reply]") -> None:
+    # A receipt that did not come says nothing about the message: only a sure failure ends the wait.
+    error = None if receipt.cancelled() else receipt.exception()
+    if error is not None and not isinstance(error, OutcomeUnknown) and not future.done():
+        future.set_exception(error)

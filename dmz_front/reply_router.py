@@ -1,0 +1,190 @@
+"""Replies come home: opened, matched to the request that waits, and for commands written down first.
+
+::
+
+    query reply    ─► open ─► wake the caller                      (acknowledged by being delivered)
+    command reply  ─► open ─► ledger commit ─► acknowledge ─► wake the caller
+    presence       ─► open ─► bridges attached
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from dmz_front.bridges import Bridges
+from dmz_front.ledger import Ledger, News
+from protocol.destinations import dead_letters
+from protocol.envelope import Kind, Opened, Opener
+from protocol.errors import EnvelopeError, LinkError, WrongKind
+from protocol.frames import unpack
+from protocol.lifecycle import REPORTED
+from protocol.link.port import Delivery, Link, Outgoing
+from protocol.messages import Reply
+from protocol.presence import Presence
+from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
+
+log = logger(__name__)
+
+Wake = Callable[[Reply], None]
+
+
+class Waiters:
+    """Who waits for which request. A caller that gives up simply leaves."""
+
+    def __init__(self) -> None:
+        self._futures: dict[str, asyncio.Future[Reply]] = {}
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._futures
+
+    def enter(self, id: str) -> "asyncio.Future[Reply]":
+        """Begin to wait."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._futures[id] = future
+        return future
+
+    def leave(self, id: str) -> None:
+        """Wait no more."""
+        self._futures.pop(id, None)
+
+    def wake(self, reply: Reply) -> bool:
+        """Hand the reply to who waits; False if nobody does."""
+        future = self._futures.pop(reply.attributes.id, None)
+        if future is None or future.done():
+            return False
+        future.set_result(reply)
+        return True
+
+
+class ReplyRouter:
+    """The handlers of the front's three subscriptions."""
+
+    def __init__(
+        self, opener: Opener, queries: Waiters, commands: Waiters, ledger: Ledger, bridges: Bridges, clock: Clock
+    ) -> None:
+        self._opener = opener
+        self._queries = queries
+        self._commands = commands
+        self._ledger = ledger
+        self._bridges = bridges
+        self._clock = clock
+        self._writing: set[asyncio.Task[None]] = set()
+        self.refused: Counter[str] = Counter()
+        """Envelopes not acted on, by reason."""
+        self.late = 0
+        """Answers to queries nobody waits for any more."""
+
+    def query_replies(self, link: Link) -> Callable[[Delivery], None]:
+        """The handler of the query replies' subscription."""
+
+        def handle(delivery: Delivery) -> None:
+            for opened in self._open(link, delivery, Kind.REPLY):
+                try:
+                    reply = Reply.from_payload(opened.attributes, opened.payload)
+                except EnvelopeError as error:
+                    self.refused[error.reason] += 1
+                    continue
+                if not self._queries.wake(reply):
+                    self.late += 1
+            link.ack(delivery)
+
+        return handle
+
+    def command_replies(self, link: Link) -> Callable[[Delivery], None]:
+        """The handler of the command replies' subscription."""
+
+        def handle(delivery: Delivery) -> None:
+            sealed: list[bytes] = []
+            opened = self._open(link, delivery, Kind.REPLY, sealed)
+            task = asyncio.get_running_loop().create_task(self._record(link, delivery, opened, sealed))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+        return handle
+
+    def presence(self, link: Link) -> Callable[[Delivery], None]:
+        """The handler of the presence topic's subscription."""
+
+        def handle(delivery: Delivery) -> None:
+            for opened in self._open(link, delivery, Kind.PRESENCE):
+                try:
+                    self._bridges.heard(Presence.from_payload(opened.payload))
+                except EnvelopeError as error:
+                    self.refused[error.reason] += 1
+            link.ack(delivery)
+
+        return handle
+
+    async def drain(self) -> None:
+        """Wait until replies taken are written."""
+        while self._writing:
+            await asyncio.gather(*self._writing, return_exceptions=True)
+
+    async def _record(self, link: Link, delivery: Delivery, opened: list[Opened], sealed: list[bytes]) -> None:
+        replies: list[Reply] = []
+        news: list[News] = []
+        for item, envelope in zip(opened, sealed, strict=True):
+            try:
+                reply = Reply.from_payload(item.attributes, item.payload)
+                if reply.state not in REPORTED:
+                    raise WrongKind(f"a reply cannot report {reply.state}")
+            except EnvelopeError as error:
+                self._quarantine(link, delivery, envelope, error)
+                continue
+            replies.append(reply)
+            news.append(News(reply.attributes.id, reply.state, reply.code, envelope))
+        try:
+            if news:
+                await self._ledger.told(news)
+        except Exception:
+            # Not acknowledged: the broker keeps it and delivers it again after the next reconnect; the bridge
+            # also answers again when the unanswered command is sent again.
+            log.exception("replies-not-recorded", count=len(news))
+            return
+        link.ack(delivery)
+        for reply in replies:
+            self._commands.wake(reply)
+
+    def _open(
+        self, link: Link, delivery: Delivery, kind: Kind, sealed: list[bytes] | None = None
+    ) -> list[Opened]:
+        try:
+            envelopes = unpack(delivery.body)
+        except EnvelopeError as error:
+            self._quarantine(link, delivery, delivery.body, error)
+            return []
+        found: list[Opened] = []
+        now = self._clock()
+        for envelope in envelopes:
+            try:
+                opened = self._opener.open(envelope, now_ms=now)
+                if opened.kind is not kind:
+                    raise WrongKind(f"{opened.kind.name.lower()} on a queue for {kind.name.lower()}")
+            except EnvelopeError as error:
+                self._quarantine(link, delivery, envelope, error)
+                continue
+            found.append(opened)
+            if sealed is not None:
+                sealed.append(envelope)
+        return found
+
+    def _quarantine(self, link: Link, delivery: Delivery, envelope: bytes, error: EnvelopeError) -> None:
+        self.refused[error.reason] += 1
+        log.warning("envelope-refused", queue=delivery.destination, reason=error.reason)
+        if delivery.destination.startswith("/queue/"):
+            letter = Outgoing(
+                dead_letters(delivery.destination), envelope, persistent=True, headers={"reason": error.reason}
+            )
+            try:
+                link.send(letter).add_done_callback(_ignore)
+            except LinkError:
+                self.refused["not-quarantined"] += 1
+
+
+def _ignore(done: "asyncio.Future[None]") -> None:
+    if not done.cancelled():
+        done.exception()

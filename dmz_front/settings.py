@@ -1,0 +1,94 @@
+"""What an operator may set for dmz-front (config/dmz_front.toml shows every key with its meaning)."""
+
+from ipaddress import ip_network
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from protocol.runtime.settings import (
+    FilePath,
+    KeysSection,
+    LinkSection,
+    LogSection,
+    MetricsSection,
+    Name,
+    Port,
+    Section,
+    StoreSection,
+)
+
+
+def _network(value: str) -> str:
+    return str(ip_network(value))
+
+
+class HttpSection(Section):
+    """Where applications reach the front."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+    client_ca: FilePath | None = None
+    """With it, an application must also show a certificate of this authority."""
+    body_limit: Annotated[int, Field(ge=1024, le=192 * 1024)] = 64 * 1024
+    body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    keep_alive_s: Annotated[int, Field(ge=1, le=3600)] = 75
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 4_096
+    docs: bool = True
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    """Networks whose X-Forwarded-For is believed."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        if self.client_ca is not None and self.certificate is None:
+            raise ValueError("client_ca needs certificate and key")
+        return self
+
+
+class LimitsSection(Section):
+    """What the front takes on before it says 429 or 503."""
+
+    queries_in_flight: Annotated[int, Field(ge=1)] = 2_000
+    commands_in_flight: Annotated[int, Field(ge=1)] = 1_000
+    """Commands whose HTTP caller is waiting."""
+    backlog: Annotated[int, Field(ge=1)] = 100_000
+    """Commands accepted and not yet final; past it new ones are refused, never accepted and lost."""
+    ip_rate: Annotated[float, Field(ge=0)] = 0
+    """Requests a second from one address; 0 sets no limit."""
+    account_rate: Annotated[float, Field(ge=0)] = 0
+    """Requests a second about one account; 0 sets no limit."""
+    burst_s: Annotated[float, Field(gt=0, le=3600)] = 10
+    """How many seconds' worth of a rate may come at once."""
+    max_wait_s: Annotated[float, Field(gt=0, le=300)] = 30
+    """The most a caller may ask for with `Prefer: wait=N`."""
+
+
+class DeliverySection(Section):
+    """How commands are kept on their way."""
+
+    resend_after_s: Annotated[float, Field(gt=0)] = 30
+    """A command sent and not answered is sent again after this time; the bridge knows it by its id."""
+    sweep_s: Annotated[float, Field(gt=0)] = 2
+    """How often the ledger is searched for rows that are due."""
+    presence_ttl_s: Annotated[float, Field(gt=0)] = 7
+    """A bridge that was silent for this long is taken for gone."""
+    drain_s: Annotated[float, Field(ge=0)] = 10
+    """How long a stopping front waits for the answers its callers are waiting for."""
+
+
+class FrontSettings(Section):
+    """config/dmz_front.toml."""
+
+    name: Name = "front-1"
+    region: Name = "main"
+    http: HttpSection = HttpSection()
+    link: LinkSection
+    keys: KeysSection
+    store: StoreSection
+    limits: LimitsSection = LimitsSection()
+    delivery: DeliverySection = DeliverySection()
+    metrics: MetricsSection = MetricsSection()
+    log: LogSection = LogSection()

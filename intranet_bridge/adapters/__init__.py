@@ -1,0 +1,85 @@
+"""The port to the marketing system: one adapter an operation, and what a call may have come to.
+
+The worker decides by these values alone (decision.py), so an adapter's one duty is to be truthful about what
+it *knows*: `NotApplied` only when the marketing system surely did nothing, `Unknown` whenever it may have.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as an adapter gets it: checked by the catalogue's schema."""
+
+    request_id: str
+    body: Any = field(repr=False)
+    """The operation's request model."""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Done; `result` is JSON that satisfies the operation's response schema."""
+
+    result: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The marketing system's business answer is no; nothing was applied."""
+
+    code: str
+    detail: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The interface turned the request down technically (HTTP 4xx): nothing applied, repeating is pointless."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """Surely nothing was applied, and a later call may well succeed."""
+
+    reason: str
+    reached: bool
+    """False: the interface itself was not reached (connection refused, no such host, our credentials turned
+    away), which says nothing about this request. True: it was reached and declined for the moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request was (or may have been) handed over, and what became of it is not known."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Only from an inquiry: the marketing system has no such request."""
+
+
+Outcome = Answered | Refused | Rejected | NotApplied | Unknown
+Finding = Answered | Refused | Absent | Unknown
+"""What an inquiry may come to; Unknown means that the inquiry itself failed."""
+
+
+class Adapter(Protocol):
+    """One operation at the marketing system."""
+
+    @property
+    def timeout_s(self) -> float:
+        """The longest a call takes before it is Unknown."""
+
+    @property
+    def settle_s(self) -> float:
+        """How long the marketing system may still be working on a call whose connection is gone."""
+
+    async def call(self, asked: Asked, timeout_s: float) -> Outcome:
+        """Do it, within `timeout_s`. Never raises for what the marketing system or the network does."""
+
+    async def inquire(self, asked: Asked, timeout_s: float) -> Finding:
+        """What became of an earlier call with this request id."""

@@ -1,0 +1,107 @@
+"""Every failure the protocol can name, one class each, so that callers choose by type and never by text.
+
+None of these carries customer data: their messages go to logs and to operators.
+"""
+
+
+class BridgeError(Exception):
+    """Root of all errors this product raises on purpose."""
+
+
+class ConfigurationError(BridgeError):
+    """A setting, key file or certificate that cannot be used; says which file and, where known, which line."""
+
+    def __init__(self, message: str, *, file: str | None = None, line: int | None = None) -> None:
+        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(place + message)
+        self.file, self.line = file, line
+
+
+class IllegalMove(BridgeError):
+    """An event that the lifecycle does not allow in the state a request is in."""
+
+
+# --- the envelope: why a received message is not acted on -------------------------------------------------
+
+
+class EnvelopeError(BridgeError):
+    """A sealed envelope that is refused. `reason` is the stable word used in metrics and dead letters."""
+
+    reason = "envelope"
+
+
+class Malformed(EnvelopeError):
+    """The bytes do not have the drawn shape."""
+
+    reason = "malformed"
+
+
+class UnknownVersion(EnvelopeError):
+    """A wire version this program does not speak."""
+
+    reason = "unknown-version"
+
+
+class UnknownKey(EnvelopeError):
+    """Signed by, or wrapped for, a key id that is not in the keyring (wrong key, retired, never trusted)."""
+
+    reason = "unknown-key"
+
+
+class BadSignature(EnvelopeError):
+    """The sender named a trusted key, but the signature over the key wrap is not that key's."""
+
+    reason = "bad-signature"
+
+
+class Tampered(EnvelopeError):
+    """The authenticated attributes or the sealed body were altered (the AEAD tag does not match)."""
+
+    reason = "tampered"
+
+
+class WrongKind(EnvelopeError):
+    """A reply where a request belongs, or the other way round; or sent by a role that may not send it."""
+
+    reason = "wrong-kind"
+
+
+class Expired(EnvelopeError):
+    """The deadline has passed: acting now would be work nobody waits for."""
+
+    reason = "expired"
+
+
+class Stale(EnvelopeError):
+    """Dated outside the window in which messages are accepted (too old, or from the future)."""
+
+    reason = "stale"
+
+
+class Replayed(EnvelopeError):
+    """This id was already taken within the window."""
+
+    reason = "replayed"
+
+
+# --- the link: why a message did not go out --------------------------------------------------------------
+
+
+class LinkError(BridgeError):
+    """The link could not do what was asked."""
+
+
+class LinkDown(LinkError):
+    """No connection to any broker at the moment. Nothing was sent."""
+
+
+class OutcomeUnknown(LinkError):
+    """Sent, but its receipt did not come (deadline passed or connection lost): resend with the same id."""
+
+
+class SendRefused(LinkError):
+    """The broker answered ERROR: not authorised, destination full, frame too large. Nothing was stored."""
+
+
+class Overloaded(LinkError):
+    """The bounded send queue is full. Nothing was queued; try later."""

@@ -1,0 +1,97 @@
+"""Request, Reply, Presence: what crosses the boundary, as frozen values.
+
+The attributes are those of CloudEvents 1.0 (id, source, type, time, subject, traceparent) plus `deadline`
+and `reply_to`. Attributes travel authenticated but readable, so nothing that tells of a customer may be in
+them: `subject` is a keyed pseudonym, and bodies are sealed (see envelope.py).
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from protocol.errors import Malformed
+from protocol.lifecycle import State
+
+WIRE_VERSION = 1
+
+
+class Role(StrEnum):
+    """Who holds a key or a certificate."""
+
+    FRONT = "front"
+    BRIDGE = "bridge"
+    ADMIN = "admin"
+    BROKER = "broker"
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """The readable, authenticated part of an envelope."""
+
+    id: str
+    """Request id (RFC 9562 UUIDv7); a reply carries the id of its request."""
+    source: str
+    """Who sent it: `front-1/wechat` (instance/application) or `bridge-1`."""
+    type: str
+    """Operation name, as in the catalogue."""
+    time: int
+    """When it was made, milliseconds since the epoch by the sender's clock."""
+    subject: str = ""
+    """Pseudonym of the ordering key, or empty: requests with the same subject are done in order."""
+    traceparent: str = ""
+    """W3C Trace Context, passed on unchanged."""
+    deadline: int = 0
+    """After this instant (epoch ms) nobody waits any more; 0 means none."""
+    reply_to: str = ""
+    """The reply destination of the front that asked; empty in replies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An operation asked for; `body` is the caller's JSON as it was validated, byte for byte."""
+
+    attributes: Attributes
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a request.
+
+    `state` is one of the states an outcome may have (see lifecycle.py); `code` is a stable word (`""` on
+    success, the business code of a refusal, the reason of a failure); `detail` a sentence for people;
+    `result` the answer's JSON, byte for byte as the caller will get it (empty when there is none).
+    """
+
+    attributes: Attributes
+    state: State
+    code: str = ""
+    detail: str = field(default="", repr=False)
+    result: bytes = field(default=b"", repr=False)
+
+    def payload(self) -> bytes:
+        """The bytes that are sealed: three lines of text, then the result.
+
+        ::
+
+            state LF code LF detail LF result...
+        """
+        detail = " ".join(self.detail.split())
+        return f"{self.state}\n{self.code}\n{detail}\n".encode() + self.result
+
+    @classmethod
+    def from_payload(cls, attributes: Attributes, payload: bytes) -> "Reply":
+        """Read what `payload` wrote. Raises Malformed."""
+        try:
+            state, code, detail, result = payload.split(b"\n", 3)
+            return cls(attributes, State(state.decode()), code.decode(), detail.decode(), result)
+        except ValueError as error:
+            raise Malformed("reply payload is not state, code, detail, result") from error
+
+
+def uuid7(now_ms: int, entropy: bytes) -> str:
+    """A time-ordered unique id (RFC 9562 section 5.7) from a clock reading and 10 random bytes."""
+    value = (now_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(entropy[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

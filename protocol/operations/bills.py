@@ -1,0 +1,100 @@
+"""Bills and arrears: what a customer owes and owed."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from protocol.operations.fields import AccountNumber, Fen, Kwh, Model, Month
+from protocol.operations.operation import Kind, Operation
+
+
+def months_between(first: str, last: str) -> int:
+    """How many months from `first` to `last`, both counted."""
+    return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:]) - int(first[5:]) + 1
+
+
+class BillQuery(Model):
+    """Bills of one account over some months."""
+
+    account: AccountNumber
+    first_month: Month
+    last_month: Month
+
+    @model_validator(mode="after")
+    def _months_in_order(self) -> Self:
+        if not 1 <= months_between(self.first_month, self.last_month) <= 24:
+            raise ValueError(
+                "last_month must not be before first_month, and at most 24 months may be asked for"
+            )
+        return self
+
+
+class Tier(Model):
+    """One step of the tiered price."""
+
+    tier: Annotated[int, Field(ge=1, le=9)]
+    kwh: Kwh
+    amount: Fen
+
+
+class Bill(Model):
+    """One month's bill."""
+
+    month: Month
+    kwh: Kwh
+    amount: Fen
+    paid: bool
+    reading_begin: Kwh | None = None
+    reading_end: Kwh | None = None
+    tiers: tuple[Tier, ...] = ()
+
+
+class Bills(Model):
+    """The answer to a bill query."""
+
+    account: AccountNumber
+    bills: tuple[Bill, ...]
+
+
+class ArrearsQuery(Model):
+    """What one account has not paid."""
+
+    account: AccountNumber
+
+
+class UnpaidBill(Model):
+    """A bill that is due."""
+
+    month: Month
+    amount: Fen
+    penalty: Fen
+
+
+class Arrears(Model):
+    """The answer to an arrears query; `total` includes the penalty."""
+
+    account: AccountNumber
+    total: Fen
+    unpaid: tuple[UnpaidBill, ...]
+
+
+OPERATIONS = (
+    Operation(
+        name="bill-query",
+        kind=Kind.QUERY,
+        summary="Bills of an account, month by month",
+        request=BillQuery,
+        response=Bills,
+        example={"account": "3210000000001", "first_month": "2026-01", "last_month": "2026-06"},
+        scope="bills",
+    ),
+    Operation(
+        name="arrears-query",
+        kind=Kind.QUERY,
+        summary="What an account owes, with the penalty for late payment",
+        request=ArrearsQuery,
+        response=Arrears,
+        example={"account": "3210000000001"},
+        scope="bills",
+    ),
+)

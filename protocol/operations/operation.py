@@ -1,0 +1,61 @@
+"""What a catalogue entry is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+
+class Kind(StrEnum):
+    """The two promises an operation can make (see protocol/README.md#delivery)."""
+
+    QUERY = "query"
+    """An answer within its deadline, or a clear problem."""
+    COMMAND = "command"
+    """Never lost, effect never applied twice, final outcome always known or named unknown."""
+
+
+class UnknownOutcome(StrEnum):
+    """What may be done when a call was made and its outcome is not known."""
+
+    REPEAT = "repeat"
+    """Call again: the interface is idempotent on our request id, or has no effect."""
+    INQUIRE = "inquire"
+    """Ask the marketing system by request id first; call again only if it says the request is not there."""
+    HOLD = "hold"
+    """Wait for an operator's decision."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation. Everything either side needs to carry it follows from here."""
+
+    name: str
+    """Its name in the path, on the wire and in scopes: lower-case words joined by hyphens."""
+    kind: Kind
+    summary: str
+    request: type[BaseModel]
+    response: type[BaseModel]
+    example: Mapping[str, Any]
+    """A request that works as it stands against the demo."""
+    scope: str
+    """What an application's key must be granted."""
+    deadline_ms: int = 5_000
+    """Query: the answer is due by then. Command: how long an HTTP caller waits by default before 202."""
+    unknown_outcome: UnknownOutcome = UnknownOutcome.REPEAT
+    ordering_key: Callable[[Any], str | None] | None = None
+    """Commands with the same key are done one after the other, in the order they were accepted."""
+    expires_ms: int | None = None
+    """A command not called by then is expired instead; None keeps it for ever."""
+    attempts: int = 3
+    """Calls that surely had no effect are repeated up to this many times in all."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "requests", TypeAdapter(self.request))
+        object.__setattr__(self, "responses", TypeAdapter(self.response))
+        self.requests.validate_python(self.example)
+
+    requests: TypeAdapter[Any] = None  # type: ignore[assignment]  # set from `request`
+    responses: TypeAdapter[Any] = None  # type: ignore[assignment]  # set from `response`

@@ -1,0 +1,60 @@
+"""Presence: a bridge tells the fronts of its region that it is there, and what it can do at the moment.
+
+Sealed like every message (`Kind.PRESENCE`), so that nobody on the broker can invent a bridge. A front that has
+heard from no bridge for a few intervals answers 502 at once instead of letting callers wait for a deadline.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from protocol.errors import Malformed
+from protocol.messages import WIRE_VERSION
+
+PRESENCE = "presence"
+"""The `type` attribute of a presence message."""
+
+
+class Availability(StrEnum):
+    """How an operation stands at one bridge."""
+
+    UP = "up"
+    PAUSED = "paused"
+    """Its marketing interface fails and is left alone for a while: queries are answered
+    `marketing-unavailable`, commands wait in the bridge's inbox."""
+
+
+class Presence(BaseModel):
+    """What one bridge says of itself at one instant. Names and counts only: nothing of a customer."""
+
+    # Unknown fields are ignored on purpose: a newer bridge may say more than an older front knows.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    instance: Annotated[str, Field(max_length=64)]
+    version: int = WIRE_VERSION
+    """Wire version it speaks."""
+    software: Annotated[str, Field(max_length=40)] = ""
+    """Version of the program, for people."""
+    time_ms: int
+    """When this was said, epoch ms by the bridge's clock; the latest of an instance counts."""
+    operations: dict[str, Availability]
+    """Every operation bound at this bridge."""
+    leaving: bool = False
+    """It drains and takes nothing more; forget it."""
+    in_flight: Annotated[int, Field(ge=0)] = 0
+    """Queries and commands being worked on."""
+    capacity: Annotated[int, Field(ge=0)] = 0
+    """How many it works on at once."""
+
+    def payload(self) -> bytes:
+        """The bytes that are sealed: JSON."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def from_payload(cls, payload: bytes) -> "Presence":
+        """Read what `payload` wrote. Raises Malformed."""
+        try:
+            return cls.model_validate_json(payload)
+        except ValidationError as error:
+            raise Malformed("presence payload does not have the agreed shape") from error

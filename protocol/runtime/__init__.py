@@ -1,0 +1,1 @@
+"""What both daemons stand on: settings, logs, metrics, clock, store, outbox, and the running of a daemon."""

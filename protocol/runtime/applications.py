@@ -1,0 +1,114 @@
+"""The front-end applications that may use the front: their keys (hashed), scopes, networks and rates.
+
+dmz-front reads this table, `bridgectl apps` writes it; it stands in the front's database.
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from sqlalchemy import BigInteger, Column, Connection, Float, LargeBinary, MetaData, String, Table, Text, select
+
+from protocol.destinations import checked_name
+
+METADATA = MetaData()
+
+APPLICATIONS = Table(
+    "applications",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("key_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("networks", Text, nullable=False),
+    Column("rate", Float, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One application and what it may do."""
+
+    name: str
+    scopes: frozenset[str]
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    rate: float
+    """Requests a second; 0 sets no limit."""
+    created_at: int
+    revoked_at: int | None
+
+
+def key_hash(key: bytes) -> bytes:
+    """What is stored of a key. Keys are 256 random bits, so one plain SHA-256 cannot be searched backwards."""
+    return hashlib.sha256(key).digest()
+
+
+def add(
+    connection: Connection,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    networks: Sequence[str] = (),
+    rate: float = 0.0,
+    now_ms: int,
+) -> str:
+    """Register an application and return its key, which is shown this once and stored nowhere.
+
+    Raises ValueError for a bad name, network or rate, or a name that is taken by an active application.
+    """
+    checked_name(name)
+    if not scopes:
+        raise ValueError("an application needs at least one scope")
+    if rate < 0:
+        raise ValueError("a rate cannot be negative")
+    found = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.name == name)).first()
+    if found is not None and found.revoked_at is None:
+        raise ValueError(f"there is an application {name} already; revoke it first to give it a new key")
+    connection.execute(APPLICATIONS.delete().where(APPLICATIONS.c.name == name))
+    key = f"dmz_{name}_{base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b'=').decode()}"
+    connection.execute(
+        APPLICATIONS.insert().values(
+            name=name,
+            key_hash=key_hash(key.encode()),
+            scopes=json.dumps(sorted(set(scopes))),
+            networks=json.dumps([str(ip_network(network)) for network in networks]),
+            rate=rate,
+            created_at=now_ms,
+        )
+    )
+    return key
+
+
+def revoke(connection: Connection, name: str, now_ms: int) -> bool:
+    """Take an application's key away; False if there is no active application of that name."""
+    active = APPLICATIONS.c.revoked_at.is_(None)
+    statement = APPLICATIONS.update().where(APPLICATIONS.c.name == name, active).values(revoked_at=now_ms)
+    return connection.execute(statement).rowcount == 1
+
+
+def all_applications(connection: Connection) -> list[Application]:
+    """Every application, revoked ones too, by name."""
+    rows = connection.execute(select(APPLICATIONS).order_by(APPLICATIONS.c.name))
+    return [_application(row._mapping) for row in rows]
+
+
+def active_by_key(connection: Connection) -> dict[bytes, Application]:
+    """Key hash → application, of those not revoked."""
+    rows = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.revoked_at.is_(None)))
+    return {row.key_hash: _application(row._mapping) for row in rows}
+
+
+def _application(row: Mapping[str, object]) -> Application:
+    return Application(
+        name=str(row["name"]),
+        scopes=frozenset(json.loads(str(row["scopes"]))),
+        networks=tuple(ip_network(network) for network in json.loads(str(row["networks"]))),
+        rate=float(str(row["rate"])),
+        created_at=int(str(row["created_at"])),
+        revoked_at=None if row["revoked_at"] is None else int(str(row["revoked_at"])),
+    )

@@ -1,0 +1,70 @@
+"""Reading key files: only if nobody but their owner can read (private) or change (public) them."""
+
+import os
+import stat
+from pathlib import Path
+
+from protocol.errors import ConfigurationError
+from protocol.keyring import Keyring
+
+_LARGEST = 1 << 20
+"""Bytes; a key file is a few thousand."""
+
+
+def load_keyring(private: Path, trusted: Path) -> Keyring:
+    """The keyring of this process: its role's private keys and the public keys of both roles.
+
+    Raises ConfigurationError naming the file that is missing, open to others, damaged, or does not fit.
+    """
+    own, public = read_private(private), read_public(trusted)
+    try:
+        return Keyring.parse(own, public)
+    except ConfigurationError as error:
+        which = trusted if error.file == "trusted" else private
+        raise ConfigurationError(str(error).removeprefix(f"{error.file}: "), file=str(which)) from None
+
+
+def read_private(path: Path) -> bytes:
+    """A secret file's bytes. Raises ConfigurationError if others than its owner may read it."""
+    return _read(path, private=True)
+
+
+def read_public(path: Path) -> bytes:
+    """A public file's bytes. Raises ConfigurationError if others than its owner may change it."""
+    return _read(path, private=False)
+
+
+def objection(status: os.stat_result, *, private: bool) -> str | None:
+    """Why a file of this owner and mode is not to be used, with the remedy; None if it may be.
+
+    A file owned by root may be readable (never writable) by the service's group: `root:dmz-front 0640` lets
+    the service use its keys and not change them. systemd's LoadCredential makes such files too.
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    me = os.geteuid()
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if me != 0 and status.st_uid not in (me, 0):
+        return f"belongs to uid {status.st_uid}: it must belong to this user (uid {me}) or to root"
+    if not private:
+        return f"may be changed by others (mode {mode:04o}): chmod 0644 it" if mode & 0o022 else None
+    allowed = 0o740 if status.st_uid == 0 and me != 0 else 0o700
+    return f"may be read by others (mode {mode:04o}): chmod 0600 it" if mode & ~allowed & 0o777 else None
+
+
+def _read(path: Path, *, private: bool) -> bytes:
+    try:
+        # Non-blocking, so that a FIFO put in the file's place is an error and not a start that never ends.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            # The open file is what is checked: a check by name could be about another file.
+            if problem := objection(os.fstat(descriptor), private=private):
+                raise ConfigurationError(problem, file=str(path))
+            data = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        raise ConfigurationError("is not there (bridgectl keys init makes it)", file=str(path)) from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if len(data) > _LARGEST:
+        raise ConfigurationError("is far too large for a key file", file=str(path))
+    return data

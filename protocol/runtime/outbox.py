@@ -1,0 +1,100 @@
+"""The outbox: what the store says must arrive is offered to the link until the broker's receipt is here.
+
+The row is the truth; what is held in memory is a hurry. After a crash, an overflow or a lost connection
+`sweep` loads what is still unsent from the store. A message may therefore go out more than once, never
+not at all: receivers know it by its id.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from protocol.errors import LinkError
+from protocol.link.lane import Lane
+from protocol.runtime.logs import logger
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One sealed envelope that must arrive."""
+
+    id: str
+    destination: str
+    envelope: bytes = field(repr=False)
+    expires: int = 0
+
+
+class Outbox:
+    """Keeps many sends in flight, and marks rows as sent when their receipt has come."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        *,
+        sent: Callable[[Sequence[str]], Awaitable[None]],
+        unsent: Callable[[int], Awaitable[Sequence[Entry]]],
+        capacity: int = 10_000,
+    ) -> None:
+        """`sent(ids)` records receipts; `unsent(limit)` reads the oldest rows without one."""
+        self._lane = lane
+        self._sent = sent
+        self._unsent = unsent
+        self._capacity = capacity
+        self._in_hand: set[str] = set()
+        self._marking: set[asyncio.Task[None]] = set()
+        self._receipts: list[str] = []
+        self.failures = 0
+
+    @property
+    def in_hand(self) -> int:
+        """Entries offered to the link and not yet receipted."""
+        return len(self._in_hand)
+
+    def offer(self, entry: Entry) -> None:
+        """Send soon. When memory or the link is full the row simply waits for the next sweep."""
+        if entry.id in self._in_hand or len(self._in_hand) >= self._capacity:
+            return
+        try:
+            receipt = self._lane.post(entry.destination, entry.envelope, entry.expires)
+        except LinkError:
+            self.failures += 1
+            return
+        self._in_hand.add(entry.id)
+        receipt.add_done_callback(lambda done, id=entry.id: self._receipted(id, done))  # type: ignore[misc]
+
+    async def sweep(self) -> int:
+        """Offer what the store still holds as unsent and is not in hand. Returns how many were offered."""
+        entries = await self._unsent(self._capacity)
+        fresh = [entry for entry in entries if entry.id not in self._in_hand]
+        for entry in fresh:
+            self.offer(entry)
+        return len(fresh)
+
+    async def drain(self) -> None:
+        """Wait until what is in hand is receipted or failed, and the receipts are recorded."""
+        await self._lane.drain()
+        await asyncio.sleep(0)
+        while self._marking:
+            await asyncio.gather(*self._marking, return_exceptions=True)
+
+    def _receipted(self, id: str, receipt: asyncio.Future[None]) -> None:
+        self._in_hand.discard(id)
+        if receipt.cancelled() or receipt.exception() is not None:
+            self.failures += 1
+            return
+        # One frame's receipt wakes all its members in the same turn: record them together.
+        self._receipts.append(id)
+        if len(self._receipts) == 1:
+            task = asyncio.get_running_loop().create_task(self._mark())
+            self._marking.add(task)
+            task.add_done_callback(self._marking.discard)
+
+    async def _mark(self) -> None:
+        ids, self._receipts = self._receipts, []
+        try:
+            await self._sent(ids)
+        except Exception:
+            # The rows stay unsent and go out again: the receiver knows them by their ids.
+            log.exception("receipts-not-recorded", count=len(ids))

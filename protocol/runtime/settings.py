@@ -1,0 +1,151 @@
+"""Reading an operator's TOML file into a checked model; every complaint names the file and the line."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+
+from protocol.destinations import checked_name
+from protocol.errors import ConfigurationError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """Base of every table of a configuration file: a misspelt key is an error, not a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _from_file(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base", Path())
+    return Path(base) / path.expanduser()
+
+
+def _loopback(host: str) -> str:
+    if host != "localhost" and not ip_address(host).is_loopback:
+        raise ValueError("must be a loopback address")
+    return host
+
+
+def _broker(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("a broker is written host:port")
+    return value
+
+
+FilePath = Annotated[Path, AfterValidator(_from_file)]
+"""A path; a relative one is taken from the configuration file's folder."""
+Name = Annotated[str, AfterValidator(checked_name)]
+"""A region's or an instance's name."""
+LoopbackHost = Annotated[str, AfterValidator(_loopback)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Broker = Annotated[str, AfterValidator(_broker)]
+
+
+class LinkSection(Section):
+    """How to reach the broker, and with which certificate."""
+
+    brokers: Annotated[tuple[Broker, ...], Field(min_length=1)]
+    ca: FilePath
+    certificate: FilePath
+    key: FilePath
+    heartbeat_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+    receipt_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    reconnect_max_s: Annotated[float, Field(gt=0, le=300)] = 5.0
+
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """The brokers as (host, port), in the order they are tried."""
+        pairs = (broker.rpartition(":") for broker in self.brokers)
+        return tuple((host.strip("[]"), int(port)) for host, _, port in pairs)
+
+
+class KeysSection(Section):
+    """The envelope's keys (see certs/README.md)."""
+
+    keyring: FilePath
+    trusted: FilePath
+
+
+class StoreSection(Section):
+    """The database: an SQLite file by default, PostgreSQL by URL for several instances.
+
+    A PostgreSQL password belongs in a password file (libpq's `passfile`), not in the URL.
+    """
+
+    file: FilePath | None = None
+    url: str | None = None
+    retention_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+
+    def address(self) -> str:
+        """The SQLAlchemy URL."""
+        if (self.url is None) == (self.file is None):
+            raise ConfigurationError("[store] needs either file or url")
+        return self.url if self.url is not None else f"sqlite:///{self.file}"
+
+
+class MetricsSection(Section):
+    """Where Prometheus reads; loopback only. Port 0 turns it off."""
+
+    host: LoopbackHost = "127.0.0.1"
+    port: Port = 0
+
+
+class LogSection(Section):
+    """How much is logged."""
+
+    level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+
+
+def load(path: Path, model: type[Settings]) -> Settings:
+    """The settings in a TOML file. Raises ConfigurationError naming the file, the line and the key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError("is not UTF-8 text", file=str(path)) from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        raise ConfigurationError(str(error), file=str(path), line=int(found[1]) if found else None) from error
+    try:
+        return model.model_validate(document, context={"base": path.parent})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        line = line_of(text, first["loc"])
+        raise ConfigurationError(f"{where}: {message}{more}", file=str(path), line=line) from error
+
+
+def line_of(text: str, path: Sequence[int | str]) -> int | None:
+    """The line in a TOML text where the key at `path` stands, or the nearest table that holds it."""
+    names = [str(part) for part in path if not isinstance(part, int)]
+    best: tuple[int, int] | None = None
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?", line)
+        key = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
+        if header:
+            table = _parts(header[1])
+            here = table
+        elif key:
+            here = table + _parts(key[1])
+        else:
+            continue
+        if names[: len(here)] == here and (best is None or len(here) > best[0]):
+            best = (len(here), number)
+    return best[1] if best else None
+
+
+def _parts(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in re.findall(r'"[^"]*"|\'[^\']*\'|[^.]+', dotted)]

@@ -1,0 +1,59 @@
+"""How every marketing interface answers: `rtnCode`, `rtnMsg` and, if it went well, `data`.
+
+A refusal is a business answer: HTTP 200 with its own code. Only the technical codes 9xxx have another
+HTTP status.
+"""
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+
+SUCCESS = "0000"
+
+
+class Code(Enum):
+    """Return codes with the message customers' systems know and the HTTP status."""
+
+    INVALID_FIELD = ("1001", "参数错误", 200)
+    NO_SUCH_ACCOUNT = ("1004", "户号不存在", 200)
+    ACCOUNT_CLOSED = ("1005", "户号已销户", 200)
+    MONTH_RANGE = ("1006", "查询月份范围错误", 200)
+    WORK_ORDER_TYPE = ("1007", "工单类型无效", 200)
+    NO_SUCH_WORK_ORDER = ("1008", "工单不存在", 200)
+    CAPACITY = ("1009", "申请容量缺失或超出范围", 200)
+    REQUEST_NOT_APPLIED = ("1010", "请求号未受理", 200)
+    TOKEN = ("9001", "访问令牌无效", 401)
+    MALFORMED = ("9002", "报文格式错误", 400)
+    SYSTEM = ("9999", "系统异常", 500)
+
+    def __init__(self, code: str, message: str, http_status: int) -> None:
+        self.code = code
+        self.message = message
+        self.http_status = http_status
+
+
+class Refusal(Exception):
+    """The interface says no; nothing was applied."""
+
+    def __init__(self, code: Code, detail: str = "") -> None:
+        super().__init__(code.code, detail)
+        self.code = code
+        self.detail = detail
+
+    def body(self) -> bytes:
+        """The answer to send."""
+        message = f"{self.code.message}: {self.detail}" if self.detail else self.code.message
+        return to_json({"rtnCode": self.code.code, "rtnMsg": message}).encode()
+
+
+def to_json(value: object) -> str:
+    """Compact JSON with Chinese text left readable."""
+    return _ENCODER.encode(value)
+
+
+def success(data: Mapping[str, object]) -> str:
+    """The body of a good answer."""
+    return to_json({"rtnCode": SUCCESS, "rtnMsg": "成功", "data": data})
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

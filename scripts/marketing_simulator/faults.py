@@ -1,0 +1,166 @@
+"""Fault switches: what the tests turn on to see how the bridge lives with a marketing system that misbehaves.
+
+One plan at a time, held in memory: a restarted simulator has none. Only `/api/*` suffers from it. A request
+counts as *hit* (once) when anything of the plan acted on it; after `times` hits the plan is gone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from random import Random
+from typing import Any
+
+LONGEST_DELAY_MS = 600_000
+
+
+class FaultPlanError(ValueError):
+    """A plan that cannot be; `field` names what is wrong."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{reason}: {field}")
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """The switches, all off."""
+
+    latency_ms: float = 0  # wait before anything else
+    jitter_ms: float = 0  # wait up to this much longer, evenly spread
+    error_rate: float = 0  # the share of requests answered HTTP 500 before anything was applied
+    hang: bool = False  # take the request, apply nothing, never answer
+    hang_after_applying: bool = False  # apply and commit, never answer
+    die_after_applying: int = (
+        0  # exit right after the commit of the n-th request applied, unanswered; 0: never
+    )
+    paths: tuple[str, ...] = ()  # only paths that begin with one of these; none: all of /api/
+    times: int | None = None  # how many requests it hits; None: until it is taken away
+
+    @classmethod
+    def parse(cls, values: object) -> "FaultPlan":
+        """A plan from the JSON somebody sent; `die_after_applying` may also be true, which means 1."""
+        if not isinstance(values, Mapping):
+            raise FaultPlanError("(body)", "must be a JSON object")
+        known = {field.name for field in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise FaultPlanError(str(name), "unknown field")
+        plan: dict[str, Any] = dict(values)
+        for name, most in (
+            ("latency_ms", LONGEST_DELAY_MS),
+            ("jitter_ms", LONGEST_DELAY_MS),
+            ("error_rate", 1),
+        ):
+            _check(
+                plan,
+                name,
+                (int, float),
+                f"must be a number from 0 to {most}",
+                lambda v, most=most: 0 <= v <= most,
+            )
+        for name in ("hang", "hang_after_applying"):
+            _check(plan, name, (bool,), "must be true or false", lambda v: True)
+        if isinstance(plan.get("die_after_applying"), bool):
+            plan["die_after_applying"] = int(plan["die_after_applying"])
+        _check(plan, "die_after_applying", (int,), "must be true, false or a whole number", lambda v: v >= 0)
+        if plan.get("times", 0) is None:
+            del plan["times"]
+        _check(plan, "times", (int,), "must be a whole number from 1", lambda v: v >= 1)
+        _check(
+            plan,
+            "paths",
+            (list, tuple),
+            "must be a list of paths that begin with /api/",
+            lambda v: all(isinstance(path, str) and path.startswith("/api/") for path in v),
+        )
+        plan["paths"] = tuple(plan.get("paths", ()))
+        return cls(**plan)
+
+    def as_json(self) -> dict[str, object]:
+        """Every switch with its value."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def concerns(self, path: str) -> bool:
+        """Whether a request to this path is within the plan."""
+        return not self.paths or path.startswith(self.paths)
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request under a plan: what to do before working on it. `counted` once it is a hit."""
+
+    plan: FaultPlan
+    delay_seconds: float = 0
+    fails: bool = False
+    hangs: bool = False
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AfterApplying:
+    """What to do once the effect is committed."""
+
+    hangs: bool = False
+    dies: bool = False
+
+
+class FaultDesk:
+    """Holds the plan and decides, request by request, what it does."""
+
+    def __init__(self, random: Random | None = None) -> None:
+        self._random = random or Random()  # noqa: S311 - chance for tests, nothing secret
+        self._plan: FaultPlan | None = None
+        self._hits = 0
+        self._applied = 0
+
+    def set(self, plan: FaultPlan) -> None:
+        """Put a plan in the place of the one before; the counts start again."""
+        self._plan, self._hits, self._applied = plan, 0, 0
+
+    def clear(self) -> None:
+        """No faults any more. A request that hangs already goes on hanging."""
+        self._plan = None
+
+    def state(self) -> dict[str, object]:
+        """The plan (null when there is none) and how many requests it, or the last one, has hit."""
+        return {"plan": self._plan.as_json() if self._plan else None, "hits": self._hits}
+
+    def enter(self, path: str) -> Visit | None:
+        """A request begins; None when no plan concerns it."""
+        plan = self._plan
+        if plan is None or not plan.concerns(path):
+            return None
+        visit = Visit(plan)
+        visit.delay_seconds = (plan.latency_ms + plan.jitter_ms * self._random.random()) / 1000
+        visit.hangs = plan.hang
+        visit.fails = not plan.hang and plan.error_rate > 0 and self._random.random() < plan.error_rate
+        if visit.delay_seconds or visit.fails or visit.hangs:
+            self._count(visit)
+        return visit
+
+    def applied(self, visit: Visit | None) -> AfterApplying:
+        """A request was applied and committed."""
+        if visit is None or (visit.plan is not self._plan and not visit.counted):
+            return AfterApplying()  # the plan ended in between, and this request was not one of its hits
+        plan = visit.plan
+        self._applied += 1
+        dies = plan.die_after_applying > 0 and self._applied >= plan.die_after_applying
+        if dies or plan.hang_after_applying:
+            self._count(visit)
+        return AfterApplying(hangs=plan.hang_after_applying, dies=dies)
+
+    def _count(self, visit: Visit) -> None:
+        if visit.counted:
+            return
+        visit.counted = True
+        self._hits += 1
+        if visit.plan.times is not None and self._hits >= visit.plan.times:
+            self._plan = None
+
+
+def _check(plan: dict[str, Any], name: str, kinds: tuple[type, ...], reason: str, holds: Any) -> None:
+    if name not in plan:
+        return
+    value = plan[name]
+    wrong_kind = not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
+    if wrong_kind or not holds(value):
+        raise FaultPlanError(name, reason)
