@@ -1,7 +1,6 @@
 """`bridgectl certs show` and `check`: what is in the certificate directory, and whether it will work."""
 
 import datetime
-import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,12 +57,9 @@ def check(directory: Path, *, warn_days: int = 30) -> list[Finding]:
         authorities = read_authorities(directory)
         leaves = read_leaves(directory)
     except ConfigurationError as error:
-        return [
-            Finding(Level.FAIL, Path(error.file or directory).name, str(error), "restore it, or init anew")
-        ]
+        return [Finding(Level.FAIL, Path(error.file or directory).name, str(error), "restore it, or init anew")]
     findings = [
-        _expiry("ca.pem", certificate, now, 365, "plan a new CA: certs/README.md")
-        for certificate in authorities
+        _expiry("ca.pem", certificate, now, 365, "plan a new CA: certs/README.md") for certificate in authorities
     ]
     if (directory / "ca.key").exists():
         findings.append(_permission(directory / "ca.key"))
@@ -78,7 +74,7 @@ def _check_leaf(
     directory: Path, found: Found, authorities: list[x509.Certificate], now: datetime.datetime, warn_days: int
 ) -> Iterator[Finding]:
     file = f"{found.base}.pem"
-    renew = f"bridgectl certs issue {found.role} --name {found.name} --force"
+    renew = f"bridgectl certs issue {found.role} --name {found.name} --dir {directory} --force"
     try:
         role = Role(found.role)
     except ValueError:
@@ -148,9 +144,7 @@ def _usage(file: str, certificate: x509.Certificate, role: Role, renew: str) -> 
     return Finding(Level.FAIL, file, f"good for {held}; a {role} needs {wanted._name} alone", renew)
 
 
-def _expiry(
-    file: str, certificate: x509.Certificate, now: datetime.datetime, warn_days: int, advice: str
-) -> Finding:
+def _expiry(file: str, certificate: x509.Certificate, now: datetime.datetime, warn_days: int, advice: str) -> Finding:
     until, left = certificate.not_valid_after_utc, _days_left(certificate, now)
     if certificate.not_valid_before_utc > now:
         return Finding(
@@ -170,9 +164,7 @@ def _permission(file: Path) -> Finding:
     try:
         problem = objection(file.stat(), private=True)
     except OSError as error:
-        return Finding(
-            Level.FAIL, file.name, f"cannot be looked at: {error.strerror}", "check the path and its owner"
-        )
+        return Finding(Level.FAIL, file.name, f"cannot be looked at: {error.strerror}", "check the path and its owner")
     if problem is None:
         return Finding(Level.OK, file.name, "private to its owner")
     what, _, advice = problem.partition(": ")
@@ -192,7 +184,7 @@ def _key_matches(file: Path, certificate: x509.Certificate, renew: str) -> Findi
 def _description(directory: Path, found: Found, now: datetime.datetime) -> dict[str, object]:
     key_file = directory / f"{found.base}.key"
     try:
-        permission = f"{stat.S_IMODE(os.stat(key_file).st_mode):04o}"
+        permission = f"{stat.S_IMODE(key_file.stat().st_mode):04o}"
     except OSError:
         permission = "-"
     return {

@@ -94,12 +94,10 @@ def issue(
     """Issue one leaf with a new key: another instance, or (`force`) the renewal of one that is there.
 
     Without `out` it goes where this role and name already is, else to `<name>.pem`. A renewal keeps the
-    subject alternative names of the old certificate, and a broker's store password. Raises ConfigurationError.
+    alternative names of the old certificate, and a broker's store password. Raises ConfigurationError.
     """
     authority, authorities = read_authority(directory)
-    old = next(
-        (found for found in read_leaves(directory) if (found.role, found.name) == (role.value, name)), None
-    )
+    old = next((found for found in read_leaves(directory) if (found.role, found.name) == (role.value, name)), None)
     base = out or (old.base if old else name)
     if base in ("ca", "truststore") or Path(base).name != base or base.startswith("."):
         raise ConfigurationError(f"{base!r} cannot be the name of a certificate's files")
@@ -124,7 +122,7 @@ def read_authorities(directory: Path) -> list[x509.Certificate]:
 
 
 def read_leaves(directory: Path) -> list[Found]:
-    """Every other certificate of the directory, by file name. Raises ConfigurationError for one that cannot be read."""
+    """Every other certificate of the directory, by file name. Raises ConfigurationError."""
     files = sorted(path for path in directory.glob("*.pem") if path.name != "ca.pem")
     return [Found(path.stem, _read_certificates(path)[0]) for path in files]
 

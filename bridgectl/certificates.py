@@ -1,7 +1,7 @@
 """Making certificates: one private CA and the leaves of broker, fronts, bridges and operators.
 
-Subject of a leaf, as Java and RFC 4514 print it: `CN=front-1, OU=front, O=dmz-bridge`. The broker maps it to a
-user and its role; CN is the instance, OU the role. X.509 profile: RFC 5280; keys: EC P-256.
+Subject of a leaf, as Java and RFC 4514 print it: `CN=front-1, OU=front, O=dmz-bridge`. The broker maps it
+to a user and its role; CN is the instance, OU the role. X.509 profile: RFC 5280; keys: EC P-256.
 """
 
 import datetime
@@ -56,7 +56,7 @@ def usage_of(role: Role) -> x509.ObjectIdentifier:
 def make_authority(*, now: datetime.datetime, days: int = CA_DAYS) -> Pair:
     """A new certificate authority that may sign leaves only (path length 0)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    # A random part in the name keeps an old and a new CA apart in every trust store while one follows the other.
+    # A random part in the name keeps an old and a new CA apart while one follows the other.
     name = _name(f"dmz-bridge CA {secrets.token_hex(4)}", None)
     public = key.public_key()
     certificate = (
@@ -80,8 +80,8 @@ def make_leaf(
 ) -> Pair:
     """A new certificate for one instance of a role.
 
-    `sans` are host names or IP addresses added to the role's own (the broker's are BROKER_SANS, the others' the
-    instance name). Never outlives its CA. Raises ConfigurationError for a name or address that cannot be used.
+    `sans` are host names or IP addresses added to the instance name (and, for a broker, to BROKER_SANS).
+    Never outlives its CA. Raises ConfigurationError for a name or address that cannot be used.
     """
     try:
         checked_name(name)
@@ -105,9 +105,7 @@ def make_leaf(
         .add_extension(x509.ExtendedKeyUsage([usage_of(role)]), critical=False)
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_id), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_id), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
     return Pair(certificate, key)
@@ -121,7 +119,7 @@ def java_key_store(pair: Pair, authorities: list[x509.Certificate], password: by
 
 
 def java_trust_store(authorities: list[x509.Certificate], password: bytes) -> bytes:
-    """A PKCS #12 trust store: carries Java's trusted-key-usage attribute, without which Java sees it as empty."""
+    """A PKCS #12 trust store, with the trusted-key-usage attribute: without it Java finds the store empty."""
     entries = [
         pkcs12.PKCS12Certificate(certificate, f"{ORGANISATION}-ca-{number}".encode())
         for number, certificate in enumerate(authorities, 1)

@@ -14,14 +14,16 @@ import typer.main
 from protocol.errors import BridgeError
 
 GROUPS = {
+    "apps": "bridgectl.commands.apps",
     "certs": "bridgectl.commands.certs",
     "keys": "bridgectl.commands.keys",
+    "queues": "bridgectl.commands.queues",
 }
 """Command group → the module that holds its typer `app`."""
 
 
 class _Lazy(typer.core.TyperGroup):
-    """Commands looked up in GROUPS, so that `bridgectl certs` never pays for what `bridgectl queues` imports."""
+    """Commands looked up in GROUPS, so that `certs` never pays for what `queues` imports."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted({*GROUPS, *super().list_commands(ctx)})

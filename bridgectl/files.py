@@ -27,13 +27,9 @@ def private_directory(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = directory.stat().st_mode
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot use this directory: {error.strerror}", file=str(directory)
-        ) from error
+        raise ConfigurationError(f"cannot use this directory: {error.strerror}", file=str(directory)) from error
     if mode & 0o022:
-        raise ConfigurationError(
-            "other users may write in this directory: chmod 0700 it first", file=str(directory)
-        )
+        raise ConfigurationError("other users may write in this directory: chmod 0700 it first", file=str(directory))
 
 
 def write_all(directory: Path, contents: Mapping[str, Content], *, replace: bool = False) -> list[Path]:

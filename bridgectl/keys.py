@@ -29,7 +29,7 @@ from protocol.runtime.keyfiles import read_private, read_public
 ROLES = (Role.FRONT, Role.BRIDGE)
 TRUSTED = "trusted.json"
 SAFE_PRUNE_DAYS = 8
-"""A message may be up to 7 days old when it is opened (protocol/envelope.py); its keys must still be there."""
+"""A message may be 7 days old when it is opened (protocol/envelope.py); its keys must still be there."""
 
 
 def init(directory: Path, *, now: datetime.datetime, force: bool = False) -> list[Path]:
@@ -74,9 +74,9 @@ def activate(directory: Path, role: Role, *, now: datetime.datetime) -> None:
 
 
 def prune(directory: Path, *, older_than_days: int, now: datetime.datetime) -> list[TrustedKey]:
-    """Remove keys that ceased to be active more than so many days ago; returns them. Raises ConfigurationError.
+    """Remove keys that ceased to be active more than so many days ago, and return them.
 
-    Works on trusted.json and on whichever keyrings are in the directory.
+    Works on trusted.json and on whichever keyrings are in the directory. Raises ConfigurationError.
     """
     before = now - datetime.timedelta(days=older_than_days)
     trusted = _load_trusted(directory)
@@ -169,9 +169,7 @@ def _load_trusted(directory: Path) -> TrustedFile:
     return parse_file(TrustedFile, read_public(path), str(path))
 
 
-def _save(
-    directory: Path, owns: Iterable[PrivateFile], trusted: TrustedFile, *, replace: bool = True
-) -> list[Path]:
+def _save(directory: Path, owns: Iterable[PrivateFile], trusted: TrustedFile, *, replace: bool = True) -> list[Path]:
     contents = {keyring_path(directory, own.role).name: _content(own, PRIVATE) for own in owns}
     return write_all(directory, {**contents, TRUSTED: _content(trusted, PUBLIC)}, replace=replace)
 

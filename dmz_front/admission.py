@@ -19,9 +19,7 @@ _WAIT = re.compile(rb"wait\s*=\s*\"?(\d{1,9})\"?")
 ALL_SCOPES = "*"
 
 
-def authenticate(
-    headers: Mapping[bytes, bytes], known: Mapping[bytes, Application], address: str
-) -> Application:
+def authenticate(headers: Mapping[bytes, bytes], known: Mapping[bytes, Application], address: str) -> Application:
     """The application whose bearer key this is (RFC 6750). Raises Problem 401, or 403 from a foreign network."""
     scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
     # The look-up is by hash, so its timing tells nothing about any key.

@@ -100,9 +100,7 @@ class HttpApi:
         self.latency[operation.name].since(started)
         await write(send, answer, id)
 
-    async def _operate(
-        self, operation: Operation, scope: Scope, receive: Receive, id: str
-    ) -> tuple[str, Answer]:
+    async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, Answer]:
         headers = dict(scope["headers"])
         application = self.admit(scope, headers)
         authorise(application, operation)

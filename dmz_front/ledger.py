@@ -7,6 +7,7 @@ hashes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import IntegrityError
 
 from protocol.lifecycle import FINAL, State, told
@@ -60,9 +62,7 @@ _ACCEPT = REQUESTS.insert()
 _SENT = (
     REQUESTS.update()
     .where(REQUESTS.c.id == bindparam("of"), REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
-    .values(
-        state=State.SENT, sent_at=bindparam("now"), updated_at=bindparam("now"), sends=REQUESTS.c.sends + 1
-    )
+    .values(state=State.SENT, sent_at=bindparam("now"), updated_at=bindparam("now"), sends=REQUESTS.c.sends + 1)
 )
 _TOLD = (
     REQUESTS.update()
@@ -115,8 +115,8 @@ class News:
 _COLUMNS = [REQUESTS.c[name] for name in Row.__dataclass_fields__]
 
 
-def _row(found: object) -> Row:
-    values = dict(zip(Row.__dataclass_fields__, tuple(found), strict=True))  # type: ignore[call-overload]
+def _row(found: SqlRow[Any]) -> Row:
+    values = dict(found._mapping)
     return Row(**values | {"state": State(values["state"])})
 
 
@@ -180,9 +180,7 @@ class Ledger:
                 to = None if state is None else told(state, item.state)
                 if to is not None:
                     states[item.id] = to
-                    changes.append(
-                        {"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now}
-                    )
+                    changes.append({"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now})
             if changes:
                 connection.execute(_TOLD, changes)
             return sum(1 for change in changes if change["to"] in FINAL)
@@ -196,10 +194,7 @@ class Ledger:
         never = REQUESTS.c.state == State.ACCEPTED
         long_ago = (REQUESTS.c.state == State.SENT) & (REQUESTS.c.sent_at < self._clock() - resend_after_ms)
         statement = (
-            select(*_COLUMNS)
-            .where(REQUESTS.c.front == front, never | long_ago)
-            .order_by(REQUESTS.c.id)
-            .limit(limit)
+            select(*_COLUMNS).where(REQUESTS.c.front == front, never | long_ago).order_by(REQUESTS.c.id).limit(limit)
         )
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [_row(row).entry() for row in rows]
@@ -213,4 +208,4 @@ class Ledger:
         """Rows by state."""
         statement = select(REQUESTS.c.state, func.count()).group_by(REQUESTS.c.state)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
-        return {state: count for state, count in rows}
+        return dict(rows)  # type: ignore[arg-type]  # rows are pairs

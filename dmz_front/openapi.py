@@ -47,15 +47,15 @@ def extend(document: dict[str, Any], operations: Iterable[Operation]) -> dict[st
     components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | _COMMON_SCHEMAS)
     components.setdefault("securitySchemes", {})["ApplicationKey"] = {"type": "http", "scheme": "bearer"}
     for operation in operations:
-        request = refs[operation.request, "validation"]  # type: ignore[index]
-        response = refs[operation.response, "serialization"]  # type: ignore[index]
+        request = refs[operation.request, "validation"]
+        response = refs[operation.response, "serialization"]
         document["paths"][f"/v1/{operation.name}"] = {"post": _path(operation, request, response)}
     return document
 
 
 def _path(operation: Operation, request: Mapping[str, Any], response: Mapping[str, Any]) -> dict[str, Any]:
     command = operation.kind is Kind.COMMAND
-    parameters = [_PREFER, _TRACEPARENT]
+    parameters: list[dict[str, Any]] = [_PREFER, _TRACEPARENT]
     responses: dict[str, Any] = {"200": _answer(response)}
     if command:
         parameters.insert(0, _IDEMPOTENCY_KEY)

@@ -11,12 +11,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+from protocol.frames import unpack
+
 from dmz_front.bridges import Bridges
 from dmz_front.ledger import Ledger, News
 from protocol.destinations import dead_letters
 from protocol.envelope import Kind, Opened, Opener
 from protocol.errors import EnvelopeError, LinkError, WrongKind
-from protocol.frames import unpack
 from protocol.lifecycle import REPORTED
 from protocol.link.port import Delivery, Link, Outgoing
 from protocol.messages import Reply
@@ -34,6 +35,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._futures: dict[str, asyncio.Future[Reply]] = {}
+        self._none = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._futures)
@@ -50,6 +52,14 @@ class Waiters:
     def leave(self, id: str) -> None:
         """Wait no more."""
         self._futures.pop(id, None)
+        if not self._futures:
+            self._none.set()
+
+    async def none(self) -> None:
+        """Return when nobody waits."""
+        while self._futures:
+            self._none.clear()
+            await self._none.wait()
 
     def wake(self, reply: Reply) -> bool:
         """Hand the reply to who waits; False if nobody does."""
@@ -64,7 +74,13 @@ class ReplyRouter:
     """The handlers of the front's three subscriptions."""
 
     def __init__(
-        self, opener: Opener, queries: Waiters, commands: Waiters, ledger: Ledger, bridges: Bridges, clock: Clock
+        self,
+        opener: Opener,
+        queries: Waiters,
+        commands: Waiters,
+        ledger: Ledger,
+        bridges: Bridges,
+        clock: Clock,
     ) -> None:
         self._opener = opener
         self._queries = queries
@@ -149,9 +165,7 @@ class ReplyRouter:
         for reply in replies:
             self._commands.wake(reply)
 
-    def _open(
-        self, link: Link, delivery: Delivery, kind: Kind, sealed: list[bytes] | None = None
-    ) -> list[Opened]:
+    def _open(self, link: Link, delivery: Delivery, kind: Kind, sealed: list[bytes] | None = None) -> list[Opened]:
         try:
             envelopes = unpack(delivery.body)
         except EnvelopeError as error:
@@ -177,7 +191,10 @@ class ReplyRouter:
         log.warning("envelope-refused", queue=delivery.destination, reason=error.reason)
         if delivery.destination.startswith("/queue/"):
             letter = Outgoing(
-                dead_letters(delivery.destination), envelope, persistent=True, headers={"reason": error.reason}
+                dead_letters(delivery.destination),
+                envelope,
+                persistent=True,
+                headers={"reason": error.reason},
             )
             try:
                 link.send(letter).add_done_callback(_ignore)

@@ -28,9 +28,7 @@ _REPLY = re.compile(rf"/queue/bridge\.reply\.(?:query|command)\.{NAME.pattern}")
 def checked_name(name: str) -> str:
     """`name` itself if it is a valid region or instance name. Raises ValueError saying what is allowed."""
     if not NAME.fullmatch(name):
-        raise ValueError(
-            f"{name!r} is not a name: use lower-case letters, digits and inner hyphens, at most 64"
-        )
+        raise ValueError(f"{name!r} is not a name: use lower-case letters, digits and inner hyphens, at most 64")
     return name
 
 

@@ -1,4 +1,4 @@
-"""The envelope's keys, as values: who signs, who can open, whom we trust. Bytes in, values out; no file is read.
+"""The envelope's keys, as values: who signs, who can open, whom we trust. Bytes in, values out; no I/O.
 
 Two JSON files make a process's keyring (written by `bridgectl keys`):
 
@@ -7,8 +7,8 @@ Two JSON files make a process's keyring (written by `bridgectl keys`):
 - ``trusted.json``: the public keys of both roles.
 
 A role has Ed25519 keys (RFC 8032) to sign with and X25519 keys (RFC 7748) to be sealed to. A key is ``next``
-(trusted by all, used by none), then ``active`` (used for what is new), then ``readable`` (for what is still on
-its way), then removed: every side knows a key before any side uses it.
+(trusted by all, used by none), then ``active`` (used for what is new), then ``readable`` (for what is still
+on its way), then removed: every side knows a key before any side uses it.
 """
 
 import base64
@@ -132,7 +132,7 @@ class TrustedFile(_Entry):
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """What one process may do with the envelope: sign as `role`, open what is sealed to `role`, trust `senders`.
+    """What one process may do: sign as `role`, open what is sealed to `role`, trust `senders`.
 
     Key ids are raw bytes (KEY_ID_BYTES of them), as they stand on the wire.
     """
@@ -153,8 +153,8 @@ class Keyring:
     def parse(cls, private: bytes, trusted: bytes) -> "Keyring":
         """Read the two files' bytes.
 
-        Raises ConfigurationError, its `file` being ``"private"`` or ``"trusted"``, if one is damaged or they do
-        not belong together. The message never holds a secret.
+        Raises ConfigurationError, its `file` being ``"private"`` or ``"trusted"``, if one is damaged or
+        they do not belong together. The message never holds a secret.
         """
         own = parse_file(PrivateFile, private, "private")
         others = parse_file(TrustedFile, trusted, "trusted")
@@ -192,11 +192,14 @@ class Keyring:
         return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
     def fingerprint(self, data: bytes) -> bytes:
-        """32 bytes by which to know `data` again without keeping it. Raises ConfigurationError in a bridge."""
+        """32 bytes by which to know `data` again without keeping it.
+
+        Raises ConfigurationError in a bridge.
+        """
         return hmac.digest(_present(self._fingerprint_key), data, "sha256")
 
 
-File = TypeVar("File", PrivateFile, TrustedFile)
+File = TypeVar("File", bound=_Entry)
 
 
 def parse_file(model: type[File], data: bytes, file: str) -> File:
@@ -211,11 +214,7 @@ def parse_file(model: type[File], data: bytes, file: str) -> File:
 
 def key_id(algorithm: Algorithm, public: bytes) -> str:
     """The id of a key in hex: the first bytes of a hash of what it is."""
-    return (
-        hashlib.sha256(b"dmz-bridge key 1 " + algorithm.encode() + b"\0" + public)
-        .digest()[:KEY_ID_BYTES]
-        .hex()
-    )
+    return hashlib.sha256(b"dmz-bridge key 1 " + algorithm.encode() + b"\0" + public).digest()[:KEY_ID_BYTES].hex()
 
 
 def public_of(algorithm: Algorithm, private: bytes) -> bytes:
@@ -237,7 +236,7 @@ def new_key(algorithm: Algorithm, state: KeyState, created: datetime, entropy: b
 
 
 def _agree(own: PrivateFile, others: TrustedFile) -> None:
-    """What we sign with must be trusted, and what others seal to us with must be here. Raises ConfigurationError."""
+    """What we sign with must be trusted, what others seal to us with must be here. Raises ConfigurationError."""
     private = {key.id for key in own.keys}
     public = {key.id for key in others.keys if key.role is own.role}
     for key in own.keys:

@@ -25,18 +25,10 @@ def init(
         list[str] | None,
         typer.Option(help="Host name or IP address of the broker, beside localhost. Repeatable."),
     ] = None,
-    front: Annotated[
-        list[str] | None, typer.Option(help="Name of a front. Repeatable. [default: front-1]")
-    ] = None,
-    bridge: Annotated[
-        list[str] | None, typer.Option(help="Name of a bridge. Repeatable. [default: bridge-1]")
-    ] = None,
-    admin: Annotated[
-        list[str] | None, typer.Option(help="Name of an operator. Repeatable. [default: admin-1]")
-    ] = None,
-    broker: Annotated[
-        list[str] | None, typer.Option(help="Name of a broker. Repeatable. [default: broker-1]")
-    ] = None,
+    front: Annotated[list[str] | None, typer.Option(help="Name of a front. Repeatable. [default: front-1]")] = None,
+    bridge: Annotated[list[str] | None, typer.Option(help="Name of a bridge. Repeatable. [default: bridge-1]")] = None,
+    admin: Annotated[list[str] | None, typer.Option(help="Name of an operator. Repeatable. [default: admin-1]")] = None,
+    broker: Annotated[list[str] | None, typer.Option(help="Name of a broker. Repeatable. [default: broker-1]")] = None,
     days: Days = 397,
     force: Force = False,
 ) -> None:
@@ -50,9 +42,7 @@ def init(
         Role.ADMIN: admin or ["admin-1"],
     }
     _say(certificate_files.init(directory, names, broker_san or (), days=days, force=force))
-    typer.echo(
-        f"Keep {directory / 'ca.key'} off the network: whoever has it can be anyone (certs/README.md)."
-    )
+    typer.echo(f"Keep {directory / 'ca.key'} off the network: whoever has it can be anyone (certs/README.md).")
 
 
 @app.command()
@@ -62,9 +52,7 @@ def issue(
     name: Annotated[str, typer.Option(help="Name of the instance, for example front-2.")],
     san: Annotated[list[str] | None, typer.Option(help="Host name or IP address to add. Repeatable.")] = None,
     days: Days = 397,
-    out: Annotated[
-        str | None, typer.Option(help="File name without ending. [default: where it is, else NAME]")
-    ] = None,
+    out: Annotated[str | None, typer.Option(help="File name without ending. [default: where it is, else NAME]")] = None,
     force: Force = False,
 ) -> None:
     """Issue one certificate with a new key: another instance, or with --force a renewal."""
@@ -103,9 +91,7 @@ def show(directory: Directory, as_json_: Json = False) -> None:
         "sans",
     ]
     typer.echo(
-        table(
-            [heading.replace("_", " ") for heading in headings], ([one[h] for h in headings] for one in shown)
-        )
+        table([heading.replace("_", " ") for heading in headings], ([one[h] for h in headings] for one in shown))
     )
 
 

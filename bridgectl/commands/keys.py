@@ -11,9 +11,7 @@ from bridgectl.output import as_json, table
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
 
-app = typer.Typer(
-    help="Make, show and rotate the envelope's keys.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Make, show and rotate the envelope's keys.", no_args_is_help=True, rich_markup_mode=None)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The key directory.")]
 
@@ -41,9 +39,7 @@ def init(
 
 
 @app.command()
-def show(
-    directory: Directory, as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def show(directory: Directory, as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List ids, ages and states; never a secret."""
     from bridgectl import keys
 
@@ -60,11 +56,7 @@ def show(
         for one in found
     )
     headings = ["role", "algorithm", "id", "state", "age_days", "created", "retired", "private_key_here"]
-    typer.echo(
-        table(
-            [heading.replace("_", " ") for heading in headings], ([row[h] for h in headings] for row in rows)
-        )
-    )
+    typer.echo(table([heading.replace("_", " ") for heading in headings], ([row[h] for h in headings] for row in rows)))
 
 
 @app.command()
@@ -81,20 +73,12 @@ def rotate(
     if activate:
         keys.activate(directory, whose, now=_now())
         typer.echo(f"The {whose}'s new keys are active; the old ones stay readable.")
-        typer.echo(
-            f"Now copy {whose}.keyring and {keys.TRUSTED} to every {whose}, {keys.TRUSTED} to every {other},"
-        )
-        typer.echo(
-            f"and restart them, in any order. After {keys.SAFE_PRUNE_DAYS} days: bridgectl keys prune."
-        )
+        typer.echo(f"Now copy {whose}.keyring and {keys.TRUSTED} to every {whose}, {keys.TRUSTED} to every {other},")
+        typer.echo(f"and restart them, in any order. After {keys.SAFE_PRUNE_DAYS} days: bridgectl keys prune.")
         return
     made = keys.rotate(directory, whose, now=_now())
-    typer.echo(
-        f"The {whose}'s next keys {'are made' if made else 'were there already'}; nobody uses them yet."
-    )
-    typer.echo(
-        f"Now copy {whose}.keyring and {keys.TRUSTED} to every {whose}, {keys.TRUSTED} to every {other},"
-    )
+    typer.echo(f"The {whose}'s next keys {'are made' if made else 'were there already'}; nobody uses them yet.")
+    typer.echo(f"Now copy {whose}.keyring and {keys.TRUSTED} to every {whose}, {keys.TRUSTED} to every {other},")
     typer.echo(f"and restart them all. Only then: bridgectl keys rotate {whose} --activate --dir {directory}")
 
 
@@ -102,9 +86,7 @@ def rotate(
 def prune(
     directory: Directory,
     older_than: Annotated[int, typer.Option(min=0, help="Days since a key ceased to be active.")] = 30,
-    force: Annotated[
-        bool, typer.Option("--force", help="Even if messages on their way become unreadable.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even if messages on their way become unreadable.")] = False,
 ) -> None:
     """Remove keys that are no longer needed to read anything."""
     from bridgectl import keys

@@ -55,6 +55,7 @@ class Unknown:
     """The request was (or may have been) handed over, and what became of it is not known."""
 
     reason: str
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

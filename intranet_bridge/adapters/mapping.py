@@ -142,10 +142,20 @@ class _Compiler:
         return lambda value: constant
 
     def _subexpression(self, tree: Mapping[str, Any]) -> Mapped:
-        first, second = (self.node(child) for child in tree["children"])
-        return lambda value: second(first(value))
+        steps = tuple(self.node(child) for child in tree["children"])
+        if len(steps) == 2:
+            first, second = steps
+            return lambda value: second(first(value))
+
+        def apply(value: Any) -> Any:
+            for step in steps:
+                value = step(value)
+            return value
+
+        return apply
 
     _pipe = _subexpression
+    _index_expression = _subexpression
 
     def _multi_select_dict(self, tree: Mapping[str, Any]) -> Mapped:
         pairs = tuple((child["value"], self.node(child["children"][0])) for child in tree["children"])
@@ -165,17 +175,6 @@ class _Compiler:
             return [found for element in elements if (found := each(element)) is not None]
 
         return project
-
-    def _index_expression(self, tree: Mapping[str, Any]) -> Mapped:
-        # jmespath writes a[*] as a projection over index_expression(a), whose children are applied in turn
-        steps = tuple(self.node(child) for child in tree["children"])
-
-        def apply(value: Any) -> Any:
-            for step in steps:
-                value = step(value)
-            return value
-
-        return apply
 
     def _or_expression(self, tree: Mapping[str, Any]) -> Mapped:
         first, second = (self.node(child) for child in tree["children"])

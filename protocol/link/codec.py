@@ -90,7 +90,7 @@ def parse_head(block: bytes) -> tuple[str, dict[str, str]]:
         lines = text.split("\n")
         command = lines[0]
         # Backwards, so that the first of repeated headers is written last and stays (STOMP 1.2, "Repeated Header").
-        headers: dict[str, str] = dict([line.split(":", 1) for line in lines[:0:-1]])  # type: ignore[misc]
+        headers: dict[str, str] = dict([line.split(":", 1) for line in lines[:0:-1]])
     except ValueError as error:  # a line without a colon, or not UTF-8 (UnicodeDecodeError is a ValueError)
         raise ProtocolViolation(f"malformed header block: {type(error).__name__}") from None
     if "\\" in text and command not in _UNESCAPED_COMMANDS:
@@ -100,6 +100,10 @@ def parse_head(block: bytes) -> tuple[str, dict[str, str]]:
             if "\\" in value:
                 headers[key] = unescape(value)
     return command, headers
+
+
+_Head = tuple[str, dict[str, str], int]
+"""Command, headers, offset of the body."""
 
 
 class Splitter:
@@ -166,9 +170,7 @@ class Splitter:
         self._head = head and (head[0], head[1], head[2] - start)
         self._kept = data if isinstance(data, bytearray) and not start else bytearray(data[start:])
 
-    def _find_head(
-        self, data: bytes | bytearray, start: int, scanned: int
-    ) -> tuple[str, dict[str, str], int] | None:
+    def _find_head(self, data: bytes | bytearray, start: int, scanned: int) -> _Head | None:
         """The parsed head of the frame at `start` and its body's offset; None while it is incomplete."""
         end = data.find(b"\n\n", scanned)
         body = end + 2

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from protocol.errors import LinkError
 from protocol.link.codec import ProtocolViolation, Received
@@ -23,6 +24,11 @@ def error_text(frame: Received) -> str:
     """What an ERROR frame says, fit for a log line: its `message` header or the first line of its body."""
     message = frame.headers.get("message") or frame.body.decode(errors="replace").partition("\n")[0]
     return " ".join(message.split())[:300]
+
+
+async def either(first: "asyncio.Future[Any]", second: "asyncio.Future[Any]") -> None:
+    """Return when one of them is done; raises nothing of theirs."""
+    await asyncio.wait({first, second}, return_when=asyncio.FIRST_COMPLETED)
 
 
 class Connection:
@@ -63,15 +69,17 @@ class Connection:
         host, port = broker
         try:
             async with asyncio.timeout(settings.connect_timeout):
-                secure = (
-                    {"ssl": settings.ssl, "server_hostname": host, "ssl_shutdown_timeout": settings.close_timeout}
-                    if settings.ssl is not None
-                    else {}
+                await loop.create_connection(
+                    lambda: transport,
+                    host,
+                    port,
+                    ssl=settings.ssl,
+                    server_hostname=host if settings.ssl else None,
+                    ssl_shutdown_timeout=settings.close_timeout if settings.ssl else None,
                 )
-                await loop.create_connection(lambda: transport, host, port, **secure)  # type: ignore[arg-type]
                 protocol = Protocol12(transport)
                 protocol.connect(headers={"heart-beat": "{},{}".format(*settings.heartbeat_ms)})
-                await asyncio.wait({answer, transport.lost}, return_when=asyncio.FIRST_COMPLETED)
+                await either(answer, transport.lost)
         except TimeoutError:
             transport.fail(TimeoutError())
             raise TimeoutError(f"not connected within {settings.connect_timeout:g} s") from None

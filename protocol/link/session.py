@@ -11,7 +11,6 @@ import contextlib
 import random
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
@@ -27,16 +26,6 @@ log = structlog.get_logger("protocol.link")
 
 _FRAME_OVERHEAD = 4096
 """What the header of a frame may add to its body, at most, for the purpose of `max_frame_bytes`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Closing:
-    """Why outstanding sends fail when we close; an Exception is made of it for each."""
-
-    reason: str
-
-    def __call__(self) -> OutcomeUnknown:
-        return OutcomeUnknown(self.reason)
 
 
 class StompLink:
@@ -116,9 +105,9 @@ class StompLink:
             receipt, future = self._receipts.expect()
             # Not Protocol12.disconnect: in stomp.py 9.0.0 it calls a method only its Connection classes have.
             connection.protocol.send_frame("DISCONNECT", {"receipt": receipt})
-            with contextlib.suppress(OutcomeUnknown, SendRefused, TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.close_timeout):
-                    await asyncio.wait({future, connection.transport.lost}, return_when=asyncio.FIRST_COMPLETED)
+                    await either(future, connection.transport.lost)
             connection.transport.close()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -141,9 +130,9 @@ class StompLink:
                     continue
                 began = self._loop.time()
                 self._came_up(connection, where)
-                error = await connection.transport.lost
-                self._log.warning("link.lost", broker=where, reason=_reason(error), epoch=self._epoch)
-                self._went_down(f"connection lost: {_reason(error)}")
+                reason = _reason(await connection.transport.lost)
+                self._log.warning("link.lost", broker=where, reason=reason, epoch=self._epoch)
+                self._went_down(f"connection lost: {reason}")
                 lasted = self._loop.time() - began
                 break
             attempt = next_attempt(attempt, lasted, stable)
@@ -163,7 +152,7 @@ class StompLink:
     def _went_down(self, reason: str) -> None:
         was_up, self._connection = self._connection is not None, None
         self._up.clear()
-        self._receipts.fail_all(_Closing(reason))
+        self._receipts.fail_all(lambda: OutcomeUnknown(reason))
         if was_up:
             self._tell(False)
 
@@ -295,5 +284,3 @@ class StompLink:
 
 def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-

@@ -8,8 +8,8 @@ import os
 
 os.environ.setdefault("STOMP_SKIP_HOSTNAME_SCAN", "1")
 
-from stomp.protocol import Protocol12  # noqa: E402  (the switch above must come first)
-from stomp.transport import BaseTransport  # noqa: E402
-from stomp.utils import Frame, calculate_heartbeats  # noqa: E402
+from stomp.protocol import Protocol12
+from stomp.transport import BaseTransport
+from stomp.utils import Frame, calculate_heartbeats
 
 __all__ = ["BaseTransport", "Frame", "Protocol12", "calculate_heartbeats"]

@@ -23,9 +23,7 @@ class BillQuery(Model):
     @model_validator(mode="after")
     def _months_in_order(self) -> Self:
         if not 1 <= months_between(self.first_month, self.last_month) <= 24:
-            raise ValueError(
-                "last_month must not be before first_month, and at most 24 months may be asked for"
-            )
+            raise ValueError("last_month must not be before first_month, and at most 24 months may be asked for")
         return self
 
 

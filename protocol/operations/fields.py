@@ -21,9 +21,7 @@ def _account_number(value: str) -> str:
 
 def _month(value: str) -> str:
     year, _, month = value.partition("-")
-    if not (
-        len(value) == 7 and value.isascii() and year.isdigit() and month.isdigit() and 1 <= int(month) <= 12
-    ):
+    if not (len(value) == 7 and value.isascii() and year.isdigit() and month.isdigit() and 1 <= int(month) <= 12):
         raise ValueError("a month is written YYYY-MM, for example 2026-03")
     return value
 
@@ -36,7 +34,7 @@ def _phone(value: str) -> str:
 
 
 def _printable(value: str) -> str:
-    if any(ord(c) < 32 and c not in "\n\t" or ord(c) == 127 for c in value):
+    if any((ord(c) < 32 and c not in "\n\t") or ord(c) == 127 for c in value):
         raise ValueError("text may hold no control characters other than line feed and tab")
     return value
 

@@ -33,9 +33,7 @@ class WorkOrder(Model):
     contact_phone: Phone
     address: Annotated[Text, StringConstraints(max_length=200)]
     content: Annotated[Text, StringConstraints(max_length=2000)]
-    capacity_kw: Annotated[int, Field(ge=1, le=100_000, description="Capacity wished for, in kW")] | None = (
-        None
-    )
+    capacity_kw: Annotated[int, Field(ge=1, le=100_000, description="Capacity wished for, in kW")] | None = None
 
     @model_validator(mode="after")
     def _what_the_type_needs(self) -> Self:

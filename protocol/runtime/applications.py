@@ -10,8 +10,20 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Float, LargeBinary, MetaData, String, Table, Text, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Float,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    select,
+)
 
 from protocol.destinations import checked_name
 
@@ -103,12 +115,12 @@ def active_by_key(connection: Connection) -> dict[bytes, Application]:
     return {row.key_hash: _application(row._mapping) for row in rows}
 
 
-def _application(row: Mapping[str, object]) -> Application:
+def _application(row: Mapping[Any, Any]) -> Application:
     return Application(
-        name=str(row["name"]),
-        scopes=frozenset(json.loads(str(row["scopes"]))),
-        networks=tuple(ip_network(network) for network in json.loads(str(row["networks"]))),
-        rate=float(str(row["rate"])),
-        created_at=int(str(row["created_at"])),
-        revoked_at=None if row["revoked_at"] is None else int(str(row["revoked_at"])),
+        name=row["name"],
+        scopes=frozenset(json.loads(row["scopes"])),
+        networks=tuple(ip_network(network) for network in json.loads(row["networks"])),
+        rate=row["rate"],
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
     )

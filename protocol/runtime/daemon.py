@@ -21,9 +21,7 @@ class Daemon:
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
 
-    async def start(
-        self, name: str, start: Awaitable[object] | None, stop: Callable[[], object] | None
-    ) -> None:
+    async def start(self, name: str, start: Awaitable[object] | None, stop: Callable[[], object] | None) -> None:
         """Await `start`, and remember `stop` (plain or async) for the drain."""
         if start is not None:
             await start

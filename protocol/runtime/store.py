@@ -46,7 +46,7 @@ class Store:
     """One database, one writer thread, one reader thread."""
 
     def __init__(self, url: str, metadata: MetaData) -> None:
-        self._engine = _engine(url)
+        self._engine = engine(url)
         self._metadata = metadata
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
@@ -161,7 +161,8 @@ def _answer(outcomes: list[tuple[_Task, Any, Exception | None]]) -> None:
             task.future.set_result(result)
 
 
-def _engine(url: str) -> Engine:
+def engine(url: str) -> Engine:
+    """An engine with the settings our promises need. Raises ConfigurationError."""
     try:
         engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
     except (SQLAlchemyError, ImportError) as error:

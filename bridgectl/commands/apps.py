@@ -1,0 +1,102 @@
+"""`bridgectl apps`: which applications may use the front, and what each may do."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+import typer
+from sqlalchemy import Connection
+
+from bridgectl.output import as_json, table
+from bridgectl.settings import front_store
+from protocol.errors import BridgeError
+from protocol.operations import CATALOGUE
+from protocol.runtime import applications
+from protocol.runtime.clock import wall_clock
+from protocol.runtime.store import engine
+
+app = typer.Typer(no_args_is_help=True, help="Applications: keys, scopes, networks and rates.")
+
+T = TypeVar("T")
+
+
+def _in_store(work: Callable[[Connection], T]) -> T:
+    database = engine(front_store().address())
+    try:
+        applications.METADATA.create_all(database)
+        with database.begin() as connection:
+            return work(connection)
+    finally:
+        database.dispose()
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="the application, e.g. wechat")],
+    scope: Annotated[list[str], typer.Option(help="an operation's scope; `*` grants all; repeat for more")],
+    network: Annotated[list[str], typer.Option(help="only from this network; repeat for more")] = [],  # noqa: B006
+    rate: Annotated[float, typer.Option(help="requests a second; 0 sets no limit")] = 0.0,
+) -> None:
+    """Register an application. Its key is printed this once and stored nowhere."""
+    known = {operation.scope for operation in CATALOGUE.values()} | {"*"}
+    for wanted in scope:
+        if wanted not in known:
+            raise BridgeError(f"there is no scope {wanted}; there are: {', '.join(sorted(known))}")
+    try:
+        key = _in_store(
+            lambda connection: applications.add(
+                connection, name, scope, networks=network, rate=rate, now_ms=wall_clock()
+            )
+        )
+    except ValueError as error:
+        raise BridgeError(str(error)) from error
+    typer.echo("Give this key to the application; it is not shown again:", err=True)
+    typer.echo(key)
+
+
+@app.command("list")
+def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """List applications, revoked ones too. Keys are not known here."""
+    found = _in_store(applications.all_applications)
+    if json:
+        rows = [
+            {
+                "name": one.name,
+                "scopes": sorted(one.scopes),
+                "networks": [str(network) for network in one.networks],
+                "rate": one.rate,
+                "created_at": _instant(one.created_at),
+                "revoked_at": _instant(one.revoked_at) if one.revoked_at else None,
+            }
+            for one in found
+        ]
+        typer.echo(as_json(rows))
+        return
+    typer.echo(
+        table(
+            ["name", "scopes", "networks", "rate", "created", "revoked"],
+            [
+                (
+                    one.name,
+                    ",".join(sorted(one.scopes)),
+                    ",".join(str(network) for network in one.networks) or "any",
+                    f"{one.rate:g}/s" if one.rate else "-",
+                    _instant(one.created_at),
+                    _instant(one.revoked_at) if one.revoked_at else "-",
+                )
+                for one in found
+            ],
+        )
+    )
+
+
+@app.command()
+def revoke(name: Annotated[str, typer.Argument(help="the application")]) -> None:
+    """Take an application's key away; fronts stop taking it within a second or two."""
+    if not _in_store(lambda connection: applications.revoke(connection, name, wall_clock())):
+        raise BridgeError(f"there is no active application {name}")
+    typer.echo(f"{name} is revoked")
+
+
+def _instant(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,72 @@
+"""`bridgectl queues`: how the queues are."""
+
+import asyncio
+import os
+from typing import Annotated
+
+import typer
+
+from bridgectl.output import as_json, table
+from bridgectl.queues import QueueHealth, ask, health
+from bridgectl.settings import link_section
+from protocol.errors import BridgeError
+from protocol.runtime import logs
+from protocol.runtime.clock import wall_clock
+from protocol.runtime.links import stomp_link
+
+app = typer.Typer()
+
+_HEADINGS = ["queue", "depth", "consumers", "in flight", "enqueued", "dequeued", "expired", "oldest", "dead letters"]
+
+
+@app.command()
+def queues(
+    json: Annotated[bool, typer.Option("--json", help="for programs: a list of objects")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="again every two seconds, until Ctrl-C")] = False,
+    timeout: Annotated[float, typer.Option(help="seconds to wait for the broker")] = 10.0,
+) -> None:
+    """Depth, consumers and flow of each queue, over 61616 with the administrator's certificate."""
+    logs.configure("error")
+    try:
+        asyncio.run(_show(json, watch, timeout))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+async def _show(json: bool, watch: bool, timeout: float) -> None:
+    section = link_section()
+    link = stomp_link(section, "bridgectl")
+    await link.start()
+    try:
+        try:
+            await asyncio.wait_for(link.ready(), timeout)
+        except TimeoutError:
+            raise BridgeError(f"no broker answers at {', '.join(section.brokers)} within {timeout:g} s") from None
+        while True:
+            found = health(await ask(link, f"ctl-{os.getpid()}", timeout), wall_clock())
+            if watch and not json:
+                typer.echo("\033[2J\033[H", nl=False)
+            typer.echo(as_json([queue.as_dict() for queue in found]) if json else _table(found))
+            if not watch:
+                return
+            await asyncio.sleep(2)
+    finally:
+        await link.close()
+
+
+def _table(found: list[QueueHealth]) -> str:
+    rows = [
+        (
+            queue.name,
+            queue.depth,
+            queue.consumers,
+            queue.in_flight,
+            queue.enqueued,
+            queue.dequeued,
+            queue.expired,
+            "-" if queue.oldest_s is None else f"{queue.oldest_s:g} s",
+            queue.dead_letters,
+        )
+        for queue in found
+    ]
+    return table(_HEADINGS, rows)

@@ -1,0 +1,261 @@
+"""The composition root of dmz-front: what it is made of, in the order it starts; the drain is the reverse.
+
+==========  ==============================================  ==================================================
+            start                                           drain
+==========  ==============================================  ==================================================
+store       open the database, count the backlog            last: finish what is being written, close
+links       connect to the broker, for ever                 disconnect
+replies     subscribe to replies and presence               write the replies taken
+outbox      sweep what an earlier run left unsent           wait for receipts in hand
+jobs        resend, forget, re-read applications            stop
+HTTP        listen                                          first: refuse new requests, let callers have answers
+==========  ==============================================  ==================================================
+"""
+
+import argparse
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from protocol.link.lane import Lane
+
+from dmz_front import ledger as books
+from dmz_front.bridges import Bridges
+from dmz_front.commands import Commands
+from dmz_front.http_api import HttpApi
+from dmz_front.http_server import HttpServer
+from dmz_front.ledger import Ledger
+from dmz_front.pages import pages
+from dmz_front.queries import Queries
+from dmz_front.reply_router import ReplyRouter, Waiters
+from dmz_front.settings import FrontSettings
+from protocol import destinations
+from protocol.envelope import Opener, Sealer
+from protocol.errors import ConfigurationError
+from protocol.link.port import AckMode, Subscription
+from protocol.messages import Role
+from protocol.operations import CATALOGUE
+from protocol.runtime import applications, logs, metrics
+from protocol.runtime.applications import Application
+from protocol.runtime.clock import wall_clock
+from protocol.runtime.daemon import Daemon, run
+from protocol.runtime.jobs import Jobs
+from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.links import stomp_link
+from protocol.runtime.outbox import Entry, Outbox
+from protocol.runtime.settings import load
+from protocol.runtime.store import Store
+
+REPLY_PREFETCH = 256
+"""Reply frames the broker sends ahead; each holds up to 64 replies."""
+
+
+class Front:
+    """The parts of a front, put together."""
+
+    def __init__(self, settings: FrontSettings) -> None:
+        self.settings = settings
+        self.clock = wall_clock
+        keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
+        if keyring.role is not Role.FRONT:
+            raise ConfigurationError("is not a front's keyring", file=str(settings.keys.keyring))
+        sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring)
+
+        self.store = Store(settings.store.address(), books.METADATA)
+        self.ledger = Ledger(self.store, self.clock)
+        self.applications: Mapping[bytes, Application] = {}
+        self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock)
+
+        # One connection each way and kind: a connection the broker holds up stops nothing else.
+        self.query_link = stomp_link(settings.link, f"{settings.name}-queries")
+        self.command_link = stomp_link(settings.link, f"{settings.name}-commands")
+        self.reply_link = stomp_link(settings.link, f"{settings.name}-replies")
+        self.links = (self.query_link, self.command_link, self.reply_link)
+        query_lane = Lane(self.query_link, persistent=False)
+        command_lane = Lane(self.command_link, persistent=True)
+        self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
+
+        self.query_waiters, self.command_waiters = Waiters(), Waiters()
+        self.router = ReplyRouter(
+            opener, self.query_waiters, self.command_waiters, self.ledger, self.bridges, self.clock
+        )
+        commands = Commands(
+            name=settings.name,
+            destination=destinations.commands(settings.region),
+            reply_to=destinations.command_replies(settings.name),
+            ledger=self.ledger,
+            outbox=self.outbox,
+            keyring=keyring,
+            sealer=sealer,
+            opener=opener,
+            waiters=self.command_waiters,
+            bridges=self.bridges,
+            clock=self.clock,
+            backlog=settings.limits.backlog,
+            in_flight=settings.limits.commands_in_flight,
+        )
+        queries = Queries(
+            name=settings.name,
+            destination=destinations.queries(settings.region),
+            reply_to=destinations.query_replies(settings.name),
+            link=self.query_link,
+            lane=query_lane,
+            sealer=sealer,
+            waiters=self.query_waiters,
+            bridges=self.bridges,
+            clock=self.clock,
+            in_flight=settings.limits.queries_in_flight,
+        )
+        self.api: HttpApi = HttpApi(
+            catalogue=CATALOGUE,
+            applications=lambda: self.applications,
+            queries=queries,
+            commands=commands,
+            http=settings.http,
+            limits=settings.limits,
+            clock=self.clock,
+            pages=pages(
+                catalogue=CATALOGUE,
+                admit=lambda scope, headers: self.api.admit(scope, headers),
+                status=commands.status,
+                readiness=self.readiness,
+                clock=self.clock,
+                docs=settings.http.docs,
+                version=version("dmz-bridge"),
+            ),
+        )
+
+    async def compose(self, daemon: Daemon) -> None:
+        """Start everything in the order of the table above."""
+        settings = self.settings
+        await daemon.start("store", self.store.start(), self.store.close)
+        await self.ledger.start()
+        await self._read_applications()
+        for link in self.links:
+            await daemon.start("link", link.start(), link.close)
+        self._subscribe()
+        await daemon.start("replies", None, self.router.drain)
+        await daemon.start("outbox", None, self.outbox.drain)
+        self.command_link.watch(self._swept_when_connected)
+
+        jobs = Jobs()
+        jobs.every(settings.delivery.sweep_s, "resend", self.outbox.sweep)
+        jobs.every(1, "applications", self._read_applications)
+        jobs.every(3600, "forget", self._forget)
+        jobs.start()
+        await daemon.start("jobs", None, jobs.stop)
+        stop_metrics = metrics.serve(settings.metrics, self.readings)
+        await daemon.start("metrics", None, stop_metrics)
+
+        server = HttpServer(self.api, settings.http)
+        await daemon.start("http", server.start(), server.stop)
+        await daemon.start("callers", None, self._answer_callers)
+
+    def readiness(self) -> dict[str, str]:
+        """What the front needs, each `"ok"` or what is wrong."""
+        up = all(link.connected for link in self.links)
+        return {
+            "broker": "ok" if up else "not connected",
+            "bridge": "ok" if self.bridges.attached else "none attached",
+            "accepting": "draining" if self.api.draining else "ok",
+        }
+
+    def readings(self) -> Iterable[metrics.Reading]:
+        """The front's metrics."""
+        for (operation, status), count in self.api.answered.items():
+            labels = {"operation": operation, "status": str(status)}
+            yield "dmz_front_answers_total", "HTTP answers", labels, count
+        for operation, latency in self.api.latency.items():
+            labels = {"operation": operation}
+            yield "dmz_front_answer_seconds_total", "Time spent until answers", labels, latency.total_s
+            yield "dmz_front_answered_total", "Answers timed", labels, latency.count
+        yield "dmz_front_waiting", "Callers waiting", {"kind": "query"}, len(self.query_waiters)
+        yield "dmz_front_waiting", "Callers waiting", {"kind": "command"}, len(self.command_waiters)
+        yield "dmz_front_backlog", "Commands accepted and not final", {}, self.ledger.backlog
+        yield "dmz_front_outbox_in_hand", "Commands sent without receipt yet", {}, self.outbox.in_hand
+        yield (
+            "dmz_front_outbox_failures_total",
+            "Sends that failed and will be repeated",
+            {},
+            self.outbox.failures,
+        )
+        yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
+        yield "dmz_front_bridges", "Bridges attached", {}, self.bridges.attached
+        yield "dmz_front_late_replies_total", "Replies nobody waited for", {}, self.router.late
+        for reason, count in self.router.refused.items():
+            yield "dmz_front_refused_total", "Envelopes not acted on", {"reason": reason}, count
+        for link, name in zip(self.links, ("queries", "commands", "replies"), strict=True):
+            labels = {"link": name}
+            yield "dmz_front_link_up", "Connected to a broker", labels, float(link.connected)
+            yield "dmz_front_link_reconnects_total", "Reconnects", labels, link.counters.reconnects
+            yield "dmz_front_link_bytes_out_total", "Bytes sent", labels, link.counters.bytes_out
+            yield "dmz_front_link_bytes_in_total", "Bytes received", labels, link.counters.bytes_in
+
+    def _subscribe(self) -> None:
+        link, name = self.reply_link, self.settings.name
+        link.subscribe(
+            Subscription(
+                destinations.query_replies(name),
+                self.router.query_replies(link),
+                AckMode.AUTO,
+                REPLY_PREFETCH,
+            )
+        )
+        link.subscribe(
+            Subscription(
+                destinations.command_replies(name),
+                self.router.command_replies(link),
+                AckMode.INDIVIDUAL,
+                REPLY_PREFETCH,
+            )
+        )
+        link.subscribe(
+            Subscription(destinations.presence(self.settings.region), self.router.presence(link), AckMode.AUTO, 100)
+        )
+
+    async def _due(self, limit: int) -> list[Entry]:
+        after_ms = int(self.settings.delivery.resend_after_s * 1000)
+        return await self.ledger.due(self.settings.name, after_ms, limit)
+
+    def _swept_when_connected(self, connected: bool) -> None:
+        if connected:
+            self._sweeping = asyncio.get_running_loop().create_task(self.outbox.sweep())
+
+    async def _read_applications(self) -> None:
+        self.applications = await self.store.read(applications.active_by_key)
+
+    async def _forget(self) -> None:
+        before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
+        await self.ledger.forget(before)
+
+    async def _answer_callers(self) -> None:
+        """Refuse what is new, and give who waits a fair time to be answered."""
+        self.api.draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.delivery.drain_s):
+                await asyncio.gather(self.query_waiters.none(), self.command_waiters.none())
+
+
+def main() -> None:
+    """Command `dmz-front`."""
+    parser = argparse.ArgumentParser(prog="dmz-front", description="The HTTP endpoint in the DMZ.")
+    parser.add_argument("--config", type=Path, required=True, help="configuration file (TOML)")
+    parser.add_argument("--check-config", action="store_true", help="read everything, say what is wrong, exit")
+    arguments = parser.parse_args()
+
+    async def compose(daemon: Daemon) -> None:
+        settings = load(arguments.config, FrontSettings)
+        logs.configure(settings.log.level)
+        front = Front(settings)
+        if arguments.check_config:
+            print(f"{arguments.config}: ok")
+            raise SystemExit(0)
+        await front.compose(daemon)
+
+    run(compose)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""uvicorn (httptools, uvloop) inside the daemon's own loop and order of starting and stopping."""
+
+import asyncio
+import socket
+import ssl
+
+import uvicorn
+
+from dmz_front.http_api import App
+from dmz_front.settings import HttpSection
+from protocol.errors import ConfigurationError
+
+
+class HttpServer:
+    """Listens, and stops listening."""
+
+    def __init__(self, app: App, section: HttpSection) -> None:
+        self._section = section
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=section.host,
+                port=section.port,
+                http="httptools",
+                loop="none",
+                lifespan="off",
+                ws="none",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=True,
+                proxy_headers=bool(section.trusted_proxies),
+                forwarded_allow_ips=list(section.trusted_proxies) or None,
+                timeout_keep_alive=section.keep_alive_s,
+                timeout_graceful_shutdown=2,
+                backlog=1024,
+                ssl_certfile=section.certificate,
+                ssl_keyfile=str(section.key) if section.key else None,
+                ssl_ca_certs=str(section.client_ca) if section.client_ca else None,
+                ssl_cert_reqs=ssl.CERT_REQUIRED if section.client_ca else ssl.CERT_NONE,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises ConfigurationError when the address cannot be had."""
+        section = self._section
+        family = socket.AF_INET6 if ":" in section.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((section.host, section.port))
+        except OSError as error:
+            listener.close()
+            raise ConfigurationError(
+                f"cannot listen on {section.host}:{section.port}: {error.strerror}; "
+                "set another [http] port or end the program that has it"
+            ) from error
+        config = self._server.config
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup([listener])
+        # not `serve()`: that would take SIGTERM for itself and stop without the daemon's drain
+        self._task = asyncio.get_running_loop().create_task(self._server.main_loop())
+
+    async def stop(self) -> None:
+        """Close idle connections at once, busy ones when they are answered (2 s at most)."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+            await self._server.shutdown()

@@ -1,0 +1,197 @@
+"""What to do next with a command: pure functions from what is known to a step. The worker only carries it out.
+
+============================  ==============================================================================
+a call came to                then
+============================  ==============================================================================
+Answered                      succeeded
+Refused                       refused
+Rejected                      failed: surely not applied, and repeating is pointless
+NotApplied, not reached       again, for ever (until the command's own expiry): says nothing of this request
+NotApplied, reached           again, until the operation's `attempts` are used up; then failed
+Unknown, rule repeat          again, for ever: the interface is idempotent, and only an answer tells the outcome
+Unknown, rule inquire         inquire, first after `settle_s`; a failed inquiry is repeated for ever
+Unknown, rule hold            held: an operator decides
+an inquiry came to
+Answered / Refused            succeeded / refused
+Absent                        as NotApplied, reached
+Unknown                       inquire again
+============================  ==============================================================================
+
+A call that was made and whose outcome was lost with a crash is Unknown too: `after_crash`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from tenacity import RetryCallState, wait_exponential
+
+from intranet_bridge.adapters import Absent, Answered, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
+from protocol.lifecycle import Event, State, move
+from protocol.operations.operation import UnknownOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The outcome is known: store it and tell the front."""
+
+    events: tuple[Event, ...]
+    code: str = ""
+    detail: str = field(default="", repr=False)
+    result: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """Call again; the row is where it was before the call."""
+
+    events: tuple[Event, ...]
+    seconds: float
+    counts: bool
+    """Whether the call just made is one of the operation's `attempts`."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquire:
+    """Ask the marketing system what became of it."""
+
+    events: tuple[Event, ...]
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Call again although the outcome of the last call is unknown: the interface is idempotent."""
+
+    events: tuple[Event, ...]
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Only an operator may decide."""
+
+    events: tuple[Event, ...]
+    reason: str
+
+
+Step = Finish | RetryAfter | Inquire | Repeat | Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Waits that grow from `shortest_s` to `longest_s`, each with up to half of it added by `chance` [0, 1)."""
+
+    shortest_s: float
+    longest_s: float
+    chance: Callable[[], float]
+
+    def after(self, failures: int) -> float:
+        """Seconds to wait after the `failures`-th failure in a row, counted from 1."""
+        growth = wait_exponential(multiplier=self.shortest_s, max=self.longest_s)
+        # the policy reads nothing but the attempt number; a real RetryCallState wants a Retrying around it
+        state = cast(RetryCallState, _Attempt(min(failures, 64)))
+        return min(growth(state) * (1 + 0.5 * self.chance()), self.longest_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    attempt_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an operation allows."""
+
+    unknown: UnknownOutcome
+    attempts: int
+    settle_s: float
+    waits: Waits
+
+
+def after_call(rule: Rule, attempts: int, failures: int, outcome: Outcome) -> Step:
+    """From CALLING. `attempts` counts the calls that count, this one included; `failures` those in a row."""
+    match outcome:
+        case Answered(result):
+            return Finish((Event.SUCCEED,), result=result)
+        case Refused(code, detail):
+            return Finish((Event.REFUSE,), code, detail)
+        case Rejected(reason):
+            return Finish((Event.FAIL,), "marketing-rejected", reason)
+        case NotApplied(reason, reached=False):
+            return RetryAfter((Event.RETRY,), rule.waits.after(failures), counts=False, reason=reason)
+        case NotApplied(reason):
+            return _again(rule, attempts, failures, reason, (Event.RETRY,))
+        case Unknown(reason):
+            return _lost(rule, failures, reason)
+
+
+def after_crash(rule: Rule, state: State) -> Step:
+    """For a row found in CALLING, or UNKNOWN, when the bridge starts."""
+    step = _lost(rule, 1, "the bridge stopped during the call")
+    if state is State.CALLING:
+        return step
+    assert state is State.UNKNOWN, state
+    match step:
+        case Inquire(_, seconds, reason):
+            return Inquire((), seconds, reason)
+        case Repeat(_, seconds, reason):
+            return Repeat((), seconds, reason)
+        case Hold(_, reason):
+            return Hold((Event.HOLD,), reason)
+    raise AssertionError(step)
+
+
+def after_inquiry(rule: Rule, attempts: int, failures: int, finding: Finding) -> Step:
+    """From UNKNOWN. `attempts` counts the calls made; `failures` the inquiries that failed in a row."""
+    match finding:
+        case Answered(result):
+            return Finish((Event.SUCCEED,), result=result)
+        case Refused(code, detail):
+            return Finish((Event.REFUSE,), code, detail)
+        case Absent():
+            return _again(rule, attempts, attempts, "the marketing system has no such request", (Event.RETRY,))
+        case Unknown(reason):
+            return Inquire((), rule.waits.after(failures), reason)
+
+
+def before_call(expires_at: int, now: int) -> Finish | None:
+    """From RECEIVED: a command whose own expiry (epoch ms, 0: none) has passed is not called."""
+    if 0 < expires_at < now:
+        return Finish((Event.EXPIRE,), "expired", "its expiry passed before a call was made")
+    return None
+
+
+def before_repeat(expires_at: int, now: int) -> Hold | None:
+    """From UNKNOWN, rule repeat: after its expiry the command may not be applied any more, and calling again is
+    the only way to learn whether it was; so an operator decides."""
+    if 0 < expires_at < now:
+        return Hold((Event.HOLD,), "its expiry passed while its outcome was unknown")
+    return None
+
+
+def reached_state(state: State, step: Step) -> State:
+    """Where a row is after a step."""
+    for event in step.events:
+        state = move(state, event)
+    return state
+
+
+def _again(rule: Rule, attempts: int, failures: int, reason: str, back: tuple[Event, ...]) -> Step:
+    if attempts >= rule.attempts:
+        # FAIL from RECEIVED: each of the calls is known to have had no effect
+        return Finish((*back, Event.FAIL), "marketing-failed", f"not applied in {attempts} attempts: {reason}")
+    return RetryAfter(back, rule.waits.after(failures), counts=True, reason=reason)
+
+
+def _lost(rule: Rule, failures: int, reason: str) -> Step:
+    match rule.unknown:
+        case UnknownOutcome.REPEAT:
+            return Repeat((Event.LOSE,), rule.waits.after(failures), reason)
+        case UnknownOutcome.INQUIRE:
+            return Inquire((Event.LOSE,), rule.settle_s, reason)
+        case UnknownOutcome.HOLD:
+            return Hold((Event.LOSE, Event.HOLD), reason)

@@ -1,0 +1,308 @@
+"""The bridge's book of commands: what was received, whether it is being called, and what came of it.
+
+A command's row is committed `received` before its message is acknowledged, `calling` before the marketing system
+is called, and with its outcome and sealed reply before the reply is sent. So whatever instant the process dies at:
+
+=================================  ====================  ============================================================
+it dies after                      the row says          and then
+=================================  ====================  ============================================================
+delivery                           (no row)              the broker delivers again: nothing was acknowledged
+`received` committed               received              it is called after the restart; a redelivery is only acked
+acknowledged                       received              the same
+`calling` committed                calling               unknown: the operation's rule (it may not have been called)
+the call                           calling               the same: this is the window no bookkeeping can close
+outcome committed                  succeeded … held      the reply goes out by the sweep; a redelivery is answered
+reply sent                         … , not replied       it goes out again: the front knows it by its id
+receipt recorded                   … , replied           nothing
+=================================  ====================  ============================================================
+
+A row keeps the request and the reply sealed as they travel; nothing here can be read without the keys. Rows are
+kept longer than any message can come back (`MAX_AGE_MS`), and deleted after `store.retention_days`.
+
+Held rows are decided by an operator (bridgectl), who writes in one transaction, only `where state = 'held'`:
+the new `state` (received: call again; succeeded, refused or failed: what is now known), `code`, `note` and
+`decided_at`. The bridge finds `decided_at` at its next sweep, acts, and clears it.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Executable,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from intranet_bridge.ordering import Place
+from protocol.lifecycle import FINAL, REPORTED, State
+from protocol.runtime.clock import Clock
+from protocol.runtime.outbox import Entry
+from protocol.runtime.store import Store
+
+METADATA = MetaData()
+INBOX = Table(
+    "inbox",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("source", String(160), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("reply", LargeBinary),
+    Column("reply_to", String(160), nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("code", String(64), nullable=False, default=""),
+    Column("note", String(400), nullable=False, default=""),
+    Column("received_at", BigInteger, nullable=False),
+    Column("calling_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("replied_at", BigInteger),
+    Column("decided_at", BigInteger),
+    Index("inbox_state", "owner", "state", "updated_at"),
+    Index("inbox_unsent", "owner", "replied_at", "updated_at"),
+    Index("inbox_decided", "owner", "decided_at"),
+)
+_C = INBOX.c
+_UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
+
+_NEW = {
+    "sqlite": sqlite.insert(INBOX).on_conflict_do_nothing(index_elements=[_C.id]).returning(_C.id),
+    "postgresql": postgresql.insert(INBOX).on_conflict_do_nothing(index_elements=[_C.id]).returning(_C.id),
+}
+_ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))).values(
+    updated_at=bindparam("now"), decided_at=None
+)
+_CALLING = _ROW.values(state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now"))
+_MOVED = _ROW.values(state=bindparam("to"), attempts=bindparam("tries"), note=bindparam("why"))
+_FINISHED = _ROW.values(
+    state=bindparam("to"),
+    attempts=bindparam("tries"),
+    code=bindparam("because"),
+    note=bindparam("why"),
+    reply=bindparam("sealed"),
+    replied_at=None,
+)
+_REPLIED = (
+    update(INBOX).where(_C.id == bindparam("of"), _C.state == bindparam("said")).values(replied_at=bindparam("now"))
+)
+_READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bindparam("to"))
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A command as it arrived."""
+
+    id: str
+    operation: str
+    source: str
+    subject: str
+    reply_to: str
+    deadline: int
+    envelope: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the inbox held of a command when it arrived once more."""
+
+    state: State
+    reply: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A held row an operator decided."""
+
+    id: str
+    state: State
+    code: str
+    note: str
+    reply_to: str
+    envelope: bytes = field(repr=False)
+    place: Place
+
+
+@dataclass(slots=True)
+class _Waiting:
+    row: Received
+    future: "asyncio.Future[Known | None]"
+
+
+class Inbox:
+    """The `inbox` table, and one bridge's rows in it."""
+
+    def __init__(self, store: Store, owner: str, clock: Clock) -> None:
+        self._store, self._owner, self._clock = store, owner, clock
+        self._sequence = 0
+        self._waiting: list[_Waiting] = []
+        self._recording: asyncio.Task[None] | None = None
+        self.by_state: Mapping[str, int] = {}
+        """Rows by state at the last count."""
+
+    async def start(self) -> list[Place]:
+        """This bridge's unfinished rows, in the order they were recorded."""
+        highest = await self._store.read(lambda connection: connection.execute(select(func.max(_C.sequence))).scalar())
+        self._sequence = highest or 0
+        return await self._store.read(self._unfinished)
+
+    async def record(self, rows: Sequence[Received]) -> list[Known | None]:
+        """Commit new rows; returns, a row each, what was known of it before, None if it is new.
+
+        Rows of deliveries that arrive while the disk is busy are written together, in their order.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = [_Waiting(row, loop.create_future()) for row in rows]
+        self._waiting += waiting
+        if self._recording is None and waiting:
+            self._recording = loop.create_task(self._record_all())
+        return [await item.future for item in waiting]
+
+    async def calling(self, place: Place, attempts: int) -> None:
+        """Committed before the call is made."""
+        await self._store.execute(
+            _CALLING, {"of": place.id, "me": self._owner, "tries": attempts, "now": self._clock()}
+        )
+
+    async def moved(self, place: Place, state: State, attempts: int, note: str) -> None:
+        """Back to received, or unknown."""
+        row = {"to": state, "tries": attempts, "why": note[:400]}
+        await self._store.execute(_MOVED, {"of": place.id, "me": self._owner, "now": self._clock(), **row})
+
+    async def finished(self, id: str, state: State, attempts: int, code: str, note: str, sealed: bytes) -> None:
+        """The outcome, or held, with the sealed reply; not replied yet."""
+        row = {"to": state, "tries": attempts, "because": code, "why": note[:400], "sealed": sealed}
+        await self._store.execute(_FINISHED, {"of": id, "me": self._owner, "now": self._clock(), **row})
+
+    async def envelope(self, id: str) -> tuple[bytes, str]:
+        """The sealed request and its reply_to."""
+        statement = select(_C.envelope, _C.reply_to).where(_C.id == id)
+        row = await self._store.read(lambda connection: connection.execute(statement).one())
+        return row.envelope, row.reply_to
+
+    async def replied(self, entries: Sequence[str]) -> None:
+        """The broker has these replies on its disk (ids made by `entry`)."""
+        now = self._clock()
+        rows = [{"of": of, "said": said, "now": now} for of, _, said in (id.rpartition("/") for id in entries)]
+        await self._store.execute(_REPLIED, *rows)
+
+    async def unsent(self, limit: int) -> list[Entry]:
+        """Replies without a receipt, oldest first."""
+        statement = (
+            select(_C.id, _C.state, _C.reply_to, _C.reply)
+            .where(_C.owner == self._owner, _C.replied_at.is_(None), _C.reply.is_not(None))
+            .where(_C.state.in_(sorted(REPORTED)))
+            .order_by(_C.updated_at)
+            .limit(limit)
+        )
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [entry(row.id, State(row.state), row.reply_to, row.reply) for row in rows]
+
+    async def decided(self) -> list[Decided]:
+        """Held rows an operator has decided since."""
+        statement = select(INBOX).where(_C.owner == self._owner, _C.decided_at.is_not(None)).order_by(_C.sequence)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [
+            Decided(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, _place(row))
+            for row in rows
+        ]
+
+    async def forget(self, before_ms: int) -> int:
+        """Delete replied final rows not touched since `before_ms`; returns how many."""
+        statement = INBOX.delete().where(
+            _C.state.in_(sorted(FINAL)), _C.replied_at.is_not(None), _C.updated_at < before_ms
+        )
+        return await self._store.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def count(self) -> None:
+        """Refresh `by_state`."""
+        statement = select(_C.state, func.count()).where(_C.owner == self._owner).group_by(_C.state)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        self.by_state = {state: number for state, number in rows}
+
+    # --- recording ---------------------------------------------------------------------------------------
+
+    async def _record_all(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                try:
+                    known = await self._store.write(self._insert(group))
+                except Exception as error:
+                    for item in group:
+                        if not item.future.done():
+                            item.future.set_exception(error)
+                    continue
+                for item in group:
+                    if not item.future.done():
+                        item.future.set_result(known.get(item.row.id))
+        finally:
+            self._recording = None
+
+    def _insert(self, group: Sequence[_Waiting]) -> Any:
+        now = self._clock()
+        self._sequence = max(self._sequence, now << 16)
+        rows: list[dict[str, Any]] = []
+        for item in group:
+            self._sequence += 1
+            row = item.row
+            rows.append(
+                {
+                    "id": row.id, "sequence": self._sequence, "owner": self._owner, "operation": row.operation,
+                    "source": row.source, "subject": row.subject, "state": State.RECEIVED, "attempts": 0,
+                    "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
+                    "received_at": now, "updated_at": now,
+                }
+            )  # fmt: skip
+
+        def work(connection: Connection) -> dict[str, Known]:
+            statement: Executable = _NEW.get(connection.dialect.name, insert(INBOX))
+            new = set(connection.execute(statement, rows).scalars())
+            if len(new) == len(rows):
+                return {}
+            return _known(connection, rows, new)
+
+        return work
+
+    def _unfinished(self, connection: Connection) -> list[Place]:
+        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts)
+        statement = select(*columns).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
+        return [_place(row) for row in connection.execute(statement)]
+
+
+def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:
+    """What the outbox sends. The state is part of the entry's id: the receipt of a `held` reply must not count
+    for the final one."""
+    return Entry(f"{id}/{state}", reply_to, sealed)
+
+
+def _known(connection: Connection, rows: Iterable[Mapping[str, Any]], new: set[str]) -> dict[str, Known]:
+    asked = {row["id"]: row["reply_to"] for row in rows if row["id"] not in new}
+    statement = select(_C.id, _C.state, _C.reply, _C.reply_to).where(_C.id.in_(sorted(asked)))
+    found = connection.execute(statement).all()
+    moved = [{"of": row.id, "to": asked[row.id]} for row in found if row.reply_to != asked[row.id]]
+    if moved:  # asked again by another front instance (the first is gone): that one gets the reply
+        connection.execute(_READDRESSED, moved)
+    return {row.id: Known(State(row.state), row.reply) for row in found}
+
+
+def _place(row: Any) -> Place:
+    return Place(row.id, row.operation, row.subject, State(row.state), row.attempts, recovered=True)

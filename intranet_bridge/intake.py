@@ -1,0 +1,335 @@
+"""Intake: deliveries from the broker are taken apart, each member is judged, and the message is acknowledged.
+
+A message holds 1 to 64 envelopes. Each is judged by itself (`verdict`, a pure function), and a bad one goes to
+the dead letters alone. When a message is acknowledged:
+
+- commands: every member is on our disk (inbox) or, if quarantined, on the broker's (receipt of its dead letter);
+- queries: every member has been taken by a worker slot, or dropped. Nothing is queued without bound: what finds
+  no slot waits unacknowledged, and the broker sends at most `prefetch` messages ahead.
+"""
+
+import asyncio
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+
+from intranet_bridge.inbox import Inbox, Known, Received, entry
+from intranet_bridge.ordering import Ordering, Place
+from protocol.destinations import checked_reply, dead_letters
+from protocol.envelope import Kind as Envelope
+from protocol.envelope import Opened, Opener
+from protocol.errors import EnvelopeError, LinkError, Malformed, Stale
+from protocol.frames import pack, unpack
+from protocol.lifecycle import REPORTED, State
+from protocol.link.port import Delivery, Link, Outgoing
+from protocol.messages import Attributes
+from protocol.operations import CATALOGUE, Kind
+from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
+from protocol.runtime.outbox import Outbox
+
+log = logger(__name__)
+
+_ID = re.compile(r"[0-9A-Za-z._:-]{1,64}")
+_TRACE = re.compile(r"(?:[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?")
+_HOT_ENVELOPES = 2_000
+"""With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Act on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """A query that can be answered at once: it is in order, but not for us to do."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nobody waits for it any more; counted, not kept."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """To the dead letters, for an operator."""
+
+    reason: str
+
+
+Verdict = Take | Refuse | Drop | Quarantine
+TAKE = Take()
+
+
+def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int) -> Verdict:
+    """What to do with an authentic request that came on a lane."""
+    name = attributes.type
+    operation = CATALOGUE.get(name)
+    if operation is None:
+        return Quarantine("unknown-operation")
+    if operation.kind is not lane:
+        return Quarantine("wrong-lane")
+    if not _ID.fullmatch(attributes.id) or not _TRACE.fullmatch(attributes.traceparent):
+        return Quarantine("malformed")  # both are written into header lines of the marketing call
+    try:
+        # a reply names a front's queue of its own lane, and nothing else
+        if not checked_reply(attributes.reply_to).startswith(f"/queue/bridge.reply.{lane}."):
+            return Quarantine("reply-to")
+    except Malformed:
+        return Quarantine("reply-to")
+    if lane is Kind.QUERY:
+        if attributes.deadline < now:  # none at all is not a query
+            return Drop("expired")
+        if name not in bound:
+            return Refuse("marketing-unavailable")
+    elif name not in bound:
+        return Quarantine("not-bound")
+    return TAKE
+
+
+class Quarantined:
+    """Sends members to the dead letters of the queue they came from, and counts them by reason."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.by_reason: Counter[str] = Counter()
+
+    async def send(self, queue: str, envelope: bytes, reason: str) -> None:
+        """Returns when the broker has it on its disk. Raises LinkError."""
+        letter = Outgoing(dead_letters(queue), pack([envelope]), persistent=True, headers={"reason": reason})
+        await self._link.send(letter)
+        self.by_reason[reason] += 1
+        log.warning("quarantined", queue=queue, reason=reason)
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """A delivery of queries, some of whose members no slot has taken yet."""
+
+    delivery: Delivery
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A query that waits for a slot."""
+
+    parcel: Parcel
+    envelope: bytes = field(repr=False)
+
+
+class QueryIntake:
+    """Queries wait here, sealed, until a slot takes them: so the deadline is judged when it matters."""
+
+    def __init__(self, link: Link, quarantined: Quarantined) -> None:
+        self._link, self._quarantined = link, quarantined
+        self._members: deque[Member] = deque()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._to_ack: Delivery | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+        self.closed = False
+        self.messages = 0
+
+    @property
+    def waiting(self) -> int:
+        """Queries for which no slot was free yet."""
+        return len(self._members)
+
+    def handle(self, delivery: Delivery) -> None:
+        """The handler of the subscription."""
+        if self.closed:
+            return
+        self.messages += 1
+        try:
+            envelopes = unpack(delivery.body)
+        except EnvelopeError as error:
+            self.quarantine(delivery.destination, delivery.body, error.reason)
+            self._taken(Parcel(delivery, 1))
+            return
+        parcel = Parcel(delivery, len(envelopes))
+        self._members.extend([Member(parcel, envelope) for envelope in envelopes])
+        for _ in envelopes:
+            if not self._wake():
+                break
+
+    async def next(self) -> Member:
+        """The next query for a slot; its message is acknowledged when its last member was taken."""
+        while not self._members:
+            idle = asyncio.get_running_loop().create_future()
+            self._idle.append(idle)
+            await idle
+        member = self._members.popleft()
+        self._taken(member.parcel)
+        return member
+
+    def quarantine(self, queue: str, envelope: bytes, reason: str) -> None:
+        """To the dead letters; a query lost on the way there is a query whose caller gets no answer."""
+        task = asyncio.get_running_loop().create_task(self._quarantine(queue, envelope, reason))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    def close(self) -> None:
+        """Take nothing more; what waits was not acknowledged, and the broker gives it to another bridge."""
+        self.closed = True
+        self._members.clear()
+
+    async def _quarantine(self, queue: str, envelope: bytes, reason: str) -> None:
+        try:
+            await self._quarantined.send(queue, envelope, reason)
+        except LinkError:
+            log.warning("not-quarantined", queue=queue, reason=reason)
+
+    def _wake(self) -> bool:
+        while self._idle:
+            idle = self._idle.popleft()
+            if not idle.done():
+                idle.set_result(None)
+                return True
+        return False
+
+    def _taken(self, parcel: Parcel) -> None:
+        parcel.left -= 1
+        if parcel.left:
+            return
+        # Members leave in the order of delivery, so acknowledging the last whole message of this turn of the
+        # loop acknowledges those before it (AckMode.CUMULATIVE): one ACK frame a turn, not one a message.
+        if self._to_ack is None:
+            asyncio.get_running_loop().call_soon(self._ack)
+        self._to_ack = parcel.delivery
+
+    def _ack(self) -> None:
+        delivery, self._to_ack = self._to_ack, None
+        if delivery is not None:
+            self._link.ack(delivery)
+
+
+class CommandIntake:
+    """Commands go to the inbox, and from there to the worker."""
+
+    def __init__(
+        self,
+        *,
+        link: Link,
+        opener: Opener,
+        inbox: Inbox,
+        ordering: Ordering,
+        outbox: Outbox,
+        quarantined: Quarantined,
+        bound: Container[str],
+        backlog: int,
+        clock: Clock,
+        ready: Callable[[], None],
+    ) -> None:
+        """`ready` is called when there is new work in `ordering`."""
+        self._link, self._opener, self._inbox, self._ordering = link, opener, inbox, ordering
+        self._outbox, self._quarantined, self._bound = outbox, quarantined, bound
+        self._backlog, self._clock, self._ready = backlog, clock, ready
+        self._held_back: deque[Delivery] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self.closed = False
+        self.taken = self.again = self.messages = 0
+
+    def handle(self, delivery: Delivery) -> None:
+        """The handler of the subscription."""
+        if self.closed:
+            return
+        if len(self._ordering) >= self._backlog:
+            self._held_back.append(delivery)  # at most `prefetch` of them
+            return
+        self.messages += 1
+        task = asyncio.get_running_loop().create_task(self._take(delivery))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def resume(self) -> None:
+        """Take what was held back, if there is room again."""
+        while self._held_back and len(self._ordering) < self._backlog and not self.closed:
+            delivery = self._held_back.popleft()
+            if delivery.epoch == self._link.epoch:
+                self.handle(delivery)
+
+    async def close(self) -> None:
+        """Take nothing more, and finish recording what was begun."""
+        self.closed = True
+        if self._running:
+            await asyncio.wait(self._running, timeout=5)
+
+    async def _take(self, delivery: Delivery) -> None:
+        good, bad = self._judged(delivery)
+        wait_s = 0.1
+        while True:
+            try:
+                if good:
+                    self._recorded(good, await self._inbox.record(good))
+                    good = []
+                while bad:
+                    await self._quarantined.send(delivery.destination, *bad[0])
+                    bad.pop(0)
+            except Exception as error:
+                # Not acknowledged, so nothing is lost; a full disk or a lost link may come right again
+                log.error("command-not-recorded", error=type(error).__name__)
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, 5.0)
+                if delivery.epoch != self._link.epoch:
+                    return  # the broker delivers it again
+                continue
+            self._link.ack(delivery)
+            return
+
+    def _judged(self, delivery: Delivery) -> tuple[list[Received], list[tuple[bytes, str]]]:
+        good: list[Received] = []
+        bad: list[tuple[bytes, str]] = []
+        now = self._clock()
+        try:
+            envelopes = unpack(delivery.body)
+        except EnvelopeError as error:
+            return good, [(delivery.body, error.reason)]
+        for envelope in envelopes:
+            try:
+                attributes = command_of(self._opener, envelope, now).attributes
+            except EnvelopeError as error:
+                bad.append((envelope, error.reason))
+                continue
+            match verdict(attributes, Kind.COMMAND, self._bound, now):
+                case Quarantine(reason):
+                    bad.append((envelope, reason))
+                case _:
+                    a = attributes
+                    good.append(Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope))
+        return good, bad
+
+    def _recorded(self, rows: list[Received], known: list[Known | None]) -> None:
+        for row, before in zip(rows, known, strict=True):
+            if before is None:
+                self.taken += 1
+                hot = row.envelope if len(self._ordering) < _HOT_ENVELOPES else None
+                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED, envelope=hot))
+                continue
+            self.again += 1
+            state, reply = before.state, before.reply
+            if state in REPORTED and reply is not None:
+                self._outbox.offer(entry(row.id, state, row.reply_to, reply))
+        self._ready()
+
+
+def command_of(opener: Opener, envelope: bytes, now: int) -> Opened:
+    """An authentic request, however late: a command past its deadline is answered, not ignored.
+
+    Raises EnvelopeError; Stale when it is older than the inbox remembers.
+    """
+    opened = opener.authentic(envelope)
+    if opened.kind is not Envelope.REQUEST:
+        raise Malformed("not a request")
+    try:
+        opener.timely(opened.attributes, now_ms=now)
+    except Stale:
+        raise
+    except EnvelopeError:  # Expired: the worker says so to the front
+        pass
+    return opened

@@ -1,0 +1,118 @@
+"""Which command is next: one after another within a key, side by side between keys. Pure: time is passed in.
+
+Every unfinished row of the inbox has a place here, in the order in which it was recorded; a place is small (the
+sealed request stays in the database while there is no hurry). A place is, at any time, in one of
+
+- the queue of its key, behind an earlier one of the same key;
+- `ready` of its operation;
+- `sleeping` until its next attempt or inquiry. It keeps its key: what comes after it was accepted after it;
+- taken: a worker has it.
+
+A held row has no place: it may stay held for days until somebody decides, and a customer's later requests must
+not wait for that. Order is promised between requests that the bridge itself can bring to an end.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+
+from protocol.lifecycle import State
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """One unfinished command."""
+
+    id: str
+    operation: str
+    key: str
+    """The subject; empty: no order."""
+    state: State
+    attempts: int = 0
+    failures: int = 0
+    """Of calls or inquiries, in a row, since the bridge started."""
+    envelope: bytes | None = field(default=None, repr=False)
+    """The sealed request, if it is still in memory."""
+    recovered: bool = False
+    """Found unfinished in the inbox, not received just now."""
+
+
+class Ordering:
+    """All places."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Place] = {}
+        self._keys: dict[str, deque[Place]] = {}
+        self._ready: dict[str, deque[Place]] = {}
+        self._sleeping: list[tuple[float, int, Place]] = []
+        self._tie = count()
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._by_id
+
+    def counts(self) -> dict[str, int]:
+        """Operation → unfinished commands."""
+        counts: dict[str, int] = {}
+        for place in self._by_id.values():
+            counts[place.operation] = counts.get(place.operation, 0) + 1
+        return counts
+
+    def add(self, place: Place) -> None:
+        """A new row, recorded after all that were added before. An id that is here already is ignored."""
+        if place.id in self._by_id:
+            return
+        self._by_id[place.id] = place
+        if place.key:
+            queue = self._keys.setdefault(place.key, deque())
+            queue.append(place)
+            if len(queue) > 1:
+                return
+        self._queue(place.operation).append(place)
+
+    def take(self, now: float, admits: Callable[[str], bool]) -> Place | None:
+        """The next to be worked on, of an operation that `admits` says may be called; operations take turns."""
+        while self._sleeping and self._sleeping[0][0] <= now:
+            place = heappop(self._sleeping)[2]
+            self._queue(place.operation).append(place)
+        for operation in list(self._ready):
+            queue = self._ready[operation]
+            if queue and admits(operation):
+                place = queue.popleft()
+                self._ready[operation] = self._ready.pop(operation)  # to the end: the others' turn
+                return place
+        return None
+
+    def again(self, place: Place, at: float) -> None:
+        """A taken place sleeps until `at` and keeps its key."""
+        heappush(self._sleeping, (at, next(self._tie), place))
+
+    def done(self, place: Place) -> None:
+        """A taken place is finished, or held: the next of its key may go."""
+        del self._by_id[place.id]
+        if place.key:
+            queue = self._keys[place.key]
+            assert queue[0] is place, "only the first of a key is ever taken"
+            queue.popleft()
+            if queue:
+                self._queue(queue[0].operation).append(queue[0])
+            else:
+                del self._keys[place.key]
+
+    def wakes_at(self) -> float | None:
+        """When the first sleeper wakes."""
+        return self._sleeping[0][0] if self._sleeping else None
+
+    def waiting(self) -> list[str]:
+        """Operations with something ready."""
+        return [operation for operation, queue in self._ready.items() if queue]
+
+    def _queue(self, operation: str) -> "deque[Place]":
+        queue = self._ready.get(operation)
+        if queue is None:
+            queue = self._ready[operation] = deque()
+        return queue

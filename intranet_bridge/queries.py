@@ -1,0 +1,165 @@
+"""Queries: each is opened, judged and asked by one of a fixed number of slots, and answered within its deadline.
+
+The hot path of the bridge: no database, no task made, no thread crossed; the marketing system's answer is parsed
+once and written once.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from intranet_bridge.adapters import Adapter, Answered, Asked, NotApplied, Outcome, Refused, Rejected, Unknown
+from intranet_bridge.adapters.breaker import Breaker
+from intranet_bridge.decision import Waits
+from intranet_bridge.intake import Drop, Member, Quarantine, QueryIntake, Refuse, verdict
+from intranet_bridge.replies import Replies
+from protocol.envelope import Kind as Envelope
+from protocol.envelope import Opener, ReplayGuard
+from protocol.errors import EnvelopeError, Expired, Stale
+from protocol.lifecycle import State
+from protocol.messages import Attributes
+from protocol.operations import CATALOGUE, Kind
+from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Latency
+
+log = logger(__name__)
+
+
+class QueryWorkers:
+    """The slots."""
+
+    def __init__(
+        self,
+        *,
+        intake: QueryIntake,
+        opener: Opener,
+        adapters: Mapping[str, Adapter],
+        breakers: Mapping[str, Breaker],
+        replies: Replies,
+        waits: Waits,
+        slots: int,
+        clock: Clock,
+    ) -> None:
+        self._intake, self._opener, self._adapters, self._breakers = intake, opener, adapters, breakers
+        self._replies, self._waits, self._clock, self.slots = replies, waits, clock, slots
+        self._guard = ReplayGuard()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.in_flight = 0
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """(operation, state or failure code) → queries."""
+        self.dropped: Counter[str] = Counter()
+        self.latency = Latency()
+
+    def start(self) -> None:
+        """Open the slots."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._slot(), name=f"query slot {n}") for n in range(self.slots)]
+
+    async def drain(self, seconds: float) -> None:
+        """Let running calls finish, for so long at most; then close the slots."""
+        end = time.monotonic() + seconds
+        while self.in_flight and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _slot(self) -> None:
+        while True:
+            member = await self._intake.next()
+            self.in_flight += 1
+            try:
+                await self._work(member)
+            except Exception:
+                log.exception("query-failed")  # a defect: the caller's deadline answers it
+            finally:
+                self.in_flight -= 1
+
+    async def _work(self, member: Member) -> None:
+        now = self._clock()
+        try:
+            opened = self._opener.open(member.envelope, now_ms=now, expect=Envelope.REQUEST)
+        except (Expired, Stale) as error:
+            self.dropped[error.reason] += 1
+            return
+        except EnvelopeError as error:
+            self._intake.quarantine(member.parcel.delivery.destination, member.envelope, error.reason)
+            return
+        request = opened.attributes
+        match verdict(request, Kind.QUERY, self._adapters, now):
+            case Quarantine(reason):
+                self._intake.quarantine(member.parcel.delivery.destination, member.envelope, reason)
+                return
+            case Drop(reason):
+                self.dropped[reason] += 1
+                return
+            case Refuse(code):
+                self._fail(request, code, "")
+                return
+        if self._guard.seen(request.id, request.deadline, now_ms=now):
+            self.dropped["replayed"] += 1
+            return
+        try:
+            body = CATALOGUE[request.type].requests.validate_json(opened.payload)
+        except ValidationError:
+            # The front validates with the same catalogue: the two sides run different versions of it
+            self._fail(request, "invalid-request", "the bridge's catalogue does not accept this request")
+            return
+        started = time.perf_counter()
+        outcome = await self._ask(request, Asked(request.id, body, request.traceparent))
+        self.latency.since(started)
+        self._answer(request, outcome)
+
+    async def _ask(self, request: Attributes, asked: Asked) -> Outcome:
+        """One call; again only while it surely was not reached and the deadline leaves time."""
+        adapter, breaker = self._adapters[request.type], self._breakers[request.type]
+        failures = 0
+        while True:
+            left = (request.deadline - self._clock()) / 1000
+            if left <= 0:
+                return Unknown("deadline", timed_out=True)
+            timeout = min(adapter.timeout_s, left)
+            started = time.monotonic()
+            if not breaker.admit(started, timeout):
+                return NotApplied("circuit open", reached=False)
+            outcome = await adapter.call(asked, timeout)
+            ended = time.monotonic()
+            match outcome:
+                case Unknown(_, timed_out=True) if timeout < adapter.timeout_s / 2:
+                    pass  # it had hardly any time: says nothing of the interface
+                case Unknown() | NotApplied():
+                    breaker.record(ended, good=False)
+                case _:
+                    breaker.record(ended, good=True, took_s=ended - started)
+            if not isinstance(outcome, NotApplied) or outcome.reached:
+                return outcome
+            failures += 1
+            wait_s = self._waits.after(failures)
+            if ended + wait_s >= started + left:
+                return outcome
+            await asyncio.sleep(wait_s)
+
+    def _answer(self, request: Attributes, outcome: Outcome) -> None:
+        match outcome:
+            case Answered(result):
+                self.outcomes[request.type, "succeeded"] += 1
+                self._replies.answer(request, State.SUCCEEDED, result=result)
+            case Refused(code, detail):
+                self.outcomes[request.type, "refused"] += 1
+                self._replies.answer(request, State.REFUSED, code, detail)
+            case Rejected(reason):
+                self._fail(request, "marketing-rejected", reason)
+            case NotApplied(reason):
+                self._fail(request, "marketing-unavailable", reason)
+            case Unknown(reason, timed_out):
+                self._fail(request, "marketing-timeout" if timed_out else "marketing-failed", reason)
+
+    def _fail(self, request: Attributes, code: str, detail: str) -> None:
+        self.outcomes[request.type, code] += 1
+        log.info("query-not-answered", request=request.id, operation=request.type, code=code, reason=detail)
+        # The reason is for our log; the caller gets the code
+        self._replies.answer(request, State.FAILED, code)

@@ -1,0 +1,234 @@
+"""What an operator may set for intranet-bridge (config/intranet_bridge.toml shows every key with its meaning)."""
+
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from intranet_bridge.adapters.mapping import compiled
+from intranet_bridge.adapters.template import PathTemplate
+from protocol.operations import CATALOGUE
+from protocol.operations.operation import Kind, UnknownOutcome
+from protocol.runtime.settings import (
+    FilePath,
+    KeysSection,
+    LinkSection,
+    LogSection,
+    MetricsSection,
+    Name,
+    Section,
+    StoreSection,
+)
+
+
+def _expression(text: str) -> str:
+    compiled(text)
+    return text
+
+
+def _path(text: str) -> str:
+    PathTemplate(text)
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be http://host[:port][/path] or https://…")
+    if parts.username or parts.password:
+        raise ValueError("credentials do not belong in a URL: use [marketing.authentication]")
+    return text.rstrip("/")
+
+
+Expression = Annotated[str, AfterValidator(_expression)]
+"""A JMESPath expression (see adapters/mapping.py)."""
+Path = Annotated[str, AfterValidator(_path)]
+"""A path with `{expression}` parts (see adapters/template.py)."""
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\t\x20-\x7e]*$")]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class QueriesSection(Section):
+    """How queries are taken."""
+
+    slots: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Calls at once. A query that finds none free waits; what waits is bounded by `prefetch`."""
+    prefetch: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Messages the broker sends ahead; each holds 1 to 64 queries."""
+
+
+class CommandsSection(Section):
+    """How commands are worked on."""
+
+    workers: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Calls at once."""
+    prefetch: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Messages the broker sends before the rows of the earlier ones are on disk."""
+    backlog: Annotated[int, Field(ge=1)] = 100_000
+    """Unfinished rows in the inbox; past it further commands stay on the broker."""
+    retry_min_s: Seconds = 0.5
+    retry_max_s: Seconds = 30.0
+    """Waits between attempts grow from the one to the other, with jitter."""
+    sweep_s: Seconds = 5.0
+    """How often the inbox is searched for replies not yet receipted and for what an operator decided."""
+
+
+class BreakerSection(Section):
+    """When an operation is left alone because its interface fails."""
+
+    failures: Annotated[int, Field(ge=1)] = 5
+    """So many in a row open it."""
+    window: Annotated[int, Field(ge=1, le=1000)] = 50
+    failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Or this share of the last `window` calls."""
+    slow_s: Seconds | None = None
+    """A call that takes longer counts as failed; default: none does before its timeout."""
+    open_min_s: Seconds = 1.0
+    open_max_s: Seconds = 30.0
+    """It stays open so long before it lets one call probe; twice as long after each failed probe."""
+
+
+class AuthenticationSection(Section):
+    """A secret header. The secret is in a file of its own, never here."""
+
+    header: HeaderName = "Authorization"
+    prefix: HeaderValue = ""
+    """For example `Bearer `."""
+    token_file: FilePath
+
+
+class TlsSection(Section):
+    """For https: whom to trust and, if the marketing system asks for it, which certificate to show."""
+
+    ca: FilePath | None = None
+    """Default: the system's authorities."""
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        return self
+
+
+class MarketingSection(Section):
+    """The marketing system: what all its interfaces share."""
+
+    url: Annotated[str, AfterValidator(_url)]
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 5.0
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    connections: Annotated[int, Field(ge=1, le=1024)] = 64
+    idle_s: Seconds = 4.0
+    """A kept connection is not used again after so long: below the server's own keep-alive, or a request may
+    run into its closing."""
+    answer_limit: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
+    """Bytes; a longer answer is not read."""
+    headers: dict[HeaderName, HeaderValue] = {}
+    authentication: AuthenticationSection | None = None
+    tls: TlsSection = TlsSection()
+
+
+class RefusalSection(Section):
+    """When an answer is the marketing system's business no."""
+
+    when: Expression
+    code: Expression
+    detail: Expression | None = None
+    codes: dict[str, Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]] = {}
+    """Its codes → ours; one that is not listed becomes `marketing-<code>`."""
+
+
+class InquireSection(Section):
+    """How to ask what became of a request id."""
+
+    method: Method = "POST"
+    path: Path
+    query: Expression | None = None
+    request: Expression | None = None
+    found: Expression
+    """True: it was applied, and `response` reads its answer from this one."""
+    not_found: Expression
+    """True: there is no such request, surely. Neither: the inquiry is repeated."""
+    response: Expression | None = None
+    """Default: the operation's own."""
+    timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+
+
+class Binding(Section):
+    """One operation at the marketing system's HTTP interface."""
+
+    values: dict[str, dict[str, Any]] = {}
+    """Translation tables for `translate('table', value)`."""
+    method: Method = "POST"
+    path: Path
+    query: Expression | None = None
+    """Gives the URL's query parameters: an object; nulls are left out."""
+    request: Expression | None = None
+    """Gives the body, from the request's fields and `request_id`."""
+    encoding: Literal["json", "form"] = "json"
+    charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
+    """Of request and answer."""
+    omit_nulls: bool = True
+    """Leave null fields out of the body's top level."""
+    response: Expression
+    """Gives the catalogue's response from the answer."""
+    refusal: RefusalSection | None = None
+    failure: Expression | None = None
+    """True: a technical failure in a good-looking answer; what was done is unknown."""
+    not_applied: Expression | None = None
+    """True: surely not applied, try again later ("system busy")."""
+    inquire: InquireSection | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+    settle_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """How long the marketing system may go on with a call whose connection is gone; default `timeout_s`."""
+    headers: dict[HeaderName, HeaderValue] = {}
+
+    def expressions(self) -> list[str]:
+        """Every expression of the binding."""
+        parts: list[str | None] = [self.query, self.request, self.response, self.failure, self.not_applied]
+        if self.refusal:
+            parts += [self.refusal.when, self.refusal.code, self.refusal.detail]
+        if self.inquire:
+            parts += [self.inquire.query, self.inquire.request, self.inquire.found]
+            parts += [self.inquire.not_found, self.inquire.response]
+        return [part for part in parts if part is not None]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for expression in self.expressions():
+            compiled(expression, self.values)
+        return self
+
+
+def _known(bindings: dict[str, Binding]) -> dict[str, Binding]:
+    for name, binding in bindings.items():
+        operation = CATALOGUE.get(name)
+        if operation is None:
+            raise ValueError(f"{name!r} is not an operation of the catalogue ({', '.join(sorted(CATALOGUE))})")
+        asks = operation.kind is Kind.COMMAND and operation.unknown_outcome is UnknownOutcome.INQUIRE
+        if asks and binding.inquire is None:
+            raise ValueError(f"{name} needs [operations.{name}.inquire]: its unknown outcomes are inquired about")
+    return bindings
+
+
+class BridgeSettings(Section):
+    """config/intranet_bridge.toml."""
+
+    name: Name = "bridge-1"
+    region: Name = "main"
+    presence_interval_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 20.0
+    """How long a stopping bridge lets running calls finish."""
+    link: LinkSection
+    keys: KeysSection
+    store: StoreSection
+    queries: QueriesSection = QueriesSection()
+    commands: CommandsSection = CommandsSection()
+    breaker: BreakerSection = BreakerSection()
+    metrics: MetricsSection = MetricsSection()
+    log: LogSection = LogSection()
+    marketing: MarketingSection
+    operations: Annotated[dict[str, Binding], Field(min_length=1), AfterValidator(_known)]

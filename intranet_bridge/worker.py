@@ -1,0 +1,298 @@
+"""Commands: takes places from `ordering`, asks `decision` what to do, and does it; every step is committed first.
+
+::
+
+    ordering.take ─► open ─► expired? ─► `calling` committed ─► adapter.call ─► decision ─► step committed ─► reply
+         ▲                                                                          │
+         └────────── sleeps, keeping its key: retry, repeat, inquire ◄──────────────┘
+
+Two rules make a crash harmless: nothing is called before the row says `calling` on disk, and once something was
+called the place does not move on until the outcome is on disk, however long the disk takes.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+
+from pydantic import ValidationError
+
+from intranet_bridge import decision
+from intranet_bridge.adapters import Adapter, Asked, Finding, NotApplied, Outcome, Unknown
+from intranet_bridge.adapters.breaker import Breaker
+from intranet_bridge.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step, Waits
+from intranet_bridge.inbox import Decided, Inbox, entry
+from intranet_bridge.ordering import Ordering, Place
+from intranet_bridge.replies import Replies
+from protocol.envelope import Opened, Opener
+from protocol.errors import EnvelopeError
+from protocol.lifecycle import Event, State
+from protocol.messages import Attributes
+from protocol.operations import CATALOGUE, UnknownOutcome
+from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Latency
+from protocol.runtime.outbox import Outbox
+
+log = logger(__name__)
+
+
+class CommandWorkers:
+    """At most `workers` commands being worked on at once."""
+
+    def __init__(
+        self,
+        *,
+        ordering: Ordering,
+        inbox: Inbox,
+        opener: Opener,
+        adapters: Mapping[str, Adapter],
+        breakers: Mapping[str, Breaker],
+        replies: Replies,
+        outbox: Outbox,
+        waits: Waits,
+        workers: int,
+        clock: Clock,
+        progressed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`progressed` is called whenever a place is finished: there may be room in the backlog."""
+        self._ordering, self._inbox, self._opener = ordering, inbox, opener
+        self._adapters, self._breakers = adapters, breakers
+        self._replies, self._outbox, self._waits = replies, outbox, waits
+        self._clock, self._progressed, self.workers = clock, progressed, workers
+        self._rules = {name: self._rule(name, adapter) for name, adapter in adapters.items()}
+        self._running: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """(operation, state) → commands."""
+        self.steps: Counter[tuple[str, str]] = Counter()
+        """(operation, retry | repeat | inquire) → how often."""
+        self.latency = Latency()
+
+    @property
+    def in_flight(self) -> int:
+        """Commands being worked on."""
+        return len(self._running)
+
+    def pump(self) -> None:
+        """Give free workers what is ready, and wake again when the next sleeper or circuit does."""
+        if self._closed:
+            return
+        now = time.monotonic()
+        loop = asyncio.get_running_loop()
+        while len(self._running) < self.workers:
+            place = self._ordering.take(now, self._admits)
+            if place is None:
+                break
+            task = loop.create_task(self._run(place))
+            self._running.add(task)
+            task.add_done_callback(self._ran)
+        self._arm(loop, now)
+
+    async def drain(self, seconds: float) -> None:
+        """Start nothing more, and let what runs finish, for so long at most.
+
+        A call cut off here leaves its row in `calling`: its outcome is unknown, and the next start knows it.
+        """
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def act_on(self, decided: Decided) -> None:
+        """What an operator decided of a held row."""
+        if decided.state is State.RECEIVED:
+            if decided.place.id not in self._ordering:
+                # `moved` also clears the decision; a crash before it finds the row `received` anyway
+                await self._inbox.moved(decided.place, State.RECEIVED, 0, decided.note)
+                decided.place.attempts = 0
+                self._ordering.add(decided.place)
+                self.pump()
+            return
+        request = self._opener.authentic(decided.envelope).attributes
+        sealed = self._replies.sealed(request, decided.state, decided.code, decided.note)
+        place = decided.place
+        await self._inbox.finished(place.id, decided.state, place.attempts, decided.code, decided.note, sealed)
+        self._outbox.offer(entry(place.id, decided.state, decided.reply_to, sealed))
+
+    # --- one place ---------------------------------------------------------------------------------------
+
+    async def _run(self, place: Place) -> None:
+        started = time.perf_counter()
+        try:
+            envelope = place.envelope
+            if envelope is None:
+                envelope, _ = await self._inbox.envelope(place.id)
+                place.envelope = envelope
+            opened = self._opener.authentic(envelope)
+        except Exception as error:
+            # Opened once already, at the intake: a key is missing now, or the database. Both can be put right,
+            # and nothing is lost by waiting; nothing else would be true.
+            reason = error.reason if isinstance(error, EnvelopeError) else type(error).__name__
+            log.error("command-unreadable", request=place.id, operation=place.operation, reason=reason)
+            self._ordering.again(place, time.monotonic() + self._waits.longest_s)
+            return
+        try:
+            step = await self._next(place, opened)
+            await self._carry_out(place, opened.attributes, step)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # Before the call (the `calling` row could not be written): nothing was done, so again later
+            log.error("command-put-off", request=place.id, operation=place.operation, error=type(error).__name__)
+            place.failures += 1
+            self._ordering.again(place, time.monotonic() + self._waits.after(place.failures))
+        finally:
+            self.latency.since(started)
+
+    async def _next(self, place: Place, opened: Opened) -> Step:
+        rule, request = self._rules[place.operation], opened.attributes
+        if place.recovered and place.state in (State.CALLING, State.UNKNOWN):
+            place.recovered = False
+            return decision.after_crash(rule, place.state)
+        try:
+            body = CATALOGUE[place.operation].requests.validate_json(opened.payload)
+        except ValidationError:
+            if place.state is not State.RECEIVED:
+                return Hold((Event.HOLD,), "the catalogue no longer accepts this request")
+            return Finish((Event.FAIL,), "invalid-request", "the bridge's catalogue does not accept this request")
+        asked = Asked(place.id, body, request.traceparent)
+        adapter = self._adapters[place.operation]
+        if place.state is State.UNKNOWN:
+            if rule.unknown is UnknownOutcome.INQUIRE:
+                finding = await self._inquire(place, adapter, asked)
+                place.failures = place.failures + 1 if isinstance(finding, Unknown) else 0
+                return decision.after_inquiry(rule, place.attempts, place.failures, finding)
+            if rule.unknown is UnknownOutcome.HOLD:
+                return Hold((Event.HOLD,), "its outcome is unknown")
+            late = decision.before_repeat(request.deadline, self._clock())
+        else:
+            late = decision.before_call(request.deadline, self._clock())
+        if late is not None:
+            return late
+        await self._inbox.calling(place, place.attempts + 1)
+        place.state, place.attempts = State.CALLING, place.attempts + 1
+        outcome = await self._call(place, adapter, asked)
+        place.failures = place.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
+        return decision.after_call(rule, place.attempts, place.failures, outcome)
+
+    async def _carry_out(self, place: Place, request: Attributes, step: Step) -> None:
+        state = decision.reached_state(place.state, step)
+        match step:
+            case Finish(_, code, detail, result):
+                note = detail if state is not State.REFUSED else ""  # their words may name a customer
+                await self._close(place, request, state, code, note, (code, detail, result))
+            case Hold(_, reason):
+                await self._close(place, request, State.HELD, "held", reason, ("held", "", b""))
+                log.warning("command-held", request=place.id, operation=place.operation, reason=reason)
+            case RetryAfter(_, seconds, counts, reason):
+                attempts = place.attempts if counts else place.attempts - 1
+                await self._sleep(place, state, attempts, seconds, "retry", reason)
+            case Inquire(_, seconds, reason):
+                await self._sleep(place, state, place.attempts, seconds, "inquire", reason)
+            case Repeat(_, seconds, reason):
+                await self._sleep(place, state, place.attempts, seconds, "repeat", reason)
+
+    async def _close(
+        self,
+        place: Place,
+        request: Attributes,
+        state: State,
+        code: str,
+        note: str,
+        said: tuple[str, str, bytes],
+    ) -> None:
+        sealed = self._replies.sealed(request, state, *said)
+        await self._surely(lambda: self._inbox.finished(place.id, state, place.attempts, code, note, sealed))
+        self._outbox.offer(entry(place.id, state, request.reply_to, sealed))
+        self._ordering.done(place)
+        self.outcomes[place.operation, state] += 1
+        self._progressed()
+
+    async def _sleep(self, place: Place, state: State, attempts: int, seconds: float, what: str, reason: str) -> None:
+        if (state, attempts) != (place.state, place.attempts):
+            await self._surely(lambda: self._inbox.moved(place, state, attempts, reason))
+        place.state, place.attempts = state, attempts
+        self.steps[place.operation, what] += 1
+        log.info(
+            "command-waits",
+            request=place.id,
+            operation=place.operation,
+            next=what,
+            seconds=round(seconds, 1),
+            reason=reason,
+        )
+        self._ordering.again(place, time.monotonic() + seconds)
+
+    async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Until it is on disk: what is known of a call must not be forgotten, or it would be made again."""
+        failures = 0
+        while True:
+            try:
+                return await write()
+            except Exception as error:
+                failures += 1
+                log.error("store-failed", error=type(error).__name__, failures=failures)
+                await asyncio.sleep(self._waits.after(failures))
+
+    # --- the marketing system ----------------------------------------------------------------------------
+
+    async def _call(self, place: Place, adapter: Adapter, asked: Asked) -> Outcome:
+        started = time.monotonic()
+        try:
+            outcome = await adapter.call(asked, adapter.timeout_s)
+        except Exception as error:  # a defect in an adapter: it promised not to, and we cannot know what it did
+            log.exception("adapter-failed", request=place.id, operation=place.operation)
+            outcome = Unknown(f"adapter: {type(error).__name__}")
+        self._heard(place.operation, not isinstance(outcome, NotApplied | Unknown), started)
+        return outcome
+
+    async def _inquire(self, place: Place, adapter: Adapter, asked: Asked) -> Finding:
+        started = time.monotonic()
+        try:
+            finding = await adapter.inquire(asked, adapter.timeout_s)
+        except Exception as error:
+            log.exception("adapter-failed", request=place.id, operation=place.operation)
+            finding = Unknown(f"adapter: {type(error).__name__}")
+        self._heard(place.operation, not isinstance(finding, Unknown), started)
+        return finding
+
+    def _heard(self, operation: str, good: bool, started: float) -> None:
+        now = time.monotonic()
+        self._breakers[operation].record(now, good=good, took_s=now - started)
+
+    def _admits(self, operation: str) -> bool:
+        adapter = self._adapters.get(operation)
+        # A row whose operation is not bound any more waits in the inbox until it is again
+        return adapter is not None and self._breakers[operation].admit(time.monotonic(), adapter.timeout_s)
+
+    def _rule(self, name: str, adapter: Adapter) -> Rule:
+        operation = CATALOGUE[name]
+        return Rule(operation.unknown_outcome, operation.attempts, adapter.settle_s, self._waits)
+
+    # --- running -----------------------------------------------------------------------------------------
+
+    def _ran(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("command-task-failed", error=type(task.exception()).__name__)
+        self.pump()
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if len(self._running) >= self.workers:
+            return  # the next one to finish pumps
+        times = [self._ordering.wakes_at()]
+        for name in self._ordering.waiting():
+            if name in self._adapters:
+                times.append(now + self._breakers[name].wait_s(now))
+        due = min((at for at in times if at is not None), default=None)
+        if due is not None:
+            self._timer = loop.call_later(max(0.001, due - now), self.pump)

@@ -1,0 +1,101 @@
+"""Starting a program, waiting until it is there, and ending it: only ever processes this stand started."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+
+class StandError(Exception):
+    """Something could not be set up; the text says what and what to do."""
+
+
+def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> int:
+    """Start a program in a session of its own (so that Ctrl-C reaches only us), logging to a file. Its pid."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+    return process.pid
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (a zombie does not)."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_until(
+    ready: Callable[[], bool], seconds: float, what: str, pid: int | None = None, log: Path | None = None
+) -> None:
+    """Return when `ready()`. Raises StandError when the process died or the time is over, with its last words."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if pid is not None and not alive(pid):
+            raise StandError(f"{what} ended at once{_last_words(log)}")
+        if time.monotonic() > end:
+            raise StandError(f"{what} was not ready within {seconds:g} s{_last_words(log)}")
+        time.sleep(0.02)
+
+
+def _last_words(log: Path | None) -> str:
+    if log is None or not log.exists():
+        return ""
+    lines = log.read_text(errors="replace").splitlines()[-15:]
+    return f"; the end of {log}:\n  " + "\n  ".join(lines)
+
+
+def stop(pid: int, seconds: float = 20.0) -> None:
+    """SIGTERM, and SIGKILL if it takes too long."""
+    for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
+        if not alive(pid):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        end = time.monotonic() + patience
+        while alive(pid) and time.monotonic() < end:
+            time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A loopback port nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def check_free(port: int, whose: str, option: str) -> None:
+    """Raises StandError when the port is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StandError(
+                f"port {port}, wanted for {whose}, is taken by another program; end that or choose one with {option}"
+            ) from error
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end; its standard output. Raises StandError with what it said."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **(environment or {})}, check=False
+    )
+    if done.returncode != 0:
+        raise StandError(f"`{' '.join(command)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()}")
+    return done.stdout
