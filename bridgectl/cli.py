@@ -1,6 +1,6 @@
 """`bridgectl`: the list of command groups, imported only when one is used, and how errors reach the operator.
 
-A new group is one line in `GROUPS` and a module with a typer `app` under bridgectl/commands.
+A new group is a line in `GROUPS` and a module with a typer `app` under bridgectl/commands.
 """
 
 import importlib
@@ -14,26 +14,30 @@ import typer.main
 from protocol.errors import BridgeError
 
 GROUPS = {
-    "apps": "bridgectl.commands.apps",
-    "certs": "bridgectl.commands.certs",
-    "keys": "bridgectl.commands.keys",
-    "queues": "bridgectl.commands.queues",
+    "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
+    "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
+    "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
+    "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
 }
-"""Command group → the module that holds its typer `app`."""
+"""Command group → the module that holds its typer `app`, and what `bridgectl --help` says of it."""
 
 
 class _Lazy(typer.core.TyperGroup):
-    """Commands looked up in GROUPS, so that `certs` never pays for what `queues` imports."""
+    """Commands looked up in GROUPS, so that `certs`, and `--help`, never pay for what `queues` imports."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted({*GROUPS, *super().list_commands(ctx)})
+        return sorted(GROUPS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in GROUPS:
-            return super().get_command(ctx, cmd_name)
-        command = typer.main.get_command(importlib.import_module(GROUPS[cmd_name]).app)
+            return None
+        command = typer.main.get_command(importlib.import_module(GROUPS[cmd_name][0]).app)
         command.name = cmd_name
         return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, GROUPS[name][1]) for name in self.list_commands(ctx)])
 
 
 app = typer.Typer(

@@ -236,7 +236,7 @@ class Inbox:
         """Refresh `by_state`."""
         statement = select(_C.state, func.count()).where(_C.owner == self._owner).group_by(_C.state)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
-        self.by_state = {state: number for state, number in rows}
+        self.by_state = {row.state: row[1] for row in rows}
 
     # --- recording ---------------------------------------------------------------------------------------
 

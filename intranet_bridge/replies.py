@@ -54,3 +54,7 @@ class Replies:
             self.not_sent += 1
         else:
             self.sent += 1
+
+    async def drain(self) -> None:
+        """Wait for the receipts of what was sent to queries."""
+        await self._lane.drain()

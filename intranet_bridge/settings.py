@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from intranet_bridge.adapters.mapping import compiled
 from intranet_bridge.adapters.template import PathTemplate
+from protocol.envelope import MAX_AGE_MS, SKEW_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
 from protocol.runtime.settings import (
@@ -126,7 +127,7 @@ class MarketingSection(Section):
     run into its closing."""
     answer_limit: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
     """Bytes; a longer answer is not read."""
-    headers: dict[HeaderName, HeaderValue] = {}
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     authentication: AuthenticationSection | None = None
     tls: TlsSection = TlsSection()
 
@@ -137,7 +138,9 @@ class RefusalSection(Section):
     when: Expression
     code: Expression
     detail: Expression | None = None
-    codes: dict[str, Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]] = {}
+    codes: dict[str, Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]] = Field(
+        default_factory=dict
+    )
     """Its codes → ours; one that is not listed becomes `marketing-<code>`."""
 
 
@@ -160,7 +163,7 @@ class InquireSection(Section):
 class Binding(Section):
     """One operation at the marketing system's HTTP interface."""
 
-    values: dict[str, dict[str, Any]] = {}
+    values: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Translation tables for `translate('table', value)`."""
     method: Method = "POST"
     path: Path
@@ -184,7 +187,7 @@ class Binding(Section):
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
     settle_s: Annotated[float, Field(ge=0, le=3600)] | None = None
     """How long the marketing system may go on with a call whose connection is gone; default `timeout_s`."""
-    headers: dict[HeaderName, HeaderValue] = {}
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
 
     def expressions(self) -> list[str]:
         """Every expression of the binding."""
@@ -232,3 +235,10 @@ class BridgeSettings(Section):
     log: LogSection = LogSection()
     marketing: MarketingSection
     operations: Annotated[dict[str, Binding], Field(min_length=1), AfterValidator(_known)]
+
+    @model_validator(mode="after")
+    def _remembers_longer_than_messages_live(self) -> Self:
+        # A row deleted while its message can still come back would let the command be applied twice
+        if self.store.retention_days * 24 * 3_600_000 < MAX_AGE_MS + SKEW_MS:
+            raise ValueError("store.retention_days must be more than 7: messages are accepted for so long")
+        return self

@@ -142,9 +142,11 @@ class CommandWorkers:
             await self._carry_out(place, opened.attributes, step)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
-            # Before the call (the `calling` row could not be written): nothing was done, so again later
-            log.error("command-put-off", request=place.id, operation=place.operation, error=type(error).__name__)
+        except Exception:
+            # Mostly the database, before the call: nothing was done, so again later. But should it ever be after
+            # the call, then what came of it is unknown, and the rule for that decides, not a second call.
+            log.exception("command-put-off", request=place.id, operation=place.operation, state=place.state)
+            place.recovered = place.state is not State.RECEIVED
             place.failures += 1
             self._ordering.again(place, time.monotonic() + self._waits.after(place.failures))
         finally:
@@ -170,9 +172,9 @@ class CommandWorkers:
                 return decision.after_inquiry(rule, place.attempts, place.failures, finding)
             if rule.unknown is UnknownOutcome.HOLD:
                 return Hold((Event.HOLD,), "its outcome is unknown")
-            late = decision.before_repeat(request.deadline, self._clock())
-        else:
-            late = decision.before_call(request.deadline, self._clock())
+        now = self._clock()
+        early = decision.before_call if place.state is State.RECEIVED else decision.before_repeat
+        late = early(request.deadline, now)
         if late is not None:
             return late
         await self._inbox.calling(place, place.attempts + 1)

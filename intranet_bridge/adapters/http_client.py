@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 import httptools
 
-
 TIMEOUT = "timeout"
 
 
@@ -181,7 +180,8 @@ class _Connection(asyncio.Protocol):
 
     async def exchange(self, request: bytes, timeout_s: float) -> Response:
         loop = asyncio.get_running_loop()
-        answer = self._answer = loop.create_future()
+        answer: asyncio.Future[Response] = loop.create_future()
+        self._answer = answer
         timer = loop.call_later(timeout_s, self._fail, TIMEOUT)
         self.transport.write(request)
         try:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from intranet_bridge.adapters.mapping import MappingError, Mapped, Tables, compiled
+from intranet_bridge.adapters.mapping import Mapped, MappingError, Tables, compiled
 
 _SAFE = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 

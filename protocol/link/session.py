@@ -17,7 +17,7 @@ import structlog
 from protocol.errors import LinkDown, OutcomeUnknown, Overloaded, SendRefused
 from protocol.link.backoff import delay, next_attempt
 from protocol.link.codec import ProtocolViolation, Received
-from protocol.link.connection import BrokerError, Connection, error_text
+from protocol.link.connection import BrokerError, Connection, either, error_text
 from protocol.link.port import Delivery, Outgoing, Subscription
 from protocol.link.receipts import Receipts, failed
 from protocol.link.settings import LinkCounters, LinkSettings
@@ -99,6 +99,9 @@ class StompLink:
         self._closed = True
         if self._task is None:
             return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
         connection = self._connection
         if connection is not None:
             # ActiveMQ answers in order: the receipt of DISCONNECT comes after those of all sends before it.
@@ -108,10 +111,9 @@ class StompLink:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.close_timeout):
                     await either(future, connection.transport.lost)
-            connection.transport.close()
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+                    connection.transport.close()
+                    await asyncio.wait({connection.transport.lost})
+            connection.transport.fail(ConnectionAbortedError("closed"))
         self._went_down("closed")
 
     async def _run(self) -> None:
@@ -130,7 +132,9 @@ class StompLink:
                     continue
                 began = self._loop.time()
                 self._came_up(connection, where)
-                reason = _reason(await connection.transport.lost)
+                lost = connection.transport.lost
+                await asyncio.wait({lost})  # not `await lost`: our cancellation must not become its result
+                reason = _reason(lost.result())
                 self._log.warning("link.lost", broker=where, reason=reason, epoch=self._epoch)
                 self._went_down(f"connection lost: {reason}")
                 lasted = self._loop.time() - began
@@ -165,7 +169,7 @@ class StompLink:
     def send(self, message: Outgoing) -> "asyncio.Future[None]":
         """Send with a receipt; see `port.Link.send`. A body over `max_frame_bytes` is refused here."""
         connection, settings = self._connection, self._settings
-        if connection is None or self._closed:
+        if connection is None or self._closed or connection.transport.lost.done():
             return failed(asyncio.get_running_loop(), LinkDown("not connected to any broker"))
         size = len(message.body)
         if (
@@ -194,6 +198,7 @@ class StompLink:
         connection = self._connection
         if (
             connection is None
+            or connection.transport.lost.done()
             or delivery.epoch != self._epoch
             or delivery.headers.get("subscription") not in self._subscriptions
         ):

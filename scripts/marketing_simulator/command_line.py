@@ -20,9 +20,7 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="marketing_simulator", description="A stand-in for a utility's marketing system, on 127.0.0.1."
     )
-    options.add_argument(
-        "--port", type=int, default=8090, help="port on 127.0.0.1; 0: any free one (default 8090)"
-    )
+    options.add_argument("--port", type=int, default=8090, help="port on 127.0.0.1; 0: any free one (default 8090)")
     options.add_argument("--port-file", type=Path, help="write the port here once ready")
     options.add_argument(
         "--database",
@@ -49,9 +47,7 @@ def parser() -> argparse.ArgumentParser:
         default=20.0,
         help="how long a work order stays at a node (default 20)",
     )
-    options.add_argument(
-        "--idempotent", action="store_true", help="make /api/wo/create apply each reqId only once"
-    )
+    options.add_argument("--idempotent", action="store_true", help="make /api/wo/create apply each reqId only once")
     return options
 
 

@@ -99,9 +99,7 @@ def _generate(connection: sqlite3.Connection, customers: int, seed: int, today: 
         rows = (_bill_row(bill) for bill in bills(seed, account, today))
         connection.executemany("INSERT INTO bill VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     values = {"version": SCHEMA_VERSION, "customers": customers, "seed": seed, "day": today.isoformat()}
-    connection.executemany(
-        "INSERT INTO origin VALUES (?, ?)", [(name, str(value)) for name, value in values.items()]
-    )
+    connection.executemany("INSERT INTO origin VALUES (?, ?)", [(name, str(value)) for name, value in values.items()])
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

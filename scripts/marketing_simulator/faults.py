@@ -29,9 +29,7 @@ class FaultPlan:
     error_rate: float = 0  # the share of requests answered HTTP 500 before anything was applied
     hang: bool = False  # take the request, apply nothing, never answer
     hang_after_applying: bool = False  # apply and commit, never answer
-    die_after_applying: int = (
-        0  # exit right after the commit of the n-th request applied, unanswered; 0: never
-    )
+    die_after_applying: int = 0  # exit right after the commit of the n-th request applied, unanswered; 0: never
     paths: tuple[str, ...] = ()  # only paths that begin with one of these; none: all of /api/
     times: int | None = None  # how many requests it hits; None: until it is taken away
 

@@ -102,9 +102,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
             *Instruments(settings.database, faults, clock).routes(),
         ]
     )
-    runner = web.AppRunner(
-        application, access_log=None, handler_cancellation=True, shutdown_timeout=SECONDS_TO_FINISH
-    )
+    runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=SECONDS_TO_FINISH)
     await runner.setup()
     try:
         ending = _ending_signal()

@@ -17,9 +17,7 @@ BILLS_OF_MONTHS = (
     "SELECT month, begin_reading, end_reading, kwh, amount_fen, paid_date FROM bill"
     " WHERE number = ? AND month BETWEEN ? AND ? ORDER BY month"
 )
-UNPAID_BILLS = (
-    "SELECT month, kwh, amount_fen, due_date FROM bill WHERE number = ? AND paid_date IS NULL ORDER BY month"
-)
+UNPAID_BILLS = "SELECT month, kwh, amount_fen, due_date FROM bill WHERE number = ? AND paid_date IS NULL ORDER BY month"
 
 
 @dataclass(frozen=True, slots=True)

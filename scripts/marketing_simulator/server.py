@@ -82,9 +82,7 @@ class MarketingInterfaces:
                     return await self._never(request)
                 return web.Response(body=body, headers=JSON_HEADERS)
             except Refusal as refusal:
-                return web.Response(
-                    body=refusal.body(), status=refusal.code.http_status, headers=JSON_HEADERS
-                )
+                return web.Response(body=refusal.body(), status=refusal.code.http_status, headers=JSON_HEADERS)
             except web.HTTPException:
                 raise
             except Exception:
@@ -103,6 +101,4 @@ class MarketingInterfaces:
 
 def json_answer(value: object, status: int = 200) -> web.Response:
     """A JSON answer of an instrument."""
-    return web.Response(
-        body=json.dumps(value, ensure_ascii=False).encode(), status=status, headers=JSON_HEADERS
-    )
+    return web.Response(body=json.dumps(value, ensure_ascii=False).encode(), status=status, headers=JSON_HEADERS)

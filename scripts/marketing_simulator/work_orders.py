@@ -141,9 +141,7 @@ class WorkOrders:
         if kind is None:
             raise Refusal(Code.WORK_ORDER_TYPE)
         account = (
-            fields.text("consNo", 13, ACCOUNT)
-            if kind.needs_account
-            else fields.optional_text("consNo", 13, ACCOUNT)
+            fields.text("consNo", 13, ACCOUNT) if kind.needs_account else fields.optional_text("consNo", 13, ACCOUNT)
         )
         capacity = fields.optional_number("applyCap")
         if kind.needs_capacity and (capacity is None or not 0 < capacity <= LARGEST_CAPACITY_KW):

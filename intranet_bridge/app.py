@@ -1,0 +1,241 @@
+"""Composition root of intranet-bridge: which part is made of which, the order of starting, and of stopping.
+
+Start: store → reply links → outbox → marketing client → inbox recovered, housekeeping → workers → intake →
+metrics → presence. Stop, on SIGTERM, is the reverse:
+
+1. presence says that this bridge leaves: the fronts stop counting on it;
+2. intake takes nothing more; commands being recorded are recorded and acknowledged, then the subscriptions and
+   their links end, and the broker gives what was not acknowledged to another bridge;
+3. running calls finish, for `drain_s` at most, and their outcomes are stored; a call cut off then is an unknown
+   outcome, and the next start treats it so;
+4. replies go out and their receipts are recorded;
+5. the reply links close; 6. the store closes. What is unfinished stays in the inbox and is resumed.
+
+Nothing here listens, but the metrics on a loopback address if they are turned on.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from intranet_bridge.adapters import Adapter
+from intranet_bridge.adapters.breaker import Breaker, Circuit
+from intranet_bridge.adapters.http import HttpAdapter, client_of, secret_of
+from intranet_bridge.decision import Waits
+from intranet_bridge.housekeeping import Housekeeping
+from intranet_bridge.inbox import METADATA, Inbox
+from intranet_bridge.intake import CommandIntake, Quarantined, QueryIntake
+from intranet_bridge.ordering import Ordering
+from intranet_bridge.presence import Announcer
+from intranet_bridge.queries import QueryWorkers
+from intranet_bridge.readings import readings
+from intranet_bridge.replies import Replies
+from intranet_bridge.settings import BridgeSettings
+from intranet_bridge.worker import CommandWorkers
+from protocol.destinations import commands, queries
+from protocol.envelope import Opener, Sealer
+from protocol.errors import ConfigurationError
+from protocol.link.lane import Lane
+from protocol.link.port import AckMode, Subscription
+from protocol.link.session import StompLink
+from protocol.link.settings import LinkSettings
+from protocol.link.tls import client_context
+from protocol.messages import Role
+from protocol.operations import CATALOGUE
+from protocol.presence import Availability, Presence
+from protocol.runtime import daemon, logs, metrics
+from protocol.runtime.clock import Clock, wall_clock
+from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.outbox import Outbox
+from protocol.runtime.settings import load
+from protocol.runtime.store import Store
+
+LINKS = ("queries", "commands", "query-replies", "command-replies", "control")
+"""One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
+FLUSH_S = 5.0
+"""How long stopping waits for the receipts of replies."""
+
+
+class Bridge:
+    """All parts. Making one opens nothing; `start` does."""
+
+    def __init__(self, settings: BridgeSettings, clock: Clock = wall_clock) -> None:
+        """Raises ConfigurationError for files that cannot be used."""
+        self.settings = settings
+        section = settings.link
+        keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
+        opener, sealer = Opener(keyring), Sealer(keyring, to=Role.FRONT)
+        context = client_context(section.ca, section.certificate, section.key)
+        self.links = {
+            name: StompLink(
+                LinkSettings(
+                    brokers=section.addresses(),
+                    ssl=context,
+                    client_name=f"{settings.name} {name}",
+                    heartbeat_ms=(section.heartbeat_ms, section.heartbeat_ms),
+                    connect_timeout=section.connect_timeout_s,
+                    receipt_timeout=section.receipt_timeout_s,
+                    backoff_max=section.reconnect_max_s,
+                )
+            )
+            for name in LINKS
+        }
+        waits = Waits(settings.commands.retry_min_s, settings.commands.retry_max_s, random.random)
+        quick = Waits(0.05, 1.0, random.random)
+        secret = secret_of(settings.marketing)
+        self.client = client_of(settings.marketing)
+        self.adapters: dict[str, Adapter] = {
+            name: HttpAdapter(CATALOGUE[name], binding, settings.marketing, self.client, secret)
+            for name, binding in settings.operations.items()
+        }
+        self.breakers = {name: Breaker(settings.breaker) for name in self.adapters}
+        self.store = Store(settings.store.address(), METADATA)
+        self.inbox = Inbox(self.store, settings.name, clock)
+        self.ordering = Ordering()
+        self.outbox = Outbox(
+            Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
+        )
+        self.replies = Replies(settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock)
+        self.quarantined = Quarantined(self.links["control"])
+        self.query_intake = QueryIntake(self.links["queries"], self.quarantined)
+        self.queries = QueryWorkers(
+            intake=self.query_intake, opener=opener, adapters=self.adapters, breakers=self.breakers,
+            replies=self.replies, waits=quick, slots=settings.queries.slots, clock=clock,
+        )  # fmt: skip
+        self.workers = CommandWorkers(
+            ordering=self.ordering, inbox=self.inbox, opener=opener, adapters=self.adapters, breakers=self.breakers,
+            replies=self.replies, outbox=self.outbox, waits=waits, workers=settings.commands.workers, clock=clock,
+            progressed=lambda: self.command_intake.resume(),
+        )  # fmt: skip
+        self.command_intake = CommandIntake(
+            link=self.links["commands"], opener=opener, inbox=self.inbox, ordering=self.ordering, outbox=self.outbox,
+            quarantined=self.quarantined, bound=self.adapters, backlog=settings.commands.backlog, clock=clock,
+            ready=self.workers.pump,
+        )  # fmt: skip
+        self.housekeeping = Housekeeping(
+            inbox=self.inbox, outbox=self.outbox, workers=self.workers, intake=self.command_intake, clock=clock,
+            sweep_s=settings.commands.sweep_s, retention_days=settings.store.retention_days,
+            certificate=section.certificate, keys=(settings.keys.keyring, settings.keys.trusted),
+        )  # fmt: skip
+        self.announcer = Announcer(
+            link=self.links["control"], sealer=sealer, region=settings.region,
+            interval_s=settings.presence_interval_s, clock=clock, read=self.presence,
+        )  # fmt: skip
+        self._clock = clock
+        self._unsubscribe: list[Callable[[], None]] = []
+        self._sweeping: asyncio.Task[int] | None = None
+
+    def presence(self) -> Presence:
+        """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
+        now = time.monotonic()
+        paused = {name for name, breaker in self.breakers.items() if breaker.circuit(now) is Circuit.OPEN}
+        states = {name: Availability.PAUSED if name in paused else Availability.UP for name in self.adapters}
+        return Presence(
+            instance=self.settings.name,
+            software=_software(),
+            time_ms=self._clock(),
+            operations=states,
+            in_flight=self.queries.in_flight + self.workers.in_flight,
+            capacity=self.queries.slots + self.workers.workers,
+        )
+
+    async def start(self, parts: daemon.Daemon) -> None:
+        """Start everything, in the order written above."""
+        await parts.start("store", self.store.start(), self.store.close)
+        for name in ("control", "query-replies", "command-replies"):
+            await parts.start(name, self.links[name].start(), self.links[name].close)
+        await parts.start("outbox", None, self._flush)
+        await parts.start("marketing", None, self.client.close)
+        for place in await self.inbox.start():
+            self.ordering.add(place)
+        self.links["command-replies"].watch(self._swept_when_connected)
+        await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.stop)
+        await parts.start("workers", self._start_workers(), self._drain)
+        await parts.start("intake", self._start_intake(), self._stop_intake)
+        await parts.start("metrics", None, metrics.serve(self.settings.metrics, lambda: readings(self)))
+        await parts.start("presence", self.announcer.start(), self.announcer.leave)
+
+    async def _start_workers(self) -> None:
+        self.queries.start()
+        self.workers.pump()
+
+    async def _start_intake(self) -> None:
+        region, links = self.settings.region, self.links
+        query = Subscription(
+            queries(region), self.query_intake.handle, AckMode.CUMULATIVE, self.settings.queries.prefetch
+        )
+        command = Subscription(
+            commands(region), self.command_intake.handle, AckMode.INDIVIDUAL, self.settings.commands.prefetch
+        )
+        self._unsubscribe = [links["queries"].subscribe(query), links["commands"].subscribe(command)]
+        await links["queries"].start()
+        await links["commands"].start()
+
+    async def _stop_intake(self) -> None:
+        self.query_intake.close()
+        await self.command_intake.close()
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        await asyncio.gather(self.links["queries"].close(), self.links["commands"].close())
+
+    async def _drain(self) -> None:
+        seconds = self.settings.drain_s
+        await asyncio.gather(self.queries.drain(seconds), self.workers.drain(seconds))
+
+    def _swept_when_connected(self, connected: bool) -> None:
+        if connected:  # what failed with the last connection goes out now, not at the next sweep
+            self._sweeping = asyncio.get_running_loop().create_task(self.outbox.sweep())
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await self.outbox.drain()
+                await self.replies.drain()
+        except TimeoutError:
+            logs.logger(__name__).warning("replies-not-flushed", in_hand=self.outbox.in_hand)
+
+
+def _software() -> str:
+    try:
+        return version("dmz-bridge")
+    except PackageNotFoundError:  # run from a source tree
+        return ""
+
+
+def compose(settings: BridgeSettings) -> Callable[[daemon.Daemon], Awaitable[None]]:
+    """What the daemon runs."""
+
+    async def start(parts: daemon.Daemon) -> None:
+        await Bridge(settings).start(parts)
+
+    return start
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The `intranet-bridge` command. Exits with 2 and one line for a configuration that cannot be used."""
+    parser = argparse.ArgumentParser(
+        prog="intranet-bridge", description="Takes requests from the broker in the DMZ and calls the marketing system."
+    )
+    parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/intranet_bridge.toml"), metavar="FILE")
+    parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
+    given = parser.parse_args(arguments)
+    try:
+        settings = load(given.config, BridgeSettings)
+        logs.configure(settings.log.level)
+        if given.check_config:
+            Bridge(settings)
+            print(f"{given.config}: in order; {len(settings.operations)} operations bound")
+            return
+    except ConfigurationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    daemon.run(compose(settings))
+
+
+if __name__ == "__main__":
+    main()

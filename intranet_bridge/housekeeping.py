@@ -1,0 +1,116 @@
+"""Housekeeping: what must happen now and then, whoever asks for it or not (APScheduler).
+
+===================  ==============================================================================
+sweep                replies without a receipt are offered again; operators' decisions are acted on;
+                     deliveries held back by a full backlog are taken
+count                rows by state, for the metrics
+forget               rows past their retention are deleted
+look                 the certificate's expiry; key files changed since the start
+===================  ==============================================================================
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from cryptography import x509
+
+from intranet_bridge.inbox import Inbox
+from intranet_bridge.intake import CommandIntake
+from intranet_bridge.worker import CommandWorkers
+from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
+from protocol.runtime.outbox import Outbox
+
+log = logger(__name__)
+
+_DAY_MS = 24 * 3_600_000
+_WARN_DAYS = 30
+
+
+class Housekeeping:
+    """The jobs and their times."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        outbox: Outbox,
+        workers: CommandWorkers,
+        intake: CommandIntake,
+        clock: Clock,
+        sweep_s: float,
+        retention_days: float,
+        certificate: Path,
+        keys: tuple[Path, ...],
+    ) -> None:
+        self._inbox, self._outbox, self._workers, self._intake = inbox, outbox, workers, intake
+        self._clock, self._sweep_s, self._retention_days = clock, sweep_s, retention_days
+        self._certificate, self._keys = certificate, keys
+        self._keys_changed_at = _changed_at(keys)
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self.certificate_expires_s: float | None = None
+        """Epoch seconds, once looked at."""
+
+    async def start(self) -> None:
+        """Do everything once, then by the clock."""
+        jobs: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
+            (self.look, 3600),
+            (self.sweep, self._sweep_s),
+            (self.count, 15),
+            (self.forget, 3600),
+        )
+        for job, seconds in jobs:
+            await _guarded(job)
+            self._scheduler.add_job(
+                _guarded, "interval", (job,), seconds=seconds, coalesce=True, max_instances=1, misfire_grace_time=None
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """No more jobs."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def sweep(self) -> None:
+        """See above."""
+        for decided in await self._inbox.decided():
+            await self._workers.act_on(decided)
+        await self._outbox.sweep()
+        self._intake.resume()
+
+    async def count(self) -> None:
+        """See above."""
+        await self._inbox.count()
+
+    async def forget(self) -> None:
+        """See above."""
+        gone = await self._inbox.forget(self._clock() - int(self._retention_days * _DAY_MS))
+        if gone:
+            log.info("rows-forgotten", count=gone)
+
+    async def look(self) -> None:
+        """See above."""
+        try:
+            expires = x509.load_pem_x509_certificate(self._certificate.read_bytes()).not_valid_after_utc
+        except (OSError, ValueError) as error:
+            log.error("certificate-unreadable", file=str(self._certificate), error=type(error).__name__)
+        else:
+            self.certificate_expires_s = expires.timestamp()
+            days = (expires - datetime.fromtimestamp(self._clock() / 1000, UTC)).days
+            if days < _WARN_DAYS:
+                log.warning("certificate-expires", file=str(self._certificate), days=days)
+        if _changed_at(self._keys) != self._keys_changed_at:
+            log.warning("key-files-changed", next="restart this daemon to use them: it drains, nothing is lost")
+
+
+async def _guarded(job: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await job()
+    except Exception as error:  # the next run tries again
+        log.error("housekeeping-failed", job=getattr(job, "__name__", ""), error=type(error).__name__)
+
+
+def _changed_at(files: tuple[Path, ...]) -> tuple[int, ...]:
+    return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)

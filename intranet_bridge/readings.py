@@ -1,0 +1,72 @@
+"""The numbers Prometheus reads. All are kept as plain integers by the parts themselves."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from intranet_bridge.adapters.breaker import Circuit
+from protocol.link.session import StompLink
+from protocol.runtime.metrics import Latency, Reading
+
+if TYPE_CHECKING:
+    from intranet_bridge.app import Bridge
+
+_CIRCUIT = {Circuit.CLOSED: 0, Circuit.HALF_OPEN: 1, Circuit.OPEN: 2}
+
+
+def readings(bridge: "Bridge") -> Iterator[Reading]:
+    """One bridge's numbers."""
+    now = time.monotonic()
+    # dict() copies at once: this runs on the metrics server's thread while the loop adds to the counters
+    for kind, counter in (("query", bridge.queries.outcomes), ("command", bridge.workers.outcomes)):
+        for (operation, outcome), number in dict(counter).items():
+            labels = {"kind": kind, "operation": operation, "outcome": outcome}
+            yield "bridge_requests_total", "Requests by outcome", labels, number
+    for (operation, step), number in dict(bridge.workers.steps).items():
+        labels = {"operation": operation, "step": step}
+        yield "bridge_command_steps_total", "Retries, repeats, inquiries", labels, number
+    for reason, number in dict(bridge.quarantined.by_reason).items():
+        yield "bridge_quarantined_total", "Envelopes sent to the dead letters", {"reason": reason}, number
+    for reason, number in dict(bridge.queries.dropped).items():
+        yield "bridge_queries_dropped_total", "Queries nobody waited for", {"reason": reason}, number
+    for state, number in dict(bridge.inbox.by_state).items():
+        yield "bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
+    for operation, breaker in bridge.breakers.items():
+        circuit = _CIRCUIT[breaker.circuit(now)]
+        yield "bridge_circuit", "0 closed, 1 half open, 2 open", {"operation": operation}, circuit
+    yield "bridge_queries_in_flight", "Queries being asked", {}, bridge.queries.in_flight
+    yield "bridge_queries_waiting", "Queries without a slot", {}, bridge.query_intake.waiting
+    yield "bridge_commands_in_flight", "Commands being worked on", {}, bridge.workers.in_flight
+    yield "bridge_commands_unfinished", "Commands without an outcome", {}, len(bridge.ordering)
+    yield "bridge_commands_again_total", "Commands that arrived once more", {}, bridge.command_intake.again
+    yield "bridge_replies_in_hand", "Command replies without a receipt", {}, bridge.outbox.in_hand
+    yield "bridge_query_replies_not_sent_total", "Link down or full", {}, bridge.replies.not_sent
+    yield "bridge_store_commits_total", "Transactions", {}, bridge.store.commits
+    yield "bridge_marketing_connections", "Open", {}, bridge.client.open
+    yield "bridge_marketing_connections_total", "Made", {}, bridge.client.made
+    if bridge.housekeeping.certificate_expires_s is not None:
+        expires = bridge.housekeeping.certificate_expires_s
+        yield "bridge_certificate_expires_seconds", "Epoch seconds", {}, expires
+    yield from _latency("query", bridge.queries.latency)
+    yield from _latency("command", bridge.workers.latency)
+    yield from _links(bridge.links)
+
+
+def _latency(kind: str, latency: Latency) -> Iterator[Reading]:
+    labels = {"kind": kind}
+    yield "bridge_seconds_total", "Time spent, marketing call included", labels, latency.total_s
+    yield "bridge_timed_total", "How many times", labels, latency.count
+    below = 0
+    for power, number in enumerate(latency.buckets):
+        below += number
+        bound = {"kind": kind, "le": f"{2**power / 10_000:g}"}
+        yield "bridge_latency_bucket_total", "Done within `le` seconds", bound, below
+
+
+def _links(links: Mapping[str, StompLink]) -> Iterator[Reading]:
+    for name, link in links.items():
+        yield "bridge_link_connected", "1 if connected", {"link": name}, float(link.connected)
+        for item in fields(link.counters):
+            number = getattr(link.counters, item.name)
+            yield f"bridge_link_{item.name}_total", "See protocol/link/settings.py", {"link": name}, number

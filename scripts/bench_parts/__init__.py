@@ -1,0 +1,1 @@
+"""The parts of `./scripts/bench`: each measures one thing and returns rows."""

@@ -1,0 +1,58 @@
+"""A backend that answers at once: the least a marketing system can cost, so that the pair's own cost shows.
+
+It reads whole HTTP requests and answers from a table by path, in the simulator's field names.
+"""
+
+import asyncio
+import re
+import sys
+
+ANSWERS = {
+    b"/health": b'{"status":"ok"}',
+    b"/api/bill/query": (
+        b'{"rtnCode":"0000","rtnMsg":"ok","data":{"consNo":"3210000000001","consName":"x","elecAddr":"x","billCnt":1,'
+        b'"billList":[{"amtYm":"202606","tPq":180,"tAmt":8789,"lvlList":[{"lvl":1,"pq":180,"prc":"0.4883","amt":8789}],'
+        b'"bgnRead":100,"endRead":280,"mrDate":"2026-06-30","rlsDate":"2026-07-01","payFlag":"1",'
+        b'"payDate":"2026-07-10"}]}}'
+    ),
+    b"/api/wo/create": (
+        b'{"rtnCode":"0000","rtnMsg":"ok","data":{"reqId":"x","woNo":"202611220000000001","woType":"03",'
+        b'"acceptTime":"2026-11-22 06:28:10"}}'
+    ),
+}
+_LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
+
+
+class Instant(asyncio.Protocol):
+    """One connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.buffer = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end]
+            found = _LENGTH.search(head)
+            whole = end + 4 + (int(found[1]) if found else 0)
+            if len(self.buffer) < whole:
+                return
+            self.buffer = self.buffer[whole:]
+            body = ANSWERS.get(head.split(b" ", 2)[1], b"{}")
+            self.transport.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+            )
+
+
+async def main(port: int) -> None:
+    """Serve until ended."""
+    server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", port, backlog=1024)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main(int(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""Fault tests bring their own stands: they break them."""

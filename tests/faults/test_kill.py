@@ -1,0 +1,114 @@
+"""`kill -9` in the middle of 500 work orders: every accepted one is applied exactly once.
+
+Three books are compared: what the callers were told, what the front says afterwards, and the marketing system's
+own journal, which counts every effect (its interface is deliberately not idempotent).
+"""
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.stand.stand import Stand
+from tests.support.stands import ACCOUNT, eventually, journal, standing, work_order
+
+ORDERS = 500
+CALLERS = 16
+FINAL = {"succeeded", "refused", "failed", "expired"}
+
+
+async def submit(http: httpx.AsyncClient, key: str, number: int) -> str:
+    """Submit one order as a careful application does: the same key again until it is accepted. Its request id."""
+    order = work_order(f"第{number}单", account=f"32100000000{number % 4 + 1:02}")
+    for _ in range(400):
+        try:
+            answer = await http.post("/v1/work-order", json=order, headers={"Idempotency-Key": key, "Prefer": "wait=1"})
+        except httpx.TransportError:
+            await asyncio.sleep(0.1)
+            continue
+        if answer.status_code in (200, 202):
+            return str(answer.json()["request_id"])
+        assert answer.status_code in (409, 429, 503), answer.text
+        await asyncio.sleep(0.1)
+    pytest.fail(f"order {number} was not accepted")
+
+
+async def storm(stand: Stand, victims: list[str]) -> dict[str, str]:
+    """500 orders from 16 callers; each victim is killed and started again along the way. Key → request id."""
+    keys = [f"order-{uuid.uuid4()}" for _ in range(ORDERS)]
+    accepted: dict[str, str] = {}
+    todo = list(enumerate(keys))
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        while todo:
+            number, key = todo.pop()
+            accepted[key] = await submit(http, key, number)
+
+    async def havoc() -> None:
+        for turn, part in enumerate(victims, 1):
+            while len(accepted) < ORDERS * turn // (len(victims) + 1):
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(stand.kill, part)
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(stand.start, part)
+
+    headers = {"Authorization": f"Bearer {stand.app_key}"}
+    limits = httpx.Limits(max_connections=CALLERS)
+    async with httpx.AsyncClient(
+        base_url=stand.front_url, headers=headers, timeout=15, trust_env=False, limits=limits
+    ) as http:
+        await asyncio.gather(havoc(), *(caller(http) for _ in range(CALLERS)))
+    return accepted
+
+
+@pytest.mark.parametrize(
+    "victims",
+    [["front"], ["bridge"], ["broker"], ["marketing"], ["bridge", "front", "broker", "bridge"]],
+    ids="+".join,
+)
+def test_every_accepted_order_is_applied_exactly_once(tmp_path: Path, victims: list[str]) -> None:
+    with standing(tmp_path / "stand", settings=QUICK) as stand:
+        accepted = asyncio.run(storm(stand, victims))
+        assert len(accepted) == ORDERS
+        assert len(set(accepted.values())) == ORDERS
+        ids = set(accepted.values())
+
+        headers = {"Authorization": f"Bearer {stand.app_key}"}
+        with httpx.Client(base_url=stand.front_url, headers=headers, trust_env=False) as http:
+
+            def all_final() -> dict[str, str] | None:
+                told = {id: http.get(f"/v1/requests/{id}").json()["status"] for id in ids}
+                return told if set(told.values()) <= FINAL else None
+
+            told = eventually(all_final, seconds=90, what="the final outcome of every order")
+        effects = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+        assert {id: effects.get(id, 0) for id in ids} == dict.fromkeys(ids, 1)  # none lost, none twice
+        assert effects.keys() == ids  # and nothing nobody asked for
+        assert set(told.values()) == {"succeeded"}  # and the callers are told so
+
+
+def test_a_marketing_system_that_dies_after_applying(tmp_path: Path) -> None:
+    """The hardest case for a caller: done, but the answer is lost. The bridge asks before it repeats."""
+    with standing(tmp_path / "stand", settings=QUICK) as stand:
+        httpx.put(f"{stand.marketing_url}/faults", json={"die_after_applying": 1}, trust_env=False).raise_for_status()
+        headers = {"Authorization": f"Bearer {stand.app_key}", "Idempotency-Key": "dies", "Prefer": "respond-async"}
+        with httpx.Client(base_url=stand.front_url, headers=headers, trust_env=False) as http:
+            id = http.post("/v1/work-order", json=work_order("最难的一单", account=ACCOUNT)).json()["request_id"]
+            eventually(lambda: not stand.running("marketing"), what="the marketing system's death")
+            stand.start("marketing")
+            told = eventually(
+                lambda: (status := http.get(f"/v1/requests/{id}").json())["status"] in FINAL and status,
+                what="the outcome",
+            )
+        assert told["status"] == "succeeded"
+        assert told["result"]["work_order"]
+        assert [entry["applied"] for entry in journal(stand, id)] == [1]
+
+
+QUICK = {
+    "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
+    "intranet_bridge": {"marketing.settle_s": 1.0},
+}
+"""Patience shortened so that recovery is quick to see; the promises do not depend on it."""

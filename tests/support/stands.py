@@ -1,0 +1,65 @@
+"""Running installations for black-box tests. Imports nothing of the product."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.stand.stand import Stand
+
+ACCOUNT = "3210000000002"
+
+
+@contextlib.contextmanager
+def standing(folder: Path, **changes: Any) -> Iterator[Stand]:
+    """A stand, up and ready; ended afterwards whatever happens."""
+    stand = Stand(folder, customers=200, **changes)
+    try:
+        stand.set_up()
+        stand.start()
+        yield stand
+    finally:
+        stand.stop()
+
+
+def client(stand: Stand, **options: Any) -> httpx.Client:
+    """An HTTP client with the stand's application key."""
+    headers = {"Authorization": f"Bearer {stand.app_key}"} | options.pop("headers", {})
+    return httpx.Client(base_url=stand.front_url, headers=headers, timeout=40, trust_env=False, **options)
+
+
+def work_order(content: str = "家里没电了", **changes: Any) -> dict[str, Any]:
+    """A valid work order."""
+    order = {
+        "type": "fault-repair",
+        "account": ACCOUNT,
+        "contact_name": "张伟",
+        "contact_phone": "13800000001",
+        "address": "人民路1号",
+        "content": content,
+    }
+    return order | changes
+
+
+def journal(stand: Stand, request_id: str | None = None) -> list[dict[str, Any]]:
+    """The marketing system's own book of effects."""
+    parameters = {"request_id": request_id} if request_id else None
+    answer = httpx.get(f"{stand.marketing_url}/journal", params=parameters, trust_env=False)
+    entries: list[dict[str, Any]] = answer.raise_for_status().json()
+    return entries
+
+
+def eventually(holds: Callable[[], Any], seconds: float = 30.0, what: str = "it") -> Any:
+    """The first true value of `holds()`; fails the test when the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        value = holds()
+        if value:
+            return value
+        if time.monotonic() > end:
+            pytest.fail(f"{what} did not come about within {seconds:g} s")
+        time.sleep(0.05)

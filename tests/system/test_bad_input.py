@@ -1,0 +1,161 @@
+"""Bad input of every kind gets its own problem, and nothing makes a 500."""
+
+import json
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from scripts.stand.stand import Stand
+from tests.support.stands import ACCOUNT, client, work_order
+
+JSON = {"Content-Type": "application/json"}
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that it is that problem, whole and well-formed."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert document["code"] == code
+    assert document["status"] == status
+    assert document["title"]
+    assert document["request_id"] == answer.headers["request-id"]
+    assert "Traceback" not in answer.text
+    return document
+
+
+@pytest.mark.parametrize("body", ["", "{", "[1,", '{"account":"1"', "\x00", '{"account": NaN}', "{'a': 1}"])
+def test_malformed_json(http: httpx.Client, body: str) -> None:
+    problem(http.post("/v1/bill-query", content=body, headers=JSON), 400, "malformed-json")
+
+
+def test_json_that_is_not_utf_8(http: httpx.Client) -> None:
+    problem(http.post("/v1/bill-query", content=b'{"account":"\xff\xfe"}', headers=JSON), 400, "malformed-json")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"account": 3210000000001, "first_month": "2026-01", "last_month": "2026-02"}, "account"),
+        ({"account": "12", "first_month": "2026-01", "last_month": "2026-02"}, "account"),
+        ({"account": "３２１０００００００００１", "first_month": "2026-01", "last_month": "2026-02"}, "account"),
+        ({"account": ACCOUNT, "first_month": "2026-13", "last_month": "2026-02"}, "first_month"),
+        ({"account": ACCOUNT, "first_month": "2026-03", "last_month": "2026-02"}, "(body)"),
+        ({"account": ACCOUNT, "first_month": "2020-01", "last_month": "2026-02"}, "(body)"),
+        ({"account": ACCOUNT, "first_month": "2026-01"}, "last_month"),
+        ({"account": ACCOUNT, "first_month": "2026-01", "last_month": "2026-02", "x": 1}, "x"),
+        ([], "(body)"),
+        (None, "(body)"),
+    ],
+)
+def test_wrong_types_and_values_name_the_field(http: httpx.Client, body: object, field: str) -> None:
+    document = problem(http.post("/v1/bill-query", json=body), 422, "invalid-request")
+    assert field in [error["field"] for error in document["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"type": "party"}, "type"),
+        ({"contact_phone": "abc"}, "contact_phone"),
+        ({"contact_name": "名" * 61}, "contact_name"),
+        ({"content": "   "}, "content"),
+        ({"content": "a\x00b"}, "content"),
+        ({"type": "new-connection"}, "(body)"),
+        ({"type": "new-connection", "capacity_kw": 1.5}, "capacity_kw"),
+    ],
+)
+def test_bad_work_orders_name_the_field(http: httpx.Client, change: dict[str, Any], field: str) -> None:
+    answer = http.post("/v1/work-order", json=work_order(**change), headers={"Idempotency-Key": str(uuid.uuid4())})
+    document = problem(answer, 422, "invalid-request")
+    assert field in [error["field"] for error in document["errors"]]
+
+
+def test_oversize(http: httpx.Client) -> None:
+    problem(http.post("/v1/bill-query", content=b" " * 70_000, headers=JSON), 413, "body-too-large")
+
+
+def test_oversize_without_a_length(http: httpx.Client) -> None:
+    chunks = (b" " * 10_000 for _ in range(10))
+    problem(http.post("/v1/bill-query", content=chunks, headers=JSON), 413, "body-too-large")
+
+
+@pytest.mark.parametrize("media", [None, "text/plain", "application/xml", "application/json; charset=gbk"])
+def test_wrong_content_type(http: httpx.Client, media: str | None) -> None:
+    headers = {"Content-Type": media} if media else {}
+    problem(http.post("/v1/bill-query", content=b"{}", headers=headers), 415, "unsupported-media-type")
+
+
+def test_unknown_operation_and_wrong_method(http: httpx.Client) -> None:
+    problem(http.post("/v1/no-such", json={}), 404, "unknown-operation")
+    problem(http.get("/v1/bill-query"), 405, "method-not-allowed")
+    problem(http.get("/nothing"), 404, "not-found")
+
+
+@pytest.mark.parametrize("value", [None, "Bearer", "Bearer wrong", "Basic ZGVtbzpkZW1v", "bearer  "])
+def test_no_key_no_path(stand: Stand, value: str | None) -> None:
+    with httpx.Client(base_url=stand.front_url, trust_env=False) as stranger:
+        headers = {"Authorization": value} if value else {}
+        for path in ("/v1/bill-query", "/v1/no-such"):
+            answer = stranger.post(path, json={}, headers=headers)
+            problem(answer, 401, "unauthenticated")
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+        problem(stranger.get("/v1/operations", headers=headers), 401, "unauthenticated")
+        problem(stranger.get(f"/v1/requests/{uuid.uuid4()}", headers=headers), 401, "unauthenticated")
+
+
+def test_wrong_scope_foreign_requests_and_revocation(stand: Stand, http: httpx.Client) -> None:
+    key = stand.ctl("apps", "add", "kiosk", "--scope", "bills").strip()
+    made = http.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": str(uuid.uuid4())})
+    with client(stand, headers={"Authorization": f"Bearer {key}"}) as kiosk:
+        deadline = 50
+        while kiosk.get("/v1/operations").status_code == 401 and deadline:
+            deadline -= 1
+        answer = kiosk.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": "k"})
+        problem(answer, 403, "forbidden-scope")
+        problem(kiosk.get(f"/v1/requests/{made.json()['request_id']}"), 404, "unknown-request")
+        stand.ctl("apps", "revoke", "kiosk")
+
+
+def test_idempotency_key_missing_malformed_reused(http: httpx.Client) -> None:
+    problem(http.post("/v1/work-order", json=work_order()), 400, "idempotency-key-missing")
+    long = {"Idempotency-Key": "x" * 256}
+    problem(http.post("/v1/work-order", json=work_order(), headers=long), 400, "malformed-header")
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+    assert http.post("/v1/work-order", json=work_order("一"), headers=headers).status_code == 200
+    problem(http.post("/v1/work-order", json=work_order("二"), headers=headers), 422, "idempotency-key-reused")
+
+
+def test_unknown_request(http: httpx.Client) -> None:
+    problem(http.get(f"/v1/requests/{uuid.uuid4()}"), 404, "unknown-request")
+    problem(http.get("/v1/requests/%00"), 404, "unknown-request")
+
+
+@pytest.mark.parametrize("text", ['{"a":' * 5_000 + "1" + "}" * 5_000, json.dumps({"account": 10**400})])
+def test_hostile_json(http: httpx.Client, text: str) -> None:
+    assert http.post("/v1/bill-query", content=text, headers=JSON).status_code in (400, 422)
+
+
+@pytest.fixture
+def api(stand: Stand) -> Any:
+    return schemathesis.openapi.from_url(f"{stand.front_url}/openapi.json")
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@schema.parametrize()
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_request_makes_a_500(case: Any, stand: Stand) -> None:
+    """A property over the whole documented API, generated from its own document: valid and invalid requests
+    alike get an answer the document allows, and never a 500.
+    """
+    answer = case.call(headers={"Authorization": f"Bearer {stand.app_key}"}, timeout=40)
+    assert answer.status_code < 500 or answer.status_code in (502, 503, 504), answer.text
+    assert answer.status_code != 502 or answer.json()["code"] != "marketing-failed", answer.text
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"][0].startswith("application/problem+json"), answer.headers

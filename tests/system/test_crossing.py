@@ -1,0 +1,128 @@
+"""Requests cross the boundary and come back: the whole pair, seen from outside."""
+
+import json
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from scripts.stand.stand import Stand
+from tests.support.stands import ACCOUNT, eventually, journal, work_order
+
+
+def test_bill_query_is_answered_from_the_marketing_system(http: httpx.Client) -> None:
+    asked = {"account": ACCOUNT, "first_month": "2026-01", "last_month": "2026-06"}
+    answer = http.post("/v1/bill-query", json=asked)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["status"] == "succeeded"
+    assert body["request_id"] == answer.headers["request-id"]
+    bills = body["result"]["bills"]
+    assert [bill["month"] for bill in bills] == [f"2026-0{month}" for month in range(1, 7)]
+    for bill in bills:
+        assert isinstance(bill["amount"], int)
+        assert sum(tier["amount"] for tier in bill["tiers"]) == bill["amount"]
+
+
+def test_arrears_add_up(http: httpx.Client) -> None:
+    result = http.post("/v1/arrears-query", json={"account": "3210000000003"}).json()["result"]
+    assert len(result["unpaid"]) == 3
+    assert result["total"] == sum(bill["amount"] + bill["penalty"] for bill in result["unpaid"]) > 0
+
+
+def test_no_such_account_is_a_business_answer(http: httpx.Client) -> None:
+    answer = http.post("/v1/arrears-query", json={"account": "9999999999999"})
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "refused"
+    assert answer.json()["refusal"]["code"] == "no-such-account"
+
+
+def test_work_order_is_applied_once_however_often_it_is_sent(stand: Stand, http: httpx.Client) -> None:
+    headers = {"Idempotency-Key": f"once-{uuid.uuid4()}", "Prefer": "wait=10"}
+    first = http.post("/v1/work-order", json=work_order(), headers=headers)
+    assert first.status_code == 200, first.text
+    again = [http.post("/v1/work-order", json=work_order(), headers=headers) for _ in range(3)]
+    assert [answer.json() for answer in again] == [first.json()] * 3
+    assert [entry["applied"] for entry in journal(stand, first.json()["request_id"])] == [1]
+
+
+def test_simultaneous_duplicates_are_one_order(stand: Stand, http: httpx.Client) -> None:
+    headers = {"Idempotency-Key": f"storm-{uuid.uuid4()}"}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: http.post("/v1/work-order", json=work_order("并发"), headers=headers), range(8))
+        )
+    assert {answer.status_code for answer in answers} <= {200, 202, 409}
+    ids = {answer.json()["request_id"] for answer in answers if answer.status_code != 409}
+    assert len(ids) == 1
+    entry = eventually(lambda: journal(stand, ids.copy().pop()), what="the effect")
+    assert entry[0]["applied"] == 1
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        work_order(type="complaint", content="电费算错了"),
+        work_order(type="suggestion", account=None, content="建议延长营业时间"),
+        work_order(type="theft-report", account=None, content="隔壁窃电\n门牌二十号"),
+        work_order(type="new-connection", account=None, capacity_kw=8, content="新房报装"),
+        work_order(type="capacity-change", capacity_kw=16, content="增容"),
+    ],
+    ids=lambda order: order["type"],
+)
+def test_every_type_of_work_order_and_its_progress(http: httpx.Client, order: dict[str, object]) -> None:
+    order = {name: value for name, value in order.items() if value is not None}
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+    answer = http.post("/v1/work-order", json=order, headers=headers)
+    assert answer.status_code == 200, answer.text
+    number = answer.json()["result"]["work_order"]
+    progress = http.post("/v1/work-order-progress", json={"work_order": number}).json()
+    assert progress["result"]["work_order"] == number
+    assert progress["result"]["steps"][0]["name"] == "受理"  # Chinese text is intact end to end
+
+
+def test_respond_async_is_202_and_the_status_tells_the_rest(http: httpx.Client) -> None:
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+    accepted = http.post("/v1/work-order", json=work_order("异步"), headers=headers)
+    assert accepted.status_code == 202
+    assert accepted.headers["preference-applied"] == "respond-async"
+    place = accepted.headers["location"]
+    final = eventually(lambda: (told := http.get(place).json())["status"] == "succeeded" and told, what="the outcome")
+    assert final["request_id"] == accepted.json()["request_id"]
+    assert final["result"]["work_order"]
+
+
+def test_every_example_of_the_openapi_document_works_as_it_stands(http: httpx.Client) -> None:
+    document = http.get("/openapi.json").json()
+    operations = [(path, item["post"]) for path, item in document["paths"].items() if "post" in item]
+    assert len(operations) >= 4
+    for path, operation in operations:
+        example = operation["requestBody"]["content"]["application/json"]["example"]
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+        answer = http.post(path, json=example, headers=headers)
+        assert answer.status_code == 200, (path, answer.text)
+        assert answer.json()["status"] in ("succeeded", "refused")
+
+
+def test_health_docs_and_catalogue(http: httpx.Client) -> None:
+    assert http.get("/healthz").json() == {"status": "ok"}
+    assert http.get("/readyz").json()["status"] == "ok"
+    page = http.get("/docs")
+    assert page.status_code == 200
+    assert "//" not in page.text.replace("http://127.0.0.1", "").split("<body>")[1].split("url:")[0]
+    assert http.get("/docs/assets/swagger-ui-bundle.js").status_code == 200
+    names = {item["name"] for item in http.get("/v1/operations").json()["operations"]}
+    assert names == {"bill-query", "arrears-query", "work-order", "work-order-progress"}
+
+
+def test_queue_health_over_the_one_port(stand: Stand, http: httpx.Client) -> None:
+    http.post("/v1/arrears-query", json={"account": ACCOUNT})
+    rows = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}
+    assert rows["bridge.query.main"]["consumers"] == 1
+    assert rows["bridge.query.main"]["dequeued"] >= 1
+    assert rows["bridge.command.main"]["depth"] == 0
+    assert "bridge.reply.query.front-1" in rows
+    table = stand.ctl("queues")
+    assert "DEAD LETTERS" in table
+    assert "bridge.command.main" in table

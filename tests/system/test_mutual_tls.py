@@ -1,0 +1,191 @@
+"""Who may do what on the broker, tried with raw sockets against the real one: no certificate, a foreign one,
+another role's.
+"""
+
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from scripts.stand.processes import run
+from scripts.stand.stand import BIN, Stand
+
+Reply = tuple[str, dict[str, str], bytes]
+
+
+class Stomp:
+    """As little STOMP as shows what the broker allows."""
+
+    def __init__(self, stand: Stand, certs: Path | None, role: str, trust: Path | None = None) -> None:
+        context = ssl.create_default_context(cafile=str(trust or stand.certs / "ca.pem"))
+        if certs is not None:
+            context.load_cert_chain(certs / f"{role}.pem", certs / f"{role}.key")
+        plain = socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5)
+        self.socket = context.wrap_socket(plain, server_hostname="localhost")
+        self.buffer = b""
+
+    def send(self, command: str, body: str = "", **headers: str) -> None:
+        lines = "".join(f"{name.replace('_', '-')}:{value}\n" for name, value in headers.items())
+        self.socket.sendall(f"{command}\n{lines}\n{body}\0".encode())
+
+    def receive(self) -> Reply | None:
+        """The next frame; None when the broker hung up."""
+        while b"\0" not in self.buffer:
+            try:
+                more = self.socket.recv(65536)
+            except (ConnectionError, ssl.SSLError):
+                return None
+            if not more:
+                return None
+            self.buffer += more
+        frame, self.buffer = self.buffer.split(b"\0", 1)
+        head, _, body = frame.lstrip(b"\n").partition(b"\n\n")
+        command, *lines = head.decode().split("\n")
+        return command, dict(line.split(":", 1) for line in lines), body
+
+    def connect(self) -> Reply | None:
+        self.send("CONNECT", accept_version="1.2", host="localhost", heart_beat="0,0")
+        return self.receive()
+
+
+def connected(stand: Stand, role: str) -> Stomp:
+    stomp = Stomp(stand, stand.certs, role)
+    answer = stomp.connect()
+    assert answer is not None
+    assert answer[0] == "CONNECTED"
+    return stomp
+
+
+def test_without_a_certificate_nothing_is_said(stand: Stand) -> None:
+    with contextlib.suppress(ssl.SSLError, ConnectionError):
+        assert Stomp(stand, None, "").connect() is None
+
+
+def test_a_certificate_of_another_authority_is_refused(stand: Stand, tmp_path: Path) -> None:
+    run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(tmp_path / "other")])
+    with contextlib.suppress(ssl.SSLError, ConnectionError):
+        assert Stomp(stand, tmp_path / "other", "front", stand.certs / "ca.pem").connect() is None
+
+
+def test_the_broker_of_another_authority_is_not_trusted(stand: Stand, tmp_path: Path) -> None:
+    run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(tmp_path / "other")])
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Stomp(stand, stand.certs, "front", tmp_path / "other" / "ca.pem")
+
+
+def test_a_certificate_without_a_role_has_no_login(stand: Stand) -> None:
+    with contextlib.suppress(ssl.SSLError, ConnectionError):
+        answer = Stomp(stand, stand.certs, "broker").connect()
+        assert answer is None or answer[0] == "ERROR"
+
+
+def test_old_tls_is_refused(stand: Stand) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(stand.certs / "ca.pem")
+    context.load_cert_chain(stand.certs / "front.pem", stand.certs / "front.key")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with (
+        socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5) as plain,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
+        context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_plain_tcp_gets_nothing(stand: Stand) -> None:
+    with socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5) as plain:
+        plain.sendall(b"CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+        with contextlib.suppress(ConnectionError):
+            assert b"CONNECTED" not in plain.recv(65536)
+
+
+def test_tls_1_3_is_preferred(stand: Stand) -> None:
+    assert connected(stand, "front").socket.version() == "TLSv1.3"
+
+
+OWN_REGION = "walls"  # a region nobody serves: what is written here is read by nobody
+
+MAY_NOT_WRITE = [
+    ("bridge", "/queue/bridge.query.walls"),
+    ("bridge", "/queue/bridge.command.walls"),
+    ("front", "/queue/bridge.reply.query.walls"),
+    ("front", "/queue/bridge.reply.command.walls"),
+    ("front", "/topic/bridge.presence.walls"),
+    ("front", "/queue/ActiveMQ.Statistics.Destination.bridge.>"),
+    ("bridge", "/queue/ActiveMQ.Statistics.Destination.bridge.>"),
+    ("front", "/queue/DLQ.bridge.command.walls"),
+    ("front", "/queue/anything"),
+    ("bridge", "/queue/anything"),
+    ("admin", "/queue/anything"),
+    ("front", "/topic/anything"),
+]
+
+MAY_NOT_READ = [
+    ("front", "/queue/bridge.query.walls"),
+    ("front", "/queue/bridge.command.walls"),
+    ("bridge", "/queue/bridge.reply.query.walls"),
+    ("bridge", "/queue/bridge.reply.command.walls"),
+    ("front", "/queue/DLQ.bridge.command.walls"),
+    ("bridge", "/queue/DLQ.bridge.command.walls"),
+    ("front", "/topic/ActiveMQ.Advisory.>"),
+    ("bridge", "/topic/ActiveMQ.Advisory.>"),
+    ("front", "/queue/>"),
+    ("bridge", "/queue/>"),
+    ("front", "/queue/bridge.admin.x"),
+    ("front", "/queue/anything"),
+]
+
+
+@pytest.mark.parametrize(("role", "destination"), MAY_NOT_WRITE)
+def test_no_role_writes_where_it_should_not(stand: Stand, role: str, destination: str) -> None:
+    stomp = connected(stand, role)
+    stomp.send("SEND", "x", destination=destination, receipt="r", reply_to="/queue/bridge.reply.query.walls")
+    answer = stomp.receive()
+    assert answer is None or answer[0] == "ERROR", answer
+
+
+@pytest.mark.parametrize(("role", "destination"), MAY_NOT_READ)
+def test_no_role_reads_where_it_should_not(stand: Stand, role: str, destination: str) -> None:
+    stomp = connected(stand, role)
+    stomp.send("SUBSCRIBE", id="1", destination=destination, ack="auto", receipt="r")
+    answer = stomp.receive()
+    assert answer is None or answer[0] == "ERROR", answer
+
+
+@pytest.mark.parametrize(
+    ("role", "destination"),
+    [("front", "/queue/bridge.query.walls"), ("bridge", "/queue/bridge.reply.query.walls")],
+)
+def test_each_role_writes_its_own(stand: Stand, role: str, destination: str) -> None:
+    """The positive control of the two tests above."""
+    stomp = connected(stand, role)
+    stomp.send("SEND", "x", destination=destination, receipt="r", expires="1")
+    answer = stomp.receive()
+    assert answer is not None
+    assert answer[0] == "RECEIPT"
+
+
+def test_the_broker_listens_on_one_port_alone(stand: Stand) -> None:
+    assert listening(stand.pids["broker"]) == {stand.ports.broker}
+
+
+def test_the_bridge_listens_on_nothing(stand: Stand) -> None:
+    assert listening(stand.pids["bridge"]) == set()
+
+
+def listening(pid: int) -> set[int]:
+    """The TCP ports a process listens on, from /proc."""
+    sockets = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            sockets.add(link.readlink().name)
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
