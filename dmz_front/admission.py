@@ -6,7 +6,7 @@ Deny is the default: no key, no path; no scope, no operation.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from dmz_front.problems import Problem
 from protocol.operations import Operation
@@ -31,9 +31,19 @@ def authenticate(headers: Mapping[bytes, bytes], known: Mapping[bytes, Applicati
             "send `Authorization: Bearer <application key>`",
             headers=[(b"www-authenticate", b'Bearer realm="dmz-bridge"')],
         )
-    if found.networks and not any(ip_address(address) in network for network in found.networks):
+    if found.networks and not _within(address, found):
         raise Problem(403, "forbidden-network", f"the key of {found.name} is bound to other networks")
     return found
+
+
+def _within(address: str, application: Application) -> bool:
+    try:
+        found: IPv4Address | IPv6Address = ip_address(address)
+    except ValueError:  # a Unix socket, or a proxy's X-Forwarded-For that is no address
+        return False
+    # a socket that listens on :: shows IPv4 callers as ::ffff:a.b.c.d
+    found = getattr(found, "ipv4_mapped", None) or found
+    return any(found in network for network in application.networks)
 
 
 def authorise(application: Application, operation: Operation) -> None:

@@ -19,8 +19,6 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from protocol.link.lane import Lane
-
 from dmz_front import ledger as books
 from dmz_front.bridges import Bridges
 from dmz_front.commands import Commands
@@ -34,6 +32,7 @@ from dmz_front.settings import FrontSettings
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
 from protocol.errors import ConfigurationError
+from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Subscription
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
@@ -131,7 +130,7 @@ class Front:
         """Start everything in the order of the table above."""
         settings = self.settings
         await daemon.start("store", self.store.start(), self.store.close)
-        await self.ledger.start()
+        await self.ledger.start(settings.name)
         await self._read_applications()
         for link in self.links:
             await daemon.start("link", link.start(), link.close)
@@ -163,8 +162,8 @@ class Front:
         }
 
     def readings(self) -> Iterable[metrics.Reading]:
-        """The front's metrics."""
-        for (operation, status), count in self.api.answered.items():
+        """The front's metrics. Called by the metrics thread: what grows meanwhile is copied first."""
+        for (operation, status), count in list(self.api.answered.items()):
             labels = {"operation": operation, "status": str(status)}
             yield "dmz_front_answers_total", "HTTP answers", labels, count
         for operation, latency in self.api.latency.items():
@@ -184,7 +183,7 @@ class Front:
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
         yield "dmz_front_bridges", "Bridges attached", {}, self.bridges.attached
         yield "dmz_front_late_replies_total", "Replies nobody waited for", {}, self.router.late
-        for reason, count in self.router.refused.items():
+        for reason, count in list(self.router.refused.items()):
             yield "dmz_front_refused_total", "Envelopes not acted on", {"reason": reason}, count
         for link, name in zip(self.links, ("queries", "commands", "replies"), strict=True):
             labels = {"link": name}

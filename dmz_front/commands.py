@@ -80,13 +80,15 @@ class Commands:
         it cannot be written down.
         """
         service = self._bridges.service(operation.name)
-        if service is Service.UNSERVED:
-            raise Problem(502, "operation-not-served")
-        if self._ledger.backlog >= self._backlog:
-            raise Problem(503, "backlog-full", retry_after_s=30)
         if service is not Service.UP or len(self._waiters) >= self._in_flight:
             wait_s = 0.0  # nobody could answer soon: say 202 at once
         row = self._row(operation, application, key, body, subject, id, trace)
+        refusal = self._refusal(service)
+        if refusal is not None:
+            known = await self._known(row)
+            if known is None:
+                raise refusal
+            return known.id, self._again(known, row)
         waiter = self._waiters.enter(id)
         try:
             try:
@@ -111,6 +113,21 @@ class Commands:
         if row is None:
             raise Problem(404, "unknown-request", "it was never accepted from this application, or is forgotten")
         return answers.status(row, self._reply(row))
+
+    def _refusal(self, service: Service) -> Problem | None:
+        """Why no new command is taken on, if so. A key the ledger knows keeps its answer all the same."""
+        if service is Service.UNSERVED:
+            return Problem(502, "operation-not-served")
+        if self._ledger.backlog >= self._backlog:
+            return Problem(503, "backlog-full", retry_after_s=30)
+        return None
+
+    async def _known(self, row: Row) -> Row | None:
+        try:
+            return await self._ledger.known(row)
+        except SQLAlchemyError:
+            log.exception("ledger-not-read")
+            return None
 
     def _row(
         self,

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Table,
     bindparam,
@@ -61,7 +62,7 @@ REQUESTS = Table(
 _ACCEPT = REQUESTS.insert()
 _SENT = (
     REQUESTS.update()
-    .where(REQUESTS.c.id == bindparam("of"), REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
+    .where(REQUESTS.c.id == bindparam("of"), (REQUESTS.c.state == State.ACCEPTED) | (REQUESTS.c.state == State.SENT))
     .values(state=State.SENT, sent_at=bindparam("now"), updated_at=bindparam("now"), sends=REQUESTS.c.sends + 1)
 )
 _TOLD = (
@@ -120,6 +121,12 @@ def _row(found: SqlRow[Any]) -> Row:
     return Row(**values | {"state": State(values["state"])})
 
 
+def _same_key(row: Row) -> Select[Any]:
+    return select(*_COLUMNS).where(
+        REQUESTS.c.application == row.application, REQUESTS.c.idempotency_key == row.idempotency_key
+    )
+
+
 class Ledger:
     """The `requests` table."""
 
@@ -129,19 +136,16 @@ class Ledger:
         self.backlog = 0
         """Commands that are not final, as this front counts them."""
 
-    async def start(self) -> None:
-        """Count the backlog."""
-        statement = select(func.count()).where(REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
+    async def start(self, front: str) -> None:
+        """Count the backlog: what this front accepted, held rows included, for they become final one day too."""
+        statement = select(func.count()).where(REQUESTS.c.front == front, REQUESTS.c.state.not_in(sorted(FINAL)))
         self.backlog = await self._store.read(lambda connection: connection.execute(statement).scalar_one())
 
     async def accept(self, row: Row) -> Row:
         """Commit a new row and return it, or the row that has its idempotency key already."""
 
         def work(connection: Connection) -> Row:
-            same_key = select(*_COLUMNS).where(
-                REQUESTS.c.application == row.application, REQUESTS.c.idempotency_key == row.idempotency_key
-            )
-            found = connection.execute(same_key).first()
+            found = connection.execute(_same_key(row)).first()
             if found is not None:
                 return _row(found)
             connection.execute(_ACCEPT, {name: getattr(row, name) for name in Row.__dataclass_fields__})
@@ -155,6 +159,11 @@ class Ledger:
             self.backlog += 1
         return held
 
+    async def known(self, row: Row) -> Row | None:
+        """The row that has the idempotency key of `row` already."""
+        found = await self._store.read(lambda connection: connection.execute(_same_key(row)).first())
+        return None if found is None else _row(found)
+
     async def find(self, id: str, application: str) -> Row | None:
         """One application's row."""
         statement = select(*_COLUMNS).where(REQUESTS.c.id == id, REQUESTS.c.application == application)
@@ -167,7 +176,7 @@ class Ledger:
         await self._store.execute(_SENT, *({"of": id, "now": now} for id in ids))
 
     async def told(self, news: Sequence[News]) -> int:
-        """Write what replies say; final rows never change. Returns how many rows did."""
+        """Write what replies say; final rows never change. Returns how many rows became final."""
 
         def work(connection: Connection) -> int:
             ids = [item.id for item in news]
@@ -208,4 +217,4 @@ class Ledger:
         """Rows by state."""
         statement = select(REQUESTS.c.state, func.count()).group_by(REQUESTS.c.state)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
-        return dict(rows)  # type: ignore[arg-type]  # rows are pairs
+        return dict(rows)

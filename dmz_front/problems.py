@@ -1,6 +1,7 @@
 """Every error the HTTP API gives, as RFC 9457 problem details with a stable `code`. Never a stack trace."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +40,7 @@ class Problem(Exception):
         self.errors, self.members = errors, members
         self.headers: Headers = list(headers or ())
         if retry_after_s is not None:
-            self.headers.append((b"retry-after", str(max(1, round(retry_after_s))).encode()))
+            self.headers.append((b"retry-after", str(max(1, math.ceil(retry_after_s))).encode()))
 
     def answer(self, request_id: str) -> Answer:
         """The problem details document (RFC 9457 section 3)."""

@@ -2,14 +2,13 @@
 
 import asyncio
 
-from protocol.link.lane import Lane
-
 from dmz_front.answers import PAUSE_RETRY_S, service_problem
 from dmz_front.bridges import Bridges, Service
 from dmz_front.problems import Problem
 from dmz_front.reply_router import Waiters
 from protocol.envelope import Kind, Sealer
 from protocol.errors import LinkError, OutcomeUnknown, Overloaded
+from protocol.link.lane import Lane
 from protocol.link.port import Link
 from protocol.messages import Attributes, Reply
 from protocol.operations import Operation

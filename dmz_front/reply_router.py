@@ -11,13 +11,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from protocol.frames import unpack
-
 from dmz_front.bridges import Bridges
 from dmz_front.ledger import Ledger, News
 from protocol.destinations import dead_letters
 from protocol.envelope import Kind, Opened, Opener
 from protocol.errors import EnvelopeError, LinkError, WrongKind
+from protocol.frames import unpack
 from protocol.lifecycle import REPORTED
 from protocol.link.port import Delivery, Link, Outgoing
 from protocol.messages import Reply

@@ -19,13 +19,14 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from intranet_bridge.adapters import Adapter
 from intranet_bridge.adapters.breaker import Breaker, Circuit
 from intranet_bridge.adapters.http import HttpAdapter, client_of, secret_of
+from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.decision import Waits
 from intranet_bridge.housekeeping import Housekeeping
 from intranet_bridge.inbox import METADATA, Inbox
@@ -40,8 +41,9 @@ from intranet_bridge.worker import CommandWorkers
 from protocol.destinations import commands, queries
 from protocol.envelope import Opener, Sealer
 from protocol.errors import ConfigurationError
+from protocol.keyring import Keyring
 from protocol.link.lane import Lane
-from protocol.link.port import AckMode, Subscription
+from protocol.link.port import AckMode, Link, Subscription
 from protocol.link.session import StompLink
 from protocol.link.settings import LinkSettings
 from protocol.link.tls import client_context
@@ -62,37 +64,24 @@ FLUSH_S = 5.0
 
 
 class Bridge:
-    """All parts. Making one opens nothing; `start` does."""
+    """All parts, put together. Making one opens nothing; `start` does."""
 
-    def __init__(self, settings: BridgeSettings, clock: Clock = wall_clock) -> None:
-        """Raises ConfigurationError for files that cannot be used."""
-        self.settings = settings
-        section = settings.link
-        keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        *,
+        keyring: Keyring,
+        links: Mapping[str, Link],
+        adapters: Mapping[str, Adapter],
+        client: HttpClient,
+        clock: Clock = wall_clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`links`: one for each of LINKS. `adapters`: one an operation served. `chance`: [0, 1), for jitter."""
+        self.settings, self.links, self.adapters, self.client = settings, links, adapters, client
         opener, sealer = Opener(keyring), Sealer(keyring, to=Role.FRONT)
-        context = client_context(section.ca, section.certificate, section.key)
-        self.links = {
-            name: StompLink(
-                LinkSettings(
-                    brokers=section.addresses(),
-                    ssl=context,
-                    client_name=f"{settings.name} {name}",
-                    heartbeat_ms=(section.heartbeat_ms, section.heartbeat_ms),
-                    connect_timeout=section.connect_timeout_s,
-                    receipt_timeout=section.receipt_timeout_s,
-                    backoff_max=section.reconnect_max_s,
-                )
-            )
-            for name in LINKS
-        }
-        waits = Waits(settings.commands.retry_min_s, settings.commands.retry_max_s, random.random)
-        quick = Waits(0.05, 1.0, random.random)
-        secret = secret_of(settings.marketing)
-        self.client = client_of(settings.marketing)
-        self.adapters: dict[str, Adapter] = {
-            name: HttpAdapter(CATALOGUE[name], binding, settings.marketing, self.client, secret)
-            for name, binding in settings.operations.items()
-        }
+        waits = Waits(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
+        quick = Waits(0.05, 1.0, chance)
         self.breakers = {name: Breaker(settings.breaker) for name in self.adapters}
         self.store = Store(settings.store.address(), METADATA)
         self.inbox = Inbox(self.store, settings.name, clock)
@@ -120,7 +109,7 @@ class Bridge:
         self.housekeeping = Housekeeping(
             inbox=self.inbox, outbox=self.outbox, workers=self.workers, intake=self.command_intake, clock=clock,
             sweep_s=settings.commands.sweep_s, retention_days=settings.store.retention_days,
-            certificate=section.certificate, keys=(settings.keys.keyring, settings.keys.trusted),
+            certificate=settings.link.certificate, keys=(settings.keys.keyring, settings.keys.trusted),
         )  # fmt: skip
         self.announcer = Announcer(
             link=self.links["control"], sealer=sealer, region=settings.region,
@@ -200,6 +189,33 @@ class Bridge:
             logs.logger(__name__).warning("replies-not-flushed", in_hand=self.outbox.in_hand)
 
 
+def installed(settings: BridgeSettings) -> Bridge:
+    """The bridge as an operator's files describe it. Raises ConfigurationError for one that cannot be used."""
+    section = settings.link
+    context = client_context(section.ca, section.certificate, section.key)
+    links = {
+        name: StompLink(
+            LinkSettings(
+                brokers=section.addresses(),
+                ssl=context,
+                client_name=f"{settings.name} {name}",
+                heartbeat_ms=(section.heartbeat_ms, section.heartbeat_ms),
+                connect_timeout=section.connect_timeout_s,
+                receipt_timeout=section.receipt_timeout_s,
+                backoff_max=section.reconnect_max_s,
+            )
+        )
+        for name in LINKS
+    }
+    client, secret = client_of(settings.marketing), secret_of(settings.marketing)
+    adapters = {
+        name: HttpAdapter(CATALOGUE[name], binding, settings.marketing, client, secret)
+        for name, binding in settings.operations.items()
+    }
+    keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
+    return Bridge(settings, keyring=keyring, links=links, adapters=adapters, client=client)
+
+
 def _software() -> str:
     try:
         return version("dmz-bridge")
@@ -211,7 +227,7 @@ def compose(settings: BridgeSettings) -> Callable[[daemon.Daemon], Awaitable[Non
     """What the daemon runs."""
 
     async def start(parts: daemon.Daemon) -> None:
-        await Bridge(settings).start(parts)
+        await installed(settings).start(parts)
 
     return start
 
@@ -228,8 +244,8 @@ def main(arguments: list[str] | None = None) -> None:
         settings = load(given.config, BridgeSettings)
         logs.configure(settings.log.level)
         if given.check_config:
-            Bridge(settings)
-            print(f"{given.config}: in order; {len(settings.operations)} operations bound")
+            installed(settings)
+            print(f"{given.config}: ok, {len(settings.operations)} operations bound")
             return
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -9,88 +9,28 @@ the dead letters alone. When a message is acknowledged:
 """
 
 import asyncio
-import re
 from collections import Counter, deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from intranet_bridge.inbox import Inbox, Known, Received, entry
 from intranet_bridge.ordering import Ordering, Place
-from protocol.destinations import checked_reply, dead_letters
-from protocol.envelope import Kind as Envelope
-from protocol.envelope import Opened, Opener
-from protocol.errors import EnvelopeError, LinkError, Malformed, Stale
+from intranet_bridge.verdict import Quarantine, authentic_command, verdict
+from protocol.destinations import dead_letters
+from protocol.envelope import Opener
+from protocol.errors import EnvelopeError, LinkError
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED, State
 from protocol.link.port import Delivery, Link, Outgoing
-from protocol.messages import Attributes
-from protocol.operations import CATALOGUE, Kind
+from protocol.operations import Kind
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
 
 log = logger(__name__)
 
-_ID = re.compile(r"[0-9A-Za-z._:-]{1,64}")
-_TRACE = re.compile(r"(?:[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?")
 _HOT_ENVELOPES = 2_000
 """With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """Act on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """A query that can be answered at once: it is in order, but not for us to do."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Nobody waits for it any more; counted, not kept."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantine:
-    """To the dead letters, for an operator."""
-
-    reason: str
-
-
-Verdict = Take | Refuse | Drop | Quarantine
-TAKE = Take()
-
-
-def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int) -> Verdict:
-    """What to do with an authentic request that came on a lane."""
-    name = attributes.type
-    operation = CATALOGUE.get(name)
-    if operation is None:
-        return Quarantine("unknown-operation")
-    if operation.kind is not lane:
-        return Quarantine("wrong-lane")
-    if not _ID.fullmatch(attributes.id) or not _TRACE.fullmatch(attributes.traceparent):
-        return Quarantine("malformed")  # both are written into header lines of the marketing call
-    try:
-        # a reply names a front's queue of its own lane, and nothing else
-        if not checked_reply(attributes.reply_to).startswith(f"/queue/bridge.reply.{lane}."):
-            return Quarantine("reply-to")
-    except Malformed:
-        return Quarantine("reply-to")
-    if lane is Kind.QUERY:
-        if attributes.deadline < now:  # none at all is not a query
-            return Drop("expired")
-        if name not in bound:
-            return Refuse("marketing-unavailable")
-    elif name not in bound:
-        return Quarantine("not-bound")
-    return TAKE
 
 
 class Quarantined:
@@ -292,7 +232,7 @@ class CommandIntake:
             return good, [(delivery.body, error.reason)]
         for envelope in envelopes:
             try:
-                attributes = command_of(self._opener, envelope, now).attributes
+                attributes = authentic_command(self._opener, envelope, now).attributes
             except EnvelopeError as error:
                 bad.append((envelope, error.reason))
                 continue
@@ -316,20 +256,3 @@ class CommandIntake:
             if state in REPORTED and reply is not None:
                 self._outbox.offer(entry(row.id, state, row.reply_to, reply))
         self._ready()
-
-
-def command_of(opener: Opener, envelope: bytes, now: int) -> Opened:
-    """An authentic request, however late: a command past its deadline is answered, not ignored.
-
-    Raises EnvelopeError; Stale when it is older than the inbox remembers.
-    """
-    opened = opener.authentic(envelope)
-    if opened.kind is not Envelope.REQUEST:
-        raise Malformed("not a request")
-    try:
-        opener.timely(opened.attributes, now_ms=now)
-    except Stale:
-        raise
-    except EnvelopeError:  # Expired: the worker says so to the front
-        pass
-    return opened

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from intranet_bridge.adapters import Adapter, Answered, Asked, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.adapters.breaker import Breaker
 from intranet_bridge.decision import Waits
-from intranet_bridge.intake import Drop, Member, Quarantine, QueryIntake, Refuse, verdict
+from intranet_bridge.intake import Member, QueryIntake
 from intranet_bridge.replies import Replies
+from intranet_bridge.verdict import Drop, Quarantine, Refuse, verdict
 from protocol.envelope import Kind as Envelope
 from protocol.envelope import Opener, ReplayGuard
 from protocol.errors import EnvelopeError, Expired, Stale

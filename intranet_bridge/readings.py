@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from intranet_bridge.adapters.breaker import Circuit
-from protocol.link.session import StompLink
+from protocol.link.port import Link
 from protocol.runtime.metrics import Latency, Reading
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ def _latency(kind: str, latency: Latency) -> Iterator[Reading]:
         yield "bridge_latency_bucket_total", "Done within `le` seconds", bound, below
 
 
-def _links(links: Mapping[str, StompLink]) -> Iterator[Reading]:
+def _links(links: Mapping[str, Link]) -> Iterator[Reading]:
     for name, link in links.items():
         yield "bridge_link_connected", "1 if connected", {"link": name}, float(link.connected)
-        for item in fields(link.counters):
-            number = getattr(link.counters, item.name)
+        counters = getattr(link, "counters", None)  # both links count, but it is not part of the port
+        for item in fields(counters) if counters is not None else ():
+            number = getattr(counters, item.name)
             yield f"bridge_link_{item.name}_total", "See protocol/link/settings.py", {"link": name}, number

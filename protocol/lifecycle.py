@@ -99,6 +99,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.SUCCEED: State.SUCCEEDED,
         Event.REFUSE: State.REFUSED,
         Event.FAIL: State.FAILED,
+        Event.EXPIRE: State.EXPIRED,  # the ledger only: the bridge tried it again on an operator's word, too late
     },
     **{state: {} for state in FINAL},
 }

@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 import typer
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl.output import as_json, table
 from bridgectl.settings import front_store
@@ -26,6 +27,8 @@ def _in_store(work: Callable[[Connection], T]) -> T:
         applications.METADATA.create_all(database)
         with database.begin() as connection:
             return work(connection)
+    except SQLAlchemyError as error:
+        raise BridgeError(f"the front's database cannot be used: {error.__cause__ or error}") from error
     finally:
         database.dispose()
 

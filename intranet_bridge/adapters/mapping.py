@@ -37,6 +37,7 @@ class MappingError(Exception):
 def compiled(expression: str, tables: Tables | None = None) -> Mapped:
     """A function that evaluates `expression`. Raises ValueError when it is not JMESPath.
 
+    Without `tables` it is only checked, but for the names of tables.
     The function raises MappingError when a function of the expression is given what it cannot take.
     """
     library = _Functions(tables or {})
@@ -44,7 +45,7 @@ def compiled(expression: str, tables: Tables | None = None) -> Mapped:
         tree = jmespath.compile(expression).parsed
     except JMESPathError as error:
         raise ValueError(f"not a JMESPath expression: {error}") from error
-    _check(tree, library)
+    _check(tree, library, tables)
     run = _Compiler(library).node(tree)
 
     def evaluate(value: Any) -> Any:
@@ -93,7 +94,7 @@ class _Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no 
         return int(fen)
 
 
-def _check(tree: Mapping[str, Any], library: _Functions) -> None:
+def _check(tree: Mapping[str, Any], library: _Functions, tables: Tables | None) -> None:
     """Find at start-up what would fail at every request: unknown functions and tables, wrong argument counts."""
     if tree["type"] == "function_expression":
         name, arguments = tree["value"], tree["children"]
@@ -106,11 +107,11 @@ def _check(tree: Mapping[str, Any], library: _Functions) -> None:
             raise ValueError(f"{name}() takes {len(signature)} arguments")
         if name == "translate":
             table = arguments[0].get("value")
-            if arguments[0]["type"] != "literal" or table not in library.tables:
+            if arguments[0]["type"] != "literal" or (tables is not None and table not in tables):
                 raise ValueError(f"translate() needs the name of a table under values, quoted: {table!r}")
     for child in tree.get("children", ()):
         if isinstance(child, Mapping):
-            _check(child, library)
+            _check(child, library, tables)
 
 
 class _Compiler:
@@ -197,6 +198,6 @@ class _Compiler:
         name, arguments = tree["value"], tuple(self.node(child) for child in tree["children"])
         call = self._library.call_function
         if name == "translate":  # checked above: the table is there
-            table, pick = self._library.tables[tree["children"][0]["value"]], arguments[1]
+            table, pick = self._library.tables.get(tree["children"][0]["value"], {}), arguments[1]
             return lambda value: None if (found := pick(value)) is None else table.get(str(found))
         return lambda value: call(name, [pick(value) for pick in arguments])

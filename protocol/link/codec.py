@@ -20,6 +20,10 @@ MAX_HEADER_BYTES = 64 * 1024
 _HEADER_END = re.compile(rb"\n\r?\n")
 _ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
 _PLAIN = {"r": "\r", "n": "\n", "c": ":", "\\": "\\"}
+_PLAIN_KEYS = frozenset(
+    {"destination", "content-length", "receipt", "persistent", "expires", "id", "ack", "activemq.prefetchSize"}
+)
+"""Keys known to need no escapes: `Protocol12` escapes values only."""
 _UNESCAPED_COMMANDS = frozenset({"CONNECT", "CONNECTED", "STOMP"})
 
 
@@ -37,25 +41,17 @@ class Received(Frame):  # type: ignore[misc]  # stomp.py is untyped
 def encode(frame: Frame) -> bytes:
     """The bytes of a frame whose header *values* `Protocol12` has escaped. The body is bytes, or empty.
 
-    Raises ValueError for a header of CONNECT that holds a line end: CONNECT knows no escapes, so it would
-    inject headers (STOMP 1.2, "Value Encoding").
+    Raises ValueError if a header would break out of its line, which only CONNECT's can: it knows no escapes
+    (STOMP 1.2, "Value Encoding").
     """
     headers = frame.headers
-    head = "".join([f"{key}:{value}\n" for key, value in headers.items()])
-    # Escaped values hold neither colon nor line end, so one count of each proves the whole block well formed.
-    if head.count("\n") != len(headers) or head.count(":") != len(headers) or "\r" in head:
-        head = _careful_head(frame)
-    return b"%b\n%b\n%b\0" % (frame.cmd.encode(), head.encode(), frame.body or b"")
-
-
-def _careful_head(frame: Frame) -> str:
-    """The header block when a key needs escapes, or when the command (CONNECT) allows none."""
     if frame.cmd in _UNESCAPED_COMMANDS:
-        for key, value in frame.headers.items():
-            if any(c in key for c in ":\r\n") or any(c in str(value) for c in "\r\n"):
-                raise ValueError(f"header {key!r} of {frame.cmd} cannot be sent")
-        return "".join(f"{key}:{value}\n" for key, value in frame.headers.items())
-    return "".join(f"{escape(key)}:{value}\n" for key, value in frame.headers.items())
+        head = "".join([f"{key}:{value}\n" for key, value in headers.items()])
+    else:
+        head = "".join([f"{key if key in _PLAIN_KEYS else escape(key)}:{value}\n" for key, value in headers.items()])
+    if head.count("\n") != len(headers) or "\r" in head:
+        raise ValueError(f"a header of {frame.cmd} holds a line end: one of {', '.join(map(repr, headers))}")
+    return b"%b\n%b\n%b\0" % (frame.cmd.encode(), head.encode(), frame.body or b"")
 
 
 def escape(text: str) -> str:

@@ -123,6 +123,10 @@ class MemoryBroker:
         unacked = sum(len(consumer.unacked) for consumer in self._consumers.get(destination, ()))
         return len(self._queues.get(destination, ())) + unacked
 
+    def stored(self, destination: str) -> list[Stored]:
+        """The messages of a queue that wait for a consumer, in order."""
+        return list(self._queues.get(destination, ()))
+
     # --- for the link ----------------------------------------------------------------------------------------
 
     def accept(self, link: Client) -> bool:

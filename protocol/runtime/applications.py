@@ -6,6 +6,7 @@ dmz-front reads this table, `bridgectl apps` writes it; it stands in the front's
 import base64
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,8 +77,8 @@ def add(
     checked_name(name)
     if not scopes:
         raise ValueError("an application needs at least one scope")
-    if rate < 0:
-        raise ValueError("a rate cannot be negative")
+    if not (math.isfinite(rate) and rate >= 0):
+        raise ValueError("a rate is a number of requests a second, 0 or more")
     found = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.name == name)).first()
     if found is not None and found.revoked_at is None:
         raise ValueError(f"there is an application {name} already; revoke it first to give it a new key")

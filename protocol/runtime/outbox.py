@@ -49,7 +49,7 @@ class Outbox:
 
     @property
     def in_hand(self) -> int:
-        """Entries offered to the link and not yet receipted."""
+        """Entries offered to the link whose receipt is not recorded yet."""
         return len(self._in_hand)
 
     def offer(self, entry: Entry) -> None:
@@ -66,8 +66,10 @@ class Outbox:
 
     async def sweep(self) -> int:
         """Offer what the store still holds as unsent and is not in hand. Returns how many were offered."""
+        # What was in hand before the read may have been receipted since: the read may be older than the record.
+        before = set(self._in_hand)
         entries = await self._unsent(self._capacity)
-        fresh = [entry for entry in entries if entry.id not in self._in_hand]
+        fresh = [entry for entry in entries if entry.id not in self._in_hand and entry.id not in before]
         for entry in fresh:
             self.offer(entry)
         return len(fresh)
@@ -80,8 +82,8 @@ class Outbox:
             await asyncio.gather(*self._marking, return_exceptions=True)
 
     def _receipted(self, id: str, receipt: asyncio.Future[None]) -> None:
-        self._in_hand.discard(id)
         if receipt.cancelled() or receipt.exception() is not None:
+            self._in_hand.discard(id)
             self.failures += 1
             return
         # One frame's receipt wakes all its members in the same turn: record them together.
@@ -98,3 +100,5 @@ class Outbox:
         except Exception:
             # The rows stay unsent and go out again: the receiver knows them by their ids.
             log.exception("receipts-not-recorded", count=len(ids))
+        finally:
+            self._in_hand.difference_update(ids)

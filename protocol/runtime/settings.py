@@ -5,9 +5,9 @@ import tomllib
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
@@ -83,10 +83,14 @@ class StoreSection(Section):
     url: str | None = None
     retention_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
 
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.url is None) == (self.file is None):
+            raise ValueError("needs either file or url")
+        return self
+
     def address(self) -> str:
         """The SQLAlchemy URL."""
-        if (self.url is None) == (self.file is None):
-            raise ConfigurationError("[store] needs either file or url")
         return self.url if self.url is not None else f"sqlite:///{self.file}"
 
 

@@ -221,7 +221,7 @@ class Stand:
     def _start_front(self) -> None:
         command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml")]
         self._launch("front", command, lambda: self._answers(f"{self.front_url}/healthz"))
-        if self.running("bridge") and self.running("broker"):
+        if "bridge" in self.pids and self.running("broker"):
             self._wait_ready()
 
     def _wait_ready(self) -> None:

@@ -48,9 +48,7 @@ class MemoryWorld:
         self.broker = MemoryBroker()
         self.links: list[MemoryLink] = []
 
-    async def link(
-        self, role: str, *, started: bool = True, dead_first: bool = False, **bounds: Any
-    ) -> MemoryLink:
+    async def link(self, role: str, *, started: bool = True, dead_first: bool = False, **bounds: Any) -> MemoryLink:
         # The real broker's authorisation, as far as the suite asks for it.
         if role == "bridge":
             self.broker.refused.add(FORBIDDEN)
@@ -91,9 +89,7 @@ class RealWorld:
         self.links: list[StompLink] = []
         self.stopped = False
 
-    async def link(
-        self, role: str, *, started: bool = True, dead_first: bool = False, **bounds: Any
-    ) -> StompLink:
+    async def link(self, role: str, *, started: bool = True, dead_first: bool = False, **bounds: Any) -> StompLink:
         certs = self.broker.certs
         brokers = [("localhost", self.proxy.port)]
         if dead_first:

@@ -109,6 +109,6 @@ def test_a_marketing_system_that_dies_after_applying(tmp_path: Path) -> None:
 
 QUICK = {
     "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
-    "intranet_bridge": {"marketing.settle_s": 1.0},
+    "intranet_bridge": {"operations.work-order.settle_s": 1.0},
 }
 """Patience shortened so that recovery is quick to see; the promises do not depend on it."""

@@ -49,7 +49,7 @@ class Proxy:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._copy(reader, upstream))
                 both.create_task(self._copy(answers, writer))
-        except (OSError, ExceptionGroup):
+        except (OSError, ExceptionGroup, asyncio.CancelledError):  # cut() ends this task, which nobody awaits
             pass
         finally:
             self._tasks.discard(task)

@@ -98,11 +98,7 @@ def test_arrears_add_up_with_their_penalty(marketing: Marketing) -> None:
         (0, 0),
     ]
     assert answer["oweAmt"] == sum(line["rcvblAmt"] for line in answer["oweList"])
-    assert (
-        answer["totAmt"]
-        == answer["oweAmt"] + answer["penaltyAmt"]
-        == sum(b["totAmt"] for b in answer["oweList"])
-    )
+    assert answer["totAmt"] == answer["oweAmt"] + answer["penaltyAmt"] == sum(b["totAmt"] for b in answer["oweList"])
     nothing = data(marketing.queries.arrears(fields({"consNo": "3210000000001"})))
     assert (nothing["oweCnt"], nothing["totAmt"], nothing["oweList"]) == (0, 0, [])
 
@@ -146,9 +142,7 @@ def test_bill_query_refuses(marketing: Marketing, change: dict[str, Any], code: 
         ({"consNo": "3210000000007"}, "1005"),
     ],
 )
-def test_a_refused_work_order_applies_nothing(
-    marketing: Marketing, change: dict[str, Any], code: str
-) -> None:
+def test_a_refused_work_order_applies_nothing(marketing: Marketing, change: dict[str, Any], code: str) -> None:
     with pytest.raises(Refusal) as refused:
         marketing.create(REPAIR | change)
     assert refused.value.code.code == code
