@@ -1,5 +1,8 @@
 """Rate limits by the generic cell rate algorithm (ITU-T I.371): one number a key, no timers."""
 
+_ROUNDING_S = 1e-6
+"""Sums of intervals are not exact: without this the last event of a whole burst would be refused at times."""
+
 
 class RateLimit:
     """Allows `rate` events a second for each key, and bursts of `burst_s` seconds' worth.
@@ -18,7 +21,7 @@ class RateLimit:
         due = max(self._due.get(key, 0.0), now)
         # at least one event always fits, however small rate * burst is
         early = due - now - max(self._burst_s - interval, 0.0)
-        if early > 0:
+        if early > _ROUNDING_S:
             return early
         if len(self._due) >= self._capacity:
             self._due = {key: due for key, due in self._due.items() if due > now}

@@ -195,9 +195,40 @@ class _Compiler:
         return lambda value: visit(tree, value)
 
     def _function_expression(self, tree: Mapping[str, Any]) -> Mapped:
-        name, arguments = tree["value"], tuple(self.node(child) for child in tree["children"])
+        name, nodes = tree["value"], tree["children"]
+        arguments = tuple(self.node(child) for child in nodes)
         call = self._library.call_function
-        if name == "translate":  # checked above: the table is there
-            table, pick = self._library.tables.get(tree["children"][0]["value"], {}), arguments[1]
-            return lambda value: None if (found := pick(value)) is None else table.get(str(found))
-        return lambda value: call(name, [pick(value) for pick in arguments])
+        general: Mapped = lambda value: call(name, [pick(value) for pick in arguments])  # noqa: E731
+        constants = [child["value"] if child["type"] == "literal" else None for child in nodes]
+        match name, arguments, constants:
+            # The package checks every argument's type by name at every call; these, used for most fields of a
+            # large answer, take the usual types at once and leave all else (and its errors) to the package.
+            case "translate", (_, pick), (str(table_name), _):
+                table = self._library.tables.get(table_name, {})
+                return lambda value: None if (found := pick(value)) is None else table.get(str(found))
+            case "to_string", (pick,), _:
+                return lambda value: (
+                    found
+                    if type(found := pick(value)) is str
+                    else int.__repr__(found)
+                    if type(found) is int
+                    else call(name, [found])
+                )
+            case "cut", (pick, _, _), (_, int(first), int(end)):
+                return lambda value: (
+                    found[first:end] if type(found := pick(value)) is str else call(name, [found, first, end])
+                )
+            case "replace", (pick, _, _), (_, str(old), str(new)):
+                return lambda value: (
+                    found.replace(old, new) if type(found := pick(value)) is str else call(name, [found, old, new])
+                )
+            case "join", (_, pick), (str(glue), _) if nodes[1]["type"] == "multi_select_list":
+
+                def join(value: Any) -> Any:
+                    try:
+                        return glue.join(pick(value))
+                    except TypeError:  # not all texts, or no list at all
+                        return general(value)
+
+                return join
+        return general

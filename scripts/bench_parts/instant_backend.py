@@ -6,6 +6,7 @@ It reads whole HTTP requests and answers from a table by path, in the simulator'
 import asyncio
 import re
 import sys
+from typing import cast
 
 ANSWERS = {
     b"/health": b'{"status":"ok"}',
@@ -27,8 +28,7 @@ class Instant(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not inherit from it
         self.buffer = b""
 
     def data_received(self, data: bytes) -> None:

@@ -2,12 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dmz_front import http_api
 from protocol.lifecycle import State
+from protocol.runtime import applications
 from tests.unit.dmz_front.stand import BILL, COMMAND, ORDER, QUERY, Say, StandIn, code_of, problem_of, turns
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +68,11 @@ def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
+def stop_time(monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> None:
+    """The rate limits' clock; the event loop keeps its own."""
+    monkeypatch.setattr(http_api, "time", SimpleNamespace(monotonic=now, perf_counter=time.perf_counter))
+
+
 GONE = {"type": "http.disconnect"}
 BODY = json.dumps(BILL).encode()
 
@@ -85,8 +94,6 @@ async def test_no_valid_key(stand: StandIn, authorization: str | None) -> None:
 
 
 async def test_a_revoked_key_is_no_key(stand: StandIn) -> None:
-    from protocol.runtime import applications
-
     await stand.start()
     await stand.front.store.write(lambda connection: applications.revoke(connection, "wechat", 1))
     await stand.front._read_applications()
@@ -106,8 +113,8 @@ async def test_scopes_and_networks(stand: StandIn) -> None:
 
 async def test_too_many_requests_of_one_application(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     stand.options["limits"] = {"burst_s": 1}
-    now = 1000.0
-    monkeypatch.setattr("dmz_front.http_api.time.monotonic", lambda: now)
+    now = 1_000.0
+    stop_time(monkeypatch, lambda: now)
     await stand.start()
     await stand.grant("slow", "*", rate=0.4)
     assert (await stand.ask(app="slow")).status_code == 200
@@ -124,7 +131,7 @@ async def test_too_many_requests_from_one_address_or_about_one_account(
     stand: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand.options["limits"] = {"burst_s": 1, "ip_rate": 3, "account_rate": 1}
-    monkeypatch.setattr("dmz_front.http_api.time.monotonic", lambda: 1000.0)
+    stop_time(monkeypatch, lambda: 1_000.0)
     await stand.start()
     assert (await stand.ask(BILL | {"account": "3210000000001"})).status_code == 200
     answer = await stand.ask(BILL | {"account": "3210000000001"})

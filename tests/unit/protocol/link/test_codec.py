@@ -1,5 +1,6 @@
 """Frames to bytes and back, however the bytes are cut."""
 
+import contextlib
 import time
 
 import pytest
@@ -71,10 +72,8 @@ def test_unescape_undoes_escape(text: str) -> None:
 
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_any_bytes_are_frames_or_a_violation(data: bytes, size: int) -> None:
-    try:
+    with contextlib.suppress(ProtocolViolation):
         split(data, [size])
-    except ProtocolViolation:
-        pass
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
@@ -125,10 +124,9 @@ def test_what_is_not_stomp_is_a_violation(data: bytes, size: int) -> None:
 
 
 def test_frames_before_a_violation_are_delivered() -> None:
-    got = []
+    got: list[str] = []
     with pytest.raises(ProtocolViolation):
-        for frame in Splitter(LIMIT).feed(b"RECEIPT\nreceipt-id:1\n\n\0BAD\nx\n\n\0"):
-            got.append(frame.cmd)  # noqa: PERF401  (a list expression would lose what came before the exception)
+        got.extend(f.cmd for f in Splitter(LIMIT).feed(b"RECEIPT\nreceipt-id:1\n\n\0BAD\nx\n\n\0"))
     assert got == ["RECEIPT"]
 
 

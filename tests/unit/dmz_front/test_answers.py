@@ -1,0 +1,79 @@
+"""From replies and rows to what the caller is told."""
+
+import json
+
+import pytest
+
+from dmz_front import answers
+from dmz_front.bridges import Service
+from dmz_front.ledger import Row
+from dmz_front.problems import TITLES, Problem
+from protocol.lifecycle import REPORTED, State
+from protocol.messages import Attributes, Reply
+
+ABOUT = Attributes("id-1", "bridge-1", "work-order", 1)
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        (Service.UP, None),
+        (Service.PAUSED, (503, "operation-paused")),
+        (Service.UNSERVED, (502, "operation-not-served")),
+        (Service.NO_BRIDGE, (502, "no-bridge")),
+    ],
+)
+def test_services(service: Service, expected: tuple[int, str] | None) -> None:
+    problem = answers.service_problem(service)
+    assert (problem and (problem.status, problem.code)) == expected
+
+
+def test_the_result_is_not_touched() -> None:
+    answer = answers.of_reply("id-1", Reply(ABOUT, State.SUCCEEDED, result=b'{ "b":1.50,\n"a":"\xe5"}'))
+    assert answer.body == b'{"request_id":"id-1","status":"succeeded","result":{ "b":1.50,\n"a":"\xe5"}}'
+    assert json.loads(answers.of_reply("id-1", Reply(ABOUT, State.SUCCEEDED)).body)["result"] is None
+
+
+@pytest.mark.parametrize("state", sorted(REPORTED))
+def test_every_outcome_is_an_answer_or_a_problem_with_a_title(state: State) -> None:
+    try:
+        answer = answers.of_reply("id-1", Reply(ABOUT, state, "marketing-failed"))
+    except Problem as problem:
+        assert problem.code in TITLES
+        assert problem.status >= 500
+    else:
+        assert json.loads(answer.body)["status"] == state
+        assert answer.status == (202 if state is State.HELD else 200)
+
+
+def test_a_code_nobody_here_knows_is_a_502_and_kept() -> None:
+    with pytest.raises(Problem) as caught:
+        answers.of_reply("id-1", Reply(ABOUT, State.FAILED, "something-new", "why"))
+    assert (caught.value.status, caught.value.code, caught.value.detail) == (502, "something-new", "why")
+
+
+@pytest.mark.parametrize(
+    ("state", "member"),
+    [
+        (State.ACCEPTED, None),
+        (State.SENT, None),
+        (State.SUCCEEDED, "result"),
+        (State.REFUSED, "refusal"),
+        (State.FAILED, "failure"),
+        (State.EXPIRED, "failure"),
+        (State.HELD, "failure"),
+    ],
+)
+def test_the_status_document(state: State, member: str | None) -> None:
+    row = Row("id-1", "front-1", "wechat", "k", b"f", "work-order", state=state, accepted_at=0, updated_at=1_500)
+    reply = Reply(ABOUT, state, "code", "查无此户", b'{"x":1}') if member else None
+    document = json.loads(answers.status(row, reply).body)
+    told = {"result": {"x": 1}} if member == "result" else {member: {"code": "code", "message": "查无此户"}}
+    assert document == {
+        "request_id": "id-1",
+        "operation": "work-order",
+        "status": state,
+        "accepted_at": "1970-01-01T00:00:00.000+00:00",
+        "updated_at": "1970-01-01T00:00:01.500+00:00",
+        **(told if member else {}),
+    }

@@ -1,0 +1,88 @@
+"""Which bridges are attached, by what they announce."""
+
+import pytest
+
+from dmz_front.bridges import Bridges, Service
+from protocol.presence import Availability, Presence
+from tests.unit.clock import Clock
+
+UP, PAUSED = Availability.UP, Availability.PAUSED
+TTL = 7_000
+
+
+@pytest.fixture
+def bridges(clock: Clock) -> Bridges:
+    return Bridges(TTL, clock)
+
+
+def says(instance: str, time_ms: int = 1, *, leaving: bool = False, **operations: Availability) -> Presence:
+    return Presence(instance=instance, time_ms=time_ms, operations=operations, leaving=leaving)
+
+
+def test_at_first_there_is_none(bridges: Bridges) -> None:
+    assert (bridges.service("a"), bridges.attached) == (Service.NO_BRIDGE, 0)
+
+
+def test_what_one_bridge_serves(bridges: Bridges) -> None:
+    bridges.heard(says("one", a=UP, b=PAUSED))
+    assert [bridges.service(name) for name in "abc"] == [Service.UP, Service.PAUSED, Service.UNSERVED]
+
+
+@pytest.mark.parametrize("order", [(UP, PAUSED), (PAUSED, UP)])
+def test_one_bridge_that_is_up_is_enough(bridges: Bridges, order: tuple[Availability, Availability]) -> None:
+    bridges.heard(says("one", a=order[0]))
+    bridges.heard(says("two", a=order[1]))
+    assert bridges.service("a") is Service.UP
+    assert bridges.attached == 2
+
+
+def test_the_last_word_counts(bridges: Bridges) -> None:
+    bridges.heard(says("one", 1, a=UP))
+    bridges.heard(says("one", 2, a=PAUSED))
+    assert bridges.service("a") is Service.PAUSED
+    bridges.heard(says("one", 1, a=UP))  # overtaken on its way
+    assert bridges.service("a") is Service.PAUSED
+
+
+def test_each_bridge_is_forgotten_after_its_own_silence(bridges: Bridges, clock: Clock) -> None:
+    bridges.heard(says("one", a=UP))
+    clock.now += 3_000
+    bridges.heard(says("two", b=UP))
+    clock.now += 3_999
+    assert (bridges.attached, bridges.service("a")) == (2, Service.UP)
+    clock.now += 1
+    assert (bridges.attached, bridges.service("a")) == (1, Service.UNSERVED)
+    clock.now += 3_000
+    assert (bridges.attached, bridges.service("b")) == (0, Service.NO_BRIDGE)
+
+
+def test_service_alone_notices_the_silence(bridges: Bridges, clock: Clock) -> None:
+    bridges.heard(says("one", a=UP))
+    clock.now += TTL
+    assert bridges.service("a") is Service.NO_BRIDGE
+
+
+def test_a_bridge_that_repeats_itself_stays(bridges: Bridges, clock: Clock) -> None:
+    for number in range(10):
+        bridges.heard(says("one", number, a=UP))
+        clock.now += TTL - 1
+        assert bridges.service("a") is Service.UP
+
+
+def test_leaving(bridges: Bridges) -> None:
+    bridges.heard(says("one", 1, a=UP))
+    bridges.heard(says("two", 1, a=UP))
+    bridges.heard(says("one", 2, leaving=True))
+    assert (bridges.attached, bridges.service("a")) == (1, Service.UP)
+    bridges.heard(says("two", 2, leaving=True))
+    assert bridges.service("a") is Service.NO_BRIDGE
+    bridges.heard(says("never-seen", 1, leaving=True))
+    assert bridges.attached == 0
+
+
+def test_a_bridge_whose_clock_was_set_back_is_heard_again_after_its_silence(bridges: Bridges, clock: Clock) -> None:
+    bridges.heard(says("one", 1_000_000, a=UP))
+    clock.now += TTL
+    assert bridges.attached == 0
+    bridges.heard(says("one", 1, a=UP))
+    assert bridges.service("a") is Service.UP
