@@ -94,4 +94,4 @@ def _instant(ms: int) -> str:
 
 
 def _json(status: int, document: dict[str, Any]) -> Answer:
-    return Answer(status, json.dumps(document, ensure_ascii=False).encode())
+    return Answer(status, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())

@@ -56,7 +56,7 @@ class Problem(Exception):
             document["errors"] = list(self.errors)
         document["request_id"] = request_id
         document |= self.members
-        body = json.dumps(document, ensure_ascii=False).encode()
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         return Answer(self.status, body, self.headers, b"application/problem+json")
 
 

@@ -62,14 +62,21 @@ class Lane:
         link: Link,
         *,
         persistent: bool,
-        window: int = 4,
+        window: int | None = None,
         max_members: int = MAX_ENVELOPES,
         max_bytes: int = 256 * 1024,
         max_pending_bytes: int = 16 * 1024 * 1024,
     ) -> None:
         """`window`: frames that may be without receipt; `max_bytes`: of a frame (a larger envelope goes alone);
         `max_pending_bytes`: of envelopes not yet handed to the link, beyond which `post` raises Overloaded.
+
+        The default window is 1 if persistent, else 2. ActiveMQ stores a connection's persistent frames one after
+        the other, each with its disk sync, so a second one in flight only makes both smaller: measured at 128
+        outstanding, 28,000 round trips a second with a window of 1, 22,000 with 2, 13,700 with 8. Without
+        persistence 1 to 4 measure alike; 2 hides the way to the broker.
         """
+        if window is None:
+            window = 1 if persistent else 2
         if window < 1 or not 1 <= max_members <= MAX_ENVELOPES:
             raise ValueError(f"a lane needs a window of at least 1 and 1 to {MAX_ENVELOPES} members a frame")
         self.outstanding = 0

@@ -47,6 +47,9 @@ class Delivery:
 class Subscription:
     """A standing wish to receive: renewed by the link after every reconnect.
 
+    A queue keeps the order of what one link sent, but ActiveMQ keeps persistent and non-persistent messages apart:
+    between the two kinds there is no order.
+
     `handler` is called on the event loop, in order of delivery, and must not block; an exception it raises is
     logged and does not harm the connection. `prefetch` bounds what the broker sends ahead of acknowledgement.
     """
@@ -92,7 +95,9 @@ class Link(Protocol):
         """Subscribe now (if connected) and after every reconnect. Returns the function that unsubscribes."""
 
     def ack(self, delivery: Delivery) -> bool:
-        """Acknowledge; False if the delivery belongs to an earlier epoch (the broker redelivers it itself)."""
+        """Acknowledge; False, and nothing done, if the delivery's connection or subscription is gone (the broker
+        redelivers it itself). Acknowledging twice is a mistake: the broker's ERROR ends the connection.
+        """
 
     def send(self, message: Outgoing) -> asyncio.Future[None]:
         """Send with a receipt. The future resolves when the broker's receipt is here.

@@ -54,10 +54,12 @@ class Receipts:
             entry[0].set_result(None)
 
     def refuse(self, receipt: str, message: str) -> bool:
-        """The broker's ERROR for this receipt is here. False if nothing waits for it."""
+        """The broker's ERROR for this receipt is here. False if the id is none of ours (late ones are)."""
         entry = self._waiting.pop(receipt, None)
         if entry is None:
-            return False
+            ours = receipt.isascii() and receipt.isdigit() and 0 < int(receipt) <= self._next
+            self._counters.receipts_late += ours
+            return ours
         self._counters.refused += 1
         fail(entry[0], SendRefused(message))
         return True

@@ -99,7 +99,7 @@ OPERATIONS = (
         summary="How far a work order is",
         request=ProgressQuery,
         response=Progress,
-        example={"work_order": "WO2026000001"},
+        example={"work_order": "202607010000000001"},
         scope="work-orders",
     ),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.marketing_simulator.population import Bill, Customer, bills, customer
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 SCHEMA = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE customer (
@@ -30,6 +30,12 @@ CREATE TABLE journal (
     request_id TEXT PRIMARY KEY, operation TEXT NOT NULL, applied INTEGER NOT NULL, at TEXT NOT NULL,
     answer TEXT NOT NULL
 ) WITHOUT ROWID;
+"""
+
+# 2026-07-01 09:00 in China: the work order 202607010000000001, there from the start and long finished.
+FIRST_WORK_ORDER = """
+INSERT INTO work_order (request_id, type, contact_name, contact_phone, address, content, accepted_ms)
+VALUES ('first', '01', '王芳', '19900000001', '示范路1号', '示范工单', 1782867600000)
 """
 
 
@@ -98,6 +104,7 @@ def _generate(connection: sqlite3.Connection, customers: int, seed: int, today: 
         connection.execute("INSERT INTO customer VALUES (?, ?, ?, ?, ?, ?, ?)", _customer_row(account))
         rows = (_bill_row(bill) for bill in bills(seed, account, today))
         connection.executemany("INSERT INTO bill VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.execute(FIRST_WORK_ORDER)
     values = {"version": SCHEMA_VERSION, "customers": customers, "seed": seed, "day": today.isoformat()}
     connection.executemany("INSERT INTO origin VALUES (?, ?)", [(name, str(value)) for name, value in values.items()])
     connection.execute("COMMIT")

@@ -47,7 +47,8 @@ class Stand:
     customers: int = 2_000
     pids: dict[str, int] = field(default_factory=dict)
     app_key: str = field(default="", repr=False)
-    broker_options: tuple[str, ...] = ()
+    root: Path = ROOT
+    """Whose code and configuration files are run; the README's worked example is tried in a copy."""
 
     # --- where things are -----------------------------------------------------------------------------------
 
@@ -135,13 +136,13 @@ class Stand:
             "front_store.file": str(data / "front.sqlite3"),
         }
         for name, values in (("dmz_front", front), ("intranet_bridge", bridge), ("bridgectl", control)):
-            text = (ROOT / "config" / f"{name}.toml").read_text(encoding="utf-8")
+            text = (self.root / "config" / f"{name}.toml").read_text(encoding="utf-8")
             changed = with_values(text, values | self.settings.get(name, {}))
             (self.config / f"{name}.toml").write_text(changed, encoding="utf-8")
 
     def ctl(self, *arguments: str) -> str:
         """Run bridgectl against this stand; its output."""
-        environment = {"BRIDGECTL_CONFIG": str(self.config / "bridgectl.toml")}
+        environment = {"BRIDGECTL_CONFIG": str(self.config / "bridgectl.toml"), "PYTHONPATH": str(self.root)}
         return run([str(BIN / "bridgectl"), *arguments], environment)
 
     # --- running --------------------------------------------------------------------------------------------
@@ -193,7 +194,6 @@ class Stand:
                 str(self.certs),
                 "--port",
                 str(self.ports.broker),
-                *self.broker_options,
             ]
         )
         self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
@@ -235,7 +235,7 @@ class Stand:
 
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"
-        self.pids[part] = start(command, log)
+        self.pids[part] = start(command, log, {"PYTHONPATH": str(self.root)})
         wait_until(ready, 30, f"the {part}", self.pids[part], log)
 
     @staticmethod

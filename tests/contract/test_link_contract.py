@@ -276,6 +276,21 @@ async def test_acknowledging_an_auto_delivery_is_no_harm(world: Any, queue: str)
     assert (bridge.connected, bridge.epoch) == (True, 1)
 
 
+async def test_acknowledging_twice_ends_the_connection(world: Any, queue: str) -> None:
+    """ActiveMQ answers ERROR; the link takes that as the connection's end, so that nothing stays half acknowledged."""
+    front, bridge = await world.link("front"), await world.link("bridge")
+    inbox = Inbox()
+    bridge.subscribe(Subscription(queue, inbox))
+    await sent(front, Outgoing(queue, b"1"))
+    [delivery] = await inbox.has(1)
+    assert bridge.ack(delivery) is True
+    assert bridge.ack(delivery) is True  # known only when the broker answers
+    await until(lambda: bool(bridge.epoch == 2))
+    await sent(front, Outgoing(queue, b"2"))
+    await inbox.stays_at(2)
+    assert inbox.bodies == [b"1", b"2"]
+
+
 async def test_after_unsubscribing_the_rest_is_for_others(world: Any, queue: str) -> None:
     front, bridge = await world.link("front"), await world.link("bridge")
     other = await world.link("bridge")

@@ -7,8 +7,10 @@ is no java, and a container engine answers; else the broker of `scripts/broker`;
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,46 +76,69 @@ class LocalBroker:
         return int((self.instance / "broker.pid").read_text())
 
 
+JAVA = """exec java -Xmx512m -XX:+UseSerialGC -Ddmz.certs=/certs -Ddmz.data=/data
+ -Djava.security.auth.login.config=/conf/login.config -Dlog4j2.configurationFile=/conf/log4j2.properties
+ -Dactivemq.idgenerator.localport=0
+ -Dactivemq.home=/data -Dactivemq.base=/data -Dactivemq.conf=/conf -Dactivemq.data=/data
+ -cp '/opt/apache-activemq/lib/*:/opt/apache-activemq/lib/optional/*:/opt/apache-activemq/lib/extra/*'
+ org.apache.activemq.console.Main start xbean:file:/conf/activemq.xml"""
+"""As activemq/compose.yaml starts it."""
+
+
 @dataclass
 class ContainerBroker:
     """The broker's official image with this project's configuration."""
 
+    data: Path
     certs: Path
     host: str = "localhost"
-    port: int = 0
+    port: int = field(default_factory=free_port)
     _container: Any = None
 
     def start(self) -> None:
-        """Start a container (the same one again after `stop`)."""
-        if self._container is not None:
-            self._container.get_wrapped_container().start()
-        else:
+        """Start a container (the same one again after `stop`), and return when it accepts TLS."""
+        if self._container is None:
             from testcontainers.core.container import DockerContainer
 
-            options = "-Ddmz.certs=/certs -Ddmz.data=/opt/apache-activemq/data -Ddmz.host=0.0.0.0 -Ddmz.port=61616"
-            self.port = self.port or free_port()
-            container = DockerContainer(IMAGE).with_bind_ports(61616, self.port)
-            container = container.with_volume_mapping(str(self.certs), "/certs", "ro")
-            for file in ("activemq.xml", "login.config", "users.properties", "groups.properties"):
-                container = container.with_volume_mapping(
-                    str(ROOT / "activemq" / file), f"/opt/apache-activemq/conf/{file}", "ro"
-                )
-            self._container = container.with_env("ACTIVEMQ_OPTS", options)
+            self.data.mkdir()
+            self._container = (
+                DockerContainer(IMAGE)
+                .with_kwargs(user=f"{os.getuid()}:{os.getgid()}", entrypoint=["/bin/sh", "-c", JAVA.replace("\n", "")])
+                .with_bind_ports(61616, self.port)
+                .with_volume_mapping(str(ROOT / "activemq"), "/conf", "ro")
+                .with_volume_mapping(str(self.certs), "/certs", "ro")
+                .with_volume_mapping(str(self.data), "/data", "rw")
+            )
             self._container.start()
+        else:
+            self._container.get_wrapped_container().start()
         self._wait()
 
     def stop(self) -> None:
-        """Stop the container; its data stays."""
+        """Stop the container; what is persistent stays in its data directory."""
         self._container.get_wrapped_container().stop(timeout=10)
 
     def remove(self) -> None:
         """Throw the container away."""
-        self._container.stop()
+        if self._container is not None:
+            self._container.stop()
 
     def _wait(self) -> None:
-        from testcontainers.core.waiting_utils import wait_for_logs
-
-        wait_for_logs(self._container, "started", timeout=60)
+        """An engine's own proxy accepts TCP before the broker listens, so TLS must answer."""
+        context = ssl.create_default_context(cafile=str(self.certs / "ca.pem"))
+        context.load_cert_chain(self.certs / "admin.pem", self.certs / "admin.key")
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with (
+                    socket.create_connection((self.host, self.port), timeout=2) as plain,
+                    context.wrap_socket(plain, server_hostname=self.host),
+                ):
+                    return
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"the container does not answer: {error}") from error
+                time.sleep(0.2)
 
 
 def _engine_answers() -> bool:
@@ -131,7 +156,7 @@ def broker_in(directory: Path) -> Iterator[LocalBroker | ContainerBroker]:
     if wish == "container" or java is None:
         if not _engine_answers():
             raise Unavailable("no container engine answers" + ("" if java else ", and there is no java"))
-        container = ContainerBroker(make_certificates(directory / "certs"))
+        container = ContainerBroker(directory / "data", make_certificates(directory / "certs"))
         try:
             container.start()
             yield container

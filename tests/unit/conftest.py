@@ -11,6 +11,7 @@ from protocol.messages import Role
 from protocol.runtime.keyfiles import load_keyring
 from tests.unit.clock import Clock
 
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -84,7 +84,7 @@ class ScriptedBridge:
         presence = Presence(
             instance="bridge-1",
             time_ms=self.clock() + self.announced,
-            operations={name: Availability.UP for name in self.serves} if operations is None else operations,
+            operations=dict.fromkeys(self.serves, Availability.UP) if operations is None else operations,
             **more,
         )
         attributes = Attributes(f"presence-{self.announced}", "bridge-1", "presence", self.clock())
@@ -252,4 +252,3 @@ def problem_of(response: httpx.Response) -> dict[str, Any]:
 
 def code_of(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, problem_of(response)["code"]
-

@@ -91,9 +91,7 @@ async def test_a_refusal_is_a_business_answer(stand: StandIn) -> None:
         (Say(State.EXPIRED, "expired"), 504, "no-answer-in-time"),
     ],
 )
-async def test_a_failure_is_a_problem_that_names_the_request(
-    stand: StandIn, say: Say, status: int, code: str
-) -> None:
+async def test_a_failure_is_a_problem_that_names_the_request(stand: StandIn, say: Say, status: int, code: str) -> None:
     stand.bridge.script = lambda _: say
     await stand.start()
     answer = await stand.order()

@@ -52,7 +52,8 @@ def test_being_refused_costs_nothing(rate: float, burst_s: float, steps: list[fl
     for step in steps:
         now += step
         allowed = once.wait("a", rate, now)
-        assert [often.wait("a", rate, now) for _ in range(1 if allowed == 0.0 else 5)][0] == allowed
+        for _ in range(1 if allowed == 0.0 else 5):
+            assert often.wait("a", rate, now) == allowed
 
 
 def test_keys_do_not_share() -> None:

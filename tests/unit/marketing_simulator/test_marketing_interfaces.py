@@ -152,7 +152,7 @@ def test_a_refused_work_order_applies_nothing(marketing: Marketing, change: dict
 def test_the_journal_counts_every_application(marketing: Marketing) -> None:
     first, again = marketing.create(REPAIR, REPAIR)
     marketing.create(REPAIR | {"reqId": "request-2", "woType": "06", "applyCap": 12.5})
-    assert first["woNo"] == "202601150000000001" != again["woNo"]
+    assert first["woNo"] == "202601150000000002" != again["woNo"]
     assert journal.lines(marketing.reading, "request-1") == [
         {
             "request_id": "request-1",
@@ -164,7 +164,7 @@ def test_the_journal_counts_every_application(marketing: Marketing) -> None:
     assert journal.lines(marketing.reading, "request-3") == []
     assert journal.summary(marketing.reading) == {"requests": 2, "applied": 3, "applied_more_than_once": 1}
     capacities = marketing.reading.execute("SELECT capacity FROM work_order ORDER BY id").fetchall()
-    assert capacities == [(None,), (None,), ("12.5",)]
+    assert capacities == [(None,), (None,), (None,), ("12.5",)]  # the first was there from the start
 
 
 def test_the_idempotent_interface_applies_once_and_repeats_its_answer(marketing: Marketing) -> None:

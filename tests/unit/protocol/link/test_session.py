@@ -214,8 +214,9 @@ async def test_a_late_receipt_is_counted_and_harmless() -> None:
             await link.send(Outgoing("/queue/a", b"x"))
         broker.answer = lambda broker, frame: broker.polite(frame)
         broker.push(encode(Frame("RECEIPT", {"receipt-id": kept[0].headers["receipt"]})))
+        broker.push(encode(Frame("ERROR", {"receipt-id": kept[0].headers["receipt"]})))
         await link.send(Outgoing("/queue/a", b"y"))
-        assert (link.counters.receipts_missed, link.counters.receipts_late) == (1, 1)
+        assert (link.counters.receipts_missed, link.counters.receipts_late, link.epoch) == (1, 2, 1)
         await link.close()
 
 

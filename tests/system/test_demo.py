@@ -1,0 +1,68 @@
+"""The README's first command, as a new user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.stand.processes import alive, free_port
+from scripts.stand.stand import ROOT
+from tests.support.stands import eventually
+
+
+def demo(*arguments: str, folder: Path) -> list[str]:
+    """The command line of a demo of our own."""
+    ports = [word for name in ("front", "broker", "marketing") for word in (f"--{name}-port", str(free_port()))]
+    return [sys.executable, "-m", "scripts.stand.demo", "--var", str(folder), *ports, *arguments]
+
+
+def test_check_verifies_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    for _ in range(2):  # from nothing, and again on what is there
+        done = subprocess.run(demo("--check", folder=tmp_path / "demo"), cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "$ curl" in done.stdout
+        assert "bridge.command.main" in done.stdout
+        assert not (tmp_path / "demo" / "state.json").exists()
+    key = (tmp_path / "demo" / "app.key").read_text()
+    assert key not in done.stdout
+
+
+def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    log = tmp_path / "demo.log"
+    with log.open("w") as out:
+        running = subprocess.Popen(demo(folder=folder), cwd=ROOT, stdout=out, stderr=out)
+    try:
+        eventually(lambda: "until you press Ctrl-C" in log.read_text(), 90, "the demo")
+        state = json.loads((folder / "state.json").read_text())
+        assert set(state) == {"front_url", "app_key", "broker", "pids", "marketing_url", "certs_dir", "var_dir"}
+        assert set(state["pids"]) == {"broker", "front", "bridge", "marketing"}
+        again = [sys.executable, "-m", "scripts.stand.demo", "--var", str(folder), "--restart"]
+        refused = subprocess.run([*again, "bridge"], cwd=ROOT, capture_output=True, text=True)
+        assert refused.returncode == 1
+        assert "runs" in refused.stderr
+        for part in ("bridge", "front", "broker", "marketing"):
+            os.kill(state["pids"][part], 9)
+            done = subprocess.run([*again, part], cwd=ROOT, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+        now = json.loads((folder / "state.json").read_text())
+        assert all(now["pids"][part] != state["pids"][part] for part in state["pids"])
+        assert all(alive(pid) for pid in now["pids"].values())
+    finally:
+        running.terminate()
+        assert running.wait(60) == 0
+    eventually(lambda: not any(alive(pid) for pid in now["pids"].values()), what="the end of every process")
+
+
+def test_a_busy_port_is_said_clearly(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = demo("--check", "--front-port", str(taken.getsockname()[1]), folder=tmp_path / "demo")
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is taken by another program" in done.stderr
+    assert "--front-port" in done.stderr

@@ -1,0 +1,40 @@
+"""The README's worked example of adding an operation, done exactly as it says, in a copy of the project."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from scripts.stand.stand import ROOT
+from tests.support.stands import client, standing
+
+_EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
+
+
+def test_adding_an_operation_is_one_entry_and_one_block(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        if name.split("/")[0] in ("protocol", "dmz_front", "intranet_bridge", "config"):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+
+    examples = _EXAMPLE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [place for place, _ in examples] == ["protocol/operations/bills.py", "config/intranet_bridge.toml"]
+    for place, text in examples:
+        with (copy / place).open("a", encoding="utf-8") as file:
+            file.write(f"\n\n{text}")
+
+    with standing(tmp_path / "stand", root=copy) as stand, client(stand) as http:
+        document = http.get("/openapi.json").json()
+        example = document["paths"]["/v1/usage-query"]["post"]["requestBody"]["content"]["application/json"]["example"]
+        answer = http.post("/v1/usage-query", json=example)
+        assert answer.status_code == 200, answer.text
+        result = answer.json()["result"]
+        asked = {"account": example["account"], "first_month": example["month"], "last_month": example["month"]}
+        bill = http.post("/v1/bill-query", json=asked).json()["result"]["bills"][0]
+        assert result == {"account": example["account"], "month": example["month"], "kwh": bill["kwh"]}
+
+        refused = http.post("/v1/usage-query", json={"account": "9999999999999", "month": "2026-05"}).json()
+        assert refused["refusal"]["code"] == "no-such-account"
+        assert http.post("/v1/usage-query", json={"account": "1", "month": "x"}).status_code == 422

@@ -1,0 +1,249 @@
+"""The front's book: one row a key, a final state for ever, and an honest count of what is not final."""
+
+import asyncio
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from dmz_front import ledger as books
+from dmz_front.ledger import REQUESTS, Ledger, News, Row
+from protocol.lifecycle import FINAL, REPORTED, State
+from protocol.runtime.outbox import Entry
+from protocol.runtime.store import Store
+from tests.unit.clock import NOW, Clock
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def ledger(store: Store, clock: Clock) -> Ledger:
+    return Ledger(store, clock)
+
+
+def row(id: str, *, front: str = "front-1", application: str = "wechat", key: str = "", expires: int = 0) -> Row:
+    return Row(
+        id=id,
+        front=front,
+        application=application,
+        idempotency_key=key or f"key of {id}",
+        fingerprint=b"f" * 32,
+        operation="work-order",
+        destination="/queue/bridge.command.main",
+        envelope=b"sealed " + id.encode(),
+        accepted_at=NOW,
+        updated_at=NOW,
+        expires_at=expires,
+    )
+
+
+def news(id: str, state: State, code: str = "") -> News:
+    return News(id, state, code, b"reply " + state.encode())
+
+
+async def state_of(ledger: Ledger, id: str) -> State:
+    found = await ledger.find(id, "wechat")
+    assert found is not None
+    return found.state
+
+
+# --- accept -----------------------------------------------------------------------------------------------
+
+
+async def test_a_row_comes_back_as_it_was_written(ledger: Ledger, store: Store) -> None:
+    new = row("a", expires=NOW + 5)
+    assert await ledger.accept(new) is new
+    assert await ledger.find("a", "wechat") == new
+    assert new.entry() == Entry("a", "/queue/bridge.command.main", b"sealed a", NOW + 5)
+
+
+async def test_the_same_key_finds_the_first_row(ledger: Ledger) -> None:
+    first = row("a", key="k")
+    assert await ledger.known(row("b", key="k")) is None
+    await ledger.accept(first)
+    assert await ledger.accept(row("b", key="k")) == first
+    assert await ledger.known(row("b", key="k")) == first
+    assert ledger.backlog == 1
+    other = row("c", key="k", application="counter")
+    assert await ledger.accept(other) is other
+    assert await ledger.find("b", "wechat") is None
+
+
+async def test_many_at_once_with_one_key_leave_one_row(ledger: Ledger) -> None:
+    rows = [row(f"id-{number}", key="k") for number in range(50)]
+    held = await asyncio.gather(*(ledger.accept(one) for one in rows))
+    assert len({one.id for one in held}) == 1
+    assert ledger.backlog == 1
+
+
+async def test_another_front_that_was_faster_wins(ledger: Ledger, store: Store, clock: Clock, tmp_path: Path) -> None:
+    """Two fronts on one database: whoever commits the key second gets the first one's row."""
+    other_store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA)
+    await other_store.start()
+    other = Ledger(other_store, clock)
+    results = await asyncio.gather(
+        *(
+            one.accept(row(f"{number}-{which}", key=f"k{number}", front=which))
+            for number in range(20)
+            for which, one in (("front-1", ledger), ("front-2", other))
+        )
+    )
+    await other_store.close()
+    for number in range(20):
+        assert len({result.id for result in results[2 * number : 2 * number + 2]}) == 1
+    assert ledger.backlog + other.backlog == 20
+
+
+async def test_only_the_application_finds_its_row(ledger: Ledger) -> None:
+    await ledger.accept(row("a"))
+    assert await ledger.find("a", "counter") is None
+    assert await ledger.find("b", "wechat") is None
+
+
+# --- told -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("final", sorted(FINAL))
+@pytest.mark.parametrize("later", sorted(REPORTED))
+async def test_a_final_state_never_changes(ledger: Ledger, clock: Clock, final: State, later: State) -> None:
+    await ledger.accept(row("a"))
+    assert await ledger.told([news("a", final, "first")]) == 1
+    before = await ledger.find("a", "wechat")
+    clock.now += 1_000
+    assert await ledger.told([news("a", later, "second")]) == 0
+    await ledger.sent(["a"])
+    assert await ledger.find("a", "wechat") == before
+    assert before is not None
+    assert (before.state, before.code, before.reply) == (final, "first", b"reply " + final.encode())
+    assert ledger.backlog == 0
+
+
+async def test_told_writes_what_was_said_and_when(ledger: Ledger, clock: Clock) -> None:
+    await ledger.accept(row("a"))
+    clock.now += 700
+    await ledger.told([news("a", State.REFUSED, "no-such-account")])
+    found = await ledger.find("a", "wechat")
+    assert found is not None
+    assert (found.state, found.code, found.reply) == (State.REFUSED, "no-such-account", b"reply refused")
+    assert (found.accepted_at, found.updated_at) == (NOW, NOW + 700)
+
+
+async def test_duplicates_in_one_batch_count_once(ledger: Ledger) -> None:
+    for id in "abc":
+        await ledger.accept(row(id))
+    finished = await ledger.told(
+        [
+            news("a", State.SUCCEEDED),
+            news("a", State.SUCCEEDED),
+            news("a", State.FAILED),
+            news("b", State.HELD),
+            news("b", State.REFUSED, "no"),
+            news("nobody", State.SUCCEEDED),
+            news("c", State.ACCEPTED),
+        ]
+    )
+    assert finished == 2
+    assert [await state_of(ledger, id) for id in "abc"] == [State.SUCCEEDED, State.REFUSED, State.ACCEPTED]
+    assert ledger.backlog == 1
+
+
+async def test_a_held_row_counts_as_backlog_until_it_is_decided_also_after_a_restart(
+    ledger: Ledger, store: Store, clock: Clock
+) -> None:
+    await ledger.accept(row("a"))
+    await ledger.accept(row("b"))
+    await ledger.accept(row("other", front="front-2"))
+    await ledger.told([news("a", State.HELD), news("other", State.HELD)])
+    again = Ledger(store, clock)
+    await again.start("front-1")
+    assert again.backlog == 2
+    await again.told([news("a", State.EXPIRED)])
+    await again.told([news("b", State.SUCCEEDED)])
+    assert again.backlog == 0
+    await again.start("front-1")
+    assert again.backlog == 0
+
+
+NUMBERS = itertools.count()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(sorted(State))), max_size=6), max_size=6
+    )
+)
+async def test_whatever_replies_come_the_first_final_one_stands_and_the_count_is_right(
+    ledger: Ledger, batches: list[list[tuple[str, State]]]
+) -> None:
+    number = next(NUMBERS)  # the database stays from example to example
+    ids = {letter: f"{letter}-{number}" for letter in "xyz"}
+    before = ledger.backlog
+    for id in ids.values():
+        await ledger.accept(row(id))
+    first: dict[str, State] = {}
+    for batch in batches:
+        await ledger.told([news(ids[letter], state) for letter, state in batch])
+        for letter, state in batch:
+            if state in FINAL:
+                first.setdefault(letter, state)
+        for letter, id in ids.items():
+            allowed = {first[letter]} if letter in first else {State.ACCEPTED, State.HELD}
+            assert await state_of(ledger, id) in allowed
+    assert ledger.backlog == before + 3 - len(first)
+
+
+# --- sent, due, forget ------------------------------------------------------------------------------------
+
+
+async def test_sent_counts_and_a_late_receipt_changes_nothing(ledger: Ledger, store: Store, clock: Clock) -> None:
+    for id in "ab":
+        await ledger.accept(row(id))
+    await ledger.told([news("b", State.HELD)])
+    clock.now += 10
+    await ledger.sent(["a", "b"])
+    clock.now += 10
+    await ledger.sent(["a"])
+    columns = select(REQUESTS.c.state, REQUESTS.c.sends, REQUESTS.c.sent_at).order_by(REQUESTS.c.id)
+    found = await store.read(lambda connection: [tuple(one) for one in connection.execute(columns)])
+    assert found == [("sent", 2, NOW + 20), ("held", 0, None)]
+
+
+async def test_what_is_due(ledger: Ledger, clock: Clock) -> None:
+    for id in ("unsent", "sent-now", "sent-long-ago", "answered", "held"):
+        await ledger.accept(row(id))
+    await ledger.accept(row("of-another-front", front="front-2"))
+    await ledger.sent(["sent-long-ago", "answered", "held"])
+    await ledger.told([news("answered", State.SUCCEEDED), news("held", State.HELD)])
+    clock.now += 30_000
+    await ledger.sent(["sent-now"])
+    assert {entry.id for entry in await ledger.due("front-1", 30_000, 10)} == {"unsent"}
+    clock.now += 1
+    due = await ledger.due("front-1", 30_000, 10)
+    assert [entry.id for entry in due] == ["sent-long-ago", "unsent"]
+    assert due[0] == row("sent-long-ago").entry()
+    assert [entry.id for entry in await ledger.due("front-1", 30_000, 1)] == ["sent-long-ago"]
+    await ledger.sent(["sent-long-ago"])
+    assert [entry.id for entry in await ledger.due("front-1", 30_000, 10)] == ["unsent"]
+
+
+async def test_forget_deletes_only_what_is_final_and_old(ledger: Ledger, clock: Clock) -> None:
+    for id in ("open", "sent", "held", "old", "new"):
+        await ledger.accept(row(id))
+    await ledger.sent(["sent"])
+    await ledger.told([news("held", State.HELD), news("old", State.FAILED)])
+    clock.now += 1_000
+    await ledger.told([news("new", State.SUCCEEDED)])
+    assert await ledger.forget(clock.now) == 1
+    assert await ledger.counts() == {"accepted": 1, "sent": 1, "held": 1, "succeeded": 1}
+    # its key is free again: a new request, not an old answer
+    fresh = row("again", key="key of old")
+    assert await ledger.accept(fresh) is fresh
+
+
+async def test_no_key_body_or_reply_shows_in_a_repr() -> None:
+    assert "sealed" not in repr(row("a"))
+    assert "reply" not in repr(news("a", State.HELD)).replace("reply=", "")

@@ -1,0 +1,72 @@
+"""The circuit breaker's state machine, with time as a number."""
+
+from intranet_bridge.adapters.breaker import Breaker, Circuit
+from intranet_bridge.settings import BreakerSection
+
+
+def breaker(**policy: object) -> Breaker:
+    values = {"failures": 3, "window": 10, "failure_rate": 0.5, "open_min_s": 1, "open_max_s": 4} | policy
+    return Breaker(BreakerSection.model_validate(values))
+
+
+def test_it_opens_after_failures_in_a_row_and_a_success_forgets_them() -> None:
+    one = breaker()
+    for good in (False, False, True, False, False):
+        assert not one.record(0, good=good)
+    assert one.circuit(0) is Circuit.CLOSED
+    assert one.record(0, good=False)
+    assert one.circuit(0) is Circuit.OPEN
+    assert not one.admit(0.9)
+
+
+def test_it_opens_by_failure_rate_once_the_window_is_full() -> None:
+    one = breaker()
+    for n in range(9):
+        assert not one.record(0, good=n % 2 == 0)
+    assert one.record(0, good=False)
+
+
+def test_one_probe_at_a_time_and_success_closes() -> None:
+    one = breaker(failures=1)
+    one.record(0, good=False)
+    assert one.circuit(1) is Circuit.HALF_OPEN
+    assert one.admit(1, call_s=5)
+    assert not one.admit(1.1)
+    assert one.record(1.2, good=True)
+    assert one.circuit(1.2) is Circuit.CLOSED
+    assert one.admit(1.2)
+
+
+def test_failed_probes_double_the_pause_to_its_limit() -> None:
+    one = breaker(failures=1)
+    one.record(0, good=False)
+    now, pauses = 0.0, []
+    for _ in range(4):
+        now += one.wait_s(now)
+        assert one.admit(now)
+        one.record(now, good=False)
+        pauses.append(one.wait_s(now))
+    assert pauses == [2, 4, 4, 4]
+
+
+def test_a_probe_of_which_nothing_is_heard_is_forgotten() -> None:
+    one = breaker(failures=1)
+    one.record(0, good=False)
+    assert one.admit(1, call_s=5)
+    assert not one.admit(5.9)
+    assert one.wait_s(2) == 4
+    assert one.admit(6)
+
+
+def test_an_answer_to_a_call_made_before_it_opened_does_not_close_it() -> None:
+    one = breaker(failures=1)
+    one.record(0, good=False)
+    assert not one.record(0.5, good=True)
+    assert not one.record(0.5, good=False)
+    assert one.wait_s(0.5) == 0.5
+
+
+def test_slow_counts_as_failed_if_asked() -> None:
+    one = breaker(failures=1, slow_s=2)
+    assert not one.record(0, good=True, took_s=1.9)
+    assert one.record(0, good=True, took_s=2.1)

@@ -1,0 +1,194 @@
+"""Queries: answered within their deadline or told clearly; bounded; nothing bad stops the queue."""
+
+import asyncio
+import time
+from typing import Any
+
+from intranet_bridge.adapters import Answered, NotApplied, Refused, Rejected, Unknown
+from protocol.destinations import queries
+from protocol.lifecycle import State
+from protocol.link.port import Outgoing
+from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
+from tests.unit.intranet_bridge.test_bridge_commands import scene
+
+QUEUE = queries("main")
+BILLS = b'{"account":"3210000000001","bills":[]}'
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def bill(stage: Stage, **changes: Any) -> tuple[str, bytes]:
+    return stage.envelope("bill-query", **({"body": BILL_BODY} | changes))
+
+
+async def started(stage: Stage) -> Any:
+    stage.marketing["bill-query"].default = Answered(BILLS)
+    return await stage.start()
+
+
+@scene
+async def test_a_query_is_answered_and_acknowledged(stage: Stage) -> None:
+    await started(stage)
+    id, envelope = bill(stage, traceparent=TRACE)
+    await stage.ask(envelope)
+    reply = await stage.reply(id)
+    assert (reply.state, reply.result) == (State.SUCCEEDED, BILLS)
+    assert (reply.attributes.traceparent, reply.attributes.source) == (TRACE, "bridge-1")
+    assert reply.attributes.deadline > wall()
+    await until(lambda: stage.broker.depth(QUEUE) == 0)
+
+
+@scene
+async def test_every_outcome_has_its_word(stage: Stage) -> None:
+    await started(stage)
+    wanted = [
+        (Refused("no-such-account", "户号不存在"), State.REFUSED, "no-such-account"),
+        (Rejected("HTTP 404"), State.FAILED, "marketing-rejected"),
+        (Unknown("timeout", timed_out=True), State.FAILED, "marketing-timeout"),
+        (Unknown("HTTP 500"), State.FAILED, "marketing-failed"),
+        (NotApplied("HTTP 429", reached=True), State.FAILED, "marketing-unavailable"),
+    ]
+    for outcome, state, code in wanted:
+        stage.marketing["bill-query"].script = [outcome]
+        id, envelope = bill(stage)
+        await stage.ask(envelope)
+        reply = await stage.reply(id)
+        assert (reply.state, reply.code) == (state, code)
+        if state is State.FAILED:
+            assert reply.detail == ""  # what went wrong inside is for our log
+
+
+@scene
+async def test_unreached_is_tried_again_while_time_remains(stage: Stage) -> None:
+    await started(stage)
+    down = NotApplied("connect: refused", reached=False)
+    stage.marketing["bill-query"].script = [down, down]
+    id, envelope = bill(stage)
+    await stage.ask(envelope)
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    stage.marketing["bill-query"].default = down
+    id, envelope = bill(stage, deadline=wall() + 300)
+    await stage.ask(envelope)
+    began = time.monotonic()
+    assert (await stage.reply(id)).code == "marketing-unavailable"
+    assert time.monotonic() - began < 0.3
+
+
+@scene
+async def test_what_is_late_replayed_or_bad_does_not_stop_the_queue(stage: Stage) -> None:
+    bridge = await started(stage)
+    good, again = bill(stage), bill(stage)
+    late = bill(stage, deadline=wall() - 1)
+    never = bill(stage, deadline=0)
+    wrong = stage.envelope("work-order", reply_to="/queue/bridge.reply.query.front-1")
+    hostile = bill(stage, reply_to="/queue/bridge.reply.query.front-1,/queue/other")
+    other_lane = bill(stage, reply_to="/queue/bridge.reply.command.front-1")
+    broken = again[1][:-1] + bytes([again[1][-1] ^ 1])
+    members = [late[1], wrong[1], hostile[1], again[1], again[1], broken, other_lane[1], never[1], good[1]]
+    await stage.link.send(Outgoing(QUEUE, b"no frame", persistent=True))
+    await stage.ask(*members)
+    assert (await stage.reply(good[0])).state is State.SUCCEEDED
+    await stage.reply(again[0])
+    await until(lambda: len(stage.letters) == 5)
+    reasons = ["malformed", "reply-to", "reply-to", "tampered", "wrong-lane"]
+    assert sorted(letter.headers["reason"] for letter in stage.letters) == reasons
+    assert bridge.queries.dropped == {"expired": 2, "replayed": 1}
+    assert sorted(stage.marketing["bill-query"].calls) == sorted([good[0], again[0]])
+    assert stage.broker.depth(QUEUE) == 0
+
+
+@scene
+async def test_invalid_and_unserved_are_answered_at_once(stage: Stage) -> None:
+    del stage.marketing["arrears-query"]
+    await started(stage)
+    id, envelope = bill(stage, body=b'{"account":"1"}')
+    await stage.ask(envelope)
+    assert (await stage.reply(id)).code == "invalid-request"
+    id, envelope = stage.envelope("arrears-query", body=b'{"account":"3210000000001"}')
+    await stage.ask(envelope)
+    assert (await stage.reply(id)).code == "marketing-unavailable"
+    assert not stage.marketing["bill-query"].calls
+
+
+@scene
+async def test_overload_waits_on_the_broker_and_late_ones_are_dropped(stage: Stage) -> None:
+    stage.changes |= {"queries.slots": 2, "queries.prefetch": 3}
+    bridge = await started(stage)
+    marketing = stage.marketing["bill-query"]
+    marketing.gate = asyncio.Event()
+    sent = [bill(stage, deadline=wall() + 400) for _ in range(20)]
+    for _, envelope in sent:
+        await stage.ask(envelope)
+    await until(lambda: marketing.running == 2)
+    await asyncio.sleep(0.02)
+    assert bridge.query_intake.waiting <= 3
+    assert stage.broker.depth(QUEUE) == 18  # two are taken; the rest the broker still has
+    await asyncio.sleep(0.5)
+    marketing.gate.set()
+    fresh = bill(stage)
+    await stage.ask(fresh[1])
+    assert (await stage.reply(fresh[0])).state is State.SUCCEEDED
+    assert marketing.most == 2
+    assert len(marketing.calls) == 3
+    assert bridge.queries.dropped["expired"] == 18
+
+
+@scene
+async def test_an_open_circuit_answers_at_once(stage: Stage) -> None:
+    stage.changes |= {"breaker.failures": 2, "breaker.open_min_s": 0.3}
+    await started(stage)
+    marketing = stage.marketing["bill-query"]
+    marketing.default = Unknown("HTTP 500")
+    for _ in range(4):
+        id, envelope = bill(stage)
+        await stage.ask(envelope)
+        await stage.reply(id)
+    assert len(marketing.calls) == 2
+    assert [reply.code for reply in stage.replies] == ["marketing-failed"] * 2 + ["marketing-unavailable"] * 2
+    await until(lambda: stage.presences[-1].operations["bill-query"] == "paused")
+    marketing.default = Answered(BILLS)
+    await until(lambda: stage.presences[-1].operations["bill-query"] == "up")  # half open: it may be probed
+    id, envelope = bill(stage)
+    await stage.ask(envelope)
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+
+
+@scene
+async def test_a_query_with_hardly_any_time_does_not_open_the_circuit(stage: Stage) -> None:
+    stage.changes["breaker.failures"] = 1
+    bridge = await started(stage)
+    stage.marketing["bill-query"].script = [Unknown("timeout", timed_out=True)]
+    id, envelope = bill(stage, deadline=wall() + 300)
+    await stage.ask(envelope)
+    assert (await stage.reply(id)).code == "marketing-timeout"
+    assert bridge.breakers["bill-query"].wait_s(time.monotonic()) == 0
+
+
+@scene
+async def test_presence_tells_what_works_and_that_the_bridge_leaves(stage: Stage) -> None:
+    await started(stage)
+    await until(lambda: len(stage.presences) >= 3)
+    said = stage.presences[-1]
+    assert (said.instance, said.leaving, said.capacity) == ("bridge-1", False, 64 + 16)
+    assert set(said.operations) == set(stage.marketing)
+    assert set(said.operations.values()) == {"up"}
+    await stage.stop()
+    await until(lambda: stage.presences[-1].leaving)
+
+
+@scene
+async def test_drain_answers_what_runs_and_leaves_what_waits(stage: Stage) -> None:
+    stage.changes |= {"queries.slots": 1}
+    await started(stage)
+    marketing = stage.marketing["bill-query"]
+    marketing.gate = asyncio.Event()
+    first, second = bill(stage), bill(stage)
+    await stage.ask(first[1])
+    await stage.ask(second[1])
+    await until(lambda: marketing.running == 1)
+    stopping = asyncio.create_task(stage.stop())
+    await asyncio.sleep(0.05)
+    marketing.gate.set()
+    await stopping
+    assert stage.of(first[0])
+    assert not stage.of(second[0])
+    assert stage.broker.depth(QUEUE) == 1  # for another bridge
