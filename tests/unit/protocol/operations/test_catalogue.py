@@ -1,0 +1,64 @@
+"""The catalogue: every entry is whole, and says what may be done when an outcome is unknown."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from pydantic import ValidationError
+
+from protocol import operations
+from protocol.operations import CATALOGUE, Kind, Operation, UnknownOutcome
+from protocol.operations.fields import Model
+
+ENTRIES = list(CATALOGUE.values())
+
+
+@pytest.mark.parametrize("operation", ENTRIES, ids=list(CATALOGUE))
+def test_an_entry_is_whole(operation: Operation) -> None:
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", operation.name)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", operation.scope)
+    assert CATALOGUE[operation.name] is operation
+    assert operation.summary
+    assert 0 < operation.deadline_ms <= 60_000
+    assert operation.attempts >= 1
+    assert operation.expires_ms is None or operation.expires_ms > operation.deadline_ms
+    assert issubclass(operation.request, Model)
+    assert issubclass(operation.response, Model)
+
+
+@pytest.mark.parametrize("operation", ENTRIES, ids=list(CATALOGUE))
+def test_its_example_works_as_json(operation: Operation) -> None:
+    asked = operation.requests.validate_json(json.dumps(operation.example))
+    assert isinstance(asked, operation.request)
+    if operation.ordering_key is not None:
+        assert operation.ordering_key(asked)
+
+
+@pytest.mark.parametrize("operation", ENTRIES, ids=list(CATALOGUE))
+def test_what_is_not_in_the_schema_is_refused(operation: Operation) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        operation.requests.validate_json(json.dumps(dict(operation.example) | {"surprise": 1}))
+
+
+def test_a_query_has_no_effect_so_it_may_be_repeated() -> None:
+    for operation in ENTRIES:
+        if operation.kind is Kind.QUERY:
+            assert operation.unknown_outcome is UnknownOutcome.REPEAT
+            assert operation.ordering_key is None
+
+
+def test_an_entry_whose_example_does_not_fit_cannot_be_made() -> None:
+    with pytest.raises(ValidationError):
+        replace(CATALOGUE["bill-query"], example={"account": "x"})
+
+
+def test_two_entries_of_one_name_are_refused() -> None:
+    entry = CATALOGUE["bill-query"]
+    with pytest.raises(ValueError, match="two catalogue entries are called bill-query"):
+        operations._catalogue((entry,), (entry,))
+
+
+def test_nobody_changes_the_catalogue() -> None:
+    with pytest.raises(TypeError):
+        CATALOGUE["x"] = CATALOGUE["bill-query"]  # type: ignore[index]

@@ -1,0 +1,71 @@
+"""Values that cross the boundary: payloads read back, ids in the order of time."""
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.errors import Malformed
+from protocol.lifecycle import State
+from protocol.messages import Attributes, Reply, Request, uuid7
+
+ABOUT = Attributes("id-1", "bridge-1", "bill-query", 1)
+CODES = st.from_regex(r"[a-z-]{0,30}", fullmatch=True)
+
+
+@given(st.sampled_from(sorted(State)), CODES, st.text(), st.binary())
+def test_a_reply_is_read_as_it_was_written(state: State, code: str, detail: str, result: bytes) -> None:
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in detail):
+        return
+    found = Reply.from_payload(ABOUT, Reply(ABOUT, state, code, detail, result).payload())
+    assert (found.state, found.code, found.result) == (state, code, result)
+    assert found.detail == " ".join(detail.split())
+
+
+def test_the_bytes() -> None:
+    reply = Reply(ABOUT, State.REFUSED, "no-such-account", "查无\n此户 ", b'{"a":\n1}')
+    assert reply.payload() == 'refused\nno-such-account\n查无 此户\n{"a":\n1}'.encode()
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"succeeded", b"succeeded\n\n", b"done\n\n\n", b"\n\n\n{}", b"succeeded\n\xff\n\n", b"\xff\n\n\n"]
+)
+def test_anything_else_is_malformed(payload: bytes) -> None:
+    with pytest.raises(Malformed):
+        Reply.from_payload(ABOUT, payload)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_are_worse_than_malformed(payload: bytes) -> None:
+    try:
+        reply = Reply.from_payload(ABOUT, payload)
+    except Malformed:
+        return
+    assert reply.state in State
+
+
+def test_bodies_and_results_stay_out_of_logs() -> None:
+    assert "321" not in repr(Request(ABOUT, b'{"account":"3210000000001"}'))
+    assert "321" not in repr(Reply(ABOUT, State.FAILED, "code", "account 321", b"321"))
+
+
+@given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
+def test_uuid7_is_one(now: int, entropy: bytes) -> None:
+    found = uuid.UUID(uuid7(now, entropy))
+    assert (found.version, found.variant) == (7, uuid.RFC_4122)
+    assert found.int >> 80 == now
+    assert str(found) == uuid7(now, entropy)
+
+
+@given(st.integers(0, 2**47), st.integers(1, 10**9), st.binary(min_size=10, max_size=10))
+def test_later_ids_sort_later(now: int, later: int, entropy: bytes) -> None:
+    assert uuid7(now, b"\xff" * 10) < uuid7(now + later, entropy)
+
+
+@given(st.sets(st.binary(min_size=10, max_size=10), min_size=2, max_size=20))
+def test_74_of_the_80_random_bits_are_kept(entropies: set[bytes]) -> None:
+    def kept(entropy: bytes) -> int:
+        return int.from_bytes(entropy, "big") & ~(0xF << 76) & ~(0x3 << 62)
+
+    assert len({uuid7(5, entropy) for entropy in entropies}) == len({kept(entropy) for entropy in entropies})
