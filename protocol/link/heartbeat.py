@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from protocol.link.codec import ProtocolViolation
 from protocol.link.stomppy import calculate_heartbeats
 
-GRACE = 2.0
-"""A peer is dead after this many of its own intervals in silence (ActiveMQ's own grace factor is 1–1.5)."""
+GRACE = 3.0
+"""A peer is dead after this many of its own intervals in silence. Not fewer: ActiveMQ looks once an interval whether
+it sent anything since its last look, and beats only if not (AbstractInactivityMonitor.writeCheck), so after a frame
+its next beat may be two intervals away. A grace of 2 lost healthy connections, measured.
+"""
 
 CHECKS = 4
 """Checks in one interval: a beat is sent when half of the interval was idle, so never later than 3/4 of it."""
