@@ -15,6 +15,7 @@ from protocol.errors import BridgeError
 from protocol.link.port import AckMode, Delivery, Link, Outgoing, Subscription
 
 _FIRST = "ActiveMQ.Statistics.Destination.Include.First.Message.Timestamp"
+_TIMESTAMP = "firstMessageTimestamp"
 _DEAD = "DLQ."
 
 
@@ -76,7 +77,7 @@ def _one(name: str, answer: Mapping[str, Any], dead: int, now_ms: int) -> QueueH
     def number(key: str) -> int:
         return int(answer.get(key, 0))
 
-    first = number("firstMessageTimestamp")
+    first = number(_TIMESTAMP)
     waiting = number("size") > 0 and first > 0
     return QueueHealth(
         name=name,
@@ -114,8 +115,30 @@ async def ask(link: Link, name: str, timeout_s: float) -> list[dict[str, Any]]:
                 destination = f"/queue/ActiveMQ.Statistics.{pattern}"
                 await link.send(Outgoing(destination, b"", headers={"reply-to": reply_to, _FIRST: "true"}))
             await ended.wait()
+            for answer in answers:
+                if answer.get("size") and _TIMESTAMP not in answer:
+                    answer[_TIMESTAMP] = await _first_timestamp(link, answer["destinationName"])
     except TimeoutError:
         raise BridgeError("the broker's statistics plugin did not answer; is it configured as in activemq/?") from None
     finally:
         unsubscribe()
     return answers
+
+
+async def _first_timestamp(link: Link, name: str) -> int:
+    """When the first message of a queue was sent, epoch ms; 0 if it is gone by now.
+
+    For brokers whose statistics do not tell (5.17): a browser that the prefetch stops after one message.
+    """
+    first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def take(delivery: Delivery) -> None:
+        if not first.done():
+            first.set_result(int(delivery.headers.get("timestamp", 0)))
+
+    queue = "/queue/" + name.removeprefix("queue://")
+    unsubscribe = link.subscribe(Subscription(queue, take, AckMode.CUMULATIVE, 1, {"browser": "true"}))
+    try:
+        return await first
+    finally:
+        unsubscribe()

@@ -47,6 +47,8 @@ class Stand:
     customers: int = 2_000
     pids: dict[str, int] = field(default_factory=dict)
     app_key: str = field(default="", repr=False)
+    broker_kind: str = "auto"
+    """Which ActiveMQ (`scripts/broker --kind`)."""
     root: Path = ROOT
     """Whose code and configuration files are run; the README's worked example is tried in a copy."""
 
@@ -185,26 +187,18 @@ class Stand:
     def _start_broker(self) -> None:
         command = [sys.executable, str(ROOT / "scripts" / "broker")]
         where = ["--instance", str(self._broker)]
-        run(
-            [
-                *command,
-                "start",
-                *where,
-                "--certs",
-                str(self.certs),
-                "--port",
-                str(self.ports.broker),
-            ]
-        )
+        how = ["--certs", str(self.certs), "--port", str(self.ports.broker), "--kind", self.broker_kind]
+        run([*command, "start", *where, *how])
         self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
 
     def _start_marketing(self) -> None:
         data = self.folder / "data"
+        command = [sys.executable, str(ROOT / "scripts" / "marketing_simulator"), "--port", str(self.ports.marketing)]
+        command += ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
+        command += ["--customers", str(self.customers), "--seed", "1", "--today", "2026-07-15"]
         self._launch(
             "marketing",
-            [sys.executable, str(ROOT / "scripts" / "marketing_simulator"), "--port", str(self.ports.marketing)]
-            + ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
-            + ["--customers", str(self.customers), "--seed", "1", "--today", "2026-07-15"],
+            command,
             lambda: self._answers(f"{self.marketing_url}/health"),
         )
 

@@ -1,0 +1,44 @@
+"""The same configuration on the other ActiveMQs: the one an operator already has, and Debian's."""
+
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from scripts.stand.stand import ROOT
+from tests.support.stands import ACCOUNT, client, journal, standing, work_order
+
+
+@pytest.mark.parametrize("kind", ["home", "debian"])
+def test_the_pair_on_another_broker(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind == "home":
+        homes = sorted((ROOT / "var" / "broker").glob("activemq-*/"))
+        if not homes:
+            pytest.skip("no ActiveMQ of Maven's here to point ACTIVEMQ_HOME at")
+        monkeypatch.setenv("ACTIVEMQ_HOME", str(homes[-1]))
+    elif shutil.which("apt-get") is None:
+        pytest.skip("Debian's package needs apt-get")
+    fetch = [sys.executable, str(ROOT / "scripts" / "broker"), "fetch", "--kind", kind]
+    fetched = subprocess.run(fetch, capture_output=True, text=True)
+    assert fetched.returncode == 0, fetched.stderr
+    with standing(tmp_path / "stand", broker_kind=kind) as stand, client(stand) as http:
+        assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).json()["status"] == "succeeded"
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+        made = http.post("/v1/work-order", json=work_order(), headers=headers)
+        assert made.status_code == 200, made.text
+        assert [entry["applied"] for entry in journal(stand, made.json()["request_id"])] == [1]
+        rows = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}
+        assert rows["bridge.command.main"]["dequeued"] == 1
+        # what the bridge is not there for waits, and its age is told
+        stand.stop("bridge")
+        http.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": "waits", "Prefer": "respond-async"})
+        for _ in range(100):
+            row = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}["bridge.command.main"]
+            if row["depth"]:
+                break
+        assert row["depth"] == 1
+        assert row["oldest_s"] >= 0

@@ -1,0 +1,137 @@
+"""`bridgectl apps`: a key shown once, scopes that exist, and one clear line for what went wrong."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bridgectl.cli import app
+from protocol.errors import BridgeError, ConfigurationError
+from protocol.runtime import applications
+from protocol.runtime.applications import key_hash
+from protocol.runtime.store import engine
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    config = tmp_path / "bridgectl.toml"
+    config.write_text('[front_store]\nfile = "front.sqlite3"\n')
+    monkeypatch.setenv("BRIDGECTL_CONFIG", str(config))
+    return tmp_path / "front.sqlite3"
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["apps", *words])
+
+
+def listed() -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(run("list", "--json").output)
+    return found
+
+
+def complaint(*words: str) -> str:
+    result = run(*words)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, BridgeError), result.exception
+    return str(result.exception)
+
+
+def test_the_key_is_on_standard_output_alone_and_the_front_takes_it(database: Path) -> None:
+    result = run(
+        "add", "wechat", "--scope", "bills", "--scope", "work-orders", "--network", "10.0.0.0/8", "--rate", "5"
+    )
+    assert result.exit_code == 0, result.exception
+    key = result.stdout.strip()
+    assert key.startswith("dmz_wechat_")
+    assert "\n" not in key
+    assert "not shown again" in result.stderr
+    store = engine(f"sqlite:///{database}")
+    with store.connect() as connection:
+        [found] = applications.active_by_key(connection).items()
+    store.dispose()
+    assert found[0] == key_hash(key.encode())
+    assert (found[1].name, found[1].scopes, found[1].rate) == ("wechat", {"bills", "work-orders"}, 5.0)
+    assert key.encode() not in database.read_bytes()
+
+
+def test_the_list(database: Path) -> None:
+    run("add", "wechat", "--scope", "*")
+    run("add", "counter", "--scope", "bills", "--network", "10.0.0.0/8", "--rate", "2.5")
+    run("revoke", "wechat")
+    counter, wechat = listed()
+    assert (counter["name"], counter["scopes"], counter["networks"]) == ("counter", ["bills"], ["10.0.0.0/8"])
+    assert (counter["rate"], counter["revoked_at"]) == (2.5, None)
+    assert wechat["revoked_at"]
+    lines = run("list").output.splitlines()
+    assert lines[0].split() == ["NAME", "SCOPES", "NETWORKS", "RATE", "CREATED", "REVOKED"]
+    assert lines[1].split()[:4] == ["counter", "bills", "10.0.0.0/8", "2.5/s"]
+    assert lines[1].split()[-1] == "-"
+    assert lines[2].split()[:4] == ["wechat", "*", "any", "-"]
+
+
+def test_an_empty_list(database: Path) -> None:
+    assert listed() == []
+
+
+def test_revoke(database: Path) -> None:
+    run("add", "wechat", "--scope", "bills")
+    assert run("revoke", "wechat").output == "wechat is revoked\n"
+    assert complaint("revoke", "wechat") == "there is no active application wechat"
+    assert complaint("revoke", "nobody") == "there is no active application nobody"
+
+
+def test_a_new_key_needs_the_old_one_revoked(database: Path) -> None:
+    first = run("add", "wechat", "--scope", "bills").stdout
+    assert "revoke it first" in complaint("add", "wechat", "--scope", "bills")
+    run("revoke", "wechat")
+    assert "host bits" in complaint("add", "wechat", "--scope", "bills", "--network", "10.0.0.1/8")
+    assert len(listed()) == 1  # what failed took nothing away
+    assert run("add", "wechat", "--scope", "bills").stdout != first
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("wechat", "--scope", "bill"), "there is no scope bill; there are: *, bills, work-orders"),
+        (("WeChat", "--scope", "bills"), "is not a name"),
+        (("wechat", "--scope", "bills", "--rate", "-1"), "a rate is"),
+        (("wechat", "--scope", "bills", "--rate", "nan"), "a rate is"),
+        (("wechat", "--scope", "bills", "--network", "here"), "does not appear to be"),
+    ],
+)
+def test_what_is_refused(database: Path, words: tuple[str, ...], text: str) -> None:
+    assert text in complaint("add", *words)
+    assert listed() == []
+
+
+def test_a_scope_must_be_given(database: Path) -> None:
+    assert run("add", "wechat").exit_code == 2
+
+
+def test_a_database_that_cannot_be_used_is_one_line(database: Path) -> None:
+    database.write_text("no database at all" * 100)
+    assert complaint("list") == "the front's database cannot be used: file is not a database"
+    database.unlink()
+    database.mkdir()
+    assert "unable to open database file" in complaint("list")
+
+
+def test_a_front_that_runs_does_not_keep_the_operator_out(database: Path) -> None:
+    run("list")
+    other = sqlite3.connect(database)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM applications").fetchall()
+    assert run("add", "wechat", "--scope", "bills").exit_code == 0
+    other.close()
+
+
+def test_no_front_store_in_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "bridgectl.toml"
+    config.write_text('region = "main"\n')
+    monkeypatch.setenv("BRIDGECTL_CONFIG", str(config))
+    assert "has no [front_store] table" in complaint("list")
+    config.unlink()
+    assert isinstance(run("list").exception, ConfigurationError)
+    assert "cannot be read" in complaint("list")

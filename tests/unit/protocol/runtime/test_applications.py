@@ -1,0 +1,90 @@
+"""Applications and their keys: shown once, stored hashed, taken away at once."""
+
+import base64
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from protocol.runtime import applications
+from protocol.runtime.applications import Application, key_hash
+from protocol.runtime.store import engine
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    database = engine(f"sqlite:///{tmp_path / 'front.sqlite3'}")
+    applications.METADATA.create_all(database)
+    with database.begin() as connection:
+        yield connection
+    database.dispose()
+
+
+def test_an_application_comes_back_as_it_was_added(connection: Connection) -> None:
+    networks = ["10.0.0.0/8", "2001:db8::/32"]
+    key = applications.add(connection, "wechat", ["bills", "a", "bills"], networks=networks, rate=2.5, now_ms=7)
+    expected = Application(
+        "wechat", frozenset({"a", "bills"}), tuple(ip_network(one) for one in networks), 2.5, 7, None
+    )
+    assert applications.all_applications(connection) == [expected]
+    assert applications.active_by_key(connection) == {key_hash(key.encode()): expected}
+
+
+def test_a_key_says_whose_it_is_and_holds_256_random_bits(connection: Connection) -> None:
+    keys = [applications.add(connection, f"app-{number}", ["a"], now_ms=1) for number in range(20)]
+    assert len(set(keys)) == 20
+    for number, key in enumerate(keys):
+        prefix, random = key[: len(f"dmz_app-{number}_")], key[len(f"dmz_app-{number}_") :]
+        assert prefix == f"dmz_app-{number}_"
+        assert len(base64.urlsafe_b64decode(random + "=")) == 32
+
+
+def test_the_key_is_stored_nowhere(connection: Connection, tmp_path: Path) -> None:
+    key = applications.add(connection, "wechat", ["a"], now_ms=1)
+    connection.commit()
+    for file in tmp_path.iterdir():
+        assert key.encode() not in file.read_bytes()
+        assert key.rpartition("_")[2].encode() not in file.read_bytes()
+
+
+def test_revoke_and_a_new_key_for_the_name(connection: Connection) -> None:
+    old = applications.add(connection, "wechat", ["a"], now_ms=1)
+    with pytest.raises(ValueError, match="there is an application wechat already; revoke it first"):
+        applications.add(connection, "wechat", ["a"], now_ms=2)
+    assert applications.revoke(connection, "wechat", 3) is True
+    assert applications.active_by_key(connection) == {}
+    assert [one.revoked_at for one in applications.all_applications(connection)] == [3]
+    assert applications.revoke(connection, "wechat", 4) is False
+    new = applications.add(connection, "wechat", ["b"], now_ms=5)
+    assert new != old
+    assert list(applications.active_by_key(connection)) == [key_hash(new.encode())]
+    assert len(applications.all_applications(connection)) == 1
+
+
+def test_revoking_nobody(connection: Connection) -> None:
+    applications.add(connection, "wechat", ["a"], now_ms=1)
+    assert applications.revoke(connection, "other", 3) is False
+    assert len(applications.active_by_key(connection)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes", "networks", "rate", "words"),
+    [
+        ("WeChat", ["a"], [], 0.0, "is not a name"),
+        ("a/b", ["a"], [], 0.0, "is not a name"),
+        ("wechat", [], [], 0.0, "at least one scope"),
+        ("wechat", ["a"], ["10.0.0.1/8"], 0.0, "host bits"),
+        ("wechat", ["a"], ["everywhere"], 0.0, "does not appear to be"),
+        ("wechat", ["a"], [], -1.0, "a rate is"),
+        ("wechat", ["a"], [], float("nan"), "a rate is"),
+        ("wechat", ["a"], [], float("inf"), "a rate is"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(
+    connection: Connection, name: str, scopes: list[str], networks: list[str], rate: float, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        applications.add(connection, name, scopes, networks=networks, rate=rate, now_ms=1)
+    assert applications.all_applications(connection) == []

@@ -1,0 +1,83 @@
+"""Housekeeping by the clock: each job alone, never twice at once, and a failure is not its end."""
+
+import asyncio
+
+import pytest
+
+from protocol.runtime.jobs import Jobs
+
+pytestmark = pytest.mark.anyio
+
+SOON = 0.001
+
+
+class Ticks:
+    """Counts its runs; `at(n)` is reached at the n-th."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._more = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.count += 1
+        self._more.set()
+
+    async def at(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while self.count < count:
+                self._more.clear()
+                await self._more.wait()
+
+
+async def test_a_job_that_fails_is_run_again() -> None:
+    ticks, jobs = Ticks(), Jobs()
+
+    async def fails() -> None:
+        await ticks()
+        raise RuntimeError("this time")
+
+    jobs.every(SOON, "fails", fails)
+    jobs.start()
+    await ticks.at(3)
+    jobs.stop()
+
+
+async def test_a_job_that_hangs_is_not_started_twice_and_holds_up_no_other() -> None:
+    ticks, jobs, runs, never = Ticks(), Jobs(), [], asyncio.Event()
+
+    async def hangs() -> None:
+        runs.append(1)
+        await never.wait()
+
+    jobs.every(SOON, "hangs", hangs)
+    jobs.every(SOON, "other", ticks)
+    jobs.start()
+    await ticks.at(10)
+    assert runs == [1]
+    jobs.stop()
+    never.set()
+
+
+async def test_nothing_runs_before_start_or_after_stop() -> None:
+    ticks, jobs = Ticks(), Jobs()
+    jobs.every(SOON, "ticks", ticks)
+    jobs.stop()  # not started: nothing to stop
+    assert ticks.count == 0
+    jobs.start()
+    await ticks.at(1)
+    jobs.stop()
+    count, other, others = ticks.count, Ticks(), Jobs()
+    others.every(SOON, "other", other)
+    others.start()
+    await other.at(5)
+    others.stop()
+    assert ticks.count <= count + 1  # one may have begun already
+
+
+async def test_two_jobs_of_one_name_are_a_mistake() -> None:
+    jobs = Jobs()
+    jobs.start()
+    jobs.every(3600, "x", Ticks())
+    with pytest.raises(KeyError, match="conflicts"):
+        jobs.every(3600, "x", Ticks())
+    jobs.stop()

@@ -1,0 +1,76 @@
+"""Plain numbers for Prometheus."""
+
+import socket
+import urllib.request
+from collections.abc import Iterable
+
+import pytest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+
+from protocol.errors import ConfigurationError
+from protocol.runtime import metrics
+from protocol.runtime.metrics import Latency, Reading, Readings
+from protocol.runtime.settings import MetricsSection
+
+
+def readings() -> Iterable[Reading]:
+    yield "dmz_answers_total", "Answers", {"operation": "a", "status": "200"}, 3
+    yield "dmz_backlog", "Waiting", {}, 7
+    yield "dmz_answers_total", "Answers", {"operation": "b", "status": "422"}, 1.5
+
+
+def test_readings_become_families() -> None:
+    registry = CollectorRegistry()
+    registry.register(Readings(readings))
+    text = generate_latest(registry).decode()
+    assert text.count("# TYPE dmz_answers_total counter") == 1
+    assert "# TYPE dmz_backlog gauge" in text
+    assert 'dmz_answers_total{operation="a",status="200"} 3.0' in text
+    assert 'dmz_answers_total{operation="b",status="422"} 1.5' in text
+    assert "dmz_backlog 7.0" in text
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_served_until_stopped() -> None:
+    section = MetricsSection(port=free_port())
+    stop = metrics.serve(section, readings)
+    url = f"http://127.0.0.1:{section.port}/metrics"
+    try:
+        assert b"dmz_backlog 7.0" in urllib.request.urlopen(url, timeout=5).read()
+    finally:
+        stop()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=5)
+    assert "dmz_backlog" not in generate_latest(REGISTRY).decode()
+
+
+def test_port_0_serves_nothing() -> None:
+    metrics.serve(MetricsSection(), readings)()
+    assert "dmz_backlog" not in generate_latest(REGISTRY).decode()
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=rf"metrics port 127\.0\.0\.1:{port}: Address already in use"):
+            metrics.serve(MetricsSection(port=port), readings)
+    assert "dmz_backlog" not in generate_latest(REGISTRY).decode()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bucket"),
+    [(0.0, 0), (0.000_05, 0), (0.000_15, 1), (0.000_25, 2), (0.001_5, 4), (1.0, 14), (1e6, 23)],
+)
+def test_latency(monkeypatch: pytest.MonkeyPatch, seconds: float, bucket: int) -> None:
+    monkeypatch.setattr(metrics.time, "perf_counter", lambda: 5.0 + seconds)
+    latency = Latency()
+    latency.since(5.0)
+    assert (latency.count, latency.buckets.index(1), sum(latency.buckets)) == (1, bucket, 1)
+    assert latency.total_s == pytest.approx(seconds)

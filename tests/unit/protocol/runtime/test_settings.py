@@ -1,0 +1,174 @@
+"""Reading TOML: every complaint names the file, the line and the key."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import Field
+
+from protocol.errors import ConfigurationError
+from protocol.runtime.settings import (
+    FilePath,
+    KeysSection,
+    LinkSection,
+    LogSection,
+    MetricsSection,
+    Name,
+    Section,
+    StoreSection,
+    line_of,
+    load,
+)
+
+
+class Part(Section):
+    name: Name = "a"
+    size: Annotated[int, Field(ge=1)] = 1
+
+
+class All(Section):
+    title: str
+    store: StoreSection
+    keys: KeysSection | None = None
+    link: LinkSection | None = None
+    metrics: MetricsSection = MetricsSection()
+    log: LogSection = LogSection()
+    parts: tuple[Part, ...] = ()
+    extra: FilePath | None = None
+
+
+GOOD = 'title = "x"\n[store]\nfile = "a.sqlite3"\n'
+LINK = '[link]\nca = "ca.pem"\ncertificate = "/tls/a.pem"\nkey = "~/a.key"\n'
+
+
+def read(tmp_path: Path, text: str | bytes) -> All:
+    path = tmp_path / "some.toml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return load(path, All)
+
+
+def complaint(tmp_path: Path, text: str | bytes) -> tuple[int | None, str]:
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path, text)
+    error = caught.value
+    assert error.file == str(tmp_path / "some.toml")
+    place = error.file + (f":{error.line}: " if error.line else ": ")
+    assert str(error).startswith(place)
+    return error.line, str(error).removeprefix(place)
+
+
+def test_paths_are_taken_from_the_files_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/operator")
+    monkeypatch.chdir("/")
+    found = read(tmp_path, GOOD + LINK + 'brokers = ["mq:61616"]\n')
+    assert found.store.address() == f"sqlite:///{tmp_path / 'a.sqlite3'}"
+    assert found.link is not None
+    assert found.link.ca == tmp_path / "ca.pem"
+    assert found.link.certificate == Path("/tls/a.pem")
+    assert found.link.key == Path("/home/operator/a.key")
+
+
+def test_brokers(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD + LINK + 'brokers = ["mq-1.dmz:61616", "[2001:db8::1]:61617"]\n')
+    assert found.link is not None
+    assert found.link.addresses() == (("mq-1.dmz", 61616), ("2001:db8::1", 61617))
+
+
+@pytest.mark.parametrize("broker", ["mq", "mq:", ":61616", "mq:0", "mq:65536", "mq:port", "mq:-1"])
+def test_what_is_no_broker(tmp_path: Path, broker: str) -> None:
+    line, text = complaint(tmp_path, GOOD + LINK + f'brokers = ["mq:61616", "{broker}"]\n')
+    assert (line, text) == (8, "link.brokers.1: a broker is written host:port")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        # not TOML
+        ('title = "x\n', 1, "Illegal character"),
+        (GOOD + "a == 1\n", 4, "at line 4"),
+        (GOOD + "[store]\n", 4, "Cannot declare"),
+        (GOOD + 'file = "b"\n', 4, "Cannot overwrite"),
+        # a misspelt key, at each depth
+        ("titel = 1\n" + GOOD, 1, "titel: Extra inputs are not permitted"),
+        (GOOD + "\n# a comment\nfiel = 1\n", 6, "store.fiel: Extra inputs"),
+        (GOOD + "[sotre]\nx = 1\n", 4, "sotre: Extra inputs"),
+        (GOOD + "[[parts]]\nnmae = 1\n", 5, "parts.0.nmae: Extra inputs"),
+        # a value of the wrong kind
+        ("title = 1\n[store]\nfile = 'a'\n", 1, "title: Input should be a valid string"),
+        (GOOD + "retention_days = 0\n", 4, "store.retention_days: Input should be greater than 0"),
+        (GOOD + 'retention_days = "soon"\n', 4, "store.retention_days"),
+        (GOOD + '[metrics]\nport = 9000\nhost = "10.0.0.1"\n', 6, "metrics.host: must be a loopback address"),
+        (GOOD + '[metrics]\nhost = "example.org"\n', 5, "metrics.host: 'example.org' does not appear to be"),
+        (GOOD + "[metrics]\nport = 65536\n", 5, "metrics.port"),
+        (GOOD + '[log]\nlevel = "chatty"\n', 5, "log.level"),
+        (GOOD + "parts = 1\n", 4, "store.parts"),
+        (GOOD + '[[parts]]\nname = "A"\n', 5, "parts.0.name: 'A' is not a name"),
+        (GOOD + LINK + "brokers = []\n", 8, "link.brokers"),
+        # one table written in line, or with dotted and quoted keys
+        ('title = "x"\nstore = {file = "a", fiel = 1}\n', 2, "store.fiel"),
+        ('title = "x"\nstore.file = "a"\nstore.fiel = 1\n', 3, "store.fiel"),
+        ('title = "x"\n[store]\n"file" = 1\n', 3, "store.file"),
+        # something missing: the table it belongs to; the file when there is none
+        ("[store]\nfile = 'a'\n", None, "title: Field required"),
+        (GOOD + "\n[keys]\nkeyring = 'a'\n", 5, "keys.trusted: Field required"),
+        ('title = "x"\n', None, "store: Field required"),
+        # two keys that do not go together
+        ('title = "x"\n[store]\nretention_days = 3\n', 2, "store: needs either file or url"),
+        (GOOD + 'url = "postgresql://x"\n', 2, "store: needs either file or url"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, line: int | None, words: str) -> None:
+    found, message = complaint(tmp_path, text)
+    assert words in message
+    assert found == line
+
+
+def test_more_mistakes_are_counted(tmp_path: Path) -> None:
+    line, text = complaint(tmp_path, GOOD + "a = 1\nb = 2\nc = 3\n")
+    assert (line, text) == (4, "store.a: Extra inputs are not permitted (and 2 more)")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^{tmp_path}/none\.toml: cannot be read: No such file"):
+        load(tmp_path / "none.toml", All)
+    with pytest.raises(ConfigurationError, match="Is a directory"):
+        load(tmp_path, All)
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    assert complaint(tmp_path, b'title = "\xff"') == (None, "is not UTF-8 text")
+
+
+def test_postgresql_by_url(tmp_path: Path) -> None:
+    found = read(tmp_path, 'title = "x"\n[store]\nurl = "postgresql+psycopg://front@db/front"\n')
+    assert found.store.address() == "postgresql+psycopg://front@db/front"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback(host: str) -> None:
+    assert MetricsSection(host=host).host == host
+
+
+def test_settings_do_not_change() -> None:
+    section = MetricsSection()
+    with pytest.raises(ValueError, match="frozen"):
+        section.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("a",), 1),
+        (("t", "b"), 4),
+        (("t", "u", "c"), 6),
+        (("t", "u"), 5),
+        (("t", "none"), 3),
+        (("none",), None),
+        (("t", "b", 3, "deep"), 4),
+        (("t", "x y"), 7),
+        ((), None),
+    ],
+)
+def test_line_of(path: tuple[int | str, ...], line: int | None) -> None:
+    text = 'a = 1\n# b = 2\n[t]\nb = 3\n[t.u]\nc = 4\n[t."x y"]\n'
+    assert line_of(text, path) == line

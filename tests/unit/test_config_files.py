@@ -1,0 +1,179 @@
+"""What an operator installs: every shipped file loads, says every key, and units keep their hardening."""
+
+import configparser
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from bridgectl.settings import ControlSettings
+from dmz_front.settings import FrontSettings
+from intranet_bridge.settings import BridgeSettings
+from protocol.runtime.settings import load
+
+CONFIG = Path(__file__).parents[2] / "config"
+MODELS: dict[str, type[BaseModel]] = {
+    "dmz_front.toml": FrontSettings,
+    "intranet_bridge.toml": BridgeSettings,
+    "bridgectl.toml": ControlSettings,
+}
+UNITS = sorted((CONFIG / "systemd").glob("*.service"))
+
+
+def test_every_file_is_known_here() -> None:
+    assert {path.name for path in CONFIG.glob("*.toml")} == set(MODELS)
+    assert {path.name for path in UNITS} == {"dmz-front.service", "intranet-bridge.service"}
+
+
+def paths_in(value: Any) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from paths_in(getattr(value, name))
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from paths_in(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from paths_in(one)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_it_loads_as_it_is_and_its_paths_are_where_it_is_installed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    installed = tmp_path / name
+    installed.write_text((CONFIG / name).read_text())
+    found = list(paths_in(load(installed, MODELS[name])))
+    assert found
+    for path in found:
+        assert path.is_absolute()
+        assert path.is_relative_to(tmp_path) or path.is_relative_to("/var/lib/dmz-bridge")
+
+
+def uncommented(name: str) -> str:
+    """The file with the keys that are only shown, `# key = value  # why`, set too."""
+    return re.sub(r"(?m)^# (?=[a-z_]+ = )", "", (CONFIG / name).read_text())
+
+
+@pytest.mark.parametrize(("name", "model"), sorted(MODELS.items()))
+def test_every_key_that_is_shown_exists(name: str, model: type[BaseModel], tmp_path: Path) -> None:
+    text = uncommented(name)
+    text = re.sub(r"(?m)^url = .*$", "", text)  # instead of `file`, not beside it
+    (tmp_path / name).write_text(text)
+    load(tmp_path / name, model)
+
+
+def test_the_front_shows_every_key_there_is() -> None:
+    shown = tomllib.loads(uncommented("dmz_front.toml"))
+    missing = []
+    for name, field in FrontSettings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            missing += [f"{name}.{key}" for key in model.model_fields if key not in shown.get(name, {})]
+        elif name not in shown:
+            missing.append(name)
+    assert missing == []
+
+
+def test_what_the_front_shows_is_the_default() -> None:
+    """A comment-free installation behaves as the shipped file says."""
+    shown = tomllib.loads((CONFIG / "dmz_front.toml").read_text())
+    for name, field in FrontSettings.model_fields.items():
+        model = field.annotation
+        assert get_args(model) == ()
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        for key, value in shown[name].items():
+            default = model.model_fields[key].default
+            if model.model_fields[key].is_required() or (name, key) in {("metrics", "port"), ("store", "file")}:
+                continue
+            assert (tuple(value) if isinstance(value, list) else value) == default, f"{name}.{key}"
+
+
+# --- systemd ----------------------------------------------------------------------------------------------
+
+HARDENING = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "AmbientCapabilities": "",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectClock": "yes",
+    "ProtectHostname": "yes",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "LockPersonality": "yes",
+    "SystemCallArchitectures": "native",
+    "UMask": "0077",
+}
+
+
+def unit(path: Path) -> dict[str, dict[str, list[str]]]:
+    """Section → directive → its values, in order (a directive may be repeated)."""
+    found: dict[str, dict[str, list[str]]] = {}
+    section: dict[str, list[str]] = {}
+    for line in path.read_text().splitlines():
+        line = line.strip()
+        if not line or line[0] in "#;":
+            continue
+        if header := re.fullmatch(r"\[(\w+)\]", line):
+            section = found.setdefault(header[1], {})
+            continue
+        name, equals, value = line.partition("=")
+        assert equals, line
+        assert re.fullmatch(r"[A-Z]\w*", name), line
+        section.setdefault(name, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_units_are_hardened(path: Path) -> None:
+    service = unit(path)["Service"]
+    assert {name: service.get(name, ["(missing)"])[-1] for name in HARDENING} == HARDENING
+    assert set(service["RestrictAddressFamilies"][-1].split()) <= {"AF_INET", "AF_INET6", "AF_UNIX"}
+    assert service["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
+    assert service["User"] != ["root"]
+    assert service["User"] == service["Group"]
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_units_start_what_there_is_and_always_again(path: Path) -> None:
+    sections = unit(path)
+    assert set(sections) == {"Unit", "Service", "Install"}
+    service = sections["Service"]
+    assert service["Type"] == ["notify"]
+    assert service["Restart"] == ["always"]
+    program, *arguments = shlex.split(service["ExecStart"][0])
+    scripts = tomllib.loads((CONFIG.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    assert Path(program).name in scripts
+    assert arguments[0] == "--config"
+    assert Path(arguments[1]).name in MODELS
+    assert Path(program).name == path.stem
+    assert sections["Install"]["WantedBy"] == ["multi-user.target"]
+
+
+def test_the_front_is_given_time_for_its_drain() -> None:
+    service = unit(CONFIG / "systemd" / "dmz-front.service")["Service"]
+    front = load(CONFIG / "dmz_front.toml", FrontSettings)
+    assert int(service["TimeoutStopSec"][0]) > front.delivery.drain_s + 2
+    assert front.store.file is not None
+    assert front.store.file.is_relative_to(Path("/var/lib") / service["StateDirectory"][0])
+    # a strict parser agrees with ours on everything but repeated directives
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.read(CONFIG / "systemd" / "dmz-front.service")
+    assert parser["Service"]["type"] == "notify"
