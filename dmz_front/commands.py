@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
+from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from dmz_front import answers
@@ -68,8 +69,8 @@ class Commands:
         operation: Operation,
         application: str,
         key: str,
+        asked: BaseModel,
         body: bytes,
-        subject: str | None,
         id: str,
         trace: str,
         wait_s: float,
@@ -82,7 +83,7 @@ class Commands:
         service = self._bridges.service(operation.name)
         if service is not Service.UP or len(self._waiters) >= self._in_flight:
             wait_s = 0.0  # nobody could answer soon: say 202 at once
-        row = self._row(operation, application, key, body, subject, id, trace)
+        row = self._row(operation, application, key, asked, body, id, trace)
         refusal = self._refusal(service)
         if refusal is not None:
             known = await self._known(row)
@@ -134,12 +135,15 @@ class Commands:
         operation: Operation,
         application: str,
         key: str,
+        asked: BaseModel,
         body: bytes,
-        subject: str | None,
         id: str,
         trace: str,
     ) -> Row:
         now = self._clock()
+        subject = operation.ordering_key(asked) if operation.ordering_key else None
+        # of what the body says, not how: a caller that writes its JSON anew means the same request
+        meaning = operation.requests.dump_json(asked)
         expires = now + operation.expires_ms if operation.expires_ms else 0
         attributes = Attributes(
             id,
@@ -156,7 +160,7 @@ class Commands:
             front=self._name,
             application=application,
             idempotency_key=self._keyring.pseudonym(f"{application} {key}"),
-            fingerprint=self._keyring.fingerprint(operation.name.encode() + b"\n" + body),
+            fingerprint=self._keyring.fingerprint(operation.name.encode() + b"\n" + meaning),
             operation=operation.name,
             destination=self._destination,
             envelope=self._sealer.seal(Kind.REQUEST, attributes, body, now_ms=now),

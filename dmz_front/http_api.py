@@ -122,10 +122,7 @@ class HttpApi:
             wait_s = wish.wait_s or operation.deadline_ms / 1000  # a query has no later
             reply = await self._queries.ask(operation, application.name, body, id, trace, wait_s)
             return id, answers.of_reply(id, reply)
-        subject = operation.ordering_key(asked) if operation.ordering_key else None
-        id, answer = await self._commands.submit(
-            operation, application.name, key, body, subject, id, trace, wish.wait_s
-        )
+        id, answer = await self._commands.submit(operation, application.name, key, asked, body, id, trace, wish.wait_s)
         if wish.applied:
             answer.headers.append((b"preference-applied", wish.applied))
         return id, answer

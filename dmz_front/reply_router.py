@@ -11,6 +11,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
+
 from dmz_front.bridges import Bridges
 from dmz_front.ledger import Ledger, News
 from protocol.destinations import dead_letters
@@ -88,6 +90,7 @@ class ReplyRouter:
         self._bridges = bridges
         self._clock = clock
         self._writing: set[asyncio.Task[None]] = set()
+        self._draining = False
         self.refused: Counter[str] = Counter()
         """Envelopes not acted on, by reason."""
         self.late = 0
@@ -135,7 +138,8 @@ class ReplyRouter:
         return handle
 
     async def drain(self) -> None:
-        """Wait until replies taken are written."""
+        """Wait until replies taken are written; what cannot be written now is left to the broker."""
+        self._draining = True
         while self._writing:
             await asyncio.gather(*self._writing, return_exceptions=True)
 
@@ -152,12 +156,18 @@ class ReplyRouter:
                 continue
             replies.append(reply)
             news.append(News(reply.attributes.id, reply.state, reply.code, envelope))
+
+        def given_up(_state: RetryCallState) -> bool:
+            # of an earlier connection: the broker delivers it again by itself
+            return self._draining or delivery.epoch != link.epoch
+
         try:
-            if news:
-                await self._ledger.told(news)
+            async for attempt in AsyncRetrying(wait=wait_exponential_jitter(multiplier=0.1, max=5), stop=given_up, reraise=True):
+                with attempt:
+                    if news:
+                        await self._ledger.told(news)
         except Exception:
-            # Not acknowledged: the broker keeps it and delivers it again after the next reconnect; the bridge
-            # also answers again when the unanswered command is sent again.
+            # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
             log.exception("replies-not-recorded", count=len(news))
             return
         link.ack(delivery)

@@ -34,7 +34,6 @@ class HttpSection(Section):
     body_limit: Annotated[int, Field(ge=1024, le=192 * 1024)] = 64 * 1024
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     keep_alive_s: Annotated[int, Field(ge=1, le=3600)] = 75
-    connections: Annotated[int, Field(ge=1, le=100_000)] = 4_096
     docs: bool = True
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     """Networks whose X-Forwarded-For is believed."""

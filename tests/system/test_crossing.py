@@ -44,6 +44,9 @@ def test_work_order_is_applied_once_however_often_it_is_sent(stand: Stand, http:
     assert first.status_code == 200, first.text
     again = [http.post("/v1/work-order", json=work_order(), headers=headers) for _ in range(3)]
     assert [answer.json() for answer in again] == [first.json()] * 3
+    rewritten = json.dumps(dict(reversed(work_order().items())), indent=2)
+    other = http.post("/v1/work-order", content=rewritten, headers=headers | {"Content-Type": "application/json"})
+    assert other.json() == first.json()  # the same request in other words
     assert [entry["applied"] for entry in journal(stand, first.json()["request_id"])] == [1]
 
 

@@ -63,7 +63,7 @@ def uncommented(name: str) -> str:
     return re.sub(r"(?m)^# (?=[a-z_]+ = )", "", (CONFIG / name).read_text())
 
 
-@pytest.mark.parametrize(("name", "model"), sorted(MODELS.items()))
+@pytest.mark.parametrize(("name", "model"), [("bridgectl.toml", ControlSettings), ("dmz_front.toml", FrontSettings)])
 def test_every_key_that_is_shown_exists(name: str, model: type[BaseModel], tmp_path: Path) -> None:
     text = uncommented(name)
     text = re.sub(r"(?m)^url = .*$", "", text)  # instead of `file`, not beside it

@@ -97,10 +97,11 @@ def test_the_table() -> None:
 class Plugin:
     """The statistics plugin, as far as we use it."""
 
-    def __init__(self, broker: MemoryBroker, *, silent: bool = False) -> None:
+    def __init__(self, broker: MemoryBroker, *, silent: bool = False, first: int | None = NOW) -> None:
         self.link = MemoryLink(broker)
         self.asked: list[str] = []
         self.silent = silent
+        self.dated = {} if first is None else {"firstMessageTimestamp": first}
 
     async def start(self) -> None:
         for pattern in ("Destination.bridge.>", "Destination.DLQ.>", "Broker"):
@@ -114,8 +115,8 @@ class Plugin:
         if self.silent:
             return
         found = {
-            "Destination.bridge.>": [{"destinationName": "queue://bridge.query.main", "size": 3}],
-            "Destination.DLQ.>": [{"destinationName": "queue://DLQ.bridge.query.main", "size": 1}],
+            "Destination.bridge.>": [{"destinationName": "queue://bridge.query.main", "size": 3} | self.dated],
+            "Destination.DLQ.>": [{"destinationName": "queue://DLQ.bridge.query.main", "size": 1} | self.dated],
             "Broker": [{"brokerName": "localhost", "size": 4}],
         }[self.asked[-1]]
         for one in found:
@@ -152,9 +153,22 @@ async def test_ask(broker: MemoryBroker, link: MemoryLink) -> None:
     await plugin.start()
     for _ in range(2):  # the reply queue is given back each time
         answers = await ask(link, "ctl-1", 5)
-        assert health(answers, NOW) == [QueueHealth("bridge.query.main", 3, 0, 0, 0, 0, 0, None, 1)]
+        assert health(answers, NOW + 500) == [QueueHealth("bridge.query.main", 3, 0, 0, 0, 0, 0, 0.5, 1)]
     assert plugin.asked == ["Destination.bridge.>", "Destination.DLQ.>", "Broker"] * 2
     assert broker.depth("/queue/bridge.admin.ctl-1") == 0
+    await plugin.link.close()
+
+
+@pytest.mark.anyio
+async def test_a_broker_whose_statistics_do_not_tell_the_age(broker: MemoryBroker, link: MemoryLink) -> None:
+    plugin = Plugin(broker, first=None)
+    await plugin.start()
+    for queue in ("/queue/bridge.query.main", "/queue/DLQ.bridge.query.main"):
+        await link.send(Outgoing(queue, b"first", headers={"timestamp": str(NOW - 2_000)}))
+        await link.send(Outgoing(queue, b"second", headers={"timestamp": str(NOW)}))
+    [found] = health(await ask(link, "ctl-1", 5), NOW)
+    assert found.oldest_s == 2.0
+    assert broker.depth("/queue/bridge.query.main") == 2  # looked at, not taken
     await plugin.link.close()
 
 

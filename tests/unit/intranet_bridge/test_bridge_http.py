@@ -1,0 +1,266 @@
+"""The HTTP adapter against a real socket: what each answer, and each way of getting none, is taken for."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from intranet_bridge.adapters import Absent, Answered, Asked, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.adapters.http import HttpAdapter
+from intranet_bridge.adapters.http_client import HttpClient
+from intranet_bridge.settings import Binding, MarketingSection
+from protocol.operations import CATALOGUE
+
+pytestmark = pytest.mark.anyio
+
+BILL = CATALOGUE["bill-query"]
+ORDER = CATALOGUE["work-order"]
+ARREARS = CATALOGUE["arrears-query"]
+GOOD = {"rtnCode": "0000", "data": {"consNo": "3210000000001", "totAmt": 7, "oweList": []}}
+Script = Callable[["Server", bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+def http(body: object, status: int = 200, headers: str = "") -> bytes:
+    data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(data)}\r\n{headers}\r\n".encode() + data
+
+
+class Server:
+    """Answers each request with the next of `answers` (bytes), or does what a function of it says."""
+
+    def __init__(self, *answers: bytes | Script) -> None:
+        self.answers = list(answers)
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.port = 0
+
+    async def __aenter__(self) -> "Server":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                self.requests.append(head + await reader.readexactly(length))
+                answer = self.answers.pop(0)
+                if isinstance(answer, bytes):
+                    writer.write(answer)
+                else:
+                    await answer(self, self.requests[-1], writer)
+        except (asyncio.IncompleteReadError, ConnectionError, IndexError):
+            pass
+        finally:
+            writer.close()
+
+
+async def close(_server: Server, _request: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def hang(_server: Server, _request: bytes, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(30)
+
+
+async def half(_server: Server, _request: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.write(http(GOOD)[:-5])
+    await writer.drain()
+    writer.transport.abort()
+
+
+def adapter(port: int, operation: Any = ARREARS, secret: str = "s3cret", **changes: Any) -> HttpAdapter:
+    values: dict[str, Any] = {
+        "path": "/api/arrears",
+        "request": "{consNo: account, id: request_id}",
+        "response": "data.{account: consNo, total: totAmt, unpaid: oweList}",
+        "refusal": {
+            "when": "rtnCode != '0000'",
+            "code": "rtnCode",
+            "detail": "rtnMsg",
+            "codes": {"1004": "no-such-account"},
+        },
+    } | changes
+    section = {"url": f"http://127.0.0.1:{port}", "authentication": {"header": "X-Token", "token_file": "unread"}}
+    marketing = MarketingSection.model_validate(section)
+    client = HttpClient("127.0.0.1", port, connections=2, idle_s=4, answer_limit=4096)
+    return HttpAdapter(operation, Binding.model_validate(values), marketing, client, secret)
+
+
+def asked(operation: Any = ARREARS, **body: Any) -> Asked:
+    value = operation.requests.validate_python(body or {"account": "3210000000001"})
+    return Asked("01a2-req", value, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+
+
+async def test_a_call_carries_the_mapped_body_the_id_the_trace_and_the_secret() -> None:
+    async with Server(http(GOOD)) as server:
+        one = adapter(server.port)
+        outcome = await one.call(asked(), 5)
+        assert outcome == Answered(b'{"account":"3210000000001","total":7,"unpaid":[]}')
+        head, _, body = server.requests[0].partition(b"\r\n\r\n")
+        assert json.loads(body) == {"consNo": "3210000000001", "id": "01a2-req"}
+        lines = head.split(b"\r\n")
+        assert lines[0] == b"POST /api/arrears HTTP/1.1"
+        for line in (b"X-Request-Id: 01a2-req", b"X-Token: s3cret", f"Host: 127.0.0.1:{server.port}".encode()):
+            assert line in lines
+        assert any(line.startswith(b"traceparent: 00-0af7") for line in lines)
+        assert "s3cret" not in repr(one)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (http({"rtnCode": "1004", "rtnMsg": "户号不存在"}), Refused("no-such-account", "户号不存在")),
+        (http({"rtnCode": "10 07!"}), Refused("marketing-10-07")),
+        (http({"rtnCode": "1004", "rtnMsg": "x"}, 404), Refused("no-such-account", "x")),
+        (http({"rtnCode": "0000"}, 404), Rejected("HTTP 404")),
+        (http(b"<html>", 400), Rejected("HTTP 400")),
+        (http(b"", 401), NotApplied("HTTP 401", reached=False)),
+        (http(b"", 302, "Location: /login\r\n"), NotApplied("HTTP 302", reached=False)),
+        (http(b"", 429), NotApplied("HTTP 429", reached=True)),
+        (http(GOOD, 500), Unknown("HTTP 500")),
+        (http(b"", 504), Unknown("HTTP 504")),
+        (http(b"", 408), Unknown("HTTP 408")),
+        (http(b"not json"), Unknown("answer: ValueError")),
+        (http({"rtnCode": "0000", "data": {"consNo": 5}}), Unknown("answer: account: string_type")),
+        (http({"rtnCode": "0000"}), Unknown("answer: : model_type")),
+        (http(b'{"rtnCode": "0000", "data": NaN}'), Unknown("answer: ValueError")),
+        (http(b"x" * 5000), Unknown("answer too long")),
+        (b"nonsense\r\n\r\n", Unknown("not HTTP: HttpParserInvalidStatusError")),
+        (http(GOOD, 200, "Content-Encoding: gzip\r\n"), Unknown("answer has a content encoding")),
+        (close, Unknown("connection lost")),
+        (half, Unknown("connection lost")),
+    ],
+)
+async def test_what_an_answer_is_taken_for(answer: Any, outcome: Any) -> None:
+    async with Server(answer) as server:
+        found = await adapter(server.port).call(asked(), 5)
+        if isinstance(outcome, Unknown) and outcome.reason.startswith("not HTTP"):
+            assert isinstance(found, Unknown)
+            assert found.reason.startswith("not HTTP")
+        else:
+            assert found == outcome
+
+
+async def test_no_answer_in_time_is_unknown_and_the_connection_is_not_used_again() -> None:
+    async with Server(hang, http(GOOD)) as server:
+        one = adapter(server.port)
+        assert await one.call(asked(), 0.05) == Unknown("timeout", timed_out=True)
+        assert isinstance(await one.call(asked(), 5), Answered)
+        assert server.connections == 2
+
+
+async def test_nobody_listening_is_surely_not_applied() -> None:
+    async with Server() as server:
+        port = server.port
+    outcome = await adapter(port).call(asked(), 5)
+    assert isinstance(outcome, NotApplied)
+    assert not outcome.reached
+
+
+async def test_no_free_connection_in_time_is_surely_not_applied() -> None:
+    async with Server(hang, hang) as server:
+        one = adapter(server.port)
+        slow = [asyncio.create_task(one.call(asked(), 0.5)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert await one.call(asked(), 0.1) == NotApplied("no free connection", reached=False)
+        assert {outcome.reason for outcome in await asyncio.gather(*slow)} == {"timeout"}  # type: ignore[union-attr]
+        assert len(server.requests) == 2
+
+
+async def test_connections_are_kept_and_shared() -> None:
+    async with Server(*[http(GOOD)] * 20) as server:
+        one = adapter(server.port)
+        outcomes = await asyncio.gather(*(one.call(asked(), 5) for _ in range(20)))
+        assert all(isinstance(outcome, Answered) for outcome in outcomes)
+        assert server.connections == 2
+
+
+async def test_a_kept_connection_closed_at_that_moment_is_retried_for_a_query_only() -> None:
+    for operation, applied in ((ARREARS, Answered), (ORDER, Unknown)):
+        async with Server(http(GOOD), close, http(GOOD)) as server:
+            one = adapter(server.port, operation, request="{id: request_id}", response="@ && data", refusal=None)
+            body = {} if operation is ARREARS else dict(ORDER.example)
+            await one.call(asked(operation, **body), 5)
+            if operation is ARREARS:
+                one = adapter(server.port)
+                server.answers = [http(GOOD), close, http(GOOD)]
+                await one.call(asked(), 5)
+            outcome = await one.call(asked(operation, **body), 5)
+            assert isinstance(outcome, applied)
+
+
+async def test_an_answer_nobody_asked_for_never_answers_the_next_request() -> None:
+    other = http(GOOD | {"data": GOOD["data"] | {"totAmt": 999}})  # type: ignore[operator]
+    async with Server(http(GOOD) + other, http(GOOD)) as server:
+        one = adapter(server.port)
+        for _ in range(2):
+            outcome = await one.call(asked(), 5)
+            assert isinstance(outcome, Answered | Unknown)
+            if isinstance(outcome, Answered):
+                assert b'"total":7' in outcome.result
+            await asyncio.sleep(0.02)
+
+
+async def test_chunked_and_until_close() -> None:
+    body = json.dumps(GOOD).encode()
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+    async def until_close(_server: Server, _request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+        await writer.drain()
+        writer.close()
+
+    for answer in (chunked, until_close):
+        async with Server(answer) as server:
+            assert isinstance(await adapter(server.port).call(asked(), 5), Answered)
+
+
+async def test_expressions_for_failure_and_not_applied() -> None:
+    busy = {"not_applied": "rtnCode == '8000'", "failure": "rtnCode == '9999'"}
+    async with Server(http({"rtnCode": "8000"}), http({"rtnCode": "9999"})) as server:
+        one = adapter(server.port, **busy)
+        assert await one.call(asked(), 5) == NotApplied("declined for the moment", reached=True)
+        assert await one.call(asked(), 5) == Unknown("failure answer")
+
+
+async def test_get_with_path_and_query_and_form_in_gbk() -> None:
+    answer = http(json.dumps(GOOD).encode("gbk"))
+    async with Server(answer, answer) as server:
+        one = adapter(server.port, method="GET", path="/a/{account}", query="{n: '张', none: missing}", request=None,
+                      charset="gbk")  # fmt: skip
+        assert isinstance(await one.call(asked(), 5), Answered)
+        assert server.requests[0].startswith(b"GET /a/3210000000001?n=%D5%C5 HTTP/1.1\r\n")
+        one = adapter(server.port, encoding="form", charset="gbk", request="{n: '张', a: account}")
+        assert isinstance(await one.call(asked(), 5), Answered)
+        assert server.requests[1].endswith(b"\r\n\r\nn=%D5%C5&a=3210000000001")
+
+
+async def test_inquiries() -> None:
+    inquire = {
+        "path": "/api/req/status",
+        "request": "{reqId: request_id}",
+        "found": "rtnCode == '0000'",
+        "not_found": "rtnCode == '1010'",
+    }
+    done = {"rtnCode": "0000", "data": {"woNo": "WO2026000001", "acceptTime": "now"}}
+    answers = [http(done), http({"rtnCode": "1010"}), http({"rtnCode": "9001"}, 401), http(b"", 500), http(b"x"), close]
+    async with Server(*answers) as server:
+        one = adapter(
+            server.port, ORDER, response="data.{work_order: woNo, accepted_at: acceptTime}", inquire=inquire
+        )
+        question = asked(ORDER, **dict(ORDER.example))
+        found = await one.inquire(question, 5)
+        assert found == Answered(b'{"work_order":"WO2026000001","accepted_at":"now"}')
+        assert await one.inquire(question, 5) == Absent()
+        for _ in range(4):
+            assert isinstance(await one.inquire(question, 5), Unknown)
+        assert server.requests[0].startswith(b"POST /api/req/status ")
+        assert server.requests[0].endswith(b'{"reqId":"01a2-req"}')

@@ -1,0 +1,91 @@
+"""The configuration: what is shipped is in order; mistakes are named with their file and line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from intranet_bridge import app
+from intranet_bridge.settings import BridgeSettings
+from protocol.errors import ConfigurationError
+from protocol.operations import CATALOGUE
+from protocol.runtime.settings import load
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "config" / "intranet_bridge.toml"
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    text = SHIPPED.read_text(encoding="utf-8")
+    assert text.count(old) >= 1, old
+    path = folder / "intranet_bridge.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def test_the_shipped_file_is_in_order_and_binds_the_whole_catalogue() -> None:
+    settings = load(SHIPPED, BridgeSettings)
+    assert set(settings.operations) == set(CATALOGUE)
+    assert settings.marketing.authentication is not None
+    assert settings.marketing.authentication.token_file == SHIPPED.parent / "marketing.token"
+
+
+def test_the_shipped_values_are_the_defaults() -> None:
+    settings = load(SHIPPED, BridgeSettings)
+    for name in ("queries", "commands", "breaker"):
+        section = getattr(settings, name)
+        assert section == type(section)()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("slots = 64", "slot = 64", "queries.slot: Extra"),
+        ("[operations.bill-query]", "[operations.bill-inquiry]", "not an operation of the catalogue"),
+        ('request = "{consNo: account}"', 'request = "{consNo: account"', "not a JMESPath expression"),
+        ('request = "{consNo: account}"', 'request = "lower(account)"', "unknown function lower"),
+        ("translate('type', type)", "translate('kind', type)", "table under values"),
+        ('path = "/api/bill/query"', 'path = "api/bill/query"', "a path begins with /"),
+        ('url = "http://127.0.0.1:8090"', 'url = "http://user:secret@host"', "credentials do not belong"),
+        ('url = "http://127.0.0.1:8090"', 'url = "ftp://host"', "must be http"),
+        ("retention_days = 30", "retention_days = 7", "more than 7"),
+        ('not_found = "rtnCode == \'1010\'"', "", "not_found: Field required"),
+        ('host = "127.0.0.1"', 'host = "10.0.0.1"', "loopback"),
+        ('"1004" = "no-such-account"', '"1004" = "No such account"', "pattern"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    path = changed(tmp_path, old, new)
+    with pytest.raises(ConfigurationError, match=complaint) as told:
+        load(path, BridgeSettings)
+    assert str(path) in str(told.value)
+    if "retention" not in old:  # said of the file as a whole
+        assert told.value.line
+    assert "secret" not in str(told.value)
+
+
+def test_an_inquired_operation_needs_its_inquiry(tmp_path: Path) -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    path = tmp_path / "intranet_bridge.toml"
+    path.write_text(text[: text.index("[operations.work-order.inquire]")], encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="needs \\[operations.work-order.inquire\\]"):
+        load(path, BridgeSettings)
+
+
+def test_check_config_reads_every_file_and_exits_2_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(SHIPPED, tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        app.main(["--config", str(tmp_path / "intranet_bridge.toml"), "--check-config"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert "ca.pem" in told
+
+
+def test_the_unit_gives_nothing_away() -> None:
+    unit = (ROOT / "config" / "systemd" / "intranet-bridge.service").read_text()
+    for line in ("Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "SocketBindDeny=any"):
+        assert line in unit.splitlines()
