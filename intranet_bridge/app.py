@@ -16,12 +16,14 @@ Nothing here listens, but the metrics on a loopback address if they are turned o
 
 import argparse
 import asyncio
+import fcntl
 import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO
 
 from intranet_bridge.adapters import Adapter
 from intranet_bridge.adapters.breaker import Breaker, Circuit
@@ -216,6 +218,22 @@ def installed(settings: BridgeSettings) -> Bridge:
     return Bridge(settings, keyring=keyring, links=links, adapters=adapters, client=client)
 
 
+def only_one(store: Path) -> IO[bytes]:
+    """Hold the store's lock while the returned file is open (the system lets go of it when the process ends).
+
+    Two bridges on one SQLite file would both resume its commands, and call twice. Raises ConfigurationError.
+    """
+    path = store.with_name(store.name + ".lock")
+    try:
+        file = path.open("ab")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigurationError("another intranet-bridge is running on this database", file=str(store)) from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot be locked: {error.strerror}", file=str(path)) from error
+    return file
+
+
 def _software() -> str:
     try:
         return version("dmz-bridge")
@@ -227,6 +245,9 @@ def compose(settings: BridgeSettings) -> Callable[[daemon.Daemon], Awaitable[Non
     """What the daemon runs."""
 
     async def start(parts: daemon.Daemon) -> None:
+        if settings.store.file is not None:
+            lock = only_one(settings.store.file)
+            await parts.start("lock", None, lock.close)
         await installed(settings).start(parts)
 
     return start

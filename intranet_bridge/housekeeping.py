@@ -75,10 +75,13 @@ class Housekeeping:
 
     async def sweep(self) -> None:
         """See above."""
-        for decided in await self._inbox.decided():
-            await self._workers.act_on(decided)
         await self._outbox.sweep()
         self._intake.resume()
+        for decided in await self._inbox.decided():
+            try:
+                await self._workers.act_on(decided)
+            except Exception as error:  # one row that cannot be read must not keep the others
+                log.error("decision-not-acted-on", request=decided.id, error=type(error).__name__)
 
     async def count(self) -> None:
         """See above."""

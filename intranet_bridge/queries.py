@@ -82,6 +82,9 @@ class QueryWorkers:
 
     async def _work(self, member: Member) -> None:
         now = self._clock()
+        if member.bad:
+            self._intake.quarantine(member.parcel.delivery.destination, member.envelope, member.bad)
+            return
         try:
             opened = self._opener.open(member.envelope, now_ms=now, expect=Envelope.REQUEST)
         except (Expired, Stale) as error:

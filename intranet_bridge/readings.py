@@ -44,7 +44,7 @@ def readings(bridge: "Bridge") -> Iterator[Reading]:
     yield "bridge_query_replies_not_sent_total", "Link down or full", {}, bridge.replies.not_sent
     yield "bridge_store_commits_total", "Transactions", {}, bridge.store.commits
     yield "bridge_marketing_connections", "Open", {}, bridge.client.open
-    yield "bridge_marketing_connections_total", "Made", {}, bridge.client.made
+    yield "bridge_marketing_connections_made_total", "Made", {}, bridge.client.made
     if bridge.housekeeping.certificate_expires_s is not None:
         expires = bridge.housekeeping.certificate_expires_s
         yield "bridge_certificate_expires_seconds", "Epoch seconds", {}, expires

@@ -206,15 +206,22 @@ class Binding(Section):
         return self
 
 
-def _known(bindings: dict[str, Binding]) -> dict[str, Binding]:
+def _catalogued(name: str) -> str:
+    if name not in CATALOGUE:
+        raise ValueError(f"{name!r} is not an operation of the catalogue ({', '.join(sorted(CATALOGUE))})")
+    return name
+
+
+def _inquirable(bindings: dict[str, Binding]) -> dict[str, Binding]:
     for name, binding in bindings.items():
-        operation = CATALOGUE.get(name)
-        if operation is None:
-            raise ValueError(f"{name!r} is not an operation of the catalogue ({', '.join(sorted(CATALOGUE))})")
+        operation = CATALOGUE[name]
         asks = operation.kind is Kind.COMMAND and operation.unknown_outcome is UnknownOutcome.INQUIRE
         if asks and binding.inquire is None:
             raise ValueError(f"{name} needs [operations.{name}.inquire]: its unknown outcomes are inquired about")
     return bindings
+
+
+OperationName = Annotated[str, AfterValidator(_catalogued)]
 
 
 class BridgeSettings(Section):
@@ -234,7 +241,7 @@ class BridgeSettings(Section):
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()
     marketing: MarketingSection
-    operations: Annotated[dict[str, Binding], Field(min_length=1), AfterValidator(_known)]
+    operations: Annotated[dict[OperationName, Binding], Field(min_length=1), AfterValidator(_inquirable)]
 
     @model_validator(mode="after")
     def _remembers_longer_than_messages_live(self) -> Self:

@@ -220,6 +220,8 @@ class CommandWorkers:
         if (state, attempts) != (place.state, place.attempts):
             await self._surely(lambda: self._inbox.moved(place, state, attempts, reason))
         place.state, place.attempts = state, attempts
+        if seconds > 1:  # many may sleep while the marketing system is away: their requests stay on disk
+            place.envelope = None
         self.steps[place.operation, what] += 1
         log.info(
             "command-waits",

@@ -366,6 +366,15 @@ async def test_the_row_is_on_disk_before_the_message_goes_out(stand: StandIn) ->
     assert seen == [1]
 
 
+async def test_a_command_on_the_broker_outlives_its_restart(stand: StandIn) -> None:
+    await stand.start()
+    await stand.bridge.link.close()
+    await stand.order(**NO_WAIT)
+    await stand.settle()
+    stand.broker.stop()
+    assert stand.broker.depth("/queue/bridge.command.main") == 1
+
+
 async def test_a_command_outlives_a_broker_that_is_down(stand: StandIn) -> None:
     await stand.start()
     stand.broker.stop()

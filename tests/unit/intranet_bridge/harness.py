@@ -210,6 +210,13 @@ class Stage:
         row = await self.row(id)
         return None if row is None else str(row.state)
 
+    async def until_replied(self, id: str, seconds: float = 5) -> None:
+        """Until the receipt of a reply is recorded."""
+        end = time.monotonic() + seconds
+        while (await self.row(id)).replied_at is None:
+            assert time.monotonic() < end, "no receipt recorded"
+            await asyncio.sleep(0.005)
+
     async def until_state(self, id: str, state: str, seconds: float = 5) -> None:
         end = time.monotonic() + seconds
         while (now := await self.state(id)) != state:

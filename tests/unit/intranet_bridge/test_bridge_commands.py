@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, until, wall
 from sqlalchemy import update
 
 from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.app import only_one
 from intranet_bridge.inbox import INBOX
 from protocol.destinations import command_replies, commands
+from protocol.errors import ConfigurationError
 from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.port import Outgoing
+from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, until, wall
 
 QUEUE = commands("main")
 
@@ -211,12 +213,7 @@ async def test_a_lost_receipt_sends_the_same_reply_again(stage: Stage) -> None:
     await until(lambda: len(stage.of(id)) >= 2)
     first, second = stage.of(id)[:2]
     assert (first.state, first.result) == (second.state, second.result)
-
-    async def replied() -> bool:
-        return (await stage.row(id)).replied_at is not None
-
-    while not await replied():
-        await asyncio.sleep(0.01)
+    await stage.until_replied(id)
     assert stage.marketing["work-order"].calls == [id]
 
 
@@ -646,10 +643,27 @@ async def test_old_replied_rows_are_forgotten_and_only_those(stage: Stage) -> No
     bridge = await stage.start()
     id = await stage.command()
     await stage.reply(id)
-    while (await stage.row(id)).replied_at is None:
-        await asyncio.sleep(0.01)
+    await stage.until_replied(id)
     await bridge.housekeeping.forget()
     assert await stage.state(id) == "succeeded"
     stage.clock = lambda: wall() + 31 * 24 * 3_600_000
     await bridge.housekeeping.forget()
     assert await stage.state(id) is None
+
+
+@scene
+async def test_a_renamed_instance_finishes_what_it_had_accepted(stage: Stage) -> None:
+    bridge = await stage.start()
+    bridge.workers._closed = True
+    id = await stage.command()
+    await until(lambda: bridge.command_intake.taken == 1)
+    await stage.kill()
+    stage.changes["name"] = "bridge-renamed"
+    await stage.start()
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+
+
+def test_two_bridges_cannot_run_on_one_file(tmp_path: Path) -> None:
+    with only_one(tmp_path / "bridge.sqlite3"), pytest.raises(ConfigurationError, match="another intranet-bridge"):
+        only_one(tmp_path / "bridge.sqlite3")
+    only_one(tmp_path / "bridge.sqlite3").close()

@@ -253,9 +253,7 @@ async def test_inquiries() -> None:
     done = {"rtnCode": "0000", "data": {"woNo": "WO2026000001", "acceptTime": "now"}}
     answers = [http(done), http({"rtnCode": "1010"}), http({"rtnCode": "9001"}, 401), http(b"", 500), http(b"x"), close]
     async with Server(*answers) as server:
-        one = adapter(
-            server.port, ORDER, response="data.{work_order: woNo, accepted_at: acceptTime}", inquire=inquire
-        )
+        one = adapter(server.port, ORDER, response="data.{work_order: woNo, accepted_at: acceptTime}", inquire=inquire)
         question = asked(ORDER, **dict(ORDER.example))
         found = await one.inquire(question, 5)
         assert found == Answered(b'{"work_order":"WO2026000001","accepted_at":"now"}')

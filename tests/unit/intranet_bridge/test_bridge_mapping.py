@@ -42,7 +42,8 @@ EXPRESSIONS = [
     "cut(text, `0`, `4`)", "cut(none, `0`, `4`)", "cut(zero, `0`, `4`)", "replace(text, '03', '-03')",
     "replace(none, 'a', 'b')", "replace(numbers, 'a', 'b')", "translate('t', text)", "translate('t', none)",
     "translate('t', zero)", "yuan(zero)", "fen('12.34')", "fen(text)", "[text, none, data.map]",
-    "{a: text, b: [zero, {c: flag}]}", "none.{a: b}", "none.[a, b]", "data.list[*].[a, d]", "max_by(data.list[?a], &a).d",
+    "{a: text, b: [zero, {c: flag}]}", "none.{a: b}", "none.[a, b]", "data.list[*].[a, d]",
+    "max_by(data.list[?a], &a).d",
     "'literal'", "`{\"a\": 1}`", "not_null(none, text)", "numbers[?@ > `1`]", "\"data\".\"list\"[1].d",
 ]  # fmt: skip
 TABLES = {"t": {"202603": "March", "0": "nought"}}
@@ -94,7 +95,7 @@ VALUES = st.recursive(
             "a[0].b",
             "join(a, [b, c])",
             "a[].b",
-        ]  # fmt: skip
+        ]
     ),
     VALUES,
 )

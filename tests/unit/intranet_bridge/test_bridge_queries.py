@@ -192,3 +192,21 @@ async def test_drain_answers_what_runs_and_leaves_what_waits(stage: Stage) -> No
     assert stage.of(first[0])
     assert not stage.of(second[0])
     assert stage.broker.depth(QUEUE) == 1  # for another bridge
+
+
+@scene
+async def test_a_bad_message_behind_waiting_ones_does_not_acknowledge_them(stage: Stage) -> None:
+    stage.changes |= {"queries.slots": 1, "queries.prefetch": 5}
+    await started(stage)
+    marketing = stage.marketing["bill-query"]
+    marketing.gate = asyncio.Event()
+    first, second = bill(stage), bill(stage)
+    await stage.ask(first[1])
+    await stage.ask(second[1])
+    await stage.link.send(Outgoing(QUEUE, b"no frame", persistent=True))
+    await until(lambda: marketing.running == 1)
+    await asyncio.sleep(0.02)
+    assert stage.broker.depth(QUEUE) == 2
+    marketing.gate.set()
+    await stage.reply(second[0])
+    await until(lambda: stage.letters and stage.broker.depth(QUEUE) == 0)

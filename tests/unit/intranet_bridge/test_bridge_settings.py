@@ -49,7 +49,7 @@ def test_the_shipped_values_are_the_defaults() -> None:
         ('url = "http://127.0.0.1:8090"', 'url = "http://user:secret@host"', "credentials do not belong"),
         ('url = "http://127.0.0.1:8090"', 'url = "ftp://host"', "must be http"),
         ("retention_days = 30", "retention_days = 7", "more than 7"),
-        ('not_found = "rtnCode == \'1010\'"', "", "not_found: Field required"),
+        ("not_found = \"rtnCode == '1010'\"", "", "not_found: Field required"),
         ('host = "127.0.0.1"', 'host = "10.0.0.1"', "loopback"),
         ('"1004" = "no-such-account"', '"1004" = "No such account"', "pattern"),
     ],
@@ -68,7 +68,7 @@ def test_an_inquired_operation_needs_its_inquiry(tmp_path: Path) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     path = tmp_path / "intranet_bridge.toml"
     path.write_text(text[: text.index("[operations.work-order.inquire]")], encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="needs \\[operations.work-order.inquire\\]"):
+    with pytest.raises(ConfigurationError, match=r"needs \[operations\.work-order\.inquire\]"):
         load(path, BridgeSettings)
 
 
