@@ -47,6 +47,8 @@ from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 
+log = logs.logger(__name__)
+
 REPLY_PREFETCH = 256
 """Reply frames the broker sends ahead; each holds up to 64 replies."""
 
@@ -228,6 +230,9 @@ class Front:
     async def _forget(self) -> None:
         before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
         await self.ledger.forget(before)
+        held = await self.ledger.hold_undelivered(self.settings.name)
+        if held:
+            log.error("commands-undelivered", count=held)
 
     async def _answer_callers(self) -> None:
         """Refuse what is new, and give who waits a fair time to be answered."""

@@ -34,41 +34,40 @@ class Bridges:
         self._clock = clock
         self._seen: dict[str, Seen] = {}
         self._services: dict[str, Service] = {}
+        self._otherwise = Service.NO_BRIDGE
         self._fresh_until = 0
 
     def heard(self, presence: Presence) -> None:
         """A bridge announced itself, or its leaving. An announcement older than the last is ignored."""
+        self._count()
         last = self._seen.get(presence.instance)
         if last is not None and presence.time_ms < last.presence.time_ms:
             return
-        if presence.leaving:
-            self._seen.pop(presence.instance, None)
-        else:
-            self._seen[presence.instance] = Seen(presence, self._clock())
+        # A leaving is remembered too: an announcement it has overtaken must not bring the bridge back.
+        self._seen[presence.instance] = Seen(presence, self._clock())
         self._count()
 
     def service(self, operation: str) -> Service:
         """How an operation stands now."""
         if self._clock() >= self._fresh_until:
             self._count()
-        if not self._seen:
-            return Service.NO_BRIDGE
-        return self._services.get(operation, Service.UNSERVED)
+        return self._services.get(operation, self._otherwise)
 
     @property
     def attached(self) -> int:
-        """How many bridges are attached."""
-        if self._clock() >= self._fresh_until:
-            self._count()
-        return len(self._seen)
+        """How many bridges are attached; only reads, so that the metrics' thread may ask."""
+        since = self._clock() - self._ttl_ms
+        return sum(1 for seen in list(self._seen.values()) if seen.at > since and not seen.presence.leaving)
 
     def _count(self) -> None:
         now = self._clock()
         self._seen = {name: seen for name, seen in self._seen.items() if seen.at + self._ttl_ms > now}
         self._fresh_until = min((seen.at for seen in self._seen.values()), default=now) + self._ttl_ms
         services: dict[str, Service] = {}
-        for seen in self._seen.values():
+        attached = [seen for seen in self._seen.values() if not seen.presence.leaving]
+        for seen in attached:
             for operation, state in seen.presence.operations.items():
                 if services.get(operation) is not Service.UP:
                     services[operation] = Service(state)
         self._services = services
+        self._otherwise = Service.UNSERVED if attached else Service.NO_BRIDGE

@@ -110,7 +110,11 @@ class Commands:
 
     async def status(self, id: str, application: str) -> Answer:
         """The status document. Raises Problem 404."""
-        row = await self._ledger.find(id, application)
+        try:
+            row = await self._ledger.find(id, application)
+        except SQLAlchemyError:
+            log.exception("ledger-not-read")
+            raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
         if row is None:
             raise Problem(404, "unknown-request", "it was never accepted from this application, or is forgotten")
         return answers.status(row, self._reply(row))

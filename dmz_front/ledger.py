@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import IntegrityError
 
+from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, told
 from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
 from protocol.runtime.clock import Clock
@@ -75,6 +76,10 @@ _TOLD = (
         updated_at=bindparam("now"),
     )
 )
+
+
+UNDELIVERED_MS = MAX_AGE_MS - 3_600_000
+"""A command is sent for so long after its acceptance: up to an hour before its envelope is too old to be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +204,40 @@ class Ledger:
         return finished
 
     async def due(self, front: str, resend_after_ms: int, limit: int) -> list[Entry]:
-        """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered."""
+        """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered.
+
+        Each further sending waits longer (1, 4, 9 … times `resend_after_ms`): a backlog that waits for a
+        marketing system must not become a flood.
+        """
+        now = self._clock()
         never = REQUESTS.c.state == State.ACCEPTED
-        long_ago = (REQUESTS.c.state == State.SENT) & (REQUESTS.c.sent_at < self._clock() - resend_after_ms)
+        waited = (
+            (REQUESTS.c.state == State.SENT)
+            & (REQUESTS.c.sent_at < now - resend_after_ms)
+            & (REQUESTS.c.sent_at + resend_after_ms * REQUESTS.c.sends * REQUESTS.c.sends < now)
+        )
+        young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
         statement = (
-            select(*_COLUMNS).where(REQUESTS.c.front == front, never | long_ago).order_by(REQUESTS.c.id).limit(limit)
+            select(*_COLUMNS)
+            .where(REQUESTS.c.front == front, young, never | waited)
+            .order_by(REQUESTS.c.id)
+            .limit(limit)
         )
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [_row(row).entry() for row in rows]
+
+    async def hold_undelivered(self, front: str) -> int:
+        """Name unknown what was not answered in UNDELIVERED_MS: a bridge would refuse it as stale now, and it
+        may have been done long ago, so only an operator can tell. Returns how many rows that were.
+        """
+        now = self._clock()
+        statement = (
+            REQUESTS.update()
+            .where(REQUESTS.c.front == front, REQUESTS.c.accepted_at <= now - UNDELIVERED_MS)
+            .where(REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
+            .values(state=State.HELD, code="undelivered", updated_at=now)
+        )
+        return await self._store.write(lambda connection: connection.execute(statement).rowcount)
 
     async def forget(self, before_ms: int) -> int:
         """Delete final rows not touched since `before_ms`."""

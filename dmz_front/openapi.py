@@ -27,6 +27,7 @@ _PROBLEMS: dict[int, tuple[str, ...]] = {
         "overloaded",
         "backlog-full",
         "shutting-down",
+        "broker-refused",
         "broker-unreachable",
         "operation-paused",
         "marketing-unavailable",
@@ -46,6 +47,8 @@ def extend(document: dict[str, Any], operations: Iterable[Operation]) -> dict[st
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | _COMMON_SCHEMAS)
     components.setdefault("securitySchemes", {})["ApplicationKey"] = {"type": "http", "scheme": "bearer"}
+    if "/v1/requests/{id}" in document["paths"]:
+        document["paths"]["/v1/requests/{id}"]["get"] |= _STATUS
     for operation in operations:
         request = refs[operation.request, "validation"]
         response = refs[operation.response, "serialization"]
@@ -113,10 +116,33 @@ def _problem(codes: tuple[str, ...]) -> dict[str, Any]:
     return {
         "description": "; ".join(f"`{code}`: {TITLES[code]}" for code in codes),
         "headers": {"Request-Id": _REQUEST_ID},
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": _PROBLEM_REF,
     }
 
 
+_PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_STATUS: dict[str, Any] = {
+    "security": [{"ApplicationKey": []}],
+    "responses": {
+        "200": {
+            "description": "What became of the command; a final status never changes",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}},
+        },
+        **{
+            str(status): {
+                "description": "; ".join(f"`{code}`: {TITLES[code]}" for code in codes),
+                "content": _PROBLEM_REF,
+            }
+            for status, codes in {
+                401: ("unauthenticated",),
+                403: ("forbidden-network",),
+                404: ("unknown-request",),
+                429: ("too-many-requests",),
+                503: ("store-unavailable",),
+            }.items()
+        },
+    },
+}
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -156,17 +182,32 @@ _COMMON_SCHEMAS: dict[str, Any] = {
             "location": {"type": "string"},
         },
     },
+    "Status": {
+        "type": "object",
+        "required": ["request_id", "operation", "status", "accepted_at", "updated_at"],
+        "properties": {
+            "request_id": {"type": "string", "format": "uuid"},
+            "operation": {"type": "string"},
+            "status": {"enum": ["accepted", "sent", "succeeded", "refused", "failed", "expired", "held"]},
+            "accepted_at": {"type": "string", "format": "date-time"},
+            "updated_at": {"type": "string", "format": "date-time"},
+            "result": {"description": "When succeeded: what the operation's own 200 carries"},
+            "refusal": {"$ref": "#/components/schemas/Reason"},
+            "failure": {"$ref": "#/components/schemas/Reason"},
+        },
+    },
+    "Reason": {
+        "type": "object",
+        "required": ["code", "message"],
+        "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+    },
     "Refused": {
         "type": "object",
         "required": ["request_id", "status", "refusal"],
         "properties": {
             "request_id": {"type": "string", "format": "uuid"},
             "status": {"const": "refused"},
-            "refusal": {
-                "type": "object",
-                "required": ["code", "message"],
-                "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
-            },
+            "refusal": {"$ref": "#/components/schemas/Reason"},
         },
     },
     "Problem": {

@@ -7,7 +7,7 @@ from dmz_front.bridges import Bridges, Service
 from dmz_front.problems import Problem
 from dmz_front.reply_router import Waiters
 from protocol.envelope import Kind, Sealer
-from protocol.errors import LinkError, OutcomeUnknown, Overloaded
+from protocol.errors import LinkError, OutcomeUnknown, Overloaded, SendRefused
 from protocol.link.lane import Lane
 from protocol.link.port import Link
 from protocol.messages import Attributes, Reply
@@ -73,6 +73,8 @@ class Queries:
             raise Problem(504, "no-answer-in-time") from None
         except Overloaded:
             raise Problem(503, "overloaded", retry_after_s=1) from None
+        except SendRefused:
+            raise Problem(503, "broker-refused", retry_after_s=PAUSE_RETRY_S) from None
         except LinkError:
             raise Problem(503, "broker-unreachable", retry_after_s=PAUSE_RETRY_S) from None
         finally:

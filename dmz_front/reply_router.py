@@ -162,7 +162,9 @@ class ReplyRouter:
             return self._draining or delivery.epoch != link.epoch
 
         try:
-            async for attempt in AsyncRetrying(wait=wait_exponential_jitter(multiplier=0.1, max=5), stop=given_up, reraise=True):
+            async for attempt in AsyncRetrying(
+                wait=wait_exponential_jitter(multiplier=0.1, max=5), stop=given_up, reraise=True
+            ):
                 with attempt:
                     if news:
                         await self._ledger.told(news)

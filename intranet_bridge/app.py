@@ -46,15 +46,13 @@ from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
-from protocol.link.session import StompLink
-from protocol.link.settings import LinkSettings
-from protocol.link.tls import client_context
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.presence import Availability, Presence
 from protocol.runtime import daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.links import stomp_link
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
@@ -193,22 +191,7 @@ class Bridge:
 
 def installed(settings: BridgeSettings) -> Bridge:
     """The bridge as an operator's files describe it. Raises ConfigurationError for one that cannot be used."""
-    section = settings.link
-    context = client_context(section.ca, section.certificate, section.key)
-    links = {
-        name: StompLink(
-            LinkSettings(
-                brokers=section.addresses(),
-                ssl=context,
-                client_name=f"{settings.name} {name}",
-                heartbeat_ms=(section.heartbeat_ms, section.heartbeat_ms),
-                connect_timeout=section.connect_timeout_s,
-                receipt_timeout=section.receipt_timeout_s,
-                backoff_max=section.reconnect_max_s,
-            )
-        )
-        for name in LINKS
-    }
+    links = {name: stomp_link(settings.link, f"{settings.name}-{name}") for name in LINKS}
     client, secret = client_of(settings.marketing), secret_of(settings.marketing)
     adapters = {
         name: HttpAdapter(CATALOGUE[name], binding, settings.marketing, client, secret)

@@ -1,4 +1,4 @@
-"""Housekeeping: what must happen now and then, whoever asks for it or not (APScheduler).
+"""Housekeeping: what must happen now and then, whoever asks for it or not .
 
 ===================  ==============================================================================
 sweep                replies without a receipt are offered again; operators' decisions are acted on;
@@ -9,17 +9,16 @@ look                 the certificate's expiry; key files changed since the start
 ===================  ==============================================================================
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from cryptography import x509
 
 from intranet_bridge.inbox import Inbox
 from intranet_bridge.intake import CommandIntake
 from intranet_bridge.worker import CommandWorkers
 from protocol.runtime.clock import Clock
+from protocol.runtime.jobs import Jobs
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
 
@@ -49,29 +48,24 @@ class Housekeeping:
         self._clock, self._sweep_s, self._retention_days = clock, sweep_s, retention_days
         self._certificate, self._keys = certificate, keys
         self._keys_changed_at = _changed_at(keys)
-        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._jobs = Jobs()
         self.certificate_expires_s: float | None = None
         """Epoch seconds, once looked at."""
 
     async def start(self) -> None:
         """Do everything once, then by the clock."""
-        jobs: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
-            (self.look, 3600),
-            (self.sweep, self._sweep_s),
-            (self.count, 15),
-            (self.forget, 3600),
-        )
-        for job, seconds in jobs:
-            await _guarded(job)
-            self._scheduler.add_job(
-                _guarded, "interval", (job,), seconds=seconds, coalesce=True, max_instances=1, misfire_grace_time=None
-            )
-        self._scheduler.start()
+        for name, job, seconds in (
+            ("look", self.look, 3600.0),
+            ("sweep", self.sweep, self._sweep_s),
+            ("count", self.count, 15.0),
+            ("forget", self.forget, 3600.0),
+        ):
+            await self._jobs.now_and_every(seconds, name, job)
+        self._jobs.start()
 
     def stop(self) -> None:
         """No more jobs."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        self._jobs.stop()
 
     async def sweep(self) -> None:
         """See above."""
@@ -106,13 +100,6 @@ class Housekeeping:
                 log.warning("certificate-expires", file=str(self._certificate), days=days)
         if _changed_at(self._keys) != self._keys_changed_at:
             log.warning("key-files-changed", next="restart this daemon to use them: it drains, nothing is lost")
-
-
-async def _guarded(job: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await job()
-    except Exception as error:  # the next run tries again
-        log.error("housekeeping-failed", job=getattr(job, "__name__", ""), error=type(error).__name__)
 
 
 def _changed_at(files: tuple[Path, ...]) -> tuple[int, ...]:

@@ -23,27 +23,27 @@ _HEADINGS = ["queue", "depth", "consumers", "in flight", "enqueued", "dequeued",
 def queues(
     json: Annotated[bool, typer.Option("--json", help="for programs: a list of objects")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="again every two seconds, until Ctrl-C")] = False,
-    timeout: Annotated[float, typer.Option(help="seconds to wait for the broker")] = 10.0,
+    patience: Annotated[float, typer.Option("--timeout", help="seconds to wait for the broker")] = 10.0,
 ) -> None:
     """Depth, consumers and flow of each queue, over 61616 with the administrator's certificate."""
     logs.configure("error")
     try:
-        asyncio.run(_show(json, watch, timeout))
+        asyncio.run(_show(json, watch, patience))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
 
-async def _show(json: bool, watch: bool, timeout: float) -> None:
+async def _show(json: bool, watch: bool, patience: float) -> None:
     section = link_section()
     link = stomp_link(section, "bridgectl")
     await link.start()
     try:
         try:
-            await asyncio.wait_for(link.ready(), timeout)
+            await asyncio.wait_for(link.ready(), patience)
         except TimeoutError:
-            raise BridgeError(f"no broker answers at {', '.join(section.brokers)} within {timeout:g} s") from None
+            raise BridgeError(f"no broker answers at {', '.join(section.brokers)} within {patience:g} s") from None
         while True:
-            found = health(await ask(link, f"ctl-{os.getpid()}", timeout), wall_clock())
+            found = health(await ask(link, f"ctl-{os.getpid()}", patience), wall_clock())
             if watch and not json:
                 typer.echo("\033[2J\033[H", nl=False)
             typer.echo(as_json([queue.as_dict() for queue in found]) if json else _table(found))

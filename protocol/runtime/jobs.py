@@ -19,22 +19,21 @@ class Jobs:
 
     def every(self, seconds: float, name: str, job: Job) -> None:
         """Run `job` every `seconds`; a turn missed because the job still runs is skipped."""
-
-        async def guarded() -> None:
-            try:
-                await job()
-            except Exception:
-                log.exception("housekeeping-failed", job=name)
-
         self._scheduler.add_job(
-            guarded,
+            _guarded,
             "interval",
+            (name, job),
             seconds=seconds,
             id=name,
             max_instances=1,
             coalesce=True,
             misfire_grace_time=None,
         )
+
+    async def now_and_every(self, seconds: float, name: str, job: Job) -> None:
+        """Run `job` at once, and then every `seconds`."""
+        await _guarded(name, job)
+        self.every(seconds, name, job)
 
     def start(self) -> None:
         """Begin."""
@@ -44,3 +43,10 @@ class Jobs:
         """Begin no more jobs."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+
+async def _guarded(name: str, job: Job) -> None:
+    try:
+        await job()
+    except Exception:  # the next turn tries again
+        log.exception("housekeeping-failed", job=name)

@@ -30,7 +30,8 @@ wrk.headers["Authorization"] = "Bearer " .. io.open(os.getenv("KEY_FILE")):read(
 COMMAND = """
 local key = io.open(os.getenv("KEY_FILE")):read("*l")
 local number = 0
-local body = '{"type":"suggestion","contact_name":"张伟","contact_phone":"13800000001","address":"人民路1号","content":"建议"}'
+local body = '{"type":"suggestion","contact_name":"张伟","contact_phone":"13800000001",' ..
+    '"address":"人民路1号","content":"建议"}'
 function init(args) math.randomseed(os.time()) run = math.random(1, 1e9) end
 function request()
     number = number + 1

@@ -48,7 +48,7 @@ async def storm(stand: Stand, victims: list[str]) -> dict[str, str]:
 
     async def havoc() -> None:
         for turn, part in enumerate(victims, 1):
-            while len(accepted) < ORDERS * turn // (len(victims) + 1):
+            while len(accepted) < ORDERS * turn // (len(victims) + 1):  # noqa: ASYNC110 - a dict tells nobody
                 await asyncio.sleep(0.01)
             await asyncio.to_thread(stand.kill, part)
             await asyncio.sleep(0.5)

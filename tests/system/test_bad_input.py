@@ -1,5 +1,6 @@
 """Bad input of every kind gets its own problem, and nothing makes a 500."""
 
+import contextlib
 import json
 import uuid
 from collections import Counter
@@ -167,10 +168,8 @@ def _never_500(operation: Any, mode: Any, stand: Stand, seen: Counter[int]) -> N
             assert answer.headers["content-type"][0].startswith("application/problem+json"), answer.headers
             assert answer.json()["code"] not in ("internal", "marketing-failed", "marketing-rejected"), answer.text
 
-    try:
+    with contextlib.suppress(Unsatisfiable):  # an operation without input has no invalid one
         answers()
-    except Unsatisfiable:
-        pass  # an operation without input has no invalid one
 
 
 @given(

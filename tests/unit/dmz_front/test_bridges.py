@@ -78,6 +78,8 @@ def test_leaving(bridges: Bridges) -> None:
     assert bridges.service("a") is Service.NO_BRIDGE
     bridges.heard(says("never-seen", 1, leaving=True))
     assert bridges.attached == 0
+    bridges.heard(says("two", 1, a=UP))  # overtaken by its leaving
+    assert bridges.service("a") is Service.NO_BRIDGE
 
 
 def test_a_bridge_whose_clock_was_set_back_is_heard_again_after_its_silence(bridges: Bridges, clock: Clock) -> None:

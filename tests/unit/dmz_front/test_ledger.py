@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from dmz_front import ledger as books
-from dmz_front.ledger import REQUESTS, Ledger, News, Row
+from dmz_front.ledger import REQUESTS, UNDELIVERED_MS, Ledger, News, Row
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store
@@ -247,3 +247,26 @@ async def test_forget_deletes_only_what_is_final_and_old(ledger: Ledger, clock: 
 async def test_no_key_body_or_reply_shows_in_a_repr() -> None:
     assert "sealed" not in repr(row("a"))
     assert "reply" not in repr(news("a", State.HELD)).replace("reply=", "")
+
+
+async def test_each_further_sending_waits_longer(ledger: Ledger, clock: Clock) -> None:
+    await ledger.accept(row("a"))
+    sent_at: list[int] = []
+    for _ in range(3):
+        await ledger.sent(["a"])
+        start = clock.now
+        while not await ledger.due("front-1", 1_000, 10):
+            clock.now += 500
+        sent_at.append(clock.now - start)
+    assert sent_at == [1_500, 4_500, 9_500]
+
+
+async def test_what_was_never_answered_is_named_unknown_in_the_end(ledger: Ledger, clock: Clock) -> None:
+    await ledger.accept(row("a"))
+    clock.now += UNDELIVERED_MS - 1
+    assert await ledger.hold_undelivered("front-1") == 0
+    clock.now += 1
+    assert await ledger.due("front-1", 1_000, 10) == []  # the bridge would refuse it as stale
+    assert await ledger.hold_undelivered("front-1") == 1
+    assert (await ledger.counts()) == {"held": 1}
+    assert await ledger.hold_undelivered("front-1") == 0

@@ -180,7 +180,7 @@ async def test_the_link_is_down(stand: StandIn) -> None:
 async def test_the_broker_refuses_the_message(stand: StandIn) -> None:
     await stand.start()  # the wait is 5 s: this test would be slow if the refusal did not end it
     stand.broker.refused.add(destinations.queries("main"))
-    assert code_of(await stand.ask()) == (503, "broker-unreachable")
+    assert code_of(await stand.ask()) == (503, "broker-refused")
 
 
 async def test_a_lost_receipt_does_not_end_the_wait(stand: StandIn) -> None:
