@@ -52,14 +52,17 @@ class StompTransport(BaseTransport, asyncio.Protocol):  # type: ignore[misc]  # 
     # --- what Protocol12 calls ---------------------------------------------------------------------------------
 
     def transmit(self, frame: Frame) -> None:
-        """Queue a frame; all frames of this turn of the event loop go out together at its end."""
+        """The first frame of a turn of the event loop goes out at once, the turn's others together at its end."""
         data = encode(frame)
-        self._queue.append(data)
-        self.queued_bytes += len(data)
         self._counters.frames_out += 1
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
+            if not self._queue and not self._paused:
+                self._write(data)
+                return
+        self._queue.append(data)
+        self.queued_bytes += len(data)
 
     def process_frame(self, f: Received, frame_str: bytes) -> None:
         """Hand a received frame on. (stomp.py's own takes a lock and sorts its listeners for each.)"""

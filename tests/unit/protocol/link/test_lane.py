@@ -108,11 +108,21 @@ async def test_destinations_take_turns() -> None:
         await turns()
         link.sent[n][1].set_result(None)
     assert [destination for destination, _ in link.frames()] == [
+        "/queue/busy",  # full, so sent at once
         "/queue/busy",
         "/queue/calm",
         "/queue/busy",
-        "/queue/busy",
     ]
+
+
+async def test_a_full_frame_goes_out_at_once_while_the_window_has_room() -> None:
+    link, lane = make(window=2, max_members=3)
+    for n in range(8):
+        lane.post("/queue/a", b"%d" % n)
+    assert [members for _, members in link.frames()] == [[b"0", b"1", b"2"], [b"3", b"4", b"5"]]
+    link.sent[0][1].set_result(None)
+    await turns()
+    assert [members for _, members in link.frames()][2:] == [[b"6", b"7"]]
 
 
 @pytest.mark.parametrize(("members", "frame"), [([5], 5), ([5, 9, 7], 9), ([5, 0], 0), ([0, 5], 0), ([0], 0)])
