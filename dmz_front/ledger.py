@@ -25,14 +25,13 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import Row as SqlRow
-from sqlalchemy.exc import IntegrityError
 
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, told
 from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
 from protocol.runtime.clock import Clock
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import Store
+from protocol.runtime.store import Store, insert_new
 
 METADATA: MetaData = APPLICATIONS_METADATA
 """The front's tables live in one database with the applications' keys."""
@@ -60,7 +59,6 @@ REQUESTS = Table(
     Index("requests_state", "state", "sent_at"),
 )
 
-_ACCEPT = REQUESTS.insert()
 _SENT = (
     REQUESTS.update()
     .where(REQUESTS.c.id == bindparam("of"), (REQUESTS.c.state == State.ACCEPTED) | (REQUESTS.c.state == State.SENT))
@@ -118,7 +116,8 @@ class News:
     sealed: bytes = field(repr=False)
 
 
-_COLUMNS = [REQUESTS.c[name] for name in Row.__dataclass_fields__]
+_NAMES = tuple(Row.__dataclass_fields__)
+_COLUMNS = [REQUESTS.c[name] for name in _NAMES]
 
 
 def _row(found: SqlRow[Any]) -> Row:
@@ -130,6 +129,11 @@ def _same_key(row: Row) -> Select[Any]:
     return select(*_COLUMNS).where(
         REQUESTS.c.application == row.application, REQUESTS.c.idempotency_key == row.idempotency_key
     )
+
+
+def _accept(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
+    new = insert_new(connection, REQUESTS, [{name: getattr(row, name) for name in _NAMES} for row in rows])
+    return [row if row.id in new else _row(connection.execute(_same_key(row)).one()) for row in rows]
 
 
 class Ledger:
@@ -148,18 +152,7 @@ class Ledger:
 
     async def accept(self, row: Row) -> Row:
         """Commit a new row and return it, or the row that has its idempotency key already."""
-
-        def work(connection: Connection) -> Row:
-            found = connection.execute(_same_key(row)).first()
-            if found is not None:
-                return _row(found)
-            connection.execute(_ACCEPT, {name: getattr(row, name) for name in Row.__dataclass_fields__})
-            return row
-
-        try:
-            held = await self._store.write(work)
-        except IntegrityError:  # another front committed the same key between our look and our insert
-            held = await self._store.write(work)
+        (held,) = await self._store.gather(_accept, [row])
         if held is row:
             self.backlog += 1
         return held
@@ -182,25 +175,26 @@ class Ledger:
 
     async def told(self, news: Sequence[News]) -> int:
         """Write what replies say; final rows never change. Returns how many rows became final."""
-
-        def work(connection: Connection) -> int:
-            ids = [item.id for item in news]
-            rows = connection.execute(select(REQUESTS.c.id, REQUESTS.c.state).where(REQUESTS.c.id.in_(ids)))
-            states = {row.id: State(row.state) for row in rows}
-            now = self._clock()
-            changes = []
-            for item in news:
-                state = states.get(item.id)
-                to = None if state is None else told(state, item.state)
-                if to is not None:
-                    states[item.id] = to
-                    changes.append({"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now})
-            if changes:
-                connection.execute(_TOLD, changes)
-            return sum(1 for change in changes if change["to"] in FINAL)
-
-        finished = await self._store.write(work)
+        finished = sum(await self._store.gather(self._tell, news))
         self.backlog = max(0, self.backlog - finished)
+        return finished
+
+    def _tell(self, connection: Connection, news: Sequence[News]) -> Sequence[bool]:
+        ids = [item.id for item in news]
+        rows = connection.execute(select(REQUESTS.c.id, REQUESTS.c.state).where(REQUESTS.c.id.in_(ids)))
+        states = {row.id: State(row.state) for row in rows}
+        now = self._clock()
+        changes: list[dict[str, Any]] = []
+        finished: list[bool] = []
+        for item in news:
+            state = states.get(item.id)
+            to = None if state is None else told(state, item.state)
+            finished.append(to in FINAL)
+            if to is not None:
+                states[item.id] = to
+                changes.append({"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now})
+        if changes:
+            connection.execute(_TOLD, changes)
         return finished
 
     async def due(self, front: str, resend_after_ms: int, limit: int) -> list[Entry]:

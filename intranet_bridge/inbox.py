@@ -24,8 +24,7 @@ the new `state` (received: call again; succeeded, refused or failed: what is now
 `decided_at`. The bridge finds `decided_at` at its next sweep, acts, and clears it.
 """
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +32,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    Executable,
     Index,
     Integer,
     LargeBinary,
@@ -42,18 +40,16 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
-    insert,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from intranet_bridge.ordering import Place
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import Store
+from protocol.runtime.store import Store, insert_new
 
 log = logger(__name__)
 
@@ -87,10 +83,6 @@ INBOX = Table(
 _C = INBOX.c
 _UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
 
-_NEW = {
-    "sqlite": sqlite.insert(INBOX).on_conflict_do_nothing(index_elements=[_C.id]).returning(_C.id),
-    "postgresql": postgresql.insert(INBOX).on_conflict_do_nothing(index_elements=[_C.id]).returning(_C.id),
-}
 _ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))).values(
     updated_at=bindparam("now"), decided_at=None
 )
@@ -144,20 +136,12 @@ class Decided:
     place: Place
 
 
-@dataclass(slots=True)
-class _Waiting:
-    row: Received
-    future: "asyncio.Future[Known | None]"
-
-
 class Inbox:
     """The `inbox` table, and one bridge's rows in it."""
 
     def __init__(self, store: Store, owner: str, clock: Clock) -> None:
         self._store, self._owner, self._clock = store, owner, clock
         self._sequence = 0
-        self._waiting: list[_Waiting] = []
-        self._recording: asyncio.Task[None] | None = None
         self.by_state: Mapping[str, int] = {}
         """Rows by state at the last count."""
 
@@ -174,17 +158,12 @@ class Inbox:
         self._sequence = highest or 0
         return await self._store.read(self._unfinished)
 
-    async def record(self, rows: Sequence[Received]) -> list[Known | None]:
+    async def record(self, rows: Sequence[Received]) -> Sequence[Known | None]:
         """Commit new rows; returns, a row each, what was known of it before, None if it is new.
 
         Rows of deliveries that arrive while the disk is busy are written together, in their order.
         """
-        loop = asyncio.get_running_loop()
-        waiting = [_Waiting(row, loop.create_future()) for row in rows]
-        self._waiting += waiting
-        if self._recording is None and waiting:
-            self._recording = loop.create_task(self._record_all())
-        return [await item.future for item in waiting]
+        return await self._store.gather(self._record, rows)
 
     async def calling(self, place: Place, attempts: int) -> None:
         """Committed before the call is made."""
@@ -248,49 +227,27 @@ class Inbox:
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         self.by_state = {row.state: row[1] for row in rows}
 
-    # --- recording ---------------------------------------------------------------------------------------
-
-    async def _record_all(self) -> None:
-        try:
-            while self._waiting:
-                group, self._waiting = self._waiting, []
-                try:
-                    known = await self._store.write(self._insert(group))
-                except Exception as error:
-                    for item in group:
-                        if not item.future.done():
-                            item.future.set_exception(error)
-                    continue
-                for item in group:
-                    if not item.future.done():
-                        item.future.set_result(known.get(item.row.id))
-        finally:
-            self._recording = None
-
-    def _insert(self, group: Sequence[_Waiting]) -> Any:
+    def _record(self, connection: Connection, rows: Sequence[Received]) -> Sequence[Known | None]:
         now = self._clock()
-        self._sequence = max(self._sequence, now << 16)
-        rows: list[dict[str, Any]] = []
-        for item in group:
-            self._sequence += 1
-            row = item.row
-            rows.append(
-                {
-                    "id": row.id, "sequence": self._sequence, "owner": self._owner, "operation": row.operation,
-                    "source": row.source, "subject": row.subject, "state": State.RECEIVED, "attempts": 0,
-                    "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
-                    "received_at": now, "updated_at": now,
-                }
-            )  # fmt: skip
-
-        def work(connection: Connection) -> dict[str, Known]:
-            statement: Executable = _NEW.get(connection.dialect.name, insert(INBOX))
-            new = set(connection.execute(statement, rows).scalars())
-            if len(new) == len(rows):
-                return {}
-            return _known(connection, rows, new)
-
-        return work
+        first = self._sequence = max(self._sequence, now << 16)
+        self._sequence += len(rows)
+        values = [
+            {
+                "id": row.id, "sequence": first + at, "owner": self._owner, "operation": row.operation,
+                "source": row.source, "subject": row.subject, "state": State.RECEIVED, "attempts": 0,
+                "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
+                "received_at": now, "updated_at": now,
+            }
+            for at, row in enumerate(rows, 1)
+        ]  # fmt: skip
+        new = insert_new(connection, INBOX, values)
+        known = {} if len(new) == len(rows) else _known(connection, rows, new)
+        results: list[Known | None] = []
+        for row in rows:
+            results.append(known.get(row.id))
+            # the same command twice in one group: the second is no longer new
+            known.setdefault(row.id, Known(State.RECEIVED, None))
+        return results
 
     def _take_over(self, connection: Connection) -> int:
         if connection.dialect.name != "sqlite":
@@ -309,8 +266,8 @@ def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:
     return Entry(f"{id}/{state}", reply_to, sealed)
 
 
-def _known(connection: Connection, rows: Iterable[Mapping[str, Any]], new: set[str]) -> dict[str, Known]:
-    asked = {row["id"]: row["reply_to"] for row in rows if row["id"] not in new}
+def _known(connection: Connection, rows: Sequence[Received], new: set[str]) -> dict[str, Known]:
+    asked = {row.id: row.reply_to for row in rows if row.id not in new}
     statement = select(_C.id, _C.state, _C.reply, _C.reply_to).where(_C.id.in_(sorted(asked)))
     found = connection.execute(statement).all()
     moved = [{"of": row.id, "to": asked[row.id]} for row in found if row.reply_to != asked[row.id]]

@@ -12,7 +12,7 @@ the dead letters alone. When a message is acknowledged:
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from intranet_bridge.inbox import Inbox, Known, Received, entry
@@ -249,7 +249,7 @@ class CommandIntake:
                     good.append(Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope))
         return good, bad
 
-    def _recorded(self, rows: list[Received], known: list[Known | None]) -> None:
+    def _recorded(self, rows: list[Received], known: Sequence[Known | None]) -> None:
         for row, before in zip(rows, known, strict=True):
             if before is None:
                 self.taken += 1

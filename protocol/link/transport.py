@@ -93,7 +93,8 @@ class StompTransport(BaseTransport, asyncio.Protocol):  # type: ignore[misc]  # 
     def close(self) -> None:
         """Write what is queued, then close TLS and TCP."""
         self._flush()
-        if self._socket is not None:
+        # Once: asyncio's TLS transport of Python 3.11.2 (Debian 12) cannot be aborted after a second close.
+        if self._socket is not None and not self._socket.is_closing():
             self._socket.close()
 
     def fail(self, error: Exception) -> None:
@@ -136,6 +137,7 @@ class StompTransport(BaseTransport, asyncio.Protocol):  # type: ignore[misc]  # 
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.set_connected(False)
+        self._socket = None
         self._queue.clear()
         self.queued_bytes = 0
         if not self.lost.done():

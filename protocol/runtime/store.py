@@ -20,26 +20,41 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, MetaData, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from protocol.errors import ConfigurationError
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Work = Callable[[Connection], T]
+Batch = Callable[[Connection, Sequence[Item]], Sequence[Result]]
+"""Work for many items at once, with a result for each."""
 
 GROUP_LIMIT = 512
-"""The most pieces of work in one transaction: bounds how long the first of them waits."""
+"""The most callers in one transaction: bounds how long the first of them waits."""
 
 
 @dataclass(slots=True)
 class _Task:
-    """One caller's wish: either `work`, or a `statement` that may be joined with others like it."""
+    """What one caller wants done."""
 
     future: asyncio.Future[Any]
-    work: Work[Any] | None = None
-    statement: Executable | None = None
-    rows: Sequence[Mapping[str, Any]] = ()
+    batch: Batch[Any, Any]
+    items: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Executes:
+    """The batch that executes one statement for all rows."""
+
+    statement: Executable
+
+    def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Sequence[None]:
+        connection.execute(self.statement, rows)
+        return [None] * len(rows)
 
 
 class Store:
@@ -74,22 +89,29 @@ class Store:
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in a transaction; return its result once that is on disk. Work may be run twice."""
-        return await self._submit(_Task(self._future(), work=work))  # type: ignore[no-any-return]
+        (result,) = await self.gather(lambda connection, _: [work(connection)], (None,))
+        return result
+
+    async def gather(self, batch: Batch[Item, Result], items: Sequence[Item]) -> Sequence[Result]:
+        """Do `batch` for some items, together with what others bring for the same `batch` at the same moment.
+
+        Items of one batch keep the order in which they were brought; between different batches of a group no order
+        is promised, so who needs one thing done before another waits for it. The results are this caller's alone.
+        """
+        return await self._submit(batch, items) if items else ()
 
     async def execute(self, statement: Executable, *rows: Mapping[str, Any]) -> None:
         """Execute one statement for some rows, joined with equal statements of the same group."""
-        await self._submit(_Task(self._future(), statement=statement, rows=rows))
+        await self.gather(_Executes(statement), rows)
 
     async def read(self, work: Work[T]) -> T:
         """Read outside any transaction of the writer."""
         assert self._loop is not None, "start() first"
         return await self._loop.run_in_executor(self._reader, self._read, work)
 
-    def _future(self) -> asyncio.Future[Any]:
+    def _submit(self, batch: Batch[Any, Any], items: Sequence[Any]) -> asyncio.Future[Any]:
         assert self._loop is not None, "start() first"
-        return self._loop.create_future()
-
-    def _submit(self, task: _Task) -> asyncio.Future[Any]:
+        task = _Task(self._loop.create_future(), batch, items)
         self._tasks.put(task)
         return task.future
 
@@ -130,25 +152,20 @@ class Store:
         self._loop.call_soon_threadsafe(_answer, outcomes)
 
     def _do(self, group: list[_Task]) -> list[Any]:
-        results: list[Any] = []
+        joined: dict[Batch[Any, Any], list[_Task]] = {}
+        for task in group:
+            joined.setdefault(task.batch, []).append(task)
+        results: dict[int, Sequence[Any]] = {}
         with self._engine.begin() as connection:
-            at = 0
-            while at < len(group):
-                task = group[at]
-                if task.work is not None:
-                    results.append(task.work(connection))
-                    at += 1
-                    continue
-                assert task.statement is not None
-                rows: list[Mapping[str, Any]] = []
-                while at < len(group) and group[at].statement is task.statement:
-                    rows.extend(group[at].rows)
-                    results.append(None)
-                    at += 1
-                connection.execute(task.statement, rows)
-                self.rows_written += len(rows)
+            for batch, tasks in joined.items():
+                done = batch(connection, [item for task in tasks for item in task.items])
+                at = 0
+                for task in tasks:
+                    results[id(task)] = done[at : at + len(task.items)]
+                    at += len(task.items)
+                self.rows_written += at
         self.commits += 1
-        return results
+        return [results[id(task)] for task in group]
 
 
 def _answer(outcomes: list[tuple[_Task, Any, Exception | None]]) -> None:
@@ -184,3 +201,10 @@ def _sqlite_begin(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         # IMMEDIATE takes the write lock at once: a deferred one can fail in the middle when bridgectl writes too
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:
+    """Insert the rows that conflict with no other; returns the primary keys of those that were inserted."""
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return set(connection.execute(statement, rows).scalars())

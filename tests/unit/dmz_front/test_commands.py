@@ -334,11 +334,11 @@ async def test_a_full_backlog_refuses_and_an_outcome_makes_room(stand: StandIn) 
 async def test_what_cannot_be_written_down_is_not_sent(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     await stand.start()
 
-    async def full(_work: object) -> None:
+    async def full(_batch: object, _items: object) -> None:
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(stand.front.store, "write", full)
+        patch.setattr(stand.front.store, "gather", full)
         answer = await stand.order()
     assert code_of(answer) == (503, "store-unavailable")
     assert answer.headers["retry-after"]

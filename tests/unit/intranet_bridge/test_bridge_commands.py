@@ -470,17 +470,17 @@ async def test_nothing_is_acknowledged_while_the_dead_letters_refuse(stage: Stag
 @scene
 async def test_a_failing_store_acknowledges_nothing_and_calls_nothing(stage: Stage) -> None:
     bridge = await stage.start()
-    real = bridge.store.write
+    real = bridge.store.gather
 
-    async def full(work: Any) -> Any:
+    async def full(_batch: Any, _items: Any) -> Any:
         raise OSError("disk full")
 
-    bridge.store.write = full  # type: ignore[method-assign]
+    bridge.store.gather = full  # type: ignore[method-assign]
     id = await stage.command()
     await asyncio.sleep(0.05)
     assert stage.broker.depth(QUEUE) == 1
     assert not stage.marketing["work-order"].calls
-    bridge.store.write = real  # type: ignore[method-assign]
+    bridge.store.gather = real  # type: ignore[method-assign]
     assert (await stage.reply(id)).state is State.SUCCEEDED
 
 

@@ -1,8 +1,5 @@
 """The metrics: every part's numbers are there, under their names, and can be read at any time."""
 
-from sqlalchemy.dialects import postgresql
-
-from intranet_bridge import inbox
 from intranet_bridge.readings import readings
 from protocol.runtime.metrics import Readings
 from tests.unit.intranet_bridge.harness import Stage, until
@@ -27,8 +24,3 @@ async def test_the_numbers_of_a_working_bridge(stage: Stage) -> None:
     assert found["bridge_commands_unfinished", ()] == 0
     families = list(Readings(lambda: readings(bridge)).collect())
     assert len({family.name for family in families}) == len(families)
-
-
-def test_the_inbox_speaks_postgresql_too() -> None:
-    text = str(inbox._NEW["postgresql"].compile(dialect=postgresql.dialect()))
-    assert "ON CONFLICT (id) DO NOTHING RETURNING inbox.id" in " ".join(text.split())

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, bin
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from protocol.errors import ConfigurationError
-from protocol.runtime.store import GROUP_LIMIT, Store, engine
+from protocol.runtime.store import GROUP_LIMIT, Store, engine, insert_new
 
 pytestmark = pytest.mark.anyio
 
@@ -145,15 +145,39 @@ async def test_equal_statements_are_joined_and_order_is_kept(store: Store) -> No
             store.execute(INSERT, {"id": 3, "name": "a"}),
             store.execute(RENAME, {"of": 1, "to": "b"}),
             store.write(insert(4)),
-            store.execute(RENAME, {"of": 4, "to": "c"}),
         )
     ]
     await asyncio.sleep(0)
     gate.open.set()
     await asyncio.gather(first, *waits)
-    assert await names(store) == {1: "b", 2: "a", 3: "a", 4: "c"}
+    assert await names(store) == {1: "b", 2: "a", 3: "a", 4: "x"}
     assert store.commits == 2
-    assert store.rows_written == 5
+    assert store.rows_written == 6  # the items of the group that held them up are counted too
+
+
+async def test_a_batch_is_done_once_for_all_who_bring_items_and_answers_each_its_own(store: Store) -> None:
+    calls: list[list[int]] = []
+
+    def double(_connection: Connection, items: Sequence[int]) -> list[int]:
+        calls.append(list(items))
+        return [item * 2 for item in items]
+
+    gate, first = await held(store)
+    callers = [asyncio.ensure_future(store.gather(double, items)) for items in ([1, 2], [3], [4, 5, 6])]
+    await asyncio.sleep(0)
+    gate.open.set()
+    await first
+    assert await asyncio.gather(*callers) == [[2, 4], [6], [8, 10, 12]]
+    assert calls == [[1, 2, 3, 4, 5, 6]]
+    assert list(await store.gather(double, [])) == []
+    assert len(calls) == 1
+
+
+async def test_insert_new_skips_what_conflicts_even_within_one_call(store: Store) -> None:
+    rows = [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}, {"id": 2, "name": "c"}]
+    assert await store.write(lambda connection: insert_new(connection, THINGS, rows)) == {1, 2}
+    assert await store.write(lambda connection: insert_new(connection, THINGS, rows)) == set()
+    assert await names(store) == {1: "a", 2: "c"}
 
 
 async def test_a_joined_statement_that_fails_fails_only_its_own(store: Store) -> None:
