@@ -31,7 +31,7 @@ from protocol.runtime.outbox import Outbox
 
 log = logger(__name__)
 
-_HOT_ENVELOPES = 2_000
+_HOT_ENVELOPES = 20_000
 """With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
 
 

@@ -63,7 +63,7 @@ class QueriesSection(Section):
 class CommandsSection(Section):
     """How commands are worked on."""
 
-    workers: Annotated[int, Field(ge=1, le=1024)] = 16
+    workers: Annotated[int, Field(ge=1, le=1024)] = 32
     """Calls at once."""
     prefetch: Annotated[int, Field(ge=1, le=4096)] = 64
     """Messages the broker sends before the rows of the earlier ones are on disk."""

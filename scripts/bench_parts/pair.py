@@ -4,6 +4,7 @@ Two backends: an instant one (instant_backend.py), which shows what the pair its
 simulator, whose own work is in the picture.
 """
 
+import math
 import os
 import re
 import subprocess
@@ -150,5 +151,5 @@ def _found(pattern: str, text: str) -> str:
 
 
 def _milliseconds(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
-    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4}[found[2]] if found else math.nan

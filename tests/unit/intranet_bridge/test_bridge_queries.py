@@ -168,7 +168,7 @@ async def test_presence_tells_what_works_and_that_the_bridge_leaves(stage: Stage
     await started(stage)
     await until(lambda: len(stage.presences) >= 3)
     said = stage.presences[-1]
-    assert (said.instance, said.leaving, said.capacity) == ("bridge-1", False, 64 + 16)
+    assert (said.instance, said.leaving, said.capacity) == ("bridge-1", False, 64 + 32)
     assert set(said.operations) == set(stage.marketing)
     assert set(said.operations.values()) == {"up"}
     await stage.stop()
