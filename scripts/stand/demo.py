@@ -126,7 +126,8 @@ def stay(stand: Stand) -> None:
     say("it stays up until you press Ctrl-C")
     print(
         f"  front      {stand.front_url}/docs\n"
-        f"  operator   ./scripts/ctl queues\n"
+        f"  operator   ./scripts/ctl queues --watch\n"
+        f"  metrics    {stand.metrics_url}\n"
         f"  try        kill -9 {stand.pids['bridge']}   and then   ./scripts/demo --restart bridge\n"
         f"  logs       {os.path.relpath(stand.logs)}/",
         flush=True,

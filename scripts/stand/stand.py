@@ -27,6 +27,8 @@ class Ports:
     front: int = 0
     broker: int = 0
     marketing: int = 0
+    metrics: int = 0
+    """The front's metrics; the bridge's are off, so that it listens on nothing at all."""
 
     def chosen(self) -> "Ports":
         """With every 0 replaced; raises StandError for a port that is taken."""
@@ -84,6 +86,11 @@ class Stand:
         """The marketing system, with its journal and fault switches."""
         return f"http://127.0.0.1:{self.ports.marketing}"
 
+    @property
+    def metrics_url(self) -> str:
+        """The front's numbers, for Prometheus."""
+        return f"http://127.0.0.1:{self.ports.metrics}/metrics"
+
     # --- setting up -----------------------------------------------------------------------------------------
 
     def set_up(self) -> None:
@@ -118,7 +125,7 @@ class Stand:
             "keys.trusted": str(keys / "trusted.json"),
             "store.file": str(data / "front.sqlite3"),
             "http.port": self.ports.front,
-            "metrics.port": 0,
+            "metrics.port": self.ports.metrics,
         }
         bridge: dict[str, Any] = {
             **link,

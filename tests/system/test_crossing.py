@@ -129,3 +129,15 @@ def test_queue_health_over_the_one_port(stand: Stand, http: httpx.Client) -> Non
     table = stand.ctl("queues")
     assert "DEAD LETTERS" in table
     assert "bridge.command.main" in table
+
+
+def test_metrics_count_what_was_answered(stand: Stand, http: httpx.Client) -> None:
+    def count(status: str) -> float:
+        text = httpx.get(stand.metrics_url, trust_env=False).text
+        wanted = f'dmz_front_answers_total{{operation="arrears-query",status="{status}"}} '
+        return sum(float(line.removeprefix(wanted)) for line in text.splitlines() if line.startswith(wanted))
+
+    good, bad = count("200"), count("422")
+    http.post("/v1/arrears-query", json={"account": ACCOUNT})
+    http.post("/v1/arrears-query", json={"account": "1"})
+    assert (count("200"), count("422")) == (good + 1, bad + 1)
