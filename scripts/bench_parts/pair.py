@@ -4,7 +4,6 @@ Two backends: an instant one (instant_backend.py), which shows what the pair its
 simulator, whose own work is in the picture.
 """
 
-import math
 import os
 import re
 import subprocess
@@ -120,8 +119,8 @@ class Bench:
             "connections": connections,
             "requests/s": float(_found(r"Requests/sec:\s+([\d.]+)", output)),
             "not 2xx": failed,
-            "p50 ms": _milliseconds(_found(r"50%\s+(\S+)", output)),
-            "p99 ms": _milliseconds(_found(r"99%\s+(\S+)", output)),
+            "p50 ms": _milliseconds(_found(r"^\s+50%\s+(\S+)", output)),
+            "p99 ms": _milliseconds(_found(r"^\s+99%\s+(\S+)", output)),
             "CPU s/1000: pair": pair,
             **{part: per_thousand[part] for part in ("front", "broker", "bridge")},
             "backend CPU": per_thousand["marketing"],
@@ -146,10 +145,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
+    match = re.search(pattern, text, re.MULTILINE)
     return match[1] if match else ""
 
 
 def _milliseconds(text: str) -> float:
     found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
-    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4}[found[2]] if found else math.nan
+    if found is None:
+        raise ValueError(f"{text!r} is not a time as wrk writes it")
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4}[found[2]]
