@@ -47,8 +47,11 @@ def extend(document: dict[str, Any], operations: Iterable[Operation]) -> dict[st
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | _COMMON_SCHEMAS)
     components.setdefault("securitySchemes", {})["ApplicationKey"] = {"type": "http", "scheme": "bearer"}
-    if "/v1/requests/{id}" in document["paths"]:
-        document["paths"]["/v1/requests/{id}"]["get"] |= _STATUS
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours are problems
+        components["schemas"].pop(name, None)
+    for path, said in {"/v1/requests/{id}": _STATUS, "/v1/operations": _LISTING}.items():
+        if path in document["paths"]:
+            document["paths"][path]["get"] |= said
     for operation in operations:
         request = refs[operation.request, "validation"]
         response = refs[operation.response, "serialization"]
@@ -143,6 +146,7 @@ _STATUS: dict[str, Any] = {
         },
     },
 }
+_LISTING: dict[str, Any] = {"security": [{"ApplicationKey": []}]}
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

@@ -7,10 +7,8 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from swagger_ui_bundle import swagger_ui_path
 
 from dmz_front.admission import ALL_SCOPES
 from dmz_front.openapi import extend
@@ -44,14 +42,13 @@ def pages(
 
     `readiness()` maps each thing the front needs to `"ok"` or to what is wrong with it.
     """
-    app = FastAPI(
-        title="dmz-bridge",
-        version=version,
-        description="Requests to the utility's marketing system, carried over a one-way network boundary.",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json" if docs else None,
-    )
+    about: dict[str, Any] = {
+        "title": "dmz-bridge",
+        "version": version,
+        "description": "Requests to the utility's marketing system, carried over a one-way network boundary.",
+    }
+    # the documentation page must work without the internet: the DMZ has none
+    app: FastAPI = FastAPIOffline("/docs", None, **about) if docs else FastAPI(**about, openapi_url=None)
 
     def answered(answer: Answer, id: str | None = None) -> Response:
         headers = {name.decode(): value.decode() for name, value in answer.headers}
@@ -130,7 +127,7 @@ def pages(
 
 
 def _document(app: FastAPI, catalogue: Mapping[str, Operation]) -> None:
-    """The OpenAPI document, and a page for it that works without the internet: the DMZ has none."""
+    """The operations' part of the OpenAPI document."""
     build = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -139,14 +136,3 @@ def _document(app: FastAPI, catalogue: Mapping[str, Operation]) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
-    app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path))
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="dmz-bridge",
-            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
-            swagger_css_url="/docs/assets/swagger-ui.css",
-            swagger_favicon_url="/docs/assets/favicon-32x32.png",
-        )

@@ -121,7 +121,7 @@ async def test_the_documentation_needs_no_internet(stand: StandIn) -> None:
     links = re.findall(r'(?:href|src)="([^"]+)"', page.text)
     assert links
     for link in links:
-        assert link.startswith("/docs/assets/")
+        assert link.startswith("/static-offline-docs/")
         assert (await stand.call("GET", link, app=None)).status_code == 200
 
 
