@@ -136,8 +136,12 @@ def stay(stand: Stand) -> None:
         signal.pause()
 
 
+# SIGINT too: a shell starts its background jobs with SIGINT ignored, and Python leaves it so
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def stopped(_number: int, _frame: object) -> None:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does."""
+    """Each of these signals ends the demo as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
@@ -151,7 +155,7 @@ def main() -> int:
     parser.add_argument("--broker-port", type=int, default=int(os.environ.get("DEMO_BROKER_PORT", "61616")))
     parser.add_argument("--marketing-port", type=int, default=int(os.environ.get("DEMO_MARKETING_PORT", "8090")))
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDINGS:
         signal.signal(number, stopped)
     folder = options.var.resolve()
     try:
@@ -175,6 +179,8 @@ def _run(folder: Path, ports: Ports, check_only: bool) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
+        for number in _ENDINGS:
+            signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must leave nothing behind
         say("stopping")
         # a part may have been started again by `--restart`: the state file has the pids of now
         if stand.state_file.exists():

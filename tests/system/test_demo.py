@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,9 @@ def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path)
     folder = tmp_path / "demo"
     log = tmp_path / "demo.log"
     with log.open("w") as out:
-        running = subprocess.Popen(demo(folder=folder), cwd=ROOT, stdout=out, stderr=out)
+        # as a shell starts a background job: with SIGINT ignored
+        ignoring = ["env", "--ignore-signal=INT", *demo(folder=folder)]
+        running = subprocess.Popen(ignoring, cwd=ROOT, stdout=out, stderr=out)
     try:
         eventually(lambda: "until you press Ctrl-C" in log.read_text(), 90, "the demo")
         state = json.loads((folder / "state.json").read_text())
@@ -50,7 +53,8 @@ def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path)
         assert all(now["pids"][part] != state["pids"][part] for part in state["pids"])
         assert all(alive(pid) for pid in now["pids"].values())
     finally:
-        running.terminate()
+        running.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGINT)
         assert running.wait(60) == 0
     eventually(lambda: not any(alive(pid) for pid in now["pids"].values()), what="the end of every process")
 
