@@ -141,7 +141,7 @@ class ReplyRouter:
         """Wait until replies taken are written; what cannot be written now is left to the broker."""
         self._draining = True
         while self._writing:
-            await asyncio.gather(*self._writing, return_exceptions=True)
+            await asyncio.wait(self._writing)  # not gather: that does not yield when all are done already
 
     async def _record(self, link: Link, delivery: Delivery, opened: list[Opened], sealed: list[bytes]) -> None:
         replies: list[Reply] = []

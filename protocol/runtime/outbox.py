@@ -79,7 +79,7 @@ class Outbox:
         await self._lane.drain()
         await asyncio.sleep(0)
         while self._marking:
-            await asyncio.gather(*self._marking, return_exceptions=True)
+            await asyncio.wait(self._marking)  # not gather: that does not yield when all are done already
 
     def _receipted(self, id: str, receipt: asyncio.Future[None]) -> None:
         if receipt.cancelled() or receipt.exception() is not None:
