@@ -66,6 +66,7 @@ class Front:
 
         self.store = Store(settings.store.address(), books.METADATA)
         self.ledger = Ledger(self.store, self.clock)
+        self._by_state: Mapping[str, int] = {}
         self.applications: Mapping[bytes, Application] = {}
         self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock)
 
@@ -145,6 +146,7 @@ class Front:
         jobs.every(settings.delivery.sweep_s, "resend", self.outbox.sweep)
         jobs.every(1, "applications", self._read_applications)
         jobs.every(3600, "forget", self._forget)
+        await jobs.now_and_every(15, "count", self._count)
         jobs.start()
         await daemon.start("jobs", None, jobs.stop)
         stop_metrics = metrics.serve(settings.metrics, self.readings)
@@ -174,6 +176,8 @@ class Front:
             yield "dmz_front_answered_total", "Answers timed", labels, latency.count
         yield "dmz_front_waiting", "Callers waiting", {"kind": "query"}, len(self.query_waiters)
         yield "dmz_front_waiting", "Callers waiting", {"kind": "command"}, len(self.command_waiters)
+        for state, count in self._by_state.items():
+            yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
         yield "dmz_front_backlog", "Commands accepted and not final", {}, self.ledger.backlog
         yield "dmz_front_outbox_in_hand", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield (
@@ -226,6 +230,9 @@ class Front:
 
     async def _read_applications(self) -> None:
         self.applications = await self.store.read(applications.active_by_key)
+
+    async def _count(self) -> None:
+        self._by_state = await self.ledger.counts()
 
     async def _forget(self) -> None:
         before = self.clock() - int(self.settings.store.retention_days * 86_400_000)

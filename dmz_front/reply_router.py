@@ -28,8 +28,6 @@ from protocol.runtime.logs import logger
 
 log = logger(__name__)
 
-Wake = Callable[[Reply], None]
-
 
 class Waiters:
     """Who waits for which request. A caller that gives up simply leaves."""

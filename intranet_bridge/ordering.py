@@ -55,13 +55,6 @@ class Ordering:
     def __contains__(self, id: str) -> bool:
         return id in self._by_id
 
-    def counts(self) -> dict[str, int]:
-        """Operation → unfinished commands."""
-        counts: dict[str, int] = {}
-        for place in self._by_id.values():
-            counts[place.operation] = counts.get(place.operation, 0) + 1
-        return counts
-
     def add(self, place: Place) -> None:
         """A new row, recorded after all that were added before. An id that is here already is ignored."""
         if place.id in self._by_id:

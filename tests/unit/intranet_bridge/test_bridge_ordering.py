@@ -54,7 +54,7 @@ def test_a_paused_operation_stops_no_other_and_operations_take_turns() -> None:
     ordering.add(place("b1", operation="b"))
     order = [found.id for _ in range(3) if (found := ordering.take(0, always))]
     assert order == ["a0", "b1", "a1"]
-    assert ordering.counts() == {"a": 3, "b": 2}
+    assert len(ordering) == 5
 
 
 def test_the_same_id_has_one_place() -> None:
