@@ -139,7 +139,7 @@ class Front:
             await daemon.start("link", link.start(), link.close)
         self._subscribe()
         await daemon.start("replies", None, self.router.drain)
-        await daemon.start("outbox", None, self.outbox.drain)
+        await daemon.start("outbox", None, self._flush)
         self.command_link.watch(self._swept_when_connected)
 
         jobs = Jobs()
@@ -220,6 +220,12 @@ class Front:
             Subscription(destinations.presence(self.settings.region), self.router.presence(link), AckMode.AUTO, 100)
         )
 
+    async def _flush(self) -> None:
+        # what a broker that stands still does not receipt by now is sent again after the next start
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.delivery.drain_s):
+                await self.outbox.drain()
+
     async def _due(self, limit: int) -> list[Entry]:
         after_ms = int(self.settings.delivery.resend_after_s * 1000)
         return await self.ledger.due(self.settings.name, after_ms, limit)
@@ -252,8 +258,8 @@ class Front:
 def main() -> None:
     """Command `dmz-front`."""
     parser = argparse.ArgumentParser(prog="dmz-front", description="The HTTP endpoint in the DMZ.")
-    parser.add_argument("--config", type=Path, required=True, help="configuration file (TOML)")
-    parser.add_argument("--check-config", action="store_true", help="read everything, say what is wrong, exit")
+    parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/dmz_front.toml"), metavar="FILE")
+    parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
     arguments = parser.parse_args()
 
     async def compose(daemon: Daemon) -> None:

@@ -97,7 +97,7 @@ class Commands:
             except SQLAlchemyError:
                 log.exception("command-not-recorded")
                 raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
-            if held is not row:
+            if held.id != id:
                 return held.id, self._again(held, row)
             self._outbox.offer(row.entry())
             if wait_s > 0:

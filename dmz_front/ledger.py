@@ -153,7 +153,7 @@ class Ledger:
     async def accept(self, row: Row) -> Row:
         """Commit a new row and return it, or the row that has its idempotency key already."""
         (held,) = await self._store.gather(_accept, [row])
-        if held is row:
+        if held.id == row.id:  # not `is`: a commit that failed after it was done is done again, and finds its own row
             self.backlog += 1
         return held
 

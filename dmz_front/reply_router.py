@@ -15,12 +15,12 @@ from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
 
 from dmz_front.bridges import Bridges
 from dmz_front.ledger import Ledger, News
-from protocol.destinations import dead_letters
 from protocol.envelope import Kind, Opened, Opener
 from protocol.errors import EnvelopeError, LinkError, WrongKind
-from protocol.frames import unpack
+from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED
-from protocol.link.port import Delivery, Link, Outgoing
+from protocol.link.dead_letter import dead_letter
+from protocol.link.port import Delivery, Link
 from protocol.messages import Reply
 from protocol.presence import Presence
 from protocol.runtime.clock import Clock
@@ -150,7 +150,7 @@ class ReplyRouter:
                 if reply.state not in REPORTED:
                     raise WrongKind(f"a reply cannot report {reply.state}")
             except EnvelopeError as error:
-                self._quarantine(link, delivery, envelope, error)
+                self._quarantine(link, delivery, pack([envelope]), error)
                 continue
             replies.append(reply)
             news.append(News(reply.attributes.id, reply.state, reply.code, envelope))
@@ -188,25 +188,19 @@ class ReplyRouter:
                 if opened.kind is not kind:
                     raise WrongKind(f"{opened.kind.name.lower()} on a queue for {kind.name.lower()}")
             except EnvelopeError as error:
-                self._quarantine(link, delivery, envelope, error)
+                self._quarantine(link, delivery, pack([envelope]), error)
                 continue
             found.append(opened)
             if sealed is not None:
                 sealed.append(envelope)
         return found
 
-    def _quarantine(self, link: Link, delivery: Delivery, envelope: bytes, error: EnvelopeError) -> None:
+    def _quarantine(self, link: Link, delivery: Delivery, body: bytes, error: EnvelopeError) -> None:
         self.refused[error.reason] += 1
         log.warning("envelope-refused", queue=delivery.destination, reason=error.reason)
         if delivery.destination.startswith("/queue/"):
-            letter = Outgoing(
-                dead_letters(delivery.destination),
-                envelope,
-                persistent=True,
-                headers={"reason": error.reason},
-            )
             try:
-                link.send(letter).add_done_callback(_ignore)
+                link.send(dead_letter(delivery.destination, body, error.reason)).add_done_callback(_ignore)
             except LinkError:
                 self.refused["not-quarantined"] += 1
 

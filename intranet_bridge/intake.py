@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from intranet_bridge.inbox import Inbox, Known, Received, entry
 from intranet_bridge.ordering import Ordering, Place
 from intranet_bridge.verdict import Quarantine, authentic_command, verdict
-from protocol.destinations import dead_letters
 from protocol.envelope import Opener
 from protocol.errors import EnvelopeError, LinkError
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED, State
-from protocol.link.port import Delivery, Link, Outgoing
+from protocol.link.dead_letter import dead_letter
+from protocol.link.port import Delivery, Link
 from protocol.operations import Kind
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
@@ -42,10 +42,9 @@ class Quarantined:
         self._link = link
         self.by_reason: Counter[str] = Counter()
 
-    async def send(self, queue: str, envelope: bytes, reason: str) -> None:
+    async def send(self, queue: str, body: bytes, reason: str) -> None:
         """Returns when the broker has it on its disk. Raises LinkError."""
-        letter = Outgoing(dead_letters(queue), pack([envelope]), persistent=True, headers={"reason": reason})
-        await self._link.send(letter)
+        await self._link.send(dead_letter(queue, body, reason))
         self.by_reason[reason] += 1
         log.warning("quarantined", queue=queue, reason=reason)
 
@@ -113,9 +112,9 @@ class QueryIntake:
         self._taken(member.parcel)
         return member
 
-    def quarantine(self, queue: str, envelope: bytes, reason: str) -> None:
+    def quarantine(self, queue: str, body: bytes, reason: str) -> None:
         """To the dead letters; a query lost on the way there is a query whose caller gets no answer."""
-        task = asyncio.get_running_loop().create_task(self._quarantine(queue, envelope, reason))
+        task = asyncio.get_running_loop().create_task(self._quarantine(queue, body, reason))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
@@ -124,9 +123,9 @@ class QueryIntake:
         self.closed = True
         self._members.clear()
 
-    async def _quarantine(self, queue: str, envelope: bytes, reason: str) -> None:
+    async def _quarantine(self, queue: str, body: bytes, reason: str) -> None:
         try:
-            await self._quarantined.send(queue, envelope, reason)
+            await self._quarantined.send(queue, body, reason)
         except LinkError:
             log.warning("not-quarantined", queue=queue, reason=reason)
 
@@ -239,11 +238,11 @@ class CommandIntake:
             try:
                 attributes = authentic_command(self._opener, envelope, now).attributes
             except EnvelopeError as error:
-                bad.append((envelope, error.reason))
+                bad.append((pack([envelope]), error.reason))
                 continue
             match verdict(attributes, Kind.COMMAND, self._bound, now):
                 case Quarantine(reason):
-                    bad.append((envelope, reason))
+                    bad.append((pack([envelope]), reason))
                 case _:
                     a = attributes
                     good.append(Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope))

@@ -20,6 +20,7 @@ from intranet_bridge.verdict import Drop, Quarantine, Refuse, verdict
 from protocol.envelope import Kind as Envelope
 from protocol.envelope import Opener, ReplayGuard
 from protocol.errors import EnvelopeError, Expired, Stale
+from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.messages import Attributes
 from protocol.operations import CATALOGUE, Kind
@@ -91,12 +92,12 @@ class QueryWorkers:
             self.dropped[error.reason] += 1
             return
         except EnvelopeError as error:
-            self._intake.quarantine(member.parcel.delivery.destination, member.envelope, error.reason)
+            self._intake.quarantine(member.parcel.delivery.destination, pack([member.envelope]), error.reason)
             return
         request = opened.attributes
         match verdict(request, Kind.QUERY, self._adapters, now):
             case Quarantine(reason):
-                self._intake.quarantine(member.parcel.delivery.destination, member.envelope, reason)
+                self._intake.quarantine(member.parcel.delivery.destination, pack([member.envelope]), reason)
                 return
             case Drop(reason):
                 self.dropped[reason] += 1

@@ -11,51 +11,7 @@ import pytest
 
 from scripts.stand.processes import run
 from scripts.stand.stand import BIN, Stand
-
-Reply = tuple[str, dict[str, str], bytes]
-
-
-class Stomp:
-    """As little STOMP as shows what the broker allows."""
-
-    def __init__(self, stand: Stand, certs: Path | None, role: str, trust: Path | None = None) -> None:
-        context = ssl.create_default_context(cafile=str(trust or stand.certs / "ca.pem"))
-        if certs is not None:
-            context.load_cert_chain(certs / f"{role}.pem", certs / f"{role}.key")
-        plain = socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5)
-        self.socket = context.wrap_socket(plain, server_hostname="localhost")
-        self.buffer = b""
-
-    def send(self, command: str, body: str = "", **headers: str) -> None:
-        lines = "".join(f"{name.replace('_', '-')}:{value}\n" for name, value in headers.items())
-        self.socket.sendall(f"{command}\n{lines}\n{body}\0".encode())
-
-    def receive(self) -> Reply | None:
-        """The next frame; None when the broker hung up."""
-        while b"\0" not in self.buffer:
-            try:
-                more = self.socket.recv(65536)
-            except (ConnectionError, ssl.SSLError):
-                return None
-            if not more:
-                return None
-            self.buffer += more
-        frame, self.buffer = self.buffer.split(b"\0", 1)
-        head, _, body = frame.lstrip(b"\n").partition(b"\n\n")
-        command, *lines = head.decode().split("\n")
-        return command, dict(line.split(":", 1) for line in lines), body
-
-    def connect(self) -> Reply | None:
-        self.send("CONNECT", accept_version="1.2", host="localhost", heart_beat="0,0")
-        return self.receive()
-
-
-def connected(stand: Stand, role: str) -> Stomp:
-    stomp = Stomp(stand, stand.certs, role)
-    answer = stomp.connect()
-    assert answer is not None
-    assert answer[0] == "CONNECTED"
-    return stomp
+from tests.support.stomp import Stomp, connected
 
 
 def test_without_a_certificate_nothing_is_said(stand: Stand) -> None:
@@ -142,7 +98,7 @@ MAY_NOT_READ = [
 @pytest.mark.parametrize(("role", "destination"), MAY_NOT_WRITE)
 def test_no_role_writes_where_it_should_not(stand: Stand, role: str, destination: str) -> None:
     stomp = connected(stand, role)
-    stomp.send("SEND", "x", destination=destination, receipt="r", reply_to="/queue/bridge.reply.query.walls")
+    stomp.send("SEND", b"x", destination=destination, receipt="r", reply_to="/queue/bridge.reply.query.walls")
     answer = stomp.receive()
     assert answer is None or answer[0] == "ERROR", answer
 
@@ -162,7 +118,7 @@ def test_no_role_reads_where_it_should_not(stand: Stand, role: str, destination:
 def test_each_role_writes_its_own(stand: Stand, role: str, destination: str) -> None:
     """The positive control of the two tests above."""
     stomp = connected(stand, role)
-    stomp.send("SEND", "x", destination=destination, receipt="r", expires="1")
+    stomp.send("SEND", b"x", destination=destination, receipt="r", expires="1")
     answer = stomp.receive()
     assert answer is not None
     assert answer[0] == "RECEIPT"

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -270,3 +271,20 @@ async def test_what_was_never_answered_is_named_unknown_in_the_end(ledger: Ledge
     assert await ledger.hold_undelivered("front-1") == 1
     assert (await ledger.counts()) == {"held": 1}
     assert await ledger.hold_undelivered("front-1") == 0
+
+
+async def test_a_commit_that_failed_after_it_was_done_is_no_duplicate(
+    ledger: Ledger, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = store._engine.dialect.do_commit
+    failures = iter([True])
+
+    def done_but_said_to_have_failed(connection: object) -> None:
+        commit(connection)  # type: ignore[arg-type]
+        if next(failures, False):
+            raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store._engine.dialect, "do_commit", done_but_said_to_have_failed)
+    held = await ledger.accept(row("a", key="k"))
+    assert held.id == "a"
+    assert ledger.backlog == 1  # accepted, not found: the caller is its first

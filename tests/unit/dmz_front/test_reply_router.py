@@ -8,6 +8,7 @@ from dmz_front.reply_router import Waiters
 from protocol import destinations
 from protocol.envelope import Kind, Sealer
 from protocol.errors import Overloaded
+from protocol.frames import pack
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
 from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
@@ -64,7 +65,7 @@ async def test_a_bad_member_is_quarantined_alone(stand: StandIn, ids: list[str])
     stand.bridge.send(COMMANDS, good[0], tampered, b"no envelope", good[2])
     await stand.settle()
     assert await states(stand, ids) == ["succeeded", "sent", "succeeded"]
-    assert letters == [(tampered, "tampered"), (b"no envelope", "malformed")]
+    assert letters == [(pack([tampered]), "tampered"), (pack([b"no envelope"]), "malformed")]
     assert dict(stand.front.router.refused) == {"tampered": 1, "malformed": 1}
     assert stand.broker.depth(COMMANDS) == 0
 
@@ -74,7 +75,7 @@ async def test_a_frame_of_nothing_but_bad_members_is_acknowledged(stand: StandIn
     stand.bridge.send(COMMANDS, b"x")
     stand.bridge.link.send(Outgoing(COMMANDS, b"not a frame"))
     await stand.settle()
-    assert letters == [(b"x", "malformed"), (b"not a frame", "malformed")]
+    assert letters == [(pack([b"x"]), "malformed"), (b"not a frame", "malformed")]
     assert stand.broker.depth(COMMANDS) == 0
 
 
@@ -85,7 +86,7 @@ async def test_a_reply_that_reports_no_outcome_is_refused(stand: StandIn, ids: l
     stand.bridge.send(COMMANDS, *envelopes)
     await stand.settle()
     assert await states(stand, ids) == ["sent", "succeeded", "sent"]
-    assert letters == [(envelopes[0], "wrong-kind")]
+    assert letters == [(pack([envelopes[0]]), "wrong-kind")]
 
 
 async def test_a_payload_that_is_no_reply_is_refused(stand: StandIn, ids: list[str], bridge_keyring: Keyring) -> None:
