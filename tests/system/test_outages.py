@@ -12,7 +12,7 @@ from scripts.stand.stand import Stand
 from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
 
 QUICK = {
-    "dmz_front": {"delivery.presence_ttl_s": 2.5, "delivery.resend_after_s": 3, "link.reconnect_max_s": 0.5},
+    "dmz_front": {"delivery.presence_ttl_s": 4, "delivery.resend_after_s": 3, "link.reconnect_max_s": 0.5},
     "intranet_bridge": {"presence_interval_s": 0.5, "link.reconnect_max_s": 0.5},
 }
 
@@ -75,7 +75,8 @@ def test_without_a_broker_queries_say_so_and_commands_wait(stand: Stand, http: h
 
 def test_a_failing_marketing_system_is_told_apart_and_does_not_lose_commands(stand: Stand, http: httpx.Client) -> None:
     stand.stop("marketing")
-    failed = arrears(http)
+    # the tight presence of this stand can lapse for a moment on a machine that stalls
+    failed = eventually(lambda: (answer := arrears(http)).json().get("code") != "no-bridge" and answer, 10, "an answer")
     assert failed.status_code in (502, 503), failed.text
     assert failed.json()["code"].startswith(("marketing-", "operation-paused"))
     accepted = order(http, Prefer="wait=1")
