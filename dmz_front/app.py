@@ -3,7 +3,7 @@
 ==========  ==============================================  ==================================================
             start                                           drain
 ==========  ==============================================  ==================================================
-store       open the database, count the backlog            last: finish what is being written, close
+store       bring up the schema, count the backlog          last: finish what is being written, close
 links       connect to the broker, for ever                 disconnect
 replies     subscribe to replies and presence               write the replies taken
 outbox      sweep what an earlier run left unsent           wait for receipts in hand
@@ -16,10 +16,10 @@ import argparse
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from dmz_front import ledger as books
 from dmz_front.bridges import Bridges
 from dmz_front.commands import Commands
 from dmz_front.http_api import HttpApi
@@ -43,12 +43,14 @@ from protocol.runtime.daemon import Daemon, run
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.links import stomp_link
+from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 
 log = logs.logger(__name__)
 
+MIGRATIONS = Migrations("front", Path(__file__).parent / "migrations", "dmz-front")
 REPLY_PREFETCH = 256
 """Reply frames the broker sends ahead; each holds up to 64 replies."""
 
@@ -64,7 +66,8 @@ class Front:
             raise ConfigurationError("is not a front's keyring", file=str(settings.keys.keyring))
         sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring)
 
-        self.store = Store(settings.store.address(), books.METADATA)
+        prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
+        self.store = Store(settings.store.address(), prepare)
         self.ledger = Ledger(self.store, self.clock)
         self._by_state: Mapping[str, int] = {}
         self.applications: Mapping[bytes, Application] = {}
@@ -260,11 +263,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="dmz-front", description="The HTTP endpoint in the DMZ.")
     parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/dmz_front.toml"), metavar="FILE")
     parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
+    add_argument(parser)
     arguments = parser.parse_args()
 
     async def compose(daemon: Daemon) -> None:
         settings = load(arguments.config, FrontSettings)
         logs.configure(settings.log.level)
+        if arguments.migrate:
+            print(MIGRATIONS.command(settings.store.address(), arguments.migrate))
+            raise SystemExit(0)
         front = Front(settings)
         if arguments.check_config:
             print(f"{arguments.config}: ok")

@@ -16,11 +16,13 @@ Nothing here listens, but the metrics on a loopback address if they are turned o
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
@@ -31,7 +33,7 @@ from intranet_bridge.adapters.http import HttpAdapter, client_of, secret_of
 from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.decision import Waits
 from intranet_bridge.housekeeping import Housekeeping
-from intranet_bridge.inbox import METADATA, Inbox
+from intranet_bridge.inbox import Inbox
 from intranet_bridge.intake import CommandIntake, Quarantined, QueryIntake
 from intranet_bridge.ordering import Ordering
 from intranet_bridge.presence import Announcer
@@ -53,10 +55,12 @@ from protocol.runtime import daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.links import stomp_link
+from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 
+MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
 LINKS = ("queries", "commands", "query-replies", "command-replies", "control")
 """One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
 FLUSH_S = 5.0
@@ -83,7 +87,8 @@ class Bridge:
         waits = Waits(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
         quick = Waits(0.05, 1.0, chance)
         self.breakers = {name: Breaker(settings.breaker) for name in self.adapters}
-        self.store = Store(settings.store.address(), METADATA)
+        prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
+        self.store = Store(settings.store.address(), prepare)
         self.inbox = Inbox(self.store, settings.name, clock)
         self.ordering = Ordering()
         self.outbox = Outbox(
@@ -243,6 +248,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/intranet_bridge.toml"), metavar="FILE")
     parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
+    add_argument(parser)
     given = parser.parse_args(arguments)
     try:
         settings = load(given.config, BridgeSettings)
@@ -250,6 +256,12 @@ def main(arguments: list[str] | None = None) -> None:
         if given.check_config:
             installed(settings)
             print(f"{given.config}: ok, {len(settings.operations)} operations bound")
+            return
+        if given.migrate:
+            with contextlib.ExitStack() as stack:
+                if settings.store.file is not None:
+                    stack.enter_context(only_one(settings.store.file))
+                print(MIGRATIONS.command(settings.store.address(), given.migrate))
             return
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)

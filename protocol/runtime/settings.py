@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
@@ -82,6 +82,8 @@ class StoreSection(Section):
     file: FilePath | None = None
     url: str | None = None
     retention_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+    migrate: Literal["auto", "check"] = "auto"
+    """What a starting daemon does about an older schema: bring it up, or refuse to start (see `migrate.py`)."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

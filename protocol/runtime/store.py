@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, MetaData, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -60,9 +60,10 @@ class _Executes:
 class Store:
     """One database, one writer thread, one reader thread."""
 
-    def __init__(self, url: str, metadata: MetaData) -> None:
+    def __init__(self, url: str, prepare: Callable[[Engine], object]) -> None:
+        """`prepare` sees to the schema, in a thread, before anything else (see `migrate.Migrations.prepare`)."""
         self._engine = engine(url)
-        self._metadata = metadata
+        self._prepare = prepare
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
@@ -71,10 +72,10 @@ class Store:
         self.rows_written = 0
 
     async def start(self) -> None:
-        """Create what tables are missing, and take work from now on. Raises ConfigurationError."""
+        """See to the schema, and take work from now on. Raises ConfigurationError."""
         self._loop = asyncio.get_running_loop()
         try:
-            await self._loop.run_in_executor(self._reader, self._metadata.create_all, self._engine)
+            await self._loop.run_in_executor(self._reader, self._prepare, self._engine)
         except SQLAlchemyError as error:
             raise ConfigurationError(f"the database cannot be opened: {error.__cause__ or error}") from error
         self._writer.start()

@@ -106,6 +106,8 @@ class Stand:
         self._configure()
         key_file = self.folder / "app.key"
         if not key_file.exists():
+            command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
+            run(command, {"PYTHONPATH": str(self.root)})
             key = self.ctl("apps", "add", "demo", "--scope", "bills", "--scope", "work-orders").strip()
             key_file.touch(mode=0o600)
             key_file.write_text(key)

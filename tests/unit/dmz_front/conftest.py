@@ -25,7 +25,7 @@ async def stand(
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA)
+    store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA.create_all)
     await store.start()
     yield store
     await store.close()

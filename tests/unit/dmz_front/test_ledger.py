@@ -82,7 +82,7 @@ async def test_many_at_once_with_one_key_leave_one_row(ledger: Ledger) -> None:
 
 async def test_another_front_that_was_faster_wins(ledger: Ledger, store: Store, clock: Clock, tmp_path: Path) -> None:
     """Two fronts on one database: whoever commits the key second gets the first one's row."""
-    other_store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA)
+    other_store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA.create_all)
     await other_store.start()
     other = Ledger(other_store, clock)
     results = await asyncio.gather(

@@ -34,7 +34,7 @@ class Gate:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA)
+    store = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA.create_all)
     await store.start()
     yield store
     await store.close()
@@ -221,7 +221,7 @@ async def test_close_finishes_what_waits(store: Store, tmp_path: Path) -> None:
     await closing
     assert await asyncio.gather(*waiting) == list(range(20))
     await first
-    again = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA)
+    again = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA.create_all)
     await again.start()
     assert len(await names(again)) == 20
     await again.close()
@@ -241,7 +241,7 @@ async def test_a_commit_survives_a_power_cut(store: Store) -> None:
 
 
 async def test_two_stores_on_one_file_wait_for_each_other(store: Store, tmp_path: Path) -> None:
-    other = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA)
+    other = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA.create_all)
     await other.start()
 
     def count_then_insert(connection: Connection) -> int:
@@ -256,13 +256,13 @@ async def test_two_stores_on_one_file_wait_for_each_other(store: Store, tmp_path
 
 
 async def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
-    bad = Store(f"sqlite:///{tmp_path / 'no-folder' / 'x.sqlite3'}", METADATA)
+    bad = Store(f"sqlite:///{tmp_path / 'no-folder' / 'x.sqlite3'}", METADATA.create_all)
     with pytest.raises(ConfigurationError, match="the database cannot be opened: unable to open"):
         await bad.start()
     await bad.close()
     (tmp_path / "text.sqlite3").write_text("this is not a database, whatever its name says" * 50)
     with pytest.raises(ConfigurationError, match="not a database"):
-        await Store(f"sqlite:///{tmp_path / 'text.sqlite3'}", METADATA).start()
+        await Store(f"sqlite:///{tmp_path / 'text.sqlite3'}", METADATA.create_all).start()
 
 
 @pytest.mark.parametrize("url", ["nothing", "oracle9i://x", "sqlite+nothing:///x"])
