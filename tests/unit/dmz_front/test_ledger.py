@@ -159,12 +159,12 @@ async def test_a_held_row_counts_as_backlog_until_it_is_decided_also_after_a_res
     await ledger.accept(row("other", front="front-2"))
     await ledger.told([news("a", State.HELD), news("other", State.HELD)])
     again = Ledger(store, clock)
-    await again.start("front-1")
+    await again.count_backlog("front-1")
     assert again.backlog == 2
     await again.told([news("a", State.EXPIRED)])
     await again.told([news("b", State.SUCCEEDED)])
     assert again.backlog == 0
-    await again.start("front-1")
+    await again.count_backlog("front-1")
     assert again.backlog == 0
 
 

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import update
 
 from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Rejected, Unknown
-from intranet_bridge.app import only_one
 from intranet_bridge.inbox import INBOX
 from protocol.destinations import command_replies, commands
 from protocol.errors import ConfigurationError
 from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.port import Outgoing
+from protocol.runtime.lease import only_one
 from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, until, wall
 
 QUEUE = commands("main")
@@ -664,6 +664,7 @@ async def test_a_renamed_instance_finishes_what_it_had_accepted(stage: Stage) ->
 
 
 def test_two_bridges_cannot_run_on_one_file(tmp_path: Path) -> None:
-    with only_one(tmp_path / "bridge.sqlite3"), pytest.raises(ConfigurationError, match="another intranet-bridge"):
-        only_one(tmp_path / "bridge.sqlite3")
-    only_one(tmp_path / "bridge.sqlite3").close()
+    path, program = tmp_path / "bridge.sqlite3", "intranet-bridge"
+    with only_one(path, program), pytest.raises(ConfigurationError, match="another intranet-bridge"):
+        only_one(path, program)
+    only_one(path, program).close()
