@@ -26,7 +26,7 @@ from dmz_front.bridges import Bridges
 from dmz_front.commands import Commands
 from dmz_front.http_api import HttpApi
 from dmz_front.http_server import HttpServer
-from dmz_front.ledger import Ledger
+from dmz_front.ledger import INSTANCES, Ledger
 from dmz_front.left_behind import LeftBehind
 from dmz_front.pages import pages
 from dmz_front.queries import Queries
@@ -74,7 +74,7 @@ class Front:
         self.store = Store(settings.store.address(), prepare)
         self.lease = Lease(
             self.store,
-            books.INSTANCES,
+            INSTANCES,
             settings.name,
             settings.store.lease_s,
             alone=settings.store.file is not None,

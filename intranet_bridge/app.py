@@ -249,7 +249,7 @@ def main(arguments: list[str] | None = None) -> None:
         if given.migrate:
             with contextlib.ExitStack() as stack:
                 if settings.store.file is not None:
-                    stack.enter_context(only_one(settings.store.file))
+                    stack.enter_context(only_one(settings.store.file, "intranet-bridge"))
                 print(MIGRATIONS.command(settings.store.address(), given.migrate))
             return
     except ConfigurationError as error:
