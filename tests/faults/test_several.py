@@ -20,7 +20,7 @@ import pytest
 
 from scripts.stand.processes import alive
 from scripts.stand.stand import BIN, Stand
-from tests.support.postgres import Postgres, Unavailable, postgres_server
+from tests.support.postgres import Postgres, server_or_skip
 from tests.support.stands import client, eventually, journal, standing, work_order
 
 FRONTS = ("front", "front-2")
@@ -29,8 +29,8 @@ TWINS = ("front-2", "bridge-2")
 FINAL = {"succeeded", "refused", "failed", "expired"}
 CALLERS = 16
 QUICK: dict[str, dict[str, Any]] = {
-    "dmz_front": {"store.lease_s": 2, "delivery.resend_after_s": 3, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 1},
-    "intranet_bridge": {"store.lease_s": 2, "operations.work-order.settle_s": 1.0, "link.reconnect_max_s": 1},
+    "dmz_front": {"store.lease_s": 5, "delivery.resend_after_s": 3, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 1},
+    "intranet_bridge": {"store.lease_s": 5, "operations.work-order.settle_s": 1.0, "link.reconnect_max_s": 1},
 }
 """Patience shortened so that recovery is quick to see; the promises do not depend on it."""
 
@@ -40,11 +40,8 @@ Storm = Callable[[Callable[[], int]], Awaitable[None]]
 @pytest.fixture
 def server() -> Iterator[Postgres]:
     """A server of the test's own: it is broken here."""
-    try:
-        with postgres_server() as server:
-            yield server
-    except Unavailable as error:
-        pytest.skip(str(error))
+    with server_or_skip() as server:
+        yield server
 
 
 def four(folder: Path, server: Postgres, settings: dict[str, dict[str, Any]] = QUICK) -> Any:
@@ -255,7 +252,7 @@ def test_the_database_goes_away_and_comes_back(tmp_path: Path, server: Postgres,
         pids = dict(stand.pids)
 
         async def havoc(count: Callable[[], int]) -> None:
-            for turn, away_s in enumerate((0.5, 5.0), 1):  # the second for longer than all leases
+            for turn, away_s in enumerate((0.5, 9.0), 1):  # the second for longer than all leases
                 await reached(count, 100 * turn)
                 await asyncio.to_thread(server.stop, how)
                 await asyncio.sleep(away_s)

@@ -28,7 +28,6 @@ SETTINGS = """
 listen_addresses = ''
 unix_socket_permissions = 0777
 password_encryption = 'scram-sha-256'
-fsync = on
 synchronous_commit = on
 shared_buffers = 32MB
 max_connections = 60
@@ -72,6 +71,8 @@ class Postgres:
     folder: Path
     binaries: Path
     user: tuple[int, int] | None
+    durable: bool = True
+    """With fsync. Without it a test of what statements do is quicker, and a crash of the machine would lose them."""
     pid: int = 0
     _process: subprocess.Popen[bytes] | None = None
     _admin_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -96,7 +97,7 @@ class Postgres:
             "-E", "UTF8", "--locale=C", "--no-instructions",
         )  # fmt: skip
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
-            file.write(SETTINGS + f"unix_socket_directories = '{self.folder}'\n")
+            file.write(f"{SETTINGS}fsync = {self.durable}\nunix_socket_directories = '{self.folder}'\n")
 
     def start(self) -> None:
         """Start, and return when it answers. Raises Unavailable with its log."""
@@ -168,29 +169,36 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server(*, durable: bool = True) -> Iterator[Postgres]:
     """A running server; stopped and removed at the end. Raises Unavailable."""
     binaries, user = _binaries(), _unprivileged()
     # not in pytest's folder: only its owner may enter that, and a socket's path must be short
     folder = Path(tempfile.mkdtemp(prefix="dmz-pg-"))
-    server = Postgres(folder, binaries, user)
+    server = Postgres(folder, binaries, user, durable)
     try:
         server.create()
         server.start()
         yield server
     finally:
-        server.stop()
+        server.stop(signal.SIGQUIT)  # at once: nothing of it is kept
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def server_or_skip(*, durable: bool = True) -> Iterator[Postgres]:
+    """A running server of the test's own, that it may break; skips the test where there can be none."""
+    try:
+        with postgres_server(durable=durable) as server:
+            yield server
+    except Unavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The session's server, for tests that leave it running; skips where there can be none."""
-    try:
-        with postgres_server() as server:
-            yield server
-    except Unavailable as error:
-        pytest.skip(str(error))
+    """The session's server, for tests that leave it running."""
+    with server_or_skip(durable=False) as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
