@@ -3,11 +3,13 @@
 ==========  ==============================================  ==================================================
             start                                           drain
 ==========  ==============================================  ==================================================
-store       open the database, count the backlog            last: finish what is being written, close
+store       bring up the schema                             last: finish what is being written, close
+lease       take this instance's lease, count the backlog   give it back: other fronts adopt what is not final
 links       connect to the broker, for ever                 disconnect
 replies     subscribe to replies and presence               write the replies taken
+left        read the reply queues of fronts that are gone   stop
 outbox      sweep what an earlier run left unsent           wait for receipts in hand
-jobs        resend, forget, re-read applications            stop
+jobs        resend, adopt, forget, re-read applications     stop
 HTTP        listen                                          first: refuse new requests, let callers have answers
 ==========  ==============================================  ==================================================
 """
@@ -16,15 +18,16 @@ import argparse
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from dmz_front import ledger as books
 from dmz_front.bridges import Bridges
 from dmz_front.commands import Commands
 from dmz_front.http_api import HttpApi
 from dmz_front.http_server import HttpServer
-from dmz_front.ledger import Ledger
+from dmz_front.ledger import INSTANCES, Ledger
+from dmz_front.left_behind import LeftBehind
 from dmz_front.pages import pages
 from dmz_front.queries import Queries
 from dmz_front.reply_router import ReplyRouter, Waiters
@@ -42,13 +45,16 @@ from protocol.runtime.clock import wall_clock
 from protocol.runtime.daemon import Daemon, run
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import stomp_link
+from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 
 log = logs.logger(__name__)
 
+MIGRATIONS = Migrations("front", Path(__file__).parent / "migrations", "dmz-front")
 REPLY_PREFETCH = 256
 """Reply frames the broker sends ahead; each holds up to 64 replies."""
 
@@ -64,7 +70,15 @@ class Front:
             raise ConfigurationError("is not a front's keyring", file=str(settings.keys.keyring))
         sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring)
 
-        self.store = Store(settings.store.address(), books.METADATA)
+        prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
+        self.store = Store(settings.store.address(), prepare)
+        self.lease = Lease(
+            self.store,
+            INSTANCES,
+            settings.name,
+            settings.store.lease_s,
+            alone=settings.store.file is not None,
+        )
         self.ledger = Ledger(self.store, self.clock)
         self._by_state: Mapping[str, int] = {}
         self.applications: Mapping[bytes, Application] = {}
@@ -82,6 +96,11 @@ class Front:
         self.query_waiters, self.command_waiters = Waiters(), Waiters()
         self.router = ReplyRouter(
             opener, self.query_waiters, self.command_waiters, self.ledger, self.bridges, self.clock
+        )
+        self.left = LeftBehind(
+            link=lambda front: stomp_link(settings.link, f"{settings.name}-replies-of-{front}"),
+            handler=self.router.command_replies,
+            prefetch=REPLY_PREFETCH,
         )
         commands = Commands(
             name=settings.name,
@@ -132,18 +151,25 @@ class Front:
     async def compose(self, daemon: Daemon) -> None:
         """Start everything in the order of the table above."""
         settings = self.settings
+        if settings.store.file is not None:
+            lock = only_one(settings.store.file, "dmz-front")
+            await daemon.start("lock", None, lock.close)
         await daemon.start("store", self.store.start(), self.store.close)
-        await self.ledger.start(settings.name)
+        await daemon.start("lease", self.lease.take(), self.lease.release)
+        await self.lease.know(await self.ledger.fronts())
+        await self.ledger.count_backlog(settings.name)
         await self._read_applications()
         for link in self.links:
             await daemon.start("link", link.start(), link.close)
         self._subscribe()
         await daemon.start("replies", None, self.router.drain)
+        await daemon.start("left", None, self.left.close)
         await daemon.start("outbox", None, self._flush)
         self.command_link.watch(self._swept_when_connected)
 
         jobs = Jobs()
         jobs.every(settings.delivery.sweep_s, "resend", self.outbox.sweep)
+        await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self._adopt)
         jobs.every(1, "applications", self._read_applications)
         jobs.every(3600, "forget", self._forget)
         await jobs.now_and_every(15, "count", self._count)
@@ -237,8 +263,15 @@ class Front:
     async def _read_applications(self) -> None:
         self.applications = await self.store.read(applications.active_by_key)
 
+    async def _adopt(self) -> None:
+        if await self.lease.adopt(lambda connection, names: self.ledger.adopt(connection, names, self.settings.name)):
+            await self.ledger.count_backlog(self.settings.name)
+            await self.outbox.sweep()
+        await self.left.read(await self.lease.others())
+
     async def _count(self) -> None:
         self._by_state = await self.ledger.counts()
+        await self.ledger.count_backlog(self.settings.name)
 
     async def _forget(self) -> None:
         before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
@@ -260,11 +293,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="dmz-front", description="The HTTP endpoint in the DMZ.")
     parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/dmz_front.toml"), metavar="FILE")
     parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
+    add_argument(parser)
     arguments = parser.parse_args()
 
     async def compose(daemon: Daemon) -> None:
         settings = load(arguments.config, FrontSettings)
         logs.configure(settings.log.level)
+        if arguments.migrate:
+            print(MIGRATIONS.command(settings.store.address(), arguments.migrate))
+            raise SystemExit(0)
         front = Front(settings)
         if arguments.check_config:
             print(f"{arguments.config}: ok")

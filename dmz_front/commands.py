@@ -104,9 +104,19 @@ class Commands:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         return id, self._of_reply(id, await waiter)
+                return id, await self._by_now(row)
             return id, answers.accepted(id, State.ACCEPTED)
         finally:
             self._waiters.leave(id)
+
+    async def _by_now(self, row: Row) -> Answer:
+        """What the ledger says when the wait is over: another front may have taken the reply."""
+        found = await self._known(row)
+        if found is None:
+            return answers.accepted(row.id, State.ACCEPTED)
+        if found.state in FINAL:
+            return self._of_reply(row.id, self._reply(found) or _bare(found))
+        return answers.accepted(row.id, found.state)
 
     async def status(self, id: str, application: str) -> Answer:
         """The status document. Raises Problem 404."""

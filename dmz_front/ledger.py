@@ -30,11 +30,17 @@ from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, told
 from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
 from protocol.runtime.clock import Clock
+from protocol.runtime.lease import instances
+from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store, insert_new
 
+log = logger(__name__)
+
 METADATA: MetaData = APPLICATIONS_METADATA
 """The front's tables live in one database with the applications' keys."""
+
+INSTANCES = instances(METADATA)
 
 REQUESTS = Table(
     "requests",
@@ -116,6 +122,8 @@ class News:
     sealed: bytes = field(repr=False)
 
 
+_OPEN = sorted(State(state) for state in (State.ACCEPTED, State.SENT, State.HELD))
+"""The ledger's states that are not final."""
 _NAMES = tuple(Row.__dataclass_fields__)
 _COLUMNS = [REQUESTS.c[name] for name in _NAMES]
 
@@ -132,7 +140,8 @@ def _same_key(row: Row) -> Select[Any]:
 
 
 def _accept(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
-    new = insert_new(connection, REQUESTS, [{name: getattr(row, name) for name in _NAMES} for row in rows])
+    in_order = sorted(rows, key=lambda row: (row.application, row.idempotency_key))  # the same at every front
+    new = insert_new(connection, REQUESTS, [{name: getattr(row, name) for name in _NAMES} for row in in_order])
     return [row if row.id in new else _row(connection.execute(_same_key(row)).one()) for row in rows]
 
 
@@ -143,12 +152,30 @@ class Ledger:
         self._store = store
         self._clock = clock
         self.backlog = 0
-        """Commands that are not final, as this front counts them."""
+        """Commands of this front that are not final, as it counts them itself."""
 
-    async def start(self, front: str) -> None:
-        """Count the backlog: what this front accepted, held rows included, for they become final one day too."""
-        statement = select(func.count()).where(REQUESTS.c.front == front, REQUESTS.c.state.not_in(sorted(FINAL)))
-        self.backlog = await self._store.read(lambda connection: connection.execute(statement).scalar_one())
+    async def count_backlog(self, front: str) -> None:
+        """Count what this front accepted or adopted, held rows included, for they become final one day too.
+
+        Done now and then: another front may have been told an outcome of ours, or adopted by us.
+        """
+        statement = select(func.count()).where(REQUESTS.c.front == front, REQUESTS.c.state.in_(_OPEN))
+        before = self.backlog
+        count = await self._store.read(lambda connection: connection.execute(statement).scalar_one())
+        self.backlog = max(0, count + self.backlog - before)
+
+    async def fronts(self) -> list[str]:
+        """Whose rows are not final."""
+        statement = select(REQUESTS.c.front).where(REQUESTS.c.state.in_(_OPEN)).distinct()
+        return await self._store.read(lambda connection: list(connection.execute(statement).scalars()))
+
+    def adopt(self, connection: Connection, fronts: Sequence[str], me: str) -> int:
+        """Make ours what dead fronts accepted and is not final; returns how many rows."""
+        theirs = REQUESTS.c.front.in_(fronts) & REQUESTS.c.state.in_(_OPEN)
+        count = connection.execute(REQUESTS.update().where(theirs).values(front=me)).rowcount
+        if count:
+            log.warning("rows-adopted", count=count, of=fronts, front=me)
+        return count
 
     async def accept(self, row: Row) -> Row:
         """Commit a new row and return it, or the row that has its idempotency key already."""
@@ -171,7 +198,7 @@ class Ledger:
     async def sent(self, ids: Sequence[str]) -> None:
         """The broker has these on its disk."""
         now = self._clock()
-        await self._store.execute(_SENT, *({"of": id, "now": now} for id in ids))
+        await self._store.execute(_SENT, *({"of": id, "now": now} for id in sorted(ids)))
 
     async def told(self, news: Sequence[News]) -> int:
         """Write what replies say; final rows never change. Returns how many rows became final."""
@@ -181,7 +208,13 @@ class Ledger:
 
     def _tell(self, connection: Connection, news: Sequence[News]) -> Sequence[bool]:
         ids = [item.id for item in news]
-        rows = connection.execute(select(REQUESTS.c.id, REQUESTS.c.state).where(REQUESTS.c.id.in_(ids)))
+        # Locked, in one order for all: another front may be told of the same command at this moment
+        rows = connection.execute(
+            select(REQUESTS.c.id, REQUESTS.c.state)
+            .where(REQUESTS.c.id.in_(ids))
+            .order_by(REQUESTS.c.id)
+            .with_for_update()
+        )
         states = {row.id: State(row.state) for row in rows}
         now = self._clock()
         changes: list[dict[str, Any]] = []

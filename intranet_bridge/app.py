@@ -1,6 +1,6 @@
 """Composition root of intranet-bridge: which part is made of which, the order of starting, and of stopping.
 
-Start: store → reply links → outbox → marketing client → inbox recovered, housekeeping → workers → intake →
+Start: store → lease → reply links → outbox → marketing client → inbox recovered, housekeeping → workers → intake →
 metrics → presence. Stop, on SIGTERM, is the reverse:
 
 1. presence says that this bridge leaves: the fronts stop counting on it;
@@ -9,21 +9,22 @@ metrics → presence. Stop, on SIGTERM, is the reverse:
 3. running calls finish, for `drain_s` at most, and their outcomes are stored; a call cut off then is an unknown
    outcome, and the next start treats it so;
 4. replies go out and their receipts are recorded;
-5. the reply links close; 6. the store closes. What is unfinished stays in the inbox and is resumed.
+5. the reply links close; 6. the lease is given back and the store closes. What is unfinished stays in the inbox, and
+   is resumed by the next start, or by another bridge.
 
 Nothing here listens, but the metrics on a loopback address if they are turned on.
 """
 
 import argparse
 import asyncio
-import fcntl
+import contextlib
 import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO
 
 from intranet_bridge.adapters import Adapter
 from intranet_bridge.adapters.breaker import Breaker, Circuit
@@ -31,7 +32,7 @@ from intranet_bridge.adapters.http import HttpAdapter, client_of, secret_of
 from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.decision import Waits
 from intranet_bridge.housekeeping import Housekeeping
-from intranet_bridge.inbox import METADATA, Inbox
+from intranet_bridge.inbox import INSTANCES, Inbox
 from intranet_bridge.intake import CommandIntake, Quarantined, QueryIntake
 from intranet_bridge.ordering import Ordering
 from intranet_bridge.presence import Announcer
@@ -52,11 +53,14 @@ from protocol.presence import Availability, Presence
 from protocol.runtime import daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import stomp_link
+from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 
+MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
 LINKS = ("queries", "commands", "query-replies", "command-replies", "control")
 """One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
 FLUSH_S = 5.0
@@ -83,7 +87,10 @@ class Bridge:
         waits = Waits(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
         quick = Waits(0.05, 1.0, chance)
         self.breakers = {name: Breaker(settings.breaker) for name in self.adapters}
-        self.store = Store(settings.store.address(), METADATA)
+        prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
+        self.store = Store(settings.store.address(), prepare)
+        alone = settings.store.file is not None
+        self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
         self.inbox = Inbox(self.store, settings.name, clock)
         self.ordering = Ordering()
         self.outbox = Outbox(
@@ -99,7 +106,7 @@ class Bridge:
         self.workers = CommandWorkers(
             ordering=self.ordering, inbox=self.inbox, opener=opener, adapters=self.adapters, breakers=self.breakers,
             replies=self.replies, outbox=self.outbox, waits=waits, workers=settings.commands.workers, clock=clock,
-            progressed=lambda: self.command_intake.resume(),
+            progressed=lambda: self.command_intake.resume(), may_call=self.lease.held,
         )  # fmt: skip
         self.command_intake = CommandIntake(
             link=self.links["commands"], opener=opener, inbox=self.inbox, ordering=self.ordering, outbox=self.outbox,
@@ -107,8 +114,9 @@ class Bridge:
             ready=self.workers.pump,
         )  # fmt: skip
         self.housekeeping = Housekeeping(
-            inbox=self.inbox, outbox=self.outbox, workers=self.workers, intake=self.command_intake, clock=clock,
-            sweep_s=settings.commands.sweep_s, retention_days=settings.store.retention_days,
+            inbox=self.inbox, lease=self.lease, outbox=self.outbox, workers=self.workers, intake=self.command_intake,
+            clock=clock, sweep_s=settings.commands.sweep_s, adopt_s=settings.store.lease_s / 3,
+            retention_days=settings.store.retention_days,
             certificate=settings.link.certificate, keys=(settings.keys.keyring, settings.keys.trusted),
         )  # fmt: skip
         self.announcer = Announcer(
@@ -136,6 +144,8 @@ class Bridge:
     async def start(self, parts: daemon.Daemon) -> None:
         """Start everything, in the order written above."""
         await parts.start("store", self.store.start(), self.store.close)
+        await parts.start("lease", self.lease.take(), self.lease.release)
+        await self.lease.know(await self.inbox.owners())
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)
         await parts.start("outbox", None, self._flush)
@@ -201,22 +211,6 @@ def installed(settings: BridgeSettings) -> Bridge:
     return Bridge(settings, keyring=keyring, links=links, adapters=adapters, client=client)
 
 
-def only_one(store: Path) -> IO[bytes]:
-    """Hold the store's lock while the returned file is open (the system lets go of it when the process ends).
-
-    Two bridges on one SQLite file would both resume its commands, and call twice. Raises ConfigurationError.
-    """
-    path = store.with_name(store.name + ".lock")
-    try:
-        file = path.open("ab")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ConfigurationError("another intranet-bridge is running on this database", file=str(store)) from error
-    except OSError as error:
-        raise ConfigurationError(f"cannot be locked: {error.strerror}", file=str(path)) from error
-    return file
-
-
 def _software() -> str:
     try:
         return version("dmz-bridge")
@@ -229,7 +223,7 @@ def compose(settings: BridgeSettings) -> Callable[[daemon.Daemon], Awaitable[Non
 
     async def start(parts: daemon.Daemon) -> None:
         if settings.store.file is not None:
-            lock = only_one(settings.store.file)
+            lock = only_one(settings.store.file, "intranet-bridge")
             await parts.start("lock", None, lock.close)
         await installed(settings).start(parts)
 
@@ -243,6 +237,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/intranet_bridge.toml"), metavar="FILE")
     parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
+    add_argument(parser)
     given = parser.parse_args(arguments)
     try:
         settings = load(given.config, BridgeSettings)
@@ -250,6 +245,12 @@ def main(arguments: list[str] | None = None) -> None:
         if given.check_config:
             installed(settings)
             print(f"{given.config}: ok, {len(settings.operations)} operations bound")
+            return
+        if given.migrate:
+            with contextlib.ExitStack() as stack:
+                if settings.store.file is not None:
+                    stack.enter_context(only_one(settings.store.file, "intranet-bridge"))
+                print(MIGRATIONS.command(settings.store.address(), given.migrate))
             return
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)

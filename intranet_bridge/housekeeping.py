@@ -5,6 +5,7 @@ sweep                replies without a receipt are offered again; operators' dec
                      deliveries held back by a full backlog are taken
 count                rows by state, for the metrics
 forget               rows past their retention are deleted
+adopt                what a dead bridge left is taken over (runtime/lease.py)
 look                 the certificate's expiry; key files changed since the start
 ===================  ==============================================================================
 """
@@ -19,6 +20,7 @@ from intranet_bridge.intake import CommandIntake
 from intranet_bridge.worker import CommandWorkers
 from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
+from protocol.runtime.lease import Lease
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
 
@@ -35,17 +37,20 @@ class Housekeeping:
         self,
         *,
         inbox: Inbox,
+        lease: Lease,
         outbox: Outbox,
         workers: CommandWorkers,
         intake: CommandIntake,
         clock: Clock,
         sweep_s: float,
+        adopt_s: float,
         retention_days: float,
         certificate: Path,
         keys: tuple[Path, ...],
     ) -> None:
         self._inbox, self._outbox, self._workers, self._intake = inbox, outbox, workers, intake
         self._clock, self._sweep_s, self._retention_days = clock, sweep_s, retention_days
+        self._lease, self._adopt_s = lease, adopt_s
         self._certificate, self._keys = certificate, keys
         self._keys_changed_at = _changed_at(keys)
         self._jobs = Jobs()
@@ -56,6 +61,7 @@ class Housekeeping:
         """Do everything once, then by the clock."""
         for name, job, seconds in (
             ("look", self.look, 3600.0),
+            ("adopt", self.adopt, self._adopt_s),
             ("sweep", self.sweep, self._sweep_s),
             ("count", self.count, 15.0),
             ("forget", self.forget, 3600.0),
@@ -76,6 +82,12 @@ class Housekeeping:
                 await self._workers.act_on(decided)
             except Exception as error:  # one row that cannot be read must not keep the others
                 log.error("decision-not-acted-on", request=decided.id, error=type(error).__name__)
+
+    async def adopt(self) -> None:
+        """See above."""
+        places = await self._lease.adopt(self._inbox.adopt)
+        if places:
+            self._workers.adopt(places)
 
     async def count(self) -> None:
         """See above."""

@@ -19,18 +19,23 @@ receipt recorded                   … , replied           nothing
 A row keeps the request and the reply sealed as they travel; nothing here can be read without the keys. Rows are
 kept longer than any message can come back (`MAX_AGE_MS`), and deleted after `store.retention_days`.
 
+A row is worked on by its owner alone; what a dead owner left is adopted by another bridge (runtime/lease.py), which
+treats it as it would its own after a crash.
+
 Held rows are decided by an operator (bridgectl), who writes in one transaction, only `where state = 'held'`:
 the new `state` (received: call again; succeeded, refused or failed: what is now known), `code`, `note` and
 `decided_at`. The bridge finds `decided_at` at its next sweep, acts, and clears it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -41,12 +46,14 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    true,
     update,
 )
 
 from intranet_bridge.ordering import Place
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.runtime.clock import Clock
+from protocol.runtime.lease import instances
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store, insert_new
@@ -54,6 +61,7 @@ from protocol.runtime.store import Store, insert_new
 log = logger(__name__)
 
 METADATA = MetaData()
+INSTANCES = instances(METADATA)
 INBOX = Table(
     "inbox",
     METADATA,
@@ -82,6 +90,12 @@ INBOX = Table(
 )
 _C = INBOX.c
 _UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
+
+
+def _active(of: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Rows for which their owner still has something to do. Each side of the OR has its index."""
+    return (of & _C.state.in_([*_UNFINISHED, State.HELD])) | (of & _C.replied_at.is_(None))
+
 
 _ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))).values(
     updated_at=bindparam("now"), decided_at=None
@@ -121,6 +135,8 @@ class Known:
 
     state: State
     reply: bytes | None = field(repr=False)
+    ours: bool = False
+    """It waits for this bridge to begin with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +162,26 @@ class Inbox:
         """Rows by state at the last count."""
 
     async def start(self) -> list[Place]:
-        """This bridge's unfinished rows, in the order they were recorded.
-
-        An SQLite file belongs to one bridge, so all its rows are taken over: an instance that was given another
-        name must not leave behind what it had accepted.
-        """
-        renamed = await self._store.write(self._take_over)
-        if renamed:
-            log.warning("rows-taken-over", count=renamed, owner=self._owner)
+        """This bridge's unfinished rows, in the order they were recorded."""
         highest = await self._store.read(lambda connection: connection.execute(select(func.max(_C.sequence))).scalar())
         self._sequence = highest or 0
         return await self._store.read(self._unfinished)
+
+    async def owners(self) -> list[str]:
+        """Who owns rows that are not done with."""
+        statement = select(_C.owner).where(_active(true())).distinct()
+        return await self._store.read(lambda connection: list(connection.execute(statement).scalars()))
+
+    def adopt(self, connection: Connection, owners: Sequence[str]) -> list[Place]:
+        """Make the rows of dead owners ours; the unfinished ones, in the order they were recorded."""
+        theirs = _active(_C.owner.in_(owners))
+        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts)
+        unfinished = select(*columns).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
+        places = [_place(row) for row in connection.execute(unfinished)]
+        count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
+        if count:
+            log.warning("rows-adopted", count=count, unfinished=len(places), of=owners, owner=self._owner)
+        return places
 
     async def record(self, rows: Sequence[Received]) -> Sequence[Known | None]:
         """Commit new rows; returns, a row each, what was known of it before, None if it is new.
@@ -240,19 +265,14 @@ class Inbox:
             }
             for at, row in enumerate(rows, 1)
         ]  # fmt: skip
-        new = insert_new(connection, INBOX, values)
-        known = {} if len(new) == len(rows) else _known(connection, rows, new)
+        new = insert_new(connection, INBOX, sorted(values, key=itemgetter("id")))
+        known = {} if len(new) == len(rows) else _known(connection, rows, new, self._owner)
         results: list[Known | None] = []
         for row in rows:
             results.append(known.get(row.id))
             # the same command twice in one group: the second is no longer new
             known.setdefault(row.id, Known(State.RECEIVED, None))
         return results
-
-    def _take_over(self, connection: Connection) -> int:
-        if connection.dialect.name != "sqlite":
-            return 0
-        return connection.execute(update(INBOX).where(_C.owner != self._owner).values(owner=self._owner)).rowcount
 
     def _unfinished(self, connection: Connection) -> list[Place]:
         columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts)
@@ -266,14 +286,19 @@ def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:
     return Entry(f"{id}/{state}", reply_to, sealed)
 
 
-def _known(connection: Connection, rows: Sequence[Received], new: set[str]) -> dict[str, Known]:
+def _known(connection: Connection, rows: Sequence[Received], new: Container[str], owner: str) -> dict[str, Known]:
     asked = {row.id: row.reply_to for row in rows if row.id not in new}
-    statement = select(_C.id, _C.state, _C.reply, _C.reply_to).where(_C.id.in_(sorted(asked)))
+    columns = (_C.id, _C.state, _C.reply, _C.reply_to, _C.owner, _C.decided_at)
+    statement = select(*columns).where(_C.id.in_(sorted(asked)))
     found = connection.execute(statement).all()
     moved = [{"of": row.id, "to": asked[row.id]} for row in found if row.reply_to != asked[row.id]]
     if moved:  # asked again by another front instance (the first is gone): that one gets the reply
         connection.execute(_READDRESSED, moved)
-    return {row.id: Known(State(row.state), row.reply) for row in found}
+
+    def ours(row: Any) -> bool:  # what an operator decided is acted on by the sweep
+        return row.state == State.RECEIVED and row.owner == owner and row.decided_at is None
+
+    return {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
 
 
 def _place(row: Any) -> Place:

@@ -221,7 +221,9 @@ class CommandIntake:
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 5.0)
                 if delivery.epoch != self._link.epoch:
-                    return  # the broker delivers it again
+                    # The broker delivers it again, perhaps to another bridge; but a commit that seemed to fail may
+                    # have been done, and then the rows are ours to work on. So go on until we know.
+                    bad = []
                 continue
             self._link.ack(delivery)
             return
@@ -256,6 +258,9 @@ class CommandIntake:
                 self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED, envelope=hot))
                 continue
             self.again += 1
+            if before.ours and row.id not in self._ordering:
+                # recorded by a commit whose success was not heard of: nobody else would begin with it
+                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED))
             state, reply = before.state, before.reply
             if state in REPORTED and reply is not None:
                 self._outbox.offer(entry(row.id, state, row.reply_to, reply))

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pydantic import ValidationError
 
 from intranet_bridge import decision
-from intranet_bridge.adapters import Adapter, Asked, Finding, NotApplied, Outcome, Unknown
+from intranet_bridge.adapters import Adapter, Asked, Finding, NotApplied, Outcome, Unknown, always
 from intranet_bridge.adapters.breaker import Breaker
 from intranet_bridge.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step, Waits
 from intranet_bridge.inbox import Decided, Inbox, entry
@@ -54,12 +54,16 @@ class CommandWorkers:
         workers: int,
         clock: Clock,
         progressed: Callable[[], None] = lambda: None,
+        may_call: Callable[[], bool] = always,
     ) -> None:
-        """`progressed` is called whenever a place is finished: there may be room in the backlog."""
+        """`progressed` is called whenever a place is finished: there may be room in the backlog. `may_call`: whether
+        this bridge's rows are surely still its own.
+        """
         self._ordering, self._inbox, self._opener = ordering, inbox, opener
         self._adapters, self._breakers = adapters, breakers
         self._replies, self._outbox, self._waits = replies, outbox, waits
         self._clock, self._progressed, self.workers = clock, progressed, workers
+        self._may_call = may_call
         self._rules = {name: self._rule(name, adapter) for name, adapter in adapters.items()}
         self._running: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -103,6 +107,12 @@ class CommandWorkers:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+    def adopt(self, places: list[Place]) -> None:
+        """Work on what another bridge left, in the order it was recorded."""
+        for place in places:
+            self._ordering.add(place)
+        self.pump()
 
     async def act_on(self, decided: Decided) -> None:
         """What an operator decided of a held row."""
@@ -163,7 +173,7 @@ class CommandWorkers:
             if place.state is not State.RECEIVED:
                 return Hold((Event.HOLD,), "the catalogue no longer accepts this request")
             return Finish((Event.FAIL,), "invalid-request", "the bridge's catalogue does not accept this request")
-        asked = Asked(place.id, body, request.traceparent)
+        asked = Asked(place.id, body, request.traceparent, self._may_call)
         adapter = self._adapters[place.operation]
         if place.state is State.UNKNOWN:
             if rule.unknown is UnknownOutcome.INQUIRE:
@@ -247,6 +257,8 @@ class CommandWorkers:
     # --- the marketing system ----------------------------------------------------------------------------
 
     async def _call(self, place: Place, adapter: Adapter, asked: Asked) -> Outcome:
+        if not asked.may_send():
+            return NotApplied("the lease may be over", reached=False)
         started = time.monotonic()
         try:
             outcome = await adapter.call(asked, adapter.timeout_s)

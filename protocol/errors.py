@@ -84,6 +84,13 @@ class Replayed(EnvelopeError):
     reason = "replayed"
 
 
+# --- the store --------------------------------------------------------------------------------------------
+
+
+class Fenced(BridgeError):
+    """This instance's lease was taken by another: it may write nothing more."""
+
+
 # --- the link: why a message did not go out --------------------------------------------------------------
 
 

@@ -5,6 +5,9 @@ from collections.abc import Generator
 import pytest
 
 from scripts.stand.stand import Stand
+from tests.support.postgres import database_url, postgres
+
+__all__ = ["database_url", "postgres"]
 
 _LINES = 40
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import typer
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl.output import as_json, table
@@ -22,10 +22,16 @@ T = TypeVar("T")
 
 
 def _in_store(work: Callable[[Connection], T]) -> T:
-    database = engine(front_store().address())
+    store = front_store()
+    missing = BridgeError("the front has no database yet: start it, or run `dmz-front --config FILE --migrate`")
+    # Opening would make the file, and make it whoever's who runs this.
+    if store.file is not None and not store.file.exists():
+        raise missing
+    database = engine(store.address())
     try:
-        applications.METADATA.create_all(database)
         with database.begin() as connection:
+            if not inspect(connection).has_table(applications.APPLICATIONS.name):
+                raise missing
             return work(connection)
     except SQLAlchemyError as error:
         raise BridgeError(f"the front's database cannot be used: {error.__cause__ or error}") from error

@@ -4,8 +4,14 @@ The worker decides by these values alone (decision.py), so an adapter's one duty
 it *knows*: `NotApplied` only when the marketing system surely did nothing, `Unknown` whenever it may have.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+
+def always() -> bool:
+    """Yes."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,8 @@ class Asked:
     body: Any = field(repr=False)
     """The operation's request model."""
     traceparent: str = ""
+    may_send: Callable[[], bool] = always
+    """Asked right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
 
 
 @dataclass(frozen=True, slots=True)

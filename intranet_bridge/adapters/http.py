@@ -76,7 +76,7 @@ class HttpAdapter:
             return Rejected(f"request not mapped: {error}")
         try:
             try:
-                response = await self._client.exchange(request, timeout_s)
+                response = await self._client.exchange(request, timeout_s, may_send=asked.may_send)
             except Lost as lost:
                 if not lost.stale or self._operation.kind is Kind.COMMAND:
                     raise

@@ -14,6 +14,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httptools
@@ -68,14 +69,19 @@ class HttpClient:
         """Connections made or being made."""
         self.made = 0
 
-    async def exchange(self, request: bytes, timeout_s: float, *, fresh: bool = False) -> Response:
+    async def exchange(
+        self, request: bytes, timeout_s: float, *, fresh: bool = False, may_send: Callable[[], bool] | None = None
+    ) -> Response:
         """Send a whole request and return the whole answer. Raises NotSent or Lost.
 
-        `fresh` asks for a new connection instead of a kept one.
+        `fresh` asks for a new connection instead of a kept one. `may_send` is asked once more when there is a
+        connection: waiting for one may have taken long.
         """
         deadline = time.monotonic() + timeout_s
         connection = await self._connection(deadline, fresh)
         try:
+            if may_send is not None and not may_send():
+                raise NotSent("no longer allowed to send")
             return await connection.exchange(request, deadline - time.monotonic())
         finally:
             self._release(connection)

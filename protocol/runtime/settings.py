@@ -5,9 +5,11 @@ import tomllib
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
@@ -37,6 +39,17 @@ def _broker(value: str) -> str:
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError("a broker is written host:port")
     return value
+
+
+def _without_password(value: str) -> None:
+    try:
+        url = make_url(value)
+    except ArgumentError as error:
+        raise ValueError("url is not a database URL, as postgresql+psycopg://user@host/database") from error
+    if url.get_backend_name() == "sqlite":
+        raise ValueError("an SQLite database is given by file, not by url")
+    if url.password is not None or "password" in url.query:
+        raise ValueError("a password does not belong in the url: put it in a passfile (url: ...?passfile=/path)")
 
 
 FilePath = Annotated[Path, AfterValidator(_from_file)]
@@ -76,17 +89,24 @@ class KeysSection(Section):
 class StoreSection(Section):
     """The database: an SQLite file by default, PostgreSQL by URL for several instances.
 
-    A PostgreSQL password belongs in a password file (libpq's `passfile`), not in the URL.
+    A PostgreSQL password belongs in a password file (libpq's `passfile`), not in the URL: a URL gets into logs,
+    process lists and backups of configuration.
     """
 
     file: FilePath | None = None
     url: str | None = None
     retention_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+    migrate: Literal["auto", "check"] = "auto"
+    """What a starting daemon does about an older schema: bring it up, or refuse to start (see `migrate.py`)."""
+    lease_s: Annotated[float, Field(ge=1, le=600)] = 15.0
+    """An instance that was silent for so long (and a tenth more) is taken for dead, and its rows are adopted."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.url is None) == (self.file is None):
             raise ValueError("needs either file or url")
+        if self.url is not None:
+            _without_password(self.url)
         return self
 
     def address(self) -> str:

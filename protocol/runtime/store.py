@@ -9,7 +9,12 @@ once; a caller is answered after the commit that holds its rows. ::
     caller ─┘   (thread)              └ work n ┘
 
 If any work in a group fails, the whole group is rolled back and each is done again by itself, so that a
-failure reaches only its own caller; work must therefore depend on nothing but the database.
+failure reaches only its own caller; work must therefore depend on nothing but the database. A lost connection is
+nobody's own: the group is done again once on a new one (its first commit may have been done, so work must also
+bear being done twice), and if there is no new one all its callers are told.
+
+PostgreSQL runs at READ COMMITTED: work that reads and then writes locks the rows it read (`with_for_update`). Two
+processes whose groups wait for each other are a deadlock, which the server ends; that group is done again too.
 """
 
 import asyncio
@@ -20,11 +25,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, MetaData, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from protocol.errors import ConfigurationError
+from protocol.errors import ConfigurationError, Fenced
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -60,21 +65,24 @@ class _Executes:
 class Store:
     """One database, one writer thread, one reader thread."""
 
-    def __init__(self, url: str, metadata: MetaData) -> None:
+    def __init__(self, url: str, prepare: Callable[[Engine], object]) -> None:
+        """`prepare` sees to the schema, in a thread, before anything else (see `migrate.Migrations.prepare`)."""
         self._engine = engine(url)
-        self._metadata = metadata
+        self._prepare = prepare
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.guard: Work[object] | None = None
+        """Done first in every writing transaction; when it raises Fenced, nothing of that group is written."""
         self.commits = 0
         self.rows_written = 0
 
     async def start(self) -> None:
-        """Create what tables are missing, and take work from now on. Raises ConfigurationError."""
+        """See to the schema, and take work from now on. Raises ConfigurationError."""
         self._loop = asyncio.get_running_loop()
         try:
-            await self._loop.run_in_executor(self._reader, self._metadata.create_all, self._engine)
+            await self._loop.run_in_executor(self._reader, self._prepare, self._engine)
         except SQLAlchemyError as error:
             raise ConfigurationError(f"the database cannot be opened: {error.__cause__ or error}") from error
         self._writer.start()
@@ -116,8 +124,11 @@ class Store:
         return task.future
 
     def _read(self, work: Work[T]) -> T:
-        with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            return work(connection)
+        def read() -> T:
+            with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                return work(connection)
+
+        return _twice(read)
 
     def _write_for_ever(self) -> None:
         stopping = False
@@ -141,15 +152,21 @@ class Store:
     def _commit(self, group: list[_Task]) -> None:
         outcomes: list[tuple[_Task, Any, Exception | None]] = []
         try:
-            outcomes = [(task, result, None) for task, result in zip(group, self._do(group), strict=True)]
-        except Exception:
-            for task in group:
-                try:
-                    outcomes.append((task, self._do([task])[0], None))
-                except Exception as error:
-                    outcomes.append((task, None, error))
+            outcomes = [(task, result, None) for task, result in zip(group, self._try(group), strict=True)]
+        except Exception as failure:
+            if isinstance(failure, Fenced) or disconnected(failure):  # alone, none of them would fare better
+                outcomes = [(task, None, failure) for task in group]
+            else:
+                for task in group:
+                    try:
+                        outcomes.append((task, self._try([task])[0], None))
+                    except Exception as error:
+                        outcomes.append((task, None, error))
         assert self._loop is not None
         self._loop.call_soon_threadsafe(_answer, outcomes)
+
+    def _try(self, group: list[_Task]) -> list[Any]:
+        return _twice(lambda: self._do(group))
 
     def _do(self, group: list[_Task]) -> list[Any]:
         joined: dict[Batch[Any, Any], list[_Task]] = {}
@@ -157,6 +174,8 @@ class Store:
             joined.setdefault(task.batch, []).append(task)
         results: dict[int, Sequence[Any]] = {}
         with self._engine.begin() as connection:
+            if self.guard is not None:
+                self.guard(connection)
             for batch, tasks in joined.items():
                 done = batch(connection, [item for task in tasks for item in task.items])
                 at = 0
@@ -178,16 +197,81 @@ def _answer(outcomes: list[tuple[_Task, Any, Exception | None]]) -> None:
             task.future.set_result(result)
 
 
+def _twice(do: Callable[[], T]) -> T:
+    """`do()`, once more if what failed it has passed by then: a connection that was lost, a deadlock."""
+    try:
+        return do()
+    except DBAPIError as error:
+        if not (disconnected(error) or _sqlstate(error) in _CONFLICTS):
+            raise
+        return do()
+
+
+_CONFLICTS = ("40001", "40P01")
+"""Serialization failure, deadlock: the server undid the transaction, and it may well succeed now."""
+_DISCONNECTED = ("08", "57P")
+"""SQLSTATE classes: connection exception; the server shuts down, crashed or cannot accept connections yet."""
+_IDLE_TOO_LONG = "25P03"
+
+
+def disconnected(error: BaseException) -> bool:
+    """Whether it was the connection to the database that failed, and not what was asked of it."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = _sqlstate(error)
+    if error.connection_invalidated or state == _IDLE_TOO_LONG or state.startswith(_DISCONNECTED):
+        return True
+    # libpq's own failures (refused, no such host, timeout) have no SQLSTATE; SQLite's errors have no such attribute
+    return getattr(error.orig, "sqlstate", "") is None and isinstance(error, OperationalError)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
 def engine(url: str) -> Engine:
     """An engine with the settings our promises need. Raises ConfigurationError."""
     try:
-        engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
+        address = make_url(url)
+        arguments = _POSTGRESQL if address.get_backend_name() == "postgresql" else {}
+        arguments = {name: value for name, value in arguments.items() if name not in address.query}
+        # No ping before use: it would cost each commit a round trip, and a lost connection is mended by `_twice`.
+        engine = create_engine(address, hide_parameters=True, connect_args=arguments)
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigurationError(f"the database URL cannot be used: {error}") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _sqlite_begin)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _postgresql_connected)
     return engine
+
+
+_POSTGRESQL: dict[str, Any] = {
+    # A server that vanished without a word (cable, power) is noticed in seconds, not by TCP's two hours
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""libpq's settings, unless the URL says otherwise."""
+
+_SESSION = (
+    # A process that is stopped in the middle of a transaction must not keep its rows locked against who adopts them;
+    # and who waits for such a lock is told before its own lease is over.
+    "SET idle_in_transaction_session_timeout = '5s'",
+    "SET lock_timeout = '5s'",
+    # A commit is our promise: an installation that turned its durability off gets it back. Stricter ones stay.
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+)
+
+
+def _postgresql_connected(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        for statement in _SESSION:
+            cursor.execute(statement)
+    connection.commit()
 
 
 def _sqlite_connected(connection: Any, _record: object) -> None:
@@ -204,7 +288,11 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:
-    """Insert the rows that conflict with no other; returns the primary keys of those that were inserted."""
+    """Insert the rows that conflict with no other; returns the primary keys of those that were inserted.
+
+    A row that another process is inserting is waited for, so bring rows in an order that all processes share (that
+    of the unique key): else two can wait for each other.
+    """
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
     statement = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
     return set(connection.execute(statement, rows).scalars())

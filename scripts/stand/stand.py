@@ -1,4 +1,4 @@
-"""The stand: one broker, one front, one bridge, one marketing system, in a folder of their own."""
+"""The stand: one broker, one front, one bridge, one marketing system, in a folder of their own; more on request."""
 
 import json
 import os
@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 PARTS = ("broker", "marketing", "bridge", "front")
 """In the order they start."""
+_CONFIGURATION = {"front": "dmz_front", "bridge": "intranet_bridge"}
 
 
 @dataclass
@@ -51,6 +52,11 @@ class Stand:
     app_key: str = field(default="", repr=False)
     broker_kind: str = "auto"
     """Which ActiveMQ (`scripts/broker --kind`)."""
+    twins: tuple[str, ...] = ()
+    """Further instances, named `front-2` or `bridge-2`: of the same configuration, but for name and ports."""
+    stores: dict[str, str] = field(default_factory=dict)
+    """`front`, `bridge` → URL of the database they use instead of an SQLite file."""
+    twin_ports: dict[str, int] = field(default_factory=dict)
     root: Path = ROOT
     """Whose code and configuration files are run; the README's worked example is tried in a copy."""
 
@@ -81,6 +87,15 @@ class Stand:
         """The HTTP endpoint."""
         return f"http://127.0.0.1:{self.ports.front}"
 
+    def url_of(self, front: str) -> str:
+        """The HTTP endpoint of one front."""
+        return f"http://127.0.0.1:{self.twin_ports.get(front, self.ports.front)}"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All parts, in the order they start."""
+        return tuple(part for kind in PARTS for part in (kind, *self.twins) if part == kind or kind_of(part) == kind)
+
     @property
     def marketing_url(self) -> str:
         """The marketing system, with its journal and fault switches."""
@@ -96,6 +111,7 @@ class Stand:
     def set_up(self) -> None:
         """Make certificates, keys, configuration and an application key, as far as they are not there."""
         self.ports = self.ports.chosen()
+        self.twin_ports = {part: free_port() for part in self.twins if kind_of(part) == "front"}
         for folder in (self.folder, self.config, self.logs, self.folder / "data"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self.certs / "broker.p12").exists():
@@ -106,6 +122,8 @@ class Stand:
         self._configure()
         key_file = self.folder / "app.key"
         if not key_file.exists():
+            command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
+            run(command, {"PYTHONPATH": str(self.root)})
             key = self.ctl("apps", "add", "demo", "--scope", "bills", "--scope", "work-orders").strip()
             key_file.touch(mode=0o600)
             key_file.write_text(key)
@@ -144,10 +162,30 @@ class Stand:
             "link.key": str(self.certs / "admin.key"),
             "front_store.file": str(data / "front.sqlite3"),
         }
-        for name, values in (("dmz_front", front), ("intranet_bridge", bridge), ("bridgectl", control)):
-            text = (self.root / "config" / f"{name}.toml").read_text(encoding="utf-8")
-            changed = with_values(text, values | self.settings.get(name, {}))
-            (self.config / f"{name}.toml").write_text(changed, encoding="utf-8")
+        for kind, values, table in (
+            ("front", front, "store"),
+            ("bridge", bridge, "store"),
+            ("front", control, "front_store"),
+        ):
+            if kind in self.stores:
+                values |= {f"{table}.file": None, f"{table}.url": self.stores[kind]}
+        self._write_configuration("dmz_front", "dmz_front", front)
+        self._write_configuration("intranet_bridge", "intranet_bridge", bridge)
+        self._write_configuration("bridgectl", "bridgectl", control)
+        for part in self.twins:
+            name = _CONFIGURATION[kind_of(part)]
+            own: dict[str, Any] = {"name": part, "metrics.port": 0}
+            if part in self.twin_ports:
+                own["http.port"] = self.twin_ports[part]
+            self._write_configuration(name, part, (front if kind_of(part) == "front" else bridge) | own)
+
+    def _write_configuration(self, shipped: str, name: str, values: dict[str, Any]) -> None:
+        text = (self.root / "config" / f"{shipped}.toml").read_text(encoding="utf-8")
+        changed = with_values(text, values | self.settings.get(shipped, {}))
+        (self.config / f"{name}.toml").write_text(changed, encoding="utf-8")
+
+    def _configuration_of(self, part: str) -> str:
+        return str(self.config / f"{_CONFIGURATION.get(part, part)}.toml")
 
     def ctl(self, *arguments: str) -> str:
         """Run bridgectl against this stand; its output."""
@@ -158,14 +196,20 @@ class Stand:
 
     def start(self, *parts: str) -> None:
         """Start parts (all by default) that do not run, each ready before the next. Raises StandError."""
-        for part in parts or PARTS:
+        for part in parts or self.parts:
             if not self.running(part):
-                getattr(self, f"_start_{part}")()
+                start_kind = {"broker": self._start_broker, "marketing": self._start_marketing}.get(part)
+                if start_kind is not None:
+                    start_kind()
+                elif kind_of(part) == "bridge":
+                    self._start_bridge(part)
+                else:
+                    self._start_front(part)
                 self.save()
 
     def stop(self, *parts: str) -> None:
         """Stop parts (all by default), the last started first."""
-        for part in reversed(parts or PARTS):
+        for part in reversed(parts or self.parts):
             pid = self.pids.get(part)
             if pid is None:
                 continue
@@ -209,30 +253,23 @@ class Stand:
             lambda: self._answers(f"{self.marketing_url}/health"),
         )
 
-    def _start_bridge(self) -> None:
+    def _start_bridge(self, part: str = "bridge") -> None:
         # The front tells when the bridge is there; without a front, running is all that can be seen.
-        self._launch(
-            "bridge",
-            [str(BIN / "intranet-bridge"), "--config", str(self.config / "intranet_bridge.toml")],
-            lambda: True,
-        )
+        command = [str(BIN / "intranet-bridge"), "--config", self._configuration_of(part)]
+        self._launch(part, command, lambda: True)
         if self.running("front"):
-            self._wait_ready()
+            self._wait_ready("front", part)
 
-    def _start_front(self) -> None:
-        command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml")]
-        self._launch("front", command, lambda: self._answers(f"{self.front_url}/healthz"))
-        if "bridge" in self.pids and self.running("broker"):
-            self._wait_ready()
+    def _start_front(self, part: str = "front") -> None:
+        command = [str(BIN / "dmz-front"), "--config", self._configuration_of(part)]
+        self._launch(part, command, lambda: self._answers(f"{self.url_of(part)}/healthz"))
+        bridge = next((bridge for bridge in self.parts if kind_of(bridge) == "bridge" and self.running(bridge)), None)
+        if bridge is not None and self.running("broker"):
+            self._wait_ready(part, bridge)
 
-    def _wait_ready(self) -> None:
-        wait_until(
-            lambda: self._answers(f"{self.front_url}/readyz"),
-            30,
-            "the pair",
-            self.pids["bridge"],
-            self.logs / "bridge.log",
-        )
+    def _wait_ready(self, front: str, bridge: str) -> None:
+        url = f"{self.url_of(front)}/readyz"
+        wait_until(lambda: self._answers(url), 30, "the pair", self.pids[bridge], self.logs / f"{bridge}.log")
 
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"
@@ -279,8 +316,13 @@ class Stand:
 _PORT_KEYS = {"front": "front_url", "broker": "broker", "marketing": "marketing_url"}
 
 
+def kind_of(part: str) -> str:
+    """`front-2` is a front."""
+    return part.partition("-")[0]
+
+
 def with_values(text: str, values: dict[str, Any]) -> str:
-    """A TOML text with some values replaced; comments and the rest stay as they are."""
+    """A TOML text with some values replaced (None: taken out); comments and the rest stay as they are."""
     document: Any = tomlkit.parse(text)
     for dotted, value in values.items():
         *tables, key = dotted.split(".")
@@ -289,5 +331,8 @@ def with_values(text: str, values: dict[str, Any]) -> str:
             if name not in table:
                 table[name] = tomlkit.table()
             table = table[name]
-        table[key] = value
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
     return tomlkit.dumps(document)

@@ -26,10 +26,10 @@ def standing(folder: Path, **changes: Any) -> Iterator[Stand]:
         stand.stop()
 
 
-def client(stand: Stand, **options: Any) -> httpx.Client:
-    """An HTTP client with the stand's application key."""
+def client(stand: Stand, front: str = "front", **options: Any) -> httpx.Client:
+    """An HTTP client of one front, with the stand's application key."""
     headers = {"Authorization": f"Bearer {stand.app_key}"} | options.pop("headers", {})
-    return httpx.Client(base_url=stand.front_url, headers=headers, timeout=40, trust_env=False, **options)
+    return httpx.Client(base_url=stand.url_of(front), headers=headers, timeout=40, trust_env=False, **options)
 
 
 def work_order(content: str = "家里没电了", **changes: Any) -> dict[str, Any]:

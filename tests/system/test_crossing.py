@@ -3,13 +3,27 @@
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from scripts.stand.stand import Stand
-from tests.support.stands import ACCOUNT, eventually, journal, work_order
+from tests.support.postgres import Postgres
+from tests.support.stands import ACCOUNT, eventually, journal, standing, work_order
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def stand(stand: Stand, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """The session's stand, and one whose two sides each have a PostgreSQL database."""
+    if request.param == "sqlite":
+        yield stand
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    stores = {side: server.database(side) for side in ("front", "bridge")}
+    with standing(tmp_path_factory.mktemp("crossing"), stores=stores) as other:
+        yield other
 
 
 def test_bill_query_is_answered_from_the_marketing_system(http: httpx.Client) -> None:

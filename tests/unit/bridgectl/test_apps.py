@@ -19,6 +19,9 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = tmp_path / "bridgectl.toml"
     config.write_text('[front_store]\nfile = "front.sqlite3"\n')
     monkeypatch.setenv("BRIDGECTL_CONFIG", str(config))
+    store = engine(f"sqlite:///{tmp_path / 'front.sqlite3'}")
+    applications.METADATA.create_all(store)
+    store.dispose()
     return tmp_path / "front.sqlite3"
 
 
@@ -125,6 +128,15 @@ def test_a_front_that_runs_does_not_keep_the_operator_out(database: Path) -> Non
     other.execute("SELECT * FROM applications").fetchall()
     assert run("add", "wechat", "--scope", "bills").exit_code == 0
     other.close()
+
+
+def test_the_schema_is_the_fronts_to_make(database: Path) -> None:
+    """A table made here, by a newer bridgectl than the front, would stand in the way of the front's migrations."""
+    database.unlink()
+    assert "run `dmz-front --config FILE --migrate`" in complaint("add", "wechat", "--scope", "bills")
+    assert not database.exists()  # it would be the operator's file, not the service's
+    sqlite3.connect(database).executescript("CREATE TABLE something (id INTEGER)")
+    assert "the front has no database yet" in complaint("list")
 
 
 def test_no_front_store_in_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

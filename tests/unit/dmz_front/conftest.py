@@ -24,8 +24,9 @@ async def stand(
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA)
+async def store(database_url: str) -> AsyncIterator[Store]:
+    """On SQLite, and on PostgreSQL where there is one."""
+    store = Store(database_url, books.METADATA.create_all)
     await store.start()
     yield store
     await store.close()

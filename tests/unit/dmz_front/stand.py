@@ -163,7 +163,7 @@ class StandIn:
         }
         self.front = front = Front(FrontSettings.model_validate(settings))
         await front.store.start()
-        await front.ledger.start(front.settings.name)
+        await front.ledger.count_backlog(front.settings.name)
         await front._read_applications()
         for link in front.links:
             await link.start()

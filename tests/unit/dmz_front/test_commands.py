@@ -134,7 +134,7 @@ async def test_no_answer_within_the_wait_is_202_and_the_outcome_is_found_later(s
     answer = await stand.order()
     assert answer.status_code == 202
     id = answer.json()["request_id"]
-    assert answer.json()["status"] == "accepted"
+    assert answer.json()["status"] == "sent"  # as the ledger says when the wait is over
     assert answer.headers["location"] == f"/v1/requests/{id}"
     assert "preference-applied" not in answer.headers
     await stand.settle()

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import sqlite3
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -80,9 +79,9 @@ async def test_many_at_once_with_one_key_leave_one_row(ledger: Ledger) -> None:
     assert ledger.backlog == 1
 
 
-async def test_another_front_that_was_faster_wins(ledger: Ledger, store: Store, clock: Clock, tmp_path: Path) -> None:
+async def test_another_front_that_was_faster_wins(ledger: Ledger, clock: Clock, database_url: str) -> None:
     """Two fronts on one database: whoever commits the key second gets the first one's row."""
-    other_store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA)
+    other_store = Store(database_url, books.METADATA.create_all)
     await other_store.start()
     other = Ledger(other_store, clock)
     results = await asyncio.gather(
@@ -96,6 +95,47 @@ async def test_another_front_that_was_faster_wins(ledger: Ledger, store: Store, 
     for number in range(20):
         assert len({result.id for result in results[2 * number : 2 * number + 2]}) == 1
     assert ledger.backlog + other.backlog == 20
+
+
+async def test_two_fronts_are_told_of_one_command_at_the_same_moment(
+    ledger: Ledger, clock: Clock, database_url: str
+) -> None:
+    """One outcome stands, and exactly one of them counts it: the rows are locked between reading and writing."""
+    other_store = Store(database_url, books.METADATA.create_all)
+    await other_store.start()
+    other = Ledger(other_store, clock)
+    ids = [f"id-{number:03}" for number in range(100)]
+    await asyncio.gather(*(ledger.accept(row(id)) for id in ids))
+    outcomes = (State.SUCCEEDED, State.REFUSED)
+    counted = await asyncio.gather(
+        *(
+            one.told([news(id, outcome) for id in (ids[at : at + 10] if one is ledger else ids[at : at + 10][::-1])])
+            for at in range(0, 100, 10)
+            for one, outcome in zip((ledger, other), outcomes, strict=True)
+        )
+    )
+    await other_store.close()
+    assert sum(counted) == 100
+    for id in ids:
+        found = await ledger.find(id, "wechat")
+        assert found is not None
+        assert found.reply == news(id, found.state).sealed
+
+
+async def test_what_a_dead_front_accepted_is_adopted_until_it_is_final(ledger: Ledger, store: Store) -> None:
+    for id in ("accepted", "sent", "held", "final"):
+        await ledger.accept(row(id, front="front-2"))
+    await ledger.accept(row("mine"))
+    await ledger.accept(row("other", front="front-3"))
+    await ledger.sent(["sent"])
+    await ledger.told([news("held", State.HELD), news("final", State.SUCCEEDED)])
+    assert sorted(await ledger.fronts()) == ["front-1", "front-2", "front-3"]
+    assert await store.write(lambda connection: ledger.adopt(connection, ["front-2"], "front-1")) == 3
+    due = await ledger.due("front-1", 1_000, 10)
+    assert sorted(entry.id for entry in due) == ["accepted", "mine"]
+    await ledger.count_backlog("front-1")
+    assert ledger.backlog == 4
+    assert sorted(await ledger.fronts()) == ["front-1", "front-3"]
 
 
 async def test_only_the_application_finds_its_row(ledger: Ledger) -> None:
@@ -159,12 +199,12 @@ async def test_a_held_row_counts_as_backlog_until_it_is_decided_also_after_a_res
     await ledger.accept(row("other", front="front-2"))
     await ledger.told([news("a", State.HELD), news("other", State.HELD)])
     again = Ledger(store, clock)
-    await again.start("front-1")
+    await again.count_backlog("front-1")
     assert again.backlog == 2
     await again.told([news("a", State.EXPIRED)])
     await again.told([news("b", State.SUCCEEDED)])
     assert again.backlog == 0
-    await again.start("front-1")
+    await again.count_backlog("front-1")
     assert again.backlog == 0
 
 

@@ -1,6 +1,7 @@
 """Commands: never lost, never applied twice, whatever dies when. Real store, in-memory broker, scripted marketing."""
 
 import asyncio
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ import pytest
 from sqlalchemy import update
 
 from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Rejected, Unknown
-from intranet_bridge.app import only_one
 from intranet_bridge.inbox import INBOX
 from protocol.destinations import command_replies, commands
+from protocol.envelope import Kind
 from protocol.errors import ConfigurationError
 from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.port import Outgoing
+from protocol.messages import Attributes, Reply
+from protocol.runtime.lease import only_one
 from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, until, wall
 
 QUEUE = commands("main")
@@ -664,6 +667,88 @@ async def test_a_renamed_instance_finishes_what_it_had_accepted(stage: Stage) ->
 
 
 def test_two_bridges_cannot_run_on_one_file(tmp_path: Path) -> None:
-    with only_one(tmp_path / "bridge.sqlite3"), pytest.raises(ConfigurationError, match="another intranet-bridge"):
-        only_one(tmp_path / "bridge.sqlite3")
-    only_one(tmp_path / "bridge.sqlite3").close()
+    path, program = tmp_path / "bridge.sqlite3", "intranet-bridge"
+    with only_one(path, program), pytest.raises(ConfigurationError, match="another intranet-bridge"):
+        only_one(path, program)
+    only_one(path, program).close()
+
+
+def unheard(stage: Stage, times: int) -> list[int]:
+    """The next `times` commits are done, and said to have failed; grows with each commit."""
+    dialect = stage.bridge.store._engine.dialect
+    commit, done = dialect.do_commit, []
+
+    def done_but_said_to_have_failed(connection: Any) -> None:
+        commit(connection)
+        done.append(1)
+        if len(done) <= times:
+            raise sqlite3.OperationalError("connection lost")
+
+    dialect.do_commit = done_but_said_to_have_failed  # type: ignore[method-assign]
+    return done
+
+
+@scene
+async def test_a_row_whose_commit_was_done_but_not_heard_of_is_worked_on(stage: Stage) -> None:
+    """The second commit finds the row of the first: it is ours, and nobody else would begin with it."""
+    await stage.start()
+    unheard(stage, 1)
+    id = await stage.command()
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert stage.marketing["work-order"].calls == [id]
+
+
+@scene
+async def test_a_lost_connection_does_not_leave_a_row_to_nobody(stage: Stage) -> None:
+    """The row is there and its commit was not heard of, then the broker's connection is lost: the broker delivers
+    again, to a bridge that finds a row with an owner. So the owner must go on by itself."""
+    bridge = await stage.start()
+    done = unheard(stage, 2)  # of the group, and of its member by itself
+    id = await stage.command()
+    await until(lambda: len(done) >= 2)
+    bridge.links["commands"].lose("cut")  # type: ignore[attr-defined]
+    for consumer in bridge._unsubscribe:
+        consumer()  # the redelivery goes elsewhere
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert stage.marketing["work-order"].calls == [id]
+
+
+@scene
+async def test_nothing_is_called_while_the_lease_may_be_over(stage: Stage) -> None:
+    bridge = await stage.start()
+    bridge.lease._held_until = 0.0
+    id = await stage.command()
+    await until(lambda: bridge.workers.steps["work-order", "retry"] >= 2)
+    assert stage.marketing["work-order"].calls == []
+    await bridge.lease.renew()
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert stage.marketing["work-order"].calls == [id]
+
+
+@scene
+async def test_what_a_dead_bridge_left_is_adopted_state_by_state(stage: Stage) -> None:
+    """`received` is called; `calling` is unknown, so inquired; a reply that was not sent is sent."""
+    bridge = await stage.start()
+    bridge.workers._closed = True
+    received, calling, replied = [await stage.command() for _ in range(3)]
+    await until(lambda: bridge.command_intake.taken == 3)
+    request = Attributes(replied, "bridge-2", "work-order", wall())
+    sealed = stage.bridge_sealer.seal(
+        Kind.REPLY, request, Reply(request, State.SUCCEEDED, "", "", DONE).payload(), now_ms=wall()
+    )
+
+    def alter(connection: Any) -> None:
+        other = INBOX.update().values(owner="bridge-2")
+        connection.execute(other)
+        connection.execute(other.where(INBOX.c.id == calling).values(state="calling", attempts=1))
+        connection.execute(other.where(INBOX.c.id == replied).values(state="succeeded", attempts=1, reply=sealed))
+
+    await bridge.store.write(alter)
+    await stage.kill()
+    await stage.start()
+    for id in (received, calling, replied):
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    marketing = stage.marketing["work-order"]
+    assert marketing.inquiries == [calling]
+    assert sorted(marketing.calls) == sorted([received, calling])
+    assert {(await stage.row(id)).owner for id in (received, calling, replied)} == {"bridge-1"}

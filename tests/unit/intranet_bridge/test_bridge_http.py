@@ -9,7 +9,7 @@ import pytest
 
 from intranet_bridge.adapters import Absent, Answered, Asked, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.adapters.http import HttpAdapter
-from intranet_bridge.adapters.http_client import HttpClient
+from intranet_bridge.adapters.http_client import HttpClient, NotSent
 from intranet_bridge.settings import Binding, MarketingSection
 from protocol.operations import CATALOGUE
 
@@ -262,3 +262,24 @@ async def test_inquiries() -> None:
             assert isinstance(await one.inquire(question, 5), Unknown)
         assert server.requests[0].startswith(b"POST /api/req/status ")
         assert server.requests[0].endswith(b'{"reqId":"01a2-req"}')
+
+
+async def test_a_bridge_whose_lease_ran_out_while_it_waited_for_a_connection_sends_nothing() -> None:
+    """Asked at the last moment: after the connection is made, before the first byte."""
+    async with Server(http(GOOD)) as server:
+        client = HttpClient("127.0.0.1", server.port)
+        asked: list[int] = []
+
+        def may_send() -> bool:
+            asked.append(server.connections)
+            return False
+
+        with pytest.raises(NotSent, match="no longer allowed"):
+            await client.exchange(b"GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", 5, may_send=may_send)
+        assert len(asked) == 1
+        assert client.made == 1
+        answer = await client.exchange(b"GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", 5, may_send=lambda: True)
+        assert answer.status == 200
+        assert client.made == 1  # the connection is as good as before
+        assert len(server.requests) == 1
+        await client.close()

@@ -144,6 +144,22 @@ def test_postgresql_by_url(tmp_path: Path) -> None:
     assert found.store.address() == "postgresql+psycopg://front@db/front"
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql+psycopg://front:secret-word@db/front", "a password does not belong in the url"),
+        ("postgresql+psycopg://front@db/front?password=secret-word", "a password does not belong in the url"),
+        ("sqlite:////tmp/secret-word", "an SQLite database is given by file"),
+        ("secret-word", "url is not a database URL"),
+    ],
+)
+def test_a_url_that_must_not_be(tmp_path: Path, url: str, words: str) -> None:
+    line, text = complaint(tmp_path, f'title = "x"\n[store]\nurl = "{url}"\n')
+    assert words in text
+    assert line == 2
+    assert "secret-word" not in text
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback(host: str) -> None:
     assert MetricsSection(host=host).host == host

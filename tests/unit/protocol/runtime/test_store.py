@@ -5,13 +5,15 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, bindparam, func, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
-from protocol.errors import ConfigurationError
+from protocol.errors import ConfigurationError, Fenced
 from protocol.runtime.store import GROUP_LIMIT, Store, engine, insert_new
+from tests.support.postgres import Postgres, server_or_skip
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +35,9 @@ class Gate:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA)
+async def store(database_url: str) -> AsyncIterator[Store]:
+    """On SQLite, and on PostgreSQL where there is one."""
+    store = Store(database_url, METADATA.create_all)
     await store.start()
     yield store
     await store.close()
@@ -60,11 +63,12 @@ async def names(store: Store) -> dict[int, str]:
     return {row.id: row.name for row in rows}
 
 
-async def test_work_returns_its_result_when_it_is_on_disk(store: Store, tmp_path: Path) -> None:
+async def test_work_returns_its_result_when_it_is_on_disk(store: Store, database_url: str) -> None:
     assert await store.write(insert(7)) == 7
-    other = sqlite3.connect(tmp_path / "things.sqlite3")  # as another process would see it
-    assert other.execute("SELECT id FROM things").fetchall() == [(7,)]
-    other.close()
+    other = engine(database_url)  # as another process would see it
+    with other.connect() as connection:
+        assert connection.execute(select(THINGS.c.id)).all() == [(7,)]
+    other.dispose()
 
 
 async def test_many_callers_share_a_commit(store: Store) -> None:
@@ -211,7 +215,7 @@ async def test_reads_go_on_while_a_write_is_open(store: Store) -> None:
     await first
 
 
-async def test_close_finishes_what_waits(store: Store, tmp_path: Path) -> None:
+async def test_close_finishes_what_waits(store: Store, database_url: str) -> None:
     gate, first = await held(store)
     waiting = [asyncio.ensure_future(store.write(insert(number))) for number in range(20)]
     await asyncio.sleep(0)
@@ -221,7 +225,7 @@ async def test_close_finishes_what_waits(store: Store, tmp_path: Path) -> None:
     await closing
     assert await asyncio.gather(*waiting) == list(range(20))
     await first
-    again = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA)
+    again = Store(database_url, METADATA.create_all)
     await again.start()
     assert len(await names(again)) == 20
     await again.close()
@@ -229,6 +233,8 @@ async def test_close_finishes_what_waits(store: Store, tmp_path: Path) -> None:
 
 async def test_a_commit_survives_a_power_cut(store: Store) -> None:
     """WAL alone is not enough: with synchronous=NORMAL the last commits may be lost. Both threads' connections."""
+    if store._engine.dialect.name != "sqlite":
+        pytest.skip("its own test is below")
 
     def pragmas(connection: Connection) -> dict[str, object]:
         wanted = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
@@ -240,8 +246,9 @@ async def test_a_commit_survives_a_power_cut(store: Store) -> None:
         assert await store.read(pragmas) == expected
 
 
-async def test_two_stores_on_one_file_wait_for_each_other(store: Store, tmp_path: Path) -> None:
-    other = Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA)
+async def test_two_stores_on_one_file_wait_for_each_other(tmp_path: Path) -> None:
+    store, other = (Store(f"sqlite:///{tmp_path / 'things.sqlite3'}", METADATA.create_all) for _ in range(2))
+    await store.start()
     await other.start()
 
     def count_then_insert(connection: Connection) -> int:
@@ -252,17 +259,18 @@ async def test_two_stores_on_one_file_wait_for_each_other(store: Store, tmp_path
     # read-then-write in one transaction: a deferred BEGIN would fail or lose an update here
     found = await asyncio.gather(*(one.write(count_then_insert) for _ in range(20) for one in (store, other)))
     assert sorted(found) == list(range(40))
+    await store.close()
     await other.close()
 
 
 async def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
-    bad = Store(f"sqlite:///{tmp_path / 'no-folder' / 'x.sqlite3'}", METADATA)
+    bad = Store(f"sqlite:///{tmp_path / 'no-folder' / 'x.sqlite3'}", METADATA.create_all)
     with pytest.raises(ConfigurationError, match="the database cannot be opened: unable to open"):
         await bad.start()
     await bad.close()
     (tmp_path / "text.sqlite3").write_text("this is not a database, whatever its name says" * 50)
     with pytest.raises(ConfigurationError, match="not a database"):
-        await Store(f"sqlite:///{tmp_path / 'text.sqlite3'}", METADATA).start()
+        await Store(f"sqlite:///{tmp_path / 'text.sqlite3'}", METADATA.create_all).start()
 
 
 @pytest.mark.parametrize("url", ["nothing", "oracle9i://x", "sqlite+nothing:///x"])
@@ -276,3 +284,152 @@ async def test_parameters_never_show_in_errors(store: Store) -> None:
     with pytest.raises(IntegrityError) as caught:
         await store.write(insert(1, "secret"))
     assert "secret" not in str(caught.value)
+
+
+async def test_a_guard_that_is_fenced_fails_its_whole_group_and_writes_nothing(store: Store) -> None:
+    guarded: list[int] = []
+
+    def fence(_connection: Connection) -> None:
+        guarded.append(1)
+        raise Fenced("taken")
+
+    gate, first = await held(store)
+    store.guard = fence
+    callers = [asyncio.ensure_future(store.write(insert(number))) for number in range(20)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    await first
+    assert [type(result) for result in results] == [Fenced] * 20
+    assert len(guarded) == 1  # not each by itself once more
+    store.guard = None
+    assert await names(store) == {}
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def remote(postgres: Postgres) -> AsyncIterator[tuple[Store, Callable[[], int]]]:
+    """A store on PostgreSQL, and what ends all its sessions as a restart of the server would."""
+    url = postgres.database()
+    store = Store(url, METADATA.create_all)
+    await store.start()
+
+    def cut() -> int:
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        return len(postgres.query(url, ended + " AND pid <> pg_backend_pid()"))
+
+    yield store, cut
+    await store.close()
+
+
+async def test_a_lost_connection_is_no_callers_failure(remote: tuple[Store, Callable[[], int]]) -> None:
+    store, cut = remote
+    for round in range(3):
+        await store.write(insert(round))
+        assert set(await names(store)) == set(range(round + 1))
+        assert cut() >= 1
+    gate, first = await held(store)
+    callers = [asyncio.ensure_future(store.write(insert(number))) for number in range(10, 30)]
+    await asyncio.sleep(0)
+    cut()  # in the middle of a transaction
+    gate.open.set()
+    assert await asyncio.gather(*callers) == list(range(10, 30))
+    await first
+    assert set(await names(store)) == {0, 1, 2, *range(10, 30)}
+
+
+async def test_a_commit_that_was_done_before_the_connection_broke_is_done_again(
+    remote: tuple[Store, Callable[[], int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, cut = remote
+    commit, breaks = store._engine.dialect.do_commit, iter([True])
+
+    def done_and_cut(connection: Any) -> None:
+        commit(connection)
+        if next(breaks, False):
+            cut()
+            connection.execute("SELECT 1")  # raises as a COMMIT whose answer is lost
+
+    monkeypatch.setattr(store._engine.dialect, "do_commit", done_and_cut)
+    rows = [{"id": 1, "name": "a"}]
+    assert await store.write(lambda connection: insert_new(connection, THINGS, rows)) == set()  # there already
+    assert await names(store) == {1: "a"}
+
+
+async def test_a_server_that_is_away_is_said_to_all_at_once(tmp_path: Path) -> None:
+    with server_or_skip() as server:
+        store = Store(server.database(), METADATA.create_all)
+        await store.start()
+        await store.write(insert(1))
+        await asyncio.to_thread(server.stop)
+        results = await asyncio.gather(*(store.write(insert(id)) for id in range(10, 50)), return_exceptions=True)
+        assert all(isinstance(result, OperationalError) for result in results)
+        with pytest.raises(OperationalError):
+            await names(store)
+        await asyncio.to_thread(server.start)
+        assert await store.write(insert(2)) == 2
+        assert set(await names(store)) == {1, 2}
+        await store.close()
+
+
+async def test_two_processes_that_wait_for_each_other_both_get_their_way(postgres: Postgres) -> None:
+    url = postgres.database()
+    one, two = Store(url, METADATA.create_all), Store(url, METADATA.create_all)
+    await one.start()
+    await two.start()
+    await one.write(insert(1))
+    await one.write(insert(2))
+    both = threading.Barrier(2, timeout=10)
+    runs: list[str] = []
+
+    def rename(name: str, first: int, second: int) -> Callable[[Connection], None]:
+        def work(connection: Connection) -> None:
+            runs.append(name)
+            connection.execute(RENAME, {"of": first, "to": name})
+            if runs.count(name) == 1:
+                both.wait()
+            connection.execute(RENAME, {"of": second, "to": name})
+
+        return work
+
+    await asyncio.gather(one.write(rename("one", 1, 2)), two.write(rename("two", 2, 1)))
+    assert len(runs) == 3  # the server ended one of them, and it was done again
+    assert len(set((await names(one)).values())) == 1
+    await one.close()
+    await two.close()
+
+
+async def test_sessions_are_durable_and_never_keep_rows_locked_for_long(postgres: Postgres) -> None:
+    url = postgres.database()
+    name = url.partition("@/")[2].partition("?")[0]
+    with postgres._connect("postgres") as admin:
+        admin.autocommit = True
+        admin.execute(f"ALTER ROLE {name} SET synchronous_commit = off".encode())
+    store = Store(url, METADATA.create_all)
+    await store.start()
+
+    def settings(connection: Connection) -> list[str | None]:
+        wanted = ("synchronous_commit", "idle_in_transaction_session_timeout", "lock_timeout", "transaction_isolation")
+        return [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in wanted]
+
+    assert await store.write(settings) == ["on", "5s", "5s", "read committed"]
+    assert (await store.read(settings))[0] == "on"
+    await store.close()
+
+
+def password_in(passfile: Path) -> str:
+    return passfile.read_text().strip().rpartition(":")[2]
+
+
+async def test_the_password_file_is_used_and_shows_nowhere(postgres: Postgres, tmp_path: Path) -> None:
+    url = postgres.database()
+    password = password_in(Path(url.partition("passfile=")[2].replace("%2F", "/")))
+    empty = tmp_path / "empty"
+    empty.touch(mode=0o600)
+    store = Store(url.partition("passfile=")[0] + f"passfile={empty}", METADATA.create_all)
+    with pytest.raises(ConfigurationError, match="password") as caught:
+        await store.start()
+    assert password not in str(caught.value) + repr(store._engine)
+    await store.close()
