@@ -247,7 +247,8 @@ class CommandIntake:
                     bad.append((pack([envelope]), reason))
                 case _:
                     a = attributes
-                    good.append(Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope))
+                    after = a.after if a.version > 1 else None
+                    good.append(Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after))
         return good, bad
 
     def _recorded(self, rows: list[Received], known: Sequence[Known | None]) -> None:
@@ -255,7 +256,8 @@ class CommandIntake:
             if before is None:
                 self.taken += 1
                 hot = row.envelope if len(self._ordering) < _HOT_ENVELOPES else None
-                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED, envelope=hot))
+                place = Place(row.id, row.operation, row.subject, State.RECEIVED, envelope=hot, after=row.after)
+                self._ordering.add(place)
                 continue
             self.again += 1
             if before.ours and row.id not in self._ordering:
