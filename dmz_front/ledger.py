@@ -70,7 +70,7 @@ REQUESTS = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("sends", Integer, nullable=False, default=0),
-    Column("subject", String(64), nullable=False, default="", server_default=""),
+    Column("subject", String(64), nullable=False, default="", server_default=text("''")),
     Column("position", Integer, nullable=False, default=0, server_default="0"),
     Index("requests_idempotency", "application", "idempotency_key", unique=True),
     Index("requests_state", "state", "sent_at"),

@@ -90,7 +90,7 @@ async def test_many_at_once_make_one_chain(ledger: Ledger) -> None:
 
 
 async def test_two_fronts_on_one_database_make_one_chain(ledger: Ledger, clock: Clock, tmp_path: Path) -> None:
-    other_store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA)
+    other_store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA.create_all)
     await other_store.start()
     fronts = (ledger, Ledger(other_store, clock))
     held = await asyncio.gather(

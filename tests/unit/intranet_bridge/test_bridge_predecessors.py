@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from intranet_bridge.adapters import Answered, NotApplied, Unknown
-from intranet_bridge.inbox import INBOX, METADATA
+from intranet_bridge.app import MIGRATIONS
+from intranet_bridge.inbox import INBOX
 from protocol.lifecycle import State
 from protocol.runtime.store import Store
 from tests.unit.intranet_bridge.harness import DONE, Stage, until
@@ -99,7 +100,7 @@ async def test_one_that_another_bridge_works_on_is_waited_for_beyond_patience(st
     await stage.kill()
     stage.marketing["work-order"].gate = None
     gate.set()
-    other = Store(f"sqlite:///{stage.folder / 'bridge.sqlite3'}", METADATA)
+    other = Store(f"sqlite:///{stage.folder / 'bridge.sqlite3'}", MIGRATIONS.prepare)
     await other.start()
     await other.execute(update(INBOX).values(owner="bridge-2"), {})
     # an SQLite file is taken over at the start, which a shared PostgreSQL database is not
