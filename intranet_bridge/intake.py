@@ -262,7 +262,7 @@ class CommandIntake:
             self.again += 1
             if before.ours and row.id not in self._ordering:
                 # recorded by a commit whose success was not heard of: nobody else would begin with it
-                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED))
+                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED, after=row.after))
             state, reply = before.state, before.reply
             if state in REPORTED and reply is not None:
                 self._outbox.offer(entry(row.id, state, row.reply_to, reply))

@@ -5,16 +5,12 @@ broker, scripted marketing.
 import asyncio
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
-from sqlalchemy import update
 
 from intranet_bridge.adapters import Answered, NotApplied, Unknown
-from intranet_bridge.app import MIGRATIONS
-from intranet_bridge.inbox import INBOX
+from intranet_bridge.inbox import Inbox, Received
 from protocol.lifecycle import State
-from protocol.runtime.store import Store
 from tests.unit.intranet_bridge.harness import DONE, Stage, until
 from tests.unit.intranet_bridge.test_bridge_commands import scene
 
@@ -90,30 +86,20 @@ async def test_one_finished_or_held_long_ago_is_not_waited_for(stage: Stage) -> 
 
 @scene
 async def test_one_that_another_bridge_works_on_is_waited_for_beyond_patience(stage: Stage) -> None:
-    """Two bridges on one inbox: the other one's row is written here as the other bridge would."""
+    """Two bridges on one inbox: the other one's row is written here as that bridge would."""
     stage.changes["commands.order_patience_s"] = 0.1
     await stage.start()
     (first, envelope), (second, later) = chain(stage, 2)
-    stage.marketing["work-order"].gate = gate = asyncio.Event()
-    await stage.send(envelope)
-    await until(lambda: stage.marketing["work-order"].calls == [first])
-    await stage.kill()
-    stage.marketing["work-order"].gate = None
-    gate.set()
-    other = Store(f"sqlite:///{stage.folder / 'bridge.sqlite3'}", MIGRATIONS.prepare)
-    await other.start()
-    await other.execute(update(INBOX).values(owner="bridge-2"), {})
-    # an SQLite file is taken over at the start, which a shared PostgreSQL database is not
-    with patch("intranet_bridge.inbox.Inbox._take_over", lambda *_: 0):
-        await stage.start()
+    other = Inbox(stage.bridge.store, "bridge-2", stage.clock)
+    await other.record([Received(first, "work-order", "front-1/test", SUBJECT, "/queue/x", 0, envelope, "")])
     await stage.send(later)
     await until(lambda: stage.bridge.ordering.blocked == 1)
     await asyncio.sleep(0.5)  # several patiences
-    assert stage.marketing["work-order"].calls == [first]
-    await other.execute(update(INBOX).where(INBOX.c.id == first).values(state="succeeded"), {})
+    assert stage.marketing["work-order"].calls == []
+    await other.finished(first, State.SUCCEEDED, 1, "", "", b"sealed")
     assert (await stage.reply(second)).state is State.SUCCEEDED
-    assert stage.marketing["work-order"].calls == [first, second]
-    await other.close()
+    assert stage.marketing["work-order"].calls == [second]
+    assert stage.bridge.predecessors.gone_on == 0
 
 
 @scene

@@ -6,8 +6,8 @@ Rows of yesterday have no subject here (it is in their sealed envelopes only): t
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 IN_ORDER = "subject <> '' AND state IN ('accepted', 'sent')"
 
