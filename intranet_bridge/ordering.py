@@ -36,7 +36,7 @@ from itertools import count
 from protocol.lifecycle import State
 
 _ASKED_AT_ONCE = 500
-_SHORTEST_S, _LONGEST_S = 0.05, 2.0
+_SHORTEST_S, _LONGEST_S = 0.05, 1.0
 """Waits between two questions about the same predecessor double from the one to the other."""
 _LATELY = 10_000
 """So many finished ids are remembered, for which the inbox need not be asked."""

@@ -7,7 +7,6 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -89,16 +88,29 @@ async def test_many_at_once_make_one_chain(ledger: Ledger) -> None:
         assert [json.loads(one.envelope)[1] for one in chain] == ["", *(one.id for one in chain[:-1])]
 
 
-async def test_two_fronts_on_one_database_make_one_chain(ledger: Ledger, clock: Clock, tmp_path: Path) -> None:
-    other_store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA.create_all)
-    await other_store.start()
-    fronts = (ledger, Ledger(other_store, clock))
-    held = await asyncio.gather(
-        *(fronts[n % 2].accept(about(f"id-{n}", front=f"front-{n % 2}"), says(f"id-{n}")) for n in range(60))
-    )
-    await other_store.close()
-    chain = sorted(held, key=lambda one: one.position)
-    assert [json.loads(one.envelope)[1] for one in chain] == ["", *(one.id for one in chain[:-1])]
+async def test_two_fronts_on_one_database_make_one_chain(clock: Clock, database_url: str) -> None:
+    """Of each subject, and in what each caller saw: who heard of one acceptance comes after it, at either front."""
+    stores = [Store(database_url, books.METADATA.create_all) for _ in range(2)]
+    for store in stores:
+        await store.start()
+    fronts = [Ledger(store, clock) for store in stores]
+
+    async def caller(name: str) -> list[Row]:
+        return [
+            await fronts[n % 2].accept(about(f"{name}-{n}", f"s{n % 3}", front=f"front-{n % 2}"), says(f"{name}-{n}"))
+            for n in range(15)
+        ]
+
+    seen = await asyncio.gather(*(caller(f"caller{n}") for n in range(8)))
+    for store in stores:
+        await store.close()
+    for subject in ("s0", "s1", "s2"):
+        chain = sorted((one for rows in seen for one in rows if one.subject == subject), key=lambda one: one.position)
+        assert [one.position for one in chain] == list(range(1, 41))
+        assert [json.loads(one.envelope)[1] for one in chain] == ["", *(one.id for one in chain[:-1])]
+        for rows in seen:
+            mine = [one.position for one in rows if one.subject == subject]
+            assert mine == sorted(mine)
 
 
 async def test_it_costs_one_search_of_the_index_whatever_the_backlog(ledger: Ledger, store: Store) -> None:

@@ -139,7 +139,7 @@ def test_a_predecessor_that_is_not_here_is_asked_about_at_once_and_then_less_and
     pauses = [later - before for before, later in pairwise(asked_at)]
     assert pauses == sorted(pauses)
     assert pauses[0] < 0.1
-    assert pauses[-1] == pauses[-2] == 2.0
+    assert pauses[-1] == pauses[-2] == 1.0
     assert taken(ordering, now) is None
     ordering.told(now, ordering.asks(now), {"1": True})
     assert sorted(drained(ordering, now)) == ["2", "3"]
