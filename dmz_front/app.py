@@ -68,7 +68,8 @@ class Front:
         keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
         if keyring.role is not Role.FRONT:
             raise ConfigurationError("is not a front's keyring", file=str(settings.keys.keyring))
-        sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring)
+        version_max = settings.wire.version_max
+        sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring, version_max=version_max)
 
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
@@ -82,7 +83,7 @@ class Front:
         self.ledger = Ledger(self.store, self.clock)
         self._by_state: Mapping[str, int] = {}
         self.applications: Mapping[bytes, Application] = {}
-        self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock)
+        self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock, version_max)
 
         # One connection each way and kind: a connection the broker holds up stops nothing else.
         self.query_link = stomp_link(settings.link, f"{settings.name}-queries")
@@ -214,6 +215,7 @@ class Front:
         )
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
         yield "dmz_front_bridges", "Bridges attached", {}, self.bridges.attached
+        yield "dmz_front_wire_version", "Of what is sent", {}, self.bridges.wire_version
         yield "dmz_front_late_replies_total", "Replies nobody waited for", {}, self.router.late
         for reason, count in list(self.router.refused.items()):
             yield "dmz_front_refused_total", "Envelopes not acted on", {"reason": reason}, count

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 from protocol.presence import Presence
 from protocol.runtime.clock import Clock
 
@@ -29,8 +30,12 @@ class Seen:
 class Bridges:
     """The bridges heard of lately."""
 
-    def __init__(self, ttl_ms: int, clock: Clock) -> None:
+    def __init__(self, ttl_ms: int, clock: Clock, version_max: int = WIRE_VERSION) -> None:
         self._ttl_ms = ttl_ms
+        self._version_max = version_max
+        self._versions: dict[str, int] = {}
+        self.wire_version = LOWEST_VERSION
+        """What every bridge reads that may take the next message."""
         self._clock = clock
         self._seen: dict[str, Seen] = {}
         self._services: dict[str, Service] = {}
@@ -45,6 +50,7 @@ class Bridges:
             return
         # A leaving is remembered too: an announcement it has overtaken must not bring the bridge back.
         self._seen[presence.instance] = Seen(presence, self._clock())
+        self._speaks(presence)
         self._count()
 
     def service(self, operation: str) -> Service:
@@ -58,6 +64,14 @@ class Bridges:
         """How many bridges are attached; only reads, so that the metrics' thread may ask."""
         since = self._clock() - self._ttl_ms
         return sum(1 for seen in list(self._seen.values()) if seen.at > since and not seen.presence.leaving)
+
+    def _speaks(self, presence: Presence) -> None:
+        # One that is silent may be back at any time and takes what is sent now, so it counts until it says that it
+        # leaves; what the last one read is remembered even then.
+        self._versions[presence.instance] = presence.version
+        if presence.leaving and len(self._versions) > 1:
+            del self._versions[presence.instance]
+        self.wire_version = max(LOWEST_VERSION, min(self._version_max, *self._versions.values()))
 
     def _count(self) -> None:
         now = self._clock()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dmz_front import answers
 from dmz_front.bridges import Bridges, Service
-from dmz_front.ledger import Ledger, Row
+from dmz_front.ledger import Ledger, Row, Seal
 from dmz_front.problems import Answer, Problem
 from dmz_front.reply_router import Waiters
 from protocol.envelope import Kind, Opener, Sealer
@@ -83,7 +83,7 @@ class Commands:
         service = self._bridges.service(operation.name)
         if service is not Service.UP or len(self._waiters) >= self._in_flight:
             wait_s = 0.0  # nobody could answer soon: say 202 at once
-        row = self._row(operation, application, key, asked, body, id, trace)
+        row, seal = self._row(operation, application, key, asked, body, id, trace)
         refusal = self._refusal(service)
         if refusal is not None:
             known = await self._known(row)
@@ -93,13 +93,13 @@ class Commands:
         waiter = self._waiters.enter(id)
         try:
             try:
-                held = await self._ledger.accept(row)
+                held = await self._ledger.accept(row, seal)
             except SQLAlchemyError:
                 log.exception("command-not-recorded")
                 raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
             if held.id != id:
                 return held.id, self._again(held, row)
-            self._outbox.offer(row.entry())
+            self._outbox.offer(held.entry())
             if wait_s > 0:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
@@ -153,7 +153,8 @@ class Commands:
         body: bytes,
         id: str,
         trace: str,
-    ) -> Row:
+    ) -> tuple[Row, Seal]:
+        """The row, and what makes its envelope once the ledger knows the row's predecessor."""
         now = self._clock()
         subject = operation.ordering_key(asked) if operation.ordering_key else None
         # of what the body says, not how: a caller that writes its JSON anew means the same request
@@ -168,8 +169,14 @@ class Commands:
             trace,
             expires,
             self._reply_to,
+            version=self._bridges.wire_version,
         )
-        return Row(
+
+        def seal(after: str) -> bytes:
+            said = replace(attributes, after=after) if after and attributes.version > 1 else attributes
+            return self._sealer.seal(Kind.REQUEST, said, body, now_ms=now)
+
+        row = Row(
             id=id,
             front=self._name,
             application=application,
@@ -177,11 +184,12 @@ class Commands:
             fingerprint=self._keyring.fingerprint(operation.name.encode() + b"\n" + meaning),
             operation=operation.name,
             destination=self._destination,
-            envelope=self._sealer.seal(Kind.REQUEST, attributes, body, now_ms=now),
+            subject=attributes.subject,
             accepted_at=now,
             updated_at=now,
             expires_at=expires,
         )
+        return row, seal
 
     def _again(self, held: Row, asked: Row) -> Answer:
         """The answer to a key that the ledger knows."""

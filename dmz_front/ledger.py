@@ -5,11 +5,13 @@ travel: whoever reads this database reads no customer's data. Idempotency keys a
 hashes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     Connection,
@@ -21,10 +23,13 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    cast,
     func,
     select,
+    text,
 )
 from sqlalchemy import Row as SqlRow
+from sqlalchemy.sql.selectable import TableValuedAlias
 
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, told
@@ -41,6 +46,10 @@ METADATA: MetaData = APPLICATIONS_METADATA
 """The front's tables live in one database with the applications' keys."""
 
 INSTANCES = instances(METADATA)
+
+_IN_ORDER = "subject <> '' AND state IN ('accepted', 'sent')"
+"""Rows a later one of the same subject comes after: what is final or held keeps nobody waiting. As text, because a
+partial index is used only by a query that says the same."""
 
 REQUESTS = Table(
     "requests",
@@ -61,8 +70,11 @@ REQUESTS = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("sends", Integer, nullable=False, default=0),
+    Column("subject", String(64), nullable=False, default="", server_default=text("''")),
+    Column("position", Integer, nullable=False, default=0, server_default="0"),
     Index("requests_idempotency", "application", "idempotency_key", unique=True),
     Index("requests_state", "state", "sent_at"),
+    Index("requests_order", "subject", "position", sqlite_where=text(_IN_ORDER), postgresql_where=text(_IN_ORDER)),
 )
 
 _SENT = (
@@ -106,10 +118,18 @@ class Row:
     accepted_at: int = 0
     updated_at: int = 0
     expires_at: int = 0
+    subject: str = ""
+    """Pseudonym of the ordering key, or empty: no order."""
+    position: int = 0
+    """Grows along the unfinished rows of a subject."""
 
     def entry(self) -> Entry:
         """What the outbox has to send for this row."""
         return Entry(self.id, self.destination, self.envelope, self.expires_at)
+
+
+Seal = Callable[[str], bytes]
+"""Makes a row's envelope from the id of its predecessor, or an empty one. May be called more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +159,85 @@ def _same_key(row: Row) -> Select[Any]:
     )
 
 
-def _accept(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
-    in_order = sorted(rows, key=lambda row: (row.application, row.idempotency_key))  # the same at every front
-    new = insert_new(connection, REQUESTS, [{name: getattr(row, name) for name in _NAMES} for row in in_order])
-    return [row if row.id in new else _row(connection.execute(_same_key(row)).one()) for row in rows]
+_Asked = tuple[Row, Seal | None]
+
+
+def _accept(connection: Connection, asked: Sequence[_Asked]) -> Sequence[Row]:
+    """Rows of one subject go in one after another, each sealed with the one before it as its predecessor."""
+    last = _last(connection, sorted({row.subject for row, _ in asked if row.subject}))
+    held: dict[str, Row] = {}
+    left = asked
+    while left:
+        turn, left = _turn(left)
+        rows = [_placed(row, seal, last.get(row.subject)) for row, seal in turn]
+        rows.sort(key=lambda row: (row.application, row.idempotency_key))  # the same at every front
+        new = insert_new(connection, REQUESTS, [{name: getattr(row, name) for name in _NAMES} for row in rows])
+        for row in rows:
+            if row.id in new:
+                held[row.id] = row
+                if row.subject:
+                    last[row.subject] = row.id, row.position
+            else:
+                held[row.id] = _row(connection.execute(_same_key(row)).one())
+    return [held[row.id] for row, _ in asked]
+
+
+def _turn(asked: Sequence[_Asked]) -> tuple[Sequence[_Asked], Sequence[_Asked]]:
+    """The first row of each subject, and the others: which of them become rows is known only when the first has."""
+    turn: list[_Asked] = []
+    left: list[_Asked] = []
+    subjects: set[str] = set()
+    for row, seal in asked:
+        (left if row.subject in subjects else turn).append((row, seal))
+        if row.subject:
+            subjects.add(row.subject)
+    return turn, left
+
+
+def _placed(row: Row, seal: Seal | None, last: tuple[str, int] | None) -> Row:
+    after, position = last or ("", 0)
+    if seal is None and not row.subject:
+        return row
+    return replace(row, envelope=row.envelope if seal is None else seal(after), position=position + 1)
+
+
+def _last(connection: Connection, subjects: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Id and position of the last row in order of each subject that has one."""
+    if not subjects:
+        return {}
+    given = {"subjects": json.dumps(subjects)}
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        # Two fronts that accept for one subject at once would both name the same predecessor, and the next row
+        # only one of the two. The lock lasts until the commit; the sorted order keeps fronts from a deadlock.
+        connection.execute(_LOCK, given)
+    return {row.subject: (row.id, row.position) for row in connection.execute(_LAST[dialect], given)}
+
+
+def _last_of(wanted: TableValuedAlias) -> Select[Any]:
+    last = (
+        select(REQUESTS.c.id)
+        .where(REQUESTS.c.subject == wanted.c.value, text(_IN_ORDER))
+        .order_by(REQUESTS.c.position.desc())
+        .limit(1)
+        .correlate(wanted)
+        .scalar_subquery()
+    )
+    return select(REQUESTS.c.subject, REQUESTS.c.id, REQUESTS.c.position).where(
+        REQUESTS.c.id.in_(select(last).select_from(wanted))
+    )
+
+
+_SUBJECTS = bindparam("subjects", type_=String)
+_LAST = {
+    # one search of the index for each subject, in one statement
+    "sqlite": _last_of(func.json_each(_SUBJECTS).table_valued("value", name="wanted")),
+    "postgresql": _last_of(func.json_array_elements_text(cast(_SUBJECTS, JSON)).table_valued("value", name="wanted")),
+}
+_LOCK = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(value, 61616))"
+    " FROM json_array_elements_text(CAST(:subjects AS JSON))"
+)
 
 
 class Ledger:
@@ -177,9 +272,14 @@ class Ledger:
             log.warning("rows-adopted", count=count, of=fronts, front=me)
         return count
 
-    async def accept(self, row: Row) -> Row:
-        """Commit a new row and return it, or the row that has its idempotency key already."""
-        (held,) = await self._store.gather(_accept, [row])
+    async def accept(self, row: Row, seal: Seal | None = None) -> Row:
+        """Commit a new row and return it with its envelope, or the row that has its idempotency key already.
+
+        Without `seal` the row has its envelope already. `seal` is told the row's predecessor: the unfinished row of
+        the same subject accepted last, by whichever front of this database. So whoever heard of one acceptance
+        before it asked for the next has them in order.
+        """
+        (held,) = await self._store.gather(_accept, [(row, seal)])
         if held.id == row.id:  # not `is`: a commit that failed after it was done is done again, and finds its own row
             self.backlog += 1
         return held

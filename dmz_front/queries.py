@@ -55,7 +55,15 @@ class Queries:
         now = self._clock()
         deadline = now + int(wait_s * 1000)
         attributes = Attributes(
-            id, f"{self._name}/{application}", operation.name, now, "", trace, deadline, self._reply_to
+            id,
+            f"{self._name}/{application}",
+            operation.name,
+            now,
+            "",
+            trace,
+            deadline,
+            self._reply_to,
+            version=self._bridges.wire_version,
         )
         envelope = self._sealer.seal(Kind.REQUEST, attributes, body, now_ms=now)
         future = self._waiters.enter(id)

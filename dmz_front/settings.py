@@ -15,6 +15,7 @@ from protocol.runtime.settings import (
     Port,
     Section,
     StoreSection,
+    WireSection,
 )
 
 
@@ -89,5 +90,6 @@ class FrontSettings(Section):
     store: StoreSection
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
+    wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()

@@ -35,6 +35,7 @@ from intranet_bridge.housekeeping import Housekeeping
 from intranet_bridge.inbox import INSTANCES, Inbox
 from intranet_bridge.intake import CommandIntake, Quarantined, QueryIntake
 from intranet_bridge.ordering import Ordering
+from intranet_bridge.predecessors import Predecessors
 from intranet_bridge.presence import Announcer
 from intranet_bridge.queries import QueryWorkers
 from intranet_bridge.readings import readings
@@ -85,7 +86,8 @@ class Bridge:
     ) -> None:
         """`links`: one for each of LINKS. `adapters`: one an operation served. `chance`: [0, 1), for jitter."""
         self.settings, self.links, self.adapters, self.client = settings, links, adapters, client
-        opener, sealer = Opener(keyring), Sealer(keyring, to=Role.FRONT)
+        opener = Opener(keyring, version_max=settings.wire.version_max)
+        sealer = Sealer(keyring, to=Role.FRONT)
         waits = Waits(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
         quick = Waits(0.05, 1.0, chance)
         self.breakers = {name: Breaker(settings.breaker) for name in self.adapters}
@@ -94,7 +96,7 @@ class Bridge:
         alone = settings.store.file is not None
         self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
         self.inbox = Inbox(self.store, settings.name, clock)
-        self.ordering = Ordering()
+        self.ordering = Ordering(settings.commands.order_patience_s)
         self.outbox = Outbox(
             Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
         )
@@ -109,7 +111,11 @@ class Bridge:
             ordering=self.ordering, inbox=self.inbox, opener=opener, adapters=self.adapters, breakers=self.breakers,
             replies=self.replies, outbox=self.outbox, waits=waits, workers=settings.commands.workers, clock=clock,
             progressed=lambda: self.command_intake.resume(), may_call=self.lease.held,
+            look=lambda: self.predecessors.look(),
         )  # fmt: skip
+        self.predecessors = Predecessors(
+            ordering=self.ordering, settled=self.inbox.settled, ready=self.workers.pump, waits=quick
+        )
         self.command_intake = CommandIntake(
             link=self.links["commands"], opener=opener, inbox=self.inbox, ordering=self.ordering, outbox=self.outbox,
             quarantined=self.quarantined, bound=self.adapters, backlog=settings.commands.backlog, clock=clock,
@@ -136,6 +142,7 @@ class Bridge:
         states = {name: Availability.PAUSED if name in paused else Availability.UP for name in self.adapters}
         return Presence(
             instance=self.settings.name,
+            version=self.settings.wire.version_max,
             software=_software(),
             time_ms=self._clock(),
             operations=states,
@@ -186,6 +193,7 @@ class Bridge:
 
     async def _drain(self) -> None:
         seconds = self.settings.drain_s
+        self.predecessors.close()
         await asyncio.gather(self.queries.drain(seconds), self.workers.drain(seconds))
 
     def _swept_when_connected(self, connected: bool) -> None:

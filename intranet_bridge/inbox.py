@@ -84,6 +84,7 @@ INBOX = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("replied_at", BigInteger),
     Column("decided_at", BigInteger),
+    Column("after", String(64)),  # its predecessor, or empty; null: wire version 1 does not say
     Index("inbox_state", "owner", "state", "updated_at"),
     Index("inbox_unsent", "owner", "replied_at", "updated_at"),
     Index("inbox_decided", "owner", "decided_at"),
@@ -127,6 +128,8 @@ class Received:
     reply_to: str
     deadline: int
     envelope: bytes = field(repr=False)
+    after: str | None = None
+    """Its predecessor, or empty; None if the front did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class Inbox:
     def adopt(self, connection: Connection, owners: Sequence[str]) -> list[Place]:
         """Make the rows of dead owners ours; the unfinished ones, in the order they were recorded."""
         theirs = _active(_C.owner.in_(owners))
-        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts)
+        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after)
         unfinished = select(*columns).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
         places = [_place(row) for row in connection.execute(unfinished)]
         count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
@@ -205,6 +208,12 @@ class Inbox:
         """The outcome, or held, with the sealed reply; not replied yet."""
         row = {"to": state, "tries": attempts, "because": code, "why": note[:400], "sealed": sealed}
         await self._store.execute(_FINISHED, {"of": id, "me": self._owner, "now": self._clock(), **row})
+
+    async def settled(self, ids: Sequence[str]) -> dict[str, bool]:
+        """Of those ids that are in the inbox, whoever's they are: whether each is finished or held."""
+        statement = select(_C.id, _C.state).where(_C.id.in_(ids))
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return {row.id: State(row.state) in REPORTED for row in rows}
 
     async def envelope(self, id: str) -> tuple[bytes, str]:
         """The sealed request and its reply_to."""
@@ -261,7 +270,7 @@ class Inbox:
                 "id": row.id, "sequence": first + at, "owner": self._owner, "operation": row.operation,
                 "source": row.source, "subject": row.subject, "state": State.RECEIVED, "attempts": 0,
                 "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
-                "received_at": now, "updated_at": now,
+                "received_at": now, "updated_at": now, "after": row.after,
             }
             for at, row in enumerate(rows, 1)
         ]  # fmt: skip
@@ -275,7 +284,7 @@ class Inbox:
         return results
 
     def _unfinished(self, connection: Connection) -> list[Place]:
-        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts)
+        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after)
         statement = select(*columns).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
         return [_place(row) for row in connection.execute(statement)]
 
@@ -302,4 +311,5 @@ def _known(connection: Connection, rows: Sequence[Received], new: Container[str]
 
 
 def _place(row: Any) -> Place:
-    return Place(row.id, row.operation, row.subject, State(row.state), row.attempts, recovered=True)
+    state = State(row.state)
+    return Place(row.id, row.operation, row.subject, state, row.attempts, recovered=True, after=row.after)

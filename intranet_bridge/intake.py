@@ -248,7 +248,8 @@ class CommandIntake:
                     bad.append((pack([envelope]), reason))
                 case _:
                     a = attributes
-                    good.append(Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope))
+                    after = a.after if a.version > 1 else None
+                    good.append(Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after))
         return good, bad
 
     def _recorded(self, rows: list[Received], known: Sequence[Known | None]) -> None:
@@ -256,12 +257,13 @@ class CommandIntake:
             if before is None:
                 self.taken += 1
                 hot = row.envelope if len(self._ordering) < _HOT_ENVELOPES else None
-                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED, envelope=hot))
+                place = Place(row.id, row.operation, row.subject, State.RECEIVED, envelope=hot, after=row.after)
+                self._ordering.add(place)
                 continue
             self.again += 1
             if before.ours and row.id not in self._ordering:
                 # recorded by a commit whose success was not heard of: nobody else would begin with it
-                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED))
+                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED, after=row.after))
             state, reply = before.state, before.reply
             if state in REPORTED and reply is not None:
                 self._outbox.offer(entry(row.id, state, row.reply_to, reply))

@@ -39,6 +39,10 @@ def readings(bridge: "Bridge") -> Iterator[Reading]:
     yield "bridge_queries_waiting", "Queries without a slot", {}, bridge.query_intake.waiting
     yield "bridge_commands_in_flight", "Commands being worked on", {}, bridge.workers.in_flight
     yield "bridge_commands_unfinished", "Commands without an outcome", {}, len(bridge.ordering)
+    yield "bridge_commands_blocked", "Wait for a predecessor that is not here", {}, bridge.ordering.blocked
+    gone_on = bridge.predecessors.gone_on
+    yield "bridge_commands_out_of_order_total", "Went on: the predecessor never came", {}, gone_on
+    yield "bridge_commands_circles_total", "Circles of predecessors cut open", {}, bridge.ordering.circles
     yield "bridge_commands_again_total", "Commands that arrived once more", {}, bridge.command_intake.again
     yield "bridge_replies_in_hand", "Command replies without a receipt", {}, bridge.outbox.in_hand
     yield "bridge_query_replies_not_sent_total", "Link down or full", {}, bridge.replies.not_sent

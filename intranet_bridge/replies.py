@@ -33,14 +33,16 @@ class Replies:
         *,
         deadline: int = 0,
     ) -> bytes:
-        """The sealed reply to a request."""
+        """The sealed reply to a request, in the version of the request: its front reads that."""
         if len(result) > LONGEST_RESULT:
             log.error("result-too-long", request=request.id, operation=request.type, size=len(result))
             # What was done stays done: only a query's outcome turns into a failure.
             state, result = (State.FAILED if deadline else state), b""
             code, detail = "answer-too-long", "the marketing system's answer is longer than a message may be"
         now = self._clock()
-        attributes = Attributes(request.id, self._name, request.type, now, "", request.traceparent, deadline)
+        attributes = Attributes(
+            request.id, self._name, request.type, now, "", request.traceparent, deadline, version=request.version
+        )
         payload = Reply(attributes, state, code, detail, result).payload()
         return self._sealer.seal(Kind.REPLY, attributes, payload, now_ms=now)
 

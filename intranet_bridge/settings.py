@@ -19,6 +19,7 @@ from protocol.runtime.settings import (
     Name,
     Section,
     StoreSection,
+    WireSection,
 )
 
 
@@ -74,6 +75,9 @@ class CommandsSection(Section):
     """Waits between attempts grow from the one to the other, with jitter."""
     sweep_s: Seconds = 5.0
     """How often the inbox is searched for replies not yet receipted and for what an operator decided."""
+    order_patience_s: Seconds = 45.0
+    """How long a command waits for its predecessor, an earlier one of the same key, when that has not arrived. More
+    than the front's `resend_after_s`, or a command that was lost once is overtaken."""
 
 
 class BreakerSection(Section):
@@ -238,6 +242,7 @@ class BridgeSettings(Section):
     queries: QueriesSection = QueriesSection()
     commands: CommandsSection = CommandsSection()
     breaker: BreakerSection = BreakerSection()
+    wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()
     marketing: MarketingSection

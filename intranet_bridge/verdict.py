@@ -55,6 +55,8 @@ def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int)
         return Quarantine("wrong-lane")
     if not _ID.fullmatch(attributes.id) or not _TRACE.fullmatch(attributes.traceparent):
         return Quarantine("malformed")  # both are written into header lines of the marketing call
+    if attributes.after and not _ID.fullmatch(attributes.after):
+        return Quarantine("malformed")
     try:
         # a reply names a front's queue of its own lane, and nothing else
         if not checked_reply(attributes.reply_to).startswith(f"/queue/bridge.reply.{lane}."):

@@ -55,14 +55,16 @@ class CommandWorkers:
         clock: Clock,
         progressed: Callable[[], None] = lambda: None,
         may_call: Callable[[], bool] = always,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         """`progressed` is called whenever a place is finished: there may be room in the backlog. `may_call`: whether
-        this bridge's rows are surely still its own.
+        this bridge's rows are surely still its own. `look` is called whenever there may be new places, whose
+        predecessors are to be looked for.
         """
         self._ordering, self._inbox, self._opener = ordering, inbox, opener
         self._adapters, self._breakers = adapters, breakers
         self._replies, self._outbox, self._waits = replies, outbox, waits
-        self._clock, self._progressed, self.workers = clock, progressed, workers
+        self._clock, self._progressed, self._look, self.workers = clock, progressed, look, workers
         self._may_call = may_call
         self._rules = {name: self._rule(name, adapter) for name, adapter in adapters.items()}
         self._running: set[asyncio.Task[None]] = set()
@@ -83,6 +85,7 @@ class CommandWorkers:
         """Give free workers what is ready, and wake again when the next sleeper or circuit does."""
         if self._closed:
             return
+        self._look()
         now = time.monotonic()
         loop = asyncio.get_running_loop()
         while len(self._running) < self.workers:

@@ -3,11 +3,12 @@
 ::
 
     offset  size
-       0      1  version, 1
+       0      1  version, 1 or 2
        1      1  kind: 1 request, 2 reply, 3 presence
        2    176  wrap: who made the data key, for whom, and the key itself (below)
      178      2  n, the length of the attributes
-     180      n  attributes: id LF source LF type LF time LF subject LF traceparent LF deadline LF reply_to
+     180      n  attributes: id LF source LF type LF time LF subject LF traceparent LF deadline LF reply_to,
+                 and in version 2: LF after
                  (UTF-8, no control characters; time and deadline in decimal, epoch ms)
    180+n      8  number of the message under its data key
    188+n      …  the body under AES-256-GCM (NIST SP 800-38D), then the 16-byte tag;
@@ -21,9 +22,9 @@
       32     80  the data key under HPKE (RFC 9180 base mode, X25519, HKDF-SHA256, AES-256-GCM): 32 + 32 + 16
      112     64  Ed25519 signature (RFC 8032) over label, version and the 112 bytes before it
 
-Integers are big-endian. A data key is random, belongs to one `Sealer`, seals at most 2²⁰ messages within at most
-an hour, and is then forgotten by its sender. The envelope carries its wrap, so it stands alone: any process with
-the receiver's keyring opens it, at once or days later, and remembers the data key by the wrap's bytes.
+Integers are big-endian. A data key is random, belongs to one `Sealer` and one version, seals at most 2²⁰ messages
+within at most an hour, and is then forgotten by its sender. The envelope carries its wrap, so it stands alone: any
+process with the receiver's keyring opens it, at once or days later, and remembers the data key by the wrap's bytes.
 
 Who owns the broker can drop, delay, reorder and repeat. Against repeating: `Opener` refuses what is past its
 deadline or older than a week, `ReplayGuard` refuses a query's second arrival, and the bridge's inbox answers a
@@ -54,7 +55,7 @@ from protocol.errors import (
     WrongKind,
 )
 from protocol.keyring import KEY_ID_BYTES, Keyring
-from protocol.messages import WIRE_VERSION, Attributes, Role
+from protocol.messages import LOWEST_VERSION, WIRE_VERSION, Attributes, Role
 
 
 class Kind(IntEnum):
@@ -76,9 +77,8 @@ MAX_AGE_MS = 7 * 24 * 3_600_000
 """Older messages are refused. Dedupe records, and retired keys, must be kept longer than this."""
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-_VERSION = bytes([WIRE_VERSION])
-_HPKE_LABEL = b"dmz-bridge data key" + _VERSION
-_SIGN_LABEL = b"dmz-bridge wrap" + _VERSION
+_HPKE_LABEL = b"dmz-bridge data key"
+_SIGN_LABEL = b"dmz-bridge wrap"
 _NAMED = 2 * KEY_ID_BYTES
 _INFO = _NAMED + 16
 _SIGNED = _INFO + 80
@@ -123,21 +123,22 @@ class Sealer:
             raise ValueError(f"the {keyring.role} has nobody to seal to as {to}")
         self._keyring, self._to = keyring, to
         self._lifetime_ms, self._messages = lifetime_ms, messages
-        self._key: _SealingKey | None = None
+        self._keys: dict[int, _SealingKey] = {}
 
     def seal(self, kind: Kind, attributes: Attributes, payload: bytes, *, now_ms: int) -> bytes:
-        """The envelope's bytes. Each call takes a new number, so sealing the same twice gives two envelopes.
+        """The envelope's bytes, in the attributes' version. Each call takes a new number, so sealing the same twice
+        gives two envelopes.
 
-        Raises what the receiver would: WrongKind if our role does not send this kind, Malformed for an empty
-        id or an attribute with a control character, Stale if `attributes.time` is not about now (what is sealed
-        anew later needs its time set anew).
+        Raises what the receiver would: WrongKind if our role does not send this kind, UnknownVersion, Malformed for
+        an empty id, an attribute with a control character or one that the version does not have, Stale if
+        `attributes.time` is not about now (what is sealed anew later needs its time set anew).
         """
-        key = self._key
+        key = self._keys.get(attributes.version)
         if key is None or not key.created - SKEW_MS <= now_ms < key.not_after or key.process != os.getpid():
-            key = self._renew(now_ms)
+            key = self._renew(attributes.version, now_ms)
         number = next(key.numbers)
         if number >= self._messages:
-            key = self._renew(now_ms)
+            key = self._renew(attributes.version, now_ms)
             number = next(key.numbers)
         start = key.starts[kind]
         if start is None:
@@ -149,20 +150,23 @@ class Sealer:
         tail = number.to_bytes(_NUMBER, "big")
         return head + tail + key.cipher.encrypt(_ZERO + tail, payload, head)
 
-    def _renew(self, now_ms: int) -> "_SealingKey":
+    def _renew(self, version: int, now_ms: int) -> "_SealingKey":
+        if not LOWEST_VERSION <= version <= WIRE_VERSION:
+            raise _unknown(version)
+        mark = bytes([version])
         sender, signer = self._keyring.signer
         receiver, public = self._keyring.receivers[self._to]
         not_after = now_ms + self._lifetime_ms
         info = sender + receiver + now_ms.to_bytes(8, "big") + not_after.to_bytes(8, "big")
         secret = os.urandom(32)
-        wrap = info + _SUITE.encrypt(secret, public, _HPKE_LABEL + info)
-        wrap += signer.sign(_SIGN_LABEL + wrap)
+        wrap = info + _SUITE.encrypt(secret, public, _HPKE_LABEL + mark + info)
+        wrap += signer.sign(_SIGN_LABEL + mark + wrap)
         starts = [
             None,
-            *(_VERSION + bytes([kind]) + wrap if _may(self._keyring.role, kind) else None for kind in Kind),
+            *(mark + bytes([kind]) + wrap if _may(self._keyring.role, kind) else None for kind in Kind),
         ]
         key = _SealingKey(AESGCM(secret), starts, count(), now_ms, not_after, os.getpid())
-        self._key = key
+        self._keys[version] = key
         return key
 
 
@@ -170,9 +174,16 @@ class Opener:
     """Opens what is sealed to this process's role. Remembers the data keys of the last `cache` wraps it verified."""
 
     def __init__(
-        self, keyring: Keyring, *, cache: int = 4096, skew_ms: int = SKEW_MS, max_age_ms: int = MAX_AGE_MS
+        self,
+        keyring: Keyring,
+        *,
+        cache: int = 4096,
+        skew_ms: int = SKEW_MS,
+        max_age_ms: int = MAX_AGE_MS,
+        version_max: int = WIRE_VERSION,
     ) -> None:
-        self._keyring, self._cache = keyring, cache
+        """Versions above `version_max` are refused as unknown."""
+        self._keyring, self._cache, self._version_max = keyring, cache, version_max
         self._skew_ms, self._max_age_ms = skew_ms, max_age_ms
         self._keys: OrderedDict[bytes, _OpeningKey] = OrderedDict()
 
@@ -195,9 +206,10 @@ class Opener:
         """
         if len(envelope) < _SHORTEST:
             raise _too_short(envelope)
-        if envelope[0] != WIRE_VERSION:
-            raise UnknownVersion(f"wire version {envelope[0]}: this program speaks {WIRE_VERSION}")
-        key = self._key_of(envelope[2:_WRAP_END])
+        version = envelope[0]
+        if not LOWEST_VERSION <= version <= self._version_max:
+            raise _unknown(version, self._version_max)
+        key = self._key_of(envelope[:1] + envelope[2:_WRAP_END])
         number = _ATTRIBUTES + int.from_bytes(envelope[_WRAP_END:_ATTRIBUTES], "big")
         body = number + _NUMBER
         if body + _TAG > len(envelope):
@@ -209,7 +221,7 @@ class Opener:
         kind = key.kinds.get(envelope[1])
         if kind is None:
             raise WrongKind(f"kind {envelope[1]} is not for a {key.sender} to send to a {self._keyring.role}")
-        attributes = _decoded(envelope[_ATTRIBUTES:number])
+        attributes = _decoded(version, envelope[_ATTRIBUTES:number])
         if not key.created - self._skew_ms <= attributes.time <= key.not_after + self._skew_ms:
             raise Stale("dated outside the life of its data key")
         return Opened(kind, attributes, payload, key.sender, key.sender_key)
@@ -225,16 +237,17 @@ class Opener:
             raise Stale(f"dated {-age} ms in the future: compare the clocks")
 
     def _key_of(self, wrap: bytes) -> "_OpeningKey":
+        """Of a wrap with its version's byte before it."""
         key = self._keys.get(wrap)
         if key is None:
-            key = self._keys[wrap] = self._unwrapped(wrap)
+            key = self._keys[wrap] = self._unwrapped(wrap[:1], wrap[1:])
             if len(self._keys) > self._cache:
                 self._keys.popitem(last=False)
         else:
             self._keys.move_to_end(wrap)
         return key
 
-    def _unwrapped(self, wrap: bytes) -> "_OpeningKey":
+    def _unwrapped(self, mark: bytes, wrap: bytes) -> "_OpeningKey":
         sender_id, receiver_id, info = wrap[:KEY_ID_BYTES], wrap[KEY_ID_BYTES:_NAMED], wrap[:_INFO]
         trusted = self._keyring.senders.get(sender_id)
         if trusted is None:
@@ -244,7 +257,7 @@ class Opener:
             raise UnknownKey(f"sealed to {receiver_id.hex()}, which is not a key of this {self._keyring.role}")
         role, public = trusted
         try:
-            public.verify(wrap[_SIGNED:], _SIGN_LABEL + wrap[:_SIGNED])
+            public.verify(wrap[_SIGNED:], _SIGN_LABEL + mark + wrap[:_SIGNED])
         except InvalidSignature:
             raise BadSignature(f"the key wrap is not signed by {sender_id.hex()}") from None
         created, not_after = (
@@ -254,7 +267,7 @@ class Opener:
         if not created < not_after <= created + DATA_KEY_MS:
             raise Malformed("the data key claims to live for more than an hour")
         try:
-            secret = _SUITE.decrypt(wrap[_INFO:_SIGNED], private, _HPKE_LABEL + info)
+            secret = _SUITE.decrypt(wrap[_INFO:_SIGNED], private, _HPKE_LABEL + mark + info)
         except (InvalidTag, ValueError):
             raise Tampered("the data key does not unwrap") from None
         mine = self._keyring.role
@@ -326,6 +339,10 @@ def _may(sender: Role, kind: Kind) -> bool:
     return SENDER[kind] is sender
 
 
+def _unknown(version: int, latest: int = WIRE_VERSION) -> UnknownVersion:
+    return UnknownVersion(f"wire version {version}: this program speaks {LOWEST_VERSION} to {latest}")
+
+
 def _too_short(envelope: bytes) -> Malformed:
     return Malformed(f"{len(envelope)} bytes are too few for an envelope")
 
@@ -335,21 +352,32 @@ def _encoded(a: Attributes) -> bytes:
     if (
         not a.id
         or a.deadline < 0
-        or not f"{a.id}{a.source}{a.type}{a.subject}{a.traceparent}{a.reply_to}".isprintable()
+        or not f"{a.id}{a.source}{a.type}{a.subject}{a.traceparent}{a.reply_to}{a.after}".isprintable()
     ):
         raise Malformed("an attribute is missing or has a control character")
-    data = f"{a.id}\n{a.source}\n{a.type}\n{a.time}\n{a.subject}\n{a.traceparent}\n{a.deadline}\n{a.reply_to}".encode()
+    text = f"{a.id}\n{a.source}\n{a.type}\n{a.time}\n{a.subject}\n{a.traceparent}\n{a.deadline}\n{a.reply_to}"
+    if a.version > 1:
+        text += f"\n{a.after}"
+    elif a.after:
+        raise Malformed("version 1 has no predecessor")
+    data = text.encode()
     if len(data) > 0xFFFF:
         raise Malformed(f"the attributes take {len(data)} bytes; at most 65535 are allowed")
     return data
 
 
-def _decoded(data: bytes) -> Attributes:
+def _decoded(version: int, data: bytes) -> Attributes:
+    after = ""
     try:
-        id_, source, type_, time, subject, traceparent, deadline, reply_to = data.decode().split("\n")
-        attributes = Attributes(id_, source, type_, int(time), subject, traceparent, int(deadline), reply_to)
+        if version == 1:
+            id_, source, type_, time, subject, traceparent, deadline, reply_to = data.decode().split("\n")
+        else:
+            id_, source, type_, time, subject, traceparent, deadline, reply_to, after = data.decode().split("\n")
+        attributes = Attributes(
+            id_, source, type_, int(time), subject, traceparent, int(deadline), reply_to, after, version
+        )
     except ValueError:
-        raise Malformed("the attributes are not the eight fields") from None
-    if not f"{id_}{source}{type_}{subject}{traceparent}{reply_to}".isprintable():
+        raise Malformed("the attributes are not the fields of this version") from None
+    if not f"{id_}{source}{type_}{subject}{traceparent}{reply_to}{after}".isprintable():
         raise Malformed("an attribute has a control character")
     return attributes

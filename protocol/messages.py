@@ -11,7 +11,10 @@ from enum import StrEnum
 from protocol.errors import Malformed
 from protocol.lifecycle import State
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
+"""The latest wire version this program speaks; it reads all from LOWEST_VERSION on (protocol/README.md, Versions)."""
+LOWEST_VERSION = 1
+"""What every program reads: for who does not know the other side yet, and for presence."""
 
 
 class Role(StrEnum):
@@ -43,6 +46,11 @@ class Attributes:
     """After this instant (epoch ms) nobody waits any more; 0 means none."""
     reply_to: str = ""
     """The reply destination of the front that asked; empty in replies."""
+    after: str = ""
+    """Commands, from version 2: id of the unfinished command of the same subject that was accepted last before this
+    one, or empty if there was none. Version 1 cannot say it."""
+    version: int = LOWEST_VERSION
+    """Wire version of the envelope: of the one it was read from, or is to be sealed in."""
 
 
 @dataclass(frozen=True, slots=True)

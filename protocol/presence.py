@@ -1,6 +1,7 @@
 """Presence: a bridge tells the fronts of its region that it is there, and what it can do at the moment.
 
-Sealed like every message (`Kind.PRESENCE`), so that nobody on the broker can invent a bridge. A front that has
+Sealed like every message (`Kind.PRESENCE`), so that nobody on the broker can invent a bridge; and always in the
+lowest wire version, because it is what tells a front which versions the bridge reads. A front that has
 heard from no bridge for a few intervals answers 502 at once instead of letting callers wait for a deadline.
 """
 
@@ -33,7 +34,7 @@ class Presence(BaseModel):
 
     instance: Annotated[str, Field(max_length=64)]
     version: int = WIRE_VERSION
-    """Wire version it speaks."""
+    """The latest wire version it reads; it reads all before that too."""
     software: Annotated[str, Field(max_length=40)] = ""
     """Version of the program, for people."""
     time_ms: int

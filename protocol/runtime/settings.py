@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
+from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -119,6 +120,13 @@ class MetricsSection(Section):
 
     host: LoopbackHost = "127.0.0.1"
     port: Port = 0
+
+
+class WireSection(Section):
+    """Which wire versions are spoken (protocol/README.md, Versions)."""
+
+    version_max: Annotated[int, Field(ge=LOWEST_VERSION, le=WIRE_VERSION)] = WIRE_VERSION
+    """None above this is sent or read: for an upgrade in stages, and for the way back."""
 
 
 class LogSection(Section):

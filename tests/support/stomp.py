@@ -29,19 +29,29 @@ class Stomp:
         self.socket.sendall(f"{command}\n{lines}\n".encode() + body + b"\0")
 
     def receive(self) -> Reply | None:
-        """The next frame; None when the broker hung up."""
-        while b"\0" not in self.buffer:
-            try:
-                more = self.socket.recv(65536)
-            except (ConnectionError, ssl.SSLError):
+        """The next frame; None when the broker hung up. Raises TimeoutError when nothing comes."""
+        while b"\n\n" not in self.buffer.lstrip(b"\n"):
+            if not self._more():
                 return None
-            if not more:
-                return None
-            self.buffer += more
-        frame, self.buffer = self.buffer.split(b"\0", 1)
-        head, _, body = frame.lstrip(b"\n").partition(b"\n\n")
+        head, _, rest = self.buffer.lstrip(b"\n").partition(b"\n\n")
         command, *lines = head.decode().split("\n")
-        return command, dict(line.split(":", 1) for line in lines), body
+        headers = dict(line.split(":", 1) for line in lines)
+        length = int(headers.get("content-length", -1))
+        while (len(rest) <= length) if length >= 0 else (b"\0" not in rest):
+            if not self._more():
+                return None
+            rest = self.buffer.lstrip(b"\n").partition(b"\n\n")[2]
+        end = length if length >= 0 else rest.index(b"\0")
+        self.buffer = rest[end + 1 :]
+        return command, headers, rest[:end]
+
+    def _more(self) -> bool:
+        try:
+            more = self.socket.recv(65536)
+        except (ConnectionError, ssl.SSLError):
+            return False
+        self.buffer += more
+        return bool(more)
 
     def connect(self) -> Reply | None:
         self.send("CONNECT", accept_version="1.2", host="localhost", heart_beat="0,0")

@@ -88,3 +88,38 @@ def test_a_bridge_whose_clock_was_set_back_is_heard_again_after_its_silence(brid
     assert bridges.attached == 0
     bridges.heard(says("one", 1, a=UP))
     assert bridges.service("a") is Service.UP
+
+
+# --- wire versions ----------------------------------------------------------------------------------------
+
+
+def test_the_lowest_version_of_those_who_may_take_the_next_message(bridges: Bridges, clock: Clock) -> None:
+    assert bridges.wire_version == 1  # nobody was ever heard of: all read this
+    bridges.heard(Presence(instance="new", time_ms=1, operations={}, version=2))
+    assert bridges.wire_version == 2
+    bridges.heard(Presence(instance="old", time_ms=1, operations={}, version=1))
+    assert bridges.wire_version == 1
+    clock.now += TTL  # silent is not gone: it may be back before the message is taken
+    bridges.heard(Presence(instance="new", time_ms=2, operations={}, version=2))
+    assert (bridges.attached, bridges.wire_version) == (1, 1)
+    bridges.heard(Presence(instance="old", time_ms=2, operations={}, version=1, leaving=True))
+    assert bridges.wire_version == 2
+
+
+def test_the_version_of_the_last_one_is_remembered_when_it_leaves(bridges: Bridges, clock: Clock) -> None:
+    bridges.heard(Presence(instance="new", time_ms=1, operations={}, version=2))
+    bridges.heard(Presence(instance="new", time_ms=2, operations={}, version=2, leaving=True))
+    clock.now += TTL
+    assert (bridges.attached, bridges.wire_version) == (0, 2)
+    bridges.heard(Presence(instance="new", time_ms=3, operations={}, version=1))
+    assert bridges.wire_version == 1
+
+
+@pytest.mark.parametrize(("said", "spoken"), [(1, 1), (2, 2), (9, 2), (0, 1), (-5, 1)])
+def test_never_more_than_we_speak_and_never_less_than_there_is(clock: Clock, said: int, spoken: int) -> None:
+    bridges = Bridges(TTL, clock)
+    bridges.heard(Presence(instance="one", time_ms=1, operations={}, version=said))
+    assert bridges.wire_version == spoken
+    told = Bridges(TTL, clock, version_max=1)
+    told.heard(Presence(instance="one", time_ms=1, operations={}, version=said))
+    assert told.wire_version == 1

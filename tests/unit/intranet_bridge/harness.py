@@ -154,6 +154,7 @@ class Stage:
             link.lose("killed")  # type: ignore[attr-defined]
         self.bridge.housekeeping.stop()
         self.bridge.workers._closed = True
+        self.bridge.predecessors.close()
         tasks = [task for task in asyncio.all_tasks() if task is not mine]
         for task in tasks:
             task.cancel()

@@ -1,6 +1,10 @@
-"""Ordering: first in, first done within a key; operations take turns; sleepers keep their key."""
+"""Ordering: within a key first accepted, first done; operations take turns; sleepers keep their key."""
 
-from hypothesis import given
+from copy import copy
+from itertools import pairwise
+
+import pytest
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from intranet_bridge.ordering import Ordering, Place
@@ -84,3 +88,270 @@ def test_whatever_happens_a_key_is_never_overtaken(script: list[tuple[str, bool]
             finished = running.pop(0)
             waiting[finished.key].pop(0)
             ordering.done(finished)
+
+
+# --- predecessors -----------------------------------------------------------------------------------------
+
+
+def after(id: str, before: str | None, key: str = "k", state: State = State.RECEIVED) -> Place:
+    return Place(id, "a", key, state, after=before)
+
+
+def taken(ordering: Ordering, now: float = 0) -> str | None:
+    place = ordering.take(now, always)
+    if place is None:
+        return None
+    ordering.done(place)
+    return place.id
+
+
+def drained(ordering: Ordering, now: float = 0) -> list[str]:
+    ids = []
+    while (id := taken(ordering, now)) is not None:
+        ids.append(id)
+    return ids
+
+
+def test_what_arrives_late_goes_first() -> None:
+    ordering = Ordering()
+    for place in (after("3", "2"), after("1", ""), after("2", "1")):
+        ordering.add(place)
+    assert drained(ordering) == ["1", "2", "3"]
+    assert len(ordering) == 0
+    assert ordering.blocked == 0
+
+
+def test_a_predecessor_that_is_not_here_is_asked_about_at_once_and_then_less_and_less() -> None:
+    ordering = Ordering(patience_s=1_000)
+    ordering.add(after("2", "1"))
+    ordering.add(after("3", "1", key="other"))
+    assert taken(ordering) is None
+    now, asked_at = 0.0, []
+    for _ in range(10):
+        assert ordering.asks(now) == ["1"]
+        assert ordering.asks(now) == []  # one question at a time
+        ordering.told(now, ["1"], {"1": False})
+        asked_at.append(now)
+        due = ordering.asks_at()
+        assert due is not None
+        assert due > now
+        now = due
+    pauses = [later - before for before, later in pairwise(asked_at)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 0.1
+    assert pauses[-1] == pauses[-2] == 1.0
+    assert taken(ordering, now) is None
+    ordering.told(now, ordering.asks(now), {"1": True})
+    assert sorted(drained(ordering, now)) == ["2", "3"]
+    assert ordering.asks(now + 100) == []
+    assert ordering.asks_at() is None
+
+
+def test_one_that_never_comes_is_waited_for_with_patience() -> None:
+    ordering = Ordering(patience_s=30)
+    ordering.add(after("2", "1"))
+    ordering.add(after("3", "2"))
+    assert ordering.told(100, ordering.asks(100), {}) == []
+    assert ordering.told(129, ordering.asks(129), {}) == []
+    assert taken(ordering, 129) is None
+    (gone_on,) = ordering.told(131, ordering.asks(131), {})
+    assert gone_on.id == "2"
+    ordering.add(after("1", ""))  # now it comes, and what was not begun yet still waits for it
+    assert drained(ordering, 131) == ["1", "2", "3"]
+
+
+def test_one_that_comes_when_its_follower_was_begun_follows() -> None:
+    ordering = Ordering(patience_s=0)
+    ordering.add(after("2", "1"))
+    ordering.told(0, ordering.asks(0), {})
+    second = ordering.take(0, always)
+    assert second is not None
+    ordering.add(after("1", ""))
+    ordering.again(second, 5)
+    assert ordering.take(1, always) is None
+    assert ordering.take(5, always) is second
+    ordering.done(second)
+    assert drained(ordering) == ["1"]
+
+
+def test_patience_begins_anew_when_another_bridge_had_it() -> None:
+    ordering = Ordering(patience_s=30)
+    ordering.add(after("2", "1"))
+    ordering.told(0, ordering.asks(0), {})
+    ordering.told(29, ordering.asks(29), {"1": False})
+    assert ordering.told(40, ordering.asks(40), {}) == []
+    assert taken(ordering, 40) is None
+
+
+def test_a_place_without_a_predecessor_does_not_wait_behind_one_that_is_blocked() -> None:
+    ordering = Ordering()
+    ordering.add(after("3", "2"))
+    ordering.add(after("1", ""))
+    assert taken(ordering) == "1"
+    assert taken(ordering) is None
+
+
+def test_what_was_finished_lately_is_not_asked_about() -> None:
+    ordering = Ordering()
+    ordering.add(after("1", ""))
+    assert taken(ordering) == "1"
+    ordering.add(after("2", "1"))
+    assert ordering.asks(0) == []
+    assert taken(ordering) == "2"
+
+
+def test_version_1_follows_what_arrived_before_it() -> None:
+    ordering = Ordering()
+    for place in (after("2", "1"), after("old", None), after("1", "")):
+        ordering.add(place)
+    assert drained(ordering) == ["1", "2", "old"]
+
+
+def test_version_1_that_another_names_goes_before_it() -> None:
+    ordering = Ordering()
+    for place in (after("a", None), after("c", "b"), after("b", None)):
+        ordering.add(place)
+    assert drained(ordering) == ["a", "b", "c"]
+    assert ordering.circles == 0
+
+
+def test_what_was_begun_before_a_restart_waits_for_nobody() -> None:
+    ordering = Ordering()
+    ordering.add(after("2", "1", state=State.CALLING))
+    assert ordering.asks(0) == []
+    assert taken(ordering) == "2"
+
+
+def test_a_held_one_tried_again_goes_before_what_still_waits() -> None:
+    ordering = Ordering()
+    for place in (after("1", ""), after("2", "1"), after("3", "2")):
+        ordering.add(place)
+    assert taken(ordering) == "1"  # held
+    ordering.add(after("1", ""))
+    assert drained(ordering) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_a_circle_is_cut_open(length: int) -> None:
+    ordering = Ordering()
+    ids = [str(n) for n in range(length)]
+    for at, id in enumerate(ids):
+        ordering.add(after(id, ids[at - 1]))
+    assert sorted(drained(ordering)) == ids
+    assert len(ordering) == ordering.blocked == 0
+
+
+def test_a_predecessor_of_another_key_counts_for_nothing() -> None:
+    ordering = Ordering()
+    ordering.add(after("2", "1", key="x"))
+    assert taken(ordering) is None
+    ordering.add(after("1", "", key="y"))
+    assert sorted(drained(ordering)) == ["1", "2"]
+
+
+def test_without_a_key_there_is_no_order() -> None:
+    ordering = Ordering()
+    ordering.add(after("2", "1", key=""))
+    assert taken(ordering) == "2"
+
+
+class World:
+    """Some chains of commands, an inbox, and bridges whose frames come in any order, and which stop at any time."""
+
+    def __init__(self, bridges: int) -> None:
+        self.now = 0.0
+        self.inbox: dict[str, tuple[int, Place, bool]] = {}
+        """Id → owner, place, settled; in the order of recording."""
+        self.orderings = [Ordering(patience_s=30) for _ in range(bridges)]
+        self.done: list[str] = []
+
+    def arrives(self, bridge: int, place: Place) -> None:
+        if place.id not in self.inbox:
+            self.inbox[place.id] = bridge, place, False
+            self.orderings[bridge].add(copy(place))
+
+    def restarts(self, bridge: int) -> None:
+        self.orderings[bridge] = Ordering(patience_s=30)
+        for owner, place, settled in self.inbox.values():
+            if owner == bridge and not settled:
+                self.orderings[bridge].add(copy(place))
+
+    def works(self, bridge: int) -> bool:
+        place = self.orderings[bridge].take(self.now, always)
+        if place is None:
+            return False
+        self.inbox[place.id] = bridge, place, True
+        self.orderings[bridge].done(place)
+        self.done.append(place.id)
+        return True
+
+    def asks(self, bridge: int) -> list[Place]:
+        ids = self.orderings[bridge].asks(self.now)
+        known = {id: self.inbox[id][2] for id in ids if id in self.inbox}
+        return self.orderings[bridge].told(self.now, ids, known)
+
+
+chains = st.lists(st.integers(1, 8), min_size=1, max_size=4)
+
+
+@given(chains, st.integers(1, 3), st.data())
+def test_the_order_of_acceptance_is_kept_whatever_arrives_when_and_where(
+    lengths: list[int], bridges: int, data: st.DataObject
+) -> None:
+    world = World(bridges)
+    on_the_way = [
+        after(f"{chain}-{at}", f"{chain}-{at - 1}" if at else "", key=f"key{chain}")
+        for chain, length in enumerate(lengths)
+        for at in range(length)
+    ]
+    wanted = {f"key{chain}": [f"{chain}-{at}" for at in range(length)] for chain, length in enumerate(lengths)}
+    on_the_way = data.draw(st.permutations(on_the_way))
+    steps = st.sampled_from(["arrive", "work", "ask", "restart", "again"])
+    which = st.integers(0, bridges - 1)
+    seen: list[Place] = []
+    while on_the_way:
+        match data.draw(steps):
+            case "arrive":
+                seen.append(on_the_way.pop())
+                world.arrives(data.draw(which), seen[-1])
+            case "work":
+                world.works(data.draw(which))
+            case "ask":
+                world.now += 0.5
+                assert world.asks(data.draw(which)) == [] or world.now > 30
+            case "restart":
+                world.restarts(data.draw(which))
+            case "again" if seen:
+                world.arrives(data.draw(which), data.draw(st.sampled_from(seen)))
+        assume(world.now < 30)
+    for _ in range(200):  # everything is here now: it ends, without anybody's patience
+        for bridge in range(bridges):
+            assert world.asks(bridge) == []
+            while world.works(bridge):
+                pass
+        world.now += 2.0
+    assert {key: [id for id in world.done if id.split("-")[0] == key[3:]] for key in wanted} == wanted
+    assert [len(ordering) for ordering in world.orderings] == [0] * bridges
+    assert [ordering.blocked for ordering in world.orderings] == [0] * bridges
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.none() | st.integers(-1, 12), st.booleans()), max_size=30), st.data())
+def test_whatever_predecessors_are_named_everything_ends(
+    script: list[tuple[int, int | None, bool]], data: st.DataObject
+) -> None:
+    """Circles, forks, itself, another key's, what never comes: nothing waits for ever, nothing is done twice."""
+    world = World(1)
+    for id, before, other in script:
+        named = None if before is None else "" if before < 0 else str(before)
+        world.arrives(0, after(str(id), named, key="y" if other else "x"))
+        if data.draw(st.booleans()):
+            world.works(0)
+        if data.draw(st.booleans()):
+            world.restarts(0)
+    for _ in range(100):
+        world.asks(0)
+        while world.works(0):
+            pass
+        world.now += 2.0
+    assert sorted(world.done) == sorted(world.inbox)
+    assert len(world.orderings[0]) == world.orderings[0].blocked == 0

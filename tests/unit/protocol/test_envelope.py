@@ -231,7 +231,7 @@ def test_a_wrap_signed_anew_by_another_trusted_key_does_not_unwrap(front: Keyrin
     sealed = Sealer(front, Role.BRIDGE).seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
     identity, private = bridge.signer
     wrap = identity + sealed[RECEIVER_ID:SIGNATURE]
-    forged = sealed[:WRAP] + wrap + private.sign(module._SIGN_LABEL + wrap) + sealed[WRAP_END:]
+    forged = sealed[:WRAP] + wrap + private.sign(module._SIGN_LABEL + sealed[:1] + wrap) + sealed[WRAP_END:]
     with pytest.raises(Tampered, match="unwrap"):
         Opener(bridge).open(forged, now_ms=NOW)
 

@@ -1,0 +1,177 @@
+"""A new front with an old bridge, and the other way round, by the wire version rule: what is sent, every bridge that
+may take it can read. "Old" is the program told to speak version 1 and, where git has it, the first release itself.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.stand.stand import ROOT, Stand, kind_of, with_values
+from tests.support.stands import ACCOUNT, client, eventually, journal, work_order
+
+FIRST_RELEASE = "1da74b7"
+QUICK: dict[str, dict[str, Any]] = {
+    "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
+    "intranet_bridge": {"presence_interval_s": 0.5, "operations.work-order.settle_s": 1.0},
+}
+CONFIGURATION = {"front": "dmz_front", "bridge": "intranet_bridge"}
+
+
+@dataclass
+class Mixed(Stand):
+    """A stand one part of which is of another release."""
+
+    old: str = ""
+    """`front` or `bridge`."""
+    old_root: Path = ROOT
+
+    def _of(self, part: str) -> Path:
+        return self.old_root if kind_of(part) == self.old else ROOT
+
+    def _write_configuration(self, shipped: str, name: str, values: dict[str, Any]) -> None:
+        self.root = self._of({"dmz_front": "front", "intranet_bridge": "bridge"}.get(shipped, ""))
+        try:
+            super()._write_configuration(shipped, name, values)
+        finally:
+            self.root = ROOT
+
+    def _launch(self, part: str, command: list[str], ready: Any) -> None:
+        self.root = self._of(part)
+        try:
+            super()._launch(part, command, ready)
+        finally:
+            self.root = ROOT
+
+    def speak(self, kind: str, version: int) -> None:
+        """Change what a part speaks, from its next start on."""
+        file = self.config / f"{CONFIGURATION[kind]}.toml"
+        file.write_text(with_values(file.read_text(), {"wire.version_max": version}))
+
+
+@pytest.fixture(scope="session")
+def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first release's code and configuration files; skips where git does not have it (a shallow clone)."""
+    git = shutil.which("git")
+    done = git and subprocess.run([git, "-C", str(ROOT), "archive", FIRST_RELEASE], capture_output=True, check=False)
+    if not done or done.returncode:
+        pytest.skip(f"git has no commit {FIRST_RELEASE} here: a shallow clone, or no clone at all")
+    folder: Path = tmp_path_factory.mktemp("first-release")
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(params=["told to speak version 1", "first release"])
+def old_root(request: pytest.FixtureRequest) -> Path | None:
+    """None: the program of today with the setting."""
+    if request.param == "first release":
+        root: Path = request.getfixturevalue("first_release")
+        return root
+    return None
+
+
+@pytest.fixture(params=["front", "bridge"])
+def mixed(request: pytest.FixtureRequest, tmp_path: Path, old_root: Path | None) -> Iterator[Mixed]:
+    stand = Mixed(tmp_path / "stand", customers=200, settings=QUICK, old=request.param, old_root=old_root or ROOT)
+    try:
+        stand.set_up()
+        if old_root is None:
+            stand.speak(request.param, 1)
+        stand.start()
+        yield stand
+    finally:
+        stand.stop()
+
+
+def order(http: httpx.Client, number: int = 0, prefer: str = "wait=20") -> httpx.Response:
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": prefer}
+    return http.post("/v1/work-order", json=work_order(f"第{number}单"), headers=headers)
+
+
+def dead_letters(stand: Stand) -> int:
+    return sum(row["dead_letters"] for row in json.loads(stand.ctl("queues", "--json")))
+
+
+def spoken(stand: Stand) -> int | None:
+    """What the front's metrics say it sends; None for one that does not say."""
+    lines = httpx.get(stand.metrics_url, trust_env=False).text.splitlines()
+    found = [line for line in lines if line.startswith("dmz_front_wire_version ")]
+    return int(float(found[0].split()[1])) if found else None
+
+
+def succeeded(http: httpx.Client, id: str) -> bool:
+    return bool(http.get(f"/v1/requests/{id}").json()["status"] == "succeeded")
+
+
+def test_old_and_new_understand_each_other(mixed: Mixed) -> None:
+    with client(mixed) as http:
+        assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
+        assert order(http).json()["status"] == "succeeded"
+        ids = [order(http, number, "respond-async").json()["request_id"] for number in range(20)]
+        eventually(lambda: all(succeeded(http, id) for id in ids), 60, "every outcome")
+        effects = {entry["request_id"]: entry["applied"] for entry in journal(mixed)}
+        assert {id: effects[id] for id in ids} == dict.fromkeys(ids, 1)
+    assert spoken(mixed) in (1, None)
+    assert dead_letters(mixed) == 0
+
+
+def test_the_bridge_is_upgraded_under_load(tmp_path: Path, old_root: Path | None) -> None:
+    """Commands accepted before, while and after: each is done once; then the new version is spoken."""
+    stand = Mixed(tmp_path / "stand", customers=200, settings=QUICK, old="bridge", old_root=old_root or ROOT)
+    try:
+        stand.set_up()
+        if old_root is None:
+            stand.speak("bridge", 1)
+        stand.start()
+        with client(stand) as http:
+            assert spoken(stand) == 1
+            ids = [order(http, number, "respond-async").json()["request_id"] for number in range(10)]
+            stand.stop("bridge")
+            ids += [order(http, number, "respond-async").json()["request_id"] for number in range(10)]
+            assert spoken(stand) == 1  # the last one that was here is remembered
+            stand.old = ""
+            if old_root is None:
+                stand.speak("bridge", 2)
+            else:
+                stand._configure()
+            stand.start("bridge")
+            eventually(lambda: spoken(stand) == 2, what="the new version")
+            ids += [order(http, number, "respond-async").json()["request_id"] for number in range(10)]
+            eventually(lambda: all(succeeded(http, id) for id in ids), 60, "every outcome")
+        effects = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+        assert effects == dict.fromkeys(ids, 1)
+        assert dead_letters(stand) == 0
+    finally:
+        stand.stop()
+
+
+def test_what_a_bridge_cannot_read_is_set_aside_with_its_reason(tmp_path: Path) -> None:
+    """A downgrade without draining: the case the documentation warns of. Nothing is lost: the letter is kept."""
+    stand = Mixed(tmp_path / "stand", customers=200, settings=QUICK)
+    try:
+        stand.set_up()
+        stand.start()
+        with client(stand) as http:
+            assert order(http).status_code == 200
+            eventually(lambda: spoken(stand) == 2, what="version 2")
+            os.kill(stand.pids["bridge"], 9)
+            id = order(http, 1, "respond-async").json()["request_id"]
+            stand.speak("bridge", 1)
+            stand.start("bridge")
+            eventually(lambda: dead_letters(stand) >= 1, what="the dead letter")
+            eventually(lambda: spoken(stand) == 1, what="version 1")
+            assert order(http, 2).status_code == 200  # what is sent from now on can be read
+            assert http.get(f"/v1/requests/{id}").json()["status"] == "sent"
+    finally:
+        stand.stop()
