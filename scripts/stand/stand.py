@@ -51,6 +51,8 @@ class Stand:
     app_key: str = field(default="", repr=False)
     broker_kind: str = "auto"
     """Which ActiveMQ (`scripts/broker --kind`)."""
+    broker_conf: Path | None = None
+    """The broker's configuration files, if not the shipped ones."""
     root: Path = ROOT
     """Whose code and configuration files are run; the README's worked example is tried in a copy."""
 
@@ -195,6 +197,8 @@ class Stand:
         command = [sys.executable, str(ROOT / "scripts" / "broker")]
         where = ["--instance", str(self._broker)]
         how = ["--certs", str(self.certs), "--port", str(self.ports.broker), "--kind", self.broker_kind]
+        if self.broker_conf is not None:
+            how += ["--conf", str(self.broker_conf)]
         run([*command, "start", *where, *how])
         self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
 
