@@ -97,7 +97,9 @@ class Front:
             clock=self.clock,
             backlog=settings.limits.backlog,
             in_flight=settings.limits.commands_in_flight,
-            reachable=(lambda: self.command_link.connected) if settings.delivery.when_broker_refuses == "refuse" else None,
+            reachable=(lambda: self.command_link.connected)
+            if settings.delivery.when_broker_refuses == "refuse"
+            else None,
         )
         self.queries = Queries(
             name=settings.name,

@@ -16,7 +16,6 @@ from protocol.messages import Attributes, Reply
 from protocol.operations import Operation
 from protocol.runtime.clock import Clock
 
-
 LONGEST_RETRY_S = 30.0
 """What `Retry-After` says at most to a query that was refused because of those before it."""
 

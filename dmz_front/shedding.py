@@ -65,8 +65,8 @@ class Pace:
 
     def rate(self, now: float, in_flight: int, slots: int) -> float | None:
         """Answers a second (any monotonic clock), None unless measured. Asked at each query's arrival."""
-        if self._begun is None or in_flight < slots:
-            self._restart(now, None)
+        if in_flight < slots or self._begun is None:
+            self._restart(now if in_flight >= slots else None, None)
             return None
         elapsed = now - self._begun
         if elapsed >= self.LONGEST_S or (elapsed >= self.WINDOW_S and self._answers >= self.ENOUGH):
@@ -80,5 +80,5 @@ class Pace:
         if in_flight + 1 < slots:
             self._begun = None  # slots are idle: the rate says how much is asked, not how much can be answered
 
-    def _restart(self, now: float, rate: float | None) -> None:
+    def _restart(self, now: float | None, rate: float | None) -> None:
         self._begun, self._answers, self._rate = now, 0, rate

@@ -22,7 +22,9 @@ Row = dict[str, Any]
 def main() -> int:
     """Run the parts asked for, print tables or JSON."""
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="envelope, link, queries, commands, overload (default: all)")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="envelope, link, queries, commands, overload (default: all)"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     options = parser.parse_args()

@@ -40,9 +40,7 @@ def slowed(stand: Stand) -> None:
 def measured(stand: Stand, load: float, seconds: float) -> list[Answer]:
     """Offer `load` times the capacity for so long."""
     url = f"{stand.front_url}/v1/arrears-query"
-    answers = asyncio.run(
-        offer(url, stand.app_key, BODY, rate=load * CAPACITY, seconds=seconds, wait_s=DEADLINE_S)
-    )
+    answers = asyncio.run(offer(url, stand.app_key, BODY, rate=load * CAPACITY, seconds=seconds, wait_s=DEADLINE_S))
     time.sleep(1.0)
     return answers
 

@@ -212,7 +212,8 @@ def test_huge_headers(stand: Stand, more: bytes) -> None:
         plain.sendall(head(stand) + more + b"\r\n\r\n")
     data = read_all(plain)
     # who sends two million bytes into a refusal may lose the answer to the reset that ends it
-    assert (data or len(more) > 100_000) and (not data or problem(data) == (431, "headers-too-large"))
+    if data or len(more) < 100_000:
+        assert problem(data) == (431, "headers-too-large")
     plain.close()
 
 
@@ -267,7 +268,12 @@ def test_a_client_that_never_reads(stand: Stand) -> None:
 
 @pytest.mark.parametrize(
     "junk",
-    [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 100, b"GET\r\n\r\n", b"\0" * 1000, b"GET / HTTP/9.9\r\n\r\n"],
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 100,
+        b"GET\r\n\r\n",
+        b"\0" * 1000,
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
     ids=["tls", "cut-short", "nulls", "version"],
 )
 def test_what_is_not_http(stand: Stand, junk: bytes) -> None:
