@@ -117,8 +117,11 @@ class Front:
             clock=self.clock,
             backlog=settings.limits.backlog,
             in_flight=settings.limits.commands_in_flight,
+            reachable=(lambda: self.command_link.connected)
+            if settings.delivery.when_broker_refuses == "refuse"
+            else None,
         )
-        queries = Queries(
+        self.queries = Queries(
             name=settings.name,
             destination=destinations.queries(settings.region),
             reply_to=destinations.query_replies(settings.name),
@@ -129,11 +132,12 @@ class Front:
             bridges=self.bridges,
             clock=self.clock,
             in_flight=settings.limits.queries_in_flight,
+            deadline_share=settings.limits.deadline_share,
         )
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
             applications=lambda: self.applications,
-            queries=queries,
+            queries=self.queries,
             commands=commands,
             http=settings.http,
             limits=settings.limits,
@@ -148,6 +152,8 @@ class Front:
                 version=version("dmz-bridge"),
             ),
         )
+
+        self.http = HttpServer(self.api, settings.http)
 
     async def compose(self, daemon: Daemon) -> None:
         """Start everything in the order of the table above."""
@@ -179,8 +185,7 @@ class Front:
         stop_metrics = metrics.serve(settings.metrics, self.readings)
         await daemon.start("metrics", None, stop_metrics)
 
-        server = HttpServer(self.api, settings.http)
-        await daemon.start("http", server.start(), server.stop)
+        await daemon.start("http", self.http.start(), self.http.stop)
         await daemon.start("callers", None, self._answer_callers)
 
     def readiness(self) -> dict[str, str]:
@@ -201,10 +206,15 @@ class Front:
             labels = {"operation": operation}
             yield "dmz_front_answer_seconds_total", "Time spent until answers", labels, latency.total_s
             yield "dmz_front_answered_total", "Answers timed", labels, latency.count
+        yield "dmz_front_connections", "HTTP connections", {}, len(self.http.connections.open)
+        for reason, count in list(self.http.connections.ended.items()):
+            labels = {"reason": reason}
+            yield "dmz_front_connections_ended_total", "HTTP connections ended by a limit", labels, count
         yield "dmz_front_waiting", "Callers waiting", {"kind": "query"}, len(self.query_waiters)
         yield "dmz_front_waiting", "Callers waiting", {"kind": "command"}, len(self.command_waiters)
         for state, count in self._by_state.items():
             yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
+        yield "dmz_front_shed_total", "Queries refused: their deadline could not be met", {}, self.queries.shed
         yield "dmz_front_backlog", "Commands accepted and not final", {}, self.ledger.backlog
         yield "dmz_front_outbox_in_hand", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield (
@@ -255,6 +265,8 @@ class Front:
                 await self.outbox.drain()
 
     async def _due(self, limit: int) -> list[Entry]:
+        if not self.command_link.connected:
+            return []  # they go out when it is: reading them again and again would only keep the disk busy
         after_ms = int(self.settings.delivery.resend_after_s * 1000)
         return await self.ledger.due(self.settings.name, after_ms, limit)
 

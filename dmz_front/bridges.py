@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dmz_front.shedding import Capacity
 from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 from protocol.presence import Presence
 from protocol.runtime.clock import Clock
@@ -41,6 +42,8 @@ class Bridges:
         self._services: dict[str, Service] = {}
         self._otherwise = Service.NO_BRIDGE
         self._fresh_until = 0
+        self.capacity = Capacity()
+        """What the attached bridges can do together, as of the last `service` asked for."""
 
     def heard(self, presence: Presence) -> None:
         """A bridge announced itself, or its leaving. An announcement older than the last is ignored."""
@@ -84,4 +87,13 @@ class Bridges:
                 if services.get(operation) is not Service.UP:
                     services[operation] = Service(state)
         self._services = services
+        self.capacity = _capacity([seen.presence for seen in attached])
         self._otherwise = Service.UNSERVED if attached else Service.NO_BRIDGE
+
+
+def _capacity(attached: list[Presence]) -> Capacity:
+    """Slots add up; the mean time of a call is that of the rates together. One that does not say spoils nothing."""
+    slots = sum(presence.query_slots for presence in attached)
+    measured = [presence for presence in attached if presence.query_slots and presence.query_ms]
+    rate = sum(presence.query_slots / presence.query_ms for presence in measured)
+    return Capacity(slots, sum(presence.query_slots for presence in measured) / rate / 1000 if rate else 0.0)

@@ -7,6 +7,7 @@ Idempotency-Key always finds the same answer.
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 
 from pydantic import BaseModel
@@ -49,7 +50,9 @@ class Commands:
         clock: Clock,
         backlog: int,
         in_flight: int,
+        reachable: Callable[[], bool] | None,
     ) -> None:
+        """`reachable`: whether the broker is; with it, no new command is accepted that could not be sent now."""
         self._name = name
         self._destination = destination
         self._reply_to = reply_to
@@ -63,6 +66,8 @@ class Commands:
         self._clock = clock
         self._backlog = backlog
         self._in_flight = in_flight
+        self._accepting = 0
+        self._reachable = reachable
 
     async def submit(
         self,
@@ -92,11 +97,14 @@ class Commands:
             return known.id, self._again(known, row)
         waiter = self._waiters.enter(id)
         try:
+            self._accepting += 1
             try:
                 held = await self._ledger.accept(row, seal)
             except SQLAlchemyError:
                 log.exception("command-not-recorded")
                 raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
+            finally:
+                self._accepting -= 1
             if held.id != id:
                 return held.id, self._again(held, row)
             self._outbox.offer(held.entry())
@@ -133,8 +141,14 @@ class Commands:
         """Why no new command is taken on, if so. A key the ledger knows keeps its answer all the same."""
         if service is Service.UNSERVED:
             return Problem(502, "operation-not-served")
-        if self._ledger.backlog >= self._backlog:
+        # those being written down count: many at once must not slip past the limit together
+        if self._ledger.backlog + self._accepting >= self._backlog:
             return Problem(503, "backlog-full", retry_after_s=30)
+        if self._reachable is not None:
+            if not self._reachable():
+                return Problem(503, "broker-unreachable", retry_after_s=answers.PAUSE_RETRY_S)
+            if self._outbox.refused:
+                return Problem(503, "broker-refused", retry_after_s=answers.PAUSE_RETRY_S)
         return None
 
     async def _known(self, row: Row) -> Row | None:

@@ -1,14 +1,22 @@
 """uvicorn (httptools, uvloop) inside the daemon's own loop and order of starting and stopping."""
 
 import asyncio
+import resource
 import socket
 import ssl
 
 import uvicorn
 
 from dmz_front.http_api import App
+from dmz_front.http_connections import Connection, Connections
 from dmz_front.settings import HttpSection
 from protocol.errors import ConfigurationError
+from protocol.runtime.logs import logger
+
+log = logger(__name__)
+
+OTHER_FILES = 256
+"""File descriptors a front needs beside those of its HTTP connections: broker, database, logs."""
 
 
 class HttpServer:
@@ -16,6 +24,7 @@ class HttpServer:
 
     def __init__(self, app: App, section: HttpSection) -> None:
         self._section = section
+        self.connections = Connections(section)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -33,18 +42,19 @@ class HttpServer:
                 forwarded_allow_ips=list(section.trusted_proxies) or None,
                 timeout_keep_alive=section.keep_alive_s,
                 timeout_graceful_shutdown=2,
-                backlog=1024,
+                backlog=2048,
                 ssl_certfile=section.certificate,
                 ssl_keyfile=str(section.key) if section.key else None,
                 ssl_ca_certs=str(section.client_ca) if section.client_ca else None,
                 ssl_cert_reqs=ssl.CERT_REQUIRED if section.client_ca else ssl.CERT_NONE,
             )
         )
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Listen. Raises ConfigurationError when the address cannot be had."""
         section = self._section
+        make_room(section.connections + OTHER_FILES)
         family = socket.AF_INET6 if ":" in section.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,16 +66,36 @@ class HttpServer:
                 f"cannot listen on {section.host}:{section.port}: {error.strerror}; "
                 "set another [http] port or end the program that has it"
             ) from error
-        config = self._server.config
+        server, config, loop = self._server, self._server.config, asyncio.get_running_loop()
         config.load()
-        self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup([listener])
+        server.lifespan = config.lifespan_class(config)
+        # not uvicorn's own `startup`: it knows neither our protocol nor a deadline for TLS handshakes
+        listening = await loop.create_server(
+            lambda: Connection(config, server.server_state, {}, self.connections),
+            sock=listener,
+            ssl=config.ssl,
+            ssl_handshake_timeout=section.header_timeout_s if config.ssl else None,
+            backlog=config.backlog,
+        )
+        server.servers, server.started = [listening], True
         # not `serve()`: that would take SIGTERM for itself and stop without the daemon's drain
-        self._task = asyncio.get_running_loop().create_task(self._server.main_loop())
+        self._tasks = [loop.create_task(server.main_loop()), loop.create_task(self.connections.watch())]
 
     async def stop(self) -> None:
         """Close idle connections at once, busy ones when they are answered (2 s at most)."""
         self._server.should_exit = True
-        if self._task is not None:
-            await self._task
+        if self._tasks:
+            main, watch = self._tasks
+            await main
             await self._server.shutdown()
+            watch.cancel()
+
+
+def make_room(files: int) -> None:
+    """Raise the soft limit of open files, as far as the hard one allows; says so in the log if that is too little."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < files:
+        log.warning("few-open-files", allowed=most, wanted=files, next="raise LimitNOFILE or lower [http] connections")

@@ -13,15 +13,16 @@ from protocol.operations import Kind, Operation
 _REF = "#/components/schemas/{model}"
 
 _PROBLEMS: dict[int, tuple[str, ...]] = {
-    400: ("malformed-json", "malformed-header", "idempotency-key-missing"),
+    400: ("malformed-json", "malformed-header", "idempotency-key-missing", "malformed-request"),
     401: ("unauthenticated",),
     403: ("forbidden-scope", "forbidden-network"),
-    408: ("body-too-slow",),
+    408: ("body-too-slow", "headers-too-slow"),
     409: ("idempotency-key-in-flight",),
     413: ("body-too-large",),
     415: ("unsupported-media-type",),
     422: ("invalid-request", "idempotency-key-reused"),
     429: ("too-many-requests",),
+    431: ("headers-too-large",),
     502: ("no-bridge", "operation-not-served", "marketing-failed", "marketing-rejected"),
     503: (
         "overloaded",
@@ -32,6 +33,7 @@ _PROBLEMS: dict[int, tuple[str, ...]] = {
         "operation-paused",
         "marketing-unavailable",
         "store-unavailable",
+        "too-many-connections",
     ),
     504: ("no-answer-in-time", "marketing-timeout"),
 }

@@ -1,11 +1,13 @@
 """A query: put on the queue, waited for, answered, or refused with the reason. Touches no database."""
 
 import asyncio
+import time
 
 from dmz_front.answers import PAUSE_RETRY_S, service_problem
 from dmz_front.bridges import Bridges, Service
 from dmz_front.problems import Problem
 from dmz_front.reply_router import Waiters
+from dmz_front.shedding import Pace, expected_s
 from protocol.envelope import Kind, Sealer
 from protocol.errors import LinkError, OutcomeUnknown, Overloaded, SendRefused
 from protocol.link.lane import Lane
@@ -13,6 +15,9 @@ from protocol.link.port import Link
 from protocol.messages import Attributes, Reply
 from protocol.operations import Operation
 from protocol.runtime.clock import Clock
+
+LONGEST_RETRY_S = 30.0
+"""What `Retry-After` says at most to a query that was refused because of those before it."""
 
 
 class Queries:
@@ -31,6 +36,7 @@ class Queries:
         bridges: Bridges,
         clock: Clock,
         in_flight: int,
+        deadline_share: float,
     ) -> None:
         self._name = name
         self._destination = destination
@@ -42,6 +48,10 @@ class Queries:
         self._bridges = bridges
         self._clock = clock
         self._in_flight = in_flight
+        self._deadline_share = deadline_share
+        self._pace = Pace()
+        self.shed = 0
+        """Queries refused because their deadline could not be met."""
 
     async def ask(
         self, operation: Operation, application: str, body: bytes, id: str, trace: str, wait_s: float
@@ -52,6 +62,7 @@ class Queries:
             raise problem
         if len(self._waiters) >= self._in_flight:
             raise Problem(503, "overloaded", retry_after_s=1)
+        self._shed(wait_s)
         now = self._clock()
         deadline = now + int(wait_s * 1000)
         attributes = Attributes(
@@ -67,6 +78,7 @@ class Queries:
         )
         envelope = self._sealer.seal(Kind.REQUEST, attributes, body, now_ms=now)
         future = self._waiters.enter(id)
+        answered = False
         timer = asyncio.get_running_loop().call_later(wait_s, _give_up, future)
         try:
             if not self._link.connected:
@@ -74,7 +86,9 @@ class Queries:
             self._lane.post(self._destination, envelope, deadline).add_done_callback(
                 lambda receipt: _not_sent(receipt, future)
             )
-            return await future
+            reply = await future
+            answered = True
+            return reply
         except TimeoutError:
             if self._bridges.service(operation.name) is Service.NO_BRIDGE:
                 raise Problem(502, "no-bridge", retry_after_s=PAUSE_RETRY_S) from None
@@ -88,6 +102,16 @@ class Queries:
         finally:
             timer.cancel()
             self._waiters.leave(id)
+            self._pace.left(len(self._waiters), self._bridges.capacity.slots, answered=answered)
+
+    def _shed(self, wait_s: float) -> None:
+        """Raise Problem 503 when the answer would come too late: waiting for nothing helps nobody."""
+        in_flight, capacity = len(self._waiters), self._bridges.capacity
+        expected = expected_s(in_flight, capacity, self._pace.rate(time.monotonic(), in_flight, capacity.slots))
+        spare = wait_s * self._deadline_share - expected
+        if spare < 0:
+            self.shed += 1
+            raise Problem(503, "overloaded", retry_after_s=min(-spare, LONGEST_RETRY_S))
 
 
 def _give_up(future: "asyncio.Future[Reply]") -> None:

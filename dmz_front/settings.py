@@ -1,7 +1,7 @@
 """What an operator may set for dmz-front (config/dmz_front.toml shows every key with its meaning)."""
 
 from ipaddress import ip_network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -34,6 +34,16 @@ class HttpSection(Section):
     """With it, an application must also show a certificate of this authority."""
     body_limit: Annotated[int, Field(ge=1024, le=192 * 1024)] = 64 * 1024
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    header_limit: Annotated[int, Field(ge=1024, le=256 * 1024)] = 16 * 1024
+    """Bytes of the request line and all headers together."""
+    header_count: Annotated[int, Field(ge=10, le=1000)] = 100
+    header_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """From a request's first byte (or the connection's beginning) to the end of its headers."""
+    write_timeout_s: Annotated[float, Field(gt=0, le=300)] = 20.0
+    """A client that reads nothing of an answer for so long is disconnected."""
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 8_192
+    connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 1_024
+    """Not for the addresses of `trusted_proxies`."""
     keep_alive_s: Annotated[int, Field(ge=1, le=3600)] = 75
     docs: bool = True
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
@@ -52,6 +62,8 @@ class LimitsSection(Section):
     """What the front takes on before it says 429 or 503."""
 
     queries_in_flight: Annotated[int, Field(ge=1)] = 2_000
+    deadline_share: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """A query whose answer is expected to take more than this share of its deadline is refused with 503."""
     commands_in_flight: Annotated[int, Field(ge=1)] = 1_000
     """Commands whose HTTP caller is waiting."""
     backlog: Annotated[int, Field(ge=1)] = 100_000
@@ -75,6 +87,9 @@ class DeliverySection(Section):
     """How often the ledger is searched for rows that are due."""
     presence_ttl_s: Annotated[float, Field(gt=0)] = 7
     """A bridge that was silent for this long is taken for gone."""
+    when_broker_refuses: Literal["keep", "refuse"] = "keep"
+    """New commands while the broker is full or cannot be reached: `keep` accepts them (202) and sends them later, up
+    to `limits.backlog`; `refuse` answers 503 before anything is accepted."""
     drain_s: Annotated[float, Field(ge=0)] = 10
     """How long a stopping front waits for the answers its callers are waiting for."""
 

@@ -148,6 +148,8 @@ class Bridge:
             operations=states,
             in_flight=self.queries.in_flight + self.workers.in_flight,
             capacity=self.queries.slots + self.workers.workers,
+            query_slots=self.queries.slots,
+            query_ms=round(self.queries.service_s * 1000, 3),
         )
 
     async def start(self, parts: daemon.Daemon) -> None:

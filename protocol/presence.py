@@ -47,6 +47,11 @@ class Presence(BaseModel):
     """Queries and commands being worked on."""
     capacity: Annotated[int, Field(ge=0)] = 0
     """How many it works on at once."""
+    query_slots: Annotated[int, Field(ge=0)] = 0
+    """How many of these are queries; 0: it does not say."""
+    query_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Mean time of the latest calls for queries; 0: there was none yet. With `query_slots` it tells a front how fast
+    its queries can be answered (see dmz_front/shedding.py)."""
 
     def payload(self) -> bytes:
         """The bytes that are sealed: JSON."""

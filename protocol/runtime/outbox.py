@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from protocol.errors import LinkError
+from protocol.errors import LinkError, SendRefused
 from protocol.link.lane import Lane
 from protocol.runtime.logs import logger
 
@@ -46,6 +46,8 @@ class Outbox:
         self._marking: set[asyncio.Task[None]] = set()
         self._receipts: list[str] = []
         self.failures = 0
+        self.refused = False
+        """The broker turned the latest away (it is full); what is kept is offered again by the sweeps."""
 
     @property
     def in_hand(self) -> int:
@@ -70,6 +72,8 @@ class Outbox:
         before = set(self._in_hand)
         entries = await self._unsent(self._capacity)
         fresh = [entry for entry in entries if entry.id not in self._in_hand and entry.id not in before]
+        if not entries and not before:
+            self.refused = False  # with nothing to be sent, nothing would ever tell that there is room again
         for entry in fresh:
             self.offer(entry)
         return len(fresh)
@@ -85,7 +89,9 @@ class Outbox:
         if receipt.cancelled() or receipt.exception() is not None:
             self._in_hand.discard(id)
             self.failures += 1
+            self.refused = self.refused or (not receipt.cancelled() and isinstance(receipt.exception(), SendRefused))
             return
+        self.refused = False
         # One frame's receipt wakes all its members in the same turn: record them together.
         self._receipts.append(id)
         if len(self._receipts) == 1:

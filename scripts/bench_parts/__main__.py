@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scripts.bench_parts import envelope, pair
+from scripts.bench_parts import envelope, overload, pair
 from scripts.stand.stand import Ports, Stand
 
 Row = dict[str, Any]
@@ -22,11 +22,13 @@ Row = dict[str, Any]
 def main() -> int:
     """Run the parts asked for, print tables or JSON."""
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="envelope, link, queries, commands (default: all)")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="envelope, link, queries, commands, overload (default: all)"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     options = parser.parse_args()
-    parts = options.parts or ["envelope", "link", "queries", "commands"]
+    parts = options.parts or ["envelope", "link", "queries", "commands", "overload"]
     results: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]}}
 
     def report(part: str, rows: Iterable[Row]) -> None:
@@ -47,6 +49,8 @@ def main() -> int:
                     report(part, pair.queries(Path(folder) / part, options.seconds))
                 case "commands":
                     report(part, pair.commands(Path(folder) / part, options.seconds))
+                case "overload":
+                    report(part, overload.run(Path(folder) / part, options.seconds))
                 case _:
                     parser.error(f"there is no part {part}")
     if options.json:

@@ -57,6 +57,8 @@ class Stand:
     stores: dict[str, str] = field(default_factory=dict)
     """`front`, `bridge` → URL of the database they use instead of an SQLite file."""
     twin_ports: dict[str, int] = field(default_factory=dict)
+    broker_conf: Path | None = None
+    """The broker's configuration files, if not the shipped ones."""
     root: Path = ROOT
     """Whose code and configuration files are run; the README's worked example is tried in a copy."""
 
@@ -239,6 +241,8 @@ class Stand:
         command = [sys.executable, str(ROOT / "scripts" / "broker")]
         where = ["--instance", str(self._broker)]
         how = ["--certs", str(self.certs), "--port", str(self.ports.broker), "--kind", self.broker_kind]
+        if self.broker_conf is not None:
+            how += ["--conf", str(self.broker_conf)]
         run([*command, "start", *where, *how])
         self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
 

@@ -3,6 +3,7 @@
 import pytest
 
 from dmz_front.bridges import Bridges, Service
+from dmz_front.shedding import Capacity
 from protocol.presence import Availability, Presence
 from tests.unit.clock import Clock
 
@@ -88,6 +89,21 @@ def test_a_bridge_whose_clock_was_set_back_is_heard_again_after_its_silence(brid
     assert bridges.attached == 0
     bridges.heard(says("one", 1, a=UP))
     assert bridges.service("a") is Service.UP
+
+
+def test_the_capacity_of_several_bridges(bridges: Bridges, clock: Clock) -> None:
+    assert bridges.capacity == Capacity(0, 0.0)
+    bridges.heard(Presence(instance="one", time_ms=1, operations={}, query_slots=20, query_ms=100))  # 200/s
+    assert bridges.capacity == Capacity(20, pytest.approx(0.1))
+    bridges.heard(Presence(instance="two", time_ms=1, operations={}, query_slots=20, query_ms=200))  # 100/s
+    assert bridges.capacity == Capacity(40, pytest.approx(40 / 300))
+    bridges.heard(Presence(instance="three", time_ms=1, operations={}, query_slots=10))  # no call yet
+    assert bridges.capacity == Capacity(50, pytest.approx(40 / 300))
+    bridges.heard(Presence(instance="old", time_ms=1, operations={}))  # a version that does not say
+    assert bridges.capacity.slots == 50
+    clock.now += TTL
+    bridges.service("a")
+    assert bridges.capacity == Capacity(0, 0.0)
 
 
 # --- wire versions ----------------------------------------------------------------------------------------

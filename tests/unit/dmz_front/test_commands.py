@@ -8,6 +8,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from dmz_front.ledger import REQUESTS
+from protocol import destinations
 from protocol.envelope import Opened
 from protocol.lifecycle import State
 from protocol.presence import Availability
@@ -329,6 +330,55 @@ async def test_a_full_backlog_refuses_and_an_outcome_makes_room(stand: StandIn) 
     stand.bridge.reply(stand.bridge.taken[0], DONE)
     await stand.settle()
     assert (await stand.order(key="c", **NO_WAIT)).status_code == 202
+
+
+async def test_many_at_once_do_not_slip_past_the_backlog_together(stand: StandIn) -> None:
+    stand.options["limits"] = {"backlog": 5}
+    stand.bridge.script = lambda _: None
+    await stand.start()
+    answers = await asyncio.gather(*(stand.order(key=f"k{number}", **NO_WAIT) for number in range(40)))
+    assert sorted(answer.status_code for answer in answers) == [202] * 5 + [503] * 35
+    assert len(await rows(stand)) == 5
+    await stand.settle()
+    for taken in list(stand.bridge.taken):
+        stand.bridge.reply(taken, DONE)
+    await stand.settle()
+    assert (await stand.order(key="later", **NO_WAIT)).status_code == 202
+
+
+@pytest.mark.parametrize("rule", ["keep", "refuse"])
+async def test_a_broker_that_refuses(stand: StandIn, rule: str) -> None:
+    stand.options["delivery"] = {"when_broker_refuses": rule}
+    await stand.start()
+    queue = destinations.commands("main")
+    stand.broker.refused.add(queue)
+    assert (await stand.order(key="finds-out", **NO_WAIT)).status_code == 202
+    await stand.settle()
+    answer = await stand.order(key="new", **NO_WAIT)
+    assert answer.status_code == 202 if rule == "keep" else code_of(answer) == (503, "broker-refused")
+    assert (await stand.order(key="finds-out", **NO_WAIT)).status_code == 202  # a known key keeps its answer
+    assert len(await rows(stand)) == (2 if rule == "keep" else 1)
+    stand.broker.refused.clear()
+    await stand.front.outbox.sweep()
+    await stand.settle()
+    assert {state for _, state in await rows(stand)} == {State.SUCCEEDED}
+    assert (await stand.order(key="after")).status_code == 200
+
+
+@pytest.mark.parametrize("rule", ["keep", "refuse"])
+async def test_a_broker_that_is_away(stand: StandIn, rule: str) -> None:
+    stand.options["delivery"] = {"when_broker_refuses": rule}
+    await stand.start()
+    stand.broker.stop()
+    answer = await stand.order(**NO_WAIT)
+    assert answer.status_code == 202 if rule == "keep" else code_of(answer) == (503, "broker-unreachable")
+    assert len(await rows(stand)) == (1 if rule == "keep" else 0)
+    assert await stand.front._due(10) == []  # nothing is read while nothing can be sent
+    stand.broker.start()
+    await turns()
+    await stand.front.outbox.sweep()
+    await stand.settle()
+    assert (await stand.order(key="after")).status_code == 200
 
 
 async def test_what_cannot_be_written_down_is_not_sent(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,3 +252,25 @@ async def test_an_answer_for_another_kind_or_an_unknown_id_wakes_nobody(stand: S
     assert code_of(await asking) == (504, "no-answer-in-time")
     assert stand.front.router.refused["wrong-kind"] == 1
     assert stand.front.router.late == 1
+
+
+async def test_a_query_that_would_be_answered_too_late_is_refused_before_it_is_queued(stand: StandIn) -> None:
+    stand.bridge.script = lambda _: None
+    await stand.start()
+    stand.bridge.announce(query_slots=2, query_ms=2_000)  # one a second
+    await turns()
+    asking = [asyncio.ensure_future(stand.ask()) for _ in range(3)]  # 2 s at once, 3 s for the third
+    while len(stand.bridge.taken) < 3:
+        await turns(1)
+    answer = await stand.ask()  # 4 s: more than 70 % of its 5 s
+    assert code_of(answer) == (503, "overloaded")
+    assert answer.headers["retry-after"] == "1"
+    assert len(stand.bridge.taken) == 3
+    assert code_of(await stand.ask(prefer="wait=1")) == (503, "overloaded")  # 4 s, and it has 1
+    asking.append(asyncio.ensure_future(stand.ask(prefer="wait=20")))  # who has time is taken
+    while len(stand.bridge.taken) < 4:
+        await turns(1)
+    assert stand.front.queries.shed == 2
+    for taken in stand.bridge.taken:
+        stand.bridge.reply(taken, ANSWER)
+    assert [one.status_code for one in await asyncio.gather(*asking)] == [200] * 4

@@ -8,6 +8,7 @@ import pytest
 
 from intranet_bridge.adapters import Answered, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.intake import Quarantined, QueryIntake
+from intranet_bridge.queries import hopeless
 from protocol.destinations import queries
 from protocol.frames import pack, unpack
 from protocol.lifecycle import State
@@ -136,6 +137,33 @@ async def test_overload_waits_on_the_broker_and_late_ones_are_dropped(stage: Sta
     assert marketing.most == 2
     assert len(marketing.calls) == 3
     assert bridge.queries.dropped["expired"] == 18
+
+
+def test_a_call_is_spared_only_if_it_is_hopeless_and_another_waits() -> None:
+    assert hopeless(0.05, 0.1, waiting=1)
+    assert not hopeless(0.1, 0.1, waiting=1)
+    assert not hopeless(0.05, 0.1, waiting=0)
+    assert not hopeless(0.001, 0.0, waiting=9)  # nothing measured yet
+
+
+@scene
+async def test_a_query_with_too_little_time_left_makes_way(stage: Stage) -> None:
+    stage.changes |= {"queries.slots": 1}
+    bridge = await started(stage)
+    bridge.queries.service_s = 3.0
+    marketing = stage.marketing["bill-query"]
+    marketing.gate = asyncio.Event()
+    first, hopeless_one, last = bill(stage), bill(stage, deadline=wall() + 1_000), bill(stage, deadline=wall() + 9_000)
+    await stage.ask(first[1], hopeless_one[1], last[1])
+    await until(lambda: marketing.running == 1)
+    marketing.gate.set()
+    assert (await stage.reply(hopeless_one[0])).code == "overloaded"
+    assert (await stage.reply(last[0])).state is State.SUCCEEDED
+    assert marketing.calls == [first[0], last[0]]
+    assert bridge.queries.dropped == {"hopeless": 1}
+    assert 0 < bridge.queries.service_s < 3.0
+    assert bridge.presence().query_slots == 1
+    assert bridge.presence().query_ms > 0
 
 
 @scene

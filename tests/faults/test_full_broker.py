@@ -1,0 +1,257 @@
+"""A broker that is full, whose disk is full, that cannot write, or that is slow: nothing hangs, commands are kept or
+refused as configured, and when it is well again everything drains, each command done exactly once.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.stand.processes import StandError
+from scripts.stand.stand import ROOT, Stand
+from tests.support.proxy import Proxy
+from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
+
+QUICK = {
+    "dmz_front": {
+        "delivery.resend_after_s": 5,
+        "delivery.sweep_s": 0.5,
+        "delivery.presence_ttl_s": 3,
+        "link.receipt_timeout_s": 5,
+        "link.heartbeat_ms": 1000,
+        "link.reconnect_max_s": 0.5,
+    },
+    "intranet_bridge": {"presence_interval_s": 0.5, "link.heartbeat_ms": 1000, "link.reconnect_max_s": 0.5},
+}
+BROKER = [sys.executable, str(ROOT / "scripts" / "broker")]
+LONGEST_S = 5.0
+"""No caller waits longer than this for a 202 or a problem: generous, for a slow machine."""
+
+
+def with_front(**changes: object) -> dict[str, dict[str, object]]:
+    return {**QUICK, "dmz_front": QUICK["dmz_front"] | changes}
+
+
+def configuration(folder: Path, **changes: str) -> Path:
+    """A copy of the broker's configuration with other values of some attributes."""
+    shutil.copytree(ROOT / "activemq", folder)
+    file = folder / "activemq.xml"
+    text = file.read_text()
+    for old, new in {"32 mb": "128 kb", **changes}.items():
+        assert text.count(f'"{old}"') == 1
+        text = text.replace(f'"{old}"', f'"{new}"')
+    file.write_text(text)
+    return folder
+
+
+def order(http: httpx.Client, number: int = 0) -> httpx.Response:
+    """One work order that does not wait for its outcome; fails the test if the answer takes long."""
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+    begun = time.monotonic()
+    account = f"32100000000{number % 4 + 1:02}"
+    answer = http.post("/v1/work-order", json=work_order("长" * 300, account=account), headers=headers)
+    assert time.monotonic() - begun < LONGEST_S
+    return answer
+
+
+def reading(stand: Stand, name: str) -> float:
+    lines = httpx.get(stand.metrics_url, trust_env=False).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def works(http: httpx.Client) -> bool:
+    return http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
+
+
+def exactly_once(stand: Stand, http: httpx.Client, ids: list[str], seconds: float = 120) -> None:
+    """All are done, once, their callers are told so, and nothing else was done."""
+    eventually(lambda: reading(stand, "dmz_front_backlog") == 0, seconds, "the drain")
+    assert {http.get(f"/v1/requests/{id}").json()["status"] for id in ids} == {"succeeded"}
+    assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.parametrize("rule", ["keep", "refuse"])
+def test_a_full_store(tmp_path: Path, rule: str) -> None:
+    conf = configuration(tmp_path / "conf", **{"${dmz.store:4 gb}": "1 mb"})
+    settings = with_front(**{"delivery.when_broker_refuses": rule})
+    ids: list[str] = []
+    with standing(tmp_path / "stand", settings=settings, broker_conf=conf) as stand, client(stand) as http:
+        stand.stop("bridge")
+
+        def fill() -> bool:
+            for number in range(50):
+                answer = order(http, number)
+                if answer.status_code == 202:
+                    ids.append(answer.json()["request_id"])
+                else:
+                    assert (answer.status_code, answer.json()["code"]) == (503, "broker-refused")
+                    assert int(answer.headers["retry-after"]) > 0
+                    return True
+            return reading(stand, "dmz_front_outbox_failures_total") > 0
+
+        eventually(fill, 90, "the broker's refusal")
+        sent = reading(stand, 'dmz_front_requests{state="sent"}')
+        assert sent < len(ids)  # some are on the broker, and some in the ledger alone
+        if rule == "keep":
+            for number in range(50):
+                answer = order(http, number)
+                assert answer.status_code == 202
+                ids.append(answer.json()["request_id"])
+        stand.start("bridge")
+        eventually(lambda: works(http), what="a query while the store is still full")
+        exactly_once(stand, http, ids, 180)
+        assert order(http).status_code == 202
+
+
+@contextlib.contextmanager
+def small_disk(directory: Path, megabytes: int) -> Iterator[None]:
+    """A file system of its own at `directory`; skips the test where that cannot be had."""
+    directory.mkdir(parents=True)
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(directory)], capture_output=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip(f"a small file system cannot be mounted here: {made.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def filled(directory: Path) -> Path:
+    """Take all the room that is left."""
+    junk = directory / "junk"
+    with contextlib.suppress(OSError), junk.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 65536)
+    with contextlib.suppress(OSError), junk.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"x" * 512)
+    return junk
+
+
+def revived(stand: Stand) -> bool:
+    """What systemd does for a broker that ended (config/systemd, Restart=always)."""
+    if not stand.running("broker"):
+        stand.pids.pop("broker", None)
+        with contextlib.suppress(StandError):
+            stand.start("broker")
+    return stand.running("broker")
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Other files take the broker's disk. It stops and starts again until there is room; nothing is torn."""
+    conf = configuration(tmp_path / "conf", **{"32 mb": "1 mb"})
+    data = tmp_path / "stand" / "broker" / "data"
+    ids: list[str] = []
+    with (
+        small_disk(data, 24),
+        standing(tmp_path / "stand", settings=QUICK, broker_conf=conf) as stand,
+        client(stand) as http,
+    ):
+        assert works(http)
+        junk = filled(data)
+
+        def troubled() -> bool:
+            for number in range(100):
+                answer = order(http, number)
+                assert answer.status_code == 202
+                ids.append(answer.json()["request_id"])
+            return reading(stand, "dmz_front_outbox_failures_total") > 0
+
+        eventually(troubled, 90, "the broker's trouble")
+        begun = time.monotonic()
+        http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers={"Prefer": "wait=2"})
+        assert time.monotonic() - begun < LONGEST_S + 2  # whatever it says, it says it
+        time.sleep(3)  # long enough for some attempts to start on a full disk
+        junk.unlink()
+        eventually(lambda: revived(stand) and works(http), 90, "the broker's return")
+        exactly_once(stand, http, ids, 180)
+
+
+def test_a_disk_that_became_read_only(tmp_path: Path) -> None:
+    """As after an error of the device: the broker cannot be started; when it can, it has all it had."""
+    data = tmp_path / "stand" / "broker" / "data"
+    instance = ["--instance", str(data.parent)]
+    with small_disk(data, 128), standing(tmp_path / "stand", settings=QUICK) as stand, client(stand) as http:
+        stand.stop("bridge")
+        ids = [order(http, number).json()["request_id"] for number in range(20)]
+        eventually(lambda: reading(stand, "dmz_front_outbox_in_hand") == 0, what="all on the broker's disk")
+        stand.stop("broker")
+        subprocess.run(["mount", "-o", "remount,ro", str(data)], check=True)
+        hopeless = subprocess.Popen(  # it would try for a minute
+            [*BROKER, "start", *instance, "--certs", str(stand.certs), "--port", str(stand.ports.broker)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(3)
+        ids += [order(http, number).json()["request_id"] for number in range(20)]  # kept
+        refused = http.post("/v1/arrears-query", json={"account": ACCOUNT})
+        assert refused.status_code in (502, 503)
+        subprocess.run([*BROKER, "stop", *instance], check=True, stdout=subprocess.DEVNULL)
+        assert hopeless.wait(30) != 0
+        subprocess.run(["mount", "-o", "remount,rw", str(data)], check=True)
+        stand.start("broker", "bridge")
+        eventually(lambda: works(http), 60, "queries to work again")
+        exactly_once(stand, http, ids)
+
+
+class Between:
+    """A proxy between the front and the broker, on a thread and a loop of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.proxy = Proxy("localhost", port)
+        asyncio.run_coroutine_threadsafe(self.proxy.start(), self._loop).result(10)
+
+    def do(self, what: str) -> None:
+        self._loop.call_soon_threadsafe(getattr(self.proxy, what))
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.proxy.close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+def test_a_broker_that_stands_still(tmp_path: Path) -> None:
+    """It takes bytes and says nothing, for longer than heart-beats and receipts have patience."""
+    stand = Stand(tmp_path / "stand", customers=200)
+    stand.ports = stand.ports.chosen()
+    between = Between(stand.ports.broker)
+    stand.settings = with_front(**{"link.brokers": [f"localhost:{between.proxy.port}"]})
+    try:
+        stand.set_up()
+        stand.start()
+        with client(stand) as http:
+            ids = [order(http, number).json()["request_id"] for number in range(20)]
+            between.do("stall")
+            for number in range(20):
+                answer = order(http, number)
+                assert answer.status_code == 202
+                ids.append(answer.json()["request_id"])
+            begun = time.monotonic()
+            answer = http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers={"Prefer": "wait=2"})
+            assert answer.status_code in (502, 503, 504)
+            assert time.monotonic() - begun < LONGEST_S + 2
+            eventually(lambda: reading(stand, "dmz_front_link_up") == 0, 30, "the front's notice")
+            between.do("flow")
+            eventually(lambda: works(http), 60, "queries to work again")
+            exactly_once(stand, http, ids)
+    finally:
+        stand.stop()
+        between.close()

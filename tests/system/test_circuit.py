@@ -1,0 +1,107 @@
+"""The circuit breaker of one marketing interface: it opens on failures or slowness, pauses that operation only, is
+seen in the metrics, lets the front answer at once, and closes by a probe when the interface is well again.
+"""
+
+import time
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from scripts.stand.processes import free_port
+from scripts.stand.stand import Stand
+from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
+
+SLOW_S = 0.5
+PORT = free_port()
+SETTINGS = {
+    "intranet_bridge": {
+        "presence_interval_s": 0.5,
+        "metrics.port": PORT,
+        "breaker.failures": 3,
+        "breaker.slow_s": SLOW_S,
+        "breaker.open_min_s": 2,
+        "breaker.open_max_s": 2,
+        "commands.retry_max_s": 1,
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    with standing(tmp_path_factory.mktemp("circuit"), settings=SETTINGS) as stand:
+        yield stand
+
+
+@pytest.fixture(autouse=True)
+def well(stand: Stand) -> Iterator[None]:
+    yield
+    httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
+
+
+def trouble(stand: Stand, **plan: object) -> None:
+    httpx.put(f"{stand.marketing_url}/faults", json=plan, trust_env=False).raise_for_status()
+
+
+def circuit(operation: str) -> float:
+    """0 closed, 1 half open, 2 open: as the bridge's metrics say."""
+    name = f'bridge_circuit{{operation="{operation}"}} '
+    lines = httpx.get(f"http://127.0.0.1:{PORT}/metrics", trust_env=False).text.splitlines()
+    return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+def arrears(http: httpx.Client) -> httpx.Response:
+    return http.post("/v1/arrears-query", json={"account": ACCOUNT})
+
+
+def bills(http: httpx.Client) -> httpx.Response:
+    return http.post("/v1/bill-query", json={"account": ACCOUNT, "first_month": "2026-06", "last_month": "2026-06"})
+
+
+@pytest.mark.parametrize("plan", [{"error_rate": 1}, {"latency_ms": SLOW_S * 1000 + 200}], ids=["failures", "slowness"])
+def test_it_opens_pauses_that_operation_only_and_closes_by_a_probe(stand: Stand, plan: dict[str, float]) -> None:
+    with client(stand) as http:
+        assert arrears(http).status_code == 200
+        trouble(stand, **plan, paths=["/api/arrears"])
+
+        def paused() -> bool:
+            answer = arrears(http)
+            return answer.status_code == 503 and answer.json()["code"] == "operation-paused"
+
+        eventually(paused, what="the front's notice")
+        assert circuit("arrears-query") == 2
+
+        def at_once() -> bool:
+            begun = time.monotonic()
+            answer = arrears(http)
+            quick = time.monotonic() - begun < SLOW_S / 2
+            return answer.status_code == 503 and quick and int(answer.headers["retry-after"]) > 0
+
+        eventually(at_once, what="an immediate answer")  # between two probes
+        assert bills(http).status_code == 200
+        assert circuit("bill-query") == 0
+
+        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
+        eventually(lambda: arrears(http).status_code == 200, what="the probe")
+        assert circuit("arrears-query") == 0
+
+
+def test_commands_wait_out_a_pause_and_other_operations_go_on(stand: Stand) -> None:
+    trouble(stand, error_rate=1, paths=["/api/wo/create"])
+    keys = [str(uuid.uuid4()) for _ in range(4)]
+    with client(stand) as http:
+        places = []
+        for number, key in enumerate(keys):
+            headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
+            order = work_order(account=f"32100000000{number + 1:02}")  # of different keys: side by side
+            answer = http.post("/v1/work-order", json=order, headers=headers)
+            assert answer.status_code == 202
+            places.append(answer.headers["location"])
+        eventually(lambda: circuit("work-order") == 2, what="the open circuit")
+        assert bills(http).status_code == 200
+        assert arrears(http).status_code == 200
+        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
+        for place in places:
+            eventually(lambda place=place: http.get(place).json()["status"] == "succeeded", 60, "the outcome")
+    assert {entry["applied"] for entry in journal(stand)} == {1}
