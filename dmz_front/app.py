@@ -99,7 +99,7 @@ class Front:
             opener, self.query_waiters, self.command_waiters, self.ledger, self.bridges, self.clock
         )
         self.left = LeftBehind(
-            link=lambda front: stomp_link(settings.link, f"{settings.name}-replies-of-{front}"),
+            link=lambda front: receiving_link(settings.link, f"{settings.name}-replies-of-{front}"),
             handler=self.router.command_replies,
             prefetch=REPLY_PREFETCH,
         )
