@@ -42,6 +42,10 @@ class Bridges:
         self._otherwise = Service.NO_BRIDGE
         self._fresh_until = 0
 
+    def remember(self, wire_version: int) -> None:
+        """What was spoken before this front was started: goes on until a bridge is heard of."""
+        self.wire_version = max(LOWEST_VERSION, min(self._version_max, wire_version))
+
     def heard(self, presence: Presence) -> None:
         """A bridge announced itself, or its leaving. An announcement older than the last is ignored."""
         self._count()
