@@ -165,6 +165,7 @@ class Front:
         await daemon.start("lease", self.lease.take(), self.lease.release)
         await self.lease.know(await self.ledger.fronts())
         await self.ledger.count_backlog(settings.name)
+        self.bridges.remember(await self.ledger.wire_version())
         await self._read_applications()
         for link in self.links:
             await daemon.start("link", link.start(), link.close)

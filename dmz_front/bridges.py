@@ -45,6 +45,10 @@ class Bridges:
         self.capacity = Capacity()
         """What the attached bridges can do together, as of the last `service` asked for."""
 
+    def remember(self, wire_version: int) -> None:
+        """What was spoken before this front was started: goes on until a bridge is heard of."""
+        self.wire_version = max(LOWEST_VERSION, min(self._version_max, wire_version))
+
     def heard(self, presence: Presence) -> None:
         """A bridge announced itself, or its leaving. An announcement older than the last is ignored."""
         self._count()

@@ -33,6 +33,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, told
+from protocol.messages import LOWEST_VERSION
 from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
 from protocol.runtime.clock import Clock
 from protocol.runtime.lease import instances
@@ -258,6 +259,12 @@ class Ledger:
         before = self.backlog
         count = await self._store.read(lambda connection: connection.execute(statement).scalar_one())
         self.backlog = max(0, count + self.backlog - before)
+
+    async def wire_version(self) -> int:
+        """Of the youngest envelope, whose first byte says it; the lowest there is if there is none."""
+        statement = select(REQUESTS.c.envelope).order_by(REQUESTS.c.id.desc()).limit(1)  # ids begin with the time
+        found = await self._store.read(lambda connection: connection.execute(statement).scalar())
+        return int(found[0]) if found else LOWEST_VERSION
 
     async def fronts(self) -> list[str]:
         """Whose rows are not final."""

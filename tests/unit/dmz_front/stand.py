@@ -165,6 +165,7 @@ class StandIn:
         self.front = front = Front(FrontSettings.model_validate(settings))
         await front.store.start()
         await front.ledger.count_backlog(front.settings.name)
+        front.bridges.remember(await front.ledger.wire_version())
         await front._read_applications()
         for link in front.links:
             await link.start()

@@ -170,3 +170,21 @@ async def test_a_front_told_to_speak_version_1_does(stand: StandIn) -> None:
     await stand.start()
     await stand.order()
     assert [taken.attributes.version for taken in stand.bridge.taken] == [1]
+
+
+async def test_a_front_that_starts_again_goes_on_with_the_version_it_spoke(stand: StandIn) -> None:
+    """Or what it accepts before the first presence would have no place in the order."""
+    stand.bridge.script = lambda _: None
+    await stand.start()
+    first = (await stand.order(key="k1", **ASYNC)).json()["request_id"]
+    await turns()
+    await stand.stop(bridge=False)
+    await stand._start_front()
+    await stand.grant("wechat-2", "*")
+    assert stand.front.bridges.attached == 0
+    await stand.order(key="k2", **ASYNC, app="wechat-2")
+    await turns()
+    assert [(taken.attributes.after, taken.attributes.version) for taken in stand.bridge.taken] == [("", 2), (first, 2)]
+    stand.bridge.announce(version=1)
+    await turns()
+    assert stand.front.bridges.wire_version == 1
