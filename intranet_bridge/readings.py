@@ -37,6 +37,7 @@ def readings(bridge: "Bridge") -> Iterator[Reading]:
         yield "bridge_circuit", "0 closed, 1 half open, 2 open", {"operation": operation}, circuit
     yield "bridge_queries_in_flight", "Queries being asked", {}, bridge.queries.in_flight
     yield "bridge_queries_waiting", "Queries without a slot", {}, bridge.query_intake.waiting
+    yield "bridge_query_call_seconds", "Mean of the latest calls", {}, bridge.queries.service_s
     yield "bridge_commands_in_flight", "Commands being worked on", {}, bridge.workers.in_flight
     yield "bridge_commands_unfinished", "Commands without an outcome", {}, len(bridge.ordering)
     yield "bridge_commands_blocked", "Wait for a predecessor that is not here", {}, bridge.ordering.blocked

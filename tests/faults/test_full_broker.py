@@ -143,7 +143,7 @@ def filled(directory: Path) -> Path:
 
 
 def revived(stand: Stand) -> bool:
-    """What systemd does for a broker that ended (config/systemd, Restart=always)."""
+    """What systemd does for a broker that ended (activemq/README.md, Restart=always)."""
     if not stand.running("broker"):
         stand.pids.pop("broker", None)
         with contextlib.suppress(StandError):

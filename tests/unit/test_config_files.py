@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from bridgectl.settings import ControlSettings
+from dmz_front.http_server import OTHER_FILES
 from dmz_front.settings import FrontSettings
 from intranet_bridge.settings import BridgeSettings
 from protocol.runtime.settings import load
@@ -171,6 +172,7 @@ def test_the_front_is_given_time_for_its_drain() -> None:
     service = unit(CONFIG / "systemd" / "dmz-front.service")["Service"]
     front = load(CONFIG / "dmz_front.toml", FrontSettings)
     assert int(service["TimeoutStopSec"][0]) > front.delivery.drain_s + 2
+    assert int(service["LimitNOFILE"][0]) >= front.http.connections + OTHER_FILES
     assert front.store.file is not None
     assert front.store.file.is_relative_to(Path("/var/lib") / service["StateDirectory"][0])
     # a strict parser agrees with ours on everything but repeated directives
