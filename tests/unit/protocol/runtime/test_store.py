@@ -395,7 +395,7 @@ async def test_two_processes_that_wait_for_each_other_both_get_their_way(postgre
         return work
 
     await asyncio.gather(one.write(rename("one", 1, 2)), two.write(rename("two", 2, 1)))
-    assert len(runs) == 3  # the server ended one of them, and it was done again
+    assert len(runs) >= 3  # the server ended one of them at least once, and it was done again
     assert len(set((await names(one)).values())) == 1
     await one.close()
     await two.close()
