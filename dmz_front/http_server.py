@@ -42,9 +42,17 @@ class HttpServer:
         )
         self._task: asyncio.Task[None] | None = None
 
+    def load(self) -> None:
+        """Read the TLS files. Raises ConfigurationError for one that cannot be used."""
+        try:
+            self._server.config.load()
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigurationError(f"[http] certificate, key or client_ca cannot be used: {error}") from error
+
     async def start(self) -> None:
-        """Listen. Raises ConfigurationError when the address cannot be had."""
+        """Listen. Raises ConfigurationError when the address cannot be had, or a TLS file cannot be used."""
         section = self._section
+        self.load()
         family = socket.AF_INET6 if ":" in section.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,7 +65,6 @@ class HttpServer:
                 "set another [http] port or end the program that has it"
             ) from error
         config = self._server.config
-        config.load()
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup([listener])
         # not `serve()`: that would take SIGTERM for itself and stop without the daemon's drain

@@ -143,6 +143,7 @@ class Stand:
             "link.certificate": str(self.certs / "admin.pem"),
             "link.key": str(self.certs / "admin.key"),
             "front_store.file": str(data / "front.sqlite3"),
+            "doctor.broker_data": str(self._broker / "data"),
         }
         for name, values in (("dmz_front", front), ("intranet_bridge", bridge), ("bridgectl", control)):
             text = (self.root / "config" / f"{name}.toml").read_text(encoding="utf-8")
