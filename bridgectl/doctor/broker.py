@@ -23,7 +23,7 @@ _CONFIGURE = "configure it as in activemq/activemq.xml"
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """What was seen of one broker. The later ones are None if the first did not come through."""
+    """What was seen of one broker. What made no sense to try, because the first did not come through, is None."""
 
     address: str
     """Of the broker, and as whom we came: for the report."""
@@ -58,8 +58,6 @@ def judge(probes: Probes, now: datetime) -> Iterator[Finding]:
     if probes.ours.certificate is not None:
         renew = "bridgectl certs issue broker --name NAME --force, copy its stores to the broker, restart it"
         yield judge_expiry(probes.address, probes.ours.certificate, now, renew)
-    if probes.ours.answer is not Answer.CONNECTED:
-        return
     if probes.old is not None:
         yield judge_old(probes.address, probes.old)
     if probes.bare is not None:
@@ -70,7 +68,8 @@ def judge(probes: Probes, now: datetime) -> Iterator[Finding]:
         yield judge_plain(probes.address, probes.plain)
     for destination, refusal in probes.rights.items():
         yield judge_right(probes.address, destination, refusal)
-    yield judge_version(probes.address, probes.ours.server)
+    if probes.ours.answer is Answer.CONNECTED:
+        yield judge_version(probes.address, probes.ours.server)
 
 
 def judge_tls(address: str, ours: Attempt) -> Finding:
@@ -178,15 +177,18 @@ def look(address: Address, link: LinkSection, role: Role, region: str, timeout_s
     name = f"{address[0]}:{address[1]} as {role}"
     context = client_context(link.ca, link.certificate, link.key)
     ours = wire.attempt(address, context, timeout_s)
-    if ours.answer is not Answer.CONNECTED:
+    if ours.answer is Answer.UNREACHABLE:
         return Probes(name, ours)
+    plain = wire.attempt(address, None, timeout_s)
+    if ours.answer is not Answer.CONNECTED:
+        return Probes(name, ours, plain=plain)
     with wire.foreign_certificate(link.ca, role) as foreign:
         return Probes(
             name,
             ours,
+            plain=plain,
             bare=wire.attempt(address, wire.without_certificate(link.ca), timeout_s),
             foreign=wire.attempt(address, foreign, timeout_s),
-            plain=wire.attempt(address, None, timeout_s),
             old=_old(address, link, timeout_s),
             rights={one: _refusal(address, context, one, timeout_s) for one in forbidden(role, region)},
         )

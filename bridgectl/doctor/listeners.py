@@ -1,5 +1,6 @@
 """Who listens where on this host, from /proc (proc(5), `/proc/net/tcp` and the others)."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -194,7 +195,8 @@ def _sockets(net: Path) -> Iterator[Socket]:
 
 def _processes(proc: Path) -> tuple[list[Process], dict[int, Process]]:
     """All processes, and the owner of each socket inode that we may see."""
-    processes, owners = [], {}
+    processes: list[Process] = []
+    owners: dict[int, Process] = {}
     for folder in proc.iterdir():
         if not folder.name.isdigit():
             continue
@@ -204,14 +206,18 @@ def _processes(proc: Path) -> tuple[list[Process], dict[int, Process]]:
         except OSError:  # gone
             continue
         processes.append(process)
-        try:
-            links = [link.readlink().name for link in (folder / "fd").iterdir()]
-        except OSError:  # gone, or not ours to see
-            continue
-        for link in links:
-            if link.startswith("socket:["):
-                owners[int(link[8:-1])] = process
+        owners |= dict.fromkeys(_inodes(folder / "fd"), process)
     return processes, owners
+
+
+def _inodes(descriptors: Path) -> Iterator[int]:
+    """The sockets among a process's open files."""
+    with contextlib.suppress(OSError):  # it is gone, or not ours to see
+        for descriptor in descriptors.iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                link = descriptor.readlink().name
+                if link.startswith("socket:["):
+                    yield int(link[8:-1])
 
 
 def _name(arguments: tuple[str, ...], command: str) -> str:
