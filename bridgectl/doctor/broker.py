@@ -180,18 +180,21 @@ def look(address: Address, link: LinkSection, role: Role, region: str, timeout_s
     if ours.answer is Answer.UNREACHABLE:
         return Probes(name, ours)
     plain = wire.attempt(address, None, timeout_s)
-    if ours.answer is not Answer.CONNECTED:
+    if ours.answer not in (Answer.CONNECTED, Answer.ERROR):  # TLS already said no, so it says nothing of strangers
         return Probes(name, ours, plain=plain)
     with wire.foreign_certificate(link.ca, role) as foreign:
-        return Probes(
+        probes = Probes(
             name,
             ours,
-            plain=plain,
             bare=wire.attempt(address, wire.without_certificate(link.ca), timeout_s),
             foreign=wire.attempt(address, foreign, timeout_s),
+            plain=plain,
             old=_old(address, link, timeout_s),
-            rights={one: _refusal(address, context, one, timeout_s) for one in forbidden(role, region)},
         )
+    if ours.answer is Answer.CONNECTED:
+        for destination in forbidden(role, region):
+            probes.rights[destination] = _refusal(address, context, destination, timeout_s)
+    return probes
 
 
 def _old(address: Address, link: LinkSection, timeout_s: float) -> Attempt:

@@ -24,7 +24,8 @@ class _Peer:
     began: int
     best: int
     before: int | None
-    warned: int
+    warned_at: int
+    warned_s: float
 
 
 class Skews:
@@ -34,7 +35,7 @@ class Skews:
         self._peers: dict[str, _Peer] = {}
 
     def heard(self, peer: str, said_ms: int, now_ms: int) -> None:
-        """A message that `peer` dated `said_ms` was read now. Logs a warning, once a minute, beyond WARN_S."""
+        """A message that `peer` dated `said_ms` was read now. Beyond WARN_S logs a warning, once a minute."""
         ahead = said_ms - now_ms
         known = self._peers.get(peer)
         if known is not None and 0 <= now_ms - known.began < _BUCKET_MS:
@@ -44,11 +45,12 @@ class Skews:
         if known is None or not 0 <= now_ms - known.began < 3 * _BUCKET_MS:  # new, long silent, or our clock was set
             if known is None and len(self._peers) >= _PEERS:
                 del self._peers[next(iter(self._peers))]
-            self._peers[peer] = _Peer(now_ms, ahead, None, known.warned if known else now_ms - _WARN_EVERY_MS)
+            self._peers[peer] = _Peer(now_ms, ahead, None, *_warned(known, now_ms))
             return
         seconds = max(known.best, known.before if known.before is not None else known.best) / 1000
-        if abs(seconds) > WARN_S and not 0 <= now_ms - known.warned < _WARN_EVERY_MS:
-            known.warned = now_ms
+        again = not 0 <= now_ms - known.warned_at < _WARN_EVERY_MS or abs(seconds - known.warned_s) > WARN_S
+        if abs(seconds) > WARN_S and again:
+            known.warned_at, known.warned_s = now_ms, seconds
             log.warning("clock-skew", peer=peer, ahead_s=round(seconds, 1), do="set both hosts' clocks by NTP")
         known.began, known.before, known.best = now_ms, known.best, ahead
 
@@ -59,3 +61,7 @@ class Skews:
             for peer, known in list(self._peers.items())
             if 0 <= now_ms - known.began < 3 * _BUCKET_MS
         }
+
+
+def _warned(known: _Peer | None, now_ms: int) -> tuple[int, float]:
+    return (now_ms - _WARN_EVERY_MS, 0.0) if known is None else (known.warned_at, known.warned_s)

@@ -273,39 +273,39 @@ def test_a_broker_of_another_authority(stand: Stand, tmp_path: Path) -> None:
     assert "not trusted" in finding["seen"]
 
 
+NEED = "transport.needClientAuth=true"
+READS = 'queue="bridge.query.>"         write="front"        read="'
 LOOSENINGS = [
-    (
-        "transport.needClientAuth=true",
-        "transport.needClientAuth=false",
-        {"client-certificate"},
-    ),
-    (
-        'queue="bridge.query.>"         write="front"        read="bridge,admin"',
-        'queue="bridge.query.>"         write="front"        read="front,bridge,admin"',
-        {"authorization"},
-    ),
+    # nobody is asked for a certificate, so nobody has a login
+    ({NEED: "transport.needClientAuth=false"}, {"tls", "client-certificate"}),
+    # asked for, and not needed; and one role may read too much
+    ({NEED: "transport.wantClientAuth=true", READS: READS + "front,"}, {"client-certificate", "authorization"}),
 ]
 
 
-@pytest.mark.parametrize(("tight", "loose", "failing"), LOOSENINGS, ids=["client-certificate", "authorization"])
-def test_a_broker_that_is_too_friendly(stand: Stand, tmp_path: Path, tight: str, loose: str, failing: set[str]) -> None:
+@pytest.mark.parametrize(("changes", "failing"), LOOSENINGS, ids=["not-asked", "not-needed"])
+def test_a_broker_that_is_too_friendly(
+    stand: Stand, tmp_path: Path, changes: dict[str, str], failing: set[str]
+) -> None:
     shutil.copytree(ROOT / "activemq", tmp_path / "conf")
     file = tmp_path / "conf" / "activemq.xml"
     text = file.read_text(encoding="utf-8")
-    assert tight in text
-    file.write_text(text.replace(tight, loose), encoding="utf-8")
+    for tight, loose in changes.items():
+        assert tight in text
+        text = text.replace(tight, loose)
+    file.write_text(text, encoding="utf-8")
     port, script = free_port(), [sys.executable, str(ROOT / "scripts" / "broker")]
     where = ["--instance", str(tmp_path / "broker")]
     how = ["--certs", str(stand.certs), "--conf", str(tmp_path / "conf"), "--port", str(port)]
     processes.run([*script, "start", *where, *how])
     try:
-        changes = {"link.brokers": [f"localhost:{port}"]}
-        config = variant(stand, tmp_path / "config", dmz_front=changes, bridgectl={"doctor.presence_s": 0.5})
+        there = {"link.brokers": [f"localhost:{port}"]}
+        config = variant(stand, tmp_path / "config", dmz_front=there, bridgectl={"doctor.presence_s": 0.5})
         report = examined(config, "--role", "front")
         about = [one for one in report.findings if f"localhost:{port}" in one["subject"]]
         assert {one["name"] for one in about if one["status"] == "fail"} == failing
         # the positive control: the same probes pass what is still tight
-        assert {one["name"] for one in about if one["status"] == "ok"} >= {"tls", "plain-text", "tls-floor"}
+        assert {one["name"] for one in about if one["status"] == "ok"} >= {"certificate", "plain-text"}
     finally:
         processes.run([*script, "stop", *where])
 
@@ -407,25 +407,29 @@ def measured(stand: Stand) -> float | None:
     return None
 
 
-def logged(stand: Stand, part: str, event: str) -> list[dict[str, Any]]:
-    lines = (stand.logs / f"{part}.log").read_text().splitlines()
-    entries = [json.loads(line) for line in lines if line.startswith("{")]
-    return [entry for entry in entries if entry["event"] == event]
+def warned(stand: Stand, seconds: int) -> bool:
+    """Whether the front's log warns of a clock so far off."""
+    lines = (stand.logs / "front.log").read_text().splitlines()
+    warnings = [json.loads(line) for line in lines if '"clock-skew"' in line]
+    return any(abs(one["ahead_s"] - seconds) < 3 for one in warnings)
 
 
 @needs_faketime
 @pytest.mark.parametrize(
     ("seconds", "status", "attached"),
-    [(30, "warn", True), (-30, "warn", True), (-600, "fail", False)],
+    [(30, "warn", True), (-30, "warn", True), (-240, "fail", False)],
 )
 def test_a_clock_that_is_off(own: Stand, seconds: int, status: str, attached: bool) -> None:
-    """Far off, the bridge can do nothing for the front and is told absent; its skew is measured all the same."""
+    """Far off, the bridge can do nothing for the front and is told absent; its skew is measured all the same.
+
+    Not further behind than the certificates are backdated: then TLS itself says no.
+    """
     with bridge_clock(own, f"{seconds:+d}s"):
-        eventually(lambda: measured(own) and abs((measured(own) or 0) - seconds) < 3, 40, "the front's measure")
+        eventually(lambda: measured(own) and abs((measured(own) or 0) - seconds) < 3, 60, "the front's measure")
         report = examined(own.config)
         ready = httpx.get(f"{own.front_url}/readyz", trust_env=False)
         assert ready.status_code == (200 if attached else 503)
-        eventually(lambda: logged(own, "front", "clock-skew"), 40, "the front's warning")
+        eventually(lambda: warned(own, seconds), 60, "the front's warning")
     [finding] = report.of("clock", "bridge-1")
     assert finding["status"] == status
     amount, unit, way = finding["seen"].split()[:3]
@@ -434,8 +438,6 @@ def test_a_clock_that_is_off(own: Stand, seconds: int, status: str, attached: bo
     assert "NTP" in finding["action"]
     assert report.of("presence", "bridge-1", "ok")
     assert bool(report.of("ready", status="ok")) == attached
-    warning = logged(own, "front", "clock-skew")[-1]
-    assert abs(warning["ahead_s"] - seconds) < 3
 
 
 @needs_faketime
@@ -444,11 +446,12 @@ def test_the_bridge_measures_too(own: Stand) -> None:
     with bridge_clock(own, "+30s"), client(own) as http:
 
         def told() -> bool:
-            http.post(
-                "/v1/arrears-query", json={"account": "3210000000002"}
-            )  # expires on arrival: measured all the same
-            text = httpx.get(f"http://127.0.0.1:{bridge_metrics}/metrics", trust_env=False).text
-            return "bridge_clock_skew_seconds{" in text
+            # it expires on its way, by the bridge's clock, and is measured all the same
+            http.post("/v1/arrears-query", json={"account": "3210000000002"})
+            with contextlib.suppress(httpx.TransportError):  # the bridge is starting
+                text = httpx.get(f"http://127.0.0.1:{bridge_metrics}/metrics", trust_env=False).text
+                return "bridge_clock_skew_seconds{" in text
+            return False
 
         eventually(told, 60, "a query that was measured")
         [finding] = [one for one in examined(own.config, "--role", "bridge").of("clock") if one["subject"] == "front-1"]

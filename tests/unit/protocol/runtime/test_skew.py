@@ -65,6 +65,15 @@ def test_a_warning_says_how_many_seconds_once_a_minute() -> None:
     assert warnings(12_000, [0] * 70) == [12.0] * 3
 
 
+def test_a_clock_that_jumps_is_news() -> None:
+    skews = Skews()
+    with capture_logs() as logs:
+        for second in range(0, 60, 2):
+            ahead_ms = 10_000 if second < 20 else 200_000
+            skews.heard("bridge-1", NOW + second * 1000 + ahead_ms, NOW + second * 1000)
+    assert [line["ahead_s"] for line in logs] == [10.0, 200.0]
+
+
 def test_slow_messages_alone_are_no_warning_while_one_was_quick() -> None:
     assert warnings(0, [6_000, 6_000, 10, 6_000, 6_000, 6_000]) == []
     assert warnings(4_900, [0] * 30) == []
