@@ -10,9 +10,9 @@ from bridgectl.doctor.finding import Finding, Status
 from bridgectl.doctor.installation import CONFIGURATIONS, PROGRAMS, Installation, View
 from bridgectl.settings import ControlSettings, DoctorSection
 from protocol.errors import ConfigurationError
+from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.settings import LinkSection, load
 
 _LOGS = Path("/var/log")
@@ -158,9 +158,9 @@ def _clocks_and_health(
 
 def _presence(view: View, doctor: DoctorSection) -> Iterator[Finding]:
     try:
-        # The mode is judged elsewhere: here only whether it can be read.
-        keyring = load_keyring(view.keys.keyring, view.keys.trusted)
-    except ConfigurationError as error:
+        # Not load_keyring: it refuses by mode what root need not refuse, and the mode is judged elsewhere.
+        keyring = Keyring.parse(view.keys.keyring.read_bytes(), view.keys.trusted.read_bytes())
+    except (OSError, ConfigurationError) as error:
         yield Finding("presence", view.region, Status.SKIP, str(error), "mend it, or run doctor as the service's user")
         return
     announced = clocks.Announced()

@@ -147,15 +147,17 @@ def test_it_harms_nothing(stand: Stand, http: httpx.Client) -> None:
 
 
 def test_a_key_file_that_others_may_read(stand: Stand) -> None:
-    keyring, token = stand.folder / "keys" / "bridge.keyring", stand.folder / "data" / "marketing.token"
-    with mode_of(keyring, 0o644), mode_of(token, 0o640):
+    keys, token = stand.folder / "keys", stand.folder / "data" / "marketing.token"
+    with mode_of(keys / "bridge.keyring", 0o644), mode_of(keys / "front.keyring", 0o640), mode_of(token, 0o640):
         report = examined(stand.config)
     assert report.code == 1
-    assert {Path(one["subject"]).name for one in report.of("permissions", status="fail")} == {keyring.name, token.name}
-    [configuration] = report.of("configuration", "intranet_bridge.toml")
-    assert configuration["status"] == "fail"
-    assert "chmod 0600" in configuration["seen"]
-    assert report.of("configuration", "dmz_front.toml", "ok")
+    open_ = {Path(one["subject"]).name for one in report.of("permissions", status="fail")}
+    assert open_ == {"bridge.keyring", "front.keyring", "marketing.token"}
+    for daemon in ("intranet_bridge.toml", "dmz_front.toml"):
+        [configuration] = report.of("configuration", daemon)
+        assert configuration["status"] == "fail"
+        assert "chmod 0600" in configuration["seen"]
+    assert report.of("presence", "bridge-1", "ok")  # one fault does not hide the rest
 
 
 def test_a_database_and_a_folder_that_others_may_change(stand: Stand) -> None:
