@@ -59,7 +59,7 @@ def check(directory: Path, *, warn_days: int = 30) -> list[Finding]:
     except ConfigurationError as error:
         return [Finding(Level.FAIL, Path(error.file or directory).name, str(error), "restore it, or init anew")]
     findings = [
-        _expiry("ca.pem", certificate, now, 365, "plan a new CA: certs/README.md") for certificate in authorities
+        expiry("ca.pem", certificate, now, 365, "plan a new CA: certs/README.md") for certificate in authorities
     ]
     if (directory / "ca.key").exists():
         findings.append(_permission(directory / "ca.key"))
@@ -90,7 +90,7 @@ def _check_leaf(
     else:
         yield Finding(Level.FAIL, file, "not signed by any CA in ca.pem", renew)
     yield _usage(file, found.certificate, role, renew)
-    yield _expiry(file, found.certificate, now, warn_days, renew)
+    yield expiry(file, found.certificate, now, warn_days, renew)
     key_file = directory / f"{found.base}.key"
     if not key_file.exists():
         # A host holds the certificates of others without their keys, and rightly so.
@@ -144,7 +144,15 @@ def _usage(file: str, certificate: x509.Certificate, role: Role, renew: str) -> 
     return Finding(Level.FAIL, file, f"good for {held}; a {role} needs {wanted._name} alone", renew)
 
 
-def _expiry(file: str, certificate: x509.Certificate, now: datetime.datetime, warn_days: int, advice: str) -> Finding:
+def expiry(
+    file: str,
+    certificate: x509.Certificate,
+    now: datetime.datetime,
+    warn_days: int,
+    advice: str,
+    fail_days: int = 0,
+) -> Finding:
+    """Whether it is valid now, and for how long: WARN with fewer than `warn_days` left, FAIL with `fail_days`."""
     until, left = certificate.not_valid_after_utc, _days_left(certificate, now)
     if certificate.not_valid_before_utc > now:
         return Finding(
@@ -156,7 +164,9 @@ def _expiry(file: str, certificate: x509.Certificate, now: datetime.datetime, wa
     if until <= now:
         return Finding(Level.FAIL, file, f"expired on {until:%Y-%m-%d}", advice)
     if left < warn_days:
-        return Finding(Level.WARN, file, f"expires in {left} days, on {until:%Y-%m-%d}", advice)
+        return Finding(
+            Level.FAIL if left < fail_days else Level.WARN, file, f"expires in {left} days, on {until:%Y-%m-%d}", advice
+        )
     return Finding(Level.OK, file, f"valid for {left} days")
 
 

@@ -16,6 +16,7 @@ from protocol.errors import BridgeError
 GROUPS = {
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
+    "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
 }

@@ -2,11 +2,37 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from protocol.errors import ConfigurationError
-from protocol.runtime.settings import LinkSection, Name, Section, StoreSection, load
+from protocol.runtime.settings import Address, FilePath, LinkSection, Name, Port, Section, StoreSection, load
 
 DEFAULT = Path("/etc/dmz-bridge/bridgectl.toml")
+
+
+class DoctorSection(Section):
+    """What `bridgectl doctor` looks at, and what it makes of it."""
+
+    front_config: FilePath | None = None
+    """Default: dmz_front.toml beside bridgectl.toml."""
+    bridge_config: FilePath | None = None
+    """Default: intranet_bridge.toml beside bridgectl.toml."""
+    inward: tuple[Address, ...] = ()
+    """Intranet addresses that the DMZ must not reach; tried on the front's host."""
+    expected_listeners: tuple[Port, ...] = ()
+    """Ports of this host that may be reachable, e.g. of sshd. The bridge's own never may."""
+    broker_data: FilePath | None = None
+    """The broker's journal, if the broker runs on this host."""
+    disk_warn_mb: Annotated[int, Field(ge=0)] = 1024
+    disk_warn_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
+    disk_fail_mb: Annotated[int, Field(ge=0)] = 100
+    """Free space below which a disk is a warning (either), a failure."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+    """Of each connection tried; a way inward is taken for dropped after it."""
+    presence_s: Annotated[float, Field(gt=0, le=120)] = 8.0
+    """How long the presence of bridges is listened for."""
 
 
 class ControlSettings(Section):
@@ -15,11 +41,17 @@ class ControlSettings(Section):
     region: Name = "main"
     link: LinkSection | None = None
     front_store: StoreSection | None = None
+    doctor: DoctorSection = DoctorSection()
+
+
+def control_path() -> Path:
+    """Where the settings are: `BRIDGECTL_CONFIG`, or the default place."""
+    return Path(os.environ.get("BRIDGECTL_CONFIG", DEFAULT))
 
 
 def control_settings() -> tuple[Path, ControlSettings]:
-    """The settings and the file they are from: `BRIDGECTL_CONFIG`, or the default place."""
-    path = Path(os.environ.get("BRIDGECTL_CONFIG", DEFAULT))
+    """The settings and the file they are from."""
+    path = control_path()
     return path, load(path, ControlSettings)
 
 

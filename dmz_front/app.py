@@ -227,6 +227,9 @@ class Front:
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
         yield "dmz_front_bridges", "Bridges attached", {}, self.bridges.attached
         yield "dmz_front_wire_version", "Of what is sent", {}, self.bridges.wire_version
+        for bridge, seconds in self.router.skews.seconds(self.clock()).items():
+            text = "Seconds a bridge's clock is ahead of ours (negative: behind)"
+            yield "dmz_front_clock_skew_seconds", text, {"bridge": bridge}, seconds
         yield "dmz_front_late_replies_total", "Replies nobody waited for", {}, self.router.late
         for reason, count in list(self.router.refused.items()):
             yield "dmz_front_refused_total", "Envelopes not acted on", {"reason": reason}, count
@@ -319,6 +322,7 @@ def main() -> None:
             raise SystemExit(0)
         front = Front(settings)
         if arguments.check_config:
+            HttpServer(front.api, settings.http).load()
             print(f"{arguments.config}: ok")
             raise SystemExit(0)
         await front.compose(daemon)

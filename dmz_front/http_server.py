@@ -51,10 +51,18 @@ class HttpServer:
         )
         self._tasks: list[asyncio.Task[None]] = []
 
+    def load(self) -> None:
+        """Read the TLS files. Raises ConfigurationError for one that cannot be used."""
+        try:
+            self._server.config.load()
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigurationError(f"[http] certificate, key or client_ca cannot be used: {error}") from error
+
     async def start(self) -> None:
-        """Listen. Raises ConfigurationError when the address cannot be had."""
+        """Listen. Raises ConfigurationError when the address cannot be had, or a TLS file cannot be used."""
         section = self._section
         make_room(section.connections + OTHER_FILES)
+        self.load()
         family = socket.AF_INET6 if ":" in section.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,7 +75,6 @@ class HttpServer:
                 "set another [http] port or end the program that has it"
             ) from error
         server, config, loop = self._server, self._server.config, asyncio.get_running_loop()
-        config.load()
         server.lifespan = config.lifespan_class(config)
         # not uvicorn's own `startup`: it knows neither our protocol nor a deadline for TLS handshakes
         listening = await loop.create_server(

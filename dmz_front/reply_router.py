@@ -15,8 +15,8 @@ from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
 
 from dmz_front.bridges import Bridges
 from dmz_front.ledger import Ledger, News
-from protocol.envelope import Kind, Opened, Opener
-from protocol.errors import EnvelopeError, LinkError, WrongKind
+from protocol.envelope import SKEW_MS, Kind, Opened, Opener
+from protocol.errors import EnvelopeError, LinkError, Stale, WrongKind
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED
 from protocol.link.dead_letter import dead_letter
@@ -25,6 +25,7 @@ from protocol.messages import Reply
 from protocol.presence import Presence
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
+from protocol.runtime.skew import Skews
 
 log = logger(__name__)
 
@@ -91,6 +92,8 @@ class ReplyRouter:
         self._draining = False
         self.refused: Counter[str] = Counter()
         """Envelopes not acted on, by reason."""
+        self.skews = Skews()
+        """How far the bridges' clocks are from ours, by their presence."""
         self.late = 0
         """Answers to queries nobody waits for any more."""
 
@@ -184,9 +187,12 @@ class ReplyRouter:
         now = self._clock()
         for envelope in envelopes:
             try:
-                opened = self._opener.open(envelope, now_ms=now)
+                opened = self._opener.authentic(envelope)
                 if opened.kind is not kind:
                     raise WrongKind(f"{opened.kind.name.lower()} on a queue for {kind.name.lower()}")
+                if kind is Kind.PRESENCE:
+                    self._date(opened, now)
+                self._opener.timely(opened.attributes, now_ms=now)
             except EnvelopeError as error:
                 self._quarantine(link, delivery, pack([envelope]), error)
                 continue
@@ -194,6 +200,17 @@ class ReplyRouter:
             if sealed is not None:
                 sealed.append(envelope)
         return found
+
+    def _date(self, presence: Opened, now: int) -> None:
+        """Learn how the bridge's clock stands. Raises Stale if it is too far behind.
+
+        Such a bridge would take what we seal for dated in the future, and do nothing of it: it is as good as absent.
+        (Too far ahead is refused as everything from the future is.)
+        """
+        attributes = presence.attributes
+        self.skews.heard(attributes.source, attributes.time, now)
+        if now - attributes.time > SKEW_MS:
+            raise Stale(f"presence dated {now - attributes.time} ms ago: compare the clocks")
 
     def _quarantine(self, link: Link, delivery: Delivery, body: bytes, error: EnvelopeError) -> None:
         self.refused[error.reason] += 1

@@ -131,7 +131,7 @@ class Bridge:
             link=self.links["control"], sealer=sealer, region=settings.region,
             interval_s=settings.presence_interval_s, clock=clock, read=self.presence,
         )  # fmt: skip
-        self._clock = clock
+        self.clock = clock
         self._unsubscribe: list[Callable[[], None]] = []
         self._sweeping: asyncio.Task[int] | None = None
 
@@ -144,7 +144,7 @@ class Bridge:
             instance=self.settings.name,
             version=self.settings.wire.version_max,
             software=_software(),
-            time_ms=self._clock(),
+            time_ms=self.clock(),
             operations=states,
             in_flight=self.queries.in_flight + self.workers.in_flight,
             capacity=self.queries.slots + self.workers.workers,

@@ -74,5 +74,7 @@ class Announcer:
         now = self._clock()
         attributes = Attributes(uuid7(now, os.urandom(10)), state.instance, PRESENCE, now)
         sealed = self._sealer.seal(Kind.PRESENCE, attributes, state.payload(), now_ms=now)
-        await self._link.send(Outgoing(self._destination, pack([sealed]), expires=now + int(self._interval_s * 5000)))
+        # Without expiry, which the broker judges by its own clock: a bridge a little behind would not be heard of at
+        # all, and nobody could see why. The topic keeps nothing for a front that is away.
+        await self._link.send(Outgoing(self._destination, pack([sealed])))
         self.sent += 1

@@ -19,7 +19,7 @@ from intranet_bridge.replies import Replies
 from intranet_bridge.verdict import Drop, Quarantine, Refuse, verdict
 from protocol.envelope import Kind as Envelope
 from protocol.envelope import Opener, ReplayGuard
-from protocol.errors import EnvelopeError, Expired, Stale
+from protocol.errors import EnvelopeError, Expired, Stale, WrongKind
 from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.messages import Attributes
@@ -27,6 +27,7 @@ from protocol.operations import CATALOGUE, Kind
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency
+from protocol.runtime.skew import Skews
 
 log = logger(__name__)
 
@@ -68,6 +69,8 @@ class QueryWorkers:
         self.latency = Latency()
         self.service_s = 0.0
         """Mean time of the latest calls, seconds."""
+        self.skews = Skews()
+        """How far the fronts' clocks are from ours. By queries alone: a command may have waited for days."""
 
     def start(self) -> None:
         """Open the slots."""
@@ -100,7 +103,12 @@ class QueryWorkers:
             self._intake.quarantine(member.parcel.delivery.destination, member.envelope, member.bad)
             return
         try:
-            opened = self._opener.open(member.envelope, now_ms=now, expect=Envelope.REQUEST)
+            opened = self._opener.authentic(member.envelope)
+            if opened.kind is not Envelope.REQUEST:
+                raise WrongKind("not a request")
+            # before the deadline is judged: with clocks apart, nothing may be left after it
+            self.skews.heard(opened.attributes.source.partition("/")[0], opened.attributes.time, now)
+            self._opener.timely(opened.attributes, now_ms=now)
         except (Expired, Stale) as error:
             self.dropped[error.reason] += 1
             return

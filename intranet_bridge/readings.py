@@ -30,6 +30,9 @@ def readings(bridge: "Bridge") -> Iterator[Reading]:
         yield "bridge_quarantined_total", "Envelopes sent to the dead letters", {"reason": reason}, number
     for reason, number in dict(bridge.queries.dropped).items():
         yield "bridge_queries_dropped_total", "Queries nobody waited for", {"reason": reason}, number
+    for front, seconds in bridge.queries.skews.seconds(bridge.clock()).items():
+        text = "Seconds a front's clock is ahead of ours (negative: behind)"
+        yield "bridge_clock_skew_seconds", text, {"front": front}, seconds
     for state, number in dict(bridge.inbox.by_state).items():
         yield "bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
     for operation, breaker in bridge.breakers.items():

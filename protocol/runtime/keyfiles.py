@@ -34,14 +34,14 @@ def read_public(path: Path) -> bytes:
     return _read(path, private=False)
 
 
-def objection(status: os.stat_result, *, private: bool) -> str | None:
-    """Why a file of this owner and mode is not to be used, with the remedy; None if it may be.
+def objection(status: os.stat_result, *, private: bool, uid: int | None = None) -> str | None:
+    """Why a file of this owner and mode is not to be used by `uid` (default: us), with the remedy; None if it may be.
 
     A file owned by root may be readable (never writable) by the service's group: `root:dmz-front 0640` lets
     the service use its keys and not change them. systemd's LoadCredential makes such files too.
     """
     mode = stat.S_IMODE(status.st_mode)
-    me = os.geteuid()
+    me = os.geteuid() if uid is None else uid
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file"
     if me != 0 and status.st_uid not in (me, 0):

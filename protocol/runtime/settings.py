@@ -35,10 +35,11 @@ def _loopback(host: str) -> str:
     return host
 
 
-def _broker(value: str) -> str:
+def checked_address(value: str) -> str:
+    """`value` itself if it is an address as settings write them. Raises ValueError."""
     host, _, port = value.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError("a broker is written host:port")
+        raise ValueError("an address is written host:port")
     return value
 
 
@@ -59,13 +60,14 @@ Name = Annotated[str, AfterValidator(checked_name)]
 """A region's or an instance's name."""
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Broker = Annotated[str, AfterValidator(_broker)]
+Address = Annotated[str, AfterValidator(checked_address)]
+"""`host:port`; an IPv6 address stands in brackets."""
 
 
 class LinkSection(Section):
     """How to reach the broker, and with which certificate."""
 
-    brokers: Annotated[tuple[Broker, ...], Field(min_length=1)]
+    brokers: Annotated[tuple[Address, ...], Field(min_length=1)]
     ca: FilePath
     certificate: FilePath
     key: FilePath

@@ -18,11 +18,13 @@ processes whose groups wait for each other are a deadlock, which the server ends
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, make_url
@@ -240,6 +242,11 @@ def engine(url: str) -> Engine:
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigurationError(f"the database URL cannot be used: {error}") from error
     if engine.dialect.name == "sqlite":
+        if engine.url.database not in (None, "", ":memory:"):
+            # SQLite makes the file, and the two beside it, as the umask lets it. Where the folder is not there, or not
+            # ours to write in, connecting says so.
+            with contextlib.suppress(OSError):
+                Path(str(engine.url.database)).touch(mode=0o600)
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _sqlite_begin)
     elif engine.dialect.name == "postgresql":

@@ -163,6 +163,7 @@ class Stand:
             "link.certificate": str(self.certs / "admin.pem"),
             "link.key": str(self.certs / "admin.key"),
             "front_store.file": str(data / "front.sqlite3"),
+            "doctor.broker_data": str(self._broker / "data"),
         }
         for kind, values, table in (
             ("front", front, "store"),

@@ -247,3 +247,21 @@ async def test_none_returns_when_the_last_has_left() -> None:
         assert not none.done()
         waiters.leave(id)
     await none
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "attached"),
+    [(0, True), (100_000, True), (-100_000, True), (130_000, False), (-130_000, False), (-86_400_000, False)],
+)
+async def test_a_bridges_clock_is_measured_and_one_too_far_off_is_no_bridge(
+    stand: StandIn, ahead_ms: int, attached: bool
+) -> None:
+    stand.bridge.clock = lambda: NOW + ahead_ms
+    await stand.bridge.start()
+    await stand.start(bridge=False)
+    stand.bridge.announce()
+    await turns()
+    assert stand.front.bridges.attached == attached
+    assert stand.front.router.refused["stale"] == (not attached)
+    measured = [reading for reading in stand.front.readings() if reading[0] == "dmz_front_clock_skew_seconds"]
+    assert [(labels, value) for _, _, labels, value in measured] == [({"bridge": "bridge-1"}, ahead_ms / 1000)]

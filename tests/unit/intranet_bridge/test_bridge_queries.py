@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from intranet_bridge.adapters import Answered, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.intake import Quarantined, QueryIntake
 from intranet_bridge.queries import hopeless
-from protocol.destinations import queries
+from intranet_bridge.readings import readings
+from protocol.destinations import presence, queries
 from protocol.frames import pack, unpack
 from protocol.lifecycle import State
 from protocol.link.every import EveryBroker
 from protocol.link.memory import MemoryBroker, MemoryLink
-from protocol.link.port import AckMode, Outgoing, Subscription
+from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
 from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
 from tests.unit.intranet_bridge.test_bridge_commands import scene
 
@@ -276,3 +278,32 @@ async def test_queries_of_two_brokers_are_acknowledged_to_both() -> None:
     assert await acknowledged(1) == [b"a1"]
     assert await acknowledged(3) == [b"a1", b"a2", b"b1"]
     assert await acknowledged(4) == [b"a1", b"a2", b"b1", b"b2"]
+
+
+@scene
+async def test_a_fronts_clock_is_measured_even_by_what_comes_too_late(stage: Stage) -> None:
+    for ahead_ms, reason in ((30_000, "expired"), (-150_000, "stale")):
+        stage.clock = lambda ahead_ms=ahead_ms: wall() + ahead_ms  # type: ignore[misc]
+        bridge = await started(stage)
+        await stage.ask(bill(stage)[1])
+        await until(lambda bridge=bridge, reason=reason: bridge.queries.dropped[reason] == 1)
+        [(labels, seconds)] = [
+            (labels, value) for name, _, labels, value in readings(bridge) if name == "bridge_clock_skew_seconds"
+        ]
+        assert labels == {"front": "front-1"}
+        assert -5 < seconds + ahead_ms / 1000 <= 0  # the way took some time, never less than none
+        await stage.stop()
+
+
+@scene
+async def test_presence_does_not_expire_by_the_brokers_clock(stage: Stage) -> None:
+    headers: list[Mapping[str, str]] = []
+
+    def take(delivery: Delivery) -> None:
+        headers.append(delivery.headers)
+
+    stage.link.subscribe(Subscription(presence("main"), take, AckMode.AUTO))
+    stage.clock = lambda: wall() - 60_000
+    await started(stage)
+    await until(lambda: headers)
+    assert "expires" not in headers[0]

@@ -77,7 +77,7 @@ def test_brokers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("broker", ["mq", "mq:", ":61616", "mq:0", "mq:65536", "mq:port", "mq:-1"])
 def test_what_is_no_broker(tmp_path: Path, broker: str) -> None:
     line, text = complaint(tmp_path, GOOD + LINK + f'brokers = ["mq:61616", "{broker}"]\n')
-    assert (line, text) == (8, "link.brokers.1: a broker is written host:port")
+    assert (line, text) == (8, "link.brokers.1: an address is written host:port")
 
 
 @pytest.mark.parametrize(

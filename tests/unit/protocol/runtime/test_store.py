@@ -1,6 +1,7 @@
 """Group commit: many callers, few commits; each failure its own caller's; and a commit is on the disk."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -284,6 +285,19 @@ async def test_parameters_never_show_in_errors(store: Store) -> None:
     with pytest.raises(IntegrityError) as caught:
         await store.write(insert(1, "secret"))
     assert "secret" not in str(caught.value)
+
+
+async def test_others_cannot_read_the_database_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store = Store(f"sqlite:///{tmp_path / 'private.sqlite3'}", METADATA.create_all)
+        await store.start()
+        await store.write(insert(1))
+        for ending in ("", "-wal", "-shm"):
+            assert os.stat(f"{tmp_path}/private.sqlite3{ending}").st_mode & 0o777 == 0o600  # noqa: PTH116
+        await store.close()
+    finally:
+        os.umask(before)
 
 
 async def test_a_guard_that_is_fenced_fails_its_whole_group_and_writes_nothing(store: Store) -> None:

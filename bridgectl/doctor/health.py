@@ -1,0 +1,161 @@
+"""How the running parts say they are: the front's readiness, the broker's statistics, the bridge's metrics."""
+
+import asyncio
+import json
+import os
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridgectl.doctor.finding import Finding, Status
+from bridgectl.doctor.installation import HttpPart
+from bridgectl.queues import QueueHealth, ask, health
+from protocol import destinations
+from protocol.errors import BridgeError
+from protocol.runtime.clock import wall_clock
+from protocol.runtime.links import stomp_link
+from protocol.runtime.settings import LinkSection, MetricsSection
+
+OLD_S = 60.0
+"""A message that waits longer than this waits too long, whatever its kind."""
+
+
+# --- judgements -------------------------------------------------------------------------------------------
+
+
+def judge_readiness(url: str, status: int | None, parts: Mapping[str, str], error: str = "") -> Finding:
+    """From the answer of /readyz: its status (None: there was none) and what it says of each part."""
+    if status == 200:
+        return Finding("ready", url, Status.OK, "the front is ready")
+    wrong = ", ".join(f"{name}: {what}" for name, what in parts.items() if what != "ok")
+    if status is None:
+        return Finding("ready", url, Status.FAIL, f"does not answer: {error}", "systemctl status dmz-front")
+    return Finding(
+        "ready", url, Status.FAIL, wrong or f"HTTP status {status}", "see what it names, and the front's log"
+    )
+
+
+def judge_http(http: HttpPart) -> Finding | None:
+    """A front that others reach without TLS; None if there is nothing to say."""
+    if http.certificate is not None or http.host in ("127.0.0.1", "::1", "localhost"):
+        return None
+    action = "set [http] certificate and key, or bind it to loopback behind a gateway that speaks TLS"
+    return Finding(
+        "http", f"{http.host}:{http.port}", Status.WARN, "application keys cross the network in clear", action
+    )
+
+
+def judge_queues(queues: Sequence[QueueHealth], region: str) -> Iterator[Finding]:
+    """Consumers, ages and dead letters."""
+    requests = {one(region).removeprefix("/queue/") for one in (destinations.queries, destinations.commands)}
+    problems = 0
+    for queue in queues:
+        if queue.dead_letters:
+            problems += 1
+            action = "find out why (their header `reason`, the daemons' logs) before anything is sent again"
+            yield Finding("dead-letters", queue.name, Status.WARN, f"{queue.dead_letters} dead letters", action)
+        if queue.name in requests and not queue.consumers:
+            problems += 1
+            action = "see that intranet-bridge runs and is connected"
+            yield Finding("queue", queue.name, Status.FAIL, "no bridge takes from it", action)
+        elif queue.oldest_s is not None and queue.oldest_s > OLD_S:
+            problems += 1
+            action = "see that its consumer works: bridgectl queues --watch"
+            yield Finding(
+                "queue", queue.name, Status.WARN, f"the oldest message waits for {queue.oldest_s:.0f} s", action
+            )
+    if not problems:
+        yield Finding("queue", region, Status.OK, f"{len(queues)} queues; nothing waits long, no dead letters")
+
+
+# --- looking ----------------------------------------------------------------------------------------------
+
+
+def readiness(http: HttpPart, timeout_s: float) -> Finding:
+    """Ask the front on this host."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)  # noqa: S104 - the wildcard, to be replaced
+    where = f"[{host}]" if ":" in host else host
+    url = f"http{'s' if http.certificate else ''}://{where}:{http.port}/readyz"
+    if http.client_ca is not None:
+        return Finding(
+            "ready", url, Status.SKIP, "only who shows an application's certificate may ask", "curl it with one"
+        )
+    context: ssl.SSLContext | None = None
+    if http.certificate is not None:
+        # It is our own file and our own host: the certificate itself is what is trusted, not a name.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        try:
+            context.load_verify_locations(cafile=str(http.certificate))
+        except OSError as error:
+            return judge_readiness(url, None, {}, str(error))
+    try:
+        status, body = _get(url, timeout_s, context)
+    except OSError as error:
+        return judge_readiness(url, None, {}, str(getattr(error, "reason", error)))
+    try:
+        parts = json.loads(body)
+    except ValueError:
+        parts = {}
+    return judge_readiness(url, status, _texts(parts))
+
+
+def _texts(parts: object) -> dict[str, str]:
+    found = parts.get("checks") if isinstance(parts, dict) else {}
+    return {str(name): str(what) for name, what in found.items()} if isinstance(found, dict) else {}
+
+
+def metric(section: MetricsSection, name: str, label: str, timeout_s: float) -> dict[str, float] | str:
+    """Label value → number, of one metric on a daemon's loopback port; or why it cannot be had."""
+    if section.port == 0:
+        return "its metrics are turned off"
+    try:
+        _, body = _get(f"http://{section.host}:{section.port}/metrics", timeout_s)
+    except OSError as error:
+        return f"its metrics do not answer: {getattr(error, 'reason', error)}"
+    return {
+        sample.labels[label]: sample.value
+        for family in text_string_to_metric_families(body.decode(errors="replace"))
+        for sample in family.samples
+        if sample.name == name and label in sample.labels
+    }
+
+
+def _get(url: str, timeout_s: float, context: ssl.SSLContext | None = None) -> tuple[int, bytes]:
+    """Status and body, without proxies. Raises OSError."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if context is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    try:
+        with urllib.request.build_opener(*handlers).open(url, timeout=timeout_s) as answer:
+            return answer.status, answer.read(1 << 20)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(1 << 20)
+
+
+async def _statistics(section: LinkSection, timeout_s: float) -> list[QueueHealth]:
+    link = stomp_link(section, "bridgectl-doctor")
+    await link.start()
+    try:
+        await asyncio.wait_for(link.ready(), timeout_s)
+        return health(await ask(link, f"doctor-{os.getpid()}", timeout_s), wall_clock())
+    finally:
+        await link.close()
+
+
+def statistics(section: LinkSection, region: str, timeout_s: float) -> Iterator[Finding]:
+    """The broker's statistics plugin, with the administrator's certificate."""
+    where = ", ".join(section.brokers)
+    try:
+        queues = asyncio.run(_statistics(section, timeout_s))
+    except (BridgeError, TimeoutError) as error:
+        seen = f"no statistics: {error or 'no connection'}"
+        action = "see that the certificate in bridgectl.toml is an administrator's, and activemq/README.md"
+        yield Finding("statistics", where, Status.FAIL, seen, action)
+        return
+    yield Finding("statistics", where, Status.OK, f"the administrator's certificate sees {len(queues)} queues")
+    yield from judge_queues(queues, region)

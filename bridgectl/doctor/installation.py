@@ -1,0 +1,171 @@
+"""The daemons' configuration files: judged by the daemons themselves, read here for what both sides share."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from bridgectl.doctor.finding import Finding, Status
+from protocol.errors import ConfigurationError
+from protocol.messages import Role
+from protocol.runtime.settings import FilePath, KeysSection, LinkSection, MetricsSection, StoreSection, load
+
+PROGRAMS = {Role.FRONT: "dmz-front", Role.BRIDGE: "intranet-bridge"}
+"""The daemon's command, and the user its systemd unit runs it as."""
+CONFIGURATIONS = {Role.FRONT: "dmz_front.toml", Role.BRIDGE: "intranet_bridge.toml"}
+_CHECK_S = 60.0
+
+
+class _Part(BaseModel):
+    # What else is in the daemon's file is the daemon's business: `--check-config` judges it.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class HttpPart(_Part):
+    """[http] of the front."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+    client_ca: FilePath | None = None
+
+
+class TokenPart(_Part):
+    """[marketing.authentication] of the bridge."""
+
+    token_file: FilePath
+
+
+class TlsPart(_Part):
+    """[marketing.tls] of the bridge."""
+
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+
+
+class MarketingPart(_Part):
+    """[marketing] of the bridge."""
+
+    authentication: TokenPart | None = None
+    tls: TlsPart = TlsPart()
+
+
+class View(_Part):
+    """What doctor needs to know of either daemon's configuration."""
+
+    region: str = "main"
+    http: HttpPart = HttpPart()
+    link: LinkSection
+    keys: KeysSection
+    store: StoreSection
+    metrics: MetricsSection = MetricsSection()
+    marketing: MarketingPart = MarketingPart()
+
+    def private_files(self) -> Iterator[Path]:
+        """Files that only the service may read."""
+        yield self.keys.keyring
+        yield self.link.key
+        authentication, tls = self.marketing.authentication, self.marketing.tls
+        for file in (self.http.key, authentication.token_file if authentication else None, tls.key):
+            if file is not None:
+                yield file
+
+    def public_files(self) -> Iterator[Path]:
+        """Files that only their owner may change."""
+        yield self.keys.trusted
+        yield self.link.ca
+        yield from self.certificates()
+        if self.http.client_ca is not None:
+            yield self.http.client_ca
+
+    def certificates(self) -> Iterator[Path]:
+        """The service's own certificates."""
+        yield self.link.certificate
+        for file in (self.http.certificate, self.marketing.tls.certificate):
+            if file is not None:
+                yield file
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One daemon's configuration on this host."""
+
+    role: Role
+    path: Path
+    view: View | None
+    """None if too much is wrong with it."""
+
+    @property
+    def program(self) -> str:
+        """The daemon's command."""
+        return PROGRAMS[self.role]
+
+
+def found(role: Role, path: Path) -> Installation:
+    """The installation a configuration file describes."""
+    try:
+        return Installation(role, path, load(path, View))
+    except ConfigurationError:
+        return Installation(role, path, None)
+
+
+def service_user(program: str) -> pwd.struct_passwd | None:
+    """The user of the daemon's systemd unit, if we are root and there is one: we look with its eyes then."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(program)
+    except KeyError:
+        return None
+
+
+def check(installation: Installation) -> Finding:
+    """What the daemon itself says of its configuration, keys, certificates, tokens and bindings."""
+    beside = Path(sys.executable).with_name(installation.program)
+    program = str(beside) if beside.exists() else shutil.which(installation.program)
+    if program is None:
+        return Finding(
+            "configuration",
+            str(installation.path),
+            Status.FAIL,
+            f"{installation.program} is not installed beside bridgectl",
+            "install the package of the daemon, or run its own bridgectl",
+        )
+    options: dict[str, Any] = {}
+    if user := service_user(installation.program):
+        options = {
+            "user": user.pw_uid,
+            "group": user.pw_gid,
+            "extra_groups": os.getgrouplist(user.pw_name, user.pw_gid),
+        }
+    try:
+        done = subprocess.run(  # noqa: S603 - our own daemon
+            [program, "--config", str(installation.path), "--check-config"],
+            capture_output=True,
+            text=True,
+            timeout=_CHECK_S,
+            check=False,
+            **options,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return judge_check(installation, None, f"{installation.program} cannot be run: {error}")
+    return judge_check(installation, done.returncode, done.stdout + done.stderr)
+
+
+def judge_check(installation: Installation, code: int | None, said: str) -> Finding:
+    """From the exit code (None: it did not run) and the words of `--check-config`."""
+    path = str(installation.path)
+    if code == 0:
+        return Finding("configuration", path, Status.OK, "the daemon accepts every setting and file")
+    lines = [line for line in said.splitlines() if line.strip()] or [f"exit code {code}"]
+    complaint = next((line for line in lines if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
+    action = f"mend it; {installation.program} --config {path} --check-config says when it is right"
+    return Finding("configuration", path, Status.FAIL, complaint, action)

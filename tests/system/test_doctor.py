@@ -1,0 +1,487 @@
+"""`bridgectl doctor` on a real installation: all is well, then one fault after another is really made and is seen."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.stand import processes
+from scripts.stand.processes import free_port
+from scripts.stand.stand import BIN, ROOT, Stand, with_values
+from tests.support.stands import client, eventually, standing
+
+NAMES = {
+    "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate",
+    "client-certificate", "plain-text", "authorization", "broker-version", "presence", "clock", "ready", "statistics",
+    "queue", "permissions", "keys", "ca-key", "disk",
+}  # fmt: skip
+"""Names that programs may rely on."""
+
+
+class Report:
+    """What doctor said."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        document = json.loads(text)
+        self.overall: str = document["overall"]
+        self.findings: list[dict[str, Any]] = document["findings"]
+
+    def of(self, name: str, subject: str = "", status: str | None = None) -> list[dict[str, Any]]:
+        """The findings of a check, about what has `subject` in its name."""
+        return [
+            one
+            for one in self.findings
+            if one["name"] == name and subject in one["subject"] and status in (None, one["status"])
+        ]
+
+
+def examined(config: Path, *options: str) -> Report:
+    """Run doctor on the configuration files of a folder."""
+    done = doctor(config, "--json", *options)
+    assert done.returncode in (0, 1), done.stderr
+    return Report(done.returncode, done.stdout)
+
+
+def doctor(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"BRIDGECTL_CONFIG": str(config / "bridgectl.toml"), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [BIN / "bridgectl", "doctor", *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def variant(stand: Stand, folder: Path, **changes: dict[str, Any]) -> Path:
+    """A copy of the stand's configuration files with some values changed: file → dotted key → value."""
+    folder.mkdir()
+    for file in stand.config.glob("*.toml"):
+        text = with_values(file.read_text(encoding="utf-8"), changes.get(file.stem, {}))
+        (folder / file.name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@contextlib.contextmanager
+def mode_of(path: Path, mode: int) -> Iterator[None]:
+    before = path.stat().st_mode
+    path.chmod(mode)
+    try:
+        yield
+    finally:
+        path.chmod(before)
+
+
+# --- all is well ------------------------------------------------------------------------------------------
+
+
+def test_a_sound_installation(stand: Stand) -> None:
+    report = examined(stand.config)
+    assert [one for one in report.findings if one["status"] == "fail"] == []
+    assert (report.code, report.overall) == (0, "warn")
+    assert {one["name"] for one in report.findings} == NAMES
+    # a demo has both sides on one host, no firewall, and its CA's key at hand; this host may have other listeners
+    warned = {one["name"] for one in report.findings if one["status"] == "warn"}
+    assert {"inward", "ca-key"} <= warned <= {"inward", "firewall", "ca-key", "listeners", "disk", "broker-version"}
+    for one in report.findings:
+        assert set(one) == {"name", "subject", "status", "seen", "action"}
+        assert one["status"] in ("ok", "skip") or one["action"], one
+    [seen] = [one["seen"] for one in report.of("presence")]
+    assert "serves 4 operations" in seen
+    assert {one["subject"].split()[0] for one in report.of("clock", status="ok")} == {"bridge-1", "broker"}
+
+
+def test_for_people_and_strictly(stand: Stand) -> None:
+    shown = doctor(stand.config, "--strict")
+    assert shown.returncode == 1  # the warnings
+    assert "ok    tls " in shown.stdout
+    assert "→ " in shown.stdout
+    assert shown.stdout.splitlines()[-1].startswith("overall: warn (")
+    quiet = doctor(stand.config, "--quiet")
+    assert quiet.returncode == 0
+    assert {line.split()[0] for line in quiet.stdout.splitlines()} <= {"warn", "→", "overall:", *quiet.stdout.split()}
+    assert not any(line.startswith(("ok", "skip")) for line in quiet.stdout.splitlines())
+
+
+@pytest.mark.parametrize("options", [["--role", "broker"], ["--inward", "10.0.0.1"], ["--nonsense"]])
+def test_wrong_usage(stand: Stand, options: list[str]) -> None:
+    assert doctor(stand.config, *options).returncode == 2
+
+
+@pytest.mark.parametrize(("role", "other"), [("front", "intranet_bridge"), ("bridge", "dmz_front")])
+def test_one_role_alone(stand: Stand, role: str, other: str) -> None:
+    report = examined(stand.config, "--role", role)
+    assert report.of("configuration", other) == []
+    assert report.of("tls", f"as {role}", "ok")
+    [inward] = report.of("inward")
+    assert inward["status"] == {"front": "warn", "bridge": "skip"}[role]
+
+
+def test_it_harms_nothing(stand: Stand, http: httpx.Client) -> None:
+    def queues() -> dict[str, Any]:
+        return {one["name"]: one for one in json.loads(stand.ctl("queues", "--json"))}
+
+    before = queues()
+    examined(stand.config)
+    assert set(queues()) == set(before)  # no queue was made
+    assert all(after["dead_letters"] == before[name]["dead_letters"] for name, after in queues().items())
+    answer = http.post("/v1/arrears-query", json={"account": "3210000000002"})
+    assert answer.status_code == 200
+
+
+# --- faults -----------------------------------------------------------------------------------------------
+
+
+def test_a_key_file_that_others_may_read(stand: Stand) -> None:
+    keys, token = stand.folder / "keys", stand.folder / "data" / "marketing.token"
+    with mode_of(keys / "bridge.keyring", 0o644), mode_of(keys / "front.keyring", 0o640), mode_of(token, 0o640):
+        report = examined(stand.config)
+    assert report.code == 1
+    open_ = {Path(one["subject"]).name for one in report.of("permissions", status="fail")}
+    assert open_ == {"bridge.keyring", "front.keyring", "marketing.token"}
+    for daemon in ("intranet_bridge.toml", "dmz_front.toml"):
+        [configuration] = report.of("configuration", daemon)
+        assert configuration["status"] == "fail"
+        assert "chmod 0600" in configuration["seen"]
+    assert report.of("presence", "bridge-1", "ok")  # one fault does not hide the rest
+
+
+def test_a_database_and_a_folder_that_others_may_change(stand: Stand) -> None:
+    with mode_of(stand.folder / "data" / "front.sqlite3", 0o644), mode_of(stand.folder / "keys", 0o777):
+        report = examined(stand.config)
+    assert report.of("permissions", "front.sqlite3", "warn")
+    [folder] = report.of("permissions", status="fail")
+    assert folder["subject"] == str(stand.folder / "keys")
+
+
+def test_a_misspelt_setting(stand: Stand, tmp_path: Path) -> None:
+    config = variant(stand, tmp_path / "config")
+    file = config / "dmz_front.toml"
+    text = file.read_text().replace("heartbeat_ms", "hartbeat_ms")
+    file.write_text(text)
+    line = next(number for number, words in enumerate(text.splitlines(), 1) if words.startswith("hartbeat_ms"))
+    report = examined(config)
+    [finding] = report.of("configuration", "dmz_front.toml")
+    assert finding["status"] == "fail"
+    assert finding["seen"].startswith(f"{file}:{line}: link.hartbeat_ms")
+    assert report.of("configuration", "intranet_bridge.toml", "ok")
+    assert report.of("tls", "as bridge", "ok")  # the rest is looked at all the same
+
+
+def test_a_binding_that_does_not_parse(stand: Stand, tmp_path: Path) -> None:
+    config = variant(stand, tmp_path / "config", intranet_bridge={"operations.arrears-query.response": "data.{"})
+    [finding] = examined(config).of("configuration", "intranet_bridge.toml")
+    assert finding["status"] == "fail"
+    document = (config / "intranet_bridge.toml").read_text().splitlines()
+    number = int(finding["seen"].split(":")[1])
+    assert document[number - 1].startswith("response = ")
+
+
+def test_http_tls_files_that_cannot_be_used(stand: Stand, tmp_path: Path) -> None:
+    changes = {"http.certificate": str(stand.certs / "broker.pem"), "http.key": str(stand.certs / "front.key")}
+    [finding] = examined(variant(stand, tmp_path / "config", dmz_front=changes)).of("configuration", "dmz_front")
+    assert finding["status"] == "fail"
+    assert "[http] certificate" in finding["seen"]
+
+
+def test_bridgectls_own_file(stand: Stand, tmp_path: Path) -> None:
+    config = variant(stand, tmp_path / "config", bridgectl={"doctor.timeout_s": -1})
+    [finding] = examined(config).of("configuration", "bridgectl.toml")
+    assert "doctor.timeout_s" in finding["seen"]
+    (config / "bridgectl.toml").unlink()
+    report = examined(config)
+    assert report.of("configuration", "bridgectl.toml", "warn")
+    assert report.of("statistics", status="skip")
+    assert report.of("tls", "as bridge", "ok")
+
+
+def test_nothing_is_installed_here(tmp_path: Path) -> None:
+    report = examined(tmp_path)
+    assert report.code == 1
+    assert report.of("configuration", str(tmp_path), "fail")
+
+
+@pytest.mark.parametrize(("days", "status"), [(20, "warn"), (5, "fail")])
+def test_a_certificate_that_expires_soon(stand: Stand, tmp_path: Path, days: int, status: str) -> None:
+    certs = tmp_path / "certs"
+    shutil.copytree(stand.certs, certs)
+    issue = ["certs", "issue", "front", "--name", "front-1", "--dir", str(certs), "--days", str(days), "--force"]
+    processes.run([str(BIN / "bridgectl"), *issue])
+    changes = {"link.certificate": str(certs / "front.pem"), "link.key": str(certs / "front.key")}
+    report = examined(variant(stand, tmp_path / "config", dmz_front=changes))
+    [finding] = report.of("certificate", "front.pem")
+    assert (finding["status"], f"expires in {days - 1} days" in finding["seen"]) == (status, True)
+    assert "bridgectl certs issue front" in finding["action"]
+    assert report.of("tls", "as front", "ok")  # it still works
+
+
+def test_a_certificate_of_another_role(stand: Stand, tmp_path: Path) -> None:
+    changes = {"link.certificate": str(stand.certs / "bridge.pem"), "link.key": str(stand.certs / "bridge.key")}
+    report = examined(variant(stand, tmp_path / "config", dmz_front=changes), "--role", "front")
+    assert report.of("certificate", "bridge.pem", "fail")
+    assert report.of("authorization", "as front", "fail")  # a bridge may read requests
+    assert report.of("presence", status="fail")  # and no presence
+
+
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="moving a clock needs Debian's package `faketime`")
+
+
+def moved(by: str) -> dict[str, str]:
+    """An environment in which the wall clock is off, and the monotonic one is not."""
+    return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": by, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+@needs_faketime
+def test_an_expired_certificate(stand: Stand, tmp_path: Path) -> None:
+    certs = tmp_path / "certs"
+    shutil.copytree(stand.certs, certs)
+    issue = ["certs", "issue", "bridge", "--name", "bridge-1", "--dir", str(certs), "--days", "30", "--force"]
+    processes.run([str(BIN / "bridgectl"), *issue], moved("-40d"))
+    changes = {"link.certificate": str(certs / "bridge.pem"), "link.key": str(certs / "bridge.key")}
+    report = examined(variant(stand, tmp_path / "config", intranet_bridge=changes), "--role", "bridge")
+    [finding] = report.of("certificate", "bridge.pem")
+    assert finding["status"] == "fail"
+    assert "expired on" in finding["seen"]
+    assert report.of("tls", "as bridge", "fail")  # the broker refuses it
+
+
+def test_the_wrong_name_of_the_broker(stand: Stand, tmp_path: Path) -> None:
+    changes = {"link.brokers": [f"127.0.0.2:{stand.ports.broker}", f"localhost:{free_port()}"]}
+    report = examined(variant(stand, tmp_path / "config", dmz_front=changes), "--role", "front")
+    texts = {one["subject"].split()[0]: one["seen"] for one in report.of("tls", status="fail")}
+    assert [text.split(":")[0] for text in texts.values()] == ["not reachable", "not reachable"]
+
+
+def test_a_broker_of_another_authority(stand: Stand, tmp_path: Path) -> None:
+    processes.run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(tmp_path / "other")])
+    config = variant(stand, tmp_path / "config", dmz_front={"link.ca": str(tmp_path / "other" / "ca.pem")})
+    [finding] = examined(config, "--role", "front").of("tls")
+    assert finding["status"] == "fail"
+    assert "not trusted" in finding["seen"]
+
+
+NEED = "transport.needClientAuth=true"
+READS = 'queue="bridge.query.>"         write="front"        read="'
+LOOSENINGS = [
+    # nobody is asked for a certificate, so nobody has a login
+    ({NEED: "transport.needClientAuth=false"}, {"tls", "client-certificate"}),
+    # asked for, and not needed; and one role may read too much
+    ({NEED: "transport.wantClientAuth=true", READS: READS + "front,"}, {"client-certificate", "authorization"}),
+]
+
+
+@pytest.mark.parametrize(("changes", "failing"), LOOSENINGS, ids=["not-asked", "not-needed"])
+def test_a_broker_that_is_too_friendly(
+    stand: Stand, tmp_path: Path, changes: dict[str, str], failing: set[str]
+) -> None:
+    shutil.copytree(ROOT / "activemq", tmp_path / "conf")
+    file = tmp_path / "conf" / "activemq.xml"
+    text = file.read_text(encoding="utf-8")
+    for tight, loose in changes.items():
+        assert tight in text
+        text = text.replace(tight, loose)
+    file.write_text(text, encoding="utf-8")
+    port, script = free_port(), [sys.executable, str(ROOT / "scripts" / "broker")]
+    where = ["--instance", str(tmp_path / "broker")]
+    how = ["--certs", str(stand.certs), "--conf", str(tmp_path / "conf"), "--port", str(port)]
+    processes.run([*script, "start", *where, *how])
+    try:
+        there = {"link.brokers": [f"localhost:{port}"]}
+        config = variant(stand, tmp_path / "config", dmz_front=there, bridgectl={"doctor.presence_s": 0.5})
+        report = examined(config, "--role", "front")
+        about = [one for one in report.findings if f"localhost:{port}" in one["subject"]]
+        assert {one["name"] for one in about if one["status"] == "fail"} == failing
+        # the positive control: the same probes pass what is still tight
+        assert {one["name"] for one in about if one["status"] == "ok"} >= {"certificate", "plain-text"}
+    finally:
+        processes.run([*script, "stop", *where])
+
+
+class Careless(socketserver.BaseRequestHandler):
+    """Speaks STOMP to anyone, in clear."""
+
+    def handle(self) -> None:
+        while self.request.recv(65536):
+            self.request.sendall(b"CONNECTED\nversion:1.2\nserver:ActiveMQ/6.3.1\n\n\0")
+
+
+def test_a_broker_without_tls(stand: Stand, tmp_path: Path) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Careless) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        changes = {"link.brokers": [f"localhost:{server.server_address[1]}"]}
+        report = examined(variant(stand, tmp_path / "config", dmz_front=changes), "--role", "front")
+        server.shutdown()
+    assert report.of("tls", status="fail")
+    [finding] = report.of("plain-text")
+    assert (finding["status"], finding["seen"]) == ("fail", "the broker answers STOMP without TLS")
+
+
+LISTENS = """\
+import socket, sys, time
+tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+for one in (tcp, udp):
+    one.bind(("0.0.0.0", 0))
+tcp.listen()
+print(tcp.getsockname()[1], udp.getsockname()[1], flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("program", "status"), [("intranet-bridge", "fail"), ("something-else", "warn")])
+def test_a_listener_beyond_loopback(stand: Stand, tmp_path: Path, program: str, status: str) -> None:
+    script = tmp_path / program
+    script.write_text(LISTENS)
+    running = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout is not None
+        ports = running.stdout.readline().split()
+        report = examined(stand.config, "--role", "bridge")
+        found = [one for one in report.of("listeners") if one["subject"].rpartition(":")[2] in ports]
+        assert sorted(one["subject"].split()[0] for one in found) == ["tcp", "udp"]
+        assert {one["status"] for one in found} == {status}
+        assert all(f"{program}, pid {running.pid}" in one["seen"] for one in found)
+        config = variant(stand, tmp_path / "config", bridgectl={"doctor.expected_listeners": list(map(int, ports))})
+        after = examined(config, "--role", "bridge")
+        still = [one for one in after.of("listeners") if one["subject"].rpartition(":")[2] in ports]
+        assert len(still) == (2 if program == "intranet-bridge" else 0)  # nothing excuses the bridge
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_ways_inward(stand: Stand) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        closed, opened = f"127.0.0.1:{free_port()}", f"127.0.0.1:{listening.getsockname()[1]}"
+        report = examined(stand.config, "--role", "front", "--inward", closed, "--inward", opened)
+    assert report.code == 1
+    assert {one["subject"]: one["status"] for one in report.of("inward")} == {closed: "ok", opened: "fail"}
+    assert "reset" in report.of("inward", closed)[0]["seen"]
+
+
+# --- what needs a stand of its own ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    metrics = free_port()
+    settings = {"intranet_bridge": {"metrics.port": metrics}}
+    with standing(tmp_path_factory.mktemp("doctor"), settings=settings) as stand:
+        yield stand
+
+
+@contextlib.contextmanager
+def bridge_clock(stand: Stand, by: str) -> Iterator[None]:
+    """The stand's bridge with its wall clock off by so much; put right afterwards."""
+    stand.stop("bridge")
+    command = [str(BIN / "intranet-bridge"), "--config", str(stand.config / "intranet_bridge.toml")]
+    environment = {"PYTHONPATH": str(ROOT)} | moved(by)
+    stand.pids["bridge"] = processes.start(command, stand.logs / "bridge.log", environment)
+    try:
+        yield
+    finally:
+        stand.stop("bridge")
+        stand.start("bridge")
+
+
+def measured(stand: Stand) -> float | None:
+    """What the front's metrics say of the bridge's clock, seconds ahead."""
+    for line in httpx.get(stand.metrics_url, trust_env=False).text.splitlines():
+        if line.startswith("dmz_front_clock_skew_seconds{"):
+            return float(line.split()[1])
+    return None
+
+
+def warned(stand: Stand, seconds: int) -> bool:
+    """Whether the front's log warns of a clock so far off."""
+    lines = (stand.logs / "front.log").read_text().splitlines()
+    warnings = [json.loads(line) for line in lines if '"clock-skew"' in line]
+    return any(abs(one["ahead_s"] - seconds) < 3 for one in warnings)
+
+
+@needs_faketime
+@pytest.mark.parametrize(
+    ("seconds", "status", "attached"),
+    [(30, "warn", True), (-30, "warn", True), (-240, "fail", False)],
+)
+def test_a_clock_that_is_off(own: Stand, seconds: int, status: str, attached: bool) -> None:
+    """Far off, the bridge can do nothing for the front and is told absent; its skew is measured all the same.
+
+    Not further behind than the certificates are backdated: then TLS itself says no.
+    """
+    with bridge_clock(own, f"{seconds:+d}s"):
+        eventually(lambda: measured(own) and abs((measured(own) or 0) - seconds) < 3, 60, "the front's measure")
+        report = examined(own.config)
+        ready = httpx.get(f"{own.front_url}/readyz", trust_env=False)
+        assert ready.status_code == (200 if attached else 503)
+        eventually(lambda: warned(own, seconds), 60, "the front's warning")
+    [finding] = report.of("clock", "bridge-1")
+    assert finding["status"] == status
+    amount, unit, way = finding["seen"].split()[:3]
+    assert abs(float(amount) - abs(seconds)) < 3
+    assert (unit, way) == ("s", "ahead" if seconds > 0 else "behind")
+    assert "NTP" in finding["action"]
+    assert report.of("presence", "bridge-1", "ok")
+    assert bool(report.of("ready", status="ok")) == attached
+
+
+@needs_faketime
+def test_the_bridge_measures_too(own: Stand) -> None:
+    bridge_metrics = tomllib.loads((own.config / "intranet_bridge.toml").read_text())["metrics"]["port"]
+    with bridge_clock(own, "+30s"), client(own) as http:
+
+        def told() -> bool:
+            # it expires on its way, by the bridge's clock, and is measured all the same
+            http.post("/v1/arrears-query", json={"account": "3210000000002"})
+            with contextlib.suppress(httpx.TransportError):  # the bridge is starting
+                text = httpx.get(f"http://127.0.0.1:{bridge_metrics}/metrics", trust_env=False).text
+                return "bridge_clock_skew_seconds{" in text
+            return False
+
+        eventually(told, 60, "a query that was measured")
+        [finding] = [one for one in examined(own.config, "--role", "bridge").of("clock") if one["subject"] == "front-1"]
+    assert finding["status"] == "warn"
+    assert "behind this host's clock" in finding["seen"]
+
+
+def test_parts_that_are_away(own: Stand) -> None:
+    own.stop("bridge")
+    try:
+        report = examined(own.config)
+        assert report.of("process", "intranet-bridge", "fail")
+        assert report.of("process", "dmz-front", "ok")
+        assert report.of("presence", "main", "fail")
+        assert {one["subject"] for one in report.of("queue", status="fail")} == {
+            "bridge.query.main",
+            "bridge.command.main",
+        }
+        assert eventually(lambda: examined(own.config, "--role", "front").of("ready", status="fail"), 60)
+    finally:
+        own.start("bridge")
+    assert examined(own.config).overall == "warn"
+
+
+def test_letters_nobody_could_read(own: Stand) -> None:
+    from tests.support.stomp import connected
+
+    stomp = connected(own, "front")
+    stomp.send("SEND", b"no frame of ours", destination="/queue/bridge.command.main", receipt="r", persistent="true")
+    assert (stomp.receive() or ("",))[0] == "RECEIPT"
+    eventually(lambda: examined(own.config).of("dead-letters", "bridge.command.main", "warn"), 30, "the dead letter")
