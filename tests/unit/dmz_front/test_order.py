@@ -5,6 +5,7 @@ key that was accepted last.
 import asyncio
 import json
 import random
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -95,13 +96,21 @@ async def test_two_fronts_on_one_database_make_one_chain(clock: Clock, database_
         await store.start()
     fronts = [Ledger(store, clock) for store in stores]
 
-    async def caller(name: str) -> list[Row]:
+    def slowly(id: str) -> Callable[[str], bytes]:
+        def seal(after: str) -> bytes:
+            time.sleep(0.01)  # the other front looks for its predecessor now, before this row is committed
+            return says(id)(after)
+
+        return seal
+
+    async def caller(which: int) -> list[Row]:
+        ids = [f"caller{which}-{n}" for n in range(15)]
         return [
-            await fronts[n % 2].accept(about(f"{name}-{n}", f"s{n % 3}", front=f"front-{n % 2}"), says(f"{name}-{n}"))
-            for n in range(15)
+            await fronts[(which + n) % 2].accept(about(id, f"s{n % 3}", front="any"), slowly(id))
+            for n, id in enumerate(ids)
         ]
 
-    seen = await asyncio.gather(*(caller(f"caller{n}") for n in range(8)))
+    seen = await asyncio.gather(*(caller(which) for which in range(8)))
     for store in stores:
         await store.close()
     for subject in ("s0", "s1", "s2"):
