@@ -43,6 +43,7 @@ def configure(level: str = "info", *, pretty: bool = False) -> None:
     logging.getLogger("stomp").setLevel(logging.WARNING)
     logging.getLogger("stomp.py").setLevel(logging.WARNING)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # migrate.py says what was done
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

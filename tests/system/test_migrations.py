@@ -1,0 +1,275 @@
+"""From the first release to this one with commands in every state on their way: each is brought to its end once."""
+
+import contextlib
+import sqlite3
+import subprocess
+import tarfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.stand.processes import StandError, run
+from scripts.stand.stand import BIN, ROOT, Stand
+from tests.support.stands import client, eventually, journal, work_order
+
+FIRST_RELEASE = "1da74b7"
+"""The commit of release 0.1.0."""
+DATA = Path(__file__).parent / "data"
+SETTINGS = {
+    "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 0.5},
+    "intranet_bridge": {
+        "operations.work-order.timeout_s": 60,  # a call that hangs is still being made when the bridge is killed
+        "operations.work-order.settle_s": 1.0,
+        "link.reconnect_max_s": 0.5,
+    },
+}
+PATIENCE = 90.0
+
+
+class OldStand(Stand):
+    """A stand of the first release: its bridgectl made the table it needed, and its front had no `--migrate`."""
+
+    def set_up(self) -> None:
+        """With an application key made by that bridgectl."""
+        self.folder.mkdir(parents=True)
+        key_file = self.folder / "app.key"
+        key_file.touch(mode=0o600)
+        super().set_up()
+        self.app_key = self.ctl("apps", "add", "demo", "--scope", "bills", "--scope", "work-orders").strip()
+        key_file.write_text(self.app_key)
+
+
+@pytest.fixture(scope="module")
+def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code of the first release, as git has it."""
+    done = subprocess.run(["git", "-C", ROOT, "archive", FIRST_RELEASE], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"git has no {FIRST_RELEASE} here (a shallow clone?): {done.stderr.decode().strip()}")
+    folder = tmp_path_factory.mktemp("first-release")
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def rows(stand: Stand, side: str, statement: str) -> list[dict[str, Any]]:
+    with contextlib.closing(sqlite3.connect(stand.folder / "data" / f"{side}.sqlite3")) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute(statement)]
+
+
+@dataclass
+class Flight:
+    """Orders submitted to a stand, one in each state a process can die in."""
+
+    stand: Stand
+    ids: dict[str, str] = field(default_factory=dict)
+    """Idempotency key → request id."""
+    bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def submit(self, account: int, wait: int = 0) -> str:
+        """Submit an order; its request id."""
+        key = str(uuid.uuid4())
+        self.bodies[key] = work_order(key, account=f"32100000000{account:02}")
+        answer = self.again(key, wait)
+        assert answer.status_code in (200, 202), answer.text
+        self.ids[key] = answer.json()["request_id"]
+        return self.ids[key]
+
+    def again(self, key: str, wait: int = 0) -> httpx.Response:
+        """The same order with the same key once more."""
+        with client(self.stand) as http:
+            headers = {"Idempotency-Key": key, "Prefer": f"wait={wait}"}
+            return http.post("/v1/work-order", json=self.bodies[key], headers=headers)
+
+    def fault(self, **plan: Any) -> None:
+        """What the marketing system does wrong from now on."""
+        url = f"{self.stand.marketing_url}/faults"
+        httpx.put(url, json=plan | {"paths": ["/api/wo/create"]}, trust_env=False).raise_for_status()
+
+    def states(self) -> dict[str, int]:
+        """Rows of the inbox by state; `unreplied`: those finished whose reply has no receipt."""
+        found = rows(self.stand, "bridge", "SELECT state, replied_at FROM inbox")
+        counted: dict[str, int] = {}
+        for row in found:
+            name = "unreplied" if row["state"] == "succeeded" and row["replied_at"] is None else row["state"]
+            counted[name] = counted.get(name, 0) + 1
+        return counted
+
+    def until(self, **states: int) -> None:
+        """Wait until the inbox has so many rows in these states."""
+        eventually(lambda: states.items() <= self.states().items(), PATIENCE, f"an inbox with {states}")
+
+    def take_off(self) -> None:
+        """Bring orders into every state, and kill all but the marketing system there."""
+        stand = self.stand
+        for account in (1, 2):
+            self.submit(account, wait=20)
+        self.until(succeeded=2)
+        self.fault(hang=True, times=2)
+        for account in (1, 2):
+            self.submit(account)  # called, not applied
+        self.until(succeeded=2, calling=2)
+        self.fault(hang_after_applying=True, times=2)
+        for account in (3, 4):
+            self.submit(account)  # called and applied
+        for account in (1, 2, 3, 4):
+            self.submit(account)  # received, behind those
+        self.until(succeeded=2, calling=4, received=4)
+        self.fault(latency_ms=4000, times=2)
+        for account in (8, 9):
+            self.submit(account)
+        self.until(succeeded=2, calling=6, received=4)
+        stand.kill("broker")
+        self.until(succeeded=2, calling=4, received=4, unreplied=2)
+        stand.kill("bridge")
+        stand.start("broker")
+        for account in (1, 8, 9):
+            self.submit(account)  # with the broker, for a bridge that is not there
+        eventually(lambda: self._front("sent") == 4 + 4 + 2 + 3, PATIENCE, "what the broker has")
+        stand.kill("broker")
+        for account in (2, 3, 9):
+            self.submit(account)  # with the front alone
+        stand.kill("front")
+        assert (self._front("accepted"), self._front("succeeded")) == (3, 2)
+        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
+
+    def _front(self, state: str) -> int:
+        return len(rows(self.stand, "front", f"SELECT id FROM requests WHERE state = '{state}'"))
+
+    def land(self) -> None:
+        """Every order was applied once, its caller is told so, and the same key still gives the same answer."""
+        ids = set(self.ids.values())
+        assert len(ids) == 18
+        with client(self.stand) as http:
+
+            def told() -> bool:
+                return {http.get(f"/v1/requests/{id}").json()["status"] for id in ids} == {"succeeded"}
+
+            eventually(told, PATIENCE, "the success of every order")
+        assert {entry["request_id"]: entry["applied"] for entry in journal(self.stand)} == dict.fromkeys(ids, 1)
+        for key, id in self.ids.items():
+            answer = self.again(key)
+            assert (answer.status_code, answer.json()["request_id"]) == (200, id), answer.text
+        eventually(lambda: self.states() == {"succeeded": 18}, PATIENCE, "the receipts of all replies")
+
+
+@contextlib.contextmanager
+def ended(stand: Stand) -> Iterator[Stand]:
+    """A stand that is stopped afterwards whatever happens."""
+    try:
+        yield stand
+    finally:
+        stand.stop()
+
+
+def revision(stand: Stand, side: str) -> str:
+    [row] = rows(stand, side, f"SELECT version_num FROM alembic_version_{side}")
+    return str(row["version_num"])
+
+
+def newest(side: str) -> str:
+    folder = ROOT / {"front": "dmz_front", "bridge": "intranet_bridge"}[side] / "migrations"
+    return max(path.name[:4] for path in folder.glob("[0-9]*.py"))
+
+
+def into_the_first_schema(stand: Stand, side: str) -> None:
+    """Put the rows of a database into one that the first release made (its dump), without what it did not know."""
+    current = stand.folder / "data" / f"{side}.sqlite3"
+    old = current.with_suffix(".old")
+    with contextlib.closing(sqlite3.connect(old)) as database:
+        database.executescript((DATA / f"first_release_{side}.sqlite.sql").read_text())
+        database.execute("ATTACH ? AS now", [str(current)])
+        for (table,) in database.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+            columns = ", ".join(row[1] for row in database.execute(f"PRAGMA main.table_info({table})"))
+            database.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+        database.commit()
+    for path in current.parent.glob(f"{current.name}-*"):
+        path.unlink()
+    old.replace(current)
+
+
+def test_commands_in_flight_in_the_first_releases_schema(tmp_path: Path) -> None:
+    with ended(Stand(tmp_path / "stand", settings=SETTINGS, customers=200)) as stand:
+        stand.set_up()
+        stand.start()
+        flight = Flight(stand)
+        flight.take_off()
+        for side in ("front", "bridge"):
+            into_the_first_schema(stand, side)
+            with pytest.raises(sqlite3.OperationalError, match="no such table"):
+                revision(stand, side)
+        stand.start()
+        assert [revision(stand, side) for side in ("front", "bridge")] == [newest("front"), newest("bridge")]
+        flight.land()
+
+
+def test_the_first_release_is_replaced_with_commands_in_flight(first_release: Path, tmp_path: Path) -> None:
+    with ended(OldStand(tmp_path / "stand", settings=SETTINGS, customers=200, root=first_release)) as stand:
+        stand.set_up()
+        stand.start()
+        flight = Flight(stand)
+        flight.take_off()
+        stand.root = ROOT
+        stand._configure()
+        stand.start()
+        assert [revision(stand, side) for side in ("front", "bridge")] == [newest("front"), newest("bridge")]
+        flight.land()
+
+
+# --- what an operator sees --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    """Set up and not started."""
+    stand = Stand(tmp_path_factory.mktemp("installed") / "stand", customers=200)
+    stand.set_up()
+    (stand.folder / "data" / "marketing.token").write_text("token")
+    return stand
+
+
+def program(stand: Stand, side: str, *options: str) -> str:
+    name, config = {"front": ("dmz-front", "dmz_front"), "bridge": ("intranet-bridge", "intranet_bridge")}[side]
+    command = [str(BIN / name), "--config", str(stand.config / f"{config}.toml"), *options]
+    return run(command, {"PYTHONPATH": str(stand.root)})
+
+
+@pytest.mark.parametrize("side", ["front", "bridge"])
+def test_the_command_and_the_setting(installed: Stand, side: str) -> None:
+    stand = installed
+    config = stand.config / {"front": "dmz_front.toml", "bridge": "intranet_bridge.toml"}[side]
+    text = config.read_text()
+    program(stand, side, "--migrate")
+    assert f"is at revision {newest(side)} already" in program(stand, side, "--migrate")
+    try:
+        config.write_text(text.replace('migrate = "auto"', 'migrate = "check"'))
+        assert "now; before" in program(stand, side, "--migrate", "0001") or newest(side) == "0001"
+        if newest(side) != "0001":
+            with pytest.raises(StandError, match=r"is at revision 0001 .* --migrate"):
+                program(stand, side)
+            assert revision(stand, side) == "0001"
+        program(stand, side, "--migrate")
+        database = stand.folder / "data" / f"{side}.sqlite3"
+        with contextlib.closing(sqlite3.connect(database)) as store, store:
+            store.execute(f"UPDATE alembic_version_{side} SET version_num = '9876'")
+        for setting in ("auto", "check"):
+            config.write_text(text.replace('migrate = "auto"', f'migrate = "{setting}"'))
+            with pytest.raises(
+                StandError, match=r"error: the database is at revision 9876, .* newer version"
+            ) as refused:
+                program(stand, side)
+            assert "Traceback" not in str(refused.value)
+        with pytest.raises(StandError, match="is at revision 9876"):
+            program(stand, side, "--migrate")
+        with contextlib.closing(sqlite3.connect(database)) as store, store:
+            store.execute(f"UPDATE alembic_version_{side} SET version_num = '{newest(side)}'")
+        with pytest.raises(StandError, match="cannot go to revision 4711"):
+            program(stand, side, "--migrate", "4711")
+    finally:
+        config.write_text(text)
