@@ -42,7 +42,7 @@ from protocol.runtime.clock import wall_clock
 from protocol.runtime.daemon import Daemon, run
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.links import stomp_link
+from protocol.runtime.links import receiving_link, stomp_link
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.settings import load
@@ -76,7 +76,7 @@ class Front:
         # One connection each way and kind: a connection the broker holds up stops nothing else.
         self.query_link = stomp_link(settings.link, f"{settings.name}-queries")
         self.command_link = stomp_link(settings.link, f"{settings.name}-commands")
-        self.reply_link = stomp_link(settings.link, f"{settings.name}-replies")
+        self.reply_link = receiving_link(settings.link, f"{settings.name}-replies")
         self.links = (self.query_link, self.command_link, self.reply_link)
         query_lane = Lane(self.query_link, persistent=False)
         command_lane = Lane(self.command_link, persistent=True)

@@ -157,7 +157,7 @@ class ReplyRouter:
 
         def given_up(_state: RetryCallState) -> bool:
             # of an earlier connection: the broker delivers it again by itself
-            return self._draining or delivery.epoch != link.epoch
+            return self._draining or not link.current(delivery)
 
         try:
             async for attempt in AsyncRetrying(

@@ -54,7 +54,7 @@ from protocol.presence import Availability, Presence
 from protocol.runtime import daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.links import stomp_link
+from protocol.runtime.links import receiving_link, stomp_link
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.settings import load
@@ -63,6 +63,8 @@ from protocol.runtime.store import Store
 MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
 LINKS = ("queries", "commands", "query-replies", "command-replies", "control")
 """One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
+RECEIVING = {"queries", "commands"}
+"""These listen at every broker of the list, the others send to the first that answers."""
 FLUSH_S = 5.0
 """How long stopping waits for the receipts of replies."""
 
@@ -196,7 +198,10 @@ class Bridge:
 
 def installed(settings: BridgeSettings) -> Bridge:
     """The bridge as an operator's files describe it. Raises ConfigurationError for one that cannot be used."""
-    links = {name: stomp_link(settings.link, f"{settings.name}-{name}") for name in LINKS}
+    links = {
+        name: (receiving_link if name in RECEIVING else stomp_link)(settings.link, f"{settings.name}-{name}")
+        for name in LINKS
+    }
     client, secret = client_of(settings.marketing), secret_of(settings.marketing)
     adapters = {
         name: HttpAdapter(CATALOGUE[name], binding, settings.marketing, client, secret)

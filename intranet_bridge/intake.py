@@ -75,7 +75,7 @@ class QueryIntake:
         self._link, self._quarantined = link, quarantined
         self._members: deque[Member] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._to_ack: Delivery | None = None
+        self._to_ack: dict[int, Delivery] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self.closed = False
         self.messages = 0
@@ -142,14 +142,15 @@ class QueryIntake:
         if parcel.left:
             return
         # Members leave in the order of delivery, so acknowledging the last whole message of this turn of the
-        # loop acknowledges those before it (AckMode.CUMULATIVE): one ACK frame a turn, not one a message.
-        if self._to_ack is None:
+        # loop acknowledges those before it (AckMode.CUMULATIVE): one ACK frame a turn, not one a message. Only
+        # those of the same connection: there may be one to each broker.
+        if not self._to_ack:
             asyncio.get_running_loop().call_soon(self._ack)
-        self._to_ack = parcel.delivery
+        self._to_ack[parcel.delivery.epoch] = parcel.delivery
 
     def _ack(self) -> None:
-        delivery, self._to_ack = self._to_ack, None
-        if delivery is not None:
+        last, self._to_ack = self._to_ack, {}
+        for delivery in last.values():
             self._link.ack(delivery)
 
 
@@ -195,7 +196,7 @@ class CommandIntake:
         """Take what was held back, if there is room again."""
         while self._held_back and len(self._ordering) < self._backlog and not self.closed:
             delivery = self._held_back.popleft()
-            if delivery.epoch == self._link.epoch:
+            if self._link.current(delivery):
                 self.handle(delivery)
 
     async def close(self) -> None:
@@ -220,7 +221,7 @@ class CommandIntake:
                 log.error("command-not-recorded", error=type(error).__name__)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 5.0)
-                if delivery.epoch != self._link.epoch:
+                if not self._link.current(delivery):
                     return  # the broker delivers it again
                 continue
             self._link.ack(delivery)

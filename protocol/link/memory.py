@@ -111,6 +111,10 @@ class MemoryLink:
 
         return unsubscribe
 
+    def current(self, delivery: Delivery) -> bool:
+        """Whether no connection was made since that delivery."""
+        return delivery.epoch == self._epoch
+
     def ack(self, delivery: Delivery) -> bool:
         """Acknowledge; False if its connection or its subscription is gone."""
         consumer = self._consumers.get(delivery.headers.get("subscription", ""))

@@ -99,6 +99,10 @@ class Link(Protocol):
         redelivers it itself). Acknowledging twice is a mistake: the broker's ERROR ends the connection.
         """
 
+    def current(self, delivery: Delivery) -> bool:
+        """Whether the connection that delivered is still the one that is up (or the last one that was). Otherwise
+        the broker delivers the message again, and what is done for it here is done for nothing."""
+
     def send(self, message: Outgoing) -> asyncio.Future[None]:
         """Send with a receipt. The future resolves when the broker's receipt is here.
 

@@ -119,6 +119,7 @@ class StompLink:
     async def _run(self) -> None:
         """Connect, wait for the loss, connect again, for ever."""
         attempt, stable = 0, self._settings.backoff_max
+        said: dict[str, str] = {}  # broker → why it was not reached
         while True:
             lasted = 0.0
             for broker in self._settings.brokers:
@@ -128,8 +129,12 @@ class StompLink:
                 # Any reason not to connect is a reason to try again; a link that stops trying is a dead daemon.
                 except Exception as error:
                     self.counters.connect_failures += 1
-                    self._log.warning("link.connect_failed", broker=where, reason=_reason(error), attempt=attempt)
+                    # Said once as long as it stays so: the passive broker of a pair is unreachable for months.
+                    say = self._log.debug if said.get(where) == _reason(error) else self._log.warning
+                    say("link.connect_failed", broker=where, reason=_reason(error), attempt=attempt)
+                    said[where] = _reason(error)
                     continue
+                said.pop(where, None)
                 began = self._loop.time()
                 self._came_up(connection, where)
                 lost = connection.transport.lost
@@ -192,6 +197,10 @@ class StompLink:
             headers["expires"] = str(message.expires)
         connection.protocol.send(message.destination, message.body, headers=headers)
         return future
+
+    def current(self, delivery: Delivery) -> bool:
+        """Whether no connection was made since that delivery."""
+        return delivery.epoch == self._epoch
 
     def ack(self, delivery: Delivery) -> bool:
         """Acknowledge; False (and nothing sent) if its connection or its subscription is gone."""

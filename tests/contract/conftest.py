@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from protocol.link.every import EveryBroker
 from protocol.link.memory import MemoryBroker, MemoryLink
+from protocol.link.port import Link
 from protocol.link.session import StompLink
 from protocol.link.settings import LinkSettings
 from protocol.link.tls import client_context
@@ -42,22 +44,25 @@ class World(Protocol):
 
 
 class MemoryWorld:
-    """The twin."""
+    """The twin; with `every`, a link to it and to a second broker that is down."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: bool) -> None:
         self.broker = MemoryBroker()
-        self.links: list[MemoryLink] = []
+        self.every = every
+        self.links: list[Link] = []
 
-    async def link(self, role: str, *, started: bool = True, dead_first: bool = False, **bounds: Any) -> MemoryLink:
+    async def link(self, role: str, *, started: bool = True, dead_first: bool = False, **bounds: Any) -> Link:
         # The real broker's authorisation, as far as the suite asks for it.
         if role == "bridge":
             self.broker.refused.add(FORBIDDEN)
         brokers = [self.broker]
-        if dead_first:
+        if dead_first or self.every:
             dead = MemoryBroker()
             dead.stop()
             brokers.insert(0, dead)
-        link = MemoryLink(*brokers, **bounds)
+        link: Link = MemoryLink(*brokers, **bounds)
+        if self.every:
+            link = EveryBroker([MemoryLink(broker, **bounds) for broker in brokers])
         self.links.append(link)
         if started:
             await link.start()
@@ -145,6 +150,7 @@ def real_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroke
 
 WORLDS = {
     "memory": ("asyncio", {}),
+    "memory-every": ("asyncio", {}),
     "stomp": ("asyncio", {}),
     "stomp-uvloop": ("asyncio", {"use_uvloop": True}),
 }
@@ -161,7 +167,7 @@ async def world(anyio_backend: Any, request: pytest.FixtureRequest) -> AsyncIter
     """The broker of this test, with every link made in it closed at the end."""
     name = request.node.callspec.id
     if "memory" in name:
-        memory = MemoryWorld()
+        memory = MemoryWorld(every="memory-every" in name)
         yield memory
         for link in memory.links:
             await link.close()

@@ -4,8 +4,10 @@ Which one: a container (testcontainers, image apache/activemq-classic) if DMZ_BR
 is no java, and a container engine answers; else the broker of `scripts/broker`; else the reason to skip.
 """
 
+import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -57,14 +59,28 @@ class LocalBroker:
     certs: Path
     host: str = "localhost"
     port: int = field(default_factory=free_port)
+    data: Path | None = None
+    """Its store, if it is not its own: of two brokers on one the second stands by."""
 
     def start(self) -> None:
-        """Start, and return when it accepts TLS."""
+        """Start, and return when it accepts TLS, or stands by."""
         script = ROOT / "scripts" / "broker"
         run(
             sys.executable, script, "start", "--instance", self.instance, "--certs", self.certs,
-            "--port", str(self.port),
+            "--port", str(self.port), *(("--data", self.data) if self.data else ()),
         )  # fmt: skip
+
+    def kill(self) -> None:
+        """End it at once, as a power failure would."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether it answers TLS (one that stands by does not)."""
+        script = ROOT / "scripts" / "broker"
+        command = [sys.executable, script, "status", "--instance", self.instance, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return bool(json.loads(done.stdout)["accepting"])
 
     def stop(self) -> None:
         """Stop; what is persistent stays in the instance's directory."""

@@ -131,7 +131,8 @@ class StandIn:
         self.catalogue: dict[str, Operation] = dict(CATALOGUE)
         self.keys: dict[str, str] = {}
         self.front: Front
-        patch.setattr(composition, "stomp_link", lambda _section, _name: MemoryLink(self.broker))
+        for name in ("stomp_link", "receiving_link"):
+            patch.setattr(composition, name, lambda _section, _name: MemoryLink(self.broker))
         patch.setattr(composition, "wall_clock", clock)
 
     def alter(self, operation: str, **changes: Any) -> None:

@@ -4,10 +4,16 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from intranet_bridge.adapters import Answered, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.intake import Quarantined, QueryIntake
 from protocol.destinations import queries
+from protocol.frames import pack, unpack
 from protocol.lifecycle import State
-from protocol.link.port import Outgoing
+from protocol.link.every import EveryBroker
+from protocol.link.memory import MemoryBroker, MemoryLink
+from protocol.link.port import AckMode, Outgoing, Subscription
 from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
 from tests.unit.intranet_bridge.test_bridge_commands import scene
 
@@ -210,3 +216,35 @@ async def test_a_bad_message_behind_waiting_ones_does_not_acknowledge_them(stage
     marketing.gate.set()
     await stage.reply(second[0])
     await until(lambda: stage.letters and stage.broker.depth(QUEUE) == 0)
+
+
+async def acknowledged(taken: int) -> list[bytes]:
+    """Bodies acknowledged, and those acknowledged by them, when `taken` of four queries from two brokers are taken."""
+    brokers = (MemoryBroker(), MemoryBroker())
+    link = EveryBroker([MemoryLink(broker) for broker in brokers])
+    senders = [MemoryLink(broker) for broker in brokers]
+    intake = QueryIntake(link, Quarantined(link))
+    link.subscribe(Subscription(QUEUE, intake.handle, AckMode.CUMULATIVE, 10))
+    for one in (link, *senders):
+        await one.start()
+    for sender, bodies in zip(senders, ((b"a1", b"a2"), (b"b1", b"b2")), strict=True):
+        await sender.ready()
+        for body in bodies:
+            await sender.send(Outgoing(QUEUE, pack([body])))
+    await until(lambda: intake.waiting == 4)
+    for _ in range(taken):
+        await intake.next()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await link.close()  # what was not acknowledged is the broker's again
+    left = [unpack(stored.message.body)[0] for broker in brokers for stored in broker.stored(QUEUE)]
+    return sorted({b"a1", b"a2", b"b1", b"b2"} - set(left))
+
+
+@pytest.mark.anyio
+async def test_queries_of_two_brokers_are_acknowledged_to_both() -> None:
+    """One acknowledgement a turn is enough for one connection, and not for two."""
+    assert await acknowledged(0) == []
+    assert await acknowledged(1) == [b"a1"]
+    assert await acknowledged(3) == [b"a1", b"a2", b"b1"]
+    assert await acknowledged(4) == [b"a1", b"a2", b"b1", b"b2"]
