@@ -236,7 +236,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Stand:
 
 def program(stand: Stand, side: str, *options: str) -> str:
     name, config = {"front": ("dmz-front", "dmz_front"), "bridge": ("intranet-bridge", "intranet_bridge")}[side]
-    return run([str(BIN / name), "--config", str(stand.config / f"{config}.toml"), *options])
+    command = [str(BIN / name), "--config", str(stand.config / f"{config}.toml"), *options]
+    return run(command, {"PYTHONPATH": str(stand.root)})
 
 
 @pytest.mark.parametrize("side", ["front", "bridge"])
