@@ -230,7 +230,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Between requests again."""
-        self._phase, self._since, self._bytes = Phase.BETWEEN, self.loop.time(), 0
+        self._phase = Phase.BETWEEN
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
