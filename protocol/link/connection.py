@@ -6,6 +6,7 @@ from typing import Any
 
 from protocol.errors import LinkError
 from protocol.link.codec import ProtocolViolation, Received
+from protocol.link.dial import dial
 from protocol.link.heartbeat import Beats, agree
 from protocol.link.settings import LinkCounters, LinkSettings
 from protocol.link.stomppy import Protocol12
@@ -66,23 +67,21 @@ class Connection:
                 transport.on_frame = on_frame
 
         transport = StompTransport(loop, broker, settings.max_frame_bytes, counters, first)
-        host, port = broker
         try:
             async with asyncio.timeout(settings.connect_timeout):
                 await loop.create_connection(
                     lambda: transport,
-                    host,
-                    port,
+                    sock=await dial(broker, settings),
                     ssl=settings.ssl,
-                    server_hostname=host if settings.ssl else None,
+                    server_hostname=broker[0] if settings.ssl else None,
                     ssl_shutdown_timeout=settings.close_timeout if settings.ssl else None,
                 )
                 protocol = Protocol12(transport)
                 protocol.connect(headers={"heart-beat": "{},{}".format(*settings.heartbeat_ms)})
                 await either(answer, transport.lost)
-        except TimeoutError:
+        except TimeoutError as error:
             transport.fail(TimeoutError())
-            raise TimeoutError(f"not connected within {settings.connect_timeout:g} s") from None
+            raise TimeoutError(str(error) or f"not connected within {settings.connect_timeout:g} s") from None
         except BaseException:
             transport.fail(ConnectionAbortedError())
             raise

@@ -19,10 +19,13 @@ class LinkSettings:
     """See `tls.client_context`. None only with `insecure`."""
     client_name: str = "link"
     """For logs and errors."""
-    heartbeat_ms: tuple[int, int] = (5000, 5000)
+    heartbeat_ms: tuple[int, int] = (3000, 3000)
     """(send, receive) as offered in CONNECT; the broker may lengthen them. 0 turns a direction off."""
     connect_timeout: float = 10.0
-    """From the first TCP packet to CONNECTED."""
+    """From looking up the name to CONNECTED."""
+    dial_timeout: float = 2.0
+    """For TCP alone, each address. Short on purpose: the kernel repeats an unanswered SYN after 1, 3, 7, 15 s, a new
+    attempt sends one at once, so that a way that came back is found soon."""
     receipt_timeout: float = 10.0
     """A send without its receipt for so long has an unknown outcome."""
     close_timeout: float = 5.0
@@ -34,7 +37,7 @@ class LinkSettings:
     max_outstanding: int = 4096
     """Sends without receipt; beyond it `send` raises Overloaded."""
     backoff_min: float = 0.1
-    backoff_max: float = 10.0
+    backoff_max: float = 2.0
     """Between rounds over the failover list. A connection that lasted so long starts the count afresh."""
     insecure: bool = False
     """Allow plain TCP (`ssl=None`): for tests on loopback, never in an installation."""

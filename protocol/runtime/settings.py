@@ -71,10 +71,10 @@ class LinkSection(Section):
     ca: FilePath
     certificate: FilePath
     key: FilePath
-    heartbeat_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+    heartbeat_ms: Annotated[int, Field(ge=100, le=60_000)] = 3_000
     receipt_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
-    reconnect_max_s: Annotated[float, Field(gt=0, le=300)] = 5.0
+    reconnect_max_s: Annotated[float, Field(gt=0, le=300)] = 2.0
 
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """The brokers as (host, port), in the order they are tried."""

@@ -12,15 +12,16 @@ import uvloop
 
 from scripts.marketing_simulator import database
 from scripts.marketing_simulator.clock import Clock
-from scripts.marketing_simulator.process import Settings, StartError, bind, read_or_create_token, serve
+from scripts.marketing_simulator.process import LOOPBACK, Settings, StartError, bind, read_or_create_token, serve
 
 
 def parser() -> argparse.ArgumentParser:
     """All options."""
     options = argparse.ArgumentParser(
-        prog="marketing_simulator", description="A stand-in for a utility's marketing system, on 127.0.0.1."
+        prog="marketing_simulator", description="A stand-in for a utility's marketing system."
     )
-    options.add_argument("--port", type=int, default=8090, help="port on 127.0.0.1; 0: any free one (default 8090)")
+    options.add_argument("--host", default=LOOPBACK, help="IPv4 address to listen on (default %(default)s)")
+    options.add_argument("--port", type=int, default=8090, help="0: any free one (default 8090)")
     options.add_argument("--port-file", type=Path, help="write the port here once ready")
     options.add_argument(
         "--database",
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         idempotent=given.idempotent,
     )
     try:
-        with bind(settings.port) as listener:
+        with bind(settings.port, given.host) as listener:
             token = read_or_create_token(settings.token_file)
             database.prepare(
                 settings.database,

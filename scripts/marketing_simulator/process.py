@@ -59,15 +59,15 @@ def read_or_create_token(path: Path) -> str:
     return token
 
 
-def bind(port: int) -> socket.socket:
-    """A socket on loopback that does not take connections yet; port 0 lets the system choose."""
+def bind(port: int, host: str = LOOPBACK) -> socket.socket:
+    """An IPv4 socket that does not take connections yet; port 0 lets the system choose."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((LOOPBACK, port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise StartError(f"cannot listen on {LOOPBACK}:{port}: {error.strerror}") from error
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return listener
 
 
@@ -107,11 +107,11 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
     try:
         ending = _ending_signal()
         await web.SockSite(runner, listener, backlog=BACKLOG).start()
-        port = listener.getsockname()[1]
+        host, port = listener.getsockname()
         if settings.port_file is not None:
             write_atomically(settings.port_file, f"{port}\n")
         print(
-            f"marketing simulator ready on http://{LOOPBACK}:{port} (token in {settings.token_file})",
+            f"marketing simulator ready on http://{host}:{port} (token in {settings.token_file})",
             flush=True,
         )
         await ending.wait()

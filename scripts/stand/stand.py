@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,12 +33,22 @@ class Ports:
     metrics: int = 0
     """The front's metrics; the bridge's are off, so that it listens on nothing at all."""
 
-    def chosen(self) -> "Ports":
-        """With every 0 replaced; raises StandError for a port that is taken."""
+    def chosen(self, elsewhere: Container[str] = ()) -> "Ports":
+        """With every 0 replaced; raises StandError for a port that is taken on this machine's loopback."""
         for name, port in vars(self).items():
-            if port:
+            if port and name not in elsewhere:
                 check_free(port, f"the {name}", f"--{name}-port")
         return Ports(**{name: port or free_port() for name, port in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part runs, when that is not simply this machine."""
+
+    prefix: tuple[str, ...]
+    """Goes before its commands, for example `ip netns exec NAME`."""
+    host: str
+    """The IPv4 address it listens on and is called by; 127.0.0.1 for a part that only its own place calls."""
 
 
 @dataclass
@@ -61,6 +73,8 @@ class Stand:
     """The broker's configuration files, if not the shipped ones."""
     root: Path = ROOT
     """Whose code and configuration files are run; the README's worked example is tried in a copy."""
+    places: dict[str, Place] = field(default_factory=dict)
+    """Parts that run elsewhere; all others on this machine's loopback."""
 
     # --- where things are -----------------------------------------------------------------------------------
 
@@ -87,11 +101,11 @@ class Stand:
     @property
     def front_url(self) -> str:
         """The HTTP endpoint."""
-        return f"http://127.0.0.1:{self.ports.front}"
+        return f"http://{self._host('front')}:{self.ports.front}"
 
     def url_of(self, front: str) -> str:
         """The HTTP endpoint of one front."""
-        return f"http://127.0.0.1:{self.twin_ports.get(front, self.ports.front)}"
+        return f"http://{self._host(front)}:{self.twin_ports.get(front, self.ports.front)}"
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -101,24 +115,31 @@ class Stand:
     @property
     def marketing_url(self) -> str:
         """The marketing system, with its journal and fault switches."""
-        return f"http://127.0.0.1:{self.ports.marketing}"
+        return f"http://{self._host('marketing')}:{self.ports.marketing}"
 
     @property
     def metrics_url(self) -> str:
         """The front's numbers, for Prometheus."""
         return f"http://127.0.0.1:{self.ports.metrics}/metrics"
 
+    def _host(self, part: str) -> str:
+        return self.places[part].host if part in self.places else "127.0.0.1"
+
+    def _prefix(self, part: str) -> list[str]:
+        return list(self.places[part].prefix) if part in self.places else []
+
     # --- setting up -----------------------------------------------------------------------------------------
 
     def set_up(self) -> None:
         """Make certificates, keys, configuration and an application key, as far as they are not there."""
-        self.ports = self.ports.chosen()
+        self.ports = self.ports.chosen(self.places)
         self.twin_ports = {part: free_port() for part in self.twins if kind_of(part) == "front"}
         for folder in (self.folder, self.config, self.logs, self.folder / "data"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self.certs / "broker.p12").exists():
             shutil.rmtree(self.certs, ignore_errors=True)
-            run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(self.certs)])
+            sans = ["--broker-san", self.places["broker"].host] if "broker" in self.places else []
+            run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(self.certs), *sans])
         if not (self.folder / "keys" / "trusted.json").exists():
             run([str(BIN / "bridgectl"), "keys", "init", "--dir", str(self.folder / "keys")])
         self._configure()
@@ -134,7 +155,7 @@ class Stand:
     def _configure(self) -> None:
         keys, data = self.folder / "keys", self.folder / "data"
         link = {
-            "link.brokers": [f"localhost:{self.ports.broker}"],
+            "link.brokers": [self._broker_address],
             "link.ca": str(self.certs / "ca.pem"),
         }
         front: dict[str, Any] = {
@@ -144,6 +165,7 @@ class Stand:
             "keys.keyring": str(keys / "front.keyring"),
             "keys.trusted": str(keys / "trusted.json"),
             "store.file": str(data / "front.sqlite3"),
+            "http.host": self._host("front"),
             "http.port": self.ports.front,
             "metrics.port": self.ports.metrics,
         }
@@ -235,15 +257,21 @@ class Stand:
         return part in self.pids and alive(self.pids[part])
 
     @property
+    def _broker_address(self) -> str:
+        host = self.places["broker"].host if "broker" in self.places else "localhost"
+        return f"{host}:{self.ports.broker}"
+
+    @property
     def _broker(self) -> Path:
         return self.folder / "broker"
 
     def _start_broker(self) -> None:
-        command = [sys.executable, str(ROOT / "scripts" / "broker")]
+        command = [*self._prefix("broker"), sys.executable, str(ROOT / "scripts" / "broker")]
         where = ["--instance", str(self._broker)]
         how = ["--certs", str(self.certs), "--port", str(self.ports.broker), "--kind", self.broker_kind]
         if self.broker_conf is not None:
             how += ["--conf", str(self.broker_conf)]
+        how += ["--host", self._host("broker")]
         run([*command, "start", *where, *how])
         self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
 
@@ -251,11 +279,12 @@ class Stand:
         data = self.folder / "data"
         command = [sys.executable, str(ROOT / "scripts" / "marketing_simulator"), "--port", str(self.ports.marketing)]
         command += ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
+        command += ["--host", self._host("marketing")]
         command += ["--customers", str(self.customers), "--seed", "1", "--today", "2026-07-15"]
         self._launch(
             "marketing",
             command,
-            lambda: self._answers(f"{self.marketing_url}/health"),
+            lambda: self._answers(f"{self.marketing_url}/health", "marketing"),
         )
 
     def _start_bridge(self, part: str = "bridge") -> None:
@@ -267,22 +296,25 @@ class Stand:
 
     def _start_front(self, part: str = "front") -> None:
         command = [str(BIN / "dmz-front"), "--config", self._configuration_of(part)]
-        self._launch(part, command, lambda: self._answers(f"{self.url_of(part)}/healthz"))
+        self._launch(part, command, lambda: self._answers(f"{self.url_of(part)}/healthz", part))
         bridge = next((bridge for bridge in self.parts if kind_of(bridge) == "bridge" and self.running(bridge)), None)
         if bridge is not None and self.running("broker"):
             self._wait_ready(part, bridge)
 
     def _wait_ready(self, front: str, bridge: str) -> None:
         url = f"{self.url_of(front)}/readyz"
-        wait_until(lambda: self._answers(url), 30, "the pair", self.pids[bridge], self.logs / f"{bridge}.log")
+        wait_until(lambda: self._answers(url, front), 30, "the pair", self.pids[bridge], self.logs / f"{bridge}.log")
 
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"
-        self.pids[part] = start(command, log, {"PYTHONPATH": str(self.root)})
+        self.pids[part] = start([*self._prefix(part), *command], log, {"PYTHONPATH": str(self.root)})
         wait_until(ready, 30, f"the {part}", self.pids[part], log)
 
-    @staticmethod
-    def _answers(url: str) -> bool:
+    def _answers(self, url: str, part: str = "") -> bool:
+        """Whether it is a 200, asked from where `part` runs."""
+        if prefix := self._prefix(part):
+            curl = [*prefix, "curl", "-fs", "-o", "/dev/null", "--max-time", "2", url]
+            return subprocess.run(curl, check=False).returncode == 0
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # our own loopback address
                 return bool(answer.status == 200)
@@ -296,7 +328,7 @@ class Stand:
         state = {
             "front_url": self.front_url,
             "app_key": self.app_key,
-            "broker": f"localhost:{self.ports.broker}",
+            "broker": self._broker_address,
             "pids": self.pids,
             "marketing_url": self.marketing_url,
             "certs_dir": str(self.certs),
