@@ -30,10 +30,12 @@ from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, told
 from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.lease import instances
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store, insert_new
+from protocol.runtime.suspects import suspects_table
 
 log = logger(__name__)
 
@@ -64,6 +66,8 @@ REQUESTS = Table(
     Index("requests_idempotency", "application", "idempotency_key", unique=True),
     Index("requests_state", "state", "sent_at"),
 )
+
+SUSPECTS = suspects_table(METADATA)
 
 _SENT = (
     REQUESTS.update()
@@ -109,7 +113,8 @@ class Row:
 
     def entry(self) -> Entry:
         """What the outbox has to send for this row."""
-        return Entry(self.id, self.destination, self.envelope, self.expires_at)
+        # Without its expiry: what the broker drops, the bridge never sees, and nobody tells the front that it expired
+        return Entry(self.id, self.destination, self.envelope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,7 @@ def _same_key(row: Row) -> Select[Any]:
 def _accept(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
     in_order = sorted(rows, key=lambda row: (row.application, row.idempotency_key))  # the same at every front
     new = insert_new(connection, REQUESTS, [{name: getattr(row, name) for name in _NAMES} for row in in_order])
+    reach(Point.FRONT_ACCEPT_UNCOMMITTED)
     return [row if row.id in new else _row(connection.execute(_same_key(row)).one()) for row in rows]
 
 
@@ -198,7 +204,8 @@ class Ledger:
     async def sent(self, ids: Sequence[str]) -> None:
         """The broker has these on its disk."""
         now = self._clock()
-        await self._store.execute(_SENT, *({"of": id, "now": now} for id in sorted(ids)))
+        rows = ({"of": id, "now": now} for id in sorted(ids))
+        await self._store.execute(_SENT, *rows, point=Point.FRONT_SENT_UNCOMMITTED)
 
     async def told(self, news: Sequence[News]) -> int:
         """Write what replies say; final rows never change. Returns how many rows became final."""
@@ -228,6 +235,7 @@ class Ledger:
                 changes.append({"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now})
         if changes:
             connection.execute(_TOLD, changes)
+            reach(Point.FRONT_TOLD_UNCOMMITTED)
         return finished
 
     async def due(self, front: str, resend_after_ms: int, limit: int) -> list[Entry]:
@@ -264,7 +272,14 @@ class Ledger:
             .where(REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
             .values(state=State.HELD, code="undelivered", updated_at=now)
         )
-        return await self._store.write(lambda connection: connection.execute(statement).rowcount)
+
+        def hold(connection: Connection) -> int:
+            held = connection.execute(statement).rowcount
+            if held:
+                reach(Point.FRONT_HOLD_UNCOMMITTED)
+            return held
+
+        return await self._store.write(hold)
 
     async def forget(self, before_ms: int) -> int:
         """Delete final rows not touched since `before_ms`."""

@@ -25,6 +25,7 @@ from protocol.lifecycle import State
 from protocol.messages import Attributes
 from protocol.operations import CATALOGUE, Kind
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency
 
@@ -114,6 +115,7 @@ class QueryWorkers:
             # The front validates with the same catalogue: the two sides run different versions of it
             self._fail(request, "invalid-request", "the bridge's catalogue does not accept this request")
             return
+        reach(Point.BRIDGE_QUERY_OPENED, request.id)
         started = time.perf_counter()
         outcome = await self._ask(request, Asked(request.id, body, request.traceparent))
         self.latency.since(started)

@@ -48,6 +48,8 @@ class Stand:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Changes to the shipped configuration files: file → dotted key → value."""
     customers: int = 2_000
+    environment: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What a part finds in its environment besides ours, from its next start on."""
     pids: dict[str, int] = field(default_factory=dict)
     app_key: str = field(default="", repr=False)
     broker_kind: str = "auto"
@@ -273,7 +275,7 @@ class Stand:
 
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"
-        self.pids[part] = start(command, log, {"PYTHONPATH": str(self.root)})
+        self.pids[part] = start(command, log, {"PYTHONPATH": str(self.root), **self.environment.get(part, {})})
         wait_until(ready, 30, f"the {part}", self.pids[part], log)
 
     @staticmethod

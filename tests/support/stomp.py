@@ -30,7 +30,16 @@ class Stomp:
 
     def receive(self) -> Reply | None:
         """The next frame; None when the broker hung up."""
-        while b"\0" not in self.buffer:
+        while True:
+            self.buffer = self.buffer.lstrip(b"\n")  # heart-beats
+            head, found, rest = self.buffer.partition(b"\n\n")
+            if found:
+                command, *lines = head.decode().split("\n")
+                headers = dict(line.split(":", 1) for line in lines)
+                size = int(headers["content-length"]) if "content-length" in headers else rest.find(b"\0")
+                if 0 <= size < len(rest):
+                    self.buffer = rest[size + 1 :]
+                    return command, headers, rest[:size]
             try:
                 more = self.socket.recv(65536)
             except (ConnectionError, ssl.SSLError):
@@ -38,10 +47,6 @@ class Stomp:
             if not more:
                 return None
             self.buffer += more
-        frame, self.buffer = self.buffer.split(b"\0", 1)
-        head, _, body = frame.lstrip(b"\n").partition(b"\n\n")
-        command, *lines = head.decode().split("\n")
-        return command, dict(line.split(":", 1) for line in lines), body
 
     def connect(self) -> Reply | None:
         self.send("CONNECT", accept_version="1.2", host="localhost", heart_beat="0,0")
@@ -54,3 +59,28 @@ def connected(stand: Stand, role: str) -> Stomp:
     assert answer is not None
     assert answer[0] == "CONNECTED"
     return stomp
+
+
+def browsed(stand: Stand, queue: str) -> list[tuple[dict[str, str], bytes]]:
+    """Header and body of every message of a queue, as an administrator sees them; they stay there."""
+    stomp = connected(stand, "admin")
+    stomp.send("SUBSCRIBE", id="1", destination=f"/queue/{queue}", browser="true", ack="auto")
+    found = []
+    while (frame := stomp.receive()) is not None:
+        _, headers, body = frame
+        if headers.get("browser") == "end":
+            break
+        found.append((headers, body))
+    stomp.socket.close()
+    return found
+
+
+def put(stand: Stand, role: str, queue: str, *bodies: bytes, **headers: str) -> None:
+    """Send these bodies with a role's certificate; returns when the broker has them."""
+    stomp = connected(stand, role)
+    for number, body in enumerate(bodies):
+        stomp.send("SEND", body, destination=f"/queue/{queue}", receipt=str(number), **headers)
+        answer = stomp.receive()
+        assert answer is not None
+        assert answer[0] == "RECEIPT", answer
+    stomp.socket.close()
