@@ -7,7 +7,9 @@ that very point, looks into its book as it lies on the disk, and starts it again
 """
 
 import contextlib
+import os
 import sqlite3
+import subprocess
 import threading
 import time
 import uuid
@@ -20,7 +22,7 @@ import httpx
 import pytest
 
 from scripts.stand.processes import ended
-from scripts.stand.stand import Stand
+from scripts.stand.stand import BIN, Stand
 from tests.support.stands import client, eventually, journal, standing, work_order
 
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
@@ -223,3 +225,12 @@ def test_killed_at(stand: Stand, case: Case) -> None:
     applied = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
     assert {id: applied.get(id, 0) for id in ids} == dict.fromkeys(ids, int(case.ends == "succeeded"))
     assert {book(stand, "bridge")[id] for id in ids} == {case.ends}
+
+
+@pytest.mark.parametrize(("part", "config"), [("dmz-front", "dmz_front"), ("intranet-bridge", "intranet_bridge")])
+def test_an_unknown_point_is_a_configuration_error(stand: Stand, part: str, config: str) -> None:
+    command = [str(BIN / part), "--config", str(stand.config / f"{config}.toml"), "--check-config"]
+    environment = {**os.environ, "PYTHONPATH": str(stand.root), ARM: "bridge.nowhere"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"error: {ARM}: 'bridge.nowhere' is not a crash point" in done.stderr

@@ -16,7 +16,7 @@ def dies_at(point: str, do: Callable[[], Awaitable[object]]) -> None:
             crash_points.arm({crash_points.VARIABLE: point})
 
             async def bounded() -> None:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(40):
                     await do()
 
             asyncio.run(bounded())

@@ -188,7 +188,7 @@ def test_the_inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Move) 
     id, envelope = stage.envelope(move.operation, deadline=wall() + move.within_ms if move.within_ms else 0)
 
     async def decide() -> None:
-        await stage.until_state(id, "held")
+        await stage.until_state(id, "held", 20)
         decided = update(INBOX).where(INBOX.c.id == id, INBOX.c.state == "held")
         statement = decided.values(state=move.decided, code="", note="looked up", decided_at=wall())
         await stage.bridge.store.write(lambda connection: connection.execute(statement))
@@ -199,17 +199,17 @@ def test_the_inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Move) 
         await stage.send(envelope)
         if move.decided is not None:
             await decide()
-        await asyncio.sleep(10)
+        await asyncio.sleep(20)
 
     async def second_life() -> None:
         used = len(calls.all())
         marketing.script, marketing.findings = list(move.script)[used:], list(move.afterwards)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await stage.open()
             bridge = await stage.start()
             await stage.send(envelope)  # the broker delivers it again, acknowledged or not
-            await stage.until_state(id, move.ends)
-            await stage.until_replied(id)
+            await stage.until_state(id, move.ends, 20)
+            await stage.until_replied(id, 20)
             assert stage.of(id)[-1].state is move.ends
             assert not bridge.workers.in_flight
             await stage.kill()
@@ -236,13 +236,13 @@ def test_a_crash_during_the_recovery_from_a_crash(tmp_path: Path, monkeypatch: p
         await stage.open()
         await stage.start()
         await stage.send(envelope)
-        await asyncio.sleep(10)
+        await asyncio.sleep(20)
 
     async def last() -> None:
         stage.marketing["work-order"].findings = [Answered(DONE)]
         await stage.open()
         await stage.start()
-        assert (await stage.reply(id)).state is State.SUCCEEDED
+        assert (await stage.reply(id, 20)).state is State.SUCCEEDED
         await stage.kill()
 
     dies_at("bridge.called", life)

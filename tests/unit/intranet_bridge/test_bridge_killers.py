@@ -24,14 +24,14 @@ def test_the_guilty_one_alone_is_held(tmp_path: Path, monkeypatch: pytest.Monkey
         await stage.open()
         await stage.start()
         await stage.send(*envelopes)
-        await asyncio.sleep(10)
+        await asyncio.sleep(20)
 
     async def afterwards() -> None:
         await stage.open()
         bridge = await stage.start()
         await stage.send(*envelopes)
         for id, _ in sent:
-            reply = await stage.reply(id)
+            reply = await stage.reply(id, 20)
             expected = (State.HELD, "kills-worker") if id == guilty else (State.SUCCEEDED, "")
             assert (reply.state, reply.code) == expected
         row = await stage.row(guilty)
@@ -54,12 +54,12 @@ def test_one_that_kills_whoever_inquires_about_it(tmp_path: Path, monkeypatch: p
         await stage.open()
         await stage.start()
         await stage.send(envelope)
-        await asyncio.sleep(10)
+        await asyncio.sleep(20)
 
     async def afterwards() -> None:
         await stage.open()
         await stage.start()
-        assert (await stage.reply(id)).code == "kills-worker"
+        assert (await stage.reply(id, 20)).code == "kills-worker"
         assert not stage.marketing["work-order"].inquiries
         await stage.kill()
 
@@ -77,16 +77,16 @@ def test_an_operator_may_have_it_tried_again(tmp_path: Path, monkeypatch: pytest
         await stage.open()
         await stage.start()
         await stage.send(envelope)
-        await asyncio.sleep(10)
+        await asyncio.sleep(20)
 
     async def afterwards() -> None:
         await stage.open()
         await stage.start()
-        assert (await stage.reply(id)).code == "kills-worker"
+        assert (await stage.reply(id, 20)).code == "kills-worker"
         statement = update(INBOX).where(INBOX.c.id == id, INBOX.c.state == "held")
         statement = statement.values(state="received", decided_at=1, note="the adapter is mended")
         await stage.bridge.store.write(lambda connection: connection.execute(statement))
-        await stage.until_state(id, "succeeded")
+        await stage.until_state(id, "succeeded", 20)
         assert (await stage.row(id)).crashes == 0
         await stage.kill()
 
@@ -106,21 +106,21 @@ def test_a_suspect_is_worked_on_alone(tmp_path: Path, monkeypatch: pytest.Monkey
         await stage.open()
         await stage.start()
         await stage.send(*(envelope for _, envelope in suspects))
-        await asyncio.sleep(10)
+        await asyncio.sleep(20)
 
     async def afterwards() -> None:
         await stage.open()
         marketing.gate = asyncio.Event()
         bridge = await stage.start()
         await stage.send(*(envelope for _, envelope in others))
-        await until(lambda: marketing.calls)
-        await until(lambda: len(bridge.ordering) == 13)
+        await until(lambda: marketing.calls, 20)
+        await until(lambda: len(bridge.ordering) == 13, 20)
         if marketing.calls[0] in {id for id, _ in suspects}:
             await asyncio.sleep(0.1)
             assert marketing.running == 1
         marketing.gate.set()
         for id, _ in suspects + others:
-            assert (await stage.reply(id)).state is State.SUCCEEDED
+            assert (await stage.reply(id, 20)).state is State.SUCCEEDED
         await stage.kill()
 
     dies_at("bridge.called:3", life)
@@ -139,12 +139,12 @@ def test_a_stop_that_cuts_a_call_off_is_no_crash(tmp_path: Path, monkeypatch: py
             calls = len(stage.marketing["repeatable"].calls)
             await stage.start()
             await stage.send(envelope)
-            await until(lambda calls=calls: len(stage.marketing["repeatable"].calls) > calls)
+            await until(lambda calls=calls: len(stage.marketing["repeatable"].calls) > calls, 20)
             stage.marketing["repeatable"].gate.clear()
             await stage.stop()
         stage.marketing["repeatable"].gate = None
         await stage.start()
-        assert (await stage.reply(id)).state is State.SUCCEEDED
+        assert (await stage.reply(id, 20)).state is State.SUCCEEDED
         await stage.kill()
 
     asyncio.run(play())
