@@ -17,6 +17,7 @@ HTTP        listen                                          first: refuse new re
 import argparse
 import asyncio
 import contextlib
+import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from dmz_front.bridges import Bridges
 from dmz_front.commands import Commands
 from dmz_front.http_api import HttpApi
 from dmz_front.http_server import HttpServer
-from dmz_front.ledger import INSTANCES, Ledger
+from dmz_front.ledger import INSTANCES, SUSPECTS, Ledger
 from dmz_front.left_behind import LeftBehind
 from dmz_front.pages import pages
 from dmz_front.queries import Queries
@@ -39,7 +40,7 @@ from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Subscription
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.runtime import applications, logs, metrics
+from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.daemon import Daemon, run
@@ -51,6 +52,7 @@ from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
+from protocol.runtime.suspects import Suspects
 
 log = logs.logger(__name__)
 
@@ -95,8 +97,9 @@ class Front:
         self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
 
         self.query_waiters, self.command_waiters = Waiters(), Waiters()
+        self.suspects = Suspects(self.store, SUSPECTS, self.clock)
         self.router = ReplyRouter(
-            opener, self.query_waiters, self.command_waiters, self.ledger, self.bridges, self.clock
+            opener, self.query_waiters, self.command_waiters, self.ledger, self.suspects, self.bridges, self.clock
         )
         self.left = LeftBehind(
             link=lambda front: receiving_link(settings.link, f"{settings.name}-replies-of-{front}"),
@@ -166,6 +169,7 @@ class Front:
         await self.lease.know(await self.ledger.fronts())
         await self.ledger.count_backlog(settings.name)
         self.bridges.remember(await self.ledger.wire_version())
+        await self.suspects.start()
         await self._read_applications()
         for link in self.links:
             await daemon.start("link", link.start(), link.close)
@@ -294,6 +298,7 @@ class Front:
     async def _forget(self) -> None:
         before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
         await self.ledger.forget(before)
+        await self.suspects.forget(before)
         held = await self.ledger.hold_undelivered(self.settings.name)
         if held:
             log.error("commands-undelivered", count=held)
@@ -317,6 +322,7 @@ def main() -> None:
     async def compose(daemon: Daemon) -> None:
         settings = load(arguments.config, FrontSettings)
         logs.configure(settings.log.level)
+        crash_points.arm(os.environ)
         if arguments.migrate:
             print(MIGRATIONS.command(settings.store.address(), arguments.migrate))
             raise SystemExit(0)

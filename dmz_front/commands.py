@@ -25,6 +25,7 @@ from protocol.lifecycle import FINAL, State
 from protocol.messages import Attributes, Reply
 from protocol.operations import Operation
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
 
@@ -96,6 +97,7 @@ class Commands:
                 raise refusal
             return known.id, self._again(known, row)
         waiter = self._waiters.enter(id)
+        reach(Point.FRONT_ACCEPT_DUE, id)
         try:
             self._accepting += 1
             try:
@@ -107,12 +109,16 @@ class Commands:
                 self._accepting -= 1
             if held.id != id:
                 return held.id, self._again(held, row)
+            reach(Point.FRONT_ACCEPT_COMMITTED, id)
             self._outbox.offer(held.entry())
             if wait_s > 0:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
-                        return id, self._of_reply(id, await waiter)
+                        reply = await waiter
+                        reach(Point.FRONT_ANSWER_DUE, id)
+                        return id, self._of_reply(id, reply)
                 return id, await self._by_now(row)
+            reach(Point.FRONT_ANSWER_DUE, id)
             return id, answers.accepted(id, State.ACCEPTED)
         finally:
             self._waiters.leave(id)

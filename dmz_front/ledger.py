@@ -36,10 +36,12 @@ from protocol.lifecycle import FINAL, State, told
 from protocol.messages import LOWEST_VERSION
 from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.lease import instances
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store, insert_new
+from protocol.runtime.suspects import suspects_table
 
 log = logger(__name__)
 
@@ -77,6 +79,8 @@ REQUESTS = Table(
     Index("requests_state", "state", "sent_at"),
     Index("requests_order", "subject", "position", sqlite_where=text(_IN_ORDER), postgresql_where=text(_IN_ORDER)),
 )
+
+SUSPECTS = suspects_table(METADATA)
 
 _SENT = (
     REQUESTS.update()
@@ -126,7 +130,8 @@ class Row:
 
     def entry(self) -> Entry:
         """What the outbox has to send for this row."""
-        return Entry(self.id, self.destination, self.envelope, self.expires_at)
+        # Without its expiry: what the broker drops, the bridge never sees, and nobody tells the front that it expired
+        return Entry(self.id, self.destination, self.envelope)
 
 
 Seal = Callable[[str], bytes]
@@ -180,6 +185,7 @@ def _accept(connection: Connection, asked: Sequence[_Asked]) -> Sequence[Row]:
                     last[row.subject] = row.id, row.position
             else:
                 held[row.id] = _row(connection.execute(_same_key(row)).one())
+    reach(Point.FRONT_ACCEPT_UNCOMMITTED)
     return [held[row.id] for row, _ in asked]
 
 
@@ -305,7 +311,8 @@ class Ledger:
     async def sent(self, ids: Sequence[str]) -> None:
         """The broker has these on its disk."""
         now = self._clock()
-        await self._store.execute(_SENT, *({"of": id, "now": now} for id in sorted(ids)))
+        rows = ({"of": id, "now": now} for id in sorted(ids))
+        await self._store.execute(_SENT, *rows, point=Point.FRONT_SENT_UNCOMMITTED)
 
     async def told(self, news: Sequence[News]) -> int:
         """Write what replies say; final rows never change. Returns how many rows became final."""
@@ -335,6 +342,7 @@ class Ledger:
                 changes.append({"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now})
         if changes:
             connection.execute(_TOLD, changes)
+            reach(Point.FRONT_TOLD_UNCOMMITTED)
         return finished
 
     async def due(self, front: str, resend_after_ms: int, limit: int) -> list[Entry]:
@@ -371,7 +379,14 @@ class Ledger:
             .where(REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
             .values(state=State.HELD, code="undelivered", updated_at=now)
         )
-        return await self._store.write(lambda connection: connection.execute(statement).rowcount)
+
+        def hold(connection: Connection) -> int:
+            held = connection.execute(statement).rowcount
+            if held:
+                reach(Point.FRONT_HOLD_UNCOMMITTED)
+            return held
+
+        return await self._store.write(hold)
 
     async def forget(self, before_ms: int) -> int:
         """Delete final rows not touched since `before_ms`."""

@@ -11,12 +11,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
+from sqlalchemy.exc import SQLAlchemyError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential_jitter
 
 from dmz_front.bridges import Bridges
 from dmz_front.ledger import Ledger, News
 from protocol.envelope import SKEW_MS, Kind, Opened, Opener
-from protocol.errors import EnvelopeError, LinkError, Stale, WrongKind
+from protocol.errors import EnvelopeError, KillsWorker, LinkError, Stale, WrongKind
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED
 from protocol.link.dead_letter import dead_letter
@@ -24,8 +25,10 @@ from protocol.link.port import Delivery, Link
 from protocol.messages import Reply
 from protocol.presence import Presence
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.skew import Skews
+from protocol.runtime.suspects import Suspects
 
 log = logger(__name__)
 
@@ -79,6 +82,7 @@ class ReplyRouter:
         queries: Waiters,
         commands: Waiters,
         ledger: Ledger,
+        suspects: Suspects,
         bridges: Bridges,
         clock: Clock,
     ) -> None:
@@ -86,6 +90,7 @@ class ReplyRouter:
         self._queries = queries
         self._commands = commands
         self._ledger = ledger
+        self._suspects = suspects
         self._bridges = bridges
         self._clock = clock
         self._writing: set[asyncio.Task[None]] = set()
@@ -117,9 +122,14 @@ class ReplyRouter:
         """The handler of the command replies' subscription."""
 
         def handle(delivery: Delivery) -> None:
-            sealed: list[bytes] = []
-            opened = self._open(link, delivery, Kind.REPLY, sealed)
-            task = asyncio.get_running_loop().create_task(self._record(link, delivery, opened, sealed))
+            reach(Point.FRONT_REPLY_DELIVERED)
+            if self._suspects.careful(delivery):
+                taken = self._carefully(link, delivery)
+            else:
+                sealed: list[bytes] = []
+                opened = self._open(link, delivery, Kind.REPLY, sealed)
+                taken = self._record(link, delivery, opened, sealed)
+            task = asyncio.get_running_loop().create_task(taken)
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
 
@@ -144,6 +154,40 @@ class ReplyRouter:
         while self._writing:
             await asyncio.wait(self._writing)  # not gather: that does not yield when all are done already
 
+    async def _carefully(self, link: Link, delivery: Delivery) -> None:
+        """What came before is opened one by one, each named on disk first (see suspects.py)."""
+        opened: list[Opened] = []
+        sealed: list[bytes] = []
+        try:
+            async with self._suspects.turn:
+                for envelope in self._unpacked(link, delivery):
+                    try:
+                        async for attempt in self._retrying(link, delivery):
+                            with attempt:
+                                await self._suspects.take(envelope)
+                    except KillsWorker as error:
+                        self._quarantine(link, delivery, pack([envelope]), error)
+                        continue
+                    self._open_one(link, delivery, Kind.REPLY, envelope, opened, sealed)
+                await self._suspects.passed()
+        except SQLAlchemyError:
+            # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
+            log.exception("replies-not-recorded", count=len(opened))
+            return
+        await self._record(link, delivery, opened, sealed)
+
+    def _retrying(self, link: Link, delivery: Delivery) -> AsyncRetrying:
+        def given_up(_state: RetryCallState) -> bool:
+            # of an earlier connection: the broker delivers it again by itself
+            return self._draining or not link.current(delivery)
+
+        return AsyncRetrying(
+            wait=wait_exponential_jitter(multiplier=0.1, max=5),
+            retry=retry_if_not_exception_type(KillsWorker),
+            stop=given_up,
+            reraise=True,
+        )
+
     async def _record(self, link: Link, delivery: Delivery, opened: list[Opened], sealed: list[bytes]) -> None:
         replies: list[Reply] = []
         news: list[News] = []
@@ -158,48 +202,61 @@ class ReplyRouter:
             replies.append(reply)
             news.append(News(reply.attributes.id, reply.state, reply.code, envelope))
 
-        def given_up(_state: RetryCallState) -> bool:
-            # of an earlier connection: the broker delivers it again by itself
-            return self._draining or not link.current(delivery)
-
         try:
-            async for attempt in AsyncRetrying(
-                wait=wait_exponential_jitter(multiplier=0.1, max=5), stop=given_up, reraise=True
-            ):
+            async for attempt in self._retrying(link, delivery):
                 with attempt:
                     if news:
                         await self._ledger.told(news)
+                        reach(Point.FRONT_TOLD_COMMITTED)
         except Exception:
             # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
             log.exception("replies-not-recorded", count=len(news))
             return
         link.ack(delivery)
+        reach(Point.FRONT_REPLY_ACKNOWLEDGED)
         for reply in replies:
             self._commands.wake(reply)
 
     def _open(self, link: Link, delivery: Delivery, kind: Kind, sealed: list[bytes] | None = None) -> list[Opened]:
+        found: list[Opened] = []
+        for envelope in self._unpacked(link, delivery):
+            self._open_one(link, delivery, kind, envelope, found, sealed)
+        return found
+
+    def _unpacked(self, link: Link, delivery: Delivery) -> list[bytes]:
         try:
-            envelopes = unpack(delivery.body)
+            return unpack(delivery.body)
         except EnvelopeError as error:
             self._quarantine(link, delivery, delivery.body, error)
             return []
-        found: list[Opened] = []
-        now = self._clock()
-        for envelope in envelopes:
-            try:
-                opened = self._opener.authentic(envelope)
-                if opened.kind is not kind:
-                    raise WrongKind(f"{opened.kind.name.lower()} on a queue for {kind.name.lower()}")
-                if kind is Kind.PRESENCE:
-                    self._date(opened, now)
-                self._opener.timely(opened.attributes, now_ms=now)
-            except EnvelopeError as error:
-                self._quarantine(link, delivery, pack([envelope]), error)
-                continue
-            found.append(opened)
+
+    def _open_one(
+        self,
+        link: Link,
+        delivery: Delivery,
+        kind: Kind,
+        envelope: bytes,
+        found: list[Opened],
+        sealed: list[bytes] | None,
+    ) -> None:
+        """Add an envelope to `found` (and `sealed`, which is given for command replies), or quarantine it."""
+        try:
             if sealed is not None:
-                sealed.append(envelope)
-        return found
+                self._suspects.check(envelope)
+            now = self._clock()
+            opened = self._opener.authentic(envelope)
+            if opened.kind is not kind:
+                raise WrongKind(f"{opened.kind.name.lower()} on a queue for {kind.name.lower()}")
+            if kind is Kind.PRESENCE:
+                self._date(opened, now)
+            self._opener.timely(opened.attributes, now_ms=now)
+        except EnvelopeError as error:
+            self._quarantine(link, delivery, pack([envelope]), error)
+            return
+        found.append(opened)
+        if sealed is not None:
+            reach(Point.FRONT_REPLY_OPENED, opened.attributes.id)
+            sealed.append(envelope)
 
     def _date(self, presence: Opened, now: int) -> None:
         """Learn how the bridge's clock stands. Raises Stale if it is too far behind.

@@ -18,6 +18,7 @@ Nothing here listens, but the metrics on a loopback address if they are turned o
 import argparse
 import asyncio
 import contextlib
+import os
 import random
 import sys
 import time
@@ -32,7 +33,7 @@ from intranet_bridge.adapters.http import HttpAdapter, client_of, secret_of
 from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.decision import Waits
 from intranet_bridge.housekeeping import Housekeeping
-from intranet_bridge.inbox import INSTANCES, Inbox
+from intranet_bridge.inbox import INSTANCES, SUSPECTS, Inbox
 from intranet_bridge.intake import CommandIntake, Quarantined, QueryIntake
 from intranet_bridge.ordering import Ordering
 from intranet_bridge.predecessors import Predecessors
@@ -51,7 +52,7 @@ from protocol.link.port import AckMode, Link, Subscription
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.presence import Availability, Presence
-from protocol.runtime import daemon, logs, metrics
+from protocol.runtime import crash_points, daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.lease import Lease, only_one
@@ -60,6 +61,7 @@ from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
+from protocol.runtime.suspects import Suspects
 
 MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
 LINKS = ("queries", "commands", "query-replies", "command-replies", "control")
@@ -96,6 +98,7 @@ class Bridge:
         alone = settings.store.file is not None
         self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
         self.inbox = Inbox(self.store, settings.name, clock)
+        self.suspects = Suspects(self.store, SUSPECTS, clock)
         self.ordering = Ordering(settings.commands.order_patience_s)
         self.outbox = Outbox(
             Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
@@ -118,13 +121,13 @@ class Bridge:
         )
         self.command_intake = CommandIntake(
             link=self.links["commands"], opener=opener, inbox=self.inbox, ordering=self.ordering, outbox=self.outbox,
-            quarantined=self.quarantined, bound=self.adapters, backlog=settings.commands.backlog, clock=clock,
-            ready=self.workers.pump,
+            quarantined=self.quarantined, suspects=self.suspects, bound=self.adapters,
+            backlog=settings.commands.backlog, clock=clock, ready=self.workers.pump,
         )  # fmt: skip
         self.housekeeping = Housekeeping(
-            inbox=self.inbox, lease=self.lease, outbox=self.outbox, workers=self.workers, intake=self.command_intake,
-            clock=clock, sweep_s=settings.commands.sweep_s, adopt_s=settings.store.lease_s / 3,
-            retention_days=settings.store.retention_days,
+            inbox=self.inbox, suspects=self.suspects, lease=self.lease, outbox=self.outbox, workers=self.workers,
+            intake=self.command_intake, clock=clock, sweep_s=settings.commands.sweep_s,
+            adopt_s=settings.store.lease_s / 3, retention_days=settings.store.retention_days,
             certificate=settings.link.certificate, keys=(settings.keys.keyring, settings.keys.trusted),
         )  # fmt: skip
         self.announcer = Announcer(
@@ -161,6 +164,7 @@ class Bridge:
             await parts.start(name, self.links[name].start(), self.links[name].close)
         await parts.start("outbox", None, self._flush)
         await parts.start("marketing", None, self.client.close)
+        await self.suspects.start()
         for place in await self.inbox.start():
             self.ordering.add(place)
         self.links["command-replies"].watch(self._swept_when_connected)
@@ -257,6 +261,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         settings = load(given.config, BridgeSettings)
         logs.configure(settings.log.level)
+        crash_points.arm(os.environ)
         if given.check_config:
             installed(settings)
             print(f"{given.config}: ok, {len(settings.operations)} operations bound")

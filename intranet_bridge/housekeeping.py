@@ -23,6 +23,7 @@ from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.suspects import Suspects
 
 log = logger(__name__)
 
@@ -37,6 +38,7 @@ class Housekeeping:
         self,
         *,
         inbox: Inbox,
+        suspects: Suspects,
         lease: Lease,
         outbox: Outbox,
         workers: CommandWorkers,
@@ -48,7 +50,8 @@ class Housekeeping:
         certificate: Path,
         keys: tuple[Path, ...],
     ) -> None:
-        self._inbox, self._outbox, self._workers, self._intake = inbox, outbox, workers, intake
+        self._inbox, self._suspects, self._outbox = inbox, suspects, outbox
+        self._workers, self._intake = workers, intake
         self._clock, self._sweep_s, self._retention_days = clock, sweep_s, retention_days
         self._lease, self._adopt_s = lease, adopt_s
         self._certificate, self._keys = certificate, keys
@@ -95,7 +98,9 @@ class Housekeeping:
 
     async def forget(self) -> None:
         """See above."""
-        gone = await self._inbox.forget(self._clock() - int(self._retention_days * _DAY_MS))
+        before = self._clock() - int(self._retention_days * _DAY_MS)
+        await self._suspects.forget(before)
+        gone = await self._inbox.forget(before)
         if gone:
             log.info("rows-forgotten", count=gone)
 

@@ -16,6 +16,10 @@ reply sent                         … , not replied       it goes out again: th
 receipt recorded                   … , replied           nothing
 =================================  ====================  ============================================================
 
+What the bridge dies with in hand may be what it dies of. At the start rows found `calling`, and those being inquired
+about (`inquiring_at`), are `unknown` with one more in `crashes`; while that is not 0 a row is worked on alone, and
+with the third crash it is held as `kills-worker`. Coming through a call sets it back to 0.
+
 A row keeps the request and the reply sealed as they travel; nothing here can be read without the keys. Rows are
 kept longer than any message can come back (`MAX_AGE_MS`), and deleted after `store.retention_days`.
 
@@ -53,15 +57,18 @@ from sqlalchemy import (
 from intranet_bridge.ordering import Place
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.lease import instances
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store, insert_new
+from protocol.runtime.suspects import suspects_table
 
 log = logger(__name__)
 
 METADATA = MetaData()
 INSTANCES = instances(METADATA)
+SUSPECTS = suspects_table(METADATA)
 INBOX = Table(
     "inbox",
     METADATA,
@@ -85,6 +92,8 @@ INBOX = Table(
     Column("replied_at", BigInteger),
     Column("decided_at", BigInteger),
     Column("after", String(64)),  # its predecessor, or empty; null: wire version 1 does not say
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("inquiring_at", BigInteger),
     Index("inbox_state", "owner", "state", "updated_at"),
     Index("inbox_unsent", "owner", "replied_at", "updated_at"),
     Index("inbox_decided", "owner", "decided_at"),
@@ -102,7 +111,15 @@ _ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"
     updated_at=bindparam("now"), decided_at=None
 )
 _CALLING = _ROW.values(state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now"))
-_MOVED = _ROW.values(state=bindparam("to"), attempts=bindparam("tries"), note=bindparam("why"))
+_MOVED = _ROW.values(
+    state=bindparam("to"),
+    attempts=bindparam("tries"),
+    note=bindparam("why"),
+    crashes=bindparam("deaths"),
+    inquiring_at=None,
+)
+_INQUIRING = update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))
+_INQUIRING = _INQUIRING.values(inquiring_at=bindparam("now"))
 _FINISHED = _ROW.values(
     state=bindparam("to"),
     attempts=bindparam("tries"),
@@ -110,6 +127,7 @@ _FINISHED = _ROW.values(
     note=bindparam("why"),
     reply=bindparam("sealed"),
     replied_at=None,
+    inquiring_at=None,
 )
 _REPLIED = (
     update(INBOX).where(_C.id == bindparam("of"), _C.state == bindparam("said")).values(replied_at=bindparam("now"))
@@ -166,6 +184,8 @@ class Inbox:
 
     async def start(self) -> list[Place]:
         """This bridge's unfinished rows, in the order they were recorded."""
+        await self._store.write(lambda connection: _found_in_hand(connection, [self._owner]))
+        reach(Point.BRIDGE_RECOVERY_COMMITTED)
         highest = await self._store.read(lambda connection: connection.execute(select(func.max(_C.sequence))).scalar())
         self._sequence = highest or 0
         return await self._store.read(self._unfinished)
@@ -177,8 +197,9 @@ class Inbox:
 
     def adopt(self, connection: Connection, owners: Sequence[str]) -> list[Place]:
         """Make the rows of dead owners ours; the unfinished ones, in the order they were recorded."""
+        _found_in_hand(connection, owners)
         theirs = _active(_C.owner.in_(owners))
-        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after)
+        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
         unfinished = select(*columns).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
         places = [_place(row) for row in connection.execute(unfinished)]
         count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
@@ -196,18 +217,32 @@ class Inbox:
     async def calling(self, place: Place, attempts: int) -> None:
         """Committed before the call is made."""
         await self._store.execute(
-            _CALLING, {"of": place.id, "me": self._owner, "tries": attempts, "now": self._clock()}
+            _CALLING,
+            {"of": place.id, "me": self._owner, "tries": attempts, "now": self._clock()},
+            point=Point.BRIDGE_CALLING_UNCOMMITTED,
         )
+
+    async def inquiring(self, place: Place) -> None:
+        """Committed before an inquiry is made."""
+        await self._store.execute(_INQUIRING, {"of": place.id, "me": self._owner, "now": self._clock()})
 
     async def moved(self, place: Place, state: State, attempts: int, note: str) -> None:
         """Back to received, or unknown."""
-        row = {"to": state, "tries": attempts, "why": note[:400]}
-        await self._store.execute(_MOVED, {"of": place.id, "me": self._owner, "now": self._clock(), **row})
+        row = {"to": state, "tries": attempts, "why": note[:400], "deaths": place.crashes}
+        await self._store.execute(
+            _MOVED,
+            {"of": place.id, "me": self._owner, "now": self._clock(), **row},
+            point=Point.BRIDGE_MOVED_UNCOMMITTED,
+        )
 
     async def finished(self, id: str, state: State, attempts: int, code: str, note: str, sealed: bytes) -> None:
         """The outcome, or held, with the sealed reply; not replied yet."""
         row = {"to": state, "tries": attempts, "because": code, "why": note[:400], "sealed": sealed}
-        await self._store.execute(_FINISHED, {"of": id, "me": self._owner, "now": self._clock(), **row})
+        await self._store.execute(
+            _FINISHED,
+            {"of": id, "me": self._owner, "now": self._clock(), **row},
+            point=Point.BRIDGE_FINISHED_UNCOMMITTED,
+        )
 
     async def settled(self, ids: Sequence[str]) -> dict[str, bool]:
         """Of those ids that are in the inbox, whoever's they are: whether each is finished or held."""
@@ -225,7 +260,7 @@ class Inbox:
         """The broker has these replies on its disk (ids made by `entry`)."""
         now = self._clock()
         rows = [{"of": of, "said": said, "now": now} for of, _, said in (id.rpartition("/") for id in entries)]
-        await self._store.execute(_REPLIED, *rows)
+        await self._store.execute(_REPLIED, *rows, point=Point.BRIDGE_REPLIED_UNCOMMITTED)
 
     async def unsent(self, limit: int) -> list[Entry]:
         """Replies without a receipt, oldest first."""
@@ -270,11 +305,12 @@ class Inbox:
                 "id": row.id, "sequence": first + at, "owner": self._owner, "operation": row.operation,
                 "source": row.source, "subject": row.subject, "state": State.RECEIVED, "attempts": 0,
                 "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
-                "received_at": now, "updated_at": now, "after": row.after,
+                "received_at": now, "updated_at": now, "after": row.after, "crashes": 0,
             }
             for at, row in enumerate(rows, 1)
         ]  # fmt: skip
         new = insert_new(connection, INBOX, sorted(values, key=itemgetter("id")))
+        reach(Point.BRIDGE_RECEIVED_UNCOMMITTED)
         known = {} if len(new) == len(rows) else _known(connection, rows, new, self._owner)
         results: list[Known | None] = []
         for row in rows:
@@ -284,7 +320,7 @@ class Inbox:
         return results
 
     def _unfinished(self, connection: Connection) -> list[Place]:
-        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after)
+        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
         statement = select(*columns).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
         return [_place(row) for row in connection.execute(statement)]
 
@@ -293,6 +329,17 @@ def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:
     """What the outbox sends. The state is part of the entry's id: the receipt of a `held` reply must not count
     for the final one."""
     return Entry(f"{id}/{state}", reply_to, sealed)
+
+
+def _found_in_hand(connection: Connection, owners: Sequence[str]) -> None:
+    """A call, or an inquiry, was under way when the process ended: the outcome is unknown, and it may have been why."""
+    calling = (_C.state == State.CALLING) | _C.inquiring_at.is_not(None)
+    found = update(INBOX).where(_C.owner.in_(owners), calling, _C.state.in_(_UNFINISHED))
+    changes = {"state": State.UNKNOWN, "crashes": _C.crashes + 1, "inquiring_at": None}
+    count = connection.execute(found.values(changes)).rowcount
+    if count:
+        log.warning("commands-found-in-hand", count=count, of=owners, meaning="a bridge died while it worked on them")
+        reach(Point.BRIDGE_RECOVERY_UNCOMMITTED)
 
 
 def _known(connection: Connection, rows: Sequence[Received], new: Container[str], owner: str) -> dict[str, Known]:
@@ -311,5 +358,7 @@ def _known(connection: Connection, rows: Sequence[Received], new: Container[str]
 
 
 def _place(row: Any) -> Place:
-    state = State(row.state)
-    return Place(row.id, row.operation, row.subject, state, row.attempts, recovered=True, after=row.after)
+    state, crashes = State(row.state), row.crashes
+    return Place(
+        row.id, row.operation, row.subject, state, row.attempts, recovered=True, crashes=crashes, after=row.after
+    )

@@ -26,8 +26,10 @@ from protocol.link.dead_letter import dead_letter
 from protocol.link.port import Delivery, Link
 from protocol.operations import Kind
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach, reach_written
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.suspects import Suspects
 
 log = logger(__name__)
 
@@ -154,6 +156,23 @@ class QueryIntake:
             self._link.ack(delivery)
 
 
+@dataclass(slots=True)
+class Judged:
+    """What the members of a message are."""
+
+    good: list[Received] = field(default_factory=list)
+    bad: list[tuple[bytes, str]] = field(default_factory=list)
+    """For the dead letters, with the reason."""
+
+    def unpacked(self, delivery: Delivery) -> list[bytes]:
+        """The members; none, and the whole message bad, if it cannot be taken apart."""
+        try:
+            return unpack(delivery.body)
+        except EnvelopeError as error:
+            self.bad.append((delivery.body, error.reason))
+            return []
+
+
 class CommandIntake:
     """Commands go to the inbox, and from there to the worker."""
 
@@ -166,6 +185,7 @@ class CommandIntake:
         ordering: Ordering,
         outbox: Outbox,
         quarantined: Quarantined,
+        suspects: Suspects,
         bound: Container[str],
         backlog: int,
         clock: Clock,
@@ -173,7 +193,7 @@ class CommandIntake:
     ) -> None:
         """`ready` is called when there is new work in `ordering`."""
         self._link, self._opener, self._inbox, self._ordering = link, opener, inbox, ordering
-        self._outbox, self._quarantined, self._bound = outbox, quarantined, bound
+        self._outbox, self._quarantined, self._suspects, self._bound = outbox, quarantined, suspects, bound
         self._backlog, self._clock, self._ready = backlog, clock, ready
         self._held_back: deque[Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -206,15 +226,22 @@ class CommandIntake:
             await asyncio.wait(self._running, timeout=5)
 
     async def _take(self, delivery: Delivery) -> None:
-        good, bad = self._judged(delivery)
+        reach(Point.BRIDGE_DELIVERED)
+        judged = None if self._suspects.careful(delivery) else self._judged(delivery)
         wait_s = 0.1
         while True:
             try:
+                if judged is None:
+                    judged = await self._carefully_judged(delivery)
+                good, bad = judged.good, judged.bad
                 if good:
-                    self._recorded(good, await self._inbox.record(good))
-                    good = []
+                    known = await self._inbox.record(good)
+                    reach(Point.BRIDGE_RECEIVED_COMMITTED)
+                    self._recorded(good, known)
+                    good.clear()
                 while bad:
                     await self._quarantined.send(delivery.destination, *bad[0])
+                    reach(Point.BRIDGE_QUARANTINED)
                     bad.pop(0)
             except Exception as error:
                 # Not acknowledged, so nothing is lost; a full disk or a lost link may come right again
@@ -227,30 +254,46 @@ class CommandIntake:
                     bad = []
                 continue
             self._link.ack(delivery)
+            reach_written(Point.BRIDGE_ACKNOWLEDGED)
             return
 
-    def _judged(self, delivery: Delivery) -> tuple[list[Received], list[tuple[bytes, str]]]:
-        good: list[Received] = []
-        bad: list[tuple[bytes, str]] = []
+    def _judged(self, delivery: Delivery) -> Judged:
+        judged = Judged()
+        for envelope in judged.unpacked(delivery):
+            self._judge(envelope, judged)
+        return judged
+
+    async def _carefully_judged(self, delivery: Delivery) -> Judged:
+        """The same for what came before: each member is named on disk before it is opened (see suspects.py)."""
+        async with self._suspects.turn:
+            judged = Judged()
+            for envelope in judged.unpacked(delivery):
+                try:
+                    await self._suspects.take(envelope)
+                except EnvelopeError as error:
+                    judged.bad.append((pack([envelope]), error.reason))
+                    continue
+                self._judge(envelope, judged)
+            await self._suspects.passed()
+        return judged
+
+    def _judge(self, envelope: bytes, judged: Judged) -> None:
         now = self._clock()
         try:
-            envelopes = unpack(delivery.body)
+            self._suspects.check(envelope)
+            attributes = authentic_command(self._opener, envelope, now).attributes
         except EnvelopeError as error:
-            return good, [(delivery.body, error.reason)]
-        for envelope in envelopes:
-            try:
-                attributes = authentic_command(self._opener, envelope, now).attributes
-            except EnvelopeError as error:
-                bad.append((pack([envelope]), error.reason))
-                continue
-            match verdict(attributes, Kind.COMMAND, self._bound, now):
-                case Quarantine(reason):
-                    bad.append((pack([envelope]), reason))
-                case _:
-                    a = attributes
-                    after = a.after if a.version > 1 else None
-                    good.append(Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after))
-        return good, bad
+            judged.bad.append((pack([envelope]), error.reason))
+            return
+        reach(Point.BRIDGE_OPENED, attributes.id)
+        match verdict(attributes, Kind.COMMAND, self._bound, now):
+            case Quarantine(reason):
+                judged.bad.append((pack([envelope]), reason))
+            case _:
+                a = attributes
+                after = a.after if a.version > 1 else None
+                received = Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after)
+                judged.good.append(received)
 
     def _recorded(self, rows: list[Received], known: Sequence[Known | None]) -> None:
         for row, before in zip(rows, known, strict=True):

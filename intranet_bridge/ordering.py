@@ -23,6 +23,9 @@ not here, not in the inbox       until it arrives, or for `patience_s`: it was a
 names none; its predecessor is what arrived before it. A circle of predecessors, which no honest front makes, is cut
 open when its last part arrives, so everything here comes to its turn.
 
+A suspect (the bridge died with it in hand) waits in a queue of its own instead of `ready`: it is worked on while
+nothing else is, so that, should it kill again, it takes no other down with it and none is blamed in its place.
+
 A held row has no place: it may stay held for days until somebody decides, and a customer's later requests must
 not wait for that. Order is promised between requests that the bridge itself can bring to an end.
 """
@@ -60,6 +63,10 @@ class Place:
     """Found unfinished in the inbox, not received just now."""
     after: str | None = ""
     """Id of its predecessor; empty: it has none; None: the front did not say (wire version 1)."""
+    crashes: int = 0
+    """How often the bridge died with it in hand since it last came through a call. Above 0 it is a suspect."""
+    inquiring: bool = False
+    """Its row says that it is being inquired about."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +105,7 @@ class Ordering:
         self._due: list[tuple[float, int, str]] = []
         self._lately: OrderedDict[str, None] = OrderedDict()
         self._ready: dict[str, deque[Place]] = {}
+        self._suspects: deque[Place] = deque()
         self._sleeping: list[tuple[float, int, Place]] = []
         self._tie = count()
         self.circles = 0
@@ -120,14 +128,14 @@ class Ordering:
             return
         self._by_id[place.id] = place
         if not place.key:
-            self._queue(place.operation).append(place)
+            self._queue(place).append(place)
             return
         key = self._keys.setdefault(place.key, _Key())
         self._link(place, key)
         key.places[place.id] = place
         overtaken = key.turn
         if overtaken is not None and not key.begun and overtaken.after == place.id:
-            self._queue(overtaken.operation).remove(overtaken)
+            self._queue(overtaken).remove(overtaken)
             key.turn = None
             self._next(key)
         elif key.turn is None and not self._is_blocked(place):
@@ -135,9 +143,7 @@ class Ordering:
 
     def take(self, now: float, admits: Callable[[str], bool]) -> Place | None:
         """The next to be worked on, of an operation that `admits` says may be called; operations take turns."""
-        while self._sleeping and self._sleeping[0][0] <= now:
-            place = heappop(self._sleeping)[2]
-            self._queue(place.operation).append(place)
+        self._wake(now)
         for operation in list(self._ready):
             queue = self._ready[operation]
             if queue and admits(operation):
@@ -147,6 +153,17 @@ class Ordering:
                     self._keys[place.key].begun = True
                 return place
         return None
+
+    def suspect(self, now: float, may: Callable[[str], bool]) -> Place | None:
+        """The first suspect that is due, of an operation that `may` be called; it stays where it is."""
+        self._wake(now)
+        return next((place for place in self._suspects if may(place.operation)), None)
+
+    def take_suspect(self, place: Place) -> None:
+        """Take one that `suspect` gave."""
+        self._suspects.remove(place)
+        if place.key:
+            self._keys[place.key].begun = True
 
     def again(self, place: Place, at: float) -> None:
         """A taken place sleeps until `at` and keeps its key."""
@@ -179,7 +196,13 @@ class Ordering:
 
     def waiting(self) -> list[str]:
         """Operations with something ready."""
-        return [operation for operation, queue in self._ready.items() if queue]
+        ready = [operation for operation, queue in self._ready.items() if queue]
+        return ready + [place.operation for place in self._suspects]
+
+    def _wake(self, now: float) -> None:
+        while self._sleeping and self._sleeping[0][0] <= now:
+            place = heappop(self._sleeping)[2]
+            self._queue(place).append(place)
 
     # --- predecessors that are not here -------------------------------------------------------------------
 
@@ -280,10 +303,12 @@ class Ordering:
 
     def _give(self, key: _Key, place: Place) -> None:
         key.turn, key.begun = place, False
-        self._queue(place.operation).append(place)
+        self._queue(place).append(place)
 
-    def _queue(self, operation: str) -> "deque[Place]":
-        queue = self._ready.get(operation)
+    def _queue(self, place: Place) -> "deque[Place]":
+        if place.crashes:
+            return self._suspects
+        queue = self._ready.get(place.operation)
         if queue is None:
-            queue = self._ready[operation] = deque()
+            queue = self._ready[place.operation] = deque()
         return queue

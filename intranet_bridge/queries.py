@@ -25,6 +25,7 @@ from protocol.lifecycle import State
 from protocol.messages import Attributes
 from protocol.operations import CATALOGUE, Kind
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency
 from protocol.runtime.skew import Skews
@@ -139,6 +140,7 @@ class QueryWorkers:
             self.dropped["hopeless"] += 1
             self._fail(request, "overloaded", "")
             return
+        reach(Point.BRIDGE_QUERY_OPENED, request.id)
         started = time.perf_counter()
         outcome = await self._ask(request, Asked(request.id, body, request.traceparent))
         self.latency.since(started)

@@ -26,6 +26,7 @@ def readings(bridge: "Bridge") -> Iterator[Reading]:
     for (operation, step), number in dict(bridge.workers.steps).items():
         labels = {"operation": operation, "step": step}
         yield "bridge_command_steps_total", "Retries, repeats, inquiries", labels, number
+    yield "bridge_commands_set_aside_total", "Held: the bridge died of them", {}, bridge.workers.set_aside
     for reason, number in dict(bridge.quarantined.by_reason).items():
         yield "bridge_quarantined_total", "Envelopes sent to the dead letters", {"reason": reason}, number
     for reason, number in dict(bridge.queries.dropped).items():

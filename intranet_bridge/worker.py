@@ -6,6 +6,8 @@
          ▲                                                                          │
          └────────── sleeps, keeping its key: retry, repeat, inquire ◄──────────────┘
 
+A suspect, with which the bridge died before, is worked on alone; one with which it died three times is held unread.
+
 Two rules make a crash harmless: nothing is called before the row says `calling` on disk, and once something was
 called the place does not move on until the outcome is on disk, however long the disk takes.
 """
@@ -25,16 +27,20 @@ from intranet_bridge.inbox import Decided, Inbox, entry
 from intranet_bridge.ordering import Ordering, Place
 from intranet_bridge.replies import Replies
 from protocol.envelope import Opened, Opener
-from protocol.errors import EnvelopeError
-from protocol.lifecycle import Event, State
+from protocol.errors import EnvelopeError, KillsWorker
+from protocol.lifecycle import Event, State, move
 from protocol.messages import Attributes
 from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.suspects import KILLS
 
 log = logger(__name__)
+
+_NOT_ACCEPTED = "the bridge's catalogue does not accept this request"
 
 
 class CommandWorkers:
@@ -67,7 +73,7 @@ class CommandWorkers:
         self._clock, self._progressed, self._look, self.workers = clock, progressed, look, workers
         self._may_call = may_call
         self._rules = {name: self._rule(name, adapter) for name, adapter in adapters.items()}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Place] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -75,6 +81,8 @@ class CommandWorkers:
         self.steps: Counter[tuple[str, str]] = Counter()
         """(operation, retry | repeat | inquire) → how often."""
         self.latency = Latency()
+        self.set_aside = 0
+        """Commands held because the bridge died of them."""
 
     @property
     def in_flight(self) -> int:
@@ -89,27 +97,35 @@ class CommandWorkers:
         now = time.monotonic()
         loop = asyncio.get_running_loop()
         while len(self._running) < self.workers:
-            place = self._ordering.take(now, self._admits)
+            place = self._next_place(now)
             if place is None:
                 break
             task = loop.create_task(self._run(place))
-            self._running.add(task)
+            self._running[task] = place
             task.add_done_callback(self._ran)
         self._arm(loop, now)
 
     async def drain(self, seconds: float) -> None:
         """Start nothing more, and let what runs finish, for so long at most.
 
-        A call cut off here leaves its row in `calling`: its outcome is unknown, and the next start knows it.
+        A call cut off here has an unknown outcome. Its row says so, if the store can be written; else it stays
+        `calling`, which the next start takes for a crash.
         """
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
-        for task in self._running:
+        cut_off = dict(self._running)
+        for task in cut_off:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*cut_off, return_exceptions=True)
+        for place in cut_off.values():
+            if place.state is State.CALLING or place.inquiring:
+                try:
+                    await self._inbox.moved(place, State.UNKNOWN, place.attempts, "the bridge stopped during the call")
+                except Exception as error:
+                    log.error("store-failed", error=type(error).__name__)
 
     def adopt(self, places: list[Place]) -> None:
         """Work on what another bridge left, in the order it was recorded."""
@@ -119,10 +135,13 @@ class CommandWorkers:
 
     async def act_on(self, decided: Decided) -> None:
         """What an operator decided of a held row."""
+        reach(Point.BRIDGE_DECISION_FOUND, decided.id)
         if decided.state is State.RECEIVED:
+            decided.place.crashes = 0
             if decided.place.id not in self._ordering:
                 # `moved` also clears the decision; a crash before it finds the row `received` anyway
                 await self._inbox.moved(decided.place, State.RECEIVED, 0, decided.note)
+                reach(Point.BRIDGE_MOVED_COMMITTED, decided.id)
                 decided.place.attempts = 0
                 self._ordering.add(decided.place)
                 self.pump()
@@ -131,11 +150,15 @@ class CommandWorkers:
         sealed = self._replies.sealed(request, decided.state, decided.code, decided.note)
         place = decided.place
         await self._inbox.finished(place.id, decided.state, place.attempts, decided.code, decided.note, sealed)
+        reach(Point.BRIDGE_FINISHED_COMMITTED, place.id)
         self._outbox.offer(entry(place.id, decided.state, decided.reply_to, sealed))
 
     # --- one place ---------------------------------------------------------------------------------------
 
     async def _run(self, place: Place) -> None:
+        if place.crashes >= KILLS:
+            await self._set_aside(place)
+            return
         started = time.perf_counter()
         try:
             envelope = place.envelope
@@ -170,17 +193,17 @@ class CommandWorkers:
         if place.recovered and place.state in (State.CALLING, State.UNKNOWN):
             place.recovered = False
             return decision.after_crash(rule, place.state)
-        try:
-            body = CATALOGUE[place.operation].requests.validate_json(opened.payload)
-        except ValidationError:
-            if place.state is not State.RECEIVED:
-                return Hold((Event.HOLD,), "the catalogue no longer accepts this request")
-            return Finish((Event.FAIL,), "invalid-request", "the bridge's catalogue does not accept this request")
-        asked = Asked(place.id, body, request.traceparent, self._may_call)
-        adapter = self._adapters[place.operation]
+        adapter, before = self._adapters[place.operation], place.state
         if place.state is State.UNKNOWN:
             if rule.unknown is UnknownOutcome.INQUIRE:
+                reach(Point.BRIDGE_INQUIRY_DUE, place.id)
+                await self._inbox.inquiring(place)
+                place.inquiring = True
+                asked = self._asked(place, opened)
+                if asked is None:
+                    return Hold((Event.HOLD,), _NOT_ACCEPTED)
                 finding = await self._inquire(place, adapter, asked)
+                reach(Point.BRIDGE_INQUIRED, place.id)
                 place.failures = place.failures + 1 if isinstance(finding, Unknown) else 0
                 return decision.after_inquiry(rule, place.attempts, place.failures, finding)
             if rule.unknown is UnknownOutcome.HOLD:
@@ -190,9 +213,19 @@ class CommandWorkers:
         late = early(request.deadline, now)
         if late is not None:
             return late
+        reach(Point.BRIDGE_CALLING_DUE, place.id)
         await self._inbox.calling(place, place.attempts + 1)
         place.state, place.attempts = State.CALLING, place.attempts + 1
+        reach(Point.BRIDGE_CALLING_COMMITTED, place.id)
+        # From here on the row says that this command is in hand, so here begins what its content could do to us.
+        asked = self._asked(place, opened)
+        if asked is None:
+            if before is not State.RECEIVED:
+                return Hold((Event.LOSE, Event.HOLD), _NOT_ACCEPTED)
+            return Finish((Event.FAIL,), "invalid-request", _NOT_ACCEPTED)
         outcome = await self._call(place, adapter, asked)
+        reach(Point.BRIDGE_CALLED, place.id)
+        place.crashes = 0  # it came through
         place.failures = place.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
         return decision.after_call(rule, place.attempts, place.failures, outcome)
 
@@ -213,6 +246,28 @@ class CommandWorkers:
             case Repeat(_, seconds, reason):
                 await self._sleep(place, state, place.attempts, seconds, "repeat", reason)
 
+    def _asked(self, place: Place, opened: Opened) -> Asked | None:
+        """The request as the adapter gets it; None if the catalogue does not accept it (any more)."""
+        try:
+            body = CATALOGUE[place.operation].requests.validate_json(opened.payload)
+        except ValidationError:
+            return None
+        return Asked(place.id, body, opened.attributes.traceparent, self._may_call)
+
+    async def _set_aside(self, place: Place) -> None:
+        """Hold what the bridge died of, without reading it again."""
+        try:
+            _, reply_to = await self._inbox.envelope(place.id)
+            about = Attributes(place.id, "", place.operation, self._clock(), reply_to=reply_to)
+            code, note = KillsWorker.reason, f"the bridge died {place.crashes} times with this in hand"
+            await self._close(place, about, move(place.state, Event.HOLD), code, note, (code, "", b""))
+        except Exception:
+            log.exception("command-put-off", request=place.id, operation=place.operation, state=place.state)
+            self._ordering.again(place, time.monotonic() + self._waits.longest_s)
+            return
+        self.set_aside += 1
+        log.error("command-set-aside", request=place.id, operation=place.operation, reason=code, crashes=place.crashes)
+
     async def _close(
         self,
         place: Place,
@@ -224,14 +279,18 @@ class CommandWorkers:
     ) -> None:
         sealed = self._replies.sealed(request, state, *said)
         await self._surely(lambda: self._inbox.finished(place.id, state, place.attempts, code, note, sealed))
+        place.inquiring = False
+        reach(Point.BRIDGE_FINISHED_COMMITTED, place.id)
         self._outbox.offer(entry(place.id, state, request.reply_to, sealed))
         self._ordering.done(place)
         self.outcomes[place.operation, state] += 1
         self._progressed()
 
     async def _sleep(self, place: Place, state: State, attempts: int, seconds: float, what: str, reason: str) -> None:
-        if (state, attempts) != (place.state, place.attempts):
+        if (state, attempts) != (place.state, place.attempts) or place.inquiring:
             await self._surely(lambda: self._inbox.moved(place, state, attempts, reason))
+            place.inquiring = False
+            reach(Point.BRIDGE_MOVED_COMMITTED, place.id)
         place.state, place.attempts = state, attempts
         if seconds > 1:  # many may sleep while the marketing system is away: their requests stay on disk
             place.envelope = None
@@ -296,8 +355,22 @@ class CommandWorkers:
 
     # --- running -----------------------------------------------------------------------------------------
 
+    def _next_place(self, now: float) -> Place | None:
+        if any(place.crashes for place in self._running.values()):
+            return None  # a suspect is alone
+        suspect = self._ordering.suspect(now, self._may)
+        if suspect is None:
+            return self._ordering.take(now, self._admits)
+        if self._running or not self._admits(suspect.operation):
+            return None
+        self._ordering.take_suspect(suspect)
+        return suspect
+
+    def _may(self, operation: str) -> bool:
+        return operation in self._adapters and self._breakers[operation].wait_s(time.monotonic()) <= 0
+
     def _ran(self, task: "asyncio.Task[None]") -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             log.error("command-task-failed", error=type(task.exception()).__name__)
         self.pump()

@@ -84,6 +84,12 @@ class Replayed(EnvelopeError):
     reason = "replayed"
 
 
+class KillsWorker(EnvelopeError):
+    """The process died each of the three times this was opened."""
+
+    reason = "kills-worker"
+
+
 # --- the store --------------------------------------------------------------------------------------------
 
 

@@ -76,7 +76,6 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.SENT: {**_OUTCOMES},
     State.RECEIVED: {
         Event.CALL: State.CALLING,
-        Event.REFUSE: State.REFUSED,
         Event.FAIL: State.FAILED,
         Event.EXPIRE: State.EXPIRED,
     },

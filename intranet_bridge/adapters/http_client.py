@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 
 import httptools
 
+from protocol.runtime.crash_points import Point, reach_written
+
 TIMEOUT = "timeout"
 
 
@@ -190,6 +192,7 @@ class _Connection(asyncio.Protocol):
         self._answer = answer
         timer = loop.call_later(timeout_s, self._fail, TIMEOUT)
         self.transport.write(request)
+        reach_written(Point.BRIDGE_REQUEST_WRITTEN)
         try:
             return await answer
         except BaseException:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from protocol.errors import LinkError, SendRefused
 from protocol.link.lane import Lane
+from protocol.runtime.crash_points import Point, reach, reach_written
 from protocol.runtime.logs import logger
 
 log = logger(__name__)
@@ -64,6 +65,8 @@ class Outbox:
             self.failures += 1
             return
         self._in_hand.add(entry.id)
+        reach(Point.OUTBOX_OFFERED)
+        reach_written(Point.OUTBOX_WRITTEN)
         receipt.add_done_callback(lambda done, id=entry.id: self._receipted(id, done))  # type: ignore[misc]
 
     async def sweep(self) -> int:
@@ -101,8 +104,10 @@ class Outbox:
 
     async def _mark(self) -> None:
         ids, self._receipts = self._receipts, []
+        reach(Point.OUTBOX_RECEIPTED)
         try:
             await self._sent(ids)
+            reach(Point.OUTBOX_RECORDED)
         except Exception:
             # The rows stay unsent and go out again: the receiver knows them by their ids.
             log.exception("receipts-not-recorded", count=len(ids))

@@ -32,6 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from protocol.errors import ConfigurationError, Fenced
+from protocol.runtime.crash_points import reach
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -58,9 +59,12 @@ class _Executes:
     """The batch that executes one statement for all rows."""
 
     statement: Executable
+    point: str | None = None
 
     def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Sequence[None]:
         connection.execute(self.statement, rows)
+        if self.point is not None:
+            reach(self.point)
         return [None] * len(rows)
 
 
@@ -110,9 +114,12 @@ class Store:
         """
         return await self._submit(batch, items) if items else ()
 
-    async def execute(self, statement: Executable, *rows: Mapping[str, Any]) -> None:
-        """Execute one statement for some rows, joined with equal statements of the same group."""
-        await self.gather(_Executes(statement), rows)
+    async def execute(self, statement: Executable, *rows: Mapping[str, Any], point: str | None = None) -> None:
+        """Execute one statement for some rows, joined with equal statements of the same group.
+
+        `point` is reached between the statement and the commit.
+        """
+        await self.gather(_Executes(statement, point), rows)
 
     async def read(self, work: Work[T]) -> T:
         """Read outside any transaction of the writer."""

@@ -28,15 +28,25 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
     return process.pid
 
 
+ended: dict[int, int] = {}
+"""How the processes started here ended, by pid, once `alive` has seen it: the status, or minus the signal's number."""
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs (a zombie does not)."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    return status.rpartition(")")[2].split()[0] != "Z"
+    if status.rpartition(")")[2].split()[0] != "Z":
+        return True
+    try:
+        gone, how = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    if gone:
+        ended[pid] = os.waitstatus_to_exitcode(how)
+    return not gone  # a killed process is a zombie while its other threads still end, and holds its files until then
 
 
 def wait_until(

@@ -60,6 +60,8 @@ class Stand:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Changes to the shipped configuration files: file → dotted key → value."""
     customers: int = 2_000
+    environment: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What a part finds in its environment besides ours, from its next start on."""
     pids: dict[str, int] = field(default_factory=dict)
     app_key: str = field(default="", repr=False)
     broker_kind: str = "auto"
@@ -307,7 +309,8 @@ class Stand:
 
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"
-        self.pids[part] = start([*self._prefix(part), *command], log, {"PYTHONPATH": str(self.root)})
+        environment = {"PYTHONPATH": str(self.root), **self.environment.get(part, {})}
+        self.pids[part] = start([*self._prefix(part), *command], log, environment)
         wait_until(ready, 30, f"the {part}", self.pids[part], log)
 
     def _answers(self, url: str, part: str = "") -> bool:

@@ -29,29 +29,24 @@ class Stomp:
         self.socket.sendall(f"{command}\n{lines}\n".encode() + body + b"\0")
 
     def receive(self) -> Reply | None:
-        """The next frame; None when the broker hung up. Raises TimeoutError when nothing comes."""
-        while b"\n\n" not in self.buffer.lstrip(b"\n"):
-            if not self._more():
+        """The next frame; None when the broker hung up."""
+        while True:
+            self.buffer = self.buffer.lstrip(b"\n")  # heart-beats
+            head, found, rest = self.buffer.partition(b"\n\n")
+            if found:
+                command, *lines = head.decode().split("\n")
+                headers = dict(line.split(":", 1) for line in lines)
+                size = int(headers["content-length"]) if "content-length" in headers else rest.find(b"\0")
+                if 0 <= size < len(rest):
+                    self.buffer = rest[size + 1 :]
+                    return command, headers, rest[:size]
+            try:
+                more = self.socket.recv(65536)
+            except (ConnectionError, ssl.SSLError):
                 return None
-        head, _, rest = self.buffer.lstrip(b"\n").partition(b"\n\n")
-        command, *lines = head.decode().split("\n")
-        headers = dict(line.split(":", 1) for line in lines)
-        length = int(headers.get("content-length", -1))
-        while (len(rest) <= length) if length >= 0 else (b"\0" not in rest):
-            if not self._more():
+            if not more:
                 return None
-            rest = self.buffer.lstrip(b"\n").partition(b"\n\n")[2]
-        end = length if length >= 0 else rest.index(b"\0")
-        self.buffer = rest[end + 1 :]
-        return command, headers, rest[:end]
-
-    def _more(self) -> bool:
-        try:
-            more = self.socket.recv(65536)
-        except (ConnectionError, ssl.SSLError):
-            return False
-        self.buffer += more
-        return bool(more)
+            self.buffer += more
 
     def connect(self) -> Reply | None:
         self.send("CONNECT", accept_version="1.2", host="localhost", heart_beat="0,0")
@@ -64,3 +59,28 @@ def connected(stand: Stand, role: str) -> Stomp:
     assert answer is not None
     assert answer[0] == "CONNECTED"
     return stomp
+
+
+def browsed(stand: Stand, queue: str) -> list[tuple[dict[str, str], bytes]]:
+    """Header and body of every message of a queue, as an administrator sees them; they stay there."""
+    stomp = connected(stand, "admin")
+    stomp.send("SUBSCRIBE", id="1", destination=f"/queue/{queue}", browser="true", ack="auto")
+    found = []
+    while (frame := stomp.receive()) is not None:
+        _, headers, body = frame
+        if headers.get("browser") == "end":
+            break
+        found.append((headers, body))
+    stomp.socket.close()
+    return found
+
+
+def put(stand: Stand, role: str, queue: str, *bodies: bytes, **headers: str) -> None:
+    """Send these bodies with a role's certificate; returns when the broker has them."""
+    stomp = connected(stand, role)
+    for number, body in enumerate(bodies):
+        stomp.send("SEND", body, destination=f"/queue/{queue}", receipt=str(number), **headers)
+        answer = stomp.receive()
+        assert answer is not None
+        assert answer[0] == "RECEIPT", answer
+    stomp.socket.close()

@@ -1,0 +1,180 @@
+"""Named points at which a test lets a daemon kill itself: one on each side of every durable step of a command.
+
+Nothing here does anything in an installation. A point is armed only by the environment variable `VARIABLE`, which
+each daemon reads once when it starts, and says so loudly::
+
+    DMZ_BRIDGE_TEST_CRASH_AT=bridge.calling-committed                the first time it is reached
+    DMZ_BRIDGE_TEST_CRASH_AT=bridge.calling-committed:3              the third time
+    DMZ_BRIDGE_TEST_CRASH_AT=bridge.calling-committed:id=01a2...     the first time with this request
+
+The end is a SIGKILL to itself: no cleanup runs, as with a power cut (but for what the kernel already has).
+`reach` costs 35 ns while nothing is armed: 0.5 µs of the 850 µs that a command takes.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from protocol.errors import ConfigurationError
+from protocol.runtime.logs import logger
+
+log = logger(__name__)
+
+VARIABLE = "DMZ_BRIDGE_TEST_CRASH_AT"
+
+
+class Point:
+    """Every point. "Uncommitted" is inside the transaction: its SQL is done and its COMMIT is not.
+
+    Plain strings, not an Enum: to name a member of that costs 0.4 µs in Python 3.11, a plain one 15 ns.
+    """
+
+    # --- the front: a command goes out
+    FRONT_ACCEPT_DUE = "front.accept-due"
+    """The command is sealed; the ledger does not know it."""
+    FRONT_ACCEPT_UNCOMMITTED = "front.accept-uncommitted"
+    """Its row is inserted, not committed."""
+    FRONT_ACCEPT_COMMITTED = "front.accept-committed"
+    """Its row is on disk; it was not offered to the link, and its caller knows nothing."""
+    FRONT_ANSWER_DUE = "front.answer-due"
+    """It was offered to the link, perhaps done; its caller is about to be told 202 or 200."""
+    FRONT_SENT_UNCOMMITTED = "front.sent-uncommitted"
+    """The broker's receipt is here; `sent` is written, not committed."""
+    # --- both: the outbox
+    OUTBOX_OFFERED = "outbox.offered"
+    """An entry was handed to the link; nothing is on the socket yet."""
+    OUTBOX_WRITTEN = "outbox.written"
+    """Its frame is on the socket; the broker's receipt is not here."""
+    OUTBOX_RECEIPTED = "outbox.receipted"
+    """The receipt is here; nothing of it is recorded."""
+    OUTBOX_RECORDED = "outbox.recorded"
+    """The receipt is recorded (front: `sent`; bridge: `replied_at`)."""
+    # --- the bridge: a command comes in
+    BRIDGE_DELIVERED = "bridge.delivered"
+    """A message of commands is here, and still closed."""
+    BRIDGE_OPENED = "bridge.opened"
+    """One of its envelopes was opened; it has no row."""
+    BRIDGE_RECEIVED_UNCOMMITTED = "bridge.received-uncommitted"
+    """Its row `received` is inserted, not committed."""
+    BRIDGE_RECEIVED_COMMITTED = "bridge.received-committed"
+    """Its row is on disk; the message is not acknowledged."""
+    BRIDGE_ACKNOWLEDGED = "bridge.acknowledged"
+    """The acknowledgement is on the socket."""
+    BRIDGE_QUARANTINED = "bridge.quarantined"
+    """A bad envelope is in the dead letters; its message is not acknowledged."""
+    # --- the bridge: a command is worked on
+    BRIDGE_CALLING_DUE = "bridge.calling-due"
+    """A worker has the command; its row does not say so."""
+    BRIDGE_CALLING_UNCOMMITTED = "bridge.calling-uncommitted"
+    """`calling` is written, not committed."""
+    BRIDGE_CALLING_COMMITTED = "bridge.calling-committed"
+    """`calling` is on disk; no byte went to the marketing system."""
+    BRIDGE_REQUEST_WRITTEN = "bridge.request-written"
+    """A request to the marketing system is on the socket, its answer is not here. (Inquiries and queries count too.)"""
+    BRIDGE_CALLED = "bridge.called"
+    """The call is over; nothing of what came of it is recorded."""
+    BRIDGE_INQUIRY_DUE = "bridge.inquiry-due"
+    """About to ask what became of an earlier call."""
+    BRIDGE_INQUIRED = "bridge.inquired"
+    """The inquiry is over; nothing of what it found is recorded."""
+    BRIDGE_MOVED_UNCOMMITTED = "bridge.moved-uncommitted"
+    """Back to `received`, or `unknown`, is written, not committed."""
+    BRIDGE_MOVED_COMMITTED = "bridge.moved-committed"
+    """It is on disk; what comes next was not begun."""
+    BRIDGE_FINISHED_UNCOMMITTED = "bridge.finished-uncommitted"
+    """The outcome (or `held`) and the sealed reply are written, not committed."""
+    BRIDGE_FINISHED_COMMITTED = "bridge.finished-committed"
+    """They are on disk; the reply was not offered to the link."""
+    BRIDGE_REPLIED_UNCOMMITTED = "bridge.replied-uncommitted"
+    """The reply's receipt is here; that it was is written, not committed."""
+    BRIDGE_DECISION_FOUND = "bridge.decision-found"
+    """An operator's decision about a held row was read; nothing was done about it."""
+    # --- the bridge: a restart
+    BRIDGE_RECOVERY_UNCOMMITTED = "bridge.recovery-uncommitted"
+    """Rows found `calling` are made `unknown`, not committed."""
+    BRIDGE_RECOVERY_COMMITTED = "bridge.recovery-committed"
+    """That is on disk; nothing was taken up again."""
+    # --- the bridge: a query
+    BRIDGE_QUERY_OPENED = "bridge.query-opened"
+    """A query was opened by a slot; it was not asked."""
+    # --- the front: a reply comes in
+    FRONT_REPLY_DELIVERED = "front.reply-delivered"
+    """A message of command replies is here, and still closed."""
+    FRONT_REPLY_OPENED = "front.reply-opened"
+    """One of its envelopes was opened; the ledger knows nothing of it."""
+    FRONT_TOLD_UNCOMMITTED = "front.told-uncommitted"
+    """What the replies say is written to the ledger, not committed."""
+    FRONT_TOLD_COMMITTED = "front.told-committed"
+    """It is on disk; the message is not acknowledged, and no caller was woken."""
+    FRONT_REPLY_ACKNOWLEDGED = "front.reply-acknowledged"
+    """The acknowledgement is written; no caller was woken."""
+    FRONT_HOLD_UNCOMMITTED = "front.hold-uncommitted"
+    """Commands undelivered for a week are named `held`, not committed."""
+
+
+POINTS = frozenset(value for name, value in vars(Point).items() if name.isupper())
+
+
+@dataclass(slots=True)
+class _Armed:
+    point: str
+    left: int
+    id: str
+
+
+_armed: _Armed | None = None
+
+_TURNS = 3
+"""Turns of the loop until what was handed to a transport is on the socket: batcher, transport, event loop."""
+
+
+def arm(environment: Mapping[str, str]) -> None:
+    """Arm the point that `VARIABLE` names, if it is set. Raises ConfigurationError for one that does not exist."""
+    global _armed
+    wanted = environment.get(VARIABLE, "")
+    _armed = _parsed(wanted) if wanted else None
+    if _armed is not None:
+        log.warning("CRASH-POINT-ARMED", point=wanted, meaning="a test: this process will kill itself", set_by=VARIABLE)
+
+
+def reach(point: str, id: str = "") -> None:
+    """Die here if this point is armed, for the time and the request that were asked for."""
+    if _armed is not None:
+        _reached(_armed, point, id)
+
+
+def reach_written(point: str, id: str = "") -> None:
+    """The same, once what was handed to a transport in this turn of the event loop is on its socket."""
+    if _armed is not None and _armed.point == point:
+        _after(asyncio.get_running_loop(), _TURNS, _armed, point, id)
+
+
+def _after(loop: asyncio.AbstractEventLoop, turns: int, armed: _Armed, point: str, id: str) -> None:
+    if turns:
+        loop.call_soon(_after, loop, turns - 1, armed, point, id)
+    else:
+        _reached(armed, point, id)
+
+
+def _reached(armed: _Armed, point: str, id: str) -> None:
+    if point != armed.point or (armed.id and id != armed.id):
+        return
+    armed.left -= 1
+    if armed.left == 0:
+        log.warning("CRASH-POINT-REACHED", point=point, request=id)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _parsed(wanted: str) -> _Armed:
+    name, _, condition = wanted.partition(":")
+    if name not in POINTS:
+        raise ConfigurationError(f"{VARIABLE}: {name!r} is not a crash point")
+    if condition.startswith("id="):
+        return _Armed(name, 1, condition.removeprefix("id="))
+    if not condition:
+        return _Armed(name, 1, "")
+    if not condition.isascii() or not condition.isdigit() or int(condition) < 1:
+        raise ConfigurationError(f"{VARIABLE}: after the point comes :N or :id=ID, not {condition!r}")
+    return _Armed(name, int(condition), "")

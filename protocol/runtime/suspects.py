@@ -1,0 +1,114 @@
+"""Messages that may have killed who opened them.
+
+A message that kills the process while it is being opened is not acknowledged, so the broker delivers it again, and
+it kills again. It has no row anywhere yet. So an envelope that comes marked `redelivered` is named here, on disk,
+before it is opened, one at a time, and struck off when the next one is taken: whatever the process dies of, at most
+one envelope too many is named. One that is found named twice when it comes again (it was opened three times: once
+unmarked, twice named) is not opened a fourth time, and is known from then on however it arrives.
+
+Only redelivered envelopes pay for this: a commit each.
+"""
+
+import asyncio
+from hashlib import sha256
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, Table, delete, select
+
+from protocol.errors import KillsWorker
+from protocol.link.port import Delivery
+from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
+from protocol.runtime.store import Store
+
+log = logger(__name__)
+
+KILLS = 3
+"""So many times the process died with a message in hand before that is set aside."""
+
+
+def suspects_table(metadata: MetaData) -> Table:
+    """The table, in a daemon's own database."""
+    return Table(
+        "suspects",
+        metadata,
+        Column("digest", LargeBinary(32), primary_key=True),
+        Column("opened", Integer, nullable=False),
+        Column("updated_at", BigInteger, nullable=False),
+    )
+
+
+class Suspects:
+    """One daemon's suspects among the envelopes that have no row."""
+
+    def __init__(self, store: Store, table: Table, clock: Clock) -> None:
+        self._store, self._table, self._clock = store, table, clock
+        self._killers: set[bytes] = set()
+        self._in_hand: bytes | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Read which envelopes are known to kill."""
+        found = select(self._table.c.digest).where(self._table.c.opened >= KILLS)
+        self._killers = set(await self._store.read(lambda connection: connection.execute(found).scalars().all()))
+
+    def careful(self, delivery: Delivery) -> bool:
+        """Whether the envelopes of a delivery are to be opened one at a time, each after `take`: it came before, or
+        another is being opened so (what dies meanwhile would be blamed on the wrong one)."""
+        return self._turn.locked() or delivery.headers.get("redelivered") == "true"
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held while a delivery is opened carefully."""
+        return self._turn
+
+    def check(self, envelope: bytes) -> None:
+        """Raises KillsWorker for an envelope that is known to kill."""
+        if self._killers and _digest(envelope) in self._killers:
+            raise KillsWorker("it killed this program three times")
+
+    async def take(self, envelope: bytes) -> None:
+        """Name an envelope before it is opened, and strike off the one before it.
+
+        Raises KillsWorker if it must not be opened.
+        """
+        digest, before = _digest(envelope), self._in_hand
+        opened = await self._store.write(lambda connection: self._named(connection, digest, before))
+        self._in_hand = None if opened >= KILLS else digest
+        if opened >= KILLS:
+            if digest not in self._killers:
+                log.error("message-set-aside", reason=KillsWorker.reason, digest=digest.hex())
+            self._killers.add(digest)
+            raise KillsWorker("it killed this program three times")
+
+    async def passed(self) -> None:
+        """The last one taken was opened and nobody died."""
+        if self._in_hand is not None:
+            digest, self._in_hand = self._in_hand, None
+            await self._store.write(lambda connection: self._strike_off(connection, digest))
+
+    async def forget(self, before_ms: int) -> None:
+        """Delete what is older than any message can be."""
+        gone = delete(self._table).where(self._table.c.updated_at < before_ms)
+        await self._store.write(lambda connection: connection.execute(gone).rowcount)
+
+    def _named(self, connection: Connection, digest: bytes, before: bytes | None) -> int:
+        if before is not None and before != digest:
+            self._strike_off(connection, before)
+        columns, now = self._table.c, self._clock()
+        opened: int | None = connection.execute(select(columns.opened).where(columns.digest == digest)).scalar()
+        if opened is not None and before == digest:
+            return opened  # named by this process, which lives: the same delivery is gone through once more
+        if opened is None:
+            connection.execute(self._table.insert(), {"digest": digest, "opened": 1, "updated_at": now})
+            return 1
+        opened = min(opened + 1, KILLS)
+        connection.execute(self._table.update().where(columns.digest == digest).values(opened=opened, updated_at=now))
+        return opened
+
+    def _strike_off(self, connection: Connection, digest: bytes) -> None:
+        columns = self._table.c
+        connection.execute(delete(self._table).where(columns.digest == digest, columns.opened < KILLS))
+
+
+def _digest(envelope: bytes) -> bytes:
+    return sha256(envelope).digest()

@@ -1,0 +1,164 @@
+"""A message that kills whoever takes it in hand is set aside after the third time, and nothing else suffers by it.
+
+The killer is a crash point armed for one request id: whatever the daemon does with that request at that place, it
+dies, at each start again.
+"""
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.stand.processes import StandError, ended
+from scripts.stand.stand import Stand
+from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
+from tests.support.stomp import browsed
+
+ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
+SETTINGS = {
+    "dmz_front": {
+        "delivery.presence_ttl_s": 3, "delivery.resend_after_s": 1.5, "delivery.sweep_s": 0.5,
+        "link.reconnect_max_s": 0.5,
+    },
+    "intranet_bridge": {
+        "presence_interval_s": 0.3, "link.reconnect_max_s": 0.5, "commands.sweep_s": 0.5, "commands.retry_min_s": 0.1,
+        "operations.work-order.settle_s": 0.2,
+    },
+}  # fmt: skip
+ORDERS = 12
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with standing(tmp_path / "stand", settings=SETTINGS) as stand:
+        yield stand
+
+
+def submitted(stand: Stand, count: int = ORDERS) -> list[str]:
+    """Orders accepted while no bridge runs, of four customers: request ids."""
+    ids = []
+    with client(stand) as http:
+        for number in range(count):
+            order = work_order(f"第{number}单", account=f"321000000000{number % 4 + 1}")
+            headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+            answer = http.post("/v1/work-order", json=order, headers=headers)
+            assert answer.status_code == 202, answer.text
+            ids.append(answer.json()["request_id"])
+    return ids
+
+
+def dies(stand: Stand, part: str) -> None:
+    with contextlib.suppress(StandError):  # it may be dead before it is ready
+        stand.start(part)
+    eventually(lambda: not stand.running(part), 30, f"the {part}'s death")
+    assert ended[stand.pids[part]] == -9
+
+
+def status(stand: Stand, id: str) -> dict[str, str]:
+    with client(stand) as http:
+        body: dict[str, str] = http.get(f"/v1/requests/{id}").json()
+        return body
+
+
+def all_succeed(stand: Stand, ids: list[str]) -> None:
+    eventually(lambda: {status(stand, id)["status"] for id in ids} == {"succeeded"}, 60, "all the others' outcome")
+
+
+def dead_letters(stand: Stand, queue: str) -> int:
+    rows = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}
+    count: int = rows[queue]["dead_letters"]
+    return count
+
+
+def test_a_command_that_kills_the_worker_is_held(stand: Stand) -> None:
+    stand.stop("bridge")
+    ids = submitted(stand)
+    guilty = ids[3]
+    innocent = [id for id in ids if id != guilty]
+    stand.environment["bridge"] = {ARM: f"bridge.calling-committed:id={guilty}"}
+    for _ in range(3):
+        dies(stand, "bridge")
+    stand.start("bridge")  # still armed
+    all_succeed(stand, innocent)  # those of the same customer too
+    told = eventually(lambda: (body := status(stand, guilty))["status"] == "held" and body, 30, "the verdict")
+    assert "kills-worker" in json.dumps(told)
+    applied = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+    assert {id: applied.get(id) for id in innocent} == dict.fromkeys(innocent, 1)
+    assert guilty not in applied
+    with client(stand) as http:  # and the bridge is as good as new
+        headers = {"Idempotency-Key": "afterwards", "Prefer": "wait=10"}
+        assert http.post("/v1/work-order", json=work_order(), headers=headers).status_code == 200
+    assert stand.running("bridge")
+    log = (stand.logs / "bridge.log").read_text()
+    assert log.count("CRASH-POINT-REACHED") == 3
+    assert log.count("command-set-aside") == 1
+
+
+def test_a_message_that_kills_while_it_is_opened_is_quarantined(stand: Stand) -> None:
+    stand.stop("bridge")
+    ids = submitted(stand)
+    guilty = ids[5]
+    stand.environment["bridge"] = {ARM: f"bridge.opened:id={guilty}"}
+    for _ in range(3):
+        dies(stand, "bridge")
+    stand.start("bridge")
+    all_succeed(stand, [id for id in ids if id != guilty])
+    queue = "bridge.command.main"
+    eventually(lambda: dead_letters(stand, queue) >= 1, 30, "the dead letter")
+    # the front sends it again: known by now, however it arrives
+    eventually(lambda: dead_letters(stand, queue) >= 2, 30, "the next dead letter")
+    assert {headers["reason"] for headers, _ in browsed(stand, f"DLQ.{queue}")} == {"kills-worker"}
+    assert stand.running("bridge")
+    assert (stand.logs / "bridge.log").read_text().count("CRASH-POINT-REACHED") == 3
+    assert status(stand, guilty)["status"] == "sent"
+    assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == {
+        id: 1 for id in ids if id != guilty
+    }  # fmt: skip
+
+
+def test_a_reply_that_kills_the_front_is_quarantined(stand: Stand) -> None:
+    stand.stop("bridge")
+    ids = submitted(stand)
+    guilty = ids[2]
+    stand.kill("front")
+    stand.start("bridge")
+    stand.environment["front"] = {ARM: f"front.reply-opened:id={guilty}"}
+    for _ in range(3):
+        dies(stand, "front")
+    stand.start("front")
+    all_succeed(stand, [id for id in ids if id != guilty])
+    queue = "bridge.reply.command.front-1"
+    eventually(lambda: dead_letters(stand, queue) >= 2, 30, "dead letters, of what is sent again too")
+    assert {headers["reason"] for headers, _ in browsed(stand, f"DLQ.{queue}")} == {"kills-worker"}
+    assert stand.running("front")
+    assert (stand.logs / "front.log").read_text().count("CRASH-POINT-REACHED") == 3
+    assert status(stand, guilty)["status"] == "sent"
+    assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == dict.fromkeys(ids, 1)
+
+
+def test_a_query_that_kills_ends_with_its_deadline(stand: Stand) -> None:
+    """Queries are counted by nobody: they live a few seconds, so what kills dies out by itself."""
+
+    def begun() -> int:
+        return (stand.logs / "bridge.log").read_text().count('"ready"')
+
+    before = begun()
+    stand.kill("bridge")
+    stand.environment["bridge"] = {ARM: "bridge.query-opened"}
+    stand.start("bridge")
+    eventually(lambda: begun() > before, 30, "the bridge")
+    with client(stand) as http:
+        asked = time.monotonic()
+        answer = http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers={"Prefer": "wait=2"})
+        assert answer.status_code in (502, 504), answer.text
+        eventually(lambda: not stand.running("bridge"), 10, "the bridge's death")
+        time.sleep(max(0.0, asked + 2 - time.monotonic()))
+        stand.start("bridge")  # still armed: a query that came again would kill it
+        headers = {"Idempotency-Key": "q", "Prefer": "wait=20"}
+        accepted = http.post("/v1/work-order", json=work_order(), headers=headers)
+        eventually(lambda: status(stand, accepted.json()["request_id"])["status"] == "succeeded", 30, "the outcome")
+        assert stand.running("bridge")
