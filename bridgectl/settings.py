@@ -29,9 +29,11 @@ class DoctorSection(Section):
     disk_warn_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
     disk_fail_mb: Annotated[int, Field(ge=0)] = 100
     """Free space below which a disk is a warning (either), a failure."""
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
-    """Of each connection tried; a way inward is taken for dropped after it."""
-    presence_s: Annotated[float, Field(gt=0, le=120)] = 8.0
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Of each answer waited for."""
+    inward_timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+    """A way inward without an answer is taken for dropped after it."""
+    presence_s: Annotated[float, Field(gt=0, le=120)] = 15.0
     """How long the presence of bridges is listened for."""
 
 

@@ -103,8 +103,8 @@ def _one_way(wish: Wish, doctor: DoctorSection, roles: set[Role], host: listener
     if Role.FRONT in roles and wanted:
         pairs = [address.rpartition(":") for address in wanted]
         addresses = [(name.strip("[]"), int(port)) for name, _, port in pairs]
-        for address, way in one_way.try_inward(addresses, doctor.timeout_s):
-            yield one_way.judge_inward(address, way, doctor.timeout_s)
+        for address, way in one_way.try_inward(addresses, doctor.inward_timeout_s):
+            yield one_way.judge_inward(address, way, doctor.inward_timeout_s)
     elif roles == {Role.FRONT}:
         yield one_way.judge_untried(host.broker_peers)
     elif roles == {Role.BRIDGE}:
