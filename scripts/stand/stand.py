@@ -51,6 +51,8 @@ class Stand:
     app_key: str = field(default="", repr=False)
     broker_kind: str = "auto"
     """Which ActiveMQ (`scripts/broker --kind`)."""
+    environment: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Further environment variables of a part: part → name → value."""
     root: Path = ROOT
     """Whose code and configuration files are run; the README's worked example is tried in a copy."""
 
@@ -156,11 +158,14 @@ class Stand:
 
     # --- running --------------------------------------------------------------------------------------------
 
-    def start(self, *parts: str) -> None:
-        """Start parts (all by default) that do not run, each ready before the next. Raises StandError."""
+    def start(self, *parts: str, wait: bool = True) -> None:
+        """Start parts (all by default) that do not run, each ready before the next. Raises StandError.
+
+        Without `wait` a part is only launched; a broker is waited for until it accepts connections all the same.
+        """
         for part in parts or PARTS:
             if not self.running(part):
-                getattr(self, f"_start_{part}")()
+                getattr(self, f"_start_{part}")(wait)
                 self.save()
 
     def stop(self, *parts: str) -> None:
@@ -191,14 +196,14 @@ class Stand:
     def _broker(self) -> Path:
         return self.folder / "broker"
 
-    def _start_broker(self) -> None:
+    def _start_broker(self, _wait: bool) -> None:
         command = [sys.executable, str(ROOT / "scripts" / "broker")]
         where = ["--instance", str(self._broker)]
         how = ["--certs", str(self.certs), "--port", str(self.ports.broker), "--kind", self.broker_kind]
         run([*command, "start", *where, *how])
         self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
 
-    def _start_marketing(self) -> None:
+    def _start_marketing(self, wait: bool) -> None:
         data = self.folder / "data"
         command = [sys.executable, str(ROOT / "scripts" / "marketing_simulator"), "--port", str(self.ports.marketing)]
         command += ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
@@ -206,23 +211,23 @@ class Stand:
         self._launch(
             "marketing",
             command,
-            lambda: self._answers(f"{self.marketing_url}/health"),
+            lambda: not wait or self._answers(f"{self.marketing_url}/health"),
         )
 
-    def _start_bridge(self) -> None:
+    def _start_bridge(self, wait: bool) -> None:
         # The front tells when the bridge is there; without a front, running is all that can be seen.
         self._launch(
             "bridge",
             [str(BIN / "intranet-bridge"), "--config", str(self.config / "intranet_bridge.toml")],
             lambda: True,
         )
-        if self.running("front"):
+        if wait and self.running("front"):
             self._wait_ready()
 
-    def _start_front(self) -> None:
+    def _start_front(self, wait: bool) -> None:
         command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml")]
-        self._launch("front", command, lambda: self._answers(f"{self.front_url}/healthz"))
-        if "bridge" in self.pids and self.running("broker"):
+        self._launch("front", command, lambda: not wait or self._answers(f"{self.front_url}/healthz"))
+        if wait and "bridge" in self.pids and self.running("broker"):
             self._wait_ready()
 
     def _wait_ready(self) -> None:
@@ -236,7 +241,7 @@ class Stand:
 
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"
-        self.pids[part] = start(command, log, {"PYTHONPATH": str(self.root)})
+        self.pids[part] = start(command, log, {"PYTHONPATH": str(self.root)} | self.environment.get(part, {}))
         wait_until(ready, 30, f"the {part}", self.pids[part], log)
 
     @staticmethod
