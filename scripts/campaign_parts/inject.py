@@ -192,17 +192,11 @@ class Injector:
 
     @asynccontextmanager
     async def _clock(self, fault: Fault) -> AsyncIterator[None]:
-        self._set_clock(fault.target, fault.parameters["seconds"])
+        self._site.set_clock(fault.target, fault.parameters["seconds"])
         try:
             yield
         finally:
-            self._set_clock(fault.target, 0)
-
-    def _set_clock(self, daemon: str, seconds: int) -> None:
-        file = self._site.clock_file(daemon)
-        new = file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}")
-        new.replace(file)
+            self._site.set_clock(fault.target, 0)
 
 
 async def _resets(proxy: Proxy, size: int) -> None:
