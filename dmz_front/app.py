@@ -140,6 +140,7 @@ class Front:
         self._subscribe()
         await daemon.start("replies", None, self.router.drain)
         await daemon.start("outbox", None, self._flush)
+        await self.outbox.sweep()  # before anything new: it must not overtake what an earlier run left
         self.command_link.watch(self._swept_when_connected)
 
         jobs = Jobs()

@@ -8,12 +8,18 @@ the dead letters alone. When a message is acknowledged:
   measured the same, 0.16 ms a query at 64 at once; the cumulative way sends no more than one ACK a turn.)
   Nothing is queued without bound: what finds no slot
   waits unacknowledged, and the broker sends at most `prefetch` messages ahead.
+
+Commands are recorded in the order of their delivery, also when the disk fails for a time: what arrives meanwhile
+waits behind what could not be written.
 """
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from intranet_bridge.inbox import Inbox, Known, Received, entry
 from intranet_bridge.ordering import Ordering, Place
@@ -153,6 +159,13 @@ class QueryIntake:
             self._link.ack(delivery)
 
 
+Judged = tuple[Delivery, list[Received], list[tuple[bytes, str]]]
+"""A delivery, its good members, and its bad ones with the reason."""
+
+_PASSING = (OperationalError, InterfaceError, OSError)
+"""Failures of the database that say nothing of what was to be written."""
+
+
 class CommandIntake:
     """Commands go to the inbox, and from there to the worker."""
 
@@ -175,6 +188,8 @@ class CommandIntake:
         self._outbox, self._quarantined, self._bound = outbox, quarantined, bound
         self._backlog, self._clock, self._ready = backlog, clock, ready
         self._held_back: deque[Delivery] = deque()
+        self._arrived: deque[Delivery] = deque()
+        self._recording: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
         self.closed = False
         self.taken = self.again = self.messages = 0
@@ -187,9 +202,9 @@ class CommandIntake:
             self._held_back.append(delivery)  # at most `prefetch` of them
             return
         self.messages += 1
-        task = asyncio.get_running_loop().create_task(self._take(delivery))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._arrived.append(delivery)
+        if self._recording is None:
+            self._recording = self._run(self._record_all())
 
     def resume(self) -> None:
         """Take what was held back, if there is room again."""
@@ -204,27 +219,60 @@ class CommandIntake:
         if self._running:
             await asyncio.wait(self._running, timeout=5)
 
-    async def _take(self, delivery: Delivery) -> None:
-        good, bad = self._judged(delivery)
+    async def _record_all(self) -> None:
+        # One write at a time, of all that came during the one before: the group commit gains nothing by more
+        try:
+            while self._arrived:
+                judged = [(delivery, *self._judged(delivery)) for delivery in self._arrived]
+                self._arrived.clear()
+                await self._take(judged)
+        finally:
+            self._recording = None
+
+    async def _take(self, judged: list[Judged]) -> None:
         wait_s = 0.1
         while True:
+            rows = [row for _, good, _ in judged for row in good]
             try:
-                if good:
-                    self._recorded(good, await self._inbox.record(good))
-                    good = []
+                self._recorded(rows, await self._inbox.record(rows) if rows else ())
+                break
+            except Exception as error:
+                # Not acknowledged, so nothing is lost; a full disk may come right again
+                log.error("command-not-recorded", error=type(error).__name__)
+                if len(judged) > 1 and not isinstance(error, _PASSING):
+                    for one in judged:  # one of them cannot be written, ever: it must not stop the others
+                        self._run(self._take([one]))
+                    return
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, 5.0)
+                # of an earlier connection: the broker delivers it again
+                judged = [one for one in judged if one[0].epoch == self._link.epoch]
+        for delivery, _, bad in judged:
+            if bad:
+                self._run(self._set_aside(delivery, bad))
+            else:
+                self._link.ack(delivery)
+
+    async def _set_aside(self, delivery: Delivery, bad: list[tuple[bytes, str]]) -> None:
+        wait_s = 0.1
+        while delivery.epoch == self._link.epoch:
+            try:
                 while bad:
                     await self._quarantined.send(delivery.destination, *bad[0])
                     bad.pop(0)
             except Exception as error:
-                # Not acknowledged, so nothing is lost; a full disk or a lost link may come right again
-                log.error("command-not-recorded", error=type(error).__name__)
+                log.error("command-not-quarantined", error=type(error).__name__)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 5.0)
-                if delivery.epoch != self._link.epoch:
-                    return  # the broker delivers it again
                 continue
             self._link.ack(delivery)
             return
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     def _judged(self, delivery: Delivery) -> tuple[list[Received], list[tuple[bytes, str]]]:
         good: list[Received] = []

@@ -7,6 +7,9 @@
 So the broker's receipts clock the frames: at rest a message holds one envelope and waits for nobody; under load
 frames grow by themselves to what arrives in one receipt's time, and the broker's cost for each request falls.
 There is no timer and no batching delay to tune.
+
+A persistent lane keeps the order of each destination: when a frame fails, those that wait behind it fail too, unsent,
+for its sender will send it again and they must not overtake it.
 """
 
 import asyncio
@@ -15,7 +18,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any
 
-from protocol.errors import OutcomeUnknown, Overloaded
+from protocol.errors import LinkDown, OutcomeUnknown, Overloaded
 from protocol.frames import MAX_ENVELOPES, MEMBER_OVERHEAD, pack
 from protocol.link.port import Link, Outgoing
 from protocol.link.receipts import fail
@@ -160,22 +163,28 @@ class Lane:
         try:
             receipt = self._link.send(message)
         except Exception as error:  # whatever it is, the members must hear of it
-            fail(frame.receipt, error)
+            self._failed(destination, frame, error)
             return
         self.outstanding += 1
-        receipt.add_done_callback(partial(self._settle, frame))
+        receipt.add_done_callback(partial(self._settle, destination, frame))
 
-    def _settle(self, frame: _Frame, receipt: "asyncio.Future[None]") -> None:
+    def _settle(self, destination: str, frame: _Frame, receipt: "asyncio.Future[None]") -> None:
         self.outstanding -= 1
         error = OutcomeUnknown("the link was shut down") if receipt.cancelled() else receipt.exception()
         if isinstance(error, Exception):
-            fail(frame.receipt, error)
+            self._failed(destination, frame, error)
         else:
             frame.receipt.set_result(None)
         if self._waiting:
             self._schedule()
         else:
             self._rest()
+
+    def _failed(self, destination: str, frame: _Frame, error: Exception) -> None:
+        fail(frame.receipt, error)
+        for behind in self._waiting.pop(destination, ()) if self._persistent else ():
+            self.pending_bytes -= behind.size
+            fail(behind.receipt, LinkDown("not sent: a frame before it failed"))
 
     def _rest(self) -> None:
         if not self._waiting and not self.outstanding:

@@ -42,7 +42,6 @@ def configure(level: str = "info", *, pretty: bool = False) -> None:
     root.setLevel(level.upper())
     logging.getLogger("stomp").setLevel(logging.WARNING)
     logging.getLogger("stomp.py").setLevel(logging.WARNING)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -485,6 +485,47 @@ async def test_a_failing_store_acknowledges_nothing_and_calls_nothing(stage: Sta
 
 
 @scene
+async def test_order_holds_while_the_store_fails_for_a_time(stage: Stage) -> None:
+    bridge = await stage.start()
+    marketing, real, failures = stage.marketing["work-order"], bridge.store.gather, iter(range(3))
+
+    async def full_for_a_time(batch: Any, items: Any) -> Any:
+        if next(failures, None) is not None:
+            raise OSError("disk full")
+        return await real(batch, items)
+
+    bridge.store.gather = full_for_a_time  # type: ignore[method-assign]
+    sent = [stage.envelope(subject="key") for _ in range(5)]
+    for _, envelope in sent:
+        await stage.send(envelope)
+        await asyncio.sleep(0.06)  # deliveries of their own: the first waits 0.1 s and more for its next try
+    await stage.reply(sent[4][0])
+    assert marketing.calls == [id for id, _ in sent]
+
+
+@scene
+async def test_a_row_that_can_never_be_written_stops_no_other(stage: Stage) -> None:
+    bridge = await stage.start()
+    real, gate = bridge.inbox.record, asyncio.Event()
+    poison, poisoned = stage.envelope(subject="poison")
+    sent = [stage.envelope() for _ in range(3)]
+
+    async def picky(rows: Any) -> Any:
+        await gate.wait()
+        if any(row.id == poison for row in rows):
+            raise ValueError("no column takes this")
+        return await real(rows)
+
+    bridge.inbox.record = picky  # type: ignore[method-assign]
+    for envelope in (sent[0][1], sent[1][1], poisoned, sent[2][1]):
+        await stage.send(envelope)
+    gate.set()
+    for id, _ in sent:
+        await stage.reply(id)
+    assert await stage.row(poison) is None
+
+
+@scene
 async def test_an_outcome_that_cannot_be_stored_is_not_forgotten(stage: Stage) -> None:
     bridge = await stage.start()
     real, failures = bridge.inbox.finished, 3

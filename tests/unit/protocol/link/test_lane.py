@@ -46,9 +46,9 @@ async def turns(count: int = 4) -> None:
         await asyncio.sleep(0)
 
 
-def make(**options: Any) -> tuple[HandLink, Lane]:
+def make(*, persistent: bool = False, **options: Any) -> tuple[HandLink, Lane]:
     link = HandLink()
-    return link, Lane(cast(Link, link), persistent=False, **options)
+    return link, Lane(cast(Link, link), persistent=persistent, **options)
 
 
 async def test_at_rest_an_envelope_goes_alone_and_waits_for_nobody() -> None:
@@ -250,3 +250,41 @@ def test_nothing_is_lost_doubled_or_reordered(posts: list[tuple[str, bytes, bool
         await link.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+async def test_what_waits_behind_a_failed_frame_must_not_overtake_it(persistent: bool) -> None:
+    """Its sender will repeat the failed one, so a persistent lane fails those behind it, unsent."""
+    link, lane = make(persistent=persistent, window=1, max_members=1)
+    first, second, other = lane.post("/queue/a", b"1"), lane.post("/queue/a", b"2"), lane.post("/queue/b", b"3")
+    await turns()
+    link.sent[0][1].set_exception(OutcomeUnknown("no receipt"))
+    await turns()
+    with pytest.raises(OutcomeUnknown):
+        await first
+    if persistent:
+        with pytest.raises(LinkDown, match="before it"):
+            await second
+    for _, receipt in link.sent[1:]:
+        receipt.set_result(None)
+        await turns()
+    if not persistent:
+        link.sent[-1][1].set_result(None)
+        await turns()
+    assert other.done()
+    assert second.done()
+    sent = [members for _, members in link.frames()]
+    assert sorted(sent) == ([[b"1"], [b"3"]] if persistent else [[b"1"], [b"2"], [b"3"]])
+    assert (lane.pending_bytes, lane.outstanding) == (0, 0)
+    await asyncio.wait_for(lane.drain(), 1)
+
+
+async def test_a_link_that_takes_nothing_fails_all_that_waits_for_it() -> None:
+    link, lane = make(persistent=True, window=1, max_members=1)
+    link.error = LinkDown("down")
+    receipts = [lane.post("/queue/a", b"%d" % n) for n in range(3)]
+    await turns()
+    link.error = None
+    await turns()
+    assert all(isinstance(receipt.exception(), LinkDown) for receipt in receipts)
+    assert (link.sent, lane.pending_bytes) == ([], 0)

@@ -205,3 +205,98 @@ async def test_an_expiry_is_told_to_the_broker(world: World) -> None:
     await outbox.drain()
     await turns()
     assert (world.arrived, world.broker.expired) == ([], 1)
+
+
+async def test_nothing_overtakes_what_could_not_be_sent(world: World) -> None:
+    world.rows = Rows(2)
+    outbox = world.outbox()
+    world.broker.stop()
+    outbox.offer(entry(0))
+    await turns()
+    world.broker.start()
+    await turns()  # connected again, and not swept yet
+    outbox.offer(entry(1))
+    await turns()
+    assert world.arrived == []
+    assert await outbox.sweep() == 2
+    await outbox.drain()
+    await turns()
+    assert world.arrived == [b"sealed 000", b"sealed 001"]
+    outbox.offer(entry(2))  # the sweep has caught up: straight out again
+    await outbox.drain()
+    await turns()
+    assert world.arrived[2:] == [b"sealed 002"]
+
+
+async def test_what_is_offered_while_a_sweep_reads_goes_out_after_what_it_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.rows = Rows(2)
+    read, gate = world.rows.read, asyncio.Event()
+
+    async def slow(limit: int) -> list[Entry]:
+        rows = await read(limit)
+        await gate.wait()
+        return rows
+
+    monkeypatch.setattr(world.rows, "read", slow)
+    outbox = world.outbox()
+    world.broker.stop()
+    outbox.offer(entry(0))
+    await turns()
+    world.broker.start()
+    await turns()
+    sweeping = asyncio.ensure_future(outbox.sweep())
+    await turns()
+    outbox.offer(entry(2))  # committed after the sweep read
+    gate.set()
+    await sweeping
+    await outbox.drain()
+    await turns()
+    assert world.arrived == [b"sealed 000", b"sealed 001", b"sealed 002"]
+
+
+async def test_a_failure_while_a_sweep_reads_keeps_the_destination_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.rows = Rows(1)
+    read, gate = world.rows.read, asyncio.Event()
+
+    async def slow(limit: int) -> list[Entry]:
+        await gate.wait()
+        return await read(limit)
+
+    monkeypatch.setattr(world.rows, "read", slow)
+    outbox = world.outbox()
+    world.broker.swallowed.add(QUEUE)
+    outbox.offer(entry(0))
+    await turns()
+    sweeping = asyncio.ensure_future(outbox.sweep())  # sees id-000 in hand, and leaves it out
+    await turns()
+    world.broker.swallowed.clear()
+    world.broker.drop()
+    await turns()
+    gate.set()
+    assert await sweeping == 0
+    outbox.offer(entry(1))
+    await turns()
+    assert world.arrived == [b"sealed 000"]  # the first time, its receipt swallowed
+    world.rows.unsent["id-001"] = entry(1)
+    await outbox.sweep()
+    await outbox.drain()
+    await turns()
+    assert world.arrived[1:] == [b"sealed 000", b"sealed 001"]
+
+
+async def test_one_destination_that_refuses_holds_up_no_other(world: World) -> None:
+    other = Entry("other", "/queue/bridge.reply.command.front-2", b"other")
+    world.rows = Rows(1)
+    world.broker.refused.add(QUEUE)
+    outbox = world.outbox()
+    outbox.offer(entry(0))
+    await outbox.drain()
+    await outbox.sweep()
+    await outbox.drain()
+    outbox.offer(other)
+    await outbox.drain()
+    assert world.rows.marks == [["other"]]
