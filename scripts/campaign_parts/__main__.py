@@ -99,8 +99,12 @@ async def _whole(site: Site, orders: Orders, options: argparse.Namespace) -> Res
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, lambda: None)  # taking down is not interrupted
         if result is None or not result.good:
-            site.keep(options.keep / f"seed-{orders.seed}")
-            print(f"logs and databases are kept in {options.keep / f'seed-{orders.seed}'}", file=sys.stderr)
+            kept = options.keep / f"seed-{orders.seed}"
+            site.keep(kept)
+            if result is not None:
+                told = report.document(orders, result, site.lacking) | {"evidence": result.evidence}
+                (kept / "report.json").write_text(json.dumps(told, indent=1, ensure_ascii=False))
+            print(f"logs, databases and report.json are kept in {kept}", file=sys.stderr)
         await site.take_down()
 
 

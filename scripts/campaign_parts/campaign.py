@@ -7,16 +7,15 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from scripts.campaign_parts import books
 from scripts.campaign_parts.inject import Injector
 from scripts.campaign_parts.load import Load
 from scripts.campaign_parts.plan import Fault
 from scripts.campaign_parts.prober import Prober, Recovery
-from scripts.campaign_parts.reconcile import Verdict, Violation, changed, reconcile
+from scripts.campaign_parts.reconcile import Verdict, changed, reconcile
 from scripts.campaign_parts.site import Site
-from scripts.campaign_parts.stories import FINAL, Story, Word
+from scripts.campaign_parts.stories import Story, Word
 
 RECOVERY_S = 40.0
 """A fault whose end is not overcome in this time is reported as not recovered from."""
@@ -60,6 +59,8 @@ class Result:
     memory_mb: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     """Of front and bridge: at the start, at most, at the end."""
     wall_s: float = 0.0
+    evidence: dict[str, list[str]] = field(default_factory=dict)
+    """What the callers in question were told, by request id or key; kept with the logs of a failed campaign."""
 
     @property
     def good(self) -> bool:
@@ -98,7 +99,13 @@ class Campaign:
             finally:
                 watching.cancel()
             result.queries, result.turned_away = dict(load.queries), dict(load.turned_away)
-            result.commands = len(load.stories)
+            result.commands = sum(bool(story.words) for story in load.stories)
+            accused = " ".join(str(violation) for violation in result.verdict.violations)
+            result.evidence = {
+                f"{story.id} {story.key} {story.account}": [str(word) for word in story.words]
+                for story in load.stories
+                if (story.id or story.key) in accused
+            }
         result.wall_s = time.monotonic() - began
         return result
 
@@ -234,12 +241,3 @@ def _memory_mb(pid: int) -> float:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
     return 0.0
-
-
-def final_states(stories: list[Story]) -> dict[str, Any]:
-    """Key → request id and final state, for the files kept of a failed campaign."""
-    return {
-        story.key: {"id": story.id, "words": [f"{word.http} {word.state} {word.code}".strip() for word in story.words]}
-        for story in stories
-        if story.final is None or story.final.state not in FINAL
-    }

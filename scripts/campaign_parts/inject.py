@@ -152,7 +152,7 @@ class Injector:
     async def _dies_after(self, fault: Fault) -> AsyncIterator[None]:
         await self._marketing("PUT", {"die_after_applying": fault.parameters["calls"]})
         end = time.monotonic() + 10
-        while self._stand.running("marketing") and time.monotonic() < end:
+        while self._stand.running("marketing") and time.monotonic() < end:  # noqa: ASYNC110 - a process has no event
             await asyncio.sleep(0.02)
         try:
             yield

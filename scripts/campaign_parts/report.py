@@ -82,9 +82,14 @@ def text(orders: Orders, result: Result, lacking: dict[str, str]) -> str:
     ]
     for part, (first, most, last) in told["memory_mb"].items():
         lines.append(f"memory of the {part:<9} {first:g} MB at the start, {most:g} at most, {last:g} at the end")
-    lines += ["", f"{'fault':<13} {'times':>5}  {'commands again after':<24} {'queries again after':<24} (min/median/max s)"]
+    lines += [
+        "",
+        f"{'fault':<13} {'times':>5}  {'commands again after':<24} {'queries again after':<24} (min/median/max s)",
+    ]
     for kind, row in told["recovery"].items():
-        lines.append(f"{kind:<13} {row['count']:>5}  {_times(row, 'command_s'):<24} {_times(row, 'query_s'):<24}".rstrip())
+        lines.append(
+            f"{kind:<13} {row['count']:>5}  {_times(row, 'command_s'):<24} {_times(row, 'query_s'):<24}".rstrip()
+        )
     lines += [f"not done: faults that need {what}: {why}" for what, why in lacking.items()]
     lines.append("")
     if result.good:

@@ -88,10 +88,7 @@ class Site:
             for proxy in self.proxies.values():
                 with contextlib.suppress(AttributeError):  # it never listened
                     await proxy.close()
-        for place in self._mounted:
-            if subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode:
-                subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
-        self._mounted.clear()
+        self._unmount()
 
     def keep(self, place: Path) -> None:
         """Copy the logs and the databases (which hold sealed bodies alone) to a folder, made anew."""
@@ -113,6 +110,12 @@ class Site:
             self.lacking[DISK] = f"mount: {done.stderr.strip()}"
         else:
             self._mounted.append(place)
+
+    def _unmount(self) -> None:
+        for place in self._mounted:
+            if subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode:
+                subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
+        self._mounted.clear()
 
     def _clocks(self) -> dict[str, dict[str, str]]:
         compiler = shutil.which("cc")

@@ -51,7 +51,10 @@ def test_two_minutes_of_every_fault_break_no_promise(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert told["good"] is True
     assert told["accepted"] == told["commands"] > 200
-    assert told["applied_once"] + told["outcomes"].get("refused", 0) + told["outcomes"].get("failed", 0) == told["accepted"]
+    assert (
+        told["applied_once"] + told["outcomes"].get("refused", 0) + told["outcomes"].get("failed", 0)
+        == told["accepted"]
+    )
     assert (told["applied_more_than_once"], told["lost"], told["told_wrong"], told["held"]) == (0, 0, 0, [])
     assert told["queries"]["200 succeeded"] > 0
     assert told["replayed"] > 100
@@ -80,8 +83,12 @@ def test_a_campaign_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) ->
 
 
 def test_the_plan_and_the_faults_are_shown_without_starting_anything() -> None:
-    plan = subprocess.run([*COMMAND, "--plan", "--seed", "1", "--minutes", "2"], cwd=ROOT, capture_output=True, text=True)
-    again = subprocess.run([*COMMAND, "--plan", "--seed", "1", "--minutes", "2"], cwd=ROOT, capture_output=True, text=True)
+    plan = subprocess.run(
+        [*COMMAND, "--plan", "--seed", "1", "--minutes", "2"], cwd=ROOT, capture_output=True, text=True
+    )
+    again = subprocess.run(
+        [*COMMAND, "--plan", "--seed", "1", "--minutes", "2"], cwd=ROOT, capture_output=True, text=True
+    )
     assert plan.stdout == again.stdout
     assert len({line.split()[2] for line in plan.stdout.splitlines()}) == KINDS
     faults = subprocess.run([*COMMAND, "--list-faults"], cwd=ROOT, capture_output=True, text=True)

@@ -1,5 +1,7 @@
 """The schedule follows from the seed alone, and keeps to what is promised."""
 
+from itertools import pairwise
+
 import pytest
 
 from scripts.campaign_parts.faults import BY_NAME, KINDS, SETTLE_S, table
@@ -17,7 +19,7 @@ def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:
 def test_faults_follow_one_another_and_end_before_the_load(minutes: int) -> None:
     for seed in SEEDS:
         faults = plan(seed, minutes * 60)
-        for before, after in zip(faults, faults[1:], strict=False):
+        for before, after in pairwise(faults):
             assert before.start_s + before.duration_s + 1 < after.start_s
         assert faults[-1].start_s + faults[-1].duration_s < minutes * 60
 
