@@ -12,10 +12,12 @@ from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Reje
 from intranet_bridge.app import only_one
 from intranet_bridge.inbox import INBOX
 from protocol.destinations import command_replies, commands
+from protocol.envelope import Kind, Sealer
 from protocol.errors import ConfigurationError
 from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.port import Outgoing
+from protocol.messages import Attributes, Role
 from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, until, wall
 
 QUEUE = commands("main")
@@ -482,6 +484,22 @@ async def test_a_failing_store_acknowledges_nothing_and_calls_nothing(stage: Sta
     assert not stage.marketing["work-order"].calls
     bridge.store.gather = real  # type: ignore[method-assign]
     assert (await stage.reply(id)).state is State.SUCCEEDED
+
+
+@scene
+async def test_a_command_of_a_front_whose_clock_is_ahead_is_done_in_its_turn(stage: Stage) -> None:
+    await stage.start()
+    ahead = wall() + 600_000
+    id = f"ahead-{ahead}"
+    attributes = Attributes(id, "front-1/test", "work-order", ahead, "key", reply_to=command_replies("front-1"))
+    sealer = Sealer(stage.front_ring, to=Role.BRIDGE)
+    sealed = sealer.seal(Kind.REQUEST, attributes, ORDER_BODY, now_ms=ahead)
+    later, envelope = stage.envelope(subject="key")
+    await stage.send(sealed)
+    await stage.send(envelope)
+    await stage.reply(later)
+    assert stage.marketing["work-order"].calls == [id, later]
+    assert stage.letters == []
 
 
 @scene
