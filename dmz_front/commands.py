@@ -233,8 +233,7 @@ class Commands:
         if row.reply is None:
             return None
         try:
-            # A stored reply was fresh when it was recorded; it is read as of then.
-            opened = self._opener.open(row.reply, now_ms=row.updated_at)
+            opened = self._opener.authentic(row.reply)
             return replace(Reply.from_payload(opened.attributes, opened.payload), state=row.state)
         except EnvelopeError as error:
             log.warning("stored-reply-unreadable", id=row.id, reason=error.reason)

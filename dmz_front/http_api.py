@@ -29,7 +29,7 @@ from dmz_front.problems import Answer, Problem, schema_problem
 from dmz_front.queries import Queries
 from dmz_front.rates import RateLimit
 from dmz_front.settings import HttpSection, LimitsSection
-from protocol.messages import uuid7
+from protocol.messages import GrowingIds
 from protocol.operations import Kind, Operation
 from protocol.runtime.applications import Application
 from protocol.runtime.clock import Clock
@@ -73,6 +73,7 @@ class HttpApi:
         self._rates = RateLimit(limits.burst_s)
         self._clock = clock
         self._pages = pages
+        self._ids = GrowingIds()  # the order of ids is the order of acceptance, and of sending
         self.draining = False
         self.answered: Counter[tuple[str, int]] = Counter()
         """Answers by operation and status."""
@@ -85,7 +86,7 @@ class HttpApi:
             await self._pages(scope, receive, send)
             return
         started = time.perf_counter()
-        id = uuid7(self._clock(), os.urandom(10))
+        id = self._ids.next(self._clock(), os.urandom(10))
         try:
             id, answer = await self._operate(operation, scope, receive, id)
         except Problem as problem:

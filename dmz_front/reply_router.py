@@ -249,7 +249,10 @@ class ReplyRouter:
                 raise WrongKind(f"{opened.kind.name.lower()} on a queue for {kind.name.lower()}")
             if kind is Kind.PRESENCE:
                 self._date(opened, now)
-            self._opener.timely(opened.attributes, now_ms=now)
+            # A command's reply is taken at any time, or a bridge whose clock was wrong for a moment would have it
+            # refused for as long as that: it is bound to its request's id, and a final state never changes.
+            if sealed is None:
+                self._opener.timely(opened.attributes, now_ms=now)
         except EnvelopeError as error:
             self._quarantine(link, delivery, pack([envelope]), error)
             return

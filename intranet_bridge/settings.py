@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from intranet_bridge.adapters.mapping import compiled
 from intranet_bridge.adapters.template import PathTemplate
-from protocol.envelope import MAX_AGE_MS, SKEW_MS
+from intranet_bridge.verdict import AHEAD_MS
+from protocol.envelope import MAX_AGE_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
 from protocol.runtime.settings import (
@@ -251,6 +252,6 @@ class BridgeSettings(Section):
     @model_validator(mode="after")
     def _remembers_longer_than_messages_live(self) -> Self:
         # A row deleted while its message can still come back would let the command be applied twice
-        if self.store.retention_days * 24 * 3_600_000 < MAX_AGE_MS + SKEW_MS:
-            raise ValueError("store.retention_days must be more than 7: messages are accepted for so long")
+        if self.store.retention_days * 24 * 3_600_000 < MAX_AGE_MS + AHEAD_MS:
+            raise ValueError("store.retention_days must be at least 7.5: messages are accepted for so long")
         return self

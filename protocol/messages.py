@@ -98,8 +98,31 @@ class Reply:
 
 def uuid7(now_ms: int, entropy: bytes) -> str:
     """A time-ordered unique id (RFC 9562 section 5.7) from a clock reading and 10 random bytes."""
-    value = (now_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(entropy[:10], "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
+    return _uuid7((now_ms & 0xFFFF_FFFF_FFFF) << _RANDOM_BITS | int.from_bytes(entropy[:10], "big") & _RANDOM)
+
+
+class GrowingIds:
+    """UUIDv7 ids each greater than the one before, also within a millisecond and when the clock is put back
+    (RFC 9562 section 6.2, method 2): what was accepted later sorts later.
+    """
+
+    def __init__(self) -> None:
+        self._last = -1
+
+    def next(self, now_ms: int, entropy: bytes) -> str:
+        """The next id, from a clock reading and 10 random bytes."""
+        random = int.from_bytes(entropy[:10], "big") & _RANDOM
+        value = (now_ms & 0xFFFF_FFFF_FFFF) << _RANDOM_BITS | random
+        self._last = value if value > self._last else self._last + 1 + (random & 0xFFFF_FFFF)
+        return _uuid7(self._last)
+
+
+_RANDOM_BITS = 74
+_RANDOM = (1 << _RANDOM_BITS) - 1
+
+
+def _uuid7(value: int) -> str:
+    """From 48 bits of time and 74 random ones; version and variant are put between."""
+    time, high, low = value >> _RANDOM_BITS, value >> 62 & 0xFFF, value & (1 << 62) - 1
+    text = f"{time << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,5 +1,11 @@
-"""What a daemon does by the clock: APScheduler runs it, each job alone and never twice at once."""
+"""What a daemon does by the clock: APScheduler runs it, each job alone and never twice at once.
 
+APScheduler reckons the next runs in wall-clock time: after the clock is put back by ten minutes it would run nothing
+for ten minutes, resends included. So the clock is watched, and the jobs are reckoned anew when it has jumped.
+"""
+
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -10,15 +16,27 @@ log = logger(__name__)
 
 Job = Callable[[], Awaitable[object]]
 
+_LOOK_S = 1.0
+_JUMP_S = 1.0
+"""What the wall clock may gain or lose on the monotonic one between two looks."""
+
 
 class Jobs:
     """A few jobs, each every so many seconds; a failing job is logged and tried again at its next turn."""
 
     def __init__(self) -> None:
         self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._seconds: dict[str, float] = {}
+        self._watching: asyncio.Task[None] | None = None
 
     def every(self, seconds: float, name: str, job: Job) -> None:
-        """Run `job` every `seconds`; a turn missed because the job still runs is skipped."""
+        """Run `job` every `seconds`; a turn missed because the job still runs is skipped.
+
+        Raises ValueError for a name that is taken.
+        """
+        if name in self._seconds:
+            raise ValueError(f"there is a job {name} already")
+        self._seconds[name] = seconds
         self._scheduler.add_job(
             _guarded,
             "interval",
@@ -38,11 +56,25 @@ class Jobs:
     def start(self) -> None:
         """Begin."""
         self._scheduler.start()
+        self._watching = asyncio.get_running_loop().create_task(self._watch(), name="clock watch")
 
     def stop(self) -> None:
-        """Begin no more jobs."""
+        """Begin no more jobs; one that runs goes on to its end."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        apart = time.time() - loop.time()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            before, apart = apart, time.time() - loop.time()
+            if abs(apart - before) > _JUMP_S:
+                log.warning("clock-jumped", seconds=round(apart - before, 1))
+                for name, seconds in self._seconds.items():
+                    self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds)
 
 
 async def _guarded(name: str, job: Job) -> None:

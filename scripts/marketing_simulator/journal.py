@@ -2,21 +2,23 @@
 
 import sqlite3
 
-LINES = "SELECT request_id, operation, applied, at FROM journal"
+LINES = "SELECT request_id, operation, applied, at, answer ->> '$.data.woNo' FROM journal"
 LINE_BY_REQUEST = f"{LINES} WHERE request_id = ?"
 SUMMARY = "SELECT count(*), coalesce(sum(applied), 0), coalesce(sum(applied > 1), 0) FROM journal"
 ANSWER = "SELECT answer FROM journal WHERE request_id = ?"
 
 
 def lines(connection: sqlite3.Connection, request_id: str | None = None) -> list[dict[str, object]]:
-    """All lines, ordered by request id, or the one (or none) of a request; `at` is the first application."""
+    """All lines, ordered by request id, or the one (or none) of a request; `at` and `effect`, the number of the
+    work order it made, are the first application's.
+    """
     if request_id is None:
         rows = connection.execute(f"{LINES} ORDER BY request_id").fetchall()
     else:
         rows = connection.execute(LINE_BY_REQUEST, (request_id,)).fetchall()
     return [
-        {"request_id": identity, "operation": operation, "applied": applied, "at": at}
-        for identity, operation, applied, at in rows
+        {"request_id": identity, "operation": operation, "applied": applied, "at": at, "effect": effect}
+        for identity, operation, applied, at, effect in rows
     ]
 
 

@@ -221,17 +221,22 @@ class Stand:
 
     # --- running --------------------------------------------------------------------------------------------
 
-    def start(self, *parts: str) -> None:
-        """Start parts (all by default) that do not run, each ready before the next. Raises StandError."""
+    def start(self, *parts: str, wait: bool = True) -> None:
+        """Start parts (all by default) that do not run, each ready before the next. Raises StandError.
+
+        Without `wait` a part is only launched; a broker is waited for until it accepts connections all the same.
+        """
         for part in parts or self.parts:
             if not self.running(part):
-                start_kind = {"broker": self._start_broker, "marketing": self._start_marketing}.get(part)
-                if start_kind is not None:
-                    start_kind()
-                elif kind_of(part) == "bridge":
-                    self._start_bridge(part)
-                else:
-                    self._start_front(part)
+                match kind_of(part):
+                    case "broker":
+                        self._start_broker()
+                    case "marketing":
+                        self._start_marketing(wait)
+                    case "bridge":
+                        self._start_bridge(part, wait)
+                    case _:
+                        self._start_front(part, wait)
                 self.save()
 
     def stop(self, *parts: str) -> None:
@@ -277,7 +282,7 @@ class Stand:
         run([*command, "start", *where, *how])
         self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
 
-    def _start_marketing(self) -> None:
+    def _start_marketing(self, wait: bool) -> None:
         data = self.folder / "data"
         command = [sys.executable, str(ROOT / "scripts" / "marketing_simulator"), "--port", str(self.ports.marketing)]
         command += ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
@@ -286,21 +291,21 @@ class Stand:
         self._launch(
             "marketing",
             command,
-            lambda: self._answers(f"{self.marketing_url}/health", "marketing"),
+            lambda: not wait or self._answers(f"{self.marketing_url}/health", "marketing"),
         )
 
-    def _start_bridge(self, part: str = "bridge") -> None:
+    def _start_bridge(self, part: str, wait: bool) -> None:
         # The front tells when the bridge is there; without a front, running is all that can be seen.
         command = [str(BIN / "intranet-bridge"), "--config", self._configuration_of(part)]
         self._launch(part, command, lambda: True)
-        if self.running("front"):
+        if wait and self.running("front"):
             self._wait_ready("front", part)
 
-    def _start_front(self, part: str = "front") -> None:
+    def _start_front(self, part: str, wait: bool) -> None:
         command = [str(BIN / "dmz-front"), "--config", self._configuration_of(part)]
-        self._launch(part, command, lambda: self._answers(f"{self.url_of(part)}/healthz", part))
+        self._launch(part, command, lambda: not wait or self._answers(f"{self.url_of(part)}/healthz", part))
         bridge = next((bridge for bridge in self.parts if kind_of(bridge) == "bridge" and self.running(bridge)), None)
-        if bridge is not None and self.running("broker"):
+        if wait and bridge is not None and self.running("broker"):
             self._wait_ready(part, bridge)
 
     def _wait_ready(self, front: str, bridge: str) -> None:

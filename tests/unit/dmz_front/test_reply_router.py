@@ -79,6 +79,19 @@ async def test_a_frame_of_nothing_but_bad_members_is_acknowledged(stand: StandIn
     assert stand.broker.depth(COMMANDS) == 0
 
 
+@pytest.mark.parametrize("hours", [-24 * 30, 2])
+async def test_a_reply_to_a_command_is_taken_whatever_clock_dated_it(
+    stand: StandIn, ids: list[str], bridge_keyring: Keyring, hours: int
+) -> None:
+    wrong = NOW + hours * 3_600_000
+    attributes = Attributes(ids[0], "bridge-1", "work-order", wrong)
+    payload = Reply(attributes, State.SUCCEEDED, result=DONE.result).payload()
+    stand.bridge.send(COMMANDS, Sealer(bridge_keyring, Role.FRONT).seal(Kind.REPLY, attributes, payload, now_ms=wrong))
+    await stand.settle()
+    told = (await stand.status(ids[0])).json()
+    assert (told["status"], "result" in told) == ("succeeded", True)
+
+
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.SENT, State.RECEIVED, State.CALLING, State.UNKNOWN])
 async def test_a_reply_that_reports_no_outcome_is_refused(stand: StandIn, ids: list[str], state: State) -> None:
     letters = dead(stand, COMMANDS)

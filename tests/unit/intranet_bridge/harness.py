@@ -92,6 +92,7 @@ class Stage:
         trusted = folder / "keys" / keys.TRUSTED
         self.ring = load_keyring(keys.keyring_path(folder / "keys", Role.BRIDGE), trusted)
         front = load_keyring(keys.keyring_path(folder / "keys", Role.FRONT), trusted)
+        self.front_ring = front
         self.sealer, self.opener = Sealer(front, to=Role.BRIDGE), Opener(front)
         self.bridge_sealer = Sealer(self.ring, to=Role.FRONT)
         self.broker = MemoryBroker()

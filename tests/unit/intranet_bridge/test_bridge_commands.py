@@ -12,12 +12,12 @@ from sqlalchemy import update
 from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.inbox import INBOX
 from protocol.destinations import command_replies, commands
-from protocol.envelope import Kind
+from protocol.envelope import Kind, Sealer
 from protocol.errors import ConfigurationError
 from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.port import Outgoing
-from protocol.messages import Attributes, Reply
+from protocol.messages import Attributes, Reply, Role
 from protocol.runtime.lease import only_one
 from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, until, wall
 
@@ -485,6 +485,65 @@ async def test_a_failing_store_acknowledges_nothing_and_calls_nothing(stage: Sta
     assert not stage.marketing["work-order"].calls
     bridge.store.gather = real  # type: ignore[method-assign]
     assert (await stage.reply(id)).state is State.SUCCEEDED
+
+
+@scene
+async def test_a_command_of_a_front_whose_clock_is_ahead_is_done_in_its_turn(stage: Stage) -> None:
+    await stage.start()
+    ahead = wall() + 600_000
+    id = f"ahead-{ahead}"
+    attributes = Attributes(id, "front-1/test", "work-order", ahead, "key", reply_to=command_replies("front-1"))
+    sealer = Sealer(stage.front_ring, to=Role.BRIDGE)
+    sealed = sealer.seal(Kind.REQUEST, attributes, ORDER_BODY, now_ms=ahead)
+    later, envelope = stage.envelope(subject="key")
+    await stage.send(sealed)
+    await stage.send(envelope)
+    await stage.reply(later)
+    assert stage.marketing["work-order"].calls == [id, later]
+    assert stage.letters == []
+
+
+@scene
+async def test_order_holds_while_the_store_fails_for_a_time(stage: Stage) -> None:
+    bridge = await stage.start()
+    marketing, real, failures = stage.marketing["work-order"], bridge.store.gather, iter(range(3))
+
+    async def full_for_a_time(batch: Any, items: Any) -> Any:
+        if next(failures, None) is not None:
+            raise OSError("disk full")
+        return await real(batch, items)
+
+    bridge.store.gather = full_for_a_time  # type: ignore[method-assign]
+    sent: list[tuple[str, bytes]] = []
+    for _ in range(5):
+        sent.append(stage.envelope(subject="key", version=2, after=sent[-1][0] if sent else ""))
+    for _, envelope in sent:
+        await stage.send(envelope)
+        await asyncio.sleep(0.06)  # deliveries of their own: the first waits 0.1 s and more for its next try
+    await stage.reply(sent[4][0])
+    assert marketing.calls == [id for id, _ in sent]
+
+
+@scene
+async def test_a_row_that_can_never_be_written_stops_no_other(stage: Stage) -> None:
+    bridge = await stage.start()
+    real, gate = bridge.inbox.record, asyncio.Event()
+    poison, poisoned = stage.envelope(subject="poison")
+    sent = [stage.envelope() for _ in range(3)]
+
+    async def picky(rows: Any) -> Any:
+        await gate.wait()
+        if any(row.id == poison for row in rows):
+            raise ValueError("no column takes this")
+        return await real(rows)
+
+    bridge.inbox.record = picky  # type: ignore[method-assign]
+    for envelope in (sent[0][1], sent[1][1], poisoned, sent[2][1]):
+        await stage.send(envelope)
+    gate.set()
+    for id, _ in sent:
+        await stage.reply(id)
+    assert await stage.row(poison) is None
 
 
 @scene

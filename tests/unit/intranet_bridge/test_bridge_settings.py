@@ -48,7 +48,7 @@ def test_the_shipped_values_are_the_defaults() -> None:
         ('path = "/api/bill/query"', 'path = "api/bill/query"', "a path begins with /"),
         ('url = "http://127.0.0.1:8090"', 'url = "http://user:secret@host"', "credentials do not belong"),
         ('url = "http://127.0.0.1:8090"', 'url = "ftp://host"', "must be http"),
-        ("retention_days = 30", "retention_days = 7", "more than 7"),
+        ("retention_days = 30", "retention_days = 7", "at least 7.5"),
         ("not_found = \"rtnCode == '1010'\"", "", "not_found: Field required"),
         ('host = "127.0.0.1"', 'host = "10.0.0.1"', "loopback"),
         ('"1004" = "no-such-account"', '"1004" = "No such account"', "pattern"),

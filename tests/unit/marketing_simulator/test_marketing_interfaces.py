@@ -159,6 +159,7 @@ def test_the_journal_counts_every_application(marketing: Marketing) -> None:
             "operation": "wo/create",
             "applied": 2,
             "at": "2026-01-15T09:00:00.000+08:00",
+            "effect": first["woNo"],
         }
     ]
     assert journal.lines(marketing.reading, "request-3") == []

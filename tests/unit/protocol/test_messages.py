@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import Malformed
 from protocol.lifecycle import State
-from protocol.messages import Attributes, Reply, Request, uuid7
+from protocol.messages import Attributes, GrowingIds, Reply, Request, uuid7
 
 ABOUT = Attributes("id-1", "bridge-1", "bill-query", 1)
 CODES = st.from_regex(r"[a-z-]{0,30}", fullmatch=True)
@@ -66,6 +66,18 @@ def test_later_ids_sort_later(now: int, later: int, entropy: bytes) -> None:
 @given(st.sets(st.binary(min_size=10, max_size=10), min_size=2, max_size=20))
 def test_74_of_the_80_random_bits_are_kept(entropies: set[bytes]) -> None:
     def kept(entropy: bytes) -> int:
-        return int.from_bytes(entropy, "big") & ~(0xF << 76) & ~(0x3 << 62)
+        return int.from_bytes(entropy, "big") & (1 << 74) - 1
 
     assert len({uuid7(5, entropy) for entropy in entropies}) == len({kept(entropy) for entropy in entropies})
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**47), st.binary(min_size=10, max_size=10)), max_size=30))
+def test_growing_ids_grow_whatever_the_clock_does(readings: list[tuple[int, bytes]]) -> None:
+    ids = GrowingIds()
+    made = [ids.next(now, entropy) for now, entropy in readings]
+    assert made == sorted(set(made))
+    assert all(uuid.UUID(id).version == 7 for id in made)
+
+
+def test_a_growing_id_tells_the_time() -> None:
+    assert GrowingIds().next(1_795_302_147_433, b"0123456789") == uuid7(1_795_302_147_433, b"0123456789")

@@ -78,6 +78,6 @@ async def test_two_jobs_of_one_name_are_a_mistake() -> None:
     jobs = Jobs()
     jobs.start()
     jobs.every(3600, "x", Ticks())
-    with pytest.raises(KeyError, match="conflicts"):
+    with pytest.raises(ValueError, match="already"):
         jobs.every(3600, "x", Ticks())
     jobs.stop()

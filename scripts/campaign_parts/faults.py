@@ -1,0 +1,77 @@
+"""What can be done to an installation: every kind of fault, on what, and how long. Pure data.
+
+The bounds keep to what is promised (protocol/README.md#delivery): the marketing system never works on a call longer
+than `settle_s` (5 s as shipped) after its connection is gone, so it is never slowed, stopped or held up for longer.
+"""
+
+from dataclasses import dataclass
+
+PARTS = ("front", "bridge", "broker", "marketing")
+LINKS = ("callers-front", "front-broker", "bridge-broker", "bridge-marketing")
+"""Each goes through a proxy of the campaign."""
+SETTLE_S = 5.0
+"""`settle_s` of the shipped binding of work-order."""
+
+DISK, CLOCK = "a small disk of its own", "a clock of its own"
+"""What a kind of fault needs and not every machine has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of fault."""
+
+    name: str
+    targets: tuple[str, ...]
+    shortest_s: float
+    longest_s: float
+    meaning: str
+    needs: str = ""
+    longest_at: tuple[tuple[str, float], ...] = ()
+    """A lower limit for some targets: (target, seconds)."""
+
+    def limit_s(self, target: str) -> float:
+        """The longest it lasts on this target."""
+        return dict(self.longest_at).get(target, self.longest_s)
+
+
+_HELD_UP = (("bridge-marketing", SETTLE_S - 1),)
+_STOPPED = (("marketing", SETTLE_S - 1),)
+_PAIRS = ("front+bridge", "front+broker", "bridge+broker", "bridge+marketing", "front+marketing", "broker+marketing")
+
+KINDS = (
+    Kind("kill", PARTS, 0.2, 5, "kill -9, and after a while start again"),
+    Kind("kill-two", _PAIRS, 0.2, 5, "kill -9 of two parts at once, and start both again"),
+    Kind("restart", PARTS, 0.2, 3, "SIGTERM (a drain), and start again"),
+    Kind("stop", PARTS, 2, 22, "SIGSTOP, and SIGCONT after a time that may pass the heart-beats' grace (15 s)",
+         longest_at=_STOPPED),
+    Kind("swallow", LINKS, 2, 20, "data of both directions disappear without a reset; then the connections are cut"),
+    Kind("swallow-up", LINKS, 2, 12, "what clients send disappears, what servers send arrives; then cut"),
+    Kind("swallow-down", LINKS, 2, 12,
+         "what servers send disappears (replies, receipts), what clients send arrives; then cut"),
+    Kind("hold", LINKS, 2, 14, "nothing gets through, and all of it later: a reply past its deadline",
+         longest_at=_HELD_UP),
+    Kind("delay", LINKS, 3, 12, "every piece of data comes later by 50 to 1500 ms"),
+    Kind("half-close", LINKS, 1, 6, "FIN in one direction, the other stays open; then the connections are cut"),
+    Kind("reset", LINKS, 1, 6, "connections are reset again and again, in the middle of a frame"),
+    Kind("refuse", LINKS, 1, 12, "connections are cut and new ones reset at once"),
+    Kind("fails", ("marketing",), 2, 10, "the marketing system answers a share of its calls HTTP 500, nothing applied"),
+    Kind("hangs", ("marketing",), 2, 10, "it takes calls and never answers, nothing applied"),
+    Kind("hangs-after", ("marketing",), 1, 5, "it applies calls and never answers"),
+    Kind("dies-after", ("marketing",), 0.5, 5, "it dies right after applying a call, unanswered; then starts again"),
+    Kind("slow", ("marketing",), 3, 12, "it answers late, by up to 4 s"),
+    Kind("disk-full", ("front", "bridge"), 2, 10, "no space is left for the database", DISK),
+    Kind("lock", ("front", "bridge"), 2, 14, "another process holds the SQLite write lock (busy_timeout is 10 s)"),
+    Kind("clock", ("front", "bridge"), 2, 12,
+         "the clock jumps by ±30 s, ±150 s or (if there is time to wait for it) ±10 min, and back", CLOCK),
+)  # fmt: skip
+
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def table() -> str:
+    """Every kind with its targets, for `--list-faults`."""
+    lines = []
+    for kind in KINDS:
+        lines.append(f"{kind.name:<13} {', '.join(kind.targets)}")
+        lines.append(f"{'':<13}   {kind.shortest_s:g} to {kind.longest_s:g} s: {kind.meaning}")
+    return "\n".join(lines)

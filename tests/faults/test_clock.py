@@ -1,0 +1,40 @@
+"""A daemon's clock is set wrong and put right again: what runs by the clock goes on."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.campaign_parts.faults import CLOCK
+from scripts.campaign_parts.site import Site
+from tests.support.stands import eventually
+
+
+def test_housekeeping_goes_on_after_a_clock_was_put_back(tmp_path: Path) -> None:
+    """New applications are read every second; with timers by the wall clock that stops for ten minutes."""
+
+    async def with_a_clock() -> None:
+        site = Site(tmp_path / "site", disk_mb=32)
+        try:
+            await site.set_up({})
+            if CLOCK in site.lacking:
+                pytest.skip(site.lacking[CLOCK])
+            await asyncio.to_thread(site.stand.start)
+            site.set_clock("front", 600)
+            key = await asyncio.to_thread(site.stand.ctl, "apps", "add", "second", "--scope", "bills")
+            await asyncio.to_thread(known, site, key)
+            site.set_clock("front", 0)
+            key = await asyncio.to_thread(site.stand.ctl, "apps", "add", "third", "--scope", "bills")
+            await asyncio.to_thread(known, site, key)
+        finally:
+            await site.take_down()
+
+    asyncio.run(with_a_clock())
+
+
+def known(site: Site, key: str) -> None:
+    headers = {"Authorization": f"Bearer {key.strip()}"}
+    with httpx.Client(base_url=site.url, headers=headers, trust_env=False) as http:
+        body = {"account": "3210000000002"}
+        eventually(lambda: http.post("/v1/arrears-query", json=body).status_code != 401, 60, "the new key")
