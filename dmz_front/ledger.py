@@ -349,15 +349,13 @@ class Ledger:
         """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered.
 
         Each further sending waits longer (1, 4, 9 … times `resend_after_ms`): a backlog that waits for a
-        marketing system must not become a flood.
+        marketing system must not become a flood. What was sent in the future, before the clock was put back, has
+        waited long enough.
         """
-        now = self._clock()
+        now, sent_at, sends = self._clock(), REQUESTS.c.sent_at, REQUESTS.c.sends
         never = REQUESTS.c.state == State.ACCEPTED
-        waited = (
-            (REQUESTS.c.state == State.SENT)
-            & (REQUESTS.c.sent_at < now - resend_after_ms)
-            & (REQUESTS.c.sent_at + resend_after_ms * REQUESTS.c.sends * REQUESTS.c.sends < now)
-        )
+        long_ago = (sent_at < now - resend_after_ms) & (sent_at + resend_after_ms * sends * sends < now)
+        waited = (REQUESTS.c.state == State.SENT) & (long_ago | (sent_at > now + resend_after_ms))
         young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
         statement = (
             select(*_COLUMNS)

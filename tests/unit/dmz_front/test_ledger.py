@@ -271,6 +271,15 @@ async def test_what_is_due(ledger: Ledger, clock: Clock) -> None:
     assert [entry.id for entry in await ledger.due("front-1", 30_000, 10)] == ["unsent"]
 
 
+async def test_what_was_sent_before_the_clock_was_put_back_is_due(ledger: Ledger, clock: Clock) -> None:
+    await ledger.accept(row("sent"))
+    clock.now += 600_000
+    await ledger.sent(["sent"])
+    assert await ledger.due("front-1", 30_000, 10) == []
+    clock.now -= 600_000
+    assert [entry.id for entry in await ledger.due("front-1", 30_000, 10)] == ["sent"]
+
+
 async def test_forget_deletes_only_what_is_final_and_old(ledger: Ledger, clock: Clock) -> None:
     for id in ("open", "sent", "held", "old", "new"):
         await ledger.accept(row(id))
