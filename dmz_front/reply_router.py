@@ -159,7 +159,7 @@ class ReplyRouter:
         opened: list[Opened] = []
         sealed: list[bytes] = []
         try:
-            async with self._suspects.turn:
+            async with self._suspects.turn():
                 for envelope in self._unpacked(link, delivery):
                     try:
                         async for attempt in self._retrying(link, delivery):
@@ -169,7 +169,6 @@ class ReplyRouter:
                         self._quarantine(link, delivery, pack([envelope]), error)
                         continue
                     self._open_one(link, delivery, Kind.REPLY, envelope, opened, sealed)
-                await self._suspects.passed()
         except SQLAlchemyError:
             # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
             log.exception("replies-not-recorded", count=len(opened))

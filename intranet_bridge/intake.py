@@ -265,7 +265,7 @@ class CommandIntake:
 
     async def _carefully_judged(self, delivery: Delivery) -> Judged:
         """The same for what came before: each member is named on disk before it is opened (see suspects.py)."""
-        async with self._suspects.turn:
+        async with self._suspects.turn():
             judged = Judged()
             for envelope in judged.unpacked(delivery):
                 try:
@@ -274,7 +274,6 @@ class CommandIntake:
                     judged.bad.append((pack([envelope]), error.reason))
                     continue
                 self._judge(envelope, judged)
-            await self._suspects.passed()
         return judged
 
     def _judge(self, envelope: bytes, judged: Judged) -> None:

@@ -6,10 +6,15 @@ before it is opened, one at a time, and struck off when the next one is taken: w
 one envelope too many is named. One that is found named twice when it comes again (it was opened three times: once
 unmarked, twice named) is not opened a fourth time, and is known from then on however it arrives.
 
-Only redelivered envelopes pay for this: a commit each.
+A copy of the same envelope that was sent again comes unmarked. So everything is opened so while a marked one waits, and
+for a while after a start that finds names on disk.
+
+Only what is opened so pays for it: a commit each.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import sha256
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, Table, delete, select
@@ -24,6 +29,8 @@ log = logger(__name__)
 
 KILLS = 3
 """So many times the process died with a message in hand before that is set aside."""
+_AFTER_A_DEATH_S = 60.0
+"""So long after a start that finds names on disk everything is suspected, until they have come again."""
 
 
 def suspects_table(metadata: MetaData) -> Table:
@@ -43,23 +50,40 @@ class Suspects:
     def __init__(self, store: Store, table: Table, clock: Clock) -> None:
         self._store, self._table, self._clock = store, table, clock
         self._killers: set[bytes] = set()
+        self._recalled: set[bytes] = set()
+        """What the last process may have died of, and has not come again yet."""
+        self._recalled_until = 0.0
         self._in_hand: bytes | None = None
+        self._waiting = 0
+        """Deliveries that `careful` said of, and whose turn is not over."""
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
-        """Read which envelopes are known to kill."""
-        found = select(self._table.c.digest).where(self._table.c.opened >= KILLS)
-        self._killers = set(await self._store.read(lambda connection: connection.execute(found).scalars().all()))
+        """Read which envelopes are known to kill, and which may."""
+        found = select(self._table.c.digest, self._table.c.opened)
+        rows = await self._store.read(lambda connection: connection.execute(found).all())
+        self._killers = {row.digest for row in rows if row.opened >= KILLS}
+        self._recalled = {row.digest for row in rows} - self._killers
+        self._recalled_until = asyncio.get_running_loop().time() + _AFTER_A_DEATH_S
 
     def careful(self, delivery: Delivery) -> bool:
-        """Whether the envelopes of a delivery are to be opened one at a time, each after `take`: it came before, or
-        another is being opened so (what dies meanwhile would be blamed on the wrong one)."""
-        return self._turn.locked() or delivery.headers.get("redelivered") == "true"
+        """Whether the envelopes of a delivery are to be opened one at a time, in a `turn`, each after `take`: it came
+        before, or another waits to be opened so (what dies meanwhile would be blamed on the wrong one, or on none)."""
+        named = bool(self._recalled) and asyncio.get_running_loop().time() < self._recalled_until
+        if not (self._waiting or named or delivery.headers.get("redelivered") == "true"):
+            return False
+        self._waiting += 1
+        return True
 
-    @property
-    def turn(self) -> asyncio.Lock:
-        """Held while a delivery is opened carefully."""
-        return self._turn
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One delivery at a time is opened carefully. At the end nobody died of it."""
+        try:
+            async with self._turn:
+                yield
+                await self.passed()
+        finally:
+            self._waiting = max(0, self._waiting - 1)  # one that failed may have its turn again
 
     def check(self, envelope: bytes) -> None:
         """Raises KillsWorker for an envelope that is known to kill."""
@@ -72,6 +96,7 @@ class Suspects:
         Raises KillsWorker if it must not be opened.
         """
         digest, before = _digest(envelope), self._in_hand
+        self._recalled.discard(digest)
         opened = await self._store.write(lambda connection: self._named(connection, digest, before))
         self._in_hand = None if opened >= KILLS else digest
         if opened >= KILLS:

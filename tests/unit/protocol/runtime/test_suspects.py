@@ -72,14 +72,39 @@ async def test_the_same_again_in_the_same_process_is_no_death(store: Store, cloc
     assert await named(store) == [1]
 
 
+FRESH = Delivery("/queue/q", b"", {}, 1, "1")
+AGAIN = Delivery("/queue/q", b"", {"redelivered": "true"}, 1, "2")
+
+
 async def test_careful_with_what_came_before_and_with_what_comes_meanwhile(store: Store, clock: Clock) -> None:
     suspects = await process(store, clock)
-    fresh = Delivery("/queue/q", b"", {}, 1, "1")
-    again = Delivery("/queue/q", b"", {"redelivered": "true"}, 1, "2")
-    assert (suspects.careful(fresh), suspects.careful(again)) == (False, True)
-    async with suspects.turn:
-        assert suspects.careful(fresh)
-    assert not suspects.careful(fresh)
+    assert not suspects.careful(FRESH)
+    assert [suspects.careful(each) for each in (AGAIN, FRESH)] == [True, True]
+    async with suspects.turn():
+        pass
+    assert suspects.careful(FRESH)  # the first of three waits no more
+    for _ in range(2):
+        async with suspects.turn():
+            pass
+    assert not suspects.careful(FRESH)
+
+
+async def test_a_turn_that_fails_is_over(store: Store, clock: Clock) -> None:
+    suspects = await process(store, clock)
+    assert suspects.careful(AGAIN)
+    with pytest.raises(OSError, match="disk"):
+        async with suspects.turn():
+            raise OSError("disk full")
+    assert not suspects.careful(FRESH)
+
+
+async def test_after_a_death_a_copy_that_is_not_marked_is_suspected_too(store: Store, clock: Clock) -> None:
+    await (await process(store, clock)).take(b"guilty")  # and the process dies
+    suspects = await process(store, clock)
+    assert suspects.careful(FRESH)
+    async with suspects.turn():
+        await suspects.take(b"guilty")
+    assert not suspects.careful(FRESH)
 
 
 async def test_it_is_forgotten_when_no_message_can_be_so_old(store: Store, clock: Clock) -> None:
