@@ -114,7 +114,7 @@ def test_a_suspect_is_worked_on_alone(tmp_path: Path, monkeypatch: pytest.Monkey
         bridge = await stage.start()
         await stage.send(*(envelope for _, envelope in others))
         await until(lambda: marketing.calls, 20)
-        await until(lambda: len(bridge.ordering) == 13, 20)
+        await until(lambda: len(bridge.ordering) >= 11, 20)  # two may have finished before the third killed
         if marketing.calls[0] in {id for id, _ in suspects}:
             await asyncio.sleep(0.1)
             assert marketing.running == 1
