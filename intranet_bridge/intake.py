@@ -239,19 +239,18 @@ class CommandIntake:
                     reach(Point.BRIDGE_RECEIVED_COMMITTED)
                     self._recorded(good, known)
                     good.clear()
-                while bad:
+                while bad and self._link.current(delivery):
                     await self._quarantined.send(delivery.destination, *bad[0])
                     reach(Point.BRIDGE_QUARANTINED)
                     bad.pop(0)
             except Exception as error:
-                # Not acknowledged, so nothing is lost; a full disk or a lost link may come right again
+                # Not acknowledged, so nothing is lost; a full disk or a lost link may come right again. What a lost
+                # connection brought comes again, perhaps to another bridge, and its dead letters are left to that
+                # delivery. But a commit that seemed to fail may have been done, and then the rows are ours to work
+                # on: so go on until we know.
                 log.error("command-not-recorded", error=type(error).__name__)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 5.0)
-                if not self._link.current(delivery):
-                    # The broker delivers it again, perhaps to another bridge; but a commit that seemed to fail may
-                    # have been done, and then the rows are ours to work on. So go on until we know.
-                    bad = []
                 continue
             self._link.ack(delivery)
             reach_written(Point.BRIDGE_ACKNOWLEDGED)

@@ -193,14 +193,6 @@ def test_the_inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Move) 
         statement = decided.values(state=move.decided, code="", note="looked up", decided_at=wall())
         await stage.bridge.store.write(lambda connection: connection.execute(statement))
 
-    async def first_life() -> None:
-        await stage.open()
-        await stage.start()
-        await stage.send(envelope)
-        if move.decided is not None:
-            await decide()
-        await asyncio.sleep(20)
-
     async def second_life() -> None:
         used = len(calls.all())
         marketing.script, marketing.findings = list(move.script)[used:], list(move.afterwards)
@@ -214,7 +206,7 @@ def test_the_inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Move) 
             assert not bridge.workers.in_flight
             await stage.kill()
 
-    dies_at(move.point, first_life)
+    stage.dies_at(move.point, envelope, doing=decide if move.decided is not None else None)
     assert found_state(tmp_path, id) == move.found
     asyncio.run(second_life())
     assert calls.all() == [id] * move.calls
@@ -232,12 +224,6 @@ def test_a_crash_during_the_recovery_from_a_crash(tmp_path: Path, monkeypatch: p
     calls = stage.marketing["work-order"].calls = Kept(tmp_path / "calls")
     id, envelope = stage.envelope()
 
-    async def life() -> None:
-        await stage.open()
-        await stage.start()
-        await stage.send(envelope)
-        await asyncio.sleep(20)
-
     async def last() -> None:
         stage.marketing["work-order"].findings = [Answered(DONE)]
         await stage.open()
@@ -245,10 +231,10 @@ def test_a_crash_during_the_recovery_from_a_crash(tmp_path: Path, monkeypatch: p
         assert (await stage.reply(id, 20)).state is State.SUCCEEDED
         await stage.kill()
 
-    dies_at("bridge.called", life)
-    dies_at("bridge.recovery-uncommitted", life)
+    stage.dies_at("bridge.called", envelope)
+    stage.dies_at("bridge.recovery-uncommitted", envelope)
     assert found_state(tmp_path, id) == "calling"
-    dies_at("bridge.recovery-committed", life)
+    stage.dies_at("bridge.recovery-committed", envelope)
     assert found_state(tmp_path, id) == "unknown"
     asyncio.run(last())
     assert calls.all() == [id]

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Presence
 from protocol.runtime.daemon import Daemon
 from protocol.runtime.keyfiles import load_keyring
+from tests.unit.forked import dies_at
 
 ORDER = CATALOGUE["work-order"]
 ORDER_BODY = ORDER.requests.dump_json(ORDER.requests.validate_python(ORDER.example))
@@ -164,6 +165,19 @@ class Stage:
 
     async def stop(self) -> None:
         await self.daemon.stop()
+
+    def dies_at(self, point: str, *envelopes: bytes, doing: Callable[[], Awaitable[None]] | None = None) -> None:
+        """A bridge in a process of its own is given `envelopes`; fails unless `point` kills it."""
+
+        async def life() -> None:
+            await self.open()
+            await self.start()
+            await self.send(*envelopes)
+            if doing is not None:
+                await doing()
+            await asyncio.sleep(20)
+
+        dies_at(point, life)
 
     # --- the front's side -----------------------------------------------------------------------------------
 

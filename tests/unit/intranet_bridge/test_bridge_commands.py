@@ -471,6 +471,24 @@ async def test_nothing_is_acknowledged_while_the_dead_letters_refuse(stage: Stag
 
 
 @scene
+async def test_dead_letters_of_a_lost_connection_are_left_to_the_next_delivery(stage: Stage) -> None:
+    stage.broker.refused.add("/queue/DLQ.bridge.command.main")
+    bridge = await stage.start()
+    id, good = stage.envelope()
+    await stage.send(good, stage.envelope("nothing")[1], stage.envelope("nothing")[1])
+    await stage.reply(id)
+    stage.broker.drop()
+    await until(lambda: bridge.command_intake.messages == 2)
+    stage.broker.refused.clear()
+    await until(lambda: stage.broker.depth(QUEUE) == 0)
+    await until(lambda: not bridge.command_intake._running)
+    await until(lambda: len(stage.letters) == 2)
+    await stage.reply(await stage.command())
+    assert len(stage.letters) == 2
+    assert stage.marketing["work-order"].calls.count(id) == 1
+
+
+@scene
 async def test_a_failing_store_acknowledges_nothing_and_calls_nothing(stage: Stage) -> None:
     bridge = await stage.start()
     real = bridge.store.gather

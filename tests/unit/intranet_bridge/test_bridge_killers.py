@@ -9,7 +9,6 @@ from sqlalchemy import update
 from intranet_bridge.adapters import Unknown
 from intranet_bridge.inbox import INBOX
 from protocol.lifecycle import State
-from tests.unit.forked import dies_at
 from tests.unit.intranet_bridge.harness import Stage, until
 
 
@@ -19,12 +18,6 @@ def test_the_guilty_one_alone_is_held(tmp_path: Path, monkeypatch: pytest.Monkey
     stage = Stage(tmp_path, monkeypatch)
     sent = [stage.envelope(operation) for _ in range(20)]
     guilty, envelopes = sent[7][0], [envelope for _, envelope in sent]
-
-    async def life() -> None:
-        await stage.open()
-        await stage.start()
-        await stage.send(*envelopes)
-        await asyncio.sleep(20)
 
     async def afterwards() -> None:
         await stage.open()
@@ -41,7 +34,7 @@ def test_the_guilty_one_alone_is_held(tmp_path: Path, monkeypatch: pytest.Monkey
         await stage.kill()
 
     for _ in range(3):
-        dies_at(f"bridge.called:id={guilty}", life)
+        stage.dies_at(f"bridge.called:id={guilty}", *envelopes)
     asyncio.run(afterwards())
 
 
@@ -49,12 +42,6 @@ def test_one_that_kills_whoever_inquires_about_it(tmp_path: Path, monkeypatch: p
     stage = Stage(tmp_path, monkeypatch)
     stage.marketing["work-order"].script = [Unknown("lost")]
     id, envelope = stage.envelope()
-
-    async def life() -> None:
-        await stage.open()
-        await stage.start()
-        await stage.send(envelope)
-        await asyncio.sleep(20)
 
     async def afterwards() -> None:
         await stage.open()
@@ -64,7 +51,7 @@ def test_one_that_kills_whoever_inquires_about_it(tmp_path: Path, monkeypatch: p
         await stage.kill()
 
     for _ in range(3):
-        dies_at("bridge.inquired", life)
+        stage.dies_at("bridge.inquired", envelope)
     asyncio.run(afterwards())
 
 
@@ -72,12 +59,6 @@ def test_an_operator_may_have_it_tried_again(tmp_path: Path, monkeypatch: pytest
     """And then it has three lives again."""
     stage = Stage(tmp_path, monkeypatch)
     id, envelope = stage.envelope()
-
-    async def life() -> None:
-        await stage.open()
-        await stage.start()
-        await stage.send(envelope)
-        await asyncio.sleep(20)
 
     async def afterwards() -> None:
         await stage.open()
@@ -91,7 +72,7 @@ def test_an_operator_may_have_it_tried_again(tmp_path: Path, monkeypatch: pytest
         await stage.kill()
 
     for _ in range(3):
-        dies_at("bridge.calling-committed", life)
+        stage.dies_at("bridge.calling-committed", envelope)
     asyncio.run(afterwards())
 
 
@@ -102,19 +83,13 @@ def test_a_suspect_is_worked_on_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     suspects = [stage.envelope("repeatable") for _ in range(3)]
     others = [stage.envelope("repeatable") for _ in range(10)]
 
-    async def life() -> None:
-        await stage.open()
-        await stage.start()
-        await stage.send(*(envelope for _, envelope in suspects))
-        await asyncio.sleep(20)
-
     async def afterwards() -> None:
         await stage.open()
         marketing.gate = asyncio.Event()
         bridge = await stage.start()
         await stage.send(*(envelope for _, envelope in others))
         await until(lambda: marketing.calls, 20)
-        await until(lambda: len(bridge.ordering) >= 11, 20)  # two may have finished before the third killed
+        await until(lambda: len(bridge.ordering) == 13, 20)
         if marketing.calls[0] in {id for id, _ in suspects}:
             await asyncio.sleep(0.1)
             assert marketing.running == 1
@@ -123,7 +98,8 @@ def test_a_suspect_is_worked_on_alone(tmp_path: Path, monkeypatch: pytest.Monkey
             assert (await stage.reply(id, 20)).state is State.SUCCEEDED
         await stage.kill()
 
-    dies_at("bridge.called:3", life)
+    marketing.gate = asyncio.Event()  # none of the three is finished when the third is about to be called
+    stage.dies_at("bridge.calling-committed:3", *(envelope for _, envelope in suspects))
     asyncio.run(afterwards())
 
 
