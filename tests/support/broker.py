@@ -1,11 +1,13 @@
 """A real broker for tests: made by `scripts/broker` with certificates of `bridgectl certs`, or in a container.
 
-Which one: a container (testcontainers, image apache/activemq-classic) if DMZ_BRIDGE_TEST_BROKER=container or if there
-is no java, and a container engine answers; else the broker of `scripts/broker`; else the reason to skip.
+Which one: a container (testcontainers; image and command are those of activemq/compose.yaml) if there is no java or
+DMZ_BRIDGE_TEST_BROKER=container, and a container engine answers; else the broker of `scripts/broker`; else the reason
+to skip.
 """
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,14 +15,16 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
-IMAGE = "apache/activemq-classic"
 
 
 class Unavailable(Exception):
@@ -92,13 +96,14 @@ class LocalBroker:
         return int((self.instance / "broker.pid").read_text())
 
 
-JAVA = """exec java -Xmx512m -XX:+UseSerialGC -Ddmz.certs=/certs -Ddmz.data=/data
- -Djava.security.auth.login.config=/conf/login.config -Dlog4j2.configurationFile=/conf/log4j2.properties
- -Dactivemq.idgenerator.localport=0
- -Dactivemq.home=/data -Dactivemq.base=/data -Dactivemq.conf=/conf -Dactivemq.data=/data
- -cp '/opt/apache-activemq/lib/*:/opt/apache-activemq/lib/optional/*:/opt/apache-activemq/lib/extra/*'
- org.apache.activemq.console.Main start xbean:file:/conf/activemq.xml"""
-"""As activemq/compose.yaml starts it."""
+COMPOSE = ROOT / "activemq" / "compose.yaml"
+
+
+def of_compose(variables: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """The broker as activemq/compose.yaml describes it, with its variables' defaults unless told otherwise."""
+    text = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: variables.get(found[1], found[2]), COMPOSE.read_text())
+    service: dict[str, Any] = yaml.safe_load(text)["services"]["activemq"]
+    return service
 
 
 @dataclass
@@ -117,9 +122,10 @@ class ContainerBroker:
             from testcontainers.core.container import DockerContainer
 
             self.data.mkdir()
+            service = of_compose()
             self._container = (
-                DockerContainer(IMAGE)
-                .with_kwargs(user=f"{os.getuid()}:{os.getgid()}", entrypoint=["/bin/sh", "-c", JAVA.replace("\n", "")])
+                DockerContainer(service["image"])
+                .with_kwargs(user=f"{os.getuid()}:{os.getgid()}", entrypoint=service["entrypoint"])
                 .with_bind_ports(61616, self.port)
                 .with_volume_mapping(str(ROOT / "activemq"), "/conf", "ro")
                 .with_volume_mapping(str(self.certs), "/certs", "ro")
@@ -157,7 +163,7 @@ class ContainerBroker:
                 time.sleep(0.2)
 
 
-def _engine_answers() -> bool:
+def engine_answers() -> bool:
     docker = shutil.which("docker") or shutil.which("podman")
     if docker is None:
         return False
@@ -170,7 +176,7 @@ def broker_in(directory: Path) -> Iterator[LocalBroker | ContainerBroker]:
     wish = os.environ.get("DMZ_BRIDGE_TEST_BROKER", "")
     java = shutil.which("java")
     if wish == "container" or java is None:
-        if not _engine_answers():
+        if not engine_answers():
             raise Unavailable("no container engine answers" + ("" if java else ", and there is no java"))
         container = ContainerBroker(directory / "data", make_certificates(directory / "certs"))
         try:
