@@ -22,7 +22,7 @@ SLOTS = 20
 DEADLINE_S = 2.0
 CAPACITY = SLOTS / LATENCY_S
 LOADS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "dmz_front": {"log.level": "warning"},
     "intranet_bridge": {"log.level": "warning", "queries.slots": SLOTS},
 }

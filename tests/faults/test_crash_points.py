@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -163,6 +164,12 @@ def submit(stand: Stand, number: int, account: str) -> str:
     pytest.fail(f"order {number} was not accepted: {told}")
 
 
+def told_once(http: httpx.Client, id: str, status: str) -> dict[str, Any] | None:
+    """What is told of a request, once it has this status."""
+    told: dict[str, Any] = http.get(f"/v1/requests/{id}").json()
+    return told if told["status"] == status else None
+
+
 class Watch:
     """Asks for the status of requests all the time, and remembers every answer."""
 
@@ -203,7 +210,8 @@ def test_killed_at(stand: Stand, case: Case) -> None:
         eventually(lambda: not stand.running(case.part), 30, f"the death at {case.point}")
         assert ended[pid] == -9
         assert deaths(stand, case) == before + 1
-        states = {state for id, state in book(stand, case.part).items() if id not in known} or {None}
+        found = book(stand, case.part).items()
+        states: set[str | None] = {state for id, state in found if id not in known} or {None}
         assert states <= case.found
 
         stand.environment[case.part] = {}
@@ -213,11 +221,7 @@ def test_killed_at(stand: Stand, case: Case) -> None:
         watch.seen.update({id: [] for id in ids})
         with client(stand) as http:
             for id in ids:
-                told = eventually(
-                    lambda id=id: (body := http.get(f"/v1/requests/{id}").json())["status"] == case.ends and body,
-                    60,
-                    f"the outcome of {id}",
-                )
+                told = eventually(partial(told_once, http, id, case.ends), 60, f"the outcome of {id}")
                 assert bool(told.get("result")) == (case.ends == "succeeded")
         eventually(lambda: all(watch.seen.values()), 10, "every status seen")
     for seen in watch.seen.values():

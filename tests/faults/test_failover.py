@@ -12,7 +12,9 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -60,9 +62,13 @@ class Pair:
             control.write_text(text)
         return int(rows[queue]["depth"]) if queue in rows else 0
 
+    def empty(self, place: int, queue: str) -> bool:
+        """Whether nothing waits there."""
+        return self.depth(place, queue) == 0
 
-def httpx_json(text: str) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = httpx.Response(200, text=text).json()
+
+def httpx_json(text: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = httpx.Response(200, text=text).json()
     return rows
 
 
@@ -209,7 +215,7 @@ def test_the_active_broker_is_killed_under_load(shared: bool, tmp_path: Path, re
         books_agree(two.stand, set(load.accepted.values()))
         for place in range(2):
             if two.brokers[place].accepting:
-                eventually(lambda place=place: two.depth(place, "bridge.command.main") == 0, PATIENCE, "an empty queue")
+                eventually(partial(two.empty, place, "bridge.command.main"), PATIENCE, "an empty queue")
         print(f"{len(load.accepted)} orders, {len(load.answered)} queries; back: {'; '.join(took)}; {load.unanswered}")
 
 

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from scripts.stand.stand import ROOT, Stand
 from tests.support.proxy import Proxy
 from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
 
-QUICK = {
+QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {
         "delivery.resend_after_s": 5,
         "delivery.sweep_s": 0.5,
@@ -38,7 +39,7 @@ LONGEST_S = 5.0
 """No caller waits longer than this for a 202 or a problem: generous, for a slow machine."""
 
 
-def with_front(**changes: object) -> dict[str, dict[str, object]]:
+def with_front(**changes: object) -> dict[str, dict[str, Any]]:
     return {**QUICK, "dmz_front": QUICK["dmz_front"] | changes}
 
 

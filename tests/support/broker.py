@@ -82,7 +82,7 @@ class LocalBroker:
     def accepting(self) -> bool:
         """Whether it answers TLS (one that stands by does not)."""
         script = ROOT / "scripts" / "broker"
-        command = [sys.executable, script, "status", "--instance", self.instance, "--json"]
+        command: list[str | Path] = [sys.executable, script, "status", "--instance", self.instance, "--json"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         return bool(json.loads(done.stdout)["accepting"])
 

@@ -147,7 +147,7 @@ class Postgres:
         passfile.write_text(f"*:*:{name}:{name}:{password}\n")
         return f"postgresql+psycopg://{name}@/{name}?host={quote(str(self.folder))}&passfile={quote(str(passfile))}"
 
-    def query(self, url: str, statement: str, *parameters: object) -> Sequence[tuple[object, ...]]:
+    def query(self, url: str, statement: str, *parameters: object) -> Sequence[tuple[Any, ...]]:
         """The rows of a statement in the database of a URL made by `database`."""
         name = url.partition("@/")[2].partition("?")[0]
         with self._connect(name) as connection:

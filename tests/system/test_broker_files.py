@@ -6,7 +6,7 @@ from pathlib import Path
 
 ACTIVEMQ = Path(__file__).resolve().parents[2] / "activemq"
 AMQ = "{http://activemq.apache.org/schema/core}"
-BROKER = ET.parse(ACTIVEMQ / "activemq.xml").getroot().find(f"{AMQ}broker")
+(BROKER,) = ET.parse(ACTIVEMQ / "activemq.xml").getroot().findall(f"{AMQ}broker")
 
 GRANTS = {  # destination: (write, read, create)
     "bridge.query.>": ({"front"}, {"bridge", "admin"}, {"front", "bridge"}),
@@ -24,7 +24,7 @@ GRANTS = {  # destination: (write, read, create)
 
 def test_one_connector_with_mutual_tls() -> None:
     (connector,) = BROKER.iter(f"{AMQ}transportConnector")
-    uri = connector.get("uri")
+    uri = connector.get("uri", "")
     assert uri.startswith("stomp+ssl://")
     assert "transport.needClientAuth=true" in uri
     assert "transport.enabledProtocols=TLSv1.3,TLSv1.2" in uri
@@ -37,7 +37,7 @@ def test_rights_are_the_table_and_nothing_else() -> None:
     granted = {}
     for entry in BROKER.iter(f"{AMQ}authorizationEntry"):
         name = entry.get("queue") or entry.get("topic")
-        granted[name] = tuple(set(entry.get(right).split(",")) for right in ("write", "read", "admin"))
+        granted[name] = tuple(set(entry.get(right, "").split(",")) for right in ("write", "read", "admin"))
     assert granted == GRANTS
     (temporary,) = (e for e in BROKER.iter(f"{AMQ}tempDestinationAuthorizationEntry") if e.attrib)
     assert set(temporary.attrib.values()) == {"nobody"}

@@ -5,6 +5,7 @@ seen in the metrics, lets the front answer at once, and closes by a probe when t
 import time
 import uuid
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -55,6 +56,10 @@ def arrears(http: httpx.Client) -> httpx.Response:
     return http.post("/v1/arrears-query", json={"account": ACCOUNT})
 
 
+def succeeded(http: httpx.Client, place: str) -> bool:
+    return bool(http.get(place).json()["status"] == "succeeded")
+
+
 def bills(http: httpx.Client) -> httpx.Response:
     return http.post("/v1/bill-query", json={"account": ACCOUNT, "first_month": "2026-06", "last_month": "2026-06"})
 
@@ -103,5 +108,5 @@ def test_commands_wait_out_a_pause_and_other_operations_go_on(stand: Stand) -> N
         assert arrears(http).status_code == 200
         httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
         for place in places:
-            eventually(lambda place=place: http.get(place).json()["status"] == "succeeded", 60, "the outcome")
+            eventually(partial(succeeded, http, place), 60, "the outcome")
     assert {entry["applied"] for entry in journal(stand)} == {1}

@@ -160,10 +160,11 @@ def test_two_bridges_that_compete_keep_the_order_of_each_account(tmp_path: Path,
             of_account = set(ids)
             assert [id for id in order if id in of_account] == ids, account
         statement = "SELECT owner, count(*) FROM inbox GROUP BY owner"
-        shares = dict(postgres.query(stand.stores["bridge"], statement))
+        shares: dict[str, int] = dict(postgres.query(stand.stores["bridge"], statement))
         assert len(shares) == 2, shares  # both did work
         assert min(int(str(count)) for count in shares.values()) > 50, shares
-        fronts = dict(postgres.query(stand.stores["front"], "SELECT front, count(*) FROM requests GROUP BY front"))
+        statement = "SELECT front, count(*) FROM requests GROUP BY front"
+        fronts: dict[str, int] = dict(postgres.query(stand.stores["front"], statement))
         assert len(fronts) == 2, fronts
 
 

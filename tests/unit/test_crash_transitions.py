@@ -128,7 +128,7 @@ def both(before: State, event: Event, step: str, nth: str = "", **more: Any) -> 
     ]
 
 
-DID_IT = {"afterwards": [Answered(DONE)]}
+DID_IT: dict[str, Any] = {"afterwards": [Answered(DONE)]}
 INBOX_MOVES: list[Move] = [
     *both(S.RECEIVED, E.CALL, "calling"),
     # each of three calls surely had no effect: back to received, and failed, in one commit

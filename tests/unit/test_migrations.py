@@ -130,7 +130,8 @@ def revision(database: Engine, migrations: Migrations) -> str | None:
         table = f"alembic_version_{migrations.name}"
         if not inspect(connection).has_table(table):
             return None
-        return connection.execute(text(f"SELECT version_num FROM {table}")).scalar_one()
+        version: str = connection.execute(text(f"SELECT version_num FROM {table}")).scalar_one()
+        return version
 
 
 # --- the schema is what the code says ---------------------------------------------------------------------

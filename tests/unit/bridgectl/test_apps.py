@@ -55,7 +55,7 @@ def test_the_key_is_on_standard_output_alone_and_the_front_takes_it(database: Pa
         [found] = applications.active_by_key(connection).items()
     store.dispose()
     assert found[0] == key_hash(key.encode())
-    assert (found[1].name, found[1].scopes, found[1].rate) == ("wechat", {"bills", "work-orders"}, 5.0)
+    assert (found[1].name, found[1].scopes, found[1].rate) == ("wechat", frozenset({"bills", "work-orders"}), 5.0)
     assert key.encode() not in database.read_bytes()
 
 

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from typer.testing import CliRunner, Result
 
-from bridgectl import certificate_checks, certificate_files
+from bridgectl import certificate_checks, certificate_files, certificates
 from bridgectl.certificate_checks import Level
 from bridgectl.cli import app
 from protocol.errors import ConfigurationError
@@ -337,9 +337,7 @@ def test_check_finds_old_stores_expired_leaves_and_wrong_uses(certs: Path) -> No
 
     now = datetime.datetime.now(datetime.UTC)
     authority, _ = certificate_files.read_authority(certs)
-    past = certificate_files.certificates.make_leaf(
-        authority, Role.FRONT, "front-1", now=now - datetime.timedelta(days=40), days=20
-    )
+    past = certificates.make_leaf(authority, Role.FRONT, "front-1", now=now - datetime.timedelta(days=40), days=20)
     (certs / "front.pem").write_bytes(past.certificate_pem())
     (certs / "front.key").write_bytes(past.key_pem())
     assert (Level.FAIL, "front.pem") in problems(certs)

@@ -1,6 +1,7 @@
 """From replies and rows to what the caller is told."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,9 @@ def test_the_status_document(state: State, member: str | None) -> None:
     row = Row("id-1", "front-1", "wechat", "k", b"f", "work-order", state=state, accepted_at=0, updated_at=1_500)
     reply = Reply(ABOUT, state, "code", "查无此户", b'{"x":1}') if member else None
     document = json.loads(answers.status(row, reply).body)
-    told = {"result": {"x": 1}} if member == "result" else {member: {"code": "code", "message": "查无此户"}}
+    told: dict[str | None, Any] = (
+        {"result": {"x": 1}} if member == "result" else {member: {"code": "code", "message": "查无此户"}}
+    )
     assert document == {
         "request_id": "id-1",
         "operation": "work-order",

@@ -1,6 +1,7 @@
 """Queries: an answer within the deadline, or a clear problem at once; the database is never touched."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
@@ -8,6 +9,7 @@ from protocol import destinations
 from protocol.envelope import Kind
 from protocol.errors import Overloaded
 from protocol.lifecycle import State
+from protocol.link.memory import MemoryLink
 from protocol.presence import Availability
 from tests.unit.clock import Clock
 from tests.unit.dmz_front.stand import BILL, QUERY, SHORT_MS, Say, StandIn, code_of, problem_of, turns
@@ -190,7 +192,7 @@ async def test_a_lost_receipt_does_not_end_the_wait(stand: StandIn) -> None:
     asking = asyncio.ensure_future(stand.ask())
     while not stand.bridge.taken:
         await turns(1)
-    stand.front.query_link.lose("connection lost")  # the receipt's outcome is unknown from here on
+    cast(MemoryLink, stand.front.query_link).lose("connection lost")  # the receipt's outcome is unknown from here on
     await turns()
     assert not asking.done()
     stand.bridge.reply(stand.bridge.taken[0], ANSWER)

@@ -1,6 +1,7 @@
 """Replies come home: written before acknowledged, matched by id, and one bad envelope harms no other."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
@@ -11,6 +12,7 @@ from protocol.errors import Overloaded
 from protocol.frames import pack
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
+from protocol.link.memory import MemoryLink
 from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
 from protocol.messages import Attributes, Reply, Role
 from protocol.presence import PRESENCE
@@ -156,7 +158,7 @@ async def test_what_the_store_did_not_take_is_not_acknowledged(
     assert stand.broker.depth(COMMANDS) == 1
     assert await states(stand, ids) == ["sent"] * 3
     # the broker delivers it again to the next connection
-    stand.front.reply_link.lose("a reconnect")
+    cast(MemoryLink, stand.front.reply_link).lose("a reconnect")
     await stand.settle()
     assert stand.broker.depth(COMMANDS) == 0
     assert await states(stand, ids) == ["succeeded"] * 3

@@ -72,7 +72,7 @@ class Marketing:
             outcome = self.script.pop(0) if self.script else self.default
             if isinstance(outcome, BaseException):
                 raise outcome
-            return outcome  # type: ignore[no-any-return]
+            return outcome
         finally:
             self.running -= 1
 
@@ -184,7 +184,7 @@ class Stage:
     def envelope(self, operation: str = "work-order", body: bytes = ORDER_BODY, **changes: Any) -> tuple[str, bytes]:
         now = wall()
         kind = "command" if operation not in CATALOGUE else str(CATALOGUE[operation].kind)
-        values = {
+        values: dict[str, Any] = {
             "id": uuid7(now, os.urandom(10)),
             "source": "front-1/test",
             "type": operation,

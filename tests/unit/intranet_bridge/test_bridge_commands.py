@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import time
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -371,7 +372,7 @@ async def test_operator_decides_a_held_row(stage: Stage) -> None:
     for id, state in ((again, "received"), (known, "succeeded")):
         decided = update(INBOX).where(INBOX.c.id == id, INBOX.c.state == "held")
         statement = decided.values(state=state, note="seen in the system", decided_at=wall())
-        await stage.bridge.store.write(lambda connection, s=statement: connection.execute(s))
+        await stage.bridge.store.write(methodcaller("execute", statement))
     await until(lambda: len(stage.of(again)) == 2 and len(stage.of(known)) == 2)
     assert stage.of(again)[1].result == DONE
     assert (stage.of(known)[1].state, stage.of(known)[1].result) == (State.SUCCEEDED, b"")
@@ -493,7 +494,7 @@ async def test_a_failing_store_acknowledges_nothing_and_calls_nothing(stage: Sta
     bridge = await stage.start()
     real = bridge.store.gather
 
-    async def full(_batch: Any, _items: Any) -> Any:
+    async def full(batch: Any, items: Any) -> Any:
         raise OSError("disk full")
 
     bridge.store.gather = full  # type: ignore[method-assign]
@@ -569,12 +570,12 @@ async def test_an_outcome_that_cannot_be_stored_is_not_forgotten(stage: Stage) -
     bridge = await stage.start()
     real, failures = bridge.inbox.finished, 3
 
-    async def flaky(*arguments: Any) -> None:
+    async def flaky(*arguments: Any, **named: Any) -> None:
         nonlocal failures
         if failures:
             failures -= 1
             raise OSError("disk full")
-        await real(*arguments)
+        await real(*arguments, **named)
 
     bridge.inbox.finished = flaky  # type: ignore[method-assign]
     id = await stage.command()
@@ -587,13 +588,13 @@ async def test_a_call_is_not_made_unless_calling_is_on_disk(stage: Stage) -> Non
     bridge = await stage.start()
     real, failures = bridge.inbox.calling, 2
 
-    async def flaky(*arguments: Any) -> None:
+    async def flaky(*arguments: Any, **named: Any) -> None:
         nonlocal failures
         if failures:
             failures -= 1
             raise OSError("disk full")
         assert not stage.marketing["work-order"].calls
-        await real(*arguments)
+        await real(*arguments, **named)
 
     bridge.inbox.calling = flaky  # type: ignore[method-assign]
     id = await stage.command()
@@ -755,8 +756,8 @@ def unheard(stage: Stage, times: int) -> list[int]:
     dialect = stage.bridge.store._engine.dialect
     commit, done = dialect.do_commit, []
 
-    def done_but_said_to_have_failed(connection: Any) -> None:
-        commit(connection)
+    def done_but_said_to_have_failed(dbapi_connection: Any) -> None:
+        commit(dbapi_connection)
         done.append(1)
         if len(done) <= times:
             raise sqlite3.OperationalError("connection lost")

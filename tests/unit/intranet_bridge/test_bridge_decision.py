@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from intranet_bridge import decision
-from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.adapters import Absent, Answered, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step, Waits
 from protocol.lifecycle import State
 from protocol.operations import UnknownOutcome
 
 WAITS = Waits(0.5, 30, lambda: 0.0)
-OUTCOMES = [
+OUTCOMES: list[Outcome] = [
     Answered(b"{}"),
     Refused("no"),
     Rejected("HTTP 404"),
@@ -20,7 +20,7 @@ OUTCOMES = [
     NotApplied("busy", reached=True),
     Unknown("lost"),
 ]
-FINDINGS = [Answered(b"{}"), Refused("no"), Absent(), Unknown("lost")]
+FINDINGS: list[Finding] = [Answered(b"{}"), Refused("no"), Absent(), Unknown("lost")]
 
 
 def rule(unknown: UnknownOutcome = UnknownOutcome.INQUIRE) -> Rule:

@@ -251,8 +251,8 @@ async def test_inquiries() -> None:
         "not_found": "rtnCode == '1010'",
     }
     done = {"rtnCode": "0000", "data": {"woNo": "WO2026000001", "acceptTime": "now"}}
-    answers = [http(done), http({"rtnCode": "1010"}), http({"rtnCode": "9001"}, 401), http(b"", 500), http(b"x"), close]
-    async with Server(*answers) as server:
+    answers = [http(done), http({"rtnCode": "1010"}), http({"rtnCode": "9001"}, 401), http(b"", 500), http(b"x")]
+    async with Server(*answers, close) as server:
         one = adapter(server.port, ORDER, response="data.{work_order: woNo, accepted_at: acceptTime}", inquire=inquire)
         question = asked(ORDER, **dict(ORDER.example))
         found = await one.inquire(question, 5)

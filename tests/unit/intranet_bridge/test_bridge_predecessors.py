@@ -22,7 +22,8 @@ def chain(stage: Stage, count: int, operation: str = "work-order", **changes: An
     made: list[tuple[str, bytes]] = []
     for _ in range(count):
         after = made[-1][0] if made else ""
-        made.append(stage.envelope(operation, **{"subject": SUBJECT, "version": 2, "after": after} | changes))
+        fields: dict[str, Any] = {"subject": SUBJECT, "version": 2, "after": after} | changes
+        made.append(stage.envelope(operation, **fields))
     return made
 
 

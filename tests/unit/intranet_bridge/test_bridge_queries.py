@@ -16,7 +16,7 @@ from protocol.frames import pack, unpack
 from protocol.lifecycle import State
 from protocol.link.every import EveryBroker
 from protocol.link.memory import MemoryBroker, MemoryLink
-from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
+from protocol.link.port import AckMode, Delivery, Link, Outgoing, Subscription
 from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
 from tests.unit.intranet_bridge.test_bridge_commands import scene
 
@@ -255,7 +255,8 @@ async def acknowledged(taken: int) -> list[bytes]:
     senders = [MemoryLink(broker) for broker in brokers]
     intake = QueryIntake(link, Quarantined(link))
     link.subscribe(Subscription(QUEUE, intake.handle, AckMode.CUMULATIVE, 10))
-    for one in (link, *senders):
+    links: tuple[Link, ...] = (link, *senders)
+    for one in links:
         await one.start()
     for sender, bodies in zip(senders, ((b"a1", b"a2"), (b"b1", b"b2")), strict=True):
         await sender.ready()
@@ -286,7 +287,8 @@ async def test_a_fronts_clock_is_measured_even_by_what_comes_too_late(stage: Sta
         stage.clock = lambda ahead_ms=ahead_ms: wall() + ahead_ms  # type: ignore[misc]
         bridge = await started(stage)
         await stage.ask(bill(stage)[1])
-        await until(lambda bridge=bridge, reason=reason: bridge.queries.dropped[reason] == 1)
+        await until(lambda: stage.bridge.queries.dropped)
+        assert bridge.queries.dropped == {reason: 1}
         [(labels, seconds)] = [
             (labels, value) for name, _, labels, value in readings(bridge) if name == "bridge_clock_skew_seconds"
         ]

@@ -437,7 +437,7 @@ def test_a_forked_child_takes_a_data_key_of_its_own(front: Keyring, monkeypatch:
     sealer = Sealer(front, Role.BRIDGE)
     before = sealer.seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
     child = os.getpid() + 1
-    monkeypatch.setattr(module.os, "getpid", lambda: child)
+    monkeypatch.setattr(os, "getpid", lambda: child)
     assert wrap_of(sealer.seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)) != wrap_of(before)
 
 

@@ -230,9 +230,9 @@ def test_public_keys_others_may_change_are_refused(directory: Path, mode: int) -
 def test_whose_private_file_is_accepted(
     directory: Path, monkeypatch: pytest.MonkeyPatch, me: int, owner: int, mode: int, refused: bool
 ) -> None:
-    fields = list((directory / "front.keyring").stat())
+    fields = list(map(int, (directory / "front.keyring").stat()))
     fields[0], fields[4] = fields[0] & ~0o777 | mode, owner
-    monkeypatch.setattr(keyfiles.os, "geteuid", lambda: me)
+    monkeypatch.setattr(os, "geteuid", lambda: me)
     assert (keyfiles.objection(os.stat_result(fields), private=True) is not None) == refused
 
 

@@ -10,7 +10,7 @@ import pytest
 from protocol.errors import LinkDown
 from protocol.link.every import EveryBroker
 from protocol.link.memory import MemoryBroker, MemoryLink
-from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
+from protocol.link.port import AckMode, Delivery, Link, Outgoing, Subscription
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,8 @@ class Pair:
 
     async def start(self, ack: AckMode = AckMode.INDIVIDUAL, prefetch: int = 10) -> None:
         self.end = self.receiver.subscribe(Subscription(QUEUE, self.got.append, ack, prefetch))
-        for link in (self.receiver, *self.senders):
+        links: tuple[Link, ...] = (self.receiver, *self.senders)
+        for link in links:
             await link.start()
         await self.receiver.ready()
         await turns()

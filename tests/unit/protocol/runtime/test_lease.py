@@ -1,14 +1,15 @@
 """The lease: one process a name, no write by who lost it, and the dead's rows to exactly one of the living."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, select
 
 from protocol.errors import ConfigurationError, Fenced
-from protocol.runtime import lease as leases
 from protocol.runtime.lease import Lease, Place, database_now, instances, only_one
 from protocol.runtime.store import Store
 
@@ -213,9 +214,7 @@ async def test_one_that_comes_back_while_it_is_adopted_keeps_out_or_keeps_its_ro
         await alive.renew()
         world.time_s += 6
         returned, adopted = await asyncio.gather(dead.renew(), alive.adopt(taker(names[1])), return_exceptions=True)
-        owner = await alive._store.read(
-            lambda connection, id=round: connection.execute(select(JOBS.c.owner).where(JOBS.c.id == id)).scalar()
-        )
+        owner = await alive._store.read(methodcaller("scalar", select(JOBS.c.owner).where(JOBS.c.id == round)))
         assert not isinstance(adopted, BaseException)
         if isinstance(returned, Fenced):
             assert owner == names[1]
@@ -243,7 +242,7 @@ async def test_who_is_alone_adopts_at_once(world: World) -> None:
 async def test_the_real_clocks(world: World) -> None:
     store = (await world.instance("a"))._store
     first = await store.read(database_now)
-    assert abs(first - leases.time.time() * 1000) < 60_000
+    assert abs(first - time.time() * 1000) < 60_000
     assert await store.read(database_now) >= first
     lease = Lease(store, INSTANCES, "real", 1.0, alone=False, lost=lambda: world.lost.append("real"))
     await lease.take()

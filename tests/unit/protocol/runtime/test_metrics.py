@@ -1,6 +1,7 @@
 """Plain numbers for Prometheus."""
 
 import socket
+import time
 import urllib.request
 from collections.abc import Iterable
 
@@ -69,7 +70,7 @@ def test_a_port_that_is_taken() -> None:
     [(0.0, 0), (0.000_05, 0), (0.000_15, 1), (0.000_25, 2), (0.001_5, 4), (1.0, 14), (1e6, 23)],
 )
 def test_latency(monkeypatch: pytest.MonkeyPatch, seconds: float, bucket: int) -> None:
-    monkeypatch.setattr(metrics.time, "perf_counter", lambda: 5.0 + seconds)
+    monkeypatch.setattr(time, "perf_counter", lambda: 5.0 + seconds)
     latency = Latency()
     latency.since(5.0)
     assert (latency.count, latency.buckets.index(1), sum(latency.buckets)) == (1, bucket, 1)
