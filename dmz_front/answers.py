@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dmz_front.bridges import Service
-from dmz_front.ledger import Row
 from dmz_front.problems import Answer, Problem
+from dmz_front.rows import Row
 from protocol.lifecycle import State
 from protocol.messages import Reply
 

@@ -27,11 +27,12 @@ from dmz_front.bridges import Bridges
 from dmz_front.commands import Commands
 from dmz_front.http_api import HttpApi
 from dmz_front.http_server import HttpServer
-from dmz_front.ledger import INSTANCES, SUSPECTS, Ledger
+from dmz_front.ledger import Ledger
 from dmz_front.left_behind import LeftBehind
 from dmz_front.pages import pages
 from dmz_front.queries import Queries
 from dmz_front.reply_router import ReplyRouter, Waiters
+from dmz_front.rows import INSTANCES, SUSPECTS
 from dmz_front.settings import FrontSettings
 from protocol import destinations
 from protocol.envelope import Opener, Sealer

@@ -14,10 +14,12 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from dmz_front import answers
+from dmz_front.acceptance import Seal
 from dmz_front.bridges import Bridges, Service
-from dmz_front.ledger import Ledger, Row, Seal
+from dmz_front.ledger import Ledger
 from dmz_front.problems import Answer, Problem
 from dmz_front.reply_router import Waiters
+from dmz_front.rows import Row
 from protocol.envelope import Kind, Opener, Sealer
 from protocol.errors import EnvelopeError
 from protocol.keyring import Keyring

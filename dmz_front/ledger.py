@@ -1,86 +1,26 @@
 """The front's book of commands: a row is committed before its caller hears 200 or 202.
 
-A row holds the request sealed for the bridge and, in the end, the reply sealed for the fronts, exactly as they
-travel: whoever reads this database reads no customer's data. Idempotency keys and bodies are kept as keyed
-hashes.
+The `requests` table (rows.py) over a command's life: accepted (acceptance.py), sent, told its outcome, forgotten.
 """
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Column,
-    Connection,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Select,
-    String,
-    Table,
-    bindparam,
-    cast,
-    func,
-    select,
-    text,
-)
-from sqlalchemy import Row as SqlRow
-from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlalchemy import Connection, bindparam, func, select
 
+from dmz_front.acceptance import Seal, accept, same_key
+from dmz_front.rows import COLUMNS, REQUESTS, Row, row_of
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, told
 from protocol.messages import LOWEST_VERSION
-from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
-from protocol.runtime.lease import instances
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import Store, insert_new
-from protocol.runtime.suspects import suspects_table
+from protocol.runtime.store import Store
 
 log = logger(__name__)
-
-METADATA: MetaData = APPLICATIONS_METADATA
-"""The front's tables live in one database with the applications' keys."""
-
-INSTANCES = instances(METADATA)
-
-_IN_ORDER = "subject <> '' AND state IN ('accepted', 'sent')"
-"""Rows a later one of the same subject comes after: what is final or held keeps nobody waiting. As text, because a
-partial index is used only by a query that says the same."""
-
-REQUESTS = Table(
-    "requests",
-    METADATA,
-    Column("id", String(36), primary_key=True),
-    Column("front", String(64), nullable=False),
-    Column("application", String(64), nullable=False),
-    Column("idempotency_key", String(64), nullable=False),
-    Column("fingerprint", LargeBinary(32), nullable=False),
-    Column("operation", String(64), nullable=False),
-    Column("destination", String(160), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("code", String(64), nullable=False, default=""),
-    Column("envelope", LargeBinary, nullable=False),
-    Column("reply", LargeBinary),
-    Column("accepted_at", BigInteger, nullable=False),
-    Column("sent_at", BigInteger),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    Column("sends", Integer, nullable=False, default=0),
-    Column("subject", String(64), nullable=False, default="", server_default=text("''")),
-    Column("position", Integer, nullable=False, default=0, server_default="0"),
-    Index("requests_idempotency", "application", "idempotency_key", unique=True),
-    Index("requests_state", "state", "sent_at"),
-    Index("requests_order", "subject", "position", sqlite_where=text(_IN_ORDER), postgresql_where=text(_IN_ORDER)),
-)
-
-SUSPECTS = suspects_table(METADATA)
 
 _SENT = (
     REQUESTS.update()
@@ -104,41 +44,6 @@ UNDELIVERED_MS = MAX_AGE_MS - 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A command as the ledger holds it."""
-
-    id: str
-    front: str
-    application: str
-    idempotency_key: str
-    """Keyed hash of the caller's Idempotency-Key."""
-    fingerprint: bytes = field(repr=False)
-    """Keyed hash of operation and body: the same key with another one is a mistake of the caller's."""
-    operation: str = ""
-    destination: str = ""
-    state: State = State.ACCEPTED
-    code: str = ""
-    envelope: bytes = field(default=b"", repr=False)
-    reply: bytes | None = field(default=None, repr=False)
-    accepted_at: int = 0
-    updated_at: int = 0
-    expires_at: int = 0
-    subject: str = ""
-    """Pseudonym of the ordering key, or empty: no order."""
-    position: int = 0
-    """Grows along the unfinished rows of a subject."""
-
-    def entry(self) -> Entry:
-        """What the outbox has to send for this row."""
-        # Without its expiry: what the broker drops, the bridge never sees, and nobody tells the front that it expired
-        return Entry(self.id, self.destination, self.envelope)
-
-
-Seal = Callable[[str], bytes]
-"""Makes a row's envelope from the id of its predecessor, or an empty one. May be called more than once."""
-
-
-@dataclass(frozen=True, slots=True)
 class News:
     """What a reply says of a command."""
 
@@ -150,101 +55,6 @@ class News:
 
 _OPEN = sorted(State(state) for state in (State.ACCEPTED, State.SENT, State.HELD))
 """The ledger's states that are not final."""
-_NAMES = tuple(Row.__dataclass_fields__)
-_COLUMNS = [REQUESTS.c[name] for name in _NAMES]
-
-
-def _row(found: SqlRow[Any]) -> Row:
-    values = dict(found._mapping)
-    return Row(**values | {"state": State(values["state"])})
-
-
-def _same_key(row: Row) -> Select[Any]:
-    return select(*_COLUMNS).where(
-        REQUESTS.c.application == row.application, REQUESTS.c.idempotency_key == row.idempotency_key
-    )
-
-
-_Asked = tuple[Row, Seal | None]
-
-
-def _accept(connection: Connection, asked: Sequence[_Asked]) -> Sequence[Row]:
-    """Rows of one subject go in one after another, each sealed with the one before it as its predecessor."""
-    last = _last(connection, sorted({row.subject for row, _ in asked if row.subject}))
-    held: dict[str, Row] = {}
-    left = asked
-    while left:
-        turn, left = _turn(left)
-        rows = [_placed(row, seal, last.get(row.subject)) for row, seal in turn]
-        rows.sort(key=lambda row: (row.application, row.idempotency_key))  # the same at every front
-        new = insert_new(connection, REQUESTS, [{name: getattr(row, name) for name in _NAMES} for row in rows])
-        for row in rows:
-            if row.id in new:
-                held[row.id] = row
-                if row.subject:
-                    last[row.subject] = row.id, row.position
-            else:
-                held[row.id] = _row(connection.execute(_same_key(row)).one())
-    reach(Point.FRONT_ACCEPT_UNCOMMITTED)
-    return [held[row.id] for row, _ in asked]
-
-
-def _turn(asked: Sequence[_Asked]) -> tuple[Sequence[_Asked], Sequence[_Asked]]:
-    """The first row of each subject, and the others: which of them become rows is known only when the first has."""
-    turn: list[_Asked] = []
-    left: list[_Asked] = []
-    subjects: set[str] = set()
-    for row, seal in asked:
-        (left if row.subject in subjects else turn).append((row, seal))
-        if row.subject:
-            subjects.add(row.subject)
-    return turn, left
-
-
-def _placed(row: Row, seal: Seal | None, last: tuple[str, int] | None) -> Row:
-    after, position = last or ("", 0)
-    if seal is None and not row.subject:
-        return row
-    return replace(row, envelope=row.envelope if seal is None else seal(after), position=position + 1)
-
-
-def _last(connection: Connection, subjects: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """Id and position of the last row in order of each subject that has one."""
-    if not subjects:
-        return {}
-    given = {"subjects": json.dumps(subjects)}
-    dialect = connection.dialect.name
-    if dialect == "postgresql":
-        # Two fronts that accept for one subject at once would both name the same predecessor, and the next row
-        # only one of the two. The lock lasts until the commit; the sorted order keeps fronts from a deadlock.
-        connection.execute(_LOCK, given)
-    return {row.subject: (row.id, row.position) for row in connection.execute(_LAST[dialect], given)}
-
-
-def _last_of(wanted: TableValuedAlias) -> Select[Any]:
-    last = (
-        select(REQUESTS.c.id)
-        .where(REQUESTS.c.subject == wanted.c.value, text(_IN_ORDER))
-        .order_by(REQUESTS.c.position.desc())
-        .limit(1)
-        .correlate(wanted)
-        .scalar_subquery()
-    )
-    return select(REQUESTS.c.subject, REQUESTS.c.id, REQUESTS.c.position).where(
-        REQUESTS.c.id.in_(select(last).select_from(wanted))
-    )
-
-
-_SUBJECTS = bindparam("subjects", type_=String)
-_LAST = {
-    # one search of the index for each subject, in one statement
-    "sqlite": _last_of(func.json_each(_SUBJECTS).table_valued("value", name="wanted")),
-    "postgresql": _last_of(func.json_array_elements_text(cast(_SUBJECTS, JSON)).table_valued("value", name="wanted")),
-}
-_LOCK = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(value, 61616))"
-    " FROM json_array_elements_text(CAST(:subjects AS JSON))"
-)
 
 
 class Ledger:
@@ -292,21 +102,21 @@ class Ledger:
         the same subject accepted last, by whichever front of this database. So whoever heard of one acceptance
         before it asked for the next has them in order.
         """
-        (held,) = await self._store.gather(_accept, [(row, seal)])
+        (held,) = await self._store.gather(accept, [(row, seal)])
         if held.id == row.id:  # not `is`: a commit that failed after it was done is done again, and finds its own row
             self.backlog += 1
         return held
 
     async def known(self, row: Row) -> Row | None:
         """The row that has the idempotency key of `row` already."""
-        found = await self._store.read(lambda connection: connection.execute(_same_key(row)).first())
-        return None if found is None else _row(found)
+        found = await self._store.read(lambda connection: connection.execute(same_key(row)).first())
+        return None if found is None else row_of(found)
 
     async def find(self, id: str, application: str) -> Row | None:
         """One application's row."""
-        statement = select(*_COLUMNS).where(REQUESTS.c.id == id, REQUESTS.c.application == application)
+        statement = select(*COLUMNS).where(REQUESTS.c.id == id, REQUESTS.c.application == application)
         found = await self._store.read(lambda connection: connection.execute(statement).first())
-        return None if found is None else _row(found)
+        return None if found is None else row_of(found)
 
     async def sent(self, ids: Sequence[str]) -> None:
         """The broker has these on its disk."""
@@ -358,13 +168,13 @@ class Ledger:
         waited = (REQUESTS.c.state == State.SENT) & (long_ago | (sent_at > now + resend_after_ms))
         young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
         statement = (
-            select(*_COLUMNS)
+            select(*COLUMNS)
             .where(REQUESTS.c.front == front, young, never | waited)
             .order_by(REQUESTS.c.id)
             .limit(limit)
         )
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
-        return [_row(row).entry() for row in rows]
+        return [row_of(row).entry() for row in rows]
 
     async def hold_undelivered(self, front: str) -> int:
         """Name unknown what was not answered in UNDELIVERED_MS: a bridge would refuse it as stale now, and it

@@ -31,6 +31,7 @@ from intranet_bridge.adapters import Adapter
 from intranet_bridge.adapters.breaker import Breaker, Circuit
 from intranet_bridge.adapters.http import HttpAdapter, client_of, secret_of
 from intranet_bridge.adapters.http_client import HttpClient
+from intranet_bridge.calls import Calls
 from intranet_bridge.decision import Waits
 from intranet_bridge.housekeeping import Housekeeping
 from intranet_bridge.inbox import INSTANCES, SUSPECTS, Inbox
@@ -111,7 +112,7 @@ class Bridge:
             replies=self.replies, waits=quick, slots=settings.queries.slots, clock=clock,
         )  # fmt: skip
         self.workers = CommandWorkers(
-            ordering=self.ordering, inbox=self.inbox, opener=opener, adapters=self.adapters, breakers=self.breakers,
+            ordering=self.ordering, inbox=self.inbox, opener=opener, calls=Calls(self.adapters, self.breakers),
             replies=self.replies, outbox=self.outbox, waits=waits, workers=settings.commands.workers, clock=clock,
             progressed=lambda: self.command_intake.resume(), may_call=self.lease.held,
             look=lambda: self.predecessors.look(),

@@ -15,13 +15,13 @@ called the place does not move on until the outcome is on disk, however long the
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from pydantic import ValidationError
 
 from intranet_bridge import decision
-from intranet_bridge.adapters import Adapter, Asked, Finding, NotApplied, Outcome, Unknown, always
-from intranet_bridge.adapters.breaker import Breaker
+from intranet_bridge.adapters import Asked, NotApplied, Unknown, always
+from intranet_bridge.calls import Calls
 from intranet_bridge.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step, Waits
 from intranet_bridge.inbox import Decided, Inbox, entry
 from intranet_bridge.ordering import Ordering, Place
@@ -52,8 +52,7 @@ class CommandWorkers:
         ordering: Ordering,
         inbox: Inbox,
         opener: Opener,
-        adapters: Mapping[str, Adapter],
-        breakers: Mapping[str, Breaker],
+        calls: Calls,
         replies: Replies,
         outbox: Outbox,
         waits: Waits,
@@ -68,11 +67,10 @@ class CommandWorkers:
         predecessors are to be looked for.
         """
         self._ordering, self._inbox, self._opener = ordering, inbox, opener
-        self._adapters, self._breakers = adapters, breakers
+        self._calls, self._rules = calls, {name: _rule(name, calls, waits) for name in calls.operations}
         self._replies, self._outbox, self._waits = replies, outbox, waits
         self._clock, self._progressed, self._look, self.workers = clock, progressed, look, workers
         self._may_call = may_call
-        self._rules = {name: self._rule(name, adapter) for name, adapter in adapters.items()}
         self._running: dict[asyncio.Task[None], Place] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -193,7 +191,7 @@ class CommandWorkers:
         if place.recovered and place.state in (State.CALLING, State.UNKNOWN):
             place.recovered = False
             return decision.after_crash(rule, place.state)
-        adapter, before = self._adapters[place.operation], place.state
+        before = place.state
         if place.state is State.UNKNOWN:
             if rule.unknown is UnknownOutcome.INQUIRE:
                 reach(Point.BRIDGE_INQUIRY_DUE, place.id)
@@ -202,7 +200,7 @@ class CommandWorkers:
                 asked = self._asked(place, opened)
                 if asked is None:
                     return Hold((Event.HOLD,), _NOT_ACCEPTED)
-                finding = await self._inquire(place, adapter, asked)
+                finding = await self._calls.inquire(place.operation, asked)
                 reach(Point.BRIDGE_INQUIRED, place.id)
                 place.failures = place.failures + 1 if isinstance(finding, Unknown) else 0
                 return decision.after_inquiry(rule, place.attempts, place.failures, finding)
@@ -223,7 +221,7 @@ class CommandWorkers:
             if before is not State.RECEIVED:
                 return Hold((Event.LOSE, Event.HOLD), _NOT_ACCEPTED)
             return Finish((Event.FAIL,), "invalid-request", _NOT_ACCEPTED)
-        outcome = await self._call(place, adapter, asked)
+        outcome = await self._calls.call(place.operation, asked)
         reach(Point.BRIDGE_CALLED, place.id)
         place.crashes = 0  # it came through
         place.failures = place.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
@@ -316,58 +314,18 @@ class CommandWorkers:
                 log.error("store-failed", error=type(error).__name__, failures=failures)
                 await asyncio.sleep(self._waits.after(failures))
 
-    # --- the marketing system ----------------------------------------------------------------------------
-
-    async def _call(self, place: Place, adapter: Adapter, asked: Asked) -> Outcome:
-        if not asked.may_send():
-            return NotApplied("the lease may be over", reached=False)
-        started = time.monotonic()
-        try:
-            outcome = await adapter.call(asked, adapter.timeout_s)
-        except Exception as error:  # a defect in an adapter: it promised not to, and we cannot know what it did
-            log.exception("adapter-failed", request=place.id, operation=place.operation)
-            outcome = Unknown(f"adapter: {type(error).__name__}")
-        self._heard(place.operation, not isinstance(outcome, NotApplied | Unknown), started)
-        return outcome
-
-    async def _inquire(self, place: Place, adapter: Adapter, asked: Asked) -> Finding:
-        started = time.monotonic()
-        try:
-            finding = await adapter.inquire(asked, adapter.timeout_s)
-        except Exception as error:
-            log.exception("adapter-failed", request=place.id, operation=place.operation)
-            finding = Unknown(f"adapter: {type(error).__name__}")
-        self._heard(place.operation, not isinstance(finding, Unknown), started)
-        return finding
-
-    def _heard(self, operation: str, good: bool, started: float) -> None:
-        now = time.monotonic()
-        self._breakers[operation].record(now, good=good, took_s=now - started)
-
-    def _admits(self, operation: str) -> bool:
-        adapter = self._adapters.get(operation)
-        # A row whose operation is not bound any more waits in the inbox until it is again
-        return adapter is not None and self._breakers[operation].admit(time.monotonic(), adapter.timeout_s)
-
-    def _rule(self, name: str, adapter: Adapter) -> Rule:
-        operation = CATALOGUE[name]
-        return Rule(operation.unknown_outcome, operation.attempts, adapter.settle_s, self._waits)
-
     # --- running -----------------------------------------------------------------------------------------
 
     def _next_place(self, now: float) -> Place | None:
         if any(place.crashes for place in self._running.values()):
             return None  # a suspect is alone
-        suspect = self._ordering.suspect(now, self._may)
+        suspect = self._ordering.suspect(now, self._calls.admits)
         if suspect is None:
-            return self._ordering.take(now, self._admits)
-        if self._running or not self._admits(suspect.operation):
+            return self._ordering.take(now, self._calls.admit)
+        if self._running or not self._calls.admit(suspect.operation):
             return None
         self._ordering.take_suspect(suspect)
         return suspect
-
-    def _may(self, operation: str) -> bool:
-        return operation in self._adapters and self._breakers[operation].wait_s(time.monotonic()) <= 0
 
     def _ran(self, task: "asyncio.Task[None]") -> None:
         self._running.pop(task, None)
@@ -381,10 +339,13 @@ class CommandWorkers:
             self._timer = None
         if len(self._running) >= self.workers:
             return  # the next one to finish pumps
-        times = [self._ordering.wakes_at()]
-        for name in self._ordering.waiting():
-            if name in self._adapters:
-                times.append(now + self._breakers[name].wait_s(now))
+        waits = [self._calls.wait_s(name, now) for name in self._ordering.waiting()]
+        times = [self._ordering.wakes_at(), *(now + wait_s for wait_s in waits if wait_s is not None)]
         due = min((at for at in times if at is not None), default=None)
         if due is not None:
             self._timer = loop.call_later(max(0.001, due - now), self.pump)
+
+
+def _rule(name: str, calls: Calls, waits: Waits) -> Rule:
+    operation = CATALOGUE[name]
+    return Rule(operation.unknown_outcome, operation.attempts, calls.settle_s(name), waits)

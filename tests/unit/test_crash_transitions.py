@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from dmz_front import ledger as books
-from dmz_front.ledger import Ledger, News, Row
+from dmz_front.ledger import Ledger, News
+from dmz_front.rows import METADATA, Row
 from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Rejected
 from intranet_bridge.inbox import INBOX
 from protocol.lifecycle import TRANSITIONS, Event, State
@@ -47,7 +47,7 @@ ROW = Row("id", "front-1", "wechat", "key", b"f" * 32, "work-order", "/queue/q",
 
 
 async def in_ledger(folder: Path, do: Any) -> Any:
-    store = Store(f"sqlite:///{folder / 'front.sqlite3'}", books.METADATA.create_all)
+    store = Store(f"sqlite:///{folder / 'front.sqlite3'}", METADATA.create_all)
     await store.start()
     try:
         return await do(Ledger(store, lambda: NOW))

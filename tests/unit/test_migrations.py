@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, DefaultClause, Engine, Index, MetaData, String, Table, inspect, text
 
 from dmz_front import app as front
-from dmz_front import ledger
+from dmz_front.rows import METADATA as FRONT_METADATA
 from intranet_bridge import app as bridge
 from intranet_bridge import inbox
 from protocol.errors import ConfigurationError
@@ -17,7 +17,7 @@ from protocol.runtime.migrate import Migrations, Step, way
 from protocol.runtime.store import engine
 
 TREES: dict[str, tuple[Migrations, MetaData]] = {
-    "front": (front.MIGRATIONS, ledger.METADATA),
+    "front": (front.MIGRATIONS, FRONT_METADATA),
     "bridge": (bridge.MIGRATIONS, inbox.METADATA),
 }
 ROWS: dict[str, dict[str, Any]] = {

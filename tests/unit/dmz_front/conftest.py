@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dmz_front import ledger as books
+from dmz_front.rows import METADATA
 from protocol.keyring import Keyring
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
@@ -26,7 +26,7 @@ async def stand(
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     """On SQLite, and on PostgreSQL where there is one."""
-    store = Store(database_url, books.METADATA.create_all)
+    store = Store(database_url, METADATA.create_all)
     await store.start()
     yield store
     await store.close()

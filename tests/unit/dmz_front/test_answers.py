@@ -7,8 +7,8 @@ import pytest
 
 from dmz_front import answers
 from dmz_front.bridges import Service
-from dmz_front.ledger import Row
 from dmz_front.problems import TITLES, Problem
+from dmz_front.rows import Row
 from protocol.lifecycle import REPORTED, State
 from protocol.messages import Attributes, Reply
 

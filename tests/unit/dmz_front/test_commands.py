@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
-from dmz_front.ledger import REQUESTS
+from dmz_front.rows import REQUESTS
 from protocol import destinations
 from protocol.envelope import Opened
 from protocol.lifecycle import State

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from dmz_front import ledger as books
-from dmz_front.ledger import REQUESTS, UNDELIVERED_MS, Ledger, News, Row
+from dmz_front.ledger import UNDELIVERED_MS, Ledger, News
+from dmz_front.rows import METADATA, REQUESTS, Row
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store
@@ -81,7 +81,7 @@ async def test_many_at_once_with_one_key_leave_one_row(ledger: Ledger) -> None:
 
 async def test_another_front_that_was_faster_wins(ledger: Ledger, clock: Clock, database_url: str) -> None:
     """Two fronts on one database: whoever commits the key second gets the first one's row."""
-    other_store = Store(database_url, books.METADATA.create_all)
+    other_store = Store(database_url, METADATA.create_all)
     await other_store.start()
     other = Ledger(other_store, clock)
     results = await asyncio.gather(
@@ -101,7 +101,7 @@ async def test_two_fronts_are_told_of_one_command_at_the_same_moment(
     ledger: Ledger, clock: Clock, database_url: str
 ) -> None:
     """One outcome stands, and exactly one of them counts it: the rows are locked between reading and writing."""
-    other_store = Store(database_url, books.METADATA.create_all)
+    other_store = Store(database_url, METADATA.create_all)
     await other_store.start()
     other = Ledger(other_store, clock)
     ids = [f"id-{number:03}" for number in range(100)]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from dmz_front import ledger as books
-from dmz_front.ledger import Ledger, News, Row
+from dmz_front.ledger import Ledger, News
+from dmz_front.rows import METADATA, Row
 from protocol.lifecycle import State
 from protocol.messages import LOWEST_VERSION
 from protocol.runtime.store import Store
@@ -92,7 +92,7 @@ async def test_many_at_once_make_one_chain(ledger: Ledger) -> None:
 
 async def test_two_fronts_on_one_database_make_one_chain(clock: Clock, database_url: str) -> None:
     """Of each subject, and in what each caller saw: who heard of one acceptance comes after it, at either front."""
-    stores = [Store(database_url, books.METADATA.create_all) for _ in range(2)]
+    stores = [Store(database_url, METADATA.create_all) for _ in range(2)]
     for store in stores:
         await store.start()
     fronts = [Ledger(store, clock) for store in stores]
@@ -125,7 +125,7 @@ async def test_two_fronts_on_one_database_make_one_chain(clock: Clock, database_
 
 async def test_it_costs_one_search_of_the_index_whatever_the_backlog(clock: Clock, tmp_path: Path) -> None:
     """As SQLite's planner says; PostgreSQL's has its own mind about tables as small as this."""
-    store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", books.METADATA.create_all)
+    store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", METADATA.create_all)
     await store.start()
     ledger = Ledger(store, clock)
     await accepted(ledger, "a")

@@ -1,0 +1,97 @@
+"""The front's tables, and a command as one row of them.
+
+A row holds the request sealed for the bridge and, in the end, the reply sealed for the fronts, exactly as they
+travel: whoever reads this database reads no customer's data. Idempotency keys and bodies are kept as keyed
+hashes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import Row as SqlRow
+
+from protocol.lifecycle import State
+from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
+from protocol.runtime.lease import instances
+from protocol.runtime.outbox import Entry
+from protocol.runtime.suspects import suspects_table
+
+METADATA: MetaData = APPLICATIONS_METADATA
+"""The front's tables live in one database with the applications' keys."""
+
+INSTANCES = instances(METADATA)
+
+IN_ORDER = "subject <> '' AND state IN ('accepted', 'sent')"
+"""Rows a later one of the same subject comes after: what is final or held keeps nobody waiting. As text, because a
+partial index is used only by a query that says the same."""
+
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("front", String(64), nullable=False),
+    Column("application", String(64), nullable=False),
+    Column("idempotency_key", String(64), nullable=False),
+    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("destination", String(160), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("code", String(64), nullable=False, default=""),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("reply", LargeBinary),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("sends", Integer, nullable=False, default=0),
+    Column("subject", String(64), nullable=False, default="", server_default=text("''")),
+    Column("position", Integer, nullable=False, default=0, server_default="0"),
+    Index("requests_idempotency", "application", "idempotency_key", unique=True),
+    Index("requests_state", "state", "sent_at"),
+    Index("requests_order", "subject", "position", sqlite_where=text(IN_ORDER), postgresql_where=text(IN_ORDER)),
+)
+
+SUSPECTS = suspects_table(METADATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command as the ledger holds it."""
+
+    id: str
+    front: str
+    application: str
+    idempotency_key: str
+    """Keyed hash of the caller's Idempotency-Key."""
+    fingerprint: bytes = field(repr=False)
+    """Keyed hash of operation and body: the same key with another one is a mistake of the caller's."""
+    operation: str = ""
+    destination: str = ""
+    state: State = State.ACCEPTED
+    code: str = ""
+    envelope: bytes = field(default=b"", repr=False)
+    reply: bytes | None = field(default=None, repr=False)
+    accepted_at: int = 0
+    updated_at: int = 0
+    expires_at: int = 0
+    subject: str = ""
+    """Pseudonym of the ordering key, or empty: no order."""
+    position: int = 0
+    """Grows along the unfinished rows of a subject."""
+
+    def entry(self) -> Entry:
+        """What the outbox has to send for this row."""
+        # Without its expiry: what the broker drops, the bridge never sees, and nobody tells the front that it expired
+        return Entry(self.id, self.destination, self.envelope)
+
+
+NAMES = tuple(Row.__dataclass_fields__)
+"""The columns of REQUESTS that a `Row` holds."""
+COLUMNS = [REQUESTS.c[name] for name in NAMES]
+
+
+def row_of(found: SqlRow[Any]) -> Row:
+    """The row of a result over COLUMNS."""
+    values = dict(found._mapping)
+    return Row(**values | {"state": State(values["state"])})
