@@ -1,0 +1,178 @@
+"""A broker whose journal rotted: it starts all the same, says what it left out, and the ledgers send that again.
+
+A dead letter is in no ledger: it is gone, and the log says so.
+"""
+
+import itertools
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from scripts.stand.processes import StandError
+from scripts.stand.stand import Stand, with_values
+from tests.support.stands import client, eventually, journal, standing, work_order
+from tests.support.stomp import browsed, put
+
+COMMANDS, REPLIES, LETTERS = "bridge.command.main", "bridge.reply.command.front-1", "DLQ.bridge.command.main"
+SETTINGS = {
+    "dmz_front": {"delivery.resend_after_s": 600, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 0.5},
+    "intranet_bridge": {"presence_interval_s": 0.5, "link.reconnect_max_s": 0.5},
+}
+BATCH_HEADER = (28).to_bytes(4, "big") + b"\x02WRITE BATCH"  # then the length of its records (4) and their checksum (8)
+ADD_MESSAGE = 1
+
+
+class Record(NamedTuple):
+    """A message in a journal file: where its batch begins, where it begins, and how long it is."""
+
+    batch: int
+    offset: int
+    size: int
+
+
+def newest(stand: Stand) -> Path:
+    """The journal file that is being written."""
+    return max((stand.folder / "broker" / "data" / "kahadb").glob("db-*.log"), key=lambda file: int(file.stem[3:]))
+
+
+def written(file: Path, queue: str) -> list[Record]:
+    """The messages to a queue in a journal file, the oldest first; what is rotten already is passed over."""
+    data, name = file.read_bytes(), bytes([len(queue)]) + queue.encode()
+    found = []
+    batch = 0
+    while (batch := data.find(BATCH_HEADER, batch)) >= 0:
+        offset = batch + 28
+        end = offset + int.from_bytes(data[batch + 16 : batch + 20], "big")
+        while offset < end and (size := int.from_bytes(data[offset : offset + 4], "big")) > 5:
+            if data[offset + 5] == ADD_MESSAGE and name in data[offset : offset + 64]:
+                found.append(Record(batch, offset, size))
+            offset += size
+        batch += 28
+    return found
+
+
+def rot(file: Path, records: list[Record]) -> None:
+    """Spoil one in its middle, the next in its header, the next in its batch's header …; end the file in the last."""
+    *others, last = records
+    for record, place in zip(others, itertools.cycle(("middle", "header", "batch")), strict=False):
+        where = {"middle": record.offset + record.size // 2, "header": record.offset, "batch": record.batch}
+        overwrite(file, where[place])
+    cut = last.offset + last.size // 2
+    overwrite(file, cut, bytes(file.stat().st_size - cut))
+
+
+def overwrite(file: Path, offset: int, what: bytes = b"rotten!!") -> None:
+    with file.open("r+b") as opened:
+        opened.seek(offset)
+        opened.write(what)
+
+
+def said(stand: Stand, text: str) -> int:
+    """How often the broker's log says it."""
+    return (stand.folder / "broker" / "broker.log").read_text(errors="replace").count(text)
+
+
+def restart_front(stand: Stand, **delivery: int) -> None:
+    """With other settings. While `resend_after_s` is long nothing is on the broker twice: what is lost is lost."""
+    stand.stop("front")
+    file = stand.config / "dmz_front.toml"
+    file.write_text(with_values(file.read_text(), {f"delivery.{name}": value for name, value in delivery.items()}))
+    stand.start("front")
+
+
+def ordered(stand: Stand, http: httpx.Client) -> list[str]:
+    """Eight accepted work orders that wait on the broker, each in a message of its own."""
+    ids: list[str] = []
+    while len(ids) < 8:
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+        answer = http.post("/v1/work-order", json=work_order("长" * 300), headers=headers)
+        assert answer.status_code == 202
+        ids.append(answer.json()["request_id"])
+        eventually(lambda: len(browsed(stand, COMMANDS)) == len(ids), what="the order on the broker")
+    return ids
+
+
+def exactly_once(stand: Stand, http: httpx.Client, ids: list[str]) -> None:
+    """All are done, once, and their callers are told so."""
+
+    def outcomes() -> set[str]:
+        return {http.get(f"/v1/requests/{id}").json()["status"] for id in ids}
+
+    eventually(lambda: outcomes() == {"succeeded"}, 90, "every outcome")
+    applied = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+    assert {id: applied.get(id) for id in ids} == dict.fromkeys(ids, 1)
+    eventually(lambda: not browsed(stand, COMMANDS), what="the copies to be taken")
+    assert {entry["applied"] for entry in journal(stand)} == {1}
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    with standing(tmp_path_factory.mktemp("rotten"), settings=SETTINGS) as stand:
+        yield stand
+
+
+def test_commands_and_dead_letters(stand: Stand) -> None:
+    """After an orderly stop: the index knows every message, rotten or not, and each one dropped is named."""
+    put(stand, "front", COMMANDS, b"junk", b"more junk", persistent="true")
+    eventually(lambda: len(browsed(stand, LETTERS)) == 2, what="the bridge to set them aside")
+    stand.stop("bridge")
+    with client(stand) as http:
+        ids = ordered(stand, http)
+        stand.stop("broker")
+        file = newest(stand)
+        overwrite(file, written(file, LETTERS)[0].offset + 100)
+        rot(file, written(file, COMMANDS)[-8:][1::2])
+        stand.start("broker")
+        assert said(stand, f":{COMMANDS}] dropped: ") == 3
+        assert (
+            said(stand, "Rolled back 1 messages") == 1
+        )  # the cut off one, which an index ahead of its journal has too
+        restart_front(stand, resend_after_s=1)
+        stand.start("bridge")
+        exactly_once(stand, http, ids)
+    assert said(stand, f":{LETTERS}] dropped: ") == 1
+    assert [body for _, body in browsed(stand, LETTERS)] == [b"more junk"]
+
+
+def test_replies(stand: Stand) -> None:
+    """After a kill: the index is behind the journal, and what is rotten in what it does not know yet is passed over."""
+    restart_front(stand, resend_after_s=600)
+    stand.stop("bridge")
+    with client(stand) as http:
+        ids = ordered(stand, http)
+        stand.stop("front")
+        stand.start("bridge")
+        eventually(lambda: {entry["request_id"] for entry in journal(stand)} >= set(ids), what="the calls")
+        eventually(lambda: browsed(stand, REPLIES) and not browsed(stand, COMMANDS), what="the replies on the broker")
+        stand.stop("bridge")
+        stand.kill("broker")
+        file, before = newest(stand), said(stand, "Corrupt journal records found")
+        rot(file, written(file, REPLIES))
+        stand.start("broker")
+        assert said(stand, "Corrupt journal records found") > before
+        stand.start("bridge")
+        restart_front(stand, resend_after_s=1)
+        exactly_once(stand, http, ids)
+
+
+def test_the_newest_file_is_gone(stand: Stand) -> None:
+    """That is no rot: it does not start, and says what to do. What was in the file is sent again."""
+    restart_front(stand, resend_after_s=600)
+    stand.stop("bridge")
+    put(stand, "front", "bridge.command.elsewhere", *[bytes(1_000_000)] * 34, persistent="true")  # a file holds 32 MB
+    with client(stand) as http:
+        ids = ordered(stand, http)
+        stand.stop("broker")
+        gone, index = newest(stand), newest(stand).with_name("db.data")
+        assert len(written(gone, COMMANDS)) == len(ids)
+        gone.unlink()
+        with pytest.raises(StandError, match=f"move {index} away"):
+            stand.start("broker")
+        index.unlink()
+        stand.start("broker", "bridge")
+        restart_front(stand, resend_after_s=1)
+        exactly_once(stand, http, ids)
