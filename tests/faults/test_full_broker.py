@@ -153,7 +153,7 @@ def revived(stand: Stand) -> bool:
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    """Other files take the broker's disk. It stops and starts again until there is room; nothing is torn."""
+    """Other files take the broker's disk. It stops, starts again until there is room, and leaves out what was torn."""
     conf = configuration(tmp_path / "conf", **{"32 mb": "1 mb"})
     data = tmp_path / "stand" / "broker" / "data"
     ids: list[str] = []
