@@ -1,12 +1,17 @@
-"""One stand for all system tests that leave it as they found it."""
+"""One stand for all system tests that leave it as they found it, and the first release to upgrade from."""
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.stand.stand import ROOT, Stand
 from tests.support.stands import client, standing
+
+FIRST_RELEASE = "1da74b7"
+"""The commit of release 0.1.0."""
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +24,15 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 def http(stand: Stand) -> Iterator[httpx.Client]:
     with client(stand) as http:
         yield http
+
+
+@pytest.fixture(scope="session")
+def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first release's code and configuration files; skips where git does not have it (a shallow clone)."""
+    archive = subprocess.run(["git", "-C", ROOT, "archive", FIRST_RELEASE], capture_output=True, check=False)
+    if archive.returncode:
+        pytest.skip(f"git has no {FIRST_RELEASE} here (a shallow clone?): {archive.stderr.decode().strip()}")
+    folder = tmp_path_factory.mktemp("first-release")
+    # not `tarfile`: the Python 3.11.2 of Debian 12 knows no extraction filters, and later ones want one named
+    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+    return folder

@@ -2,12 +2,9 @@
 
 import contextlib
 import sqlite3
-import subprocess
-import tarfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,6 @@ from scripts.stand.processes import StandError, run
 from scripts.stand.stand import BIN, ROOT, Stand
 from tests.support.stands import client, eventually, journal, work_order
 
-FIRST_RELEASE = "1da74b7"
-"""The commit of release 0.1.0."""
 DATA = Path(__file__).parent / "data"
 SETTINGS = {
     "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 0.5},
@@ -44,18 +39,6 @@ class OldStand(Stand):
         super().set_up()
         self.app_key = self.ctl("apps", "add", "demo", "--scope", "bills", "--scope", "work-orders").strip()
         key_file.write_text(self.app_key)
-
-
-@pytest.fixture(scope="module")
-def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The code of the first release, as git has it."""
-    done = subprocess.run(["git", "-C", ROOT, "archive", FIRST_RELEASE], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"git has no {FIRST_RELEASE} here (a shallow clone?): {done.stderr.decode().strip()}")
-    folder = tmp_path_factory.mktemp("first-release")
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
 
 
 def rows(stand: Stand, side: str, statement: str) -> list[dict[str, Any]]:

@@ -4,13 +4,9 @@ may take it can read. "Old" is the program told to speak version 1 and, where gi
 
 import json
 import os
-import shutil
-import subprocess
-import tarfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,6 @@ import pytest
 from scripts.stand.stand import ROOT, Stand, kind_of, with_values
 from tests.support.stands import ACCOUNT, client, eventually, journal, work_order
 
-FIRST_RELEASE = "1da74b7"
 QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
     "intranet_bridge": {"presence_interval_s": 0.5, "operations.work-order.settle_s": 1.0},
@@ -57,19 +52,6 @@ class Mixed(Stand):
         """Change what a part speaks, from its next start on."""
         file = self.config / f"{CONFIGURATION[kind]}.toml"
         file.write_text(with_values(file.read_text(), {"wire.version_max": version}))
-
-
-@pytest.fixture(scope="session")
-def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first release's code and configuration files; skips where git does not have it (a shallow clone)."""
-    git = shutil.which("git")
-    done = git and subprocess.run([git, "-C", str(ROOT), "archive", FIRST_RELEASE], capture_output=True, check=False)
-    if not done or done.returncode:
-        pytest.skip(f"git has no commit {FIRST_RELEASE} here: a shallow clone, or no clone at all")
-    folder: Path = tmp_path_factory.mktemp("first-release")
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
 
 
 @pytest.fixture(params=["told to speak version 1", "first release"])
