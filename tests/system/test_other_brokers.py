@@ -1,6 +1,7 @@
 """The same configuration on the other ActiveMQs: the one an operator already has, and Debian's."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ def test_the_pair_on_another_broker(kind: str, tmp_path: Path, monkeypatch: pyte
         pytest.skip("Debian's package needs apt-get")
     fetch = [sys.executable, str(ROOT / "scripts" / "broker"), "fetch", "--kind", kind]
     fetched = subprocess.run(fetch, capture_output=True, text=True)
+    if fetched.returncode != 0 and kind == "debian" and os.geteuid() != 0:
+        pytest.skip(f"Debian's package is not installed, and needs root: {fetched.stderr.strip()}")
     assert fetched.returncode == 0, fetched.stderr
     with standing(tmp_path / "stand", broker_kind=kind) as stand, client(stand) as http:
         assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).json()["status"] == "succeeded"
