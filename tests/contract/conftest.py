@@ -105,7 +105,7 @@ class RealWorld:
             client_name=role,
             backoff_min=0.02,
             backoff_max=0.2,
-            close_timeout=2.0,
+            close_timeout=30.0,  # the receipts of a whole batch are that many disk syncs, on a busy disk
             **bounds,
         )
         link = StompLink(settings)
