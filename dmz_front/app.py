@@ -325,7 +325,7 @@ def main() -> None:
         logs.configure(settings.log.level)
         crash_points.arm(os.environ)
         if arguments.migrate:
-            print(MIGRATIONS.command(settings.store.address(), arguments.migrate))
+            print(MIGRATIONS.command(settings.store.address(), settings.store.file, arguments.migrate))
             raise SystemExit(0)
         front = Front(settings)
         if arguments.check_config:

@@ -17,7 +17,6 @@ Nothing here listens, but the metrics on a loopback address if they are turned o
 
 import argparse
 import asyncio
-import contextlib
 import os
 import random
 import sys
@@ -268,10 +267,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{given.config}: ok, {len(settings.operations)} operations bound")
             return
         if given.migrate:
-            with contextlib.ExitStack() as stack:
-                if settings.store.file is not None:
-                    stack.enter_context(only_one(settings.store.file, "intranet-bridge"))
-                print(MIGRATIONS.command(settings.store.address(), given.migrate))
+            print(MIGRATIONS.command(settings.store.address(), settings.store.file, given.migrate))
             return
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -208,7 +208,8 @@ def certificate_findings(path: Path, now: datetime, action: str, warn_days: int 
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
-        yield Finding("certificate", str(path), Status.FAIL, f"cannot be read: {type(error).__name__}", action)
+        why = error.strerror if isinstance(error, OSError) else "it is no PEM file of certificates"
+        yield Finding("certificate", str(path), Status.FAIL, f"cannot be read: {why}", action)
         return
     for certificate in certificates:
         yield judge_expiry(str(path), certificate, now, action, warn_days)

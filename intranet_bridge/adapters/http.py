@@ -257,8 +257,10 @@ def secret_of(marketing: MarketingSection) -> str:
     file = marketing.authentication.token_file
     try:
         secret = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot be read: {type(error).__name__}", file=str(file)) from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(file)) from error
+    except UnicodeDecodeError:
+        raise ConfigurationError("holds no token: it is not ASCII", file=str(file)) from None
     if not secret or not secret.isprintable():
         raise ConfigurationError("holds no token", file=str(file))
     return secret

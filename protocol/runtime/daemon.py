@@ -69,7 +69,7 @@ async def _serve(compose: Callable[[Daemon], Awaitable[None]]) -> None:
         log.info("draining")
     finally:
         await daemon.stop()
-        log.info("stopped")
+    log.info("stopped")
 
 
 def run(compose: Callable[[Daemon], Awaitable[None]]) -> None:

@@ -12,7 +12,7 @@ an advisory lock in PostgreSQL. The second instance then finds nothing left to d
 import zlib
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +27,7 @@ from sqlalchemy import Connection, Engine, MetaData, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from protocol.errors import ConfigurationError
+from protocol.runtime.lease import only_one
 from protocol.runtime.logs import logger
 from protocol.runtime.store import engine
 
@@ -90,11 +91,15 @@ class Migrations:
                 log.info("schema-migrated", database=self.name, found=before or "none", now=target)
         return before, target
 
-    def command(self, url: str, revision: str) -> str:
-        """What `--migrate [REVISION]` does; returns the line that says what was done. Raises ConfigurationError."""
+    def command(self, url: str, file: Path | None, revision: str) -> str:
+        """What `--migrate [REVISION]` does; returns the line that says what was done.
+
+        Raises ConfigurationError, also when the program is running on the SQLite `file`.
+        """
         database = engine(url)
         try:
-            before, now = self.migrate(database, revision)
+            with only_one(file, self.program) if file is not None else nullcontext():
+                before, now = self.migrate(database, revision)
         except SQLAlchemyError as error:
             raise ConfigurationError(f"the database cannot be migrated: {error.__cause__ or error}") from error
         finally:

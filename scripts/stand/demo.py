@@ -18,6 +18,7 @@ from scripts.stand.processes import StandError
 from scripts.stand.stand import PARTS, ROOT, Ports, Stand
 
 ACCOUNT = "3210000000003"
+_SAID = {"marketing": "marketing system"}
 
 
 def say(text: str) -> None:
@@ -107,7 +108,7 @@ def set_up(stand: Stand) -> None:
     headers.touch(mode=0o600)
     headers.write_text(f"Authorization: Bearer {stand.app_key}\n")
     for part in PARTS:
-        say(f"starting the {part}")
+        say(f"starting the {_SAID.get(part, part)}")
         stand.start(part)
     say(f"all is up after {time.monotonic() - began:.1f} s")
 
@@ -117,9 +118,9 @@ def restart(folder: Path, part: str) -> None:
     stand = Stand.attach(folder)
     if stand.running(part):
         raise StandError(f"the {part} runs (pid {stand.pids[part]}); end it first")
-    say(f"starting the {part} again")
+    say(f"starting the {_SAID.get(part, part)} again")
     stand.start(part)
-    say(f"the {part} is up, pid {stand.pids[part]}")
+    say(f"the {_SAID.get(part, part)} is up, pid {stand.pids[part]}")
 
 
 def stay(stand: Stand) -> None:

@@ -13,6 +13,7 @@ from dmz_front.rows import METADATA as FRONT_METADATA
 from intranet_bridge import app as bridge
 from intranet_bridge import inbox
 from protocol.errors import ConfigurationError
+from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import Migrations, Step, way
 from protocol.runtime.store import engine
 
@@ -340,3 +341,16 @@ def test_the_way(before: str | None, target: str, step: Step) -> None:
 def test_no_way(before: str | None, target: str, said: str) -> None:
     with pytest.raises(LookupError, match=said):
         way(("0001", "0002", "0003"), before, target)
+
+
+@pytest.mark.parametrize("name", sorted(TREES))
+def test_the_command_is_refused_while_the_program_runs_on_the_file(name: str, tmp_path: Path) -> None:
+    migrations, _ = TREES[name]
+    file = tmp_path / "store.sqlite3"
+    with (
+        only_one(file, migrations.program),
+        pytest.raises(ConfigurationError, match=f"another {migrations.program} is running"),
+    ):
+        migrations.command(f"sqlite:///{file}", file, "head")
+    assert not file.exists()
+    assert migrations.newest in migrations.command(f"sqlite:///{file}", file, "head")
