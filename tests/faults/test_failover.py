@@ -6,8 +6,6 @@ store of its own, of which the dead one keeps what it had until it comes back.
 
 import asyncio
 import contextlib
-import random
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.stand.processes import free_port
 from scripts.stand.stand import Stand
 from tests.support.broker import LocalBroker
 from tests.support.stands import ACCOUNT, client, eventually, journal, work_order
@@ -26,15 +25,6 @@ from tests.support.stands import ACCOUNT, client, eventually, journal, work_orde
 FINAL = {"succeeded", "refused", "failed", "expired"}
 PATIENCE = 120.0
 """Seconds a thing may take before a test fails: brokers start slowly on a busy machine."""
-
-
-def port() -> int:
-    """A free port outside the range that outgoing connections are given: it has to be free again after a kill."""
-    while True:
-        chosen = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", chosen))
-            return chosen
 
 
 @dataclass
@@ -76,7 +66,7 @@ def httpx_json(text: str) -> list[dict[str, Any]]:
 def pair(folder: Path, *, shared: bool) -> Iterator[Pair]:
     """Front, bridge and marketing system on two brokers; all ended afterwards whatever happens."""
     stand = Stand(folder / "stand", customers=200)
-    ports = (port(), port())
+    ports = (free_port(), free_port())
     link = {"link.brokers": [f"localhost:{one}" for one in ports], "link.reconnect_max_s": 1.0}
     stand.settings = {
         "dmz_front": {**link, "delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
