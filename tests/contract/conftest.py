@@ -18,7 +18,7 @@ from scripts.stand.processes import free_port
 from tests.support.broker import ContainerBroker, LocalBroker, Unavailable, broker_in
 from tests.support.proxy import Proxy
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds anything may take before a test fails."""
 
 
