@@ -1,15 +1,34 @@
-"""What every test shares: a failure of a test on a stand shows what the stand's processes said last."""
+"""What every test shares: a failure of a test on a stand shows what the stand's processes said last; `-n` shares the
+tests out by tests/support/scheduling.py.
+"""
 
+import os
 from collections.abc import Generator
 
 import pytest
 
 from scripts.stand.stand import Stand
 from tests.support.postgres import database_url, postgres
+from tests.support.scheduling import Scheduling, rank
 
 __all__ = ["database_url", "postgres"]
 
 _LINES = 40
+
+# A test's broker lives for seconds: Java's optimising compiler would take more of them than it gives back.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """For `-n`: by units of ours."""
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker of many, what takes long begins first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.nodeid))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -96,14 +96,14 @@ class Migrations:
 
         Raises ConfigurationError, also when the program is running on the SQLite `file`.
         """
-        database = engine(url)
-        try:
-            with only_one(file, self.program) if file is not None else nullcontext():
+        with only_one(file, self.program) if file is not None else nullcontext():
+            database = engine(url)
+            try:
                 before, now = self.migrate(database, revision)
-        except SQLAlchemyError as error:
-            raise ConfigurationError(f"the database cannot be migrated: {error.__cause__ or error}") from error
-        finally:
-            database.dispose()
+            except SQLAlchemyError as error:
+                raise ConfigurationError(f"the database cannot be migrated: {error.__cause__ or error}") from error
+            finally:
+                database.dispose()
         if before == now:
             return f"the database is at revision {now} already"
         return f"the database is at revision {now} now; before, at {_named(before)}"

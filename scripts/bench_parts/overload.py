@@ -37,10 +37,10 @@ def slowed(stand: Stand) -> None:
         pass
 
 
-def measured(stand: Stand, load: float, seconds: float) -> list[Answer]:
-    """Offer `load` times the capacity for so long."""
+def measured(stand: Stand, load: float, seconds: float, capacity: float = CAPACITY) -> list[Answer]:
+    """Offer `load` times the capacity (queries a second) for so long."""
     url = f"{stand.front_url}/v1/arrears-query"
-    answers = asyncio.run(offer(url, stand.app_key, BODY, rate=load * CAPACITY, seconds=seconds, wait_s=DEADLINE_S))
+    answers = asyncio.run(offer(url, stand.app_key, BODY, rate=load * capacity, seconds=seconds, wait_s=DEADLINE_S))
     time.sleep(1.0)
     return answers
 

@@ -1,7 +1,9 @@
 """Starting a program, waiting until it is there, and ending it: only ever processes this stand started."""
 
 import contextlib
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -81,12 +83,19 @@ def stop(pid: int, seconds: float = 20.0) -> None:
             time.sleep(0.02)
 
 
+_PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to outgoing connections: a part that is started again has to find its port free."""
+_turn = itertools.count(random.randrange(len(_PORTS)))  # noqa: S311 - so that processes side by side seldom meet
+
+
 def free_port() -> int:
-    """A loopback port nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port nobody has now, another one at each call. Raises StandError when there is none."""
+    for _ in _PORTS:
+        port = _PORTS[next(_turn) % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StandError(f"no port of {_PORTS.start} to {_PORTS.stop - 1} is free")
 
 
 def check_free(port: int, whose: str, option: str) -> None:

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 PARTS = ("broker", "marketing", "bridge", "front")
 """In the order they start."""
+PATIENCE_S = 60.0
+"""How long a part may take to start or to end: a machine may be slow, and busy besides."""
 _CONFIGURATION = {"front": "dmz_front", "bridge": "intranet_bridge"}
 
 
@@ -257,7 +259,7 @@ class Stand:
     def kill(self, part: str) -> None:
         """End a part at once, as a power failure would."""
         os.kill(self.pids[part], 9)
-        wait_until(lambda: not alive(self.pids[part]), 10, f"the killed {part}'s end")
+        wait_until(lambda: not alive(self.pids[part]), PATIENCE_S, f"the killed {part}'s end")
 
     def running(self, part: str) -> bool:
         """Whether a part's process is there."""
@@ -310,13 +312,14 @@ class Stand:
 
     def _wait_ready(self, front: str, bridge: str) -> None:
         url = f"{self.url_of(front)}/readyz"
-        wait_until(lambda: self._answers(url, front), 30, "the pair", self.pids[bridge], self.logs / f"{bridge}.log")
+        log = self.logs / f"{bridge}.log"
+        wait_until(lambda: self._answers(url, front), PATIENCE_S, "the pair", self.pids[bridge], log)
 
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"
         environment = {"PYTHONPATH": str(self.root), **self.environment.get(part, {})}
         self.pids[part] = start([*self._prefix(part), *command], log, environment)
-        wait_until(ready, 30, f"the {part}", self.pids[part], log)
+        wait_until(ready, PATIENCE_S, f"the {part}", self.pids[part], log)
 
     def _answers(self, url: str, part: str = "") -> bool:
         """Whether it is a 200, asked from where `part` runs."""

@@ -14,10 +14,11 @@ from protocol.link.port import Link
 from protocol.link.session import StompLink
 from protocol.link.settings import LinkSettings
 from protocol.link.tls import client_context
-from tests.support.broker import ContainerBroker, LocalBroker, Unavailable, broker_in, free_port
+from scripts.stand.processes import free_port
+from tests.support.broker import ContainerBroker, LocalBroker, Unavailable, broker_in
 from tests.support.proxy import Proxy
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds anything may take before a test fails."""
 
 

@@ -12,7 +12,7 @@ from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds anything may take before a test fails."""
 QUIET = 0.3
 """Seconds of waiting for what must not come."""

@@ -13,7 +13,7 @@ from tests.support.broker import ContainerBroker, LocalBroker, make_certificates
 from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])

@@ -72,12 +72,12 @@ def test_a_campaign_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) ->
             [*COMMAND, *SLOW, "--minutes", "2", "--only", "stop", "--keep", str(tmp_path / "kept")],
             cwd=ROOT, env=environment(place), stdout=out, stderr=out,
         )  # fmt: skip
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while "accepted" not in log.read_text() and campaign.poll() is None and time.monotonic() < end:
         time.sleep(0.1)
     assert left_behind(place)
     campaign.send_signal(signal.SIGINT)
-    assert campaign.wait(60) == 130, log.read_text()
+    assert campaign.wait(120) == 130, log.read_text()
     assert left_behind(place) == []
     assert list(place.iterdir()) == []
 

@@ -52,7 +52,7 @@ def submitted(stand: Stand, count: int = ORDERS) -> list[str]:
 
 def dies(stand: Stand, part: str) -> None:
     stand.start(part, wait=False)
-    eventually(lambda: not stand.running(part), 30, f"the {part}'s death")
+    eventually(lambda: not stand.running(part), 60, f"the {part}'s death")
     assert ended[stand.pids[part]] == -9
 
 
@@ -82,7 +82,7 @@ def test_a_command_that_kills_the_worker_is_held(stand: Stand) -> None:
         dies(stand, "bridge")
     stand.start("bridge")  # still armed
     all_succeed(stand, innocent)  # those of the same customer too
-    told = eventually(lambda: (body := status(stand, guilty))["status"] == "held" and body, 30, "the verdict")
+    told = eventually(lambda: (body := status(stand, guilty))["status"] == "held" and body, 60, "the verdict")
     assert "kills-worker" in json.dumps(told)
     applied = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
     assert {id: applied.get(id) for id in innocent} == dict.fromkeys(innocent, 1)
@@ -106,9 +106,9 @@ def test_a_message_that_kills_while_it_is_opened_is_quarantined(stand: Stand) ->
     stand.start("bridge")
     all_succeed(stand, [id for id in ids if id != guilty])
     queue = "bridge.command.main"
-    eventually(lambda: dead_letters(stand, queue) >= 1, 30, "the dead letter")
+    eventually(lambda: dead_letters(stand, queue) >= 1, 60, "the dead letter")
     # the front sends it again: known by now, however it arrives
-    eventually(lambda: dead_letters(stand, queue) >= 2, 30, "the next dead letter")
+    eventually(lambda: dead_letters(stand, queue) >= 2, 60, "the next dead letter")
     assert {headers["reason"] for headers, _ in browsed(stand, f"DLQ.{queue}")} == {"kills-worker"}
     assert stand.running("bridge")
     assert (stand.logs / "bridge.log").read_text().count("CRASH-POINT-REACHED") == 3
@@ -130,7 +130,7 @@ def test_a_reply_that_kills_the_front_is_quarantined(stand: Stand) -> None:
     stand.start("front")
     all_succeed(stand, [id for id in ids if id != guilty])
     queue = "bridge.reply.command.front-1"
-    eventually(lambda: dead_letters(stand, queue) >= 2, 30, "dead letters, of what is sent again too")
+    eventually(lambda: dead_letters(stand, queue) >= 2, 60, "dead letters, of what is sent again too")
     assert {headers["reason"] for headers, _ in browsed(stand, f"DLQ.{queue}")} == {"kills-worker"}
     assert stand.running("front")
     assert (stand.logs / "front.log").read_text().count("CRASH-POINT-REACHED") == 3
@@ -148,7 +148,7 @@ def test_a_query_that_kills_ends_with_its_deadline(stand: Stand) -> None:
     stand.kill("bridge")
     stand.environment["bridge"] = {ARM: "bridge.query-opened"}
     stand.start("bridge")
-    eventually(lambda: begun() > before, 30, "the bridge")
+    eventually(lambda: begun() > before, 60, "the bridge")
     with client(stand) as http:
 
         def asked_to_death() -> float | None:
@@ -159,10 +159,10 @@ def test_a_query_that_kills_ends_with_its_deadline(stand: Stand) -> None:
             assert answer.status_code in (502, 504), answer.text
             return None if stand.running("bridge") else asked
 
-        asked = eventually(asked_to_death, 30, "the bridge's death")
+        asked = eventually(asked_to_death, 60, "the bridge's death")
         time.sleep(max(0.0, asked + 2 - time.monotonic()))
         stand.start("bridge")  # still armed: a query that came again would kill it
         headers = {"Idempotency-Key": "q", "Prefer": "wait=20"}
         accepted = http.post("/v1/work-order", json=work_order(), headers=headers)
-        eventually(lambda: status(stand, accepted.json()["request_id"])["status"] == "succeeded", 30, "the outcome")
+        eventually(lambda: status(stand, accepted.json()["request_id"])["status"] == "succeeded", 60, "the outcome")
         assert stand.running("bridge")

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from scripts.stand.stand import ROOT, Stand
-from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
+from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
 from tests.support.stomp import browsed, put
 
 SETTINGS = {
@@ -76,8 +76,8 @@ def test_commands_and_replies_sent_again_change_nothing(stand: Stand, tmp_path: 
     stand.kill("front")
     stand.start("bridge")
     eventually(lambda: {row[0] for row in rows(stand, "bridge", "state")} == {"succeeded"}, 60, "every outcome")
-    eventually(lambda: all(row[0] for row in rows(stand, "bridge", "replied_at")), 30, "every reply")
-    eventually(lambda: emptied(stand, COMMANDS), 30, "every copy to be taken")
+    eventually(lambda: all(row[0] for row in rows(stand, "bridge", "replied_at")), 60, "every reply")
+    eventually(lambda: emptied(stand, COMMANDS), 60, "every copy to be taken")
     applied = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
     assert applied == dict.fromkeys(ids, 1)
 
@@ -86,13 +86,13 @@ def test_commands_and_replies_sent_again_change_nothing(stand: Stand, tmp_path: 
     put(stand, "bridge", REPLIES, *replies * 2, persistent="true")
     stand.start("front")
     eventually(lambda: {row[1] for row in ledger(stand)} == {"succeeded"}, 60, "the callers' answers")
-    eventually(lambda: emptied(stand, REPLIES), 30, "every reply to be taken")
+    eventually(lambda: emptied(stand, REPLIES), 60, "every reply to be taken")
     told, known = ledger(stand), inbox(stand)
 
     # all once more, now that everything is final
     put(stand, "front", COMMANDS, *requests * 2, persistent="true")
     put(stand, "bridge", REPLIES, *replies * 2, persistent="true")
-    eventually(lambda: emptied(stand, COMMANDS, REPLIES), 30, "every copy to be taken")
+    eventually(lambda: emptied(stand, COMMANDS, REPLIES), 60, "every copy to be taken")
     assert (ledger(stand), inbox(stand)) == (told, known)
     assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == applied
 
@@ -106,7 +106,7 @@ def test_commands_and_replies_sent_again_change_nothing(stand: Stand, tmp_path: 
     clock.write_text(text.replace("// 1_000_000", f"// 1_000_000 + {FORTY_DAYS_MS}"))
     stand.environment["bridge"] = {"PYTHONPATH": str(tmp_path / "later")}
     stand.start("bridge")
-    eventually(lambda: not inbox(stand), 30, "the rows to be forgotten")
+    eventually(lambda: not inbox(stand), 60, "the rows to be forgotten")
     put(stand, "front", COMMANDS, *requests, persistent="true")
     letters = eventually(
         lambda: len(found := browsed(stand, f"DLQ.{COMMANDS}")) == len(ids) and found, 30, "the dead letters"
@@ -118,7 +118,7 @@ def test_commands_and_replies_sent_again_change_nothing(stand: Stand, tmp_path: 
 
 def test_a_query_sent_again_is_asked_once(stand: Stand) -> None:
     plan = {"latency_ms": 1, "paths": ["/api/arrears"]}
-    httpx.put(f"{stand.marketing_url}/faults", json=plan, trust_env=False).raise_for_status()
+    httpx.put(f"{stand.marketing_url}/faults", json=plan, trust_env=False, verify=PLAIN).raise_for_status()
     stand.kill("bridge")  # the front counts on it for a while
     answers: list[httpx.Response] = []
 
@@ -128,12 +128,12 @@ def test_a_query_sent_again_is_asked_once(stand: Stand) -> None:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    (captured,) = eventually(lambda: browsed(stand, QUERIES), 15, "the query")
+    (captured,) = eventually(lambda: browsed(stand, QUERIES), 60, "the query")
     put(stand, "front", QUERIES, captured[1], captured[1], expires=captured[0]["expires"])
     stand.start("bridge")
     thread.join(40)
     assert [answer.status_code for answer in answers] == [200], [answer.text for answer in answers]
-    eventually(lambda: emptied(stand, QUERIES), 30, "every copy to be taken")
+    eventually(lambda: emptied(stand, QUERIES), 60, "every copy to be taken")
     put(stand, "front", QUERIES, captured[1], expires=captured[0]["expires"])
-    eventually(lambda: emptied(stand, QUERIES), 30, "that one too")
-    assert httpx.get(f"{stand.marketing_url}/faults", trust_env=False).json()["hits"] == 1
+    eventually(lambda: emptied(stand, QUERIES), 60, "that one too")
+    assert httpx.get(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).json()["hits"] == 1

@@ -24,19 +24,13 @@ from typing import Any
 
 import yaml
 
+from scripts.stand.processes import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Unavailable(Exception):
     """No real broker can be had here; says why."""
-
-
-def free_port() -> int:
-    """A TCP port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def run(*command: str | Path, timeout: float = 180.0) -> str:

@@ -62,7 +62,7 @@ def capturing(host: Namespace, device: str, folder: Path, name: str) -> Iterator
     pid = start([*command, "-w", str(file)], log)
     capture = Capture()
     try:
-        wait_until(lambda: "listening on" in log.read_text(), 10, "tcpdump", pid, log)
+        wait_until(lambda: "listening on" in log.read_text(), 60, "tcpdump", pid, log)
         yield capture
     finally:
         stop(pid)

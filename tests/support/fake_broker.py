@@ -6,7 +6,7 @@ from collections.abc import Callable
 from protocol.link.codec import Received, Splitter, encode
 from protocol.link.stomppy import Frame
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 """Seconds anything may take before a test fails."""
 
 

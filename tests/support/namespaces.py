@@ -137,7 +137,7 @@ def bad_cable(
         host.run("ip", "link", "set", device, "up")
     pid = start([sys.executable, str(ROOT / "tests/support/bad_cable.py"), one.name, other.name, device, *words], log)
     try:
-        wait_until(lambda: "ready" in log.read_text(), 10, "the bad cable", pid, log)
+        wait_until(lambda: "ready" in log.read_text(), 60, "the bad cable", pid, log)
         yield
     finally:
         stop(pid)

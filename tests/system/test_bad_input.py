@@ -15,7 +15,7 @@ from hypothesis.strategies import binary, sampled_from
 from schemathesis.core.result import Ok
 
 from scripts.stand.stand import Stand
-from tests.support.stands import ACCOUNT, client, eventually, work_order
+from tests.support.stands import ACCOUNT, PLAIN, client, eventually, work_order
 
 JSON = {"Content-Type": "application/json"}
 
@@ -102,7 +102,7 @@ def test_unknown_operation_and_wrong_method(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("value", [None, "Bearer", "Bearer wrong", "Basic ZGVtbzpkZW1v"])
 def test_no_key_no_path(stand: Stand, value: str | None) -> None:
-    with httpx.Client(base_url=stand.front_url, trust_env=False) as stranger:
+    with httpx.Client(base_url=stand.front_url, trust_env=False, verify=PLAIN) as stranger:
         headers = {"Authorization": value} if value else {}
         for path in ("/v1/bill-query", "/v1/no-such"):
             answer = stranger.post(path, json={}, headers=headers)

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.stand.processes import free_port
 from scripts.stand.stand import Stand
-from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
+from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
 
 SLOW_S = 0.5
 PORT = free_port()
@@ -38,17 +38,17 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 @pytest.fixture(autouse=True)
 def well(stand: Stand) -> Iterator[None]:
     yield
-    httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
+    httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
 
 
 def trouble(stand: Stand, **plan: object) -> None:
-    httpx.put(f"{stand.marketing_url}/faults", json=plan, trust_env=False).raise_for_status()
+    httpx.put(f"{stand.marketing_url}/faults", json=plan, trust_env=False, verify=PLAIN).raise_for_status()
 
 
 def circuit(operation: str) -> float:
     """0 closed, 1 half open, 2 open: as the bridge's metrics say."""
     name = f'bridge_circuit{{operation="{operation}"}} '
-    lines = httpx.get(f"http://127.0.0.1:{PORT}/metrics", trust_env=False).text.splitlines()
+    lines = httpx.get(f"http://127.0.0.1:{PORT}/metrics", trust_env=False, verify=PLAIN).text.splitlines()
     return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
 
@@ -87,7 +87,7 @@ def test_it_opens_pauses_that_operation_only_and_closes_by_a_probe(stand: Stand,
         assert bills(http).status_code == 200
         assert circuit("bill-query") == 0
 
-        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
+        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
         eventually(lambda: arrears(http).status_code == 200, what="the probe")
         assert circuit("arrears-query") == 0
 
@@ -106,7 +106,7 @@ def test_commands_wait_out_a_pause_and_other_operations_go_on(stand: Stand) -> N
         eventually(lambda: circuit("work-order") == 2, what="the open circuit")
         assert bills(http).status_code == 200
         assert arrears(http).status_code == 200
-        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
+        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
         for place in places:
             eventually(partial(succeeded, http, place), 60, "the outcome")
     assert {entry["applied"] for entry in journal(stand)} == {1}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.broker import COMPOSE, LocalBroker, engine_answers, free_port, make_certificates, of_compose, run
+from scripts.stand.processes import free_port
+from tests.support.broker import COMPOSE, LocalBroker, engine_answers, make_certificates, of_compose, run
 from tests.support.stands import eventually
 
 BRIDGECTL = (sys.executable, "-m", "bridgectl.cli")

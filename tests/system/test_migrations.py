@@ -1,6 +1,8 @@
 """From the first release to this one with commands in every state on their way: each is brought to its end once."""
 
 import contextlib
+import os
+import signal
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -13,13 +15,13 @@ import pytest
 
 from scripts.stand.processes import StandError, run
 from scripts.stand.stand import BIN, ROOT, Stand
-from tests.support.stands import client, eventually, journal, work_order
+from tests.support.stands import PLAIN, client, eventually, journal, work_order
 
 DATA = Path(__file__).parent / "data"
 SETTINGS = {
     "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 0.5},
     "intranet_bridge": {
-        "operations.work-order.timeout_s": 60,  # a call that hangs is still being made when the bridge is killed
+        "operations.work-order.timeout_s": 300,  # a call that hangs is still being made when the bridge is killed
         "operations.work-order.settle_s": 1.0,
         "link.reconnect_max_s": 0.5,
     },
@@ -74,7 +76,7 @@ class Flight:
     def fault(self, **plan: Any) -> None:
         """What the marketing system does wrong from now on."""
         url = f"{self.stand.marketing_url}/faults"
-        httpx.put(url, json=plan | {"paths": ["/api/wo/create"]}, trust_env=False).raise_for_status()
+        httpx.put(url, json=plan | {"paths": ["/api/wo/create"]}, trust_env=False, verify=PLAIN).raise_for_status()
 
     def states(self) -> dict[str, int]:
         """Rows of the inbox by state; `unreplied`: those finished whose reply has no receipt."""
@@ -105,11 +107,15 @@ class Flight:
         for account in (1, 2, 3, 4):
             self.submit(account)  # received, behind those
         self.until(succeeded=2, calling=4, received=4)
-        self.fault(latency_ms=4000, times=2)
-        for account in (8, 9):
-            self.submit(account)
-        self.until(succeeded=2, calling=6, received=4)
-        stand.kill("broker")
+        marketing = stand.pids["marketing"]
+        os.kill(marketing, signal.SIGSTOP)  # until the broker is gone: what it answers then finds no way back
+        try:
+            for account in (8, 9):
+                self.submit(account)
+            self.until(succeeded=2, calling=6, received=4)
+            stand.kill("broker")
+        finally:
+            os.kill(marketing, signal.SIGCONT)
         self.until(succeeded=2, calling=4, received=4, unreplied=2)
         stand.kill("bridge")
         stand.start("broker")
@@ -121,7 +127,7 @@ class Flight:
             self.submit(account)  # with the front alone
         stand.kill("front")
         assert (self._front("accepted"), self._front("succeeded")) == (3, 2)
-        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False).raise_for_status()
+        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
 
     def _front(self, state: str) -> int:
         return len(rows(self.stand, "front", f"SELECT id FROM requests WHERE state = '{state}'"))

@@ -15,11 +15,10 @@ import pytest
 
 from scripts.stand.stand import Stand
 from tests.support.postgres import Postgres
-from tests.support.stands import client, eventually, standing, work_order
+from tests.support.stands import ACCOUNTS, PLAIN, client, eventually, standing, work_order
 from tests.support.stomp import connected
 
 QUEUE = "/queue/bridge.command.main"
-ACCOUNTS = [f"32100000000{number:02}" for number in range(1, 22) if number != 7]  # the seventh is closed
 QUICK = {
     "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
     "intranet_bridge": {"presence_interval_s": 0.5, "operations.work-order.settle_s": 1.0},
@@ -149,7 +148,7 @@ def test_two_bridges_that_compete_keep_the_order_of_each_account(tmp_path: Path,
     stores = {"front": postgres.database("front"), "bridge": postgres.database("bridge")}
     with standing(tmp_path / "stand", settings=QUICK, twins=("front-2", "bridge-2"), stores=stores) as stand:
         faults = {"jitter_ms": 30, "error_rate": 0.01, "paths": ["/api/wo/"]}
-        httpx.put(f"{stand.marketing_url}/faults", json=faults, trust_env=False).raise_for_status()
+        httpx.put(f"{stand.marketing_url}/faults", json=faults, trust_env=False, verify=PLAIN).raise_for_status()
         accepted = asyncio.run(posted(stand, 30))
         everything = [id for ids in accepted.values() for id in ids]
         assert len(set(everything)) == 20 * 30
@@ -174,7 +173,9 @@ async def posted(stand: Stand, count: int) -> dict[str, list[str]]:
     async with contextlib.AsyncExitStack() as stack:
         fronts = [
             await stack.enter_async_context(
-                httpx.AsyncClient(base_url=stand.url_of(front), headers=headers, timeout=40, trust_env=False)
+                httpx.AsyncClient(
+                    base_url=stand.url_of(front), headers=headers, timeout=40, trust_env=False, verify=PLAIN
+                )
             )
             for front in ("front", "front-2")
         ]

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.stand.processes import stop
 from scripts.stand.stand import Stand
-from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
+from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
 
 QUICK = {
     "dmz_front": {"delivery.presence_ttl_s": 4, "delivery.resend_after_s": 3, "link.reconnect_max_s": 0.5},
@@ -40,7 +40,7 @@ def arrears(http: httpx.Client) -> httpx.Response:
 def succeeds(http: httpx.Client, accepted: httpx.Response) -> None:
     assert accepted.status_code == 202, accepted.text
     place = accepted.headers["location"]
-    eventually(lambda: http.get(place).json()["status"] == "succeeded", 30, "the outcome")
+    eventually(lambda: http.get(place).json()["status"] == "succeeded", 60, "the outcome")
 
 
 def test_without_a_bridge_queries_say_so_and_commands_wait(stand: Stand, http: httpx.Client) -> None:
@@ -64,42 +64,42 @@ def test_a_bridge_killed_without_a_word_is_missed_within_seconds(stand: Stand, h
 
 def test_without_a_broker_queries_say_so_and_commands_wait(stand: Stand, http: httpx.Client) -> None:
     stand.stop("broker")
-    refused = eventually(lambda: (answer := arrears(http)).status_code != 200 and answer, 10, "the front's notice")
+    refused = eventually(lambda: (answer := arrears(http)).status_code != 200 and answer, 60, "the front's notice")
     assert refused.status_code in (502, 503)
     assert refused.json()["code"] in ("broker-unreachable", "no-bridge")
     accepted = order(http, Prefer="wait=0")
     stand.start("broker")
     succeeds(http, accepted)
-    eventually(lambda: arrears(http).status_code == 200, 10, "queries to work again")
+    eventually(lambda: arrears(http).status_code == 200, 60, "queries to work again")
 
 
 def test_a_failing_marketing_system_is_told_apart_and_does_not_lose_commands(stand: Stand, http: httpx.Client) -> None:
     stand.stop("marketing")
     # the tight presence of this stand can lapse for a moment on a machine that stalls
-    failed = eventually(lambda: (answer := arrears(http)).json().get("code") != "no-bridge" and answer, 10, "an answer")
+    failed = eventually(lambda: (answer := arrears(http)).json().get("code") != "no-bridge" and answer, 60, "an answer")
     assert failed.status_code in (502, 503), failed.text
     assert failed.json()["code"].startswith(("marketing-", "operation-paused"))
     accepted = order(http, Prefer="wait=1")
     stand.start("marketing")
     succeeds(http, accepted)
-    eventually(lambda: arrears(http).status_code == 200, 40, "the circuit to close")
+    eventually(lambda: arrears(http).status_code == 200, 60, "the circuit to close")
 
 
 def test_a_marketing_system_that_hangs_is_a_504(stand: Stand, http: httpx.Client) -> None:
     faults = f"{stand.marketing_url}/faults"
     plan = {"hang": True, "paths": ["/api/arrears"], "times": 1}
-    httpx.put(faults, json=plan, trust_env=False).raise_for_status()
+    httpx.put(faults, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
     answer = http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers={"Prefer": "wait=1"})
     assert answer.status_code == 504, answer.text
-    httpx.delete(faults, trust_env=False)
-    eventually(lambda: arrears(http).status_code == 200, 40, "the circuit to close")
+    httpx.delete(faults, trust_env=False, verify=PLAIN)
+    eventually(lambda: arrears(http).status_code == 200, 60, "the circuit to close")
 
 
 @pytest.mark.parametrize("part", ["front", "bridge"])
 def test_sigterm_drains(stand: Stand, http: httpx.Client, part: str) -> None:
     """What is being answered when SIGTERM comes is still answered."""
     faults = f"{stand.marketing_url}/faults"
-    httpx.put(faults, json={"latency_ms": 700, "times": 8}, trust_env=False).raise_for_status()
+    httpx.put(faults, json={"latency_ms": 700, "times": 8}, trust_env=False, verify=PLAIN).raise_for_status()
     answers: list[httpx.Response] = []
 
     def ask(number: int) -> None:
@@ -109,15 +109,15 @@ def test_sigterm_drains(stand: Stand, http: httpx.Client, part: str) -> None:
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    eventually(lambda: httpx.get(faults, trust_env=False).json()["hits"] >= 4, 10, "four calls under way")
+    eventually(lambda: httpx.get(faults, trust_env=False, verify=PLAIN).json()["hits"] >= 4, 60, "four calls under way")
     pid = stand.pids[part]
     stop(pid)
     for thread in threads:
         thread.join(30)
     assert [answer.status_code for answer in answers] == [200] * 4, [answer.text for answer in answers]
-    httpx.delete(faults, trust_env=False)
+    httpx.delete(faults, trust_env=False, verify=PLAIN)
     stand.start(part)
-    eventually(lambda: arrears(http).status_code == 200, 20, "queries to work again")
+    eventually(lambda: arrears(http).status_code == 200, 60, "queries to work again")
 
 
 def test_nothing_was_applied_twice_by_all_that(stand: Stand) -> None:

@@ -87,7 +87,7 @@ class Caller:
 @pytest.fixture
 def caller(site: Site, one_way: Stand) -> Iterator[Caller]:
     with Caller(site, one_way) as caller:
-        eventually(lambda: len(caller.queries) > 5, 20, "work under way")
+        eventually(lambda: len(caller.queries) > 5, 60, "work under way")
         yield caller
 
 

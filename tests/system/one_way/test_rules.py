@@ -214,7 +214,7 @@ def test_what_the_dmz_had_open_before_the_rules_came_is_cut(site: Site, tracked:
 
 
 def test_loading_the_rules_again_is_felt_by_nobody(site: Site, one_way: Stand) -> None:
-    eventually(lambda: site.apps.call(asked, one_way) == [200, 200], 30, "work, after the rules were away")
+    eventually(lambda: site.apps.call(asked, one_way) == [200, 200], 60, "work, after the rules were away")
     site.intranet.run("nft", "add", "table", "inet", "somebody_elses")
 
     def reconnects() -> str:

@@ -174,7 +174,7 @@ async def test_with_nobody_to_answer_soon_a_command_is_accepted_at_once(
     await stand.start()  # the default wait is 3 s: this test would be slow if it waited
     stand.bridge.announce(operations or {}, leaving=operations is None)
     await turns()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(2.5):
         assert (await stand.order()).status_code == 202
     await stand.settle()
     assert len(stand.bridge.taken) == 1

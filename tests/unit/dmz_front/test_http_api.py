@@ -54,7 +54,7 @@ class Call:
         self.answered.append(message)
 
     async def run(self) -> "Call":
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.stand.front.api(self.scope, self.receive, self.send)
         return self
 

@@ -145,7 +145,7 @@ class Stage:
         )
         await self.bridge.start(self.daemon)
         for link in self.bridge.links.values():
-            await asyncio.wait_for(link.ready(), 5)
+            await asyncio.wait_for(link.ready(), 30)
         return self.bridge
 
     async def kill(self) -> None:

@@ -213,7 +213,7 @@ async def test_drain_waits_for_every_receipt() -> None:
         await turns()
         assert not drain.done()
         link.sent[n][1].set_result(None)
-    await asyncio.wait_for(drain, 5)
+    await asyncio.wait_for(drain, 30)
 
 
 async def test_an_empty_envelope_is_a_mistake_of_the_caller() -> None:

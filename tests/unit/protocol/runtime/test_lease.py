@@ -104,7 +104,7 @@ async def test_a_living_twin_is_refused(world: World) -> None:
     world.time_s = 3.0
     await first.renew()
     with pytest.raises(ConfigurationError, match="another instance named a is running"):
-        await asyncio.wait_for(taking, 10)
+        await asyncio.wait_for(taking, 30)
     await give(first, 1)  # and the first is not disturbed
     assert not world.lost
 
@@ -117,7 +117,7 @@ async def test_a_crashed_one_on_another_host_is_waited_for(world: World) -> None
     await asyncio.sleep(0.6)
     assert not taking.done()  # the margin
     world.time_s = 11.1
-    await asyncio.wait_for(taking, 10)
+    await asyncio.wait_for(taking, 30)
     await second.release()
 
 
@@ -128,7 +128,7 @@ async def test_a_crashed_one_on_this_host_is_succeeded_at_once_and_a_stopped_one
     await asyncio.sleep(0.3)
     assert not taking.done()  # its lock is held: stopped or alive, but not dead
     first._place.close()  # as the kernel does when the process ends
-    await asyncio.wait_for(taking, 10)
+    await asyncio.wait_for(taking, 30)
     assert second.held()
     await second.release()
 

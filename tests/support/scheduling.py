@@ -1,0 +1,57 @@
+"""How tests are shared out when several run at a time: which stay together in one process, and what begins first.
+
+xdist's own `--dist loadgroup` would do it by marks, but does not see them under pytest 9.2
+(pytest-dev/pytest-xdist#1386).
+"""
+
+from xdist.scheduler.loadscope import LoadScopeScheduling
+
+APART = frozenset(
+    {
+        "tests/faults/test_campaign.py",
+        "tests/faults/test_failover.py",
+        "tests/faults/test_full_broker.py",
+        "tests/faults/test_kill.py",
+        "tests/faults/test_killing_message.py",
+        "tests/faults/test_redelivery.py",
+        "tests/faults/test_several.py",
+        "tests/system/test_demo.py",
+        "tests/system/test_migrations.py",
+        "tests/system/test_other_brokers.py",
+        "tests/system/test_wire_versions.py",
+    }
+)
+"""Each test of these brings a stand of its own: they go wherever there is room."""
+TOGETHER = {"tests/system/test_bad_input.py": "system stand", "tests/system/test_mutual_tls.py": "system stand"}
+"""These only look at the stand of tests/system/conftest.py: one is enough."""
+FIRST = (
+    "tests/faults/test_campaign.py",
+    "tests/faults/test_crash_points.py",
+    "tests/system/test_doctor.py",
+    "tests/faults/",
+    "tests/system/",
+    "tests/contract/",
+)
+"""What takes long, in this order; then all the rest."""
+
+
+def unit(nodeid: str) -> str:
+    """What a test stays together with: those of its file, mostly."""
+    file = nodeid.partition("::")[0]
+    return nodeid if file in APART else TOGETHER.get(file, file)
+
+
+def rank(nodeid: str) -> int:
+    """When a test's turn is: the lower, the sooner."""
+    return next((at for at, start in enumerate(FIRST) if nodeid.startswith(start)), len(FIRST))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """xdist's scheduling by files, with our units, in the order in which they were collected."""
+
+    def __init__(self, config: object, log: object = None) -> None:
+        super().__init__(config, log)
+        self.config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)
