@@ -22,8 +22,13 @@ APART = frozenset(
     }
 )
 """Each test of these brings a stand of its own: they go wherever there is room."""
-TOGETHER = {"tests/system/test_bad_input.py": "system stand", "tests/system/test_mutual_tls.py": "system stand"}
-"""These only look at the stand of tests/system/conftest.py: one is enough."""
+TOGETHER = {
+    "tests/system/test_bad_input.py": "system stand",
+    "tests/system/test_mutual_tls.py": "system stand",
+    "tests/system/one_way/test_outages.py": "one way",
+    "tests/system/one_way/test_rules.py": "one way",
+}
+"""These share a stand of their conftest.py: one is enough."""
 FIRST = (
     "tests/faults/test_campaign.py",
     "tests/faults/test_crash_points.py",
