@@ -20,9 +20,8 @@ import pytest
 from scripts.stand.processes import free_port
 from scripts.stand.stand import Stand
 from tests.support.broker import LocalBroker
-from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, work_order
+from tests.support.stands import ACCOUNT, PLAIN, books_agree, client, eventually, work_order
 
-FINAL = {"succeeded", "refused", "failed", "expired"}
 PATIENCE = 120.0
 """Seconds a thing may take before a test fails: brokers start slowly on a busy machine."""
 
@@ -159,26 +158,6 @@ class Load:
         while len(self.accepted) < enough:
             assert time.monotonic() < end, "orders are not accepted"
             await asyncio.sleep(0.02)
-
-
-def books_agree(stand: Stand, ids: set[str]) -> None:
-    """Every accepted order was applied once, and its caller is told so."""
-    told: dict[str, str] = {}
-    with client(stand) as http:
-
-        def all_final() -> bool:
-            for id in ids - told.keys():
-                status = http.get(f"/v1/requests/{id}").json()["status"]
-                if status not in FINAL:
-                    return False
-                told[id] = status
-            return True
-
-        eventually(all_final, PATIENCE, "the final outcome of every order")
-    effects = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
-    assert {id: effects.get(id, 0) for id in ids} == dict.fromkeys(ids, 1)  # none lost, none twice
-    assert effects.keys() == ids  # and nothing nobody asked for
-    assert set(told.values()) == {"succeeded"}
 
 
 @pytest.mark.timeout(900)

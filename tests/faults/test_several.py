@@ -21,12 +21,11 @@ import pytest
 from scripts.stand.processes import alive
 from scripts.stand.stand import BIN, Stand
 from tests.support.postgres import Postgres, server_or_skip
-from tests.support.stands import ACCOUNTS, PLAIN, client, eventually, journal, standing, work_order
+from tests.support.stands import ACCOUNTS, PLAIN, books_agree, client, eventually, standing, work_order
 
 FRONTS = ("front", "front-2")
 BRIDGES = ("bridge", "bridge-2")
 TWINS = ("front-2", "bridge-2")
-FINAL = {"succeeded", "refused", "failed", "expired"}
 CALLERS = 16
 QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {"store.lease_s": 5, "delivery.resend_after_s": 3, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 1},
@@ -96,26 +95,6 @@ async def reached(count: Callable[[], int], wanted: int) -> None:
         await asyncio.sleep(0.01)
 
 
-def settled(stand: Stand, ids: set[str], front: str, seconds: float = 120) -> None:
-    """Each was applied once, and callers are told so."""
-    with client(stand, front) as http:
-        left = set(ids)
-
-        def all_final() -> bool:
-            for id in list(left):
-                told = http.get(f"/v1/requests/{id}").json().get("status")
-                if told not in FINAL:
-                    return False
-                assert told == "succeeded"
-                left.discard(id)
-            return True
-
-        eventually(all_final, seconds, "the final outcome of every order")
-    effects = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
-    assert {id: effects.get(id, 0) for id in ids} == dict.fromkeys(ids, 1)  # none lost, none twice
-    assert effects.keys() == ids  # and nothing nobody asked for
-
-
 def said(stand: Stand, part: str, event: str) -> list[dict[str, Any]]:
     """A part's log lines of one kind."""
     lines = (stand.logs / f"{part}.log").read_text().splitlines()
@@ -141,7 +120,7 @@ def test_what_the_dead_left_is_done_by_the_living(tmp_path: Path, server: Postgr
             stand.kill("front-2")
 
         accepted = asyncio.run(storm(stand, 400, havoc))
-        settled(stand, set(accepted.values()), "front")
+        books_agree(stand, set(accepted.values()), "front")
         assert said(stand, "bridge-2", "instance-adopted")
         assert said(stand, "front", "instance-adopted")
         assert said(stand, "front", "front-gone")
@@ -169,7 +148,7 @@ def test_replies_already_on_a_dead_fronts_queue_are_read(tmp_path: Path, server:
             )
         stand.kill("front-2")
         stand.start(*BRIDGES)
-        settled(stand, ids, "front", 60)
+        books_agree(stand, ids, "front", 60)
         # the dead one returns, takes its queue again, and tells the same
         stand.start("front-2")
         eventually(lambda: said(stand, "front", "front-returned"), 60, "the queue's return")
@@ -200,7 +179,7 @@ def test_a_bridge_that_sleeps_through_its_lease_does_nothing_afterwards(tmp_path
             accepted = asyncio.run(storm(stand, 300, havoc))
         finally:
             os.kill(pid, signal.SIGCONT) if alive(pid) else None
-        settled(stand, set(accepted.values()), "front")
+        books_agree(stand, set(accepted.values()), "front")
         eventually(lambda: not alive(pid), 60, "the end of the bridge that lost its lease")
         assert said(stand, "bridge", "lease-lost")
         stand.start("bridge")  # as its service manager would
@@ -244,7 +223,7 @@ def test_the_same_key_at_both_fronts_at_once_is_accepted_once(tmp_path: Path, se
         ids = {one for one, _ in pairs}
         assert len(ids) == 200
         for front in FRONTS:
-            settled(stand, ids, front)
+            books_agree(stand, ids, front)
         accepted_by = server.query(stand.stores["front"], "SELECT count(DISTINCT front) FROM requests")
         assert accepted_by[0][0] == 2  # it was a race, won now by the one, now by the other
 
@@ -262,7 +241,7 @@ def test_the_database_goes_away_and_comes_back(tmp_path: Path, server: Postgres,
                 await asyncio.to_thread(server.start)
 
         accepted = asyncio.run(storm(stand, 300, havoc))
-        settled(stand, set(accepted.values()), "front-2")
+        books_agree(stand, set(accepted.values()), "front-2")
         assert {part: pid for part, pid in pids.items() if alive(pid)} == pids  # nobody died of it
 
 

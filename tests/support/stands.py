@@ -70,3 +70,26 @@ def eventually(holds: Callable[[], Any], seconds: float = 60.0, what: str = "it"
         if time.monotonic() > end:
             pytest.fail(f"{what} did not come about within {seconds:g} s")
         time.sleep(0.05)
+
+
+FINAL = {"succeeded", "refused", "failed", "expired"}
+
+
+def books_agree(stand: Stand, ids: set[str], front: str = "front", seconds: float = 120.0) -> None:
+    """Every accepted order was applied once, and callers are told so; fails the test otherwise."""
+    told: dict[str, str] = {}
+    with client(stand, front) as http:
+
+        def all_final() -> bool:
+            for id in ids - told.keys():
+                status = http.get(f"/v1/requests/{id}").json().get("status")
+                if status not in FINAL:
+                    return False
+                told[id] = status
+            return True
+
+        eventually(all_final, seconds, "the final outcome of every order")
+    effects = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+    assert {id: effects.get(id, 0) for id in ids} == dict.fromkeys(ids, 1)  # none lost, none twice
+    assert effects.keys() == ids  # and nothing nobody asked for
+    assert set(told.values()) <= {"succeeded"}  # and the callers are told so
