@@ -28,7 +28,8 @@ from pathlib import Path
 
 from intranet_bridge.adapters import Adapter
 from intranet_bridge.adapters.breaker import Breaker, Circuit
-from intranet_bridge.adapters.http import HttpAdapter, client_of, secret_of
+from intranet_bridge.adapters.endpoint import client_of, secret_of
+from intranet_bridge.adapters.http import HttpAdapter
 from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.calls import Calls
 from intranet_bridge.decision import Waits

@@ -57,6 +57,11 @@ def compiled(expression: str, tables: Tables | None = None) -> Mapped:
     return evaluate
 
 
+def optional(expression: str | None, tables: Tables) -> Mapped | None:
+    """`compiled`, for a setting that may be left out."""
+    return None if expression is None else compiled(expression, tables)
+
+
 def truth(value: Any) -> bool:
     """Whether JMESPath takes a value for true."""
     return not (value is None or value is False or value == "" or value == [] or value == {})

@@ -1,0 +1,47 @@
+"""The marketing system as the configuration names it: the client that reaches it, and our secret there."""
+
+import ssl
+from urllib.parse import urlsplit
+
+from intranet_bridge.adapters.http_client import HttpClient
+from intranet_bridge.settings import MarketingSection
+from protocol.errors import ConfigurationError
+
+
+def client_of(marketing: MarketingSection) -> HttpClient:
+    """The client for the marketing system. Raises ConfigurationError for TLS files that cannot be used."""
+    parts = urlsplit(marketing.url)
+    context: ssl.SSLContext | None = None
+    if parts.scheme == "https":
+        try:
+            context = ssl.create_default_context(cafile=marketing.tls.ca)
+            if marketing.tls.certificate:
+                context.load_cert_chain(marketing.tls.certificate, marketing.tls.key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(f"[marketing.tls] cannot be used: {error}") from error
+    assert parts.hostname is not None, "checked by the settings"
+    return HttpClient(
+        parts.hostname,
+        parts.port or (443 if context else 80),
+        tls=context,
+        connections=marketing.connections,
+        connect_timeout_s=marketing.connect_timeout_s,
+        idle_s=marketing.idle_s,
+        answer_limit=marketing.answer_limit,
+    )
+
+
+def secret_of(marketing: MarketingSection) -> str:
+    """The authentication secret. Raises ConfigurationError naming its file, never its content."""
+    if marketing.authentication is None:
+        return ""
+    file = marketing.authentication.token_file
+    try:
+        secret = file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(file)) from error
+    except UnicodeDecodeError:
+        raise ConfigurationError("holds no token: it is not ASCII", file=str(file)) from None
+    if not secret or not secret.isprintable():
+        raise ConfigurationError("holds no token", file=str(file))
+    return secret

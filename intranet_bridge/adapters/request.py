@@ -1,0 +1,65 @@
+"""Requests of one interface, rendered: what is the same for all of them is made once, at start-up."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from pydantic_core import to_json
+
+from intranet_bridge.adapters import Asked
+from intranet_bridge.adapters.mapping import MappingError, Tables, optional
+from intranet_bridge.adapters.template import PathTemplate
+from intranet_bridge.settings import Binding
+
+
+class RequestTemplate:
+    """Renders requests: everything that is the same for all is made once."""
+
+    def __init__(
+        self, url: str, binding: Binding, expression: str | None, headers: Mapping[str, str], tables: Tables
+    ) -> None:
+        parts = urlsplit(url)
+        self._path = PathTemplate(binding.path, tables)
+        self._prefix = parts.path.rstrip("/")
+        self._query = optional(binding.query, tables)
+        self._body = optional(expression, tables)
+        self._form, self._charset, self._omit_nulls = binding.encoding == "form", binding.charset, binding.omit_nulls
+        kind = "application/x-www-form-urlencoded" if self._form else "application/json"
+        fixed = {"Host": parts.netloc, "Accept": "application/json"}
+        if self._body is not None:
+            fixed["Content-Type"] = f"{kind}; charset={binding.charset}"
+        fixed |= headers
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+        self._start = f"{binding.method} ".encode()
+        self._headers = f" HTTP/1.1\r\n{lines}X-Request-Id: ".encode()
+        self._constant = (self._prefix + self._path.fill({})).encode() if self._path.constant else None
+
+    def render(self, asked: Asked, values: dict[str, Any]) -> bytes:
+        """The whole request. Raises MappingError."""
+        target = self._constant or (self._prefix + self._path.fill(values)).encode()
+        if self._query is not None:
+            target += b"?" + self._encoded_form(self._query(values))
+        # request id and trace have been checked at the intake to hold nothing that could end a header line
+        tail = asked.request_id.encode()
+        if asked.traceparent:
+            tail += b"\r\ntraceparent: " + asked.traceparent.encode()
+        if self._body is None:
+            return b"%b%b%b%b\r\nContent-Length: 0\r\n\r\n" % (self._start, target, self._headers, tail)
+        body = self._encoded(self._body(values))
+        return b"%b%b%b%b\r\nContent-Length: %d\r\n\r\n%b" % (
+            self._start, target, self._headers, tail, len(body), body,
+        )  # fmt: skip
+
+    def _encoded(self, value: Any) -> bytes:
+        if self._omit_nulls and type(value) is dict:
+            value = {name: item for name, item in value.items() if item is not None}
+        if self._form:
+            return self._encoded_form(value)
+        encoded = to_json(value)
+        return encoded if self._charset == "utf-8" else encoded.decode().encode(self._charset, "replace")
+
+    def _encoded_form(self, value: Any) -> bytes:
+        if type(value) is not dict:
+            raise MappingError("form and query parameters need an object")
+        pairs = [(name, item) for name, item in value.items() if item is not None]
+        return urlencode(pairs, doseq=True, encoding=self._charset).encode()
