@@ -13,8 +13,9 @@ written, no whole answer         Unknown
 5xx, 408                         Unknown: a gateway says 502 or 504 after the system behind it has acted
 429                              NotApplied, reached
 401, 403, 407, 3xx               NotApplied, not reached: our credentials or address are wrong, not the request
-other 4xx                        Refused if the refusal expression says so, else Rejected
-2xx                              by the binding's expressions; an answer that cannot be read is Unknown
+other 4xx                        Refused if the refusal expression says so and a code is there, else Rejected
+2xx                              by the binding's expressions; what cannot be read, or says no without
+                                 a code, is Unknown
 ===============================  =====================================================================
 """
 
@@ -26,7 +27,7 @@ from pydantic_core import from_json, to_json
 
 from intranet_bridge.adapters import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.adapters.http_client import HttpClient, Lost, NotSent, Response
-from intranet_bridge.adapters.mapping import Mapped, MappingError, Tables, compiled, optional, truth
+from intranet_bridge.adapters.mapping import Mapped, MappingError, Tables, compiled, condition, optional, truth
 from intranet_bridge.adapters.request import RequestTemplate
 from intranet_bridge.settings import Binding, MarketingSection, RefusalSection
 from protocol.operations.operation import Kind, Operation
@@ -50,8 +51,8 @@ class HttpAdapter:
         self.settle_s = self.timeout_s if binding.settle_s is None else binding.settle_s
         self._charset = binding.charset
         self._refusal = _Refusal(binding.refusal, tables) if binding.refusal else None
-        self._failure = optional(binding.failure, tables)
-        self._not_applied = optional(binding.not_applied, tables)
+        self._failure = condition(binding.failure, tables) if binding.failure else None
+        self._not_applied = condition(binding.not_applied, tables) if binding.not_applied else None
         self._response = compiled(binding.response, tables)
         self._request = RequestTemplate(marketing.url, binding, binding.request, headers, tables)
         inquire = binding.inquire
@@ -61,7 +62,7 @@ class HttpAdapter:
                 update={"method": inquire.method, "path": inquire.path, "query": inquire.query}
             )
             self._inquiry = RequestTemplate(marketing.url, inquiry, inquire.request, headers, tables)
-            self._found, self._absent = compiled(inquire.found, tables), compiled(inquire.not_found, tables)
+            self._found, self._absent = condition(inquire.found, tables), condition(inquire.not_found, tables)
             self._found_response = compiled(inquire.response or binding.response, tables)
             self.inquiry_timeout_s = inquire.timeout_s or self.timeout_s
 
@@ -124,7 +125,10 @@ class HttpAdapter:
             if self._failure is not None and truth(self._failure(answer)):
                 return Unknown("failure answer")
             if self._refusal is not None and truth(self._refusal.when(answer)):
-                return self._refusal.read(answer)
+                refused = self._refusal.read(answer)
+                if refused is None:  # a gateway's or framework's page, or a field renamed: nobody said no
+                    return Rejected(f"HTTP {status}") if status >= 400 else Unknown("an answer without a refusal code")
+                return refused
             if status >= 400:
                 return Rejected(f"HTTP {status}")
             return self._answered(self._response, answer)
@@ -146,11 +150,17 @@ class _Refusal:
 
     def __init__(self, section: RefusalSection, tables: Tables) -> None:
         self.when: Callable[[Any], Any] = compiled(section.when, tables)
+        self._said_no = condition(section.when, tables)
         self._code, self._codes = compiled(section.code, tables), section.codes
         self._detail = optional(section.detail, tables)
 
-    def read(self, answer: Any) -> Refused:
+    def read(self, answer: Any) -> Refused | None:
+        """The no. None when what `when` tests is not there, or no code is: a text that is not blank, or an integer."""
+        if not truth(self._said_no(answer)):
+            return None
         theirs = self._code(answer)
+        if not (type(theirs) is int or (isinstance(theirs, str) and theirs.strip())):
+            return None
         code = self._codes.get(str(theirs))
         if code is None:
             plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in str(theirs)[:32]).strip("-").lower()

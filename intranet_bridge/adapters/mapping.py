@@ -28,16 +28,18 @@ from jmespath.visitor import TreeInterpreter
 
 Mapped = Callable[[Any], Any]
 Tables = Mapping[str, Mapping[str, Any]]
+_NULL: Mapping[str, Any] = {"type": "literal", "value": None, "children": []}
 
 
 class MappingError(Exception):
     """An expression could not be evaluated on this value. Says nothing of the value: it may be a customer's."""
 
 
-def compiled(expression: str, tables: Tables | None = None) -> Mapped:
+def compiled(expression: str, tables: Tables | None = None, *, deciding: bool = False) -> Mapped:
     """A function that evaluates `expression`. Raises ValueError when it is not JMESPath.
 
     Without `tables` it is only checked, but for the names of tables.
+    `deciding` makes negative tests false of null (see `condition`).
     The function raises MappingError when a function of the expression is given what it cannot take.
     """
     library = _Functions(tables or {})
@@ -46,15 +48,25 @@ def compiled(expression: str, tables: Tables | None = None) -> Mapped:
     except JMESPathError as error:
         raise ValueError(f"not a JMESPath expression: {error}") from error
     _check(tree, library, tables)
-    run = _Compiler(library).node(tree)
+    run = (_Deciding if deciding else _Compiler)(library).node(tree)
 
     def evaluate(value: Any) -> Any:
         try:
             return run(value)
         except (JMESPathError, ArithmeticError) as error:
-            raise MappingError(f"{type(error).__name__} in {expression[:60]!r}") from None
+            raise MappingError(f"{type(error).__name__} in {expression!r}") from None
 
     return evaluate
+
+
+def condition(expression: str, tables: Tables) -> Mapped:
+    """`compiled`, for a test that decides what became of a request.
+
+    In JMESPath ``code != 'x'`` and ``!code`` are true where there is no `code`, so any foreign answer would pass
+    them. Here a comparison by ``!=`` with null, and the negation of null, are false.
+    Inside filters (``[?code != 'x']``) they are JMESPath's own.
+    """
+    return compiled(expression, tables, deciding=True)
 
 
 def optional(expression: str | None, tables: Tables) -> Mapped | None:
@@ -237,3 +249,27 @@ class _Compiler:
 
                 return join
         return general
+
+
+class _Deciding(_Compiler):
+    """Negative tests are false of null."""
+
+    def _comparator(self, tree: Mapping[str, Any]) -> Mapped:
+        plain = super()._comparator(tree)
+        if tree["value"] != "ne" or any(child == _NULL for child in tree["children"]):
+            return plain  # `x != null` asks whether x is there: false of null by itself
+        left, right = (self.node(child) for child in tree["children"])
+        return lambda value: left(value) is not None and right(value) is not None and bool(plain(value))
+
+    def _not_expression(self, tree: Mapping[str, Any]) -> Mapped:
+        inner = self.node(tree["children"][0])
+        return lambda value: (found := inner(value)) is not None and not truth(found)
+
+    def _and_expression(self, tree: Mapping[str, Any]) -> Mapped:
+        first, second = (self.node(child) for child in tree["children"])
+
+        def both(value: Any) -> Any:
+            found = first(value)
+            return second(value) if truth(found) else found
+
+        return both

@@ -99,6 +99,21 @@ def asked(operation: Any = ARREARS, **body: Any) -> Asked:
     return Asked("01a2-req", value, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 
+CODELESS: tuple[Any, ...] = (
+    {},
+    b"null",
+    b"[]",
+    {"timestamp": "2025-11-25T08:00:00Z", "status": 404, "error": "Not Found"},
+    {"code": "0000", "data": {"account": "3210000000001", "total": 7, "unpaid": []}},
+    {"rtnCode": None, "data": {"account": "3210000000001", "total": 7, "unpaid": []}},
+    {"rtnCode": ""},
+    {"rtnCode": " "},
+    {"rtnCode": True},
+    {"rtnCode": {"a": 1}},
+)
+"""Answers of which "not 0000" is true, without a code that says so."""
+
+
 async def test_a_call_carries_the_mapped_body_the_id_the_trace_and_the_secret() -> None:
     async with Server(http(GOOD)) as server:
         one = adapter(server.port)
@@ -121,6 +136,8 @@ async def test_a_call_carries_the_mapped_body_the_id_the_trace_and_the_secret() 
         (http({"rtnCode": "10 07!"}), Refused("marketing-10-07")),
         (http({"rtnCode": "1004", "rtnMsg": "x"}, 404), Refused("no-such-account", "x")),
         (http({"rtnCode": "0000"}, 404), Rejected("HTTP 404")),
+        *((http(body), Unknown("an answer without a refusal code")) for body in CODELESS),
+        *((http(body, 404), Rejected("HTTP 404")) for body in CODELESS),
         (http(b"<html>", 400), Rejected("HTTP 400")),
         (http(b"", 401), NotApplied("HTTP 401", reached=False)),
         (http(b"", 302, "Location: /login\r\n"), NotApplied("HTTP 302", reached=False)),
@@ -283,3 +300,10 @@ async def test_a_bridge_whose_lease_ran_out_while_it_waited_for_a_connection_sen
         assert client.made == 1  # the connection is as good as before
         assert len(server.requests) == 1
         await client.close()
+
+
+async def test_a_code_of_another_field_does_not_make_a_refusal_of_an_error_page() -> None:
+    async with Server(http({"status": 404, "error": "Not Found"})) as server:
+        refusal = {"when": "rtnCode != '0000'", "code": "rtnCode || status"}
+        outcome = await adapter(server.port, refusal=refusal).call(asked(), 5)
+    assert outcome == Unknown("an answer without a refusal code")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
-from intranet_bridge.adapters.mapping import MappingError, _Functions, compiled
+from intranet_bridge.adapters.mapping import MappingError, _Functions, compiled, condition, truth
 from intranet_bridge.adapters.template import PathTemplate
 
 ANSWER = {
@@ -157,3 +157,14 @@ def test_the_shipped_bindings_map_the_simulators_answers() -> None:
         "total": 5,
         "unpaid": [],
     }
+
+
+@pytest.mark.parametrize("test", ["c != 'x'", "!c", "a.b != 'x'", "c != 'x' && a != 'y'", "!(c == 'x') && c != 'y'"])
+@pytest.mark.parametrize("answer", [None, {}, {"code": "0000"}])
+def test_a_deciding_test_is_not_true_of_an_answer_without_its_field(test: str, answer: object) -> None:
+    assert not truth(condition(test, {})(answer))
+
+
+@pytest.mark.parametrize("test", ["c != 'x'", "c != `null`", "!(c == 'x')", "c != 'x' && c != 'y'"])
+def test_a_deciding_test_is_true_of_another_value(test: str) -> None:
+    assert truth(condition(test, {})({"c": "z"}))
