@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from dmz_front.fields import media_type, named, split, tokens
 from dmz_front.problems import Problem
 from protocol.operations import Operation
 from protocol.runtime.applications import Application, key_hash
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e][\x20-\x7e]{0,254}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_WAIT = re.compile(rb"wait\s*=\s*\"?(\d{1,9})\"?")
+_UTF_8 = {b"utf-8", b"utf8", b"utf_8", b"us-ascii", b"ascii"}
+"""What callers name UTF-8, and what is a part of it."""
 
 ALL_SCOPES = "*"
 
@@ -56,11 +58,11 @@ def check_media_type(headers: Mapping[bytes, bytes]) -> None:
     """Raises Problem 415 unless the body is announced as uncompressed UTF-8 JSON."""
     media = headers.get(b"content-type", b"")
     if media != b"application/json":  # the plain form is by far the most common
-        kind, _, parameters = media.partition(b";")
-        charset = parameters.strip().lower().replace(b" ", b"").replace(b'"', b"")
-        if kind.strip().lower() != b"application/json" or charset not in (b"", b"charset=utf-8"):
+        kind, parameters = media_type(media)
+        charsets = {value.lower() for name, value in parameters if name == b"charset" and value}
+        if kind != b"application/json" or charsets - _UTF_8:
             raise Problem(415, "unsupported-media-type", "send `Content-Type: application/json`, in UTF-8")
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+    if b"content-encoding" in headers and set(tokens(headers, b"content-encoding")) - {b"identity"}:
         raise Problem(415, "unsupported-media-type", "send the body without Content-Encoding")
 
 
@@ -94,11 +96,14 @@ def preference(headers: Mapping[bytes, bytes], default_s: float, most_s: float) 
     value = headers.get(b"prefer")
     if value is None:
         return Preference(default_s)
-    value = value.lower()
-    wait = _WAIT.search(value)
-    if wait:
-        seconds = min(float(wait[1]), most_s)
+    wishes: dict[bytes, bytes] = {}
+    for part in split(value, 0x2C):
+        name, said = named(next(split(part, 0x3B), b""))
+        wishes.setdefault(name, said)  # of a preference said twice the first counts
+    wait = wishes.get(b"wait", b"")
+    if wait.isdigit() and len(wait) < 10:
+        seconds = min(float(wait), most_s)
         return Preference(seconds, b"wait=%d" % seconds)
-    if b"respond-async" in value:
+    if b"respond-async" in wishes:
         return Preference(0.0, b"respond-async")
     return Preference(default_s)

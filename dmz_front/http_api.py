@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dmz_front import answers
+from dmz_front import answers, fields
 from dmz_front.admission import (
     authenticate,
     authorise,
@@ -102,7 +102,7 @@ class HttpApi:
         await write(send, answer, id)
 
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, Answer]:
-        headers = dict(scope["headers"])
+        headers = fields.parse(scope["headers"])
         application = self.admit(scope, headers)
         authorise(application, operation)
         check_media_type(headers)

@@ -9,6 +9,13 @@ none for a client that does not read. These are kept here, by a protocol that ad
                              └───────── REFUSED ◄────┘   what still comes is thrown away for a moment, so that the
                                                          answer is not lost to a reset, then the connection is closed
 
+The parser must never leave HTTP/1.1 for what a client says: at an offer of another protocol (`Upgrade`) llhttp stops
+behind the head and leaves the body lying, to be read as a further request. Such a head is parsed once more without its
+offer, by a new parser that reads on from there.
+
+A client that has sent all it will send and closes its side (`nc -N`) hears the answer, then the connection is closed.
+Not so over TLS: a close_notify ends both ways (RFC 5246 section 7.2.1, and so do our TLS transports with TLS 1.3).
+
 The hot path only notes the phase; one sweep a second over all connections finds what is overdue. The decisions
 (`turned_away`, `overdue`) are pure. Sources: RFC 9110 section 15.5.9, RFC 6585 section 5, CVE-2007-6750 (slowloris).
 """
@@ -20,13 +27,16 @@ import os
 from collections import Counter
 from enum import Enum, auto
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, NoReturn
 
 import httptools
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from dmz_front import fields
+from dmz_front.http_api import App, write
+from dmz_front.http_heads import check_head, origin_form, without_upgrade
 from dmz_front.problems import Problem
 from dmz_front.settings import HttpSection
 from protocol.messages import uuid7
@@ -146,6 +156,18 @@ class _Refusal(Exception):
     """Raised in a parser's callback to stop it; the reason is kept beside it."""
 
 
+def _refusal(problem: Problem) -> App:
+    """An application that answers with the problem, and says that the connection is closed."""
+
+    async def refuse(_scope: Any, _receive: Any, send: Any) -> None:
+        id = uuid7(wall_clock(), os.urandom(10))
+        answer = problem.answer(id)
+        answer.headers.append((b"connection", b"close"))
+        await write(send, answer, id)
+
+    return refuse
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, with limits."""
 
@@ -161,6 +183,8 @@ class Connection(HttpToolsProtocol):
         self._unread = 0
         self._unread_since = 0.0
         self._problem: Problem | None = None
+        self._offered = False
+        """The head in hand offered another protocol, and is to be parsed again without that."""
 
     # --- asyncio -----------------------------------------------------------------------------------------
 
@@ -193,11 +217,9 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._large = self._bytes + len(data) > self._limits.header_limit
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # an upgrade is never agreed to: the request is answered as if it had not asked for one
+            self._parse(data)
         except httptools.HttpParserError:
-            self._refuse(self._problem or Problem(400, "malformed-request"))
+            self._refuse(self._problem or self._unparsed())
             return
         if self._phase is Phase.HEAD or self._phase is Phase.BODY:
             self._bytes += len(data)
@@ -205,6 +227,36 @@ class Connection(HttpToolsProtocol):
                 self._refuse(Problem(431, "headers-too-large", f"at most {self._limits.header_limit} bytes"))
             elif self._bytes > 4 * self._limits.body_limit + self._limits.header_limit:
                 self._end("endless-body", Ending.CLOSE)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more: whether the connection stays open for the answers it is owed."""
+        if self._phase is Phase.REFUSED:
+            return False
+        if self._phase is Phase.BODY or (self._phase is Phase.HEAD and self._bytes):
+            self._refuse(Problem(400, "malformed-request", "it ended before it was whole"))
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False  # its answer says `close`, and closes
+        cycle = self.cycle
+        owed = not (cycle is None or cycle.response_complete or cycle.disconnected)
+        return owed and self.scheme == "http"
+
+    def _parse(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            version, method = self.parser.get_http_version(), self.parser.get_method()
+            self._offered = False
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+            self.parser.feed_data(without_upgrade(version, method, self.url, self.headers))
+
+    def _unparsed(self) -> Problem:
+        if self.parser.get_method() == b"PRI":  # RFC 9113 section 3.4
+            return Problem(505, "http-version-not-supported", "this is HTTP/2; send HTTP/1.1")
+        return Problem(400, "malformed-request")
 
     # --- httptools ---------------------------------------------------------------------------------------
 
@@ -224,12 +276,28 @@ class Connection(HttpToolsProtocol):
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in headers)
             if size > limits.header_limit:
                 self._stop(Problem(431, "headers-too-large", f"at most {limits.header_limit} bytes"))
+        version = self.parser.get_http_version()
+        try:
+            found = fields.parse(headers)
+            check_head(version, self.parser.get_method(), found)
+            if not self.url.startswith(b"/"):
+                self.url = origin_form(self.url)
+        except Problem as problem:
+            self._stop(problem)
+        if self.parser.should_upgrade():
+            self._offered = True  # httptools stops behind this head: see `_parse`
+            return
+        if len(found) != len(headers):
+            headers[:] = found.items()
+        self.expect_100_continue = version == "1.1" and b"expect" in found
         self._phase, self._bytes = Phase.BODY, 0
         super().on_headers_complete()
         self.headers = []  # a chunked body's trailers must not become headers of the request after the fact
 
     def on_message_complete(self) -> None:
         """Between requests again."""
+        if self._offered:
+            return
         self._phase = Phase.BETWEEN
         super().on_message_complete()
 
@@ -247,7 +315,7 @@ class Connection(HttpToolsProtocol):
         if unread == 0 or unread < self._unread or self._unread == 0:
             self._unread_since = now
         self._unread = unread
-        if self._answering and self._phase is not Phase.REFUSED:
+        if self._answering:
             self._since = now  # it is us the client waits for
         ending = overdue(self._phase, now - self._since, now - self._unread_since, self._limits)
         if ending is Ending.TOO_SLOW:
@@ -258,9 +326,10 @@ class Connection(HttpToolsProtocol):
     @property
     def _answering(self) -> bool:
         """Whether the application has a whole request it has not answered yet."""
-        return self._phase is not Phase.BODY and self.cycle is not None and not self.cycle.response_complete
+        cycle = self.cycle
+        return self._phase is not Phase.BODY and not (cycle is None or cycle.response_complete or cycle.disconnected)
 
-    def _stop(self, problem: Problem) -> None:
+    def _stop(self, problem: Problem) -> NoReturn:
         self._problem = problem
         raise _Refusal
 
@@ -273,8 +342,11 @@ class Connection(HttpToolsProtocol):
             if phase is not Phase.BODY:
                 cycle.keep_alive = False  # the last request taken: its answer says `close`, and closes
                 return
-            if cycle.response_started or self.pipeline:
+            if cycle.response_started:
                 self.transport.close()
+                return
+            if self.pipeline:  # those before it are answered first
+                self.pipeline[0] = cycle, _refusal(problem)  # type: ignore[assignment]
                 return
             cycle.disconnected = True  # its body is spoilt: the application need not wait for it
             cycle.message_event.set()

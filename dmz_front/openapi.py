@@ -20,6 +20,7 @@ _PROBLEMS: dict[int, tuple[str, ...]] = {
     409: ("idempotency-key-in-flight",),
     413: ("body-too-large",),
     415: ("unsupported-media-type",),
+    417: ("expectation-failed",),
     422: ("invalid-request", "idempotency-key-reused"),
     429: ("too-many-requests",),
     431: ("headers-too-large",),
@@ -36,6 +37,7 @@ _PROBLEMS: dict[int, tuple[str, ...]] = {
         "too-many-connections",
     ),
     504: ("no-answer-in-time", "marketing-timeout"),
+    505: ("http-version-not-supported",),
 }
 _COMMAND_ONLY = {409}
 

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
+from dmz_front import fields
 from dmz_front.admission import ALL_SCOPES
 from dmz_front.openapi import extend
 from dmz_front.problems import Answer, Problem
@@ -60,7 +61,7 @@ def pages(
         return answered(problem.answer(id), id)
 
     def admitted(request: Request) -> Application:
-        return admit(request.scope, dict(request.scope["headers"]))
+        return admit(request.scope, fields.parse(request.scope["headers"]))
 
     @app.get("/v1/requests/{id}", tags=["commands"], summary="What became of a command")
     async def request_status(id: str, request: Request) -> Response:

@@ -78,6 +78,8 @@ TITLES = {
     "idempotency-key-in-flight": "A request with this Idempotency-Key is being answered right now",
     "body-too-large": "The body is too large",
     "body-too-slow": "The body did not arrive in time",
+    "expectation-failed": "What the Expect header asks for cannot be met",
+    "http-version-not-supported": "The front speaks HTTP/1.1",
     "unsupported-media-type": "The body must be application/json",
     "invalid-request": "The body does not fit the operation's schema",
     "idempotency-key-reused": "This Idempotency-Key was used with another request",

@@ -87,7 +87,22 @@ def test_scopes(scopes: tuple[str, ...], allowed: bool) -> None:
             authorise(application(*scopes), CATALOGUE["bill-query"])
 
 
-@pytest.mark.parametrize("value", [b"application/json", b"application/json;charset=UTF-8", b"APPLICATION/json ;"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"application/json",
+        b"application/json;charset=UTF-8",
+        b"APPLICATION/json ;",
+        b"application/json;",
+        b"application/json; charset=utf8",
+        b'application/json; charset="utf-\\8"',
+        b"application/json; version=1; charset=utf-8",
+        b'application/json; note="a;charset=gbk"',
+        b"application/json;;odata.metadata=minimal",
+        b"application/json; charset=",
+        b"application/json; charset",
+    ],
+)
 def test_json_is_taken(value: bytes) -> None:
     check_media_type({b"content-type": value})
 
@@ -98,6 +113,10 @@ def test_json_is_taken(value: bytes) -> None:
         {},
         {b"content-type": b"application/xml"},
         {b"content-type": b"application/json; charset=utf-16"},
+        {b"content-type": b"application/json; charset=utf-8; charset=gbk"},
+        {b"content-type": b"application/json, application/json"},
+        {b"content-type": b"text/plain; a=application/json"},
+        {b"content-type": b"application/json", b"content-encoding": b"identity, gzip"},
         {b"content-type": b"application/json", b"content-encoding": b"gzip"},
     ],
 )
@@ -147,6 +166,10 @@ def test_a_malformed_traceparent_is_dropped(value: bytes | None, kept: str) -> N
         (b"Respond-Async", Preference(0.0, b"respond-async")),
         (b"respond-async, wait=5", Preference(5.0, b"wait=5")),
         (b"return=minimal, wait=5", Preference(5.0, b"wait=5")),
+        (b"wait=5; x=1, wait=6", Preference(5.0, b"wait=5")),
+        (b"await=5", Preference(3.0)),
+        (b'note="respond-async, wait=5"', Preference(3.0)),
+        (b"not-respond-async", Preference(3.0)),
     ],
 )
 def test_preferences(value: bytes | None, expected: Preference) -> None:

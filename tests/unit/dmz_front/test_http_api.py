@@ -333,7 +333,7 @@ async def test_a_command_needs_an_idempotency_key(stand: StandIn) -> None:
     assert code_of(answer) == (400, "idempotency-key-missing")
 
 
-@pytest.mark.parametrize("key", ["", " a", "a\tb", "键".encode(), "x" * 256])
+@pytest.mark.parametrize("key", ["", "  ", "a\tb", "键".encode(), "x" * 256])
 async def test_a_malformed_idempotency_key(stand: StandIn, key: Any) -> None:
     await stand.start()
     assert code_of(await stand.order(key=key)) == (400, "malformed-header")

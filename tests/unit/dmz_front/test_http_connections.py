@@ -201,9 +201,11 @@ async def test_trailers_are_no_headers() -> None:
         await answers(scope, receive, send)
 
     connection, _ = connected(Connections(LIMITS), notes)
-    connection.data_received(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: x\r\n\r\n")
+    connection.data_received(
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: x\r\n\r\n"
+    )
     await asyncio.sleep(0.01)
-    assert seen == [[(b"transfer-encoding", b"chunked")]]
+    assert seen == [[(b"host", b"a"), (b"transfer-encoding", b"chunked")]]
 
 
 @pytest.mark.anyio
