@@ -212,6 +212,9 @@ class Front:
             labels = {"operation": operation}
             yield "dmz_front_answer_seconds_total", "Time spent until answers", labels, latency.total_s
             yield "dmz_front_answered_total", "Answers timed", labels, latency.count
+        for (application, operation, code), count in list(self.api.denials.counts.items()):
+            labels = {"application": application, "operation": operation, "code": code}
+            yield "dmz_front_denied_total", "Requests answered 401 or 403", labels, count
         yield "dmz_front_connections", "HTTP connections", {}, len(self.http.connections.open)
         for reason, count in list(self.http.connections.ended.items()):
             labels = {"reason": reason}
@@ -310,6 +313,7 @@ class Front:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.delivery.drain_s):
                 await asyncio.gather(self.query_waiters.none(), self.command_waiters.none())
+        self.api.denials.flush()
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ FastAPI route.
 """
 
 import asyncio
+import codecs
 import os
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from dmz_front.admission import (
     trace_parent,
 )
 from dmz_front.commands import Commands
+from dmz_front.denials import Denials, denial
 from dmz_front.problems import Answer, Problem, schema_problem
 from dmz_front.queries import Queries
 from dmz_front.rates import RateLimit
@@ -77,6 +79,7 @@ class HttpApi:
         self.draining = False
         self.answered: Counter[tuple[str, int]] = Counter()
         """Answers by operation and status."""
+        self.denials = Denials()
         self.latency = {operation: Latency() for operation in catalogue}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,13 +106,14 @@ class HttpApi:
 
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, Answer]:
         headers = fields.parse(scope["headers"])
-        application = self.admit(scope, headers)
-        authorise(application, operation)
+        application = self.admit(scope, headers, operation)
         check_media_type(headers)
         if self.draining:
             raise Problem(503, "shutting-down", retry_after_s=2, headers=[(b"connection", b"close")])
         key = idempotency_key(headers) if operation.kind is Kind.COMMAND else ""
         body = await self._body(headers, receive)
+        if body.startswith(codecs.BOM_UTF8):
+            body = body[3:]  # RFC 8259 section 8.1: may be ignored
         try:
             asked = operation.requests.validate_json(body)
         except ValidationError as error:
@@ -128,14 +132,24 @@ class HttpApi:
             answer.headers.append((b"preference-applied", wish.applied))
         return id, answer
 
-    def admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Application:
-        """The application that asks, if it may ask now. Raises Problem 401, 403 or 429."""
+    def admit(self, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation | None = None) -> Application:
+        """The application that asks, if it may ask now, and for this operation. Raises Problem 401, 403 or 429."""
         address = scope["client"][0] if scope.get("client") else ""
         if self._limits.ip_rate:
             self._limit(f"ip {address}", self._limits.ip_rate)
-        application = authenticate(headers, self._applications(), address)
-        if application.rate:
-            self._limit(f"application {application.name}", application.rate)
+        known = self._applications()
+        try:
+            application = authenticate(headers, known, address)
+            if application.rate:
+                self._limit(f"application {application.name}", application.rate)
+            if operation is not None:
+                authorise(application, operation)
+        except Problem as problem:
+            if problem.status in (401, 403):
+                denied = denial(problem.code, headers, operation.name if operation else _page(scope["path"]), address)
+                registered = any(denied.application == application.name for application in known.values())
+                self.denials.note(denied, registered=registered)
+            raise
         return application
 
     def _limit(self, key: str, rate: float) -> None:
@@ -170,6 +184,12 @@ class HttpApi:
         except TimeoutError:
             raise Problem(408, "body-too-slow", headers=[(b"connection", b"close")]) from None
         raise Disconnected
+
+
+def _page(path: str) -> str:
+    """What a path beside the operations is called where names are few."""
+    part = path.removeprefix("/v1/").partition("/")[0]
+    return part if part in ("operations", "requests") else "other"
 
 
 def _too_large(limit: int) -> Problem:

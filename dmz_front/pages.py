@@ -1,14 +1,21 @@
-"""The pages beside the hot path: request status, catalogue, health, and the documentation."""
+"""The pages beside the hot path: request status, catalogue, health, and the documentation; and what is said of paths
+and methods that are not there.
+
+Nothing is ever built from `Host`, and nothing redirects: a path is right, or its 404 names the nearest one.
+"""
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dmz_front import fields
 from dmz_front.admission import ALL_SCOPES
@@ -21,6 +28,13 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 
 log = logger(__name__)
+
+METHODS = ["GET", "HEAD", "OPTIONS", "POST"]
+"""What is answered somewhere."""
+OPERATION = "operation"
+"""The route of `/v1/{operation}`."""
+PATHS = ("/healthz", "/readyz", "/v1/operations", "/v1/requests/{id}")
+"""Known to everybody."""
 
 
 class Gate(Protocol):
@@ -44,12 +58,16 @@ def pages(
     `readiness()` maps each thing the front needs to `"ok"` or to what is wrong with it.
     """
     about: dict[str, Any] = {
+        "redirect_slashes": False,
         "title": "dmz-bridge",
         "version": version,
         "description": "Requests to the utility's marketing system, carried over a one-way network boundary.",
     }
     # the documentation page must work without the internet: the DMZ has none
     app: FastAPI = FastAPIOffline("/docs", None, **about) if docs else FastAPI(**about, openapi_url=None)
+
+    app.add_middleware(Methods, routes=app.router.routes)
+    public = [*PATHS, *(["/docs", "/openapi.json"] if docs else [])]
 
     def answered(answer: Answer, id: str | None = None) -> Response:
         headers = {name.decode(): value.decode() for name, value in answer.headers}
@@ -81,7 +99,7 @@ def pages(
                 "deadline_ms": operation.deadline_ms,
             }
             for operation in catalogue.values()
-            if operation.scope in application.scopes or ALL_SCOPES in application.scopes
+            if _granted(application, operation)
         ]
         return answered(Answer(200, json.dumps({"operations": mine}, ensure_ascii=False).encode()))
 
@@ -96,10 +114,15 @@ def pages(
         body = {"status": "ok" if ready else "not-ready", "checks": dict(checks)}
         return answered(Answer(200 if ready else 503, json.dumps(body).encode()))
 
-    @app.post("/v1/{operation}", include_in_schema=False)
-    async def unknown_operation(operation: str, request: Request) -> Response:
-        admitted(request)
-        raise Problem(404, "unknown-operation", "GET /v1/operations lists what there is")
+    @app.api_route("/v1/{operation}", methods=["GET", "POST"], include_in_schema=False, name=OPERATION)
+    async def no_operation(operation: str, request: Request) -> Response:
+        application = admitted(request)
+        methods = allowed(app.router.routes, request.scope)
+        if operation in catalogue or "POST" not in methods:
+            raise Problem(405, "method-not-allowed", headers=[(b"allow", ", ".join(methods).encode())])
+        theirs = [f"/v1/{one.name}" for one in catalogue.values() if _granted(application, one)]
+        hint = nearest(request.scope["path"], [*PATHS, *theirs])
+        raise Problem(404, "unknown-operation", hint or "GET /v1/operations lists what there is")
 
     @app.exception_handler(Problem)
     async def on_problem(_request: Request, error: Exception) -> Response:
@@ -107,11 +130,17 @@ def pages(
         return problem(error)
 
     @app.exception_handler(HTTPException)
-    async def on_http(_request: Request, error: Exception) -> Response:
+    async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "malformed-header")
-        allow = [(name.encode(), value.encode()) for name, value in (error.headers or {}).items()]
-        return problem(Problem(error.status_code, code, headers=allow))
+        path = request.scope["path"]
+        if error.status_code == 404:
+            # whose documentation is off does not tell its operations to those without a key
+            operations = [f"/v1/{name}" for name in catalogue] if docs else []
+            return problem(Problem(404, "not-found", nearest(path, [*public, *operations])))
+        if error.status_code == 405:
+            allow = ", ".join(allowed(app.router.routes, request.scope))
+            return problem(Problem(405, "method-not-allowed", headers=[(b"allow", allow.encode())]))
+        return problem(Problem(error.status_code, "malformed-header"))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, _error: Exception) -> Response:
@@ -125,6 +154,58 @@ def pages(
     if docs:
         _document(app, catalogue)
     return app
+
+
+def _granted(application: Application, operation: Operation) -> bool:
+    return operation.scope in application.scopes or ALL_SCOPES in application.scopes
+
+
+def nearest(path: str, known: Sequence[str]) -> str:
+    """A sentence that names the known path nearest to one that is not; "" if none is near."""
+    plain = "/" + "/".join(part for part in path[:100].lower().split("/") if part)
+    found = [plain] if plain in known else get_close_matches(plain, known, 1)
+    return f"did you mean {found[0]}?" if found else ""
+
+
+def allowed(routes: Sequence[BaseRoute], scope: Mapping[str, Any]) -> list[str]:
+    """The methods of a path, in alphabetical order; none if there is no such path."""
+    for route in routes:
+        if route.matches(dict(scope))[0] is Match.NONE:
+            continue
+        if getattr(route, "name", "") == OPERATION:
+            return ["OPTIONS", "POST"]
+        methods = set(getattr(route, "methods", None) or {"GET"}) | {"OPTIONS"}
+        return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+    return []
+
+
+class Methods:
+    """HEAD is what GET is, without the body (RFC 9110 section 9.3.2); OPTIONS says what a path allows (9.3.7), without
+    a key: it tells no operation from what is none. `OPTIONS /` is the health check of HAProxy unless told otherwise.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app, self._routes = app, routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        method = scope.get("method")
+        if method == "HEAD":
+            await self._app(dict(scope) | {"method": "GET"}, receive, _without_body(send))
+            return
+        if method == "OPTIONS":
+            methods = METHODS if scope["path"] in ("/", "*") else allowed(self._routes, scope)
+            if methods:
+                await Response(status_code=204, headers={"Allow": ", ".join(methods)})(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _without_body(send: Send) -> Send:
+    async def head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return head
 
 
 def _document(app: FastAPI, catalogue: Mapping[str, Operation]) -> None:

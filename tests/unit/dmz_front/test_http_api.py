@@ -166,6 +166,8 @@ async def test_a_stopping_front_takes_nothing_new(stand: StandIn) -> None:
         ("application/json", 200),
         ("application/json; charset=utf-8", 200),
         ('Application/JSON;  charset="UTF-8"', 200),
+        ("application/json;", 200),
+        ("application/json; charset=UTF8; version=1", 200),
         ("application/json; charset=gbk", 415),
         ("text/plain", 415),
         ("application/jsonx", 415),
@@ -196,7 +198,8 @@ async def test_compressed_bodies_are_not_taken(stand: StandIn) -> None:
         b'{"account":',
         b"\xff\xfe",
         b'{"account":"\xff"}',
-        b'\xef\xbb\xbf{"account":"3210000000001"}',
+        b'\xef\xbb\xbf\xef\xbb\xbf{"account":"3210000000001"}',
+        b"\xef\xbb\xbf",
         b'{"account":"\\ud800"}',
         b"{'account':'3210000000001'}",
         b"[" * 30_000,
@@ -210,6 +213,14 @@ async def test_what_is_not_json_is_400(stand: StandIn, body: bytes) -> None:
     await stand.start()
     assert code_of(await stand.ask(body)) == (400, "malformed-json")
     assert stand.bridge.taken == []
+
+
+async def test_a_bom_before_the_body_is_ignored(stand: StandIn) -> None:
+    await stand.start()
+    assert (await stand.ask(b"\xef\xbb\xbf" + BODY)).status_code == 200
+    assert stand.bridge.taken[0].payload == BODY
+    answers = [await stand.order(b"\xef\xbb\xbf" * with_bom + json.dumps(ORDER).encode()) for with_bom in (0, 1)]
+    assert answers[0].json() == answers[1].json()
 
 
 @pytest.mark.parametrize(
@@ -337,6 +348,50 @@ async def test_a_command_needs_an_idempotency_key(stand: StandIn) -> None:
 async def test_a_malformed_idempotency_key(stand: StandIn, key: Any) -> None:
     await stand.start()
     assert code_of(await stand.order(key=key)) == (400, "malformed-header")
+
+
+async def test_blanks_around_a_key_make_no_other_order(stand: StandIn) -> None:
+    await stand.start()
+    ids = {(await stand.order(key=key)).json()["request_id"] for key in ("k", "k ", "k  ", " k\t")}
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization", "Content-Type"])
+async def test_two_lines_of_a_single_value_are_refused_by_name(stand: StandIn, name: str) -> None:
+    await stand.start()
+    call = Call(stand, part(json.dumps(ORDER).encode()), idempotency_key="a")
+    call.scope["path"] = f"/v1/{COMMAND}"
+    call.scope["headers"].append((name.lower().encode(), b"b"))  # type: ignore[attr-defined]
+    await call.run()
+    assert call.code == (400, "malformed-header")
+    assert name in json.loads(call.answered[1]["body"])["detail"]
+
+
+async def test_wishes_on_two_lines_are_one_list(stand: StandIn) -> None:
+    await stand.start()
+    call = Call(stand, part(json.dumps(ORDER).encode()), idempotency_key="a", prefer="respond-async")
+    call.scope["path"] = f"/v1/{COMMAND}"
+    call.scope["headers"].append((b"prefer", b"wait=3"))  # type: ignore[attr-defined]
+    await call.run()
+    assert (b"preference-applied", b"wait=3") in call.answered[0]["headers"]
+
+
+async def test_every_denial_is_counted(stand: StandIn) -> None:
+    await stand.start()
+    await stand.grant("bills", "bills", networks=["10.0.0.0/24"])
+    await stand.order(app="bills")
+    await stand.ask(app="bills", address="10.9.0.1")
+    await stand.ask(app=None)
+    await stand.call("GET", "/v1/requests/x", app=None, authorization="Bearer dmz_bills_" + "x" * 43)
+    await stand.call("POST", "/v1/nothing", app=None, authorization="Bearer dmz_nobody_" + "x" * 43)
+    readings = {tuple(labels.values()): value for name, _, labels, value in stand.front.readings() if "denied" in name}
+    assert readings == {
+        ("bills", COMMAND, "forbidden-scope"): 1,
+        ("bills", QUERY, "forbidden-network"): 1,
+        ("unknown", QUERY, "unauthenticated"): 1,
+        ("bills", "requests", "unauthenticated"): 1,
+        ("unknown", "other", "unauthenticated"): 1,
+    }
 
 
 async def test_every_answer_is_counted_and_timed(stand: StandIn) -> None:

@@ -40,7 +40,13 @@ async def test_the_pages_of_the_api_need_a_key(stand: StandIn, method: str, path
     ("method", "path", "status", "code"),
     [
         ("POST", "/v1/nothing", 404, "unknown-operation"),
+        ("GET", "/v1/nothing", 404, "unknown-operation"),
         ("POST", "/v1/BILL-QUERY", 404, "unknown-operation"),
+        ("POST", f"/v1/{QUERY}/", 404, "not-found"),
+        ("GET", "/healthz/", 404, "not-found"),
+        ("GET", "/v1/operations/", 404, "not-found"),
+        ("OPTIONS", "/nothing", 404, "not-found"),
+        ("POST", "/v1/operations", 405, "method-not-allowed"),
         ("GET", "/v1/requests/00000000-0000-7000-8000-000000000000", 404, "unknown-request"),
         ("GET", "/v1/requests/%0d%0aSet-Cookie:x", 404, "unknown-request"),
         ("GET", "/nothing", 404, "not-found"),
@@ -61,6 +67,77 @@ async def test_every_error_is_a_problem(stand: StandIn, method: str, path: str, 
     assert problem_of(answer)["request_id"] == answer.headers["request-id"]
     if status == 405:
         assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/", "GET, HEAD, OPTIONS, POST"),
+        ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/v1/operations", "GET, HEAD, OPTIONS"),
+        ("/v1/requests/x", "GET, HEAD, OPTIONS"),
+        (f"/v1/{QUERY}", "OPTIONS, POST"),
+        ("/v1/nothing", "OPTIONS, POST"),  # who has no key does not learn what there is
+        ("/docs", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_what_a_path_allows_is_said(stand: StandIn, path: str, methods: str) -> None:
+    await stand.start(bridge=False)
+    answer = await stand.call("OPTIONS", path, app=None)
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (204, methods, b"")
+    if path not in ("/", "/v1/nothing"):
+        other = await stand.call("DELETE", path)
+        assert (other.status_code, other.headers["allow"]) == (405, methods)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/operations", "/v1/requests/x", "/docs", "/nothing"])
+async def test_head_is_get_without_the_body(stand: StandIn, path: str) -> None:
+    await stand.start(bridge=False)
+    got, head = await stand.call("GET", path), await stand.call("HEAD", path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    same = {"content-type", "content-length", "cache-control"}
+    assert {name: head.headers[name] for name in same if name in got.headers} == {
+        name: got.headers[name] for name in same if name in got.headers
+    }
+
+
+async def test_an_operation_has_no_head(stand: StandIn) -> None:
+    await stand.start(bridge=False)
+    answer = await stand.call("HEAD", f"/v1/{QUERY}")
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "OPTIONS, POST", b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        (f"/v1/{QUERY}/", f"/v1/{QUERY}"),
+        (f"//v1//{QUERY.upper()}", f"/v1/{QUERY}"),
+        ("/v1/bill_query", f"/v1/{QUERY}"),
+        (f"/{QUERY}", f"/v1/{QUERY}"),
+        ("/health", "/healthz"),
+        ("/v1/operation", "/v1/operations"),
+        ("/v1/requests", "/v1/requests/{id}"),
+        ("/openapi.yaml", "/openapi.json"),
+    ],
+)
+async def test_an_unknown_path_is_404_with_the_nearest_and_nothing_comes_from_host(
+    stand: StandIn, path: str, near: str
+) -> None:
+    await stand.start(bridge=False)
+    answer = await stand.call("POST", path, host="evil.example")
+    assert answer.status_code == 404
+    assert problem_of(answer)["detail"] == f"did you mean {near}?"
+    assert "location" not in answer.headers
+    assert "evil" not in answer.text
+
+
+async def test_without_documentation_operations_are_told_to_those_who_may_use_them(stand: StandIn) -> None:
+    stand.options["http"] = {"docs": False}
+    await stand.start(bridge=False)
+    await stand.grant("bills", "bills")
+    assert QUERY not in (await stand.call("POST", f"/v1/{QUERY}/", app=None)).text
+    assert problem_of(await stand.call("POST", "/v1/bill_query", app="bills"))["detail"] == f"did you mean /v1/{QUERY}?"
+    assert COMMAND not in (await stand.call("POST", f"/v1/{COMMAND}s", app="bills")).text
 
 
 async def test_what_nobody_foresaw_tells_nothing(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
