@@ -17,6 +17,7 @@ GROUPS = {
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
+    "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
 }

@@ -31,6 +31,7 @@ from dmz_front.ledger import Ledger
 from dmz_front.left_behind import LeftBehind
 from dmz_front.pages import pages
 from dmz_front.queries import Queries
+from dmz_front.region_inbox import RegionInbox
 from dmz_front.reply_router import ReplyRouter, Waiters
 from dmz_front.rows import INSTANCES, SUSPECTS
 from dmz_front.settings import FrontSettings
@@ -95,6 +96,9 @@ class Front:
         self.links = (self.query_link, self.command_link, self.reply_link)
         query_lane = Lane(self.query_link, persistent=False)
         command_lane = Lane(self.command_link, persistent=True)
+        self.command_lane = command_lane
+        self._reading: asyncio.Task[None] | None = None
+        self.inbox = RegionInbox(self.store, self.bridges, command_lane, settings.name, self.clock)
         self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
 
         self.query_waiters, self.command_waiters = Waiters(), Waiters()
@@ -170,6 +174,8 @@ class Front:
         await self.lease.know(await self.ledger.fronts())
         await self.ledger.count_backlog(settings.name)
         self.bridges.remember(await self.ledger.wire_version())
+        await self.inbox.read()
+        self.bridges.on_inbox = self._read_inbox_soon
         await self.suspects.start()
         await self._read_applications()
         for link in self.links:
@@ -184,6 +190,7 @@ class Front:
         jobs.every(settings.delivery.sweep_s, "resend", self.outbox.sweep)
         await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self._adopt)
         jobs.every(1, "applications", self._read_applications)
+        jobs.every(1, "inbox", self._read_inbox)
         jobs.every(3600, "forget", self._forget)
         await jobs.now_and_every(15, "count", self._count)
         jobs.start()
@@ -234,6 +241,8 @@ class Front:
         )
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
         yield "dmz_front_bridges", "Bridges attached", {}, self.bridges.attached
+        conflict = float(self.bridges.conflict is not None)
+        yield "dmz_front_inbox_conflict", "1: bridges keep different inboxes, no command is taken", {}, conflict
         yield "dmz_front_wire_version", "Of what is sent", {}, self.bridges.wire_version
         for bridge, seconds in self.router.skews.seconds(self.clock()).items():
             text = "Seconds a bridge's clock is ahead of ours (negative: behind)"
@@ -277,7 +286,7 @@ class Front:
                 await self.outbox.drain()
 
     async def _due(self, limit: int) -> list[Entry]:
-        if not self.command_link.connected:
+        if not self.command_link.connected or not self.bridges.addressed:
             return []  # they go out when it is: reading them again and again would only keep the disk busy
         after_ms = int(self.settings.delivery.resend_after_s * 1000)
         return await self.ledger.due(self.settings.name, after_ms, limit)
@@ -288,6 +297,14 @@ class Front:
 
     async def _read_applications(self) -> None:
         self.applications = await self.store.read(applications.active_by_key)
+
+    def _read_inbox_soon(self) -> None:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().create_task(self._read_inbox())
+
+    async def _read_inbox(self) -> None:
+        if await self.inbox.read():
+            await self.outbox.sweep()
 
     async def _adopt(self) -> None:
         if await self.lease.adopt(lambda connection, names: self.ledger.adopt(connection, names, self.settings.name)):

@@ -1,11 +1,13 @@
 """Which bridges are attached, and what they serve, from the presence they announce."""
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from dmz_front.shedding import Capacity
 from protocol.messages import LOWEST_VERSION, WIRE_VERSION
-from protocol.presence import Presence
+from protocol.presence import InboxId, Presence
 from protocol.runtime.clock import Clock
 
 
@@ -28,6 +30,18 @@ class Seen:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Bridges of the region keep different inboxes, or one that is not the region's: commands could be done twice."""
+
+    bound: InboxId
+    """The region's; empty if there is none yet."""
+    heard: tuple[tuple[InboxId, str], ...]
+    """Inbox and bridge, of each attached bridge that says."""
+    copied: bool
+    """Two bridges keep one inbox that is a file: one of the files is a copy, and nothing can tell them apart."""
+
+
 class Bridges:
     """The bridges heard of lately."""
 
@@ -42,6 +56,14 @@ class Bridges:
         self._services: dict[str, Service] = {}
         self._otherwise = Service.NO_BRIDGE
         self._fresh_until = 0
+        self.bound: InboxId = ""
+        """The inbox that commands are addressed to."""
+        self.conflict: Conflict | None = None
+        """As of the last `service` asked for."""
+        self.on_inbox: Callable[[], None] = lambda: None
+        """Called when a bridge is heard of whose inbox is not the one that commands are addressed to."""
+        self._silent = False
+        """A bridge was heard of that does not say which inbox it keeps: an older release."""
         self.capacity = Capacity()
         """What the attached bridges can do together, as of the last `service` asked for."""
 
@@ -58,13 +80,37 @@ class Bridges:
         # A leaving is remembered too: an announcement it has overtaken must not bring the bridge back.
         self._seen[presence.instance] = Seen(presence, self._clock())
         self._speaks(presence)
+        self._silent = self._silent or not presence.inbox
         self._count()
+        if presence.inbox and presence.inbox != self.bound:
+            self.on_inbox()
+
+    def bind(self, inbox: InboxId) -> None:
+        """Commands are for this inbox."""
+        self.bound = inbox
+        self._count()
+
+    @property
+    def first_inbox(self) -> InboxId:
+        """The inbox that was heard of first, of those attached; empty if there is none."""
+        says = (seen.presence for seen in self._seen.values() if not seen.presence.leaving)
+        return next((presence.inbox for presence in says if presence.inbox), "")
 
     def service(self, operation: str) -> Service:
         """How an operation stands now."""
         if self._clock() >= self._fresh_until:
             self._count()
         return self._services.get(operation, self._otherwise)
+
+    @property
+    def addressed(self) -> bool:
+        """Whether commands may go out: it is known for which inbox they are, or that there are bridges that do not
+        say; and that inbox is one."""
+        if self._clock() >= self._fresh_until:
+            self._count()
+        if self.conflict is not None and self.conflict.copied:
+            return False
+        return bool(self.bound) or self._silent
 
     @property
     def attached(self) -> int:
@@ -91,8 +137,21 @@ class Bridges:
                 if services.get(operation) is not Service.UP:
                     services[operation] = Service(state)
         self._services = services
+        self.conflict = conflict(self.bound, [seen.presence for seen in attached])
         self.capacity = _capacity([seen.presence for seen in attached])
         self._otherwise = Service.UNSERVED if attached else Service.NO_BRIDGE
+
+
+def conflict(bound: InboxId, attached: Sequence[Presence]) -> Conflict | None:
+    """What is wrong with the inboxes of the attached bridges, if anything."""
+    says = [presence for presence in attached if presence.inbox]
+    if not says:
+        return None
+    kept = Counter(presence.inbox for presence in says)
+    copied = any(kept[presence.inbox] > 1 for presence in says if not presence.inbox_shared)
+    if not copied and kept.keys() == {bound or says[0].inbox}:
+        return None
+    return Conflict(bound, tuple(sorted((presence.inbox, presence.instance) for presence in says)), copied)
 
 
 def _capacity(attached: list[Presence]) -> Capacity:

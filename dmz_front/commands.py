@@ -112,7 +112,8 @@ class Commands:
             if held.id != id:
                 return held.id, self._again(held, row)
             reach(Point.FRONT_ACCEPT_COMMITTED, id)
-            self._outbox.offer(held.entry())
+            if self._bridges.addressed:  # else it goes out when that is known
+                self._outbox.offer(held.entry())
             if wait_s > 0:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
@@ -149,6 +150,8 @@ class Commands:
         """Why no new command is taken on, if so. A key the ledger knows keeps its answer all the same."""
         if service is Service.UNSERVED:
             return Problem(502, "operation-not-served")
+        if self._bridges.conflict is not None:
+            return Problem(503, "inbox-conflict", retry_after_s=answers.PAUSE_RETRY_S)
         # those being written down count: many at once must not slip past the limit together
         if self._ledger.backlog + self._accepting >= self._backlog:
             return Problem(503, "backlog-full", retry_after_s=30)

@@ -12,13 +12,13 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from sqlalchemy import Row as SqlRow
 
 from protocol.lifecycle import State
-from protocol.runtime.applications import METADATA as APPLICATIONS_METADATA
 from protocol.runtime.lease import instances
 from protocol.runtime.outbox import Entry
+from protocol.runtime.region_inbox import METADATA as SHARED_METADATA
 from protocol.runtime.suspects import suspects_table
 
-METADATA: MetaData = APPLICATIONS_METADATA
-"""The front's tables live in one database with the applications' keys."""
+METADATA: MetaData = SHARED_METADATA
+"""The front's tables live in one database with the applications' keys and the inbox's address."""
 
 INSTANCES = instances(METADATA)
 

@@ -60,6 +60,7 @@ from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import receiving_link, stomp_link
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.region_inbox import selector
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 from protocol.runtime.suspects import Suspects
@@ -154,6 +155,8 @@ class Bridge:
             capacity=self.queries.slots + self.workers.workers,
             query_slots=self.queries.slots,
             query_ms=round(self.queries.service_s * 1000, 3),
+            inbox=self.inbox.id,
+            inbox_shared=self.settings.store.file is None,
         )
 
     async def start(self, parts: daemon.Daemon) -> None:
@@ -185,8 +188,9 @@ class Bridge:
             queries(region), self.query_intake.handle, AckMode.CUMULATIVE, self.settings.queries.prefetch
         )
         command = Subscription(
-            commands(region), self.command_intake.handle, AckMode.INDIVIDUAL, self.settings.commands.prefetch
-        )
+            commands(region), self.command_intake.handle, AckMode.INDIVIDUAL, self.settings.commands.prefetch,
+            {"selector": selector(self.inbox.id)},
+        )  # fmt: skip
         self._unsubscribe = [links["queries"].subscribe(query), links["commands"].subscribe(command)]
         await links["queries"].start()
         await links["commands"].start()

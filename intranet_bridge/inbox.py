@@ -31,6 +31,7 @@ the new `state` (received: call again; succeeded, refused or failed: what is now
 `decided_at`. The bridge finds `decided_at` at its next sweep, acts, and clears it.
 """
 
+import uuid
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -56,8 +57,10 @@ from sqlalchemy import (
 
 from intranet_bridge.ordering import Place
 from protocol.lifecycle import FINAL, REPORTED, State
+from protocol.presence import InboxId
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.decisions import decisions_table
 from protocol.runtime.lease import instances
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
@@ -69,6 +72,13 @@ log = logger(__name__)
 METADATA = MetaData()
 INSTANCES = instances(METADATA)
 SUSPECTS = suspects_table(METADATA)
+DECISIONS = decisions_table(METADATA)
+IDENTITY = Table(
+    "identity",
+    METADATA,
+    Column("only", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
+    Column("inbox", String(36), nullable=False),
+)
 INBOX = Table(
     "inbox",
     METADATA,
@@ -148,6 +158,8 @@ class Received:
     envelope: bytes = field(repr=False)
     after: str | None = None
     """Its predecessor, or empty; None if the front did not say."""
+    state: State = State.RECEIVED
+    """UNKNOWN if another inbox may have had it before: then its outcome is unknown from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +191,14 @@ class Inbox:
     def __init__(self, store: Store, owner: str, clock: Clock) -> None:
         self._store, self._owner, self._clock = store, owner, clock
         self._sequence = 0
+        self.id: InboxId = ""
+        """Which inbox this is, once started: made at the first start, the same for all who share the database."""
         self.by_state: Mapping[str, int] = {}
         """Rows by state at the last count."""
 
     async def start(self) -> list[Place]:
         """This bridge's unfinished rows, in the order they were recorded."""
+        self.id = await self._store.write(_identity)
         await self._store.write(lambda connection: _found_in_hand(connection, [self._owner]))
         reach(Point.BRIDGE_RECOVERY_COMMITTED)
         highest = await self._store.read(lambda connection: connection.execute(select(func.max(_C.sequence))).scalar())
@@ -288,7 +303,16 @@ class Inbox:
         statement = INBOX.delete().where(
             _C.state.in_(sorted(FINAL)), _C.replied_at.is_not(None), _C.updated_at < before_ms
         )
-        return await self._store.write(lambda connection: connection.execute(statement).rowcount)
+        of_none = DECISIONS.delete().where(
+            DECISIONS.c.request.not_in(select(_C.id)), DECISIONS.c.decided_at < before_ms
+        )
+
+        def forget(connection: Connection) -> int:
+            gone = connection.execute(statement).rowcount
+            connection.execute(of_none)
+            return gone
+
+        return await self._store.write(forget)
 
     async def count(self) -> None:
         """Refresh `by_state`."""
@@ -303,7 +327,7 @@ class Inbox:
         values = [
             {
                 "id": row.id, "sequence": first + at, "owner": self._owner, "operation": row.operation,
-                "source": row.source, "subject": row.subject, "state": State.RECEIVED, "attempts": 0,
+                "source": row.source, "subject": row.subject, "state": row.state, "attempts": 0,
                 "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
                 "received_at": now, "updated_at": now, "after": row.after, "crashes": 0,
             }
@@ -323,6 +347,11 @@ class Inbox:
         columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
         statement = select(*columns).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
         return [_place(row) for row in connection.execute(statement)]
+
+
+def _identity(connection: Connection) -> InboxId:
+    insert_new(connection, IDENTITY, [{"only": 1, "inbox": str(uuid.uuid4())}])
+    return str(connection.execute(select(IDENTITY.c.inbox)).scalar_one())
 
 
 def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:
@@ -352,7 +381,7 @@ def _known(connection: Connection, rows: Sequence[Received], new: Container[str]
         connection.execute(_READDRESSED, moved)
 
     def ours(row: Any) -> bool:  # what an operator decided is acted on by the sweep
-        return row.state == State.RECEIVED and row.owner == owner and row.decided_at is None
+        return row.state in (State.RECEIVED, State.UNKNOWN) and row.owner == owner and row.decided_at is None
 
     return {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
 

@@ -29,6 +29,7 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach, reach_written
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.region_inbox import INBOX_HEADER, SINCE_HEADER
 from protocol.runtime.suspects import Suspects
 
 log = logger(__name__)
@@ -163,6 +164,8 @@ class Judged:
     good: list[Received] = field(default_factory=list)
     bad: list[tuple[bytes, str]] = field(default_factory=list)
     """For the dead letters, with the reason."""
+    since: int = 0
+    """Epoch ms: what was sealed before may have been in another inbox."""
 
     def unpacked(self, delivery: Delivery) -> list[bytes]:
         """The members; none, and the whole message bad, if it cannot be taken apart."""
@@ -198,7 +201,7 @@ class CommandIntake:
         self._held_back: deque[Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self.closed = False
-        self.taken = self.again = self.messages = 0
+        self.taken = self.again = self.messages = self.misaddressed = 0
 
     def handle(self, delivery: Delivery) -> None:
         """The handler of the subscription."""
@@ -206,6 +209,11 @@ class CommandIntake:
             return
         if len(self._ordering) >= self._backlog:
             self._held_back.append(delivery)  # at most `prefetch` of them
+            return
+        if delivery.headers.get(INBOX_HEADER, self._inbox.id) != self._inbox.id:
+            # Its broker knows no selectors. Left unacknowledged: its front sends it again until the right one has it.
+            self.misaddressed += 1
+            log.error("command-for-another-inbox", inbox=self._inbox.id, meant=delivery.headers[INBOX_HEADER][:36])
             return
         self.messages += 1
         task = asyncio.get_running_loop().create_task(self._take(delivery))
@@ -257,7 +265,7 @@ class CommandIntake:
             return
 
     def _judged(self, delivery: Delivery) -> Judged:
-        judged = Judged()
+        judged = Judged(since=_since(delivery))
         for envelope in judged.unpacked(delivery):
             self._judge(envelope, judged)
         return judged
@@ -265,7 +273,7 @@ class CommandIntake:
     async def _carefully_judged(self, delivery: Delivery) -> Judged:
         """The same for what came before: each member is named on disk before it is opened (see suspects.py)."""
         async with self._suspects.turn():
-            judged = Judged()
+            judged = Judged(since=_since(delivery))
             for envelope in judged.unpacked(delivery):
                 try:
                     await self._suspects.take(envelope)
@@ -290,7 +298,8 @@ class CommandIntake:
             case _:
                 a = attributes
                 after = a.after if a.version > 1 else None
-                received = Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after)
+                state = State.RECEIVED if a.time >= judged.since else State.UNKNOWN
+                received = Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state)
                 judged.good.append(received)
 
     def _recorded(self, rows: list[Received], known: Sequence[Known | None]) -> None:
@@ -298,14 +307,24 @@ class CommandIntake:
             if before is None:
                 self.taken += 1
                 hot = row.envelope if len(self._ordering) < _HOT_ENVELOPES else None
-                place = Place(row.id, row.operation, row.subject, State.RECEIVED, envelope=hot, after=row.after)
-                self._ordering.add(place)
+                self._ordering.add(_place(row, row.state, hot))
                 continue
             self.again += 1
             if before.ours and row.id not in self._ordering:
                 # recorded by a commit whose success was not heard of: nobody else would begin with it
-                self._ordering.add(Place(row.id, row.operation, row.subject, State.RECEIVED, after=row.after))
+                self._ordering.add(_place(row, before.state))
             state, reply = before.state, before.reply
             if state in REPORTED and reply is not None:
                 self._outbox.offer(entry(row.id, state, row.reply_to, reply))
         self._ready()
+
+
+def _since(delivery: Delivery) -> int:
+    """From the front's header; 0 without one, or with one no front wrote."""
+    said = delivery.headers.get(SINCE_HEADER, "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 16 else 0
+
+
+def _place(row: Received, state: State, envelope: bytes | None = None) -> Place:
+    recovered = state is State.UNKNOWN
+    return Place(row.id, row.operation, row.subject, state, envelope=envelope, after=row.after, recovered=recovered)

@@ -17,6 +17,10 @@ PRESENCE = "presence"
 """The `type` attribute of a presence message."""
 
 
+InboxId = Annotated[str, Field(max_length=36, pattern="^[0-9a-f-]*$")]
+"""A random UUID, made when the inbox was; empty: the bridge is of an older release and does not say."""
+
+
 class Availability(StrEnum):
     """How an operation stands at one bridge."""
 
@@ -52,6 +56,11 @@ class Presence(BaseModel):
     query_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Mean time of the latest calls for queries; 0: there was none yet. With `query_slots` it tells a front how fast
     its queries can be answered (see dmz_front/shedding.py)."""
+
+    inbox: InboxId = ""
+    """Which inbox it keeps; bridges that share one database have the same."""
+    inbox_shared: bool = True
+    """Whether other bridges may keep the same; not with a file: then one of them is a copy."""
 
     def payload(self) -> bytes:
         """The bytes that are sealed: JSON."""

@@ -54,8 +54,8 @@ def judge_clock(subject: str, ahead_s: float) -> Finding:
     return Finding("clock", subject, Status.FAIL if apart > FAIL_S else Status.WARN, seen, action)
 
 
-def judge_presence(announced: Announced, region: str, listened_s: float) -> Iterator[Finding]:
-    """Which bridges are there, and whether their clocks are right."""
+def judge_presence(announced: Announced, region: str, listened_s: float, bound: str = "") -> Iterator[Finding]:
+    """Which bridges are there, whether their clocks are right, and whether they keep the inbox `bound`."""
     if announced.error:
         yield Finding("presence", region, Status.FAIL, f"cannot be listened to: {announced.error}", "mend [link] first")
         return
@@ -65,6 +65,7 @@ def judge_presence(announced: Announced, region: str, listened_s: float) -> Iter
     for name, presence in sorted(announced.last.items()):
         yield _judge_bridge(name, presence)
         yield judge_clock(name, announced.ahead_s[name])
+    yield from _judge_inboxes(announced.last, region, bound)
     if not announced.last and not announced.refused:
         seen = f"no bridge announced itself within {listened_s:.0f} s"
         action = "see that intranet-bridge runs, and that it reaches the broker"
@@ -83,6 +84,27 @@ def _judge_bridge(name: str, presence: Presence) -> Finding:
         return Finding("presence", name, Status.WARN, f"paused: {', '.join(paused)}", action)
     seen = f"is there, version {presence.software or 'unknown'}, serves {len(presence.operations)} operations"
     return Finding("presence", name, Status.OK, seen)
+
+
+def _judge_inboxes(last: Mapping[str, Presence], region: str, bound: str) -> Iterator[Finding]:
+    kept: dict[str, list[str]] = {}
+    for name, presence in sorted(last.items()):
+        if presence.inbox and not presence.leaving:
+            kept.setdefault(presence.inbox, []).append(name)
+    files = {presence.inbox for presence in last.values() if not presence.inbox_shared}
+    copies = [names for inbox, names in kept.items() if inbox in files and len(names) > 1]
+    action = "stop all but one, or give them one PostgreSQL inbox; the fronts take no command meanwhile"
+    if len(kept) > 1:
+        seen = "; ".join(f"{', '.join(names)} keep {inbox}" for inbox, names in sorted(kept.items()))
+        yield Finding("inbox", region, Status.FAIL, f"bridges keep different inboxes: {seen}", action)
+    elif bound and kept and bound not in kept:
+        seen = f"the fronts' commands are for {bound}, and the bridges keep {next(iter(kept))}"
+        action = "start a bridge with that inbox; if it is gone for good, say so: bridgectl inbox bind"
+        yield Finding("inbox", region, Status.FAIL, seen, action)
+    elif copies:
+        yield Finding("inbox", region, Status.FAIL, f"{', '.join(copies[0])} keep copies of one inbox file", action)
+    elif kept:
+        yield Finding("inbox", region, Status.OK, f"all bridges keep {next(iter(kept))}")
 
 
 def judge_fronts(ahead_s: Mapping[str, float]) -> Iterator[Finding]:

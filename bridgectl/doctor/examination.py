@@ -9,9 +9,11 @@ from bridgectl.doctor import broker, clocks, files, health, installation, listen
 from bridgectl.doctor.finding import Finding, Status
 from bridgectl.doctor.installation import CONFIGURATIONS, PROGRAMS, Installation, View
 from bridgectl.settings import ControlSettings, DoctorSection
-from protocol.errors import ConfigurationError
+from bridgectl.stores import in_store
+from protocol.errors import BridgeError, ConfigurationError
 from protocol.keyring import Keyring
 from protocol.messages import Role
+from protocol.runtime import region_inbox
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.settings import LinkSection, load
 
@@ -156,6 +158,15 @@ def _clocks_and_health(
     yield from health.statistics(settings.link, settings.region, doctor.timeout_s)
 
 
+def _bound(view: View) -> str:
+    """The inbox that the front of this host addresses; empty if that cannot be told."""
+    try:
+        found = in_store(view.store, "front", region_inbox.ADDRESS.name, PROGRAMS[Role.FRONT], region_inbox.read)
+    except BridgeError:
+        return ""
+    return found.inbox if found is not None else ""
+
+
 def _presence(view: View, doctor: DoctorSection) -> Iterator[Finding]:
     try:
         # Not load_keyring: it refuses by mode what root need not refuse, and the mode is judged elsewhere.
@@ -171,7 +182,7 @@ def _presence(view: View, doctor: DoctorSection) -> Iterator[Finding]:
             announced = clocks.Announced(error=str(error))
         if not announced.error:
             break
-    yield from clocks.judge_presence(announced, view.region, doctor.presence_s)
+    yield from clocks.judge_presence(announced, view.region, doctor.presence_s, _bound(view))
 
 
 def _broker_clock(link: LinkSection, timeout_s: float) -> Iterator[Finding]:

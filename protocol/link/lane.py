@@ -11,7 +11,7 @@ There is no timer and no batching delay to tune.
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from functools import partial
 from typing import Any
 
@@ -88,6 +88,8 @@ class Lane:
             raise ValueError(f"a lane needs a window of at least 1 and 1 to {MAX_ENVELOPES} members a frame")
         self.outstanding = 0
         """Frames sent and without receipt."""
+        self.headers: Mapping[str, str] = {}
+        """STOMP headers of the frames sent from now on."""
         self.pending_bytes = 0
         """Bytes of envelopes not yet handed to the link."""
         self._link, self._persistent, self._window = link, persistent, window
@@ -156,7 +158,7 @@ class Lane:
 
     def _send(self, destination: str, frame: _Frame) -> None:
         self.pending_bytes -= frame.size
-        message = Outgoing(destination, pack(frame.envelopes), self._persistent, frame.expires)
+        message = Outgoing(destination, pack(frame.envelopes), self._persistent, frame.expires, self.headers)
         try:
             receipt = self._link.send(message)
         except Exception as error:  # whatever it is, the members must hear of it

@@ -68,6 +68,7 @@ class ScriptedBridge:
         self.taken: list[Opened] = []
         self.expiries: list[str | None] = []
         self.frames: list[int] = []
+        self.headers: list[Mapping[str, str]] = []
         self.announced = 0
         self.serves: Iterable[str] = CATALOGUE
         self._opener, self._sealer = Opener(keyring), Sealer(keyring, Role.FRONT)
@@ -110,6 +111,7 @@ class ScriptedBridge:
     def _take(self, delivery: Delivery) -> None:
         envelopes = unpack(delivery.body)
         self.frames.append(len(envelopes))
+        self.headers.append(delivery.headers)
         self.expiries.append(delivery.headers.get("expires"))
         for envelope in envelopes:
             opened = self._opener.open(envelope, now_ms=self.clock(), expect=Kind.REQUEST)

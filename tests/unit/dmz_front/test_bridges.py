@@ -141,3 +141,72 @@ def test_never_more_than_we_speak_and_never_less_than_there_is(clock: Clock, sai
     told = Bridges(TTL, clock, version_max=1)
     told.heard(Presence(instance="one", time_ms=1, operations={}, version=said))
     assert told.wire_version == 1
+
+
+# --- inboxes ----------------------------------------------------------------------------------------------
+
+A, B = "aaaaaaaa-0000-4000-8000-000000000000", "bbbbbbbb-0000-4000-8000-000000000000"
+
+
+def keeps(instance: str, inbox: str, *, shared: bool = False, leaving: bool = False, time_ms: int = 1) -> Presence:
+    more = {"inbox": inbox, "inbox_shared": shared}
+    return says(instance, time_ms, leaving=leaving, a=UP).model_copy(update=more)
+
+
+@pytest.mark.parametrize(
+    ("bound", "heard", "wrong"),
+    [
+        ("", [], False),
+        (A, [], False),
+        ("", [keeps("one", A)], False),
+        (A, [keeps("one", A)], False),
+        (A, [keeps("one", A), keeps("old", "")], False),
+        (A, [keeps("one", A, shared=True), keeps("two", A, shared=True)], False),
+        ("", [keeps("one", A), keeps("two", B)], True),
+        (A, [keeps("one", A), keeps("two", B)], True),
+        (A, [keeps("one", A), keeps("two", B, leaving=True)], False),
+        (A, [keeps("two", B)], True),
+        (A, [keeps("one", A), keeps("two", A)], True),
+        (A, [keeps("one", A, shared=True), keeps("two", A)], True),
+    ],
+)
+def test_bridges_with_different_inboxes_are_a_conflict(
+    bridges: Bridges, bound: str, heard: list[Presence], wrong: bool
+) -> None:
+    if bound:
+        bridges.bind(bound)
+    for presence in heard:
+        bridges.heard(presence)
+    assert (bridges.conflict is not None) == wrong
+
+
+def test_a_conflict_is_over_when_the_other_is_silent(bridges: Bridges, clock: Clock) -> None:
+    bridges.bind(A)
+    bridges.heard(keeps("two", B))
+    clock.now += TTL - 1
+    bridges.heard(keeps("one", A))
+    bridges.service("a")
+    assert bridges.conflict is not None
+    assert bridges.conflict.heard == ((A, "one"), (B, "two"))
+    clock.now += 1
+    bridges.service("a")
+    assert bridges.conflict is None
+
+
+def test_commands_go_out_when_it_is_known_for_which_inbox(bridges: Bridges) -> None:
+    called: list[str] = []
+    bridges.on_inbox = lambda: called.append(bridges.first_inbox)
+    assert not bridges.addressed
+    bridges.heard(keeps("one", A))
+    assert not bridges.addressed  # not before it is written down
+    bridges.bind(A)
+    assert bridges.addressed
+    bridges.heard(keeps("two", A))
+    assert not bridges.addressed  # copies of a file: nothing could tell them apart
+    assert called == [A]
+
+
+def test_a_bridge_that_does_not_say_is_an_older_release(bridges: Bridges) -> None:
+    bridges.heard(says("one", a=UP))
+    assert bridges.addressed
+    assert bridges.conflict is None

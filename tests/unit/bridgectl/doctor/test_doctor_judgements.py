@@ -292,6 +292,32 @@ def test_presence(heard: clocks.Announced, statuses: dict[str, Status]) -> None:
     assert all(map(sound, findings))
 
 
+def keeping(*inboxes: tuple[str, bool]) -> clocks.Announced:
+    heard = clocks.Announced()
+    for number, (inbox, shared) in enumerate(inboxes, 1):
+        name = f"bridge-{number}"
+        heard.ahead_s[name] = 0.0
+        heard.last[name] = Presence(instance=name, time_ms=0, operations={}, inbox=inbox, inbox_shared=shared)
+    return heard
+
+
+@pytest.mark.parametrize(
+    ("heard", "bound", "status"),
+    [
+        (keeping(("a1", False)), "", OK),
+        (keeping(("a1", False)), "a1", OK),
+        (keeping(("a1", True), ("a1", True), ("", True)), "a1", OK),
+        (keeping(("a1", False), ("b2", False)), "a1", FAIL),
+        (keeping(("a1", False), ("a1", False)), "a1", FAIL),
+        (keeping(("b2", False)), "a1", FAIL),
+    ],
+)
+def test_inboxes(heard: clocks.Announced, bound: str, status: Status) -> None:
+    [finding] = [one for one in clocks.judge_presence(heard, "main", 8, bound) if one.name == "inbox"]
+    assert finding.status is status
+    assert sound(finding)
+
+
 def test_presence_that_is_not_believed() -> None:
     heard = clocks.Announced()
     heard.refused["unknown-key"] = 4

@@ -1,0 +1,58 @@
+"""`bridgectl inbox`: which inbox the region's commands are for, on the front's host."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from bridgectl.output import as_json, table
+from bridgectl.settings import front_store
+from bridgectl.stores import in_store, operator
+from protocol.envelope import SKEW_MS
+from protocol.errors import BridgeError
+from protocol.runtime import region_inbox
+from protocol.runtime.clock import wall_clock
+from protocol.runtime.region_inbox import ADDRESS, Address
+
+app = typer.Typer(no_args_is_help=True, help="The inbox that commands of this region are for.")
+
+
+@app.command()
+def show(json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """Say which inbox commands are addressed to, and since when."""
+    found = in_store(front_store(), "front", ADDRESS.name, "dmz-front", region_inbox.read)
+    if found is None:
+        raise BridgeError("no bridge was heard of yet: the first inbox heard of becomes the region's")
+    row = {
+        "inbox": found.inbox, "bound_at": _instant(found.bound_at), "bound_by": found.bound_by, "note": found.note,
+    }  # fmt: skip
+    typer.echo(as_json(row) if json else table(list(row), [list(row.values())]))
+
+
+@app.command()
+def bind(
+    inbox: Annotated[str, typer.Argument(help="its id, as `bridgectl doctor` and the front's log name it")],
+    note: Annotated[str, typer.Option("--note", help="why; kept with the decision")],
+) -> None:
+    """Address commands to another inbox, because the former one is gone FOR GOOD.
+
+    What was accepted before and has no outcome is sent to the new inbox, which treats it as of unknown outcome: it
+    inquires, or holds it, as the operation says. A bridge with the former inbox must never be started again: it would
+    still do what it was sent.
+    """
+    try:
+        wanted = str(uuid.UUID(inbox))
+    except ValueError:
+        raise BridgeError(f"{inbox!r} is no inbox's id, which is a UUID") from None
+    if not note.strip():
+        raise BridgeError("--note is empty: say why")
+    now = wall_clock()
+    # clocks of fronts may be apart: what is sealed a little later is asked about too, which does no harm
+    meant = Address(wanted, now + SKEW_MS, now, operator(), note.strip()[:400])
+    in_store(front_store(), "front", ADDRESS.name, "dmz-front", lambda connection: region_inbox.bind(connection, meant))
+    typer.echo(f"commands are for inbox {wanted} from now on; the fronts follow within two seconds")
+
+
+def _instant(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
