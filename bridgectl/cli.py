@@ -20,6 +20,7 @@ GROUPS = {
     "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
+    "requests": ("bridgectl.commands.requests", "Commands in the bridge's inbox; decide those that are held."),
 }
 """Command group → the module that holds its typer `app`, and what `bridgectl --help` says of it."""
 

@@ -21,7 +21,7 @@ def in_store(store: StoreSection, whose: str, table: str, program: str, work: Ca
     Raises BridgeError where there is no database, or one without `table`.
     """
     missing = BridgeError(
-        f"the {whose} has no such database yet, or one of an older release: start it, or run "
+        f"the {whose} has no database yet, or one of an older release: start it, or run "
         f"`{program} --config FILE --migrate`"
     )
     # Opening would make the file, and make it whoever's who runs this.

@@ -82,6 +82,8 @@ def status(row: Row, reply: Reply | None) -> Answer:
             document["refusal"] = _reason(reply)
         else:
             document["failure"] = _reason(reply)
+    elif row.state is State.HELD and row.code == "undelivered":
+        document["failure"] = {"code": row.code, "message": "no bridge has told its outcome in time; it is not known"}
     return _json(200, document)
 
 

@@ -98,7 +98,7 @@ class Front:
         command_lane = Lane(self.command_link, persistent=True)
         self.command_lane = command_lane
         self._reading: asyncio.Task[None] | None = None
-        self.inbox = RegionInbox(self.store, self.bridges, command_lane, settings.name, self.clock)
+        self.inbox = RegionInbox(self.store, self.bridges, command_lane, query_lane, settings.name, self.clock)
         self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
 
         self.query_waiters, self.command_waiters = Waiters(), Waiters()

@@ -9,6 +9,7 @@ from dmz_front.shedding import Capacity
 from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 from protocol.presence import InboxId, Presence
 from protocol.runtime.clock import Clock
+from protocol.runtime.region_inbox import INBOX_HEADER
 
 
 class Service(StrEnum):
@@ -40,6 +41,10 @@ class Conflict:
     """Inbox and bridge, of each attached bridge that says."""
     copied: bool
     """Two bridges keep one inbox that is a file: one of the files is a copy, and nothing can tell them apart."""
+
+    def headers(self) -> dict[str, str]:
+        """Of queries while it lasts, so that every bridge hears of it: which inbox is meant; none if that is copied."""
+        return {INBOX_HEADER: "" if self.copied else self.bound}
 
 
 class Bridges:

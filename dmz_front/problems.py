@@ -93,6 +93,7 @@ TITLES = {
     "no-bridge": "No bridge is attached",
     "operation-not-served": "No attached bridge serves this operation",
     "operation-paused": "The marketing system does not answer this operation at the moment",
+    "not-applied": "An operator found that the marketing system did not apply it",
     "inbox-conflict": "Bridges with different inboxes are attached: no command is taken until an operator mends it",
     "no-answer-in-time": "The bridge took the request, but there was no answer in time",
     "marketing-unavailable": "The marketing system cannot be reached",

@@ -22,8 +22,15 @@ _AGAIN_MS = 60_000
 class RegionInbox:
     """Keeps `bridges.bound` and the headers of the commands' lane as the database says, and says what is wrong."""
 
-    def __init__(self, store: Store, bridges: Bridges, lane: Lane, front: str, clock: Clock) -> None:
-        self._store, self._bridges, self._lane, self._front, self._clock = store, bridges, lane, front, clock
+    def __init__(self, store: Store, bridges: Bridges, lane: Lane, queries: Lane, front: str, clock: Clock) -> None:
+        self._store, self._bridges, self._lane, self._queries, self._front, self._clock = (
+            store,
+            bridges,
+            lane,
+            queries,
+            front,
+            clock,
+        )
         self._said: Conflict | None = None
         self._said_at = 0
         self._addressed = False
@@ -46,6 +53,7 @@ class RegionInbox:
 
     def _report(self, conflict: Conflict | None) -> None:
         now = self._clock()
+        self._queries.headers = {} if conflict is None else conflict.headers()
         if conflict is None:
             if self._said is not None:
                 log.warning("inbox-conflict-over", inbox=self._bridges.bound)

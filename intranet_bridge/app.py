@@ -32,6 +32,7 @@ from intranet_bridge.adapters.endpoint import client_of, secret_of
 from intranet_bridge.adapters.http import HttpAdapter
 from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.calls import Calls
+from intranet_bridge.conflict import InboxConflict
 from intranet_bridge.decision import Waits
 from intranet_bridge.housekeeping import Housekeeping
 from intranet_bridge.inbox import INSTANCES, SUSPECTS, Inbox
@@ -107,7 +108,8 @@ class Bridge:
         )
         self.replies = Replies(settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock)
         self.quarantined = Quarantined(self.links["control"])
-        self.query_intake = QueryIntake(self.links["queries"], self.quarantined)
+        self.conflict = InboxConflict(lambda: self.inbox.id)
+        self.query_intake = QueryIntake(self.links["queries"], self.quarantined, self.conflict)
         self.queries = QueryWorkers(
             intake=self.query_intake, opener=opener, adapters=self.adapters, breakers=self.breakers,
             replies=self.replies, waits=quick, slots=settings.queries.slots, clock=clock,
@@ -115,8 +117,8 @@ class Bridge:
         self.workers = CommandWorkers(
             ordering=self.ordering, inbox=self.inbox, opener=opener, calls=Calls(self.adapters, self.breakers),
             replies=self.replies, outbox=self.outbox, waits=waits, workers=settings.commands.workers, clock=clock,
-            progressed=lambda: self.command_intake.resume(), may_call=self.lease.held,
-            look=lambda: self.predecessors.look(),
+            progressed=lambda: self.command_intake.resume(), look=lambda: self.predecessors.look(),
+            may_call=lambda: self.lease.held() and self.conflict.may_call,
         )  # fmt: skip
         self.predecessors = Predecessors(
             ordering=self.ordering, settled=self.inbox.settled, ready=self.workers.pump, waits=quick

@@ -26,9 +26,9 @@ kept longer than any message can come back (`MAX_AGE_MS`), and deleted after `st
 A row is worked on by its owner alone; what a dead owner left is adopted by another bridge (runtime/lease.py), which
 treats it as it would its own after a crash.
 
-Held rows are decided by an operator (bridgectl), who writes in one transaction, only `where state = 'held'`:
-the new `state` (received: call again; succeeded, refused or failed: what is now known), `code`, `note` and
-`decided_at`. The bridge finds `decided_at` at its next sweep, acts, and clears it.
+Held rows are decided by an operator (`bridgectl requests resolve`, bridgectl/requests.py), in one transaction and only
+while they are held: either a final state with its sealed reply, which the next sweep sends like any other, or
+`received` with `decided_at`, which the next sweep finds, has called again, and clears. `decisions` keeps who and why.
 """
 
 import uuid

@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
+from intranet_bridge.conflict import InboxConflict
 from intranet_bridge.inbox import Inbox, Known, Received, entry
 from intranet_bridge.ordering import Ordering, Place
 from intranet_bridge.verdict import Quarantine, authentic_command, verdict
@@ -74,8 +75,8 @@ class Member:
 class QueryIntake:
     """Queries wait here, sealed, until a slot takes them: so the deadline is judged when it matters."""
 
-    def __init__(self, link: Link, quarantined: Quarantined) -> None:
-        self._link, self._quarantined = link, quarantined
+    def __init__(self, link: Link, quarantined: Quarantined, conflict: InboxConflict) -> None:
+        self._link, self._quarantined, self._conflict = link, quarantined, conflict
         self._members: deque[Member] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._to_ack: dict[int, Delivery] = {}
@@ -93,6 +94,8 @@ class QueryIntake:
         if self.closed:
             return
         self.messages += 1
+        if INBOX_HEADER in delivery.headers:
+            self._conflict.heard(delivery.headers[INBOX_HEADER])
         try:
             envelopes = unpack(delivery.body)
         except EnvelopeError as error:

@@ -34,6 +34,7 @@ def readings(bridge: "Bridge") -> Iterator[Reading]:
     for front, seconds in bridge.queries.skews.seconds(bridge.clock()).items():
         text = "Seconds a front's clock is ahead of ours (negative: behind)"
         yield "bridge_clock_skew_seconds", text, {"front": front}, seconds
+    yield "bridge_inbox_conflict", "1: bridges keep different inboxes", {}, float(bridge.conflict.there)
     text = "Frames of commands for another inbox, not taken"
     yield "bridge_misaddressed_total", text, {}, bridge.command_intake.misaddressed
     for state, number in dict(bridge.inbox.by_state).items():

@@ -40,6 +40,7 @@ from protocol.runtime.suspects import KILLS
 
 log = logger(__name__)
 
+_HELD = "its outcome is not known; an operator has to find out and decide"
 _NOT_ACCEPTED = "the bridge's catalogue does not accept this request"
 
 
@@ -234,7 +235,7 @@ class CommandWorkers:
                 note = detail if state is not State.REFUSED else ""  # their words may name a customer
                 await self._close(place, request, state, code, note, (code, detail, result))
             case Hold(_, reason):
-                await self._close(place, request, State.HELD, "held", reason, ("held", "", b""))
+                await self._close(place, request, State.HELD, "held", reason, ("held", _HELD, b""))
                 log.warning("command-held", request=place.id, operation=place.operation, reason=reason)
             case RetryAfter(_, seconds, counts, reason):
                 attempts = place.attempts if counts else place.attempts - 1
@@ -258,7 +259,7 @@ class CommandWorkers:
             _, reply_to = await self._inbox.envelope(place.id)
             about = Attributes(place.id, "", place.operation, self._clock(), reply_to=reply_to)
             code, note = KillsWorker.reason, f"the bridge died {place.crashes} times with this in hand"
-            await self._close(place, about, move(place.state, Event.HOLD), code, note, (code, "", b""))
+            await self._close(place, about, move(place.state, Event.HOLD), code, note, (code, _HELD, b""))
         except Exception:
             log.exception("command-put-off", request=place.id, operation=place.operation, state=place.state)
             self._ordering.again(place, time.monotonic() + self._waits.longest_s)

@@ -5,16 +5,15 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import typer
-from sqlalchemy import Connection, inspect
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
 from bridgectl.output import as_json, table
 from bridgectl.settings import front_store
+from bridgectl.stores import in_store
 from protocol.errors import BridgeError
 from protocol.operations import CATALOGUE
 from protocol.runtime import applications
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.store import engine
 
 app = typer.Typer(no_args_is_help=True, help="Applications: keys, scopes, networks and rates.")
 
@@ -22,21 +21,7 @@ T = TypeVar("T")
 
 
 def _in_store(work: Callable[[Connection], T]) -> T:
-    store = front_store()
-    missing = BridgeError("the front has no database yet: start it, or run `dmz-front --config FILE --migrate`")
-    # Opening would make the file, and make it whoever's who runs this.
-    if store.file is not None and not store.file.exists():
-        raise missing
-    database = engine(store.address())
-    try:
-        with database.begin() as connection:
-            if not inspect(connection).has_table(applications.APPLICATIONS.name):
-                raise missing
-            return work(connection)
-    except SQLAlchemyError as error:
-        raise BridgeError(f"the front's database cannot be used: {error.__cause__ or error}") from error
-    finally:
-        database.dispose()
+    return in_store(front_store(), "front", applications.APPLICATIONS.name, "dmz-front", work)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from scripts.campaign_parts.faults import BY_NAME, KINDS, table
 from scripts.campaign_parts.plan import plan
 from scripts.campaign_parts.site import Site
 from scripts.stand.processes import StandError
-from scripts.stand.stand import ROOT
+from scripts.stand.stand import PARTS, ROOT
 
 QUICK = {
     "dmz_front": {"delivery.resend_after_s": 5, "delivery.sweep_s": 0.5},
@@ -90,7 +90,7 @@ async def _whole(site: Site, orders: Orders, options: argparse.Namespace) -> Res
         lacking = {kind.name for kind in KINDS if kind.needs in site.lacking}
         orders.faults[:] = plan(orders.seed, orders.seconds, options.only, lacking)
         print(f"seed {orders.seed}: {len(orders.faults)} faults in {orders.seconds:g} s", file=sys.stderr, flush=True)
-        await asyncio.to_thread(site.stand.start)
+        await asyncio.to_thread(site.stand.start, *PARTS)
         result = await Campaign(site, orders).run()
         return result
     except asyncio.CancelledError:

@@ -42,6 +42,8 @@ KINDS = (
     Kind("kill", PARTS, 0.2, 5, "kill -9, and after a while start again"),
     Kind("kill-two", _PAIRS, 0.2, 5, "kill -9 of two parts at once, and start both again"),
     Kind("restart", PARTS, 0.2, 3, "SIGTERM (a drain), and start again"),
+    Kind("second-inbox", ("bridge",), 2, 12,
+         "another bridge with an inbox of its own, beside the bridge and then, that killed, instead of it"),
     Kind("stop", PARTS, 2, 22, "SIGSTOP, and SIGCONT after a time that may pass the heart-beats' grace (15 s)",
          longest_at=_STOPPED),
     Kind("swallow", LINKS, 2, 20, "data of both directions disappear without a reset; then the connections are cut"),

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from scripts.campaign_parts.plan import Fault
-from scripts.campaign_parts.site import BALLAST, Site, fill
+from scripts.campaign_parts.site import BALLAST, SECOND, Site, fill
 from scripts.stand.processes import stop
 from scripts.stand.proxy import Proxy
 from scripts.stand.stand import PARTS
@@ -69,6 +69,16 @@ class Injector:
             await asyncio.to_thread(self._stand.start, *parts, wait=False)
 
     _kill_two = _kill
+
+    @asynccontextmanager
+    async def _second_inbox(self, fault: Fault) -> AsyncIterator[None]:
+        await asyncio.to_thread(self._stand.start, SECOND, wait=False)
+        await asyncio.sleep(fault.parameters["beside_s"])
+        async with self._kill(fault):
+            try:
+                yield
+            finally:
+                await asyncio.to_thread(self._stand.stop, SECOND)
 
     @asynccontextmanager
     async def _restart(self, fault: Fault) -> AsyncIterator[None]:

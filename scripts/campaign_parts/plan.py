@@ -71,6 +71,8 @@ def _parameters(chance: random.Random, kind: str, left_s: float) -> dict[str, An
     match kind:
         case "delay":
             return {"ms": chance.choice([50, 200, 600, 1500])}
+        case "second-inbox":
+            return {"beside_s": chance.choice([0.5, 2, 4])}
         case "half-close":
             return {"way": chance.choice(["up", "down"])}
         case "reset":

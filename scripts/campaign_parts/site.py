@@ -18,6 +18,8 @@ from scripts.stand.stand import Ports, Stand
 
 DAEMONS = ("front", "bridge")
 BALLAST = "ballast"
+SECOND = "bridge-2"
+"""A bridge with an inbox of its own, which there must not be."""
 CLOCK_SOURCE = Path(__file__).with_name("clock.c")
 
 
@@ -61,10 +63,13 @@ class Site:
             },
             customers=500,
             environment=self._clocks(),
+            twins=(SECOND,),
         )
         for daemon in DAEMONS:
             self._mount(self.database(daemon).parent)
         self.stand.set_up()
+        file = self.stand.config / f"{SECOND}.toml"
+        file.write_text(file.read_text().replace(bridge_file, str(self.folder / "data" / "second.sqlite3")))
 
     def database(self, daemon: str) -> Path:
         """The SQLite file of a daemon."""

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from intranet_bridge.adapters import Answered
-from protocol.destinations import commands
+from intranet_bridge.conflict import InboxConflict
+from protocol.destinations import commands, queries
 from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.port import Outgoing
-from tests.unit.intranet_bridge.harness import DONE, Stage, until, wall
+from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, Stage, until, wall
 
 QUEUE = commands("main")
 
@@ -77,6 +78,40 @@ def test_what_another_inbox_may_have_had_is_inquired_about_first(stage: Stage, t
         assert (await stage.reply(id)).state is State.SUCCEEDED
         assert marketing.inquiries == [id]
         assert marketing.calls == ([] if there else [id])
+        await stage.kill()
+
+    asyncio.run(play())
+
+
+# --- a conflict, as fronts tell of it on queries ------------------------------------------------------------
+
+OTHER = "22222222-2222-4222-8222-222222222222"
+
+
+@pytest.mark.parametrize(("meant", "may_call"), [("ours", True), (OTHER, False), ("", False)])
+def test_a_conflict_stops_calls_of_the_wrong_inbox(meant: str, may_call: bool) -> None:
+    now = [0.0]
+    conflict = InboxConflict(lambda: "ours", lambda: now[0])
+    assert (conflict.there, conflict.may_call) == (False, True)
+    conflict.heard(meant)
+    assert (conflict.there, conflict.may_call) == (True, may_call)
+    now[0] = 10.0
+    assert (conflict.there, conflict.may_call) == (False, True)
+
+
+def test_no_command_is_called_while_another_inbox_is_meant(stage: Stage) -> None:
+    async def play() -> None:
+        await stage.open()
+        await stage.start()
+        query = stage.envelope("bill-query", BILL_BODY)[1]
+        message = Outgoing(queries("main"), pack([query]), headers={"inbox": OTHER})
+        await stage.link.send(message)
+        await until(lambda: stage.bridge.conflict.there)
+        id = await stage.command()
+        await until(lambda: stage.bridge.workers.steps["work-order", "retry"] > 1)
+        assert stage.marketing["work-order"].calls == []
+        stage.bridge.conflict.heard(stage.bridge.inbox.id)
+        assert (await stage.reply(id)).state is State.SUCCEEDED
         await stage.kill()
 
     asyncio.run(play())

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from intranet_bridge.adapters import Answered, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.conflict import InboxConflict
 from intranet_bridge.intake import Quarantined, QueryIntake
 from intranet_bridge.queries import hopeless
 from intranet_bridge.readings import readings
@@ -253,7 +254,7 @@ async def acknowledged(taken: int) -> list[bytes]:
     brokers = (MemoryBroker(), MemoryBroker())
     link = EveryBroker([MemoryLink(broker) for broker in brokers])
     senders = [MemoryLink(broker) for broker in brokers]
-    intake = QueryIntake(link, Quarantined(link))
+    intake = QueryIntake(link, Quarantined(link), InboxConflict(lambda: ""))
     link.subscribe(Subscription(QUEUE, intake.handle, AckMode.CUMULATIVE, 10))
     links: tuple[Link, ...] = (link, *senders)
     for one in links:

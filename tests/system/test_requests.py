@@ -1,0 +1,102 @@
+"""`bridgectl requests`: held commands are found, looked at and decided on the bridge's host, and callers are told.
+
+Real programs. The rows are made `held` in the stopped bridge's inbox, as the bridge holds what it cannot decide itself.
+"""
+
+import json
+import os
+import sqlite3
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.stand.stand import BIN, Stand
+from tests.support.stands import ACCOUNTS, PLAIN, client, eventually, journal, standing, work_order
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "dmz_front": {"link.reconnect_max_s": 1},
+    "intranet_bridge": {"link.reconnect_max_s": 1, "commands.sweep_s": 0.5, "operations.work-order.settle_s": 60.0},
+}
+DIRECTIONS = ("applied", "not-applied", "call-again")
+RESULT = {"work_order": "WO2026000099", "accepted_at": "2026-03-01T08:00:00+08:00"}
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with standing(tmp_path / "stand", settings=SETTINGS) as stand:
+        yield stand
+
+
+def ctl(stand: Stand, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(stand.config / "bridgectl.toml")}
+    command = [str(BIN / "bridgectl"), "requests", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def held(stand: Stand, http: httpx.Client, count: int) -> list[str]:
+    """Orders whose call never ended; the marketing system applied none."""
+    plan = {"hang": True, "paths": ["/api/wo/create"]}
+    url = f"{stand.marketing_url}/faults"
+    httpx.put(url, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
+    ids = []
+    for number in range(count):
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+        answer = http.post("/v1/work-order", json=work_order(account=ACCOUNTS[number]), headers=headers)
+        ids.append(answer.json()["request_id"])
+    file = stand.folder / "data" / "bridge.sqlite3"
+
+    def calling() -> bool:
+        with closing(sqlite3.connect(file, timeout=10)) as database:
+            return len(database.execute("select id from inbox where state = 'calling'").fetchall()) == count
+
+    eventually(calling, what="calls")
+    stand.kill("bridge")
+    httpx.delete(url, trust_env=False, verify=PLAIN).raise_for_status()
+    with closing(sqlite3.connect(file, timeout=10)) as database, database:
+        database.execute("update inbox set state = 'held', code = 'held', note = 'its outcome is unknown'")
+    stand.start("bridge")
+    return ids
+
+
+@pytest.mark.timeout(240)
+def test_each_decision_reaches_its_caller(stand: Stand) -> None:
+    with client(stand) as http:
+        ids = dict(zip(DIRECTIONS, held(stand, http, len(DIRECTIONS)), strict=True))
+        listed = json.loads(ctl(stand, "list", "--json").stdout)
+        assert {row["id"] for row in listed} == set(ids.values())
+        assert ACCOUNTS[0] not in ctl(stand, "list").stdout
+
+        one = ids["applied"]
+        assert "家里没电了" not in ctl(stand, "show", one).stdout
+        assert "家里没电了" in ctl(stand, "show", one, "--show").stdout
+
+        result = ["--result", json.dumps(RESULT)]
+        for direction, id in ids.items():
+            more = result if direction == "applied" else []
+            done = ctl(stand, "resolve", id, f"--{direction}", *more, "--note", "asked the marketing people")
+            assert done.returncode == 0, done.stderr
+
+        def told() -> dict[str, Any] | None:
+            found = {way: http.get(f"/v1/requests/{id}").json() for way, id in ids.items()}
+            final = {"succeeded", "failed"}
+            return found if {one["status"] for one in found.values()} <= final else None
+
+        said = eventually(told, 30, "what the callers are told")
+        assert (said["applied"]["status"], said["applied"]["result"]) == ("succeeded", RESULT)
+        assert said["not-applied"]["status"] == "failed"
+        assert said["not-applied"]["failure"]["code"] == "not-applied"
+        assert "operator" in said["not-applied"]["failure"]["message"]
+        assert said["call-again"]["status"] == "succeeded"
+        assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == {ids["call-again"]: 1}
+
+        decided = json.loads(ctl(stand, "show", one, "--json").stdout)["decisions"]
+        assert [(each["choice"], each["note"]) for each in decided] == [("applied", "asked the marketing people")]
+        again = ctl(stand, "resolve", one, "--not-applied", "--note", "no")
+        assert (again.returncode, "succeeded, not held" in again.stderr) == (1, True)
+        assert json.loads(ctl(stand, "list", "--json").stdout) == []
