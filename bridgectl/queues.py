@@ -33,7 +33,7 @@ class QueueHealth:
     dequeued: int
     expired: int
     oldest_s: float | None
-    """Age of the oldest message, seconds; None when it is empty."""
+    """Age of the oldest message, seconds; None when it is empty, or the broker's statistics do not tell (5.17)."""
     dead_letters: int
     """Messages in its dead-letter queue."""
 
@@ -115,30 +115,8 @@ async def ask(link: Link, name: str, timeout_s: float) -> list[dict[str, Any]]:
                 destination = f"/queue/ActiveMQ.Statistics.{pattern}"
                 await link.send(Outgoing(destination, b"", headers={"reply-to": reply_to, _FIRST: "true"}))
             await ended.wait()
-            for answer in answers:
-                if answer.get("size") and _TIMESTAMP not in answer:
-                    answer[_TIMESTAMP] = await _first_timestamp(link, answer["destinationName"])
     except TimeoutError:
         raise BridgeError("the broker's statistics plugin did not answer; is it configured as in activemq/?") from None
     finally:
         unsubscribe()
     return answers
-
-
-async def _first_timestamp(link: Link, name: str) -> int:
-    """When the first message of a queue was sent, epoch ms; 0 if it is gone by now.
-
-    For brokers whose statistics do not tell (5.17): a browser that the prefetch stops after one message.
-    """
-    first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def take(delivery: Delivery) -> None:
-        if not first.done():
-            first.set_result(int(delivery.headers.get("timestamp", 0)))
-
-    queue = "/queue/" + name.removeprefix("queue://")
-    unsubscribe = link.subscribe(Subscription(queue, take, AckMode.CUMULATIVE, 1, {"browser": "true"}))
-    try:
-        return await first
-    finally:
-        unsubscribe()

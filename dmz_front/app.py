@@ -194,7 +194,7 @@ class Front:
         jobs.every(3600, "forget", self._forget)
         await jobs.now_and_every(15, "count", self._count)
         jobs.start()
-        await daemon.start("jobs", None, jobs.stop)
+        await daemon.start("jobs", None, jobs.close)
         stop_metrics = metrics.serve(settings.metrics, self.readings)
         await daemon.start("metrics", None, stop_metrics)
 

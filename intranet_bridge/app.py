@@ -174,7 +174,7 @@ class Bridge:
         for place in await self.inbox.start():
             self.ordering.add(place)
         self.links["command-replies"].watch(self._swept_when_connected)
-        await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.stop)
+        await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self._start_intake(), self._stop_intake)
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, lambda: readings(self)))
@@ -234,6 +234,8 @@ def installed(settings: BridgeSettings) -> Bridge:
         for name, binding in settings.operations.items()
     }
     keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
+    if keyring.role is not Role.BRIDGE:
+        raise ConfigurationError("is not a bridge's keyring", file=str(settings.keys.keyring))
     return Bridge(settings, keyring=keyring, links=links, adapters=adapters, client=client)
 
 

@@ -76,6 +76,10 @@ class Housekeeping:
         """No more jobs."""
         self._jobs.stop()
 
+    async def close(self) -> None:
+        """No more jobs; those that run come to their end."""
+        await self._jobs.close()
+
     async def sweep(self) -> None:
         """See above."""
         await self._outbox.sweep()

@@ -8,7 +8,7 @@ destination                              writes        reads         holds
 /queue/bridge.reply.query.<front>        bridge        that front    replies to queries
 /queue/bridge.reply.command.<front>      bridge        that front    replies to commands: persistent
 /topic/bridge.presence.<region>          bridge        fronts        who serves what, every few seconds
-/queue/DLQ.<queue>                       broker, both  admin         dead letters, one queue each
+/queue/DLQ.<queue>                       broker, both  operator      dead letters, one queue each
 =======================================  ============  ============  ===========================================
 
 A STOMP destination with a comma fans out and one with `?` sets options (ActiveMQ), so a name that arrives

@@ -22,7 +22,8 @@ class Role(StrEnum):
 
     FRONT = "front"
     BRIDGE = "bridge"
-    ADMIN = "admin"
+    MONITOR = "monitor"
+    OPERATOR = "operator"
     BROKER = "broker"
 
 

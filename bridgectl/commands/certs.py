@@ -27,7 +27,12 @@ def init(
     ] = None,
     front: Annotated[list[str] | None, typer.Option(help="Name of a front. Repeatable. [default: front-1]")] = None,
     bridge: Annotated[list[str] | None, typer.Option(help="Name of a bridge. Repeatable. [default: bridge-1]")] = None,
-    admin: Annotated[list[str] | None, typer.Option(help="Name of an operator. Repeatable. [default: admin-1]")] = None,
+    monitor: Annotated[
+        list[str] | None, typer.Option(help="Name of who sees the queues' numbers. Repeatable. [default: monitor-1]")
+    ] = None,
+    operator: Annotated[
+        list[str] | None, typer.Option(help="Name of who handles dead letters. Repeatable. [default: operator-1]")
+    ] = None,
     broker: Annotated[list[str] | None, typer.Option(help="Name of a broker. Repeatable. [default: broker-1]")] = None,
     days: Days = 397,
     force: Force = False,
@@ -39,7 +44,8 @@ def init(
         Role.BROKER: broker or ["broker-1"],
         Role.FRONT: front or ["front-1"],
         Role.BRIDGE: bridge or ["bridge-1"],
-        Role.ADMIN: admin or ["admin-1"],
+        Role.MONITOR: monitor or ["monitor-1"],
+        Role.OPERATOR: operator or ["operator-1"],
     }
     _say(certificate_files.init(directory, names, broker_san or (), days=days, force=force))
     typer.echo(f"Keep {directory / 'ca.key'} off the network: whoever has it can be anyone (certs/README.md).")

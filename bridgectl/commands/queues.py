@@ -25,7 +25,7 @@ def queues(
     watch: Annotated[bool, typer.Option("--watch", help="again every two seconds, until Ctrl-C")] = False,
     patience: Annotated[float, typer.Option("--timeout", help="seconds to wait for the broker")] = 10.0,
 ) -> None:
-    """Depth, consumers and flow of each queue, over 61616 with the administrator's certificate."""
+    """Depth, consumers and flow of each queue, over 61616 with the monitor's certificate."""
     logs.configure("error")
     try:
         asyncio.run(_show(json, watch, patience))

@@ -151,8 +151,8 @@ def _clocks_and_health(
             else:
                 yield from clocks.judge_fronts(heard)
     if settings.link is None:
-        action = "give bridgectl.toml a [link] with an administrator's certificate"
-        yield Finding("statistics", str(settings.region), Status.SKIP, "no administrator's certificate here", action)
+        action = "give bridgectl.toml a [link] with a monitor's certificate"
+        yield Finding("statistics", str(settings.region), Status.SKIP, "no monitor's certificate here", action)
         return
     yield from _broker_clock(settings.link, doctor.timeout_s)
     yield from health.statistics(settings.link, settings.region, doctor.timeout_s)

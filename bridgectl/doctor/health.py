@@ -148,14 +148,14 @@ async def _statistics(section: LinkSection, timeout_s: float) -> list[QueueHealt
 
 
 def statistics(section: LinkSection, region: str, timeout_s: float) -> Iterator[Finding]:
-    """The broker's statistics plugin, with the administrator's certificate."""
+    """The broker's statistics plugin, with the monitor's certificate."""
     where = ", ".join(section.brokers)
     try:
         queues = asyncio.run(_statistics(section, timeout_s))
     except (BridgeError, TimeoutError) as error:
         seen = f"no statistics: {error or 'no connection'}"
-        action = "see that the certificate in bridgectl.toml is an administrator's, and activemq/README.md"
+        action = "see that the certificate in bridgectl.toml is a monitor's or an operator's, and activemq/README.md"
         yield Finding("statistics", where, Status.FAIL, seen, action)
         return
-    yield Finding("statistics", where, Status.OK, f"the administrator's certificate sees {len(queues)} queues")
+    yield Finding("statistics", where, Status.OK, f"the monitor's certificate sees {len(queues)} queues")
     yield from judge_queues(queues, region)

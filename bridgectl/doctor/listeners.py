@@ -201,6 +201,8 @@ def _processes(proc: Path) -> tuple[list[Process], dict[int, Process]]:
         if not folder.name.isdigit():
             continue
         try:
+            if (folder / "stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                continue  # a zombie: it ended, and only its parent has not looked yet
             arguments = tuple(filter(None, (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")))
             process = Process(int(folder.name), _name(arguments, (folder / "comm").read_text().strip()), arguments)
         except OSError:  # gone

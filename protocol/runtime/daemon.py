@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from protocol.errors import ConfigurationError
+from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime.logs import logger
 
 log = logger(__name__)
@@ -60,7 +60,13 @@ async def _serve(compose: Callable[[Daemon], Awaitable[None]]) -> None:
         loop.add_signal_handler(number, asked.set)
     daemon = Daemon()
     try:
-        await compose(daemon)
+        try:
+            await compose(daemon)
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            log.debug("start-failed", exc_info=error)
+            raise StartFailed(start_failure(error)) from None
         gc.freeze()  # what start-up made lives for ever: keep the collector from walking it under load
         notify("READY=1")
         log.info("ready")
@@ -72,8 +78,29 @@ async def _serve(compose: Callable[[Daemon], Awaitable[None]]) -> None:
     log.info("stopped")
 
 
+class StartFailed(BridgeError):
+    """The daemon could not start, for a reason that is no setting's; says which in one line."""
+
+
+def start_failure(error: Exception) -> str:
+    """One line for what nobody foresaw at start: what it is, and of which file, without anything's parameters."""
+    said = getattr(error, "orig", None) or error  # SQLAlchemy's own text quotes statement and parameters
+    if isinstance(said, OSError) and said.strerror:
+        text = f"{said.filename}: {said.strerror}" if said.filename else said.strerror
+    else:
+        text = (str(said).splitlines() or [""])[0]
+    return f"cannot start: {text or type(said).__name__}" + ("" if isinstance(said, BridgeError) else _kind(said))
+
+
+def _kind(error: BaseException) -> str:
+    return f' ({type(error).__name__}; [log] level = "debug" shows where)'
+
+
 def run(compose: Callable[[Daemon], Awaitable[None]]) -> None:
-    """Run until SIGTERM or SIGINT. Exits with 2 and one clear line on a ConfigurationError."""
+    """Run until SIGTERM or SIGINT.
+
+    What goes wrong at start is one clear line, never a traceback: exits with 2 on a ConfigurationError, else with 1.
+    """
     # The store's writer thread and the loop share one interpreter: with the default 5 ms a commit
     # waits that long for its turn at each statement while the loop is busy.
     sys.setswitchinterval(0.0005)
@@ -88,3 +115,6 @@ def run(compose: Callable[[Daemon], Awaitable[None]]) -> None:
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except StartFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -5,6 +5,7 @@ for ten minutes, resends included. So the clock is watched, and the jobs are rec
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -16,6 +17,8 @@ log = logger(__name__)
 
 Job = Callable[[], Awaitable[object]]
 
+_END_S = 5.0
+"""What a job that runs is given to end when the daemon stops."""
 _LOOK_S = 1.0
 _JUMP_S = 1.0
 """What the wall clock may gain or lose on the monotonic one between two looks."""
@@ -27,6 +30,7 @@ class Jobs:
     def __init__(self) -> None:
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._seconds: dict[str, float] = {}
+        self._running: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
 
     def every(self, seconds: float, name: str, job: Job) -> None:
@@ -38,7 +42,7 @@ class Jobs:
             raise ValueError(f"there is a job {name} already")
         self._seconds[name] = seconds
         self._scheduler.add_job(
-            _guarded,
+            self._run,
             "interval",
             (name, job),
             seconds=seconds,
@@ -59,11 +63,29 @@ class Jobs:
         self._watching = asyncio.get_running_loop().create_task(self._watch(), name="clock watch")
 
     def stop(self) -> None:
-        """Begin no more jobs; one that runs goes on to its end."""
+        """Begin no more jobs; one that runs goes on."""
         if self._watching is not None:
             self._watching.cancel()
         if self._scheduler.running:
+            self._scheduler.pause()  # what it has submitted begins before it hears of the end
             self._scheduler.shutdown(wait=False)
+
+    async def close(self) -> None:
+        """Begin no more jobs; those that run have `_END_S` to end before they are cancelled."""
+        self.stop()
+        await asyncio.sleep(0)  # what was submitted has begun now
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=_END_S)
+            for task in late:
+                task.cancel()
+
+    async def _run(self, name: str, job: Job) -> None:
+        """A job as APScheduler runs it: its shutdown cancels this, and logs a traceback if that is heard of."""
+        task = asyncio.get_running_loop().create_task(_guarded(name, job), name=f"job {name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()

@@ -233,7 +233,7 @@ def one_row(task: dict[str, Any], way: str, outstanding: int, persistent: bool) 
         "outstanding": outstanding,
         "persistent": persistent,
         "requests": f"/queue/bridge.{kind}.{name}",
-        "replies": f"/queue/bridge.reply.{kind}.{name}",
+        "replies": f"/queue/bridge.reply.{kind}.front-1",
     }
     echo = _end(task | {"end": "echo"})
     try:

@@ -83,7 +83,7 @@ def tour(stand: Stand) -> None:
     status, progress = curl(stand, "/v1/work-order-progress", {"work_order": first["result"]["work_order"]})
     check("the progress", status == 200 and len(progress["result"]["steps"]) >= 1)
 
-    say("the queues, seen over the same port with the administrator's certificate")
+    say("the queues, seen over the same port with the monitor's certificate")
     print("$ ./scripts/ctl queues", flush=True)
     print(stand.ctl("queues"), flush=True)
 

@@ -140,10 +140,14 @@ class Stand:
         self.twin_ports = {part: free_port() for part in self.twins if kind_of(part) == "front"}
         for folder in (self.folder, self.config, self.logs, self.folder / "data"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not (self.certs / "broker.p12").exists():
+        if not all((self.certs / name).exists() for name in ("broker.p12", "monitor.pem")):
             shutil.rmtree(self.certs, ignore_errors=True)
             sans = ["--broker-san", self.places["broker"].host] if "broker" in self.places else []
             run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(self.certs), *sans])
+        for part in self.twins:
+            if not (self.certs / f"{part}.pem").exists():
+                issue = ["certs", "issue", kind_of(part), "--name", part, "--dir", str(self.certs)]
+                run([str(BIN / "bridgectl"), *issue])
         if not (self.folder / "keys" / "trusted.json").exists():
             run([str(BIN / "bridgectl"), "keys", "init", "--dir", str(self.folder / "keys")])
         self._configure()
@@ -186,8 +190,8 @@ class Stand:
         }
         control: dict[str, Any] = {
             **link,
-            "link.certificate": str(self.certs / "admin.pem"),
-            "link.key": str(self.certs / "admin.key"),
+            "link.certificate": str(self.certs / "monitor.pem"),
+            "link.key": str(self.certs / "monitor.key"),
             "front_store.file": str(data / "front.sqlite3"),
             "doctor.broker_data": str(self._broker / "data"),
         }
@@ -203,7 +207,12 @@ class Stand:
         self._write_configuration("bridgectl", "bridgectl", control)
         for part in self.twins:
             name = _CONFIGURATION[kind_of(part)]
-            own: dict[str, Any] = {"name": part, "metrics.port": 0}
+            own: dict[str, Any] = {
+                "name": part,
+                "metrics.port": 0,
+                "link.certificate": str(self.certs / f"{part}.pem"),
+                "link.key": str(self.certs / f"{part}.key"),
+            }
             if part in self.twin_ports:
                 own["http.port"] = self.twin_ports[part]
             self._write_configuration(name, part, (front if kind_of(part) == "front" else bridge) | own)
@@ -278,11 +287,22 @@ class Stand:
         command = [*self._prefix("broker"), sys.executable, str(ROOT / "scripts" / "broker")]
         where = ["--instance", str(self._broker)]
         how = ["--certs", str(self.certs), "--port", str(self.ports.broker), "--kind", self.broker_kind]
-        if self.broker_conf is not None:
-            how += ["--conf", str(self.broker_conf)]
+        if conf := self._shared_ledger() or self.broker_conf:
+            how += ["--conf", str(conf)]
         how += ["--host", self._host("broker")]
         run([*command, "start", *where, *how])
         self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
+
+    def _shared_ledger(self) -> Path | None:
+        """The broker's files for fronts on one database (activemq/groups.properties); None where there is one front."""
+        fronts = [part for part in self.twins if kind_of(part) == "front"]
+        if not fronts:
+            return None
+        conf = self.folder / "activemq"
+        shutil.copytree(self.broker_conf or self.root / "activemq", conf, dirs_exist_ok=True)
+        with (conf / "groups.properties").open("a") as groups:
+            groups.write(f"\nshared-ledger=front-1,{','.join(fronts)}\n")
+        return conf
 
     def _start_marketing(self, wait: bool) -> None:
         data = self.folder / "data"

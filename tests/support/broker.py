@@ -142,7 +142,7 @@ class ContainerBroker:
     def _wait(self) -> None:
         """An engine's own proxy accepts TCP before the broker listens, so TLS must answer."""
         context = ssl.create_default_context(cafile=str(self.certs / "ca.pem"))
-        context.load_cert_chain(self.certs / "admin.pem", self.certs / "admin.key")
+        context.load_cert_chain(self.certs / "monitor.pem", self.certs / "monitor.key")
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -62,8 +62,8 @@ def connected(stand: Stand, role: str) -> Stomp:
 
 
 def browsed(stand: Stand, queue: str) -> list[tuple[dict[str, str], bytes]]:
-    """Header and body of every message of a queue, as an administrator sees them; they stay there."""
-    stomp = connected(stand, "admin")
+    """Header and body of every message of a queue, as who may read it sees them; they stay there."""
+    stomp = connected(stand, reader_of(queue))
     stomp.send("SUBSCRIBE", id="1", destination=f"/queue/{queue}", browser="true", ack="auto")
     found = []
     while (frame := stomp.receive()) is not None:
@@ -73,6 +73,13 @@ def browsed(stand: Stand, queue: str) -> list[tuple[dict[str, str], bytes]]:
         found.append((headers, body))
     stomp.socket.close()
     return found
+
+
+def reader_of(queue: str) -> str:
+    """The role whose certificate may read a queue (the stand's `front.pem` is front-1's)."""
+    if queue.startswith("DLQ."):
+        return "operator"
+    return "front" if queue.startswith("bridge.reply.") else "bridge"
 
 
 def put(stand: Stand, role: str, queue: str, *bodies: bytes, **headers: str) -> None:

@@ -8,17 +8,20 @@ ACTIVEMQ = Path(__file__).resolve().parents[2] / "activemq"
 AMQ = "{http://activemq.apache.org/schema/core}"
 (BROKER,) = ET.parse(ACTIVEMQ / "activemq.xml").getroot().findall(f"{AMQ}broker")
 
+SEERS = {"monitor", "operator"}
 GRANTS = {  # destination: (write, read, create)
-    "bridge.query.>": ({"front"}, {"bridge", "admin"}, {"front", "bridge"}),
-    "bridge.command.>": ({"front", "admin"}, {"bridge", "admin"}, {"front", "bridge"}),
-    "bridge.reply.query.>": ({"bridge", "admin"}, {"front", "admin"}, {"front", "bridge"}),
-    "bridge.reply.command.>": ({"bridge", "admin"}, {"front", "admin"}, {"front", "bridge"}),
-    "bridge.presence.>": ({"bridge"}, {"front", "admin"}, {"front", "bridge"}),
-    "DLQ.bridge.query.>": ({"bridge", "admin"}, {"admin"}, {"bridge", "admin"}),
-    "DLQ.bridge.command.>": ({"bridge", "admin"}, {"admin"}, {"bridge", "admin"}),
-    "DLQ.bridge.reply.>": ({"front", "admin"}, {"admin"}, {"front", "admin"}),
-    "ActiveMQ.Statistics.>": ({"admin"}, {"admin"}, {"admin"}),
-    "bridge.admin.>": ({"admin"}, {"admin"}, {"admin"}),
+    "bridge.query.>": ({"front"}, {"bridge"}, {"front", "bridge"}),
+    "bridge.command.>": ({"front", "operator"}, {"bridge"}, {"front", "bridge"}),
+    "bridge.reply.query.>": ({"bridge", "operator"}, set(), {"bridge"}),
+    "bridge.reply.command.>": ({"bridge", "operator"}, {"shared-ledger"}, {"bridge", "shared-ledger"}),
+    "bridge.reply.*.front-1": (set(), {"front-1"}, {"front-1"}),
+    "bridge.reply.*.front-2": (set(), {"front-2"}, {"front-2"}),
+    "bridge.presence.>": ({"bridge"}, {"front"} | SEERS, {"front", "bridge"}),
+    "DLQ.bridge.query.>": ({"bridge", "operator"}, {"operator"}, {"bridge", "operator"}),
+    "DLQ.bridge.command.>": ({"bridge", "operator"}, {"operator"}, {"bridge", "operator"}),
+    "DLQ.bridge.reply.>": ({"front", "operator"}, {"operator"}, {"front", "operator"}),
+    "ActiveMQ.Statistics.>": (SEERS, SEERS, SEERS),
+    "bridge.admin.>": (SEERS, SEERS, SEERS),
 }
 
 
@@ -37,7 +40,10 @@ def test_rights_are_the_table_and_nothing_else() -> None:
     granted = {}
     for entry in BROKER.iter(f"{AMQ}authorizationEntry"):
         name = entry.get("queue") or entry.get("topic")
-        granted[name] = tuple(set(entry.get(right, "").split(",")) for right in ("write", "read", "admin"))
+        granted[name] = tuple(
+            set(filter(None, entry.get(right, "").split(","))) for right in ("write", "read", "admin")
+        )
+        assert ("front-" in str(name)) == (entry.get("groupClass") == "org.apache.activemq.jaas.UserPrincipal"), name
     assert granted == GRANTS
     (temporary,) = (e for e in BROKER.iter(f"{AMQ}tempDestinationAuthorizationEntry") if e.attrib)
     assert set(temporary.attrib.values()) == {"nobody"}
@@ -49,15 +55,19 @@ def test_a_subject_has_one_role() -> None:
         if line and not line.startswith("#"):
             user, pattern = (part.strip() for part in line.split("=", 1))
             users[user] = re.compile(pattern.strip("/"))
-    assert set(users) == {"front", "bridge", "admin"}
-    for role in users:
-        for subject in (f"CN=a-1, OU={role}, O=dmz-bridge", f"O=dmz-bridge,OU={role},CN=a-1"):
-            assert [user for user, pattern in users.items() if pattern.fullmatch(subject)] == [role]
+    owned = {"front-1": ("front-1", "front"), "front-2": ("front-2", "front")}
+    assert set(users) == {*owned, "bridge", "monitor", "operator"}
+    for user in users:
+        name, role = owned.get(user, ("a-1", user))
+        for subject in (f"CN={name}, OU={role}, O=dmz-bridge", f"O=dmz-bridge,OU={role},CN={name}"):
+            assert [user for user, pattern in users.items() if pattern.fullmatch(subject)] == [user]
     for stranger in (
         "CN=a-1, OU=broker, O=dmz-bridge",
-        "CN=a-1, OU=front, O=other",
-        "CN=a-1, OU=front, OU=admin, O=dmz-bridge",
-        'CN="x, OU=admin", OU=front, O=dmz-bridge',
+        "CN=front-9, OU=front, O=dmz-bridge",
+        "CN=front-1, OU=bridge2, O=dmz-bridge",
+        "CN=front-1, OU=front, O=other",
+        "CN=front-1, OU=front, OU=operator, O=dmz-bridge",
+        'CN="x, OU=operator", OU=front, O=dmz-bridge',
     ):
         assert not [user for user, pattern in users.items() if pattern.fullmatch(stranger)]
 

@@ -68,7 +68,7 @@ def test_it_serves_and_serves_again_after_a_restart(
     certs, port = make_certificates(tmp_path / "certs"), free_port()
     (tmp_path / "data").mkdir()
     settings = tmp_path / "bridgectl.toml"
-    link = {"ca": certs / "ca.pem", "certificate": certs / "admin.pem", "key": certs / "admin.key"}
+    link = {"ca": certs / "ca.pem", "certificate": certs / "monitor.pem", "key": certs / "monitor.key"}
     lines = [f'brokers = ["localhost:{port}"]', *(f'{name} = "{path}"' for name, path in link.items())]
     settings.write_text("[link]\n" + "\n".join(lines))
     variables = {

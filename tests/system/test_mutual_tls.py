@@ -3,15 +3,18 @@ another role's.
 """
 
 import contextlib
+import shutil
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.stand.processes import run
-from scripts.stand.stand import BIN, Stand
-from tests.support.stomp import Stomp, connected
+from scripts.stand.stand import BIN, ROOT, Stand
+from tests.support.stands import eventually
+from tests.support.stomp import Stomp, connected, put
 
 
 def test_without_a_certificate_nothing_is_said(stand: Stand) -> None:
@@ -51,6 +54,19 @@ def test_old_tls_is_refused(stand: Stand) -> None:
         context.wrap_socket(plain, server_hostname="localhost")
 
 
+@pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES128-SHA"])
+def test_cbc_suites_are_refused(stand: Stand, suite: str) -> None:
+    context = ssl.create_default_context(cafile=str(stand.certs / "ca.pem"))
+    context.load_cert_chain(stand.certs / "front.pem", stand.certs / "front.key")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(suite)
+    with (
+        socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5) as plain,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
+        context.wrap_socket(plain, server_hostname="localhost")
+
+
 def test_plain_tcp_gets_nothing(stand: Stand) -> None:
     with socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5) as plain:
         plain.sendall(b"CONNECT\naccept-version:1.2\nhost:x\n\n\0")
@@ -75,9 +91,18 @@ MAY_NOT_WRITE = [
     ("front", "/queue/DLQ.bridge.command.walls"),
     ("front", "/queue/anything"),
     ("bridge", "/queue/anything"),
-    ("admin", "/queue/anything"),
+    ("monitor", "/queue/anything"),
+    ("operator", "/queue/anything"),
+    ("operator", "/queue/bridge.query.walls"),
+    *[
+        ("monitor", f"/queue/{name}")
+        for name in ("bridge.query.walls", "bridge.command.walls", "DLQ.bridge.command.walls")
+    ],
+    ("monitor", "/queue/bridge.reply.command.front-1"),
     ("front", "/topic/anything"),
 ]
+
+LIVE = ("bridge.query.main", "bridge.command.main", "bridge.reply.query.front-1", "bridge.reply.command.front-1")
 
 MAY_NOT_READ = [
     ("front", "/queue/bridge.query.walls"),
@@ -92,7 +117,35 @@ MAY_NOT_READ = [
     ("bridge", "/queue/>"),
     ("front", "/queue/bridge.admin.x"),
     ("front", "/queue/anything"),
+    # ActiveMQ has one right for browsing and for taking: who only watches has neither
+    *[(role, f"/queue/{name}") for role in ("monitor", "operator") for name in LIVE],
+    *[("monitor", f"/queue/DLQ.{name}") for name in LIVE],
+    # a front reads its own replies alone
+    ("front", "/queue/bridge.reply.query.front-2"),
+    ("front", "/queue/bridge.reply.command.front-2"),
+    ("front", "/queue/bridge.reply.query.front-3"),
+    ("front-2", "/queue/bridge.reply.query.front-1"),
+    ("front-2", "/queue/bridge.reply.command.front-1"),
 ]
+GREEDY: dict[str, Any] = {"activemq.exclusive": "true", "activemq.priority": "127", "activemq.prefetchSize": "1000"}
+"""With these a subscriber takes a whole queue from everybody else."""
+
+MAY_READ = [
+    ("front", "/queue/bridge.reply.query.front-1"),
+    ("front", "/queue/bridge.reply.command.front-1"),
+    ("front-2", "/queue/bridge.reply.query.front-2"),
+    ("front-2", "/queue/bridge.reply.command.front-2"),
+    ("bridge", "/queue/bridge.command.walls"),
+    ("operator", "/queue/DLQ.bridge.command.walls"),
+    ("operator", "/queue/DLQ.bridge.reply.command.front-1"),
+    ("monitor", "/queue/bridge.admin.walls"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _second_front(stand: Stand) -> None:
+    if not (stand.certs / "front-2.pem").exists():
+        run([str(BIN / "bridgectl"), "certs", "issue", "front", "--name", "front-2", "--dir", str(stand.certs)])
 
 
 @pytest.mark.parametrize(("role", "destination"), MAY_NOT_WRITE)
@@ -106,9 +159,22 @@ def test_no_role_writes_where_it_should_not(stand: Stand, role: str, destination
 @pytest.mark.parametrize(("role", "destination"), MAY_NOT_READ)
 def test_no_role_reads_where_it_should_not(stand: Stand, role: str, destination: str) -> None:
     stomp = connected(stand, role)
-    stomp.send("SUBSCRIBE", id="1", destination=destination, ack="auto", receipt="r")
-    answer = stomp.receive()
-    assert answer is None or answer[0] == "ERROR", answer
+    plain: dict[str, Any] = {}
+    for options in (plain, plain | {"browser": "true"}, GREEDY):
+        stomp.send("SUBSCRIBE", id="1", destination=destination, ack="auto", receipt="r", **options)
+        answer = stomp.receive()
+        assert answer is None or answer[0] == "ERROR", answer
+
+
+@pytest.mark.parametrize(("role", "destination"), MAY_READ)
+def test_each_role_reads_its_own(stand: Stand, role: str, destination: str) -> None:
+    """The positive control of the test above."""
+    stomp = connected(stand, role)
+    stomp.send("SUBSCRIBE", id="1", destination=destination, ack="client", browser="true", receipt="r")
+    while (answer := stomp.receive()) is not None and answer[0] == "MESSAGE":
+        continue
+    assert answer is not None
+    assert answer[0] == "RECEIPT"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +188,55 @@ def test_each_role_writes_its_own(stand: Stand, role: str, destination: str) -> 
     answer = stomp.receive()
     assert answer is not None
     assert answer[0] == "RECEIPT"
+
+
+@pytest.mark.parametrize("pattern", ["/queue/bridge.reply.*.*", "/queue/bridge.>", "/queue/>"])
+def test_a_wildcard_takes_no_other_front_s_replies(stand: Stand, pattern: str) -> None:
+    """Greedy or not: `front-2` gets nothing that was sent to `front-1`."""
+    thief = connected(stand, "front-2")
+    thief.send("SUBSCRIBE", id="1", destination=pattern, ack="auto", receipt="r", **GREEDY)
+    thief.receive()
+    for kind in ("query", "command"):
+        put(stand, "bridge", f"bridge.reply.{kind}.front-1", b"not an envelope")
+    thief.socket.settimeout(0.5)
+    with contextlib.suppress(TimeoutError):
+        while (frame := thief.receive()) is not None:
+            assert frame[0] != "MESSAGE", frame
+
+
+def test_who_is_shut_out_stays_until_the_connection_ends(tmp_path: Path) -> None:
+    """As activemq/README.md says, with the command it gives."""
+    conf = tmp_path / "activemq"
+    shutil.copytree(ROOT / "activemq", conf)
+    own = Stand(tmp_path / "stand", broker_conf=conf)
+    try:
+        own.set_up()
+        run([str(BIN / "bridgectl"), "certs", "issue", "front", "--name", "front-2", "--dir", str(own.certs)])
+        own.start("broker")
+        old = connected(own, "front")
+        with (conf / "users.properties").open("a") as users:
+            users.write("\nrevoked = CN=front-1, OU=front, O=dmz-bridge\n")
+        eventually(lambda: not may_send(own, "front"), 10, "new connections to have no rights")
+        assert sends(old)  # the one it has goes on
+        own.stop("broker")
+        own.start("broker")
+        assert old.receive() is None
+        assert not may_send(own, "front")
+        assert may_send(own, "front-2")
+    finally:
+        own.stop()
+
+
+def may_send(stand: Stand, role: str) -> bool:
+    stomp = Stomp(stand, stand.certs, role)
+    stomp.connect()
+    return sends(stomp)
+
+
+def sends(stomp: Stomp) -> bool:
+    stomp.send("SEND", b"x", destination="/queue/bridge.query.walls", receipt="r", expires="1")
+    answer = stomp.receive()
+    return answer is not None and answer[0] == "RECEIPT"
 
 
 def test_the_broker_listens_on_one_port_alone(stand: Stand) -> None:

@@ -44,4 +44,4 @@ def test_the_pair_on_another_broker(kind: str, tmp_path: Path, monkeypatch: pyte
             if row["depth"]:
                 break
         assert row["depth"] == 1
-        assert row["oldest_s"] >= 0
+        assert row["oldest_s"] is None or row["oldest_s"] >= 0  # 5.17 does not tell

@@ -25,14 +25,16 @@ NAMES = {
     Role.BROKER: ["broker-1"],
     Role.FRONT: ["front-1", "front-2"],
     Role.BRIDGE: ["bridge-1"],
-    Role.ADMIN: ["admin-1"],
+    Role.MONITOR: ["monitor-1"],
+    Role.OPERATOR: ["operator-1"],
 }
 SUBJECTS = {
     "broker": "CN=broker-1,OU=broker,O=dmz-bridge",
     "front": "CN=front-1,OU=front,O=dmz-bridge",
     "front-2": "CN=front-2,OU=front,O=dmz-bridge",
     "bridge": "CN=bridge-1,OU=bridge,O=dmz-bridge",
-    "admin": "CN=admin-1,OU=admin,O=dmz-bridge",
+    "monitor": "CN=monitor-1,OU=monitor,O=dmz-bridge",
+    "operator": "CN=operator-1,OU=operator,O=dmz-bridge",
 }
 
 
@@ -124,7 +126,7 @@ def test_init_from_the_command_line_prints_no_secret_and_overwrites_nothing(tmp_
     ("words", "told"),
     [
         (["--front", "Front 1"], "is not a name"),
-        (["--front", "a,OU=admin"], "is not a name"),
+        (["--front", "a,OU=operator"], "is not a name"),
         (["--broker-san", "not a host"], "neither an IP address nor a host name"),
         (["--broker-san", "bücher.example"], "neither"),
         (["--front", "one", "--front", "bridge"], "two certificates"),
@@ -167,7 +169,7 @@ def handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1", "broker.dmz.example", "10.1.2.3"])
-@pytest.mark.parametrize("role", ["front", "bridge", "admin"])
+@pytest.mark.parametrize("role", ["front", "bridge", "monitor", "operator"])
 def test_every_role_can_reach_the_broker_over_mutual_tls(made: Path, role: str, name: str) -> None:
     client, server = context(made, role, ssl.PROTOCOL_TLS_CLIENT), context(made, "broker", ssl.PROTOCOL_TLS_SERVER)
     seen = handshake(client, server, name)
@@ -287,11 +289,12 @@ def test_issue_needs_the_authority_s_key(certs: Path, tmp_path: Path) -> None:
 def test_show_lists_every_certificate(made: Path) -> None:
     found = json.loads(run("show", "--dir", made, "--json").output)
     assert [(one["file"], one["role"], one["name"]) for one in found[1:]] == [
-        ("admin.pem", "admin", "admin-1"),
         ("bridge.pem", "bridge", "bridge-1"),
         ("broker.pem", "broker", "broker-1"),
         ("front-2.pem", "front", "front-2"),
         ("front.pem", "front", "front-1"),
+        ("monitor.pem", "monitor", "monitor-1"),
+        ("operator.pem", "operator", "operator-1"),
     ]
     assert found[0]["role"] == "ca"
     assert all(one["key_permission"] == "0600" and len(one["fingerprint"]) == 64 for one in found)
@@ -310,19 +313,19 @@ def test_check_is_content_with_what_init_made(made: Path) -> None:
 
 def test_check_finds_each_fault(certs: Path, tmp_path: Path) -> None:
     assert problems(certs, warn_days=400) == [
-        (Level.WARN, f"{base}.pem") for base in ("admin", "bridge", "broker", "front-2", "front")
+        (Level.WARN, f"{base}.pem") for base in ("bridge", "broker", "front-2", "front", "monitor", "operator")
     ]
-    (certs / "admin.key").chmod(0o644)
+    (certs / "operator.key").chmod(0o644)
     shutil.copy(certs / "front.key", certs / "front-2.key")
     certificate_files.init(tmp_path / "strange", NAMES)
     shutil.copy(tmp_path / "strange" / "bridge.pem", certs)
     (certs / "broker.p12.password").write_text("wrong")
     assert problems(certs) == [
-        (Level.FAIL, "admin.key"),
         (Level.FAIL, "bridge.pem"),
         (Level.FAIL, "bridge.key"),
         (Level.FAIL, "broker.p12"),
         (Level.FAIL, "front-2.key"),
+        (Level.FAIL, "operator.key"),
     ]
     result = run("check", "--dir", certs)
     assert result.exit_code == 1

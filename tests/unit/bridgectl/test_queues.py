@@ -167,7 +167,7 @@ async def test_a_broker_whose_statistics_do_not_tell_the_age(broker: MemoryBroke
         await link.send(Outgoing(queue, b"first", headers={"timestamp": str(NOW - 2_000)}))
         await link.send(Outgoing(queue, b"second", headers={"timestamp": str(NOW)}))
     [found] = health(await ask(link, "ctl-1", 5), NOW)
-    assert found.oldest_s == 2.0
+    assert found.oldest_s is None  # only who may take messages could look: the asker's role may not
     assert broker.depth("/queue/bridge.query.main") == 2  # looked at, not taken
     await plugin.link.close()
 

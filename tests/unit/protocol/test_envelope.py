@@ -245,7 +245,7 @@ def test_a_role_cannot_seal_what_it_may_not_send(front: Keyring, bridge: Keyring
             Sealer(front, Role.BRIDGE).seal(kind, REQUEST, BODY, now_ms=NOW)
     with pytest.raises(WrongKind):
         Sealer(bridge, Role.FRONT).seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
-    for to in (Role.FRONT, Role.ADMIN):
+    for to in (Role.FRONT, Role.OPERATOR):
         with pytest.raises(ValueError, match="nobody"):
             Sealer(front, to)
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 from ipaddress import ip_address
 from pathlib import Path
@@ -124,3 +125,10 @@ def test_a_daemon_is_told_from_one_with_another_configuration(tmp_path: Path) ->
     assert host.running("dmz-front", tmp_path / "a.toml") == [here]
     assert host.running("dmz-front", tmp_path / "b.toml") == []
     assert host.running("intranet-bridge", tmp_path / "a.toml") == []
+
+
+def test_a_zombie_does_not_run() -> None:
+    with subprocess.Popen(["sleep", "0"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has collected it
+        assert Path(f"/proc/{ended.pid}").exists()
+        assert ended.pid not in {one.pid for one in listeners.look({}, ()).processes}

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from protocol.errors import ConfigurationError
+from protocol.errors import ConfigurationError, LinkDown
+from protocol.runtime import logs
 from protocol.runtime.daemon import Daemon, notify, run
 
 LOG: list[str] = []
@@ -126,13 +128,34 @@ def test_a_start_that_fails_stops_what_was_started(systemd: socket.socket, capsy
     assert heard(systemd) == []
 
 
-def test_what_nobody_foresaw_is_not_hidden() -> None:
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("a bug\nin two lines"), "cannot start: a bug (RuntimeError;"),
+        (OSError(13, "Permission denied", "/etc/x"), "cannot start: /etc/x: Permission denied (PermissionError;"),
+        (
+            DBAPIError("SELECT secret", {"key": "secret"}, Exception("the database said")),
+            "cannot start: the database said",
+        ),
+        (LinkDown("no broker"), "cannot start: no broker"),
+        (AssertionError(), "cannot start: AssertionError"),
+    ],
+)
+def test_what_nobody_foresaw_at_start_is_one_line(
+    error: Exception, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def compose(daemon: Daemon) -> None:
+        logs.configure("info")
         await daemon.start("a", None, lambda: stops("a"))
-        raise RuntimeError("a bug")
+        raise error
 
-    with pytest.raises(RuntimeError, match="a bug"):
+    with pytest.raises(SystemExit) as caught:
         run(compose)
+    assert caught.value.code == 1
+    said = capsys.readouterr()
+    assert said.err.splitlines()[-1].startswith(f"error: {text}")
+    assert "Traceback" not in said.err + said.out
+    assert "secret" not in said.err + said.out
     assert LOG == ["stop a"]
 
 

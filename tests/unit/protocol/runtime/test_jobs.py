@@ -81,3 +81,41 @@ async def test_two_jobs_of_one_name_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="already"):
         jobs.every(3600, "x", Ticks())
     jobs.stop()
+
+
+async def test_the_end_is_quiet_while_a_job_runs(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ticks, jobs, ended = Ticks(), Jobs(), []
+
+    async def slow() -> None:
+        await ticks()
+        await asyncio.sleep(SOON * 5)
+        ended.append(1)
+
+    jobs.every(SOON, "slow", slow)
+    jobs.start()
+    await ticks.at(1)
+    await jobs.close()
+    await asyncio.sleep(SOON)
+    assert ended == [1]
+    assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+async def test_a_job_that_does_not_end_is_cancelled_quietly(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protocol.runtime.jobs._END_S", SOON)
+    ticks, jobs = Ticks(), Jobs()
+
+    async def hangs() -> None:
+        await ticks()
+        await asyncio.Event().wait()
+
+    jobs.every(SOON, "hangs", hangs)
+    jobs.start()
+    await ticks.at(1)
+    await jobs.close()
+    await asyncio.sleep(SOON)
+    assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
