@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from intranet_bridge.adapters.headers import distinct, settable
 from intranet_bridge.adapters.mapping import compiled
 from intranet_bridge.adapters.template import PathTemplate
 from intranet_bridge.verdict import AHEAD_MS
@@ -47,8 +48,9 @@ Expression = Annotated[str, AfterValidator(_expression)]
 """A JMESPath expression (see adapters/mapping.py)."""
 Path = Annotated[str, AfterValidator(_path)]
 """A path with `{expression}` parts (see adapters/template.py)."""
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), AfterValidator(settable)]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\t\x20-\x7e]*$")]
+Headers = Annotated[dict[HeaderName, HeaderValue], AfterValidator(distinct)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -132,7 +134,7 @@ class MarketingSection(Section):
     run into its closing."""
     answer_limit: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
     """Bytes; a longer answer is not read."""
-    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     authentication: AuthenticationSection | None = None
     tls: TlsSection = TlsSection()
 
@@ -178,7 +180,9 @@ class Binding(Section):
     """Gives the body, from the request's fields and `request_id`."""
     encoding: Literal["json", "form"] = "json"
     charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
-    """Of request and answer."""
+    """Of request and answer; an answer's byte order mark and Content-Type come first (adapters/answer.py)."""
+    answer_charset: Literal["utf-8", "gbk", "gb18030"] | None = None
+    """Of the answer, whatever its Content-Type says (but not its byte order mark)."""
     omit_nulls: bool = True
     """Leave null fields out of the body's top level."""
     response: Expression
@@ -192,7 +196,7 @@ class Binding(Section):
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
     settle_s: Annotated[float, Field(ge=0, le=3600)] | None = None
     """How long the marketing system may go on with a call whose connection is gone; default `timeout_s`."""
-    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
 
     def expressions(self) -> list[str]:
         """Every expression of the binding."""

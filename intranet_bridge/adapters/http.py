@@ -23,9 +23,11 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from intranet_bridge.adapters import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
+from intranet_bridge.adapters.answer import AnswerDecoder, AnswerError
+from intranet_bridge.adapters.headers import merged
 from intranet_bridge.adapters.http_client import HttpClient, Lost, NotSent, Response
 from intranet_bridge.adapters.mapping import Mapped, MappingError, Tables, compiled, condition, optional, truth
 from intranet_bridge.adapters.request import RequestTemplate
@@ -42,14 +44,13 @@ class HttpAdapter:
         self, operation: Operation, binding: Binding, marketing: MarketingSection, client: HttpClient, secret: str = ""
     ) -> None:
         tables = binding.values
-        headers = dict(marketing.headers) | dict(binding.headers)
-        if marketing.authentication:
-            headers[marketing.authentication.header] = marketing.authentication.prefix + secret
+        login = marketing.authentication
+        headers = merged(marketing.headers, binding.headers, {login.header: login.prefix + secret} if login else {})
         self._operation = operation
         self._client = client
         self.timeout_s = binding.timeout_s or marketing.timeout_s
         self.settle_s = self.timeout_s if binding.settle_s is None else binding.settle_s
-        self._charset = binding.charset
+        self._decode = AnswerDecoder(binding.charset, binding.answer_charset, marketing.answer_limit).decode
         self._refusal = _Refusal(binding.refusal, tables) if binding.refusal else None
         self._failure = condition(binding.failure, tables) if binding.failure else None
         self._not_applied = condition(binding.not_applied, tables) if binding.not_applied else None
@@ -94,13 +95,13 @@ class HttpAdapter:
             response = await self._client.exchange(request, min(timeout_s, self.inquiry_timeout_s))
             if response.status >= 500:
                 return Unknown(f"HTTP {response.status}")
-            answer = self._decoded(response)
+            answer = self._decode(response)
             if truth(self._absent(answer)):
                 return Absent()
             if not truth(self._found(answer)):
                 return Unknown(f"undecided inquiry, HTTP {response.status}")
             return self._answered(self._found_response, answer)
-        except (MappingError, ValueError, NotSent) as error:
+        except (AnswerError, MappingError, ValueError, NotSent) as error:
             return Unknown(f"inquiry: {_safe(error)}")
         except Lost as lost:
             return Unknown(f"inquiry: {lost.reason}")
@@ -119,7 +120,7 @@ class HttpAdapter:
         if status == 429:
             return NotApplied("HTTP 429", reached=True)
         try:
-            answer = self._decoded(response)
+            answer = self._decode(response)
             if self._not_applied is not None and truth(self._not_applied(answer)):
                 return NotApplied("declined for the moment", reached=True)
             if self._failure is not None and truth(self._failure(answer)):
@@ -132,12 +133,10 @@ class HttpAdapter:
             if status >= 400:
                 return Rejected(f"HTTP {status}")
             return self._answered(self._response, answer)
+        except AnswerError as error:
+            return Rejected(f"HTTP {status}") if status >= 400 else Unknown(str(error))
         except (MappingError, ValueError) as error:
             return Rejected(f"HTTP {status}") if status >= 400 else Unknown(f"answer: {_safe(error)}")
-
-    def _decoded(self, response: Response) -> Any:
-        body = response.body
-        return from_json(body if self._charset == "utf-8" else body.decode(self._charset), allow_inf_nan=False)
 
     def _answered(self, mapping: Mapped, answer: Any) -> Answered:
         # By way of JSON because the schemas are strict: what JSON cannot say (a tuple) a dict cannot either
@@ -174,4 +173,4 @@ def _safe(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['type']}"
-    return str(error) if isinstance(error, MappingError | NotSent) else type(error).__name__
+    return str(error) if isinstance(error, AnswerError | MappingError | NotSent) else type(error).__name__

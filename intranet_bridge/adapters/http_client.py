@@ -7,10 +7,21 @@ cost 0.13 ms. And the worker must know whether a request was handed over or sure
 - `NotSent`: no byte of the request left this process. Surely nothing was applied.
 - `Lost`: the request was written, and no whole answer came. What was applied is unknown.
 
-Parsing is httptools' (llhttp, Node's parser). No redirects, no cookies, no proxies, no content encodings.
+Parsing is httptools' (llhttp, Node's parser), strict; what it refuses is tried once more in response_head.py. No
+redirects, no cookies, no proxies.
+
+**A connection with a byte beyond its answer is never used again**, whatever the parser thinks of that byte: it may
+be the first of an answer that the next request would take for its own, and so one customer's data would reach
+another. Bytes are beyond an answer when they follow it in one packet (the last byte of every packet is given to the
+parser alone, so the answer ends with the packet or there is more), come before its connection is taken again (the
+socket is looked at when it is), or come before the next answer's status line.
+
+**The status line stands.** Once a final head has been read, what happens to the body (it is too long, it never
+ends, the connection is lost) takes nothing away from a status of 300 or more: it is returned with `flaw`.
 """
 
 import asyncio
+import select
 import ssl
 import time
 from collections import deque
@@ -19,6 +30,7 @@ from dataclasses import dataclass, field
 
 import httptools
 
+from intranet_bridge.adapters.response_head import HEAD_LIMIT, BadHead, repaired
 from protocol.runtime.crash_points import Point, reach_written
 
 TIMEOUT = "timeout"
@@ -40,12 +52,20 @@ class Lost(Exception):
         limit ran out at that moment. Who may repeat without harm should, at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
-    """What the server answered."""
+    """What the server answered. (Not frozen: that would treble the cost of making one.)"""
 
     status: int
     body: bytes = field(repr=False)
+    """As it came: content codings are not undone."""
+    content_type: bytes = field(default=b"", repr=False)
+    codings: bytes = field(default=b"", repr=False)
+    """`Content-Encoding`, then transfer codings other than chunked; a list in the order they were applied."""
+    flaw: str = ""
+    """Why the body is not there, or not all of it; only with a status of 300 or more."""
+    excess: bool = False
+    """More bytes came with the answer than belong to it."""
 
 
 class HttpClient:
@@ -84,6 +104,8 @@ class HttpClient:
         try:
             if may_send is not None and not may_send():
                 raise NotSent("no longer allowed to send")
+            if not connection.usable:
+                raise NotSent("the connection was closed before the request")
             return await connection.exchange(request, deadline - time.monotonic())
         finally:
             self._release(connection)
@@ -100,7 +122,7 @@ class HttpClient:
         idle, oldest = self._idle, time.monotonic() - self._idle_s
         while idle:
             connection = idle.pop()
-            if not fresh and connection.usable and connection.idle_since > oldest:
+            if not fresh and connection.idle_since > oldest and connection.quiet():
                 return connection
             connection.transport.close()
             self.open -= 1
@@ -119,8 +141,10 @@ class HttpClient:
                     self._pass_on(waiter.result())
                 raise
             if kept is not None:
-                return kept
-            # a place became free without a connection in it; `open` counts it as ours already
+                if kept.quiet():
+                    return kept
+                kept.transport.close()
+            # a place became free, without a connection in it that may be used; `open` counts it as ours already
         else:
             self.open += 1
         try:
@@ -173,18 +197,33 @@ class HttpClient:
 class _Connection(asyncio.Protocol):
     """One connection. `usable` while a next request may go over it."""
 
+    transport: asyncio.Transport
+
+    _begun: bool
+    """A byte of the answer has come."""
+    _strict: bool
+    """The parser has taken all of the head so far."""
+    _head: bytes
+    """What has come of a head that is not complete yet."""
+    _status: int
+    """The final status, once its head is complete."""
+    _whole: Response | None
+    """The answer, when its last byte has been read."""
+
     def __init__(self, answer_limit: int) -> None:
-        self.transport: asyncio.Transport
         self.usable = False
         self.idle_since = 0.0
         self._answer_limit = answer_limit
+        self._arrived = select.poll()
         self._answer: asyncio.Future[Response] | None = None
-        self._used = self._begun = False
-        self._until_close = True
-        self._encoded = False
-        self._size = 0
-        self._chunks: list[bytes] = []
-        self._parser = httptools.HttpResponseParser(self)
+        self._used = False
+        self._new_exchange()
+        self._new_message()
+        self._new_parser()
+
+    def quiet(self) -> bool:
+        """Whether a request may go over it: it is open, and nothing waits in its socket that nobody asked for."""
+        return self.usable and not self._arrived.poll(0)
 
     async def exchange(self, request: bytes, timeout_s: float) -> Response:
         loop = asyncio.get_running_loop()
@@ -202,42 +241,103 @@ class _Connection(asyncio.Protocol):
             timer.cancel()
             self._answer = None
             self._used = True
+            self._new_exchange()
 
     # --- asyncio.Protocol --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self.transport = transport  # type: ignore[assignment]  # uvloop's does not derive from asyncio.Transport
+        self._arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self.usable = True
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None:  # nobody asked: whatever it is, it must not answer the next request
+        if self._answer is None or self._answer.done():  # nobody asked: it must not answer the next request
             self.usable = False
             self.transport.close()
             return
-        self._begun = True
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fail(f"not HTTP: {type(error).__name__}")
+        if not self._begun:
+            self._begun = True
+            if data[0] != 0x48:  # the H of HTTP/1.1; blank lines are skipped by the parser, but whose are they?
+                self.usable = False
+        if not self._status:
+            self._head += data
+        if self._strict or self._status:
+            self._feed(data)
+        else:
+            self._repair()
+        if not self._status and len(self._head) > HEAD_LIMIT:
+            self._fail("not HTTP: a head too long")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.usable = False
-        if self._answer is not None and error is None and self._begun and self._until_close and self._chunks:
-            self._finish(self._parser.get_status_code())
+        if self._answer is not None and error is None and self._status and self._until_close:
+            self._finish(self._response())
         self._fail("connection lost", stale=self._used and not self._begun)
+
+    def _feed(self, data: bytes) -> None:
+        """Give it to the parser, the last byte alone: if the answer is whole before that, there is too much."""
+        try:
+            if len(data) > 1:
+                self._parser.feed_data(data[:-1])
+            excess = self._whole is not None
+            if not excess:
+                self._parser.feed_data(data[-1:])
+        except httptools.HttpParserUpgrade:
+            self._fail("not HTTP: an upgrade that was not asked for")
+            return
+        except httptools.HttpParserError as error:
+            if self._whole is None:
+                if not self._status and self._strict:
+                    self._repair()
+                else:
+                    self._fail(f"not HTTP: {error}")  # llhttp's reasons are constants: nothing of the answer
+                return
+            excess = True  # the parser has failed after the message was complete
+        if self._whole is not None:
+            if excess:
+                self.usable = False
+                self._whole.excess = True
+            self._finish(self._whole)
+
+    def _repair(self) -> None:
+        """The strict parser has refused the head: read it in the forgiving way, and close afterwards."""
+        self._strict = self.usable = False
+        try:
+            head = repaired(self._head)
+        except BadHead as error:
+            self._status = error.status
+            self._fail(f"not HTTP: {error}")
+            return
+        if head is not None:
+            self._new_parser()
+            self._feed(head)
 
     # --- httptools ---------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._chunks, self._size, self._until_close, self._encoded = [], 0, True, False
+        self._new_message()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         match name.lower():
-            case b"content-length" | b"transfer-encoding":
+            case b"content-length":
                 self._until_close = False
+            case b"content-type":
+                self._content_type = value
+            case b"transfer-encoding":
+                *codings, last = [coding.strip() for coding in value.lower().split(b",")]
+                if last == b"chunked":
+                    self._until_close = False
+                else:
+                    codings.append(last)
+                self._transfer_codings += codings
             case b"content-encoding":
-                self._encoded = value.lower() != b"identity"
+                self._content_codings.append(value)
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= 200 and not self._status:
+            self._status, self._head = status, b""
 
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
@@ -247,23 +347,40 @@ class _Connection(asyncio.Protocol):
             self._chunks.append(body)
 
     def on_message_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status >= 200:
+        if self._status and self._whole is None:
             self.usable = self.usable and self._parser.should_keep_alive()
-            self._finish(status)
+            self._whole = self._response()
 
-    def _finish(self, status: int) -> None:
+    # --- what became of it -------------------------------------------------------------------------------
+
+    def _new_exchange(self) -> None:
+        self._begun, self._strict = False, True
+        self._head, self._status, self._whole = b"", 0, None
+
+    def _new_message(self) -> None:
+        self._chunks: list[bytes] = []
+        self._content_codings: list[bytes] = []
+        self._transfer_codings: list[bytes] = []
+        self._size, self._until_close, self._content_type = 0, True, b""
+
+    def _new_parser(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)  # why: response_head.py
+
+    def _response(self) -> Response:
+        chunks = self._chunks
+        codings = b",".join((*self._content_codings, *self._transfer_codings))
+        return Response(self._status, b"".join(chunks), self._content_type, codings)
+
+    def _finish(self, response: Response) -> None:
         if self._answer is not None and not self._answer.done():
-            if self._encoded:
-                self._fail("answer has a content encoding")
-                return
-            chunks = self._chunks
-            self._answer.set_result(Response(status, chunks[0] if len(chunks) == 1 else b"".join(chunks)))
-            self._begun = False
-            self._chunks = []
+            self._answer.set_result(response)
 
     def _fail(self, reason: str, *, stale: bool = False) -> None:
-        if self._answer is not None and not self._answer.done():
+        if self._answer is not None and not self._answer.done() and self._whole is None:
             self.usable = False
-            self._answer.set_exception(Lost(reason, stale=stale))
+            if self._status >= 300:
+                self._answer.set_result(Response(self._status, b"", flaw=reason))
+            else:
+                self._answer.set_exception(Lost(reason, stale=stale))
             self.transport.abort()
