@@ -14,7 +14,8 @@ redirects, no cookies, no proxies.
 be the first of an answer that the next request would take for its own, and so one customer's data would reach
 another. Bytes are beyond an answer when they follow it in one packet (the last byte of every packet is given to the
 parser alone, so the answer ends with the packet or there is more), come before its connection is taken again (the
-socket is looked at when it is), or come before the next answer's status line.
+socket is looked at when it is), or come before the next answer's status line. Two answers to one request on a
+connection that has carried others are nobody's: the first may be a late one.
 
 **The status line stands.** Once a final head has been read, what happens to the body (it is too long, it never
 ends, the connection is lost) takes nothing away from a status of 300 or more: it is returned with `flaw`.
@@ -209,6 +210,8 @@ class _Connection(asyncio.Protocol):
     """The final status, once its head is complete."""
     _whole: Response | None
     """The answer, when its last byte has been read."""
+    _another: bool
+    """What is no blank line has come behind it."""
 
     def __init__(self, answer_limit: int) -> None:
         self.usable = False
@@ -233,7 +236,10 @@ class _Connection(asyncio.Protocol):
         self.transport.write(request)
         reach_written(Point.BRIDGE_REQUEST_WRITTEN)
         try:
-            return await answer
+            response = await answer
+            if self.transport.get_write_buffer_size():  # answered before it was asked: the rest is still to be sent
+                self.usable = False
+            return response
         except BaseException:
             self.usable = False  # an answer may still come: it must not be taken for the next one's
             raise
@@ -281,8 +287,7 @@ class _Connection(asyncio.Protocol):
             if len(data) > 1:
                 self._parser.feed_data(data[:-1])
             excess = self._whole is not None
-            if not excess:
-                self._parser.feed_data(data[-1:])
+            self._parser.feed_data(data[-1:])
         except httptools.HttpParserUpgrade:
             self._fail("not HTTP: an upgrade that was not asked for")
             return
@@ -298,6 +303,9 @@ class _Connection(asyncio.Protocol):
             if excess:
                 self.usable = False
                 self._whole.excess = True
+                if self._another and self._used:
+                    # the first may be a late one to somebody else's request, its status line included
+                    self._lose("two answers to one request")
             self._finish(self._whole)
 
     def _repair(self) -> None:
@@ -316,6 +324,7 @@ class _Connection(asyncio.Protocol):
     # --- httptools ---------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        self._another = self._whole is not None
         self._new_message()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -355,7 +364,7 @@ class _Connection(asyncio.Protocol):
 
     def _new_exchange(self) -> None:
         self._begun, self._strict = False, True
-        self._head, self._status, self._whole = b"", 0, None
+        self._head, self._status, self._whole, self._another = b"", 0, None, False
 
     def _new_message(self) -> None:
         self._chunks: list[bytes] = []
@@ -378,9 +387,15 @@ class _Connection(asyncio.Protocol):
 
     def _fail(self, reason: str, *, stale: bool = False) -> None:
         if self._answer is not None and not self._answer.done() and self._whole is None:
-            self.usable = False
             if self._status >= 300:
                 self._answer.set_result(Response(self._status, b"", flaw=reason))
+                self.transport.abort()
+                self.usable = False
             else:
-                self._answer.set_exception(Lost(reason, stale=stale))
-            self.transport.abort()
+                self._lose(reason, stale=stale)
+
+    def _lose(self, reason: str, *, stale: bool = False) -> None:
+        assert self._answer is not None
+        self.usable = False
+        self._answer.set_exception(Lost(reason, stale=stale))
+        self.transport.abort()

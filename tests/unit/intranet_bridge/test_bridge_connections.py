@@ -144,6 +144,38 @@ async def test_bytes_that_wait_in_the_socket_when_the_connection_is_taken(extra:
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("behind", [MINE, MINE[:1], MINE[:30], b'"}'])
+@pytest.mark.parametrize("late", [OTHER, answer(status=b"401 Unauthorized")])
+async def test_two_answers_to_one_request_on_a_kept_connection_are_nobodys(late: bytes, behind: bytes) -> None:
+    """A late answer came after the request was sent, and its own answer with it: which is whose?"""
+    async with RawServer(answer(), late + behind, MINE).running() as server:
+        one = client(server)
+        await one.exchange(REQUEST, 5)
+        with pytest.raises(Lost, match="two answers"):
+            await one.exchange(REQUEST, 5)
+        assert (await one.exchange(REQUEST, 5)).body == b'{"account":"2"}'
+        assert server.connections == 2
+
+
+async def test_a_connection_answered_before_the_request_was_sent_is_not_used_again() -> None:
+    connections: list[asyncio.StreamWriter] = []
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"{}", status=b"413 Too Large"))
+        await asyncio.sleep(0.2)  # and the body is not read: it would be taken for the next request
+        writer.close()
+
+    server = await asyncio.start_server(early, "127.0.0.1", 0, limit=1024)
+    one = HttpClient("127.0.0.1", server.sockets[0].getsockname()[1], connections=1)
+    for _ in range(2):
+        assert (await one.exchange(REQUEST + b"x" * 20_000_000, 5)).status == 413
+    assert len(connections) == 2
+    await one.close()
+    server.close()
+
+
 async def test_blank_lines_before_a_status_line_are_whose() -> None:
     """They came after the second request was sent: the answer behind them is its own, the connection is done with."""
     async with RawServer(answer(), b"\r\n" + MINE, MINE).running() as server:

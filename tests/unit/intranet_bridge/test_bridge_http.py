@@ -1,7 +1,9 @@
 """The HTTP adapter against a real socket: what each answer, and each way of getting none, is taken for."""
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -258,6 +260,85 @@ async def test_expressions_for_failure_and_not_applied() -> None:
         one = adapter(server.port, **busy)
         assert await one.call(asked(), 5) == NotApplied("declined for the moment", reached=True)
         assert await one.call(asked(), 5) == Unknown("failure answer")
+
+
+def raw(body: bytes, fields: bytes = b"", line: bytes = b"HTTP/1.1 200 OK") -> bytes:
+    return line + b"\r\nContent-Length: %d\r\n%b\r\n" % (len(body), fields) + body
+
+
+DONE = '{"rtnCode":"0000","msg":"成功€","data":{"woNo":"WO2026000001","acceptTime":"now"}}'
+ODD = {
+    "a byte order mark": raw(b"\xef\xbb\xbf" + DONE.encode()),
+    "GBK by Content-Type": raw(DONE.encode("gb18030"), b"Content-Type: application/json;charset=GBK\r\n"),
+    "the euro of Windows": raw(
+        DONE.encode("gb18030").replace(b"\xa2\xe3", b"\x80"), b"Content-Type: a/b;charset=gb2312\r\n"
+    ),
+    "NUL, tab and newline": raw(DONE.replace("成功", "a\0\t\n").encode()),
+    "a character cut in the middle": raw(DONE.encode().replace("功€".encode(), b"\xe5\x8a")),
+    "half a surrogate pair": raw(DONE.replace("成功", "\\ud83d").encode()),
+    "gzip": raw(gzip.compress(DONE.encode(), mtime=0), b"Content-Encoding: gzip\r\n"),
+    "deflate": raw(zlib.compress(DONE.encode()), b"Content-Encoding: deflate\r\n"),
+    "raw deflate": raw(zlib.compress(DONE.encode())[2:-4], b"Content-Encoding: deflate\r\n"),
+    "the same length twice": raw(DONE.encode(), b"Content-Length: %d\r\n" % len(DONE.encode())),
+    "folded": raw(DONE.encode(), b"X-A: b\r\n c\r\n"),
+    "line feeds": raw(DONE.encode()).replace(b"\r\n", b"\n"),
+    "blanks behind": raw(DONE.encode()) + b"\r\n\r\n",
+    "a NUL behind": raw(DONE.encode() + b"\0"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_an_odd_answer_to_a_command_or_its_inquiry_is_read_all_the_same(name: str) -> None:
+    inquire = {
+        "path": "/s",
+        "request": "{reqId: request_id}",
+        "found": "rtnCode == '0000'",
+        "not_found": "rtnCode == '1'",
+    }
+    response = "data.{work_order: woNo, accepted_at: acceptTime}"
+    done = Answered(b'{"work_order":"WO2026000001","accepted_at":"now"}')
+    async with Server(ODD[name], ODD[name]) as server:
+        one = adapter(server.port, ORDER, response=response, inquire=inquire)
+        question = asked(ORDER, **dict(ORDER.example))
+        assert await one.call(question, 5) == done
+        assert await one.inquire(question, 5) == done
+
+
+async def test_half_a_surrogate_pair_does_not_spoil_the_reply() -> None:
+    answer = raw(json.dumps(GOOD | {"data": {"consNo": "3210000000001\ud83d", "totAmt": 7, "oweList": []}}).encode())
+    async with Server(answer) as server:
+        outcome = await adapter(
+            server.port, response="{account: '3210000000001', total: data.totAmt, unpaid: data.oweList}"
+        ).call(asked(), 5)
+        assert isinstance(outcome, Answered)
+    async with Server(raw(b'{"rtnCode":"1004","rtnMsg":"\\ud83d"}')) as server:
+        outcome = await adapter(server.port).call(asked(), 5)
+        assert outcome == Refused("no-such-account", "\N{REPLACEMENT CHARACTER}")
+
+
+async def test_a_status_line_stands_when_the_connection_ends_with_it() -> None:
+    async def ended(_server: Server, _request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 401 Unauthorized\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with Server(ended) as server:
+        assert await adapter(server.port).call(asked(), 5) == NotApplied("HTTP 401", reached=False)
+
+
+async def test_a_request_that_cannot_be_said_is_not_sent_and_names_the_field() -> None:
+    for binding, reason in (
+        (
+            {"encoding": "form", "charset": "gbk", "request": "{content: '😀'}"},
+            "content: a character that gbk does not have",
+        ),
+        ({"encoding": "form", "request": "{consNo: @}"}, "consNo: an object where a text or number is meant"),
+        ({"path": "/a/{missing}"}, "the path's {missing}: no value"),
+    ):
+        async with Server(http(GOOD)) as server:
+            outcome = await adapter(server.port, **binding).call(asked(), 5)
+            assert outcome == Rejected(f"request not mapped: {reason}")
+            assert not server.requests
 
 
 async def test_get_with_path_and_query_and_form_in_gbk() -> None:
