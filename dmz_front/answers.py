@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dmz_front.bridges import Service
+from dmz_front.codes import TITLES, published
 from dmz_front.problems import Answer, Problem
 from dmz_front.rows import Row
 from protocol.lifecycle import State
@@ -21,6 +22,9 @@ _FAILURES = {
     "invalid-request": 502,
     "overloaded": 503,
 }
+
+_FAILED = {State.FAILED: "marketing-failed", State.EXPIRED: "expired", State.HELD: "held"}
+"""States whose status document has a `failure`, and its code where the bridge gave none that is published."""
 
 
 def service_problem(service: Service) -> Problem | None:
@@ -52,7 +56,7 @@ def of_reply(id: str, reply: Reply) -> Answer:
         case State.EXPIRED:
             raise Problem(504, "no-answer-in-time", "it expired before the marketing system was called")
         case _:
-            code = reply.code or "marketing-failed"
+            code = published(reply.code, "marketing-failed")
             status = _FAILURES.get(code, 502)
             retry = PAUSE_RETRY_S if status == 503 else None
             raise Problem(status, code, reply.detail, retry_after_s=retry, request_status=str(reply.state))
@@ -75,15 +79,14 @@ def status(row: Row, reply: Reply | None) -> Answer:
         "accepted_at": _instant(row.accepted_at),
         "updated_at": _instant(row.updated_at),
     }
-    if reply is not None:
-        if row.state is State.SUCCEEDED:
-            document["result"] = json.loads(reply.result or b"null")
-        elif row.state is State.REFUSED:
-            document["refusal"] = _reason(reply)
-        else:
-            document["failure"] = _reason(reply)
-    elif row.state is State.HELD and row.code == "undelivered":
-        document["failure"] = {"code": row.code, "message": "no bridge has told its outcome in time; it is not known"}
+    if row.state in _FAILED:
+        code = published(reply.code if reply is not None else row.code, _FAILED[row.state])
+        said = reply.detail if reply is not None else ""
+        document["failure"] = {"code": code, "message": said or TITLES[code]}
+    elif reply is not None and row.state is State.SUCCEEDED:
+        document["result"] = json.loads(reply.result or b"null")
+    elif reply is not None and row.state is State.REFUSED:
+        document["refusal"] = _reason(reply)
     return _json(200, document)
 
 

@@ -7,38 +7,12 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from dmz_front.problems import TITLES
+from dmz_front.codes import CODES, TITLES, of_status
 from protocol.operations import Kind, Operation
 
 _REF = "#/components/schemas/{model}"
 
-_PROBLEMS: dict[int, tuple[str, ...]] = {
-    400: ("malformed-json", "malformed-header", "idempotency-key-missing", "malformed-request"),
-    401: ("unauthenticated",),
-    403: ("forbidden-scope", "forbidden-network"),
-    408: ("body-too-slow", "headers-too-slow"),
-    409: ("idempotency-key-in-flight",),
-    413: ("body-too-large",),
-    415: ("unsupported-media-type",),
-    417: ("expectation-failed",),
-    422: ("invalid-request", "idempotency-key-reused"),
-    429: ("too-many-requests",),
-    431: ("headers-too-large",),
-    502: ("no-bridge", "operation-not-served", "marketing-failed", "marketing-rejected"),
-    503: (
-        "overloaded",
-        "backlog-full",
-        "shutting-down",
-        "broker-refused",
-        "broker-unreachable",
-        "operation-paused",
-        "marketing-unavailable",
-        "store-unavailable",
-        "too-many-connections",
-    ),
-    504: ("no-answer-in-time", "marketing-timeout"),
-    505: ("http-version-not-supported",),
-}
+_STATUSES = tuple(sorted({status for told in CODES.values() if told.operations for status in told.statuses}))
 _COMMAND_ONLY = {409}
 
 
@@ -53,9 +27,12 @@ def extend(document: dict[str, Any], operations: Iterable[Operation]) -> dict[st
     components.setdefault("securitySchemes", {})["ApplicationKey"] = {"type": "http", "scheme": "bearer"}
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours are problems
         components["schemas"].pop(name, None)
-    for path, said in {"/v1/requests/{id}": _STATUS, "/v1/operations": _LISTING}.items():
+    document.setdefault("info", {}).update(_INFO)
+    document["servers"] = [{"url": "/", "description": "This front"}]
+    document["tags"] = [{"name": name, "description": said} for name, said in _TAGS.items()]
+    for path, told in _PAGES.items():
         if path in document["paths"]:
-            document["paths"][path]["get"] |= said
+            document["paths"][path]["get"] |= told
     for operation in operations:
         request = refs[operation.request, "validation"]
         response = refs[operation.response, "serialization"]
@@ -70,9 +47,9 @@ def _path(operation: Operation, request: Mapping[str, Any], response: Mapping[st
     if command:
         parameters.insert(0, _IDEMPOTENCY_KEY)
         responses["202"] = _ACCEPTED
-    for status, codes in _PROBLEMS.items():
+    for status in _STATUSES:
         if command or status not in _COMMAND_ONLY:
-            responses[str(status)] = _problem(codes)
+            responses[str(status)] = _problem(of_status(status))
     promise = (
         "A command: once answered 200 or 202 it is never lost and never applied twice. "
         "Repeat it with the same Idempotency-Key as often as you like."
@@ -127,31 +104,65 @@ def _problem(codes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-_PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-_STATUS: dict[str, Any] = {
-    "security": [{"ApplicationKey": []}],
-    "responses": {
-        "200": {
-            "description": "What became of the command; a final status never changes",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}},
-        },
-        **{
-            str(status): {
-                "description": "; ".join(f"`{code}`: {TITLES[code]}" for code in codes),
-                "content": _PROBLEM_REF,
-            }
-            for status, codes in {
-                401: ("unauthenticated",),
-                403: ("forbidden-network",),
-                404: ("unknown-request",),
-                429: ("too-many-requests",),
-                503: ("store-unavailable",),
-            }.items()
-        },
-    },
+def _page(
+    id: str, description: str, answers: Mapping[int, tuple[str, str]], *problems: str, key: bool = True
+) -> dict[str, Any]:
+    """A path beside the operations: `answers` maps a status to its description and its schema's name."""
+    responses: dict[str, Any] = {
+        str(status): {
+            "description": said,
+            "content": {"application/json": {"schema": {"$ref": _REF.format(model=model)}}},
+        }
+        for status, (said, model) in answers.items()
+    }
+    by_status: dict[int, tuple[str, ...]] = {}
+    for code in (*problems, *(_OF_THE_KEY if key else ()), *_OF_THE_CONNECTION):
+        status = CODES[code].statuses[0]
+        by_status[status] = (*by_status.get(status, ()), code)
+    for status, codes in sorted(by_status.items()):
+        responses.setdefault(str(status), _problem(codes))
+    security: list[dict[str, list[str]]] = [{"ApplicationKey": []}] if key else []
+    return {"operationId": id, "description": description, "security": security, "responses": responses}
+
+
+_OF_THE_KEY = ("unauthenticated", "forbidden-network", "too-many-requests")
+_OF_THE_CONNECTION = ("malformed-request", "headers-too-slow", "headers-too-large", "too-many-connections")
+_INFO: dict[str, Any] = {
+    "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+    "contact": {"name": "The operator of this front"},
 }
-_LISTING: dict[str, Any] = {"security": [{"ApplicationKey": []}]}
+_TAGS = {
+    "queries": "Read from the marketing system: an answer within the deadline, or a clear problem",
+    "commands": "Change something in the marketing system: never lost, never applied twice",
+    "catalogue": "What a key may use",
+    "health": "For load balancers and monitoring",
+}
+_PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
+_PAGES: dict[str, dict[str, Any]] = {
+    "/v1/requests/{id}": _page(
+        "request-status",
+        "The status document of a command that this application has sent.",
+        {200: ("What became of the command; a final status never changes", "Status")},
+        "unknown-request",
+        "store-unavailable",
+    ),
+    "/v1/operations": _page(
+        "operations",
+        "The operations whose scope the key has, with their paths and deadlines.",
+        {200: ("The operations", "Operations")},
+    ),
+    "/healthz": _page(
+        "health", "Answers as long as the process does.", {200: ("Alive", "Health")}, "too-many-requests", key=False
+    ),
+    "/readyz": _page(
+        "readiness",
+        "Whether this front can do its work: for a load balancer.",
+        {200: ("Ready", "Readiness"), 503: ("Not ready; `checks` says why", "Readiness")},
+        "too-many-requests",
+        key=False,
+    ),
+}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -200,14 +211,55 @@ _COMMON_SCHEMAS: dict[str, Any] = {
             "accepted_at": {"type": "string", "format": "date-time"},
             "updated_at": {"type": "string", "format": "date-time"},
             "result": {"description": "When succeeded: what the operation's own 200 carries"},
-            "refusal": {"$ref": "#/components/schemas/Reason"},
-            "failure": {"$ref": "#/components/schemas/Reason"},
+            "refusal": {"$ref": "#/components/schemas/Refusal"},
+            "failure": {"$ref": "#/components/schemas/Failure"},
         },
     },
-    "Reason": {
+    "Refusal": {
         "type": "object",
+        "description": "The marketing system's own no; its codes are those of the bridge's configuration",
         "required": ["code", "message"],
         "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+    },
+    "Failure": {
+        "type": "object",
+        "description": "Why the command was given up, or why its outcome is not known",
+        "required": ["code", "message"],
+        "properties": {"code": {"enum": sorted(CODES)}, "message": {"type": "string"}},
+    },
+    "Operations": {
+        "type": "object",
+        "required": ["operations"],
+        "properties": {
+            "operations": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "kind", "summary", "path", "scope", "deadline_ms"],
+                    "properties": {
+                        "name": {"type": "string"},
+                        "kind": {"enum": ["query", "command"]},
+                        "summary": {"type": "string"},
+                        "path": {"type": "string"},
+                        "scope": {"type": "string"},
+                        "deadline_ms": {"type": "integer"},
+                    },
+                },
+            }
+        },
+    },
+    "Health": {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}},
+    "Readiness": {
+        "type": "object",
+        "required": ["status", "checks"],
+        "properties": {
+            "status": {"enum": ["ok", "not-ready"]},
+            "checks": {
+                "type": "object",
+                "description": "What the front needs: `ok`, or what is wrong with it",
+                "additionalProperties": {"type": "string"},
+            },
+        },
     },
     "Refused": {
         "type": "object",
@@ -215,7 +267,7 @@ _COMMON_SCHEMAS: dict[str, Any] = {
         "properties": {
             "request_id": {"type": "string", "format": "uuid"},
             "status": {"const": "refused"},
-            "refusal": {"$ref": "#/components/schemas/Reason"},
+            "refusal": {"$ref": "#/components/schemas/Refusal"},
         },
     },
     "Problem": {
@@ -223,10 +275,10 @@ _COMMON_SCHEMAS: dict[str, Any] = {
         "description": "RFC 9457 problem details",
         "required": ["type", "title", "status", "code", "request_id"],
         "properties": {
-            "type": {"type": "string"},
+            "type": {"type": "string", "format": "uri-reference", "description": "The path of the code's own page"},
             "title": {"type": "string"},
             "status": {"type": "integer"},
-            "code": {"enum": sorted(TITLES)},
+            "code": {"enum": sorted(code for code, told in CODES.items() if told.statuses)},
             "detail": {"type": "string"},
             "request_id": {"type": "string", "format": "uuid"},
             "errors": {

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dmz_front import fields
+from dmz_front import fields, problem_pages
 from dmz_front.admission import ALL_SCOPES
 from dmz_front.openapi import extend
 from dmz_front.problems import Answer, Problem
@@ -67,7 +67,7 @@ def pages(
     app: FastAPI = FastAPIOffline("/docs", None, **about) if docs else FastAPI(**about, openapi_url=None)
 
     app.add_middleware(Methods, routes=app.router.routes)
-    public = [*PATHS, *(["/docs", "/openapi.json"] if docs else [])]
+    public = [*PATHS, problem_pages.PATH, *(["/docs", "/openapi.json"] if docs else [])]
 
     def answered(answer: Answer, id: str | None = None) -> Response:
         headers = {name.decode(): value.decode() for name, value in answer.headers}
@@ -113,6 +113,16 @@ def pages(
         ready = all(value == "ok" for value in checks.values())
         body = {"status": "ok" if ready else "not-ready", "checks": dict(checks)}
         return answered(Answer(200 if ready else 503, json.dumps(body).encode()))
+
+    told = problem_pages.pages()
+
+    @app.get(problem_pages.PATH, include_in_schema=False)
+    @app.get(problem_pages.PATH + "/{code}", include_in_schema=False)
+    async def problem_page(request: Request) -> Response:
+        page = told.get(request.scope["path"])
+        if page is None:
+            raise Problem(404, "not-found", f"GET {problem_pages.PATH} lists the codes")
+        return Response(page, headers=problem_pages.HEADERS, media_type="text/html")
 
     @app.api_route("/v1/{operation}", methods=["GET", "POST"], include_in_schema=False, name=OPERATION)
     async def no_operation(operation: str, request: Request) -> Response:

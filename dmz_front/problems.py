@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dmz_front.codes import TITLES
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -43,9 +45,9 @@ class Problem(Exception):
             self.headers.append((b"retry-after", str(max(1, math.ceil(retry_after_s))).encode()))
 
     def answer(self, request_id: str) -> Answer:
-        """The problem details document (RFC 9457 section 3)."""
+        """The problem details document (RFC 9457 section 3). Its type is the path of its own page here."""
         document: dict[str, Any] = {
-            "type": f"urn:dmz-bridge:problem:{self.code}",
+            "type": f"/problems/{self.code}",
             "title": TITLES.get(self.code, self.code.replace("-", " ")),
             "status": self.status,
             "code": self.code,
@@ -58,51 +60,6 @@ class Problem(Exception):
         document |= self.members
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         return Answer(self.status, body, self.headers, b"application/problem+json")
-
-
-TITLES = {
-    "malformed-json": "The body is not JSON",
-    "malformed-header": "A header cannot be understood",
-    "malformed-request": "This is not an HTTP request",
-    "headers-too-large": "The headers are too large",
-    "headers-too-slow": "The headers did not arrive in time",
-    "too-many-connections": "Too many connections are open",
-    "idempotency-key-missing": "A command needs an Idempotency-Key header",
-    "unauthenticated": "No valid application key",
-    "forbidden-scope": "The application key lacks the scope of this operation",
-    "forbidden-network": "The application key may not be used from this address",
-    "unknown-operation": "There is no such operation",
-    "unknown-request": "There is no such request",
-    "not-found": "There is nothing at this path",
-    "method-not-allowed": "The method is not allowed here",
-    "idempotency-key-in-flight": "A request with this Idempotency-Key is being answered right now",
-    "body-too-large": "The body is too large",
-    "body-too-slow": "The body did not arrive in time",
-    "expectation-failed": "What the Expect header asks for cannot be met",
-    "http-version-not-supported": "The front speaks HTTP/1.1",
-    "unsupported-media-type": "The body must be application/json",
-    "invalid-request": "The body does not fit the operation's schema",
-    "idempotency-key-reused": "This Idempotency-Key was used with another request",
-    "too-many-requests": "Too many requests",
-    "overloaded": "Too much is in flight for an answer in time; try again shortly",
-    "backlog-full": "Too many commands wait; try again later",
-    "shutting-down": "This front is stopping; try again",
-    "store-unavailable": "The ledger cannot be reached at the moment; nothing was accepted",
-    "broker-refused": "The message broker did not take the message: it is full, or this front has no right to",
-    "broker-unreachable": "The message broker cannot be reached at the moment",
-    "no-bridge": "No bridge is attached",
-    "operation-not-served": "No attached bridge serves this operation",
-    "operation-paused": "The marketing system does not answer this operation at the moment",
-    "not-applied": "An operator found that the marketing system did not apply it",
-    "inbox-conflict": "Bridges with different inboxes are attached: no command is taken until an operator mends it",
-    "no-answer-in-time": "The bridge took the request, but there was no answer in time",
-    "marketing-unavailable": "The marketing system cannot be reached",
-    "marketing-timeout": "The marketing system did not answer in time",
-    "marketing-failed": "The marketing system failed",
-    "marketing-rejected": "The marketing system rejected the call",
-    "internal": "Something went wrong here; nothing is known to have been done",
-}
-"""The stable codes; the OpenAPI document lists them."""
 
 
 def schema_problem(error: ValidationError) -> Problem:

@@ -246,7 +246,7 @@ def problem_of(response: httpx.Response) -> dict[str, Any]:
     document: dict[str, Any] = response.json()
     assert response.headers["content-type"] == "application/problem+json"
     assert document["status"] == response.status_code
-    assert document["type"] == f"urn:dmz-bridge:problem:{document['code']}"
+    assert document["type"] == f"/problems/{document['code']}"
     assert document["title"]
     assert document["request_id"]
     assert response.headers["cache-control"] == "no-store"

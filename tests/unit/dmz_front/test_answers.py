@@ -7,7 +7,8 @@ import pytest
 
 from dmz_front import answers
 from dmz_front.bridges import Service
-from dmz_front.problems import TITLES, Problem
+from dmz_front.codes import TITLES
+from dmz_front.problems import Problem
 from dmz_front.rows import Row
 from protocol.lifecycle import REPORTED, State
 from protocol.messages import Attributes, Reply
@@ -50,10 +51,10 @@ def test_every_other_is_a_problem_with_a_title(state: State) -> None:
     assert caught.value.status >= 500
 
 
-def test_a_code_nobody_here_knows_is_a_502_and_kept() -> None:
+def test_a_code_that_is_not_published_is_not_passed_on() -> None:
     with pytest.raises(Problem) as caught:
         answers.of_reply("id-1", Reply(ABOUT, State.FAILED, "something-new", "why"))
-    assert (caught.value.status, caught.value.code, caught.value.detail) == (502, "something-new", "why")
+    assert (caught.value.status, caught.value.code, caught.value.detail) == (502, "marketing-failed", "why")
 
 
 @pytest.mark.parametrize(
@@ -70,10 +71,10 @@ def test_a_code_nobody_here_knows_is_a_502_and_kept() -> None:
 )
 def test_the_status_document(state: State, member: str | None) -> None:
     row = Row("id-1", "front-1", "wechat", "k", b"f", "work-order", state=state, accepted_at=0, updated_at=1_500)
-    reply = Reply(ABOUT, state, "code", "查无此户", b'{"x":1}') if member else None
+    reply = Reply(ABOUT, state, "answer-mismatch", "查无此户", b'{"x":1}') if member else None
     document = json.loads(answers.status(row, reply).body)
     told: dict[str | None, Any] = (
-        {"result": {"x": 1}} if member == "result" else {member: {"code": "code", "message": "查无此户"}}
+        {"result": {"x": 1}} if member == "result" else {member: {"code": "answer-mismatch", "message": "查无此户"}}
     )
     assert document == {
         "request_id": "id-1",
@@ -83,3 +84,22 @@ def test_the_status_document(state: State, member: str | None) -> None:
         "updated_at": "1970-01-01T00:00:01.500+00:00",
         **(told if member else {}),
     }
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [(State.FAILED, "marketing-failed"), (State.EXPIRED, "expired"), (State.HELD, "held"), (State.HELD, "undelivered")],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_failure_has_a_published_code_and_words_whatever_the_bridge_said(state: State, code: str, kept: bool) -> None:
+    theirs = code if code == "undelivered" else "something-new"
+    row = Row("id-1", "front-1", "wechat", "k", b"f", "work-order", state=state, code=theirs)
+    reply = Reply(ABOUT, state, theirs) if kept else None  # a reply may be unreadable, or never have come
+    document = json.loads(answers.status(row, reply).body)
+    assert document["failure"] == {"code": code, "message": TITLES[code]}
+
+
+def test_a_refusals_code_is_the_marketing_systems_own() -> None:
+    row = Row("id-1", "front-1", "wechat", "k", b"f", "work-order", state=State.REFUSED)
+    document = json.loads(answers.status(row, Reply(ABOUT, State.REFUSED, "no-such-account")).body)
+    assert document["refusal"] == {"code": "no-such-account", "message": ""}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dmz_front.codes import CODES, TITLES
 from dmz_front.openapi import extend
-from dmz_front.problems import TITLES
 from protocol.operations import CATALOGUE, Kind
 from tests.unit.dmz_front.stand import StandIn
 
@@ -119,7 +119,10 @@ async def test_commands_and_queries_promise_different_things(document: dict[str,
 
 
 async def test_every_problem_code_documented_exists(document: dict[str, Any]) -> None:
-    assert document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == sorted(TITLES)
+    schemas = document["components"]["schemas"]
+    of_problems = schemas["Problem"]["properties"]["code"]["enum"]
+    assert of_problems == sorted(code for code, told in CODES.items() if told.statuses)
+    assert schemas["Failure"]["properties"]["code"]["enum"] == sorted(CODES)
     for name in CATALOGUE:
         responses = document["paths"][f"/v1/{name}"]["post"]["responses"]
         for status, response in responses.items():

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from dmz_front.codes import CODES
 from tests.unit.dmz_front.stand import COMMAND, QUERY, StandIn, code_of, problem_of, turns
 
 pytestmark = pytest.mark.anyio
@@ -54,6 +55,8 @@ async def test_the_pages_of_the_api_need_a_key(stand: StandIn, method: str, path
         ("GET", "/docs/assets/nothing.js", 404, "not-found"),
         ("GET", "/docs/assets/../../../../etc/passwd", 404, "not-found"),
         ("POST", "/v1/a/b", 404, "not-found"),
+        ("GET", "/problems/nothing", 404, "not-found"),
+        ("GET", "/problems/..%2fhealthz", 404, "not-found"),
         ("GET", f"/v1/{QUERY}", 405, "method-not-allowed"),
         ("DELETE", f"/v1/{COMMAND}", 405, "method-not-allowed"),
         ("PUT", "/healthz", 405, "method-not-allowed"),
@@ -200,6 +203,33 @@ async def test_the_documentation_needs_no_internet(stand: StandIn) -> None:
     for link in links:
         assert link.startswith("/static-offline-docs/")
         assert (await stand.call("GET", link, app=None)).status_code == 200
+
+
+@pytest.mark.parametrize("docs", [True, False])
+async def test_a_problems_type_is_a_page_of_this_front(stand: StandIn, docs: bool) -> None:
+    stand.options["http"] = {"docs": docs}
+    await stand.start(bridge=False)
+    problem = problem_of(await stand.call("GET", "/nothing"))
+    page = await stand.call("GET", problem["type"], app=None)
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert problem["title"] in page.text
+    head = await stand.call("HEAD", problem["type"], app=None)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == page.headers["content-length"]
+
+
+async def test_the_index_of_problems_leads_to_every_page(stand: StandIn) -> None:
+    await stand.start(bridge=False)
+    index = await stand.call("GET", "/problems", app=None)
+    links = re.findall(r'href="([^"]+)"', index.text)
+    assert sorted(links) == sorted(f"/problems/{code}" for code in CODES)
+    for link in links:
+        page = (await stand.call("GET", link, app=None)).text
+        assert "`" not in page
+        assert set(re.findall(r'(?:href|src)="([^"]+)"', page)) == {"/problems"}  # nothing from elsewhere
+        assert "<script" not in page
 
 
 async def test_documentation_can_be_turned_off(stand: StandIn) -> None:

@@ -1,0 +1,301 @@
+"""Every code a caller can get, as it is published: title, HTTP statuses, what it means and what to do about it.
+
+A code is in a problem (RFC 9457) or in the `failure` of a command's status document. Codes of *refusals* are not
+here: those are the marketing system's business answers, and each bridge's configuration names its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One code. Its page is `/problems/{code}`."""
+
+    title: str
+    statuses: tuple[int, ...]
+    """HTTP statuses of its problem; none for one that only a command's status document has."""
+    meaning: str
+    remedy: str
+    """What the caller can do."""
+    operations: bool = True
+    """Whether `POST /v1/{operation}` may answer with it."""
+
+
+_AGAIN = "Repeat the request after `Retry-After`; a command with the same Idempotency-Key."
+
+CODES: Mapping[str, Code] = {
+    "malformed-json": Code(
+        "The body is not JSON",
+        (400,),
+        "The body could not be parsed as JSON in UTF-8; `detail` says where.",
+        "Mend the body. Nothing was done.",
+    ),
+    "malformed-header": Code(
+        "A header cannot be understood",
+        (400,),
+        "`detail` names the header (or a part of the path or query) and what it may be.",
+        "Mend the header. Nothing was done.",
+    ),
+    "malformed-request": Code(
+        "This is not an HTTP request",
+        (400,),
+        "What arrived breaks the rules of HTTP/1.1, or was TLS where plain HTTP is spoken.",
+        "Look at what your client, or a proxy between, really sends. The connection is closed.",
+    ),
+    "idempotency-key-missing": Code(
+        "A command needs an Idempotency-Key header",
+        (400,),
+        "Without the key a repeated command could not be told from a second one.",
+        "Send `Idempotency-Key:` with a value of your own for each order, and keep it for repetitions.",
+    ),
+    "unauthenticated": Code(
+        "No valid application key",
+        (401,),
+        "There is no `Authorization: Bearer` header, or its key is unknown, expired or revoked.",
+        "Ask the operator of this front for a key.",
+    ),
+    "forbidden-scope": Code(
+        "The application key lacks the scope of this operation",
+        (403,),
+        "The key is valid, but was not given for this operation; `detail` names the scope.",
+        "Ask the operator for that scope. `GET /v1/operations` lists what the key may use.",
+    ),
+    "forbidden-network": Code(
+        "The application key may not be used from this address",
+        (403,),
+        "The key is bound to networks, and the caller's address is in none of them.",
+        "Call from there, or ask the operator to add your network.",
+    ),
+    "unknown-operation": Code(
+        "There is no such operation",
+        (404,),
+        "No operation of the catalogue has this name.",
+        "`GET /v1/operations` lists what there is.",
+        operations=False,
+    ),
+    "unknown-request": Code(
+        "There is no such request",
+        (404,),
+        "No command with this id was accepted from this application, or it is so old that it is forgotten.",
+        "Compare the id with the `Request-Id` or `Location` of the command's answer.",
+        operations=False,
+    ),
+    "not-found": Code(
+        "There is nothing at this path",
+        (404,),
+        "The path is not one of this API.",
+        "Compare it with `/openapi.json`.",
+        operations=False,
+    ),
+    "method-not-allowed": Code(
+        "The method is not allowed here",
+        (405,),
+        "The path exists, but not for this method; `Allow` says for which.",
+        "Use one of those.",
+        operations=False,
+    ),
+    "headers-too-slow": Code(
+        "The headers did not arrive in time",
+        (408,),
+        "The request's head was not complete within the front's time limit. The connection is closed.",
+        "Send it again on a new connection.",
+    ),
+    "body-too-slow": Code(
+        "The body did not arrive in time",
+        (408,),
+        "The body was not complete within the front's time limit. Nothing was done; the connection is closed.",
+        "Send it again on a new connection.",
+    ),
+    "idempotency-key-in-flight": Code(
+        "A request with this Idempotency-Key is being answered right now",
+        (409,),
+        "The same command is already on its way, and another caller waits for its outcome.",
+        "Ask at `Location` for its status, or repeat it a little later.",
+    ),
+    "body-too-large": Code(
+        "The body is too large",
+        (413,),
+        "`detail` says how many bytes are allowed.",
+        "Send less. Nothing was done.",
+    ),
+    "unsupported-media-type": Code(
+        "The body must be application/json",
+        (415,),
+        "The `Content-Type` is not JSON in UTF-8, or the body has a `Content-Encoding`.",
+        "Send `Content-Type: application/json` and the plain body.",
+    ),
+    "invalid-request": Code(
+        "The body does not fit the operation's schema",
+        (422, 502),
+        "With 422, `errors` names each field and what is wrong with it. With 502, or as a command's failure, it was "
+        "the bridge that did not accept the body: front and bridge have different versions of the catalogue.",
+        "With 422, mend the fields. Otherwise tell the operator. Nothing was done.",
+    ),
+    "idempotency-key-reused": Code(
+        "This Idempotency-Key was used with another request",
+        (422,),
+        "The key belongs to an earlier command whose body says something else.",
+        "Use a new key for a new order, and the old body for a repetition.",
+    ),
+    "too-many-requests": Code(
+        "Too many requests",
+        (429,),
+        "The rate of the application, the address or the account was exceeded, or too much was sent at once on one "
+        "connection.",
+        "Slow down; repeat after `Retry-After`. Nothing was done.",
+    ),
+    "headers-too-large": Code(
+        "The headers are too large",
+        (431,),
+        "The request line and headers are longer, or more, than the front takes; `detail` says how much it takes.",
+        "Send fewer headers. Cookies of other services are the usual cause.",
+    ),
+    "internal": Code(
+        "Something went wrong here; nothing is known to have been done",
+        (500,),
+        "A defect of the front. Its log has the request's id.",
+        "Repeat a query; repeat a command with the same Idempotency-Key. Tell the operator the `request_id`.",
+    ),
+    "no-bridge": Code(
+        "No bridge is attached",
+        (502,),
+        "No bridge of the intranet is connected to the broker at the moment, so that queries cannot be answered. "
+        "Commands are still accepted, with 202.",
+        _AGAIN,
+    ),
+    "operation-not-served": Code(
+        "No attached bridge serves this operation",
+        (502,),
+        "Bridges are there, but the operation is bound in the configuration of none of them.",
+        "Tell the operator. Nothing was done.",
+    ),
+    "marketing-failed": Code(
+        "The marketing system failed",
+        (502,),
+        "It answered with an error, or with something that cannot be understood. A command that failed with this "
+        "code was surely not applied.",
+        "Repeat a query later. For a command that failed, send a new one with a new key.",
+    ),
+    "marketing-rejected": Code(
+        "The marketing system rejected the call",
+        (502,),
+        "It would not take the bridge's request (HTTP 4xx). Nothing was applied.",
+        "Repeating does not help: tell the operator.",
+    ),
+    "answer-mismatch": Code(
+        "The marketing system answered about something else",
+        (502,),
+        "The answer was about another account, or another thing, than the one asked for. It was not passed on.",
+        "Repeat a query. If it stays, tell the operator at once.",
+    ),
+    "answer-too-long": Code(
+        "The marketing system's answer is too long to carry",
+        (502,),
+        "The answer is longer than a message to the front may be.",
+        "Ask for less, such as fewer months.",
+    ),
+    "overloaded": Code(
+        "Too much is in flight for an answer in time; try again shortly",
+        (503,),
+        "The marketing system is busy with earlier requests, so that this one would have been answered too late.",
+        _AGAIN,
+    ),
+    "backlog-full": Code(
+        "Too many commands wait; try again later",
+        (503,),
+        "As many accepted commands as the front may keep are not carried out yet. This one was not accepted.",
+        _AGAIN,
+    ),
+    "shutting-down": Code(
+        "This front is stopping; try again",
+        (503,),
+        "It answers what it has taken and takes nothing new.",
+        "Repeat it: at another front at once, at this one when it is back.",
+    ),
+    "broker-refused": Code(
+        "The message broker did not take the message: it is full, or this front has no right to",
+        (503,),
+        "Nothing was done, and a command was not accepted.",
+        _AGAIN,
+    ),
+    "broker-unreachable": Code(
+        "The message broker cannot be reached at the moment",
+        (503,),
+        "Nothing was done, and a command was not accepted.",
+        _AGAIN,
+    ),
+    "operation-paused": Code(
+        "The marketing system does not answer this operation at the moment",
+        (503,),
+        "Several calls in a row failed; the bridge asks again from time to time, and goes on when there is an answer.",
+        _AGAIN,
+    ),
+    "marketing-unavailable": Code(
+        "The marketing system cannot be reached",
+        (503,),
+        "The bridge has no connection to it, or was told to come again later. Nothing was applied.",
+        _AGAIN,
+    ),
+    "store-unavailable": Code(
+        "The ledger cannot be reached at the moment; nothing was accepted",
+        (503,),
+        "The front's database does not answer.",
+        _AGAIN,
+    ),
+    "too-many-connections": Code(
+        "Too many connections are open",
+        (503,),
+        "The front, or the caller's address, has as many connections as it may.",
+        "Use fewer connections and keep them alive; repeat after `Retry-After`.",
+    ),
+    "no-answer-in-time": Code(
+        "There was no answer in time",
+        (504,),
+        "For a query: no answer came within its deadline; whether it reached the bridge or the marketing system is "
+        "not known. For a command: it expired before the marketing system was called, so nothing was applied.",
+        "A query changes nothing: repeat it. For a command that expired, send a new one with a new key.",
+    ),
+    "marketing-timeout": Code(
+        "The marketing system did not answer in time",
+        (504,),
+        "The bridge asked it, and had no answer within the query's deadline.",
+        "Repeat the query later.",
+    ),
+    "expired": Code(
+        "The command expired before it was carried out",
+        (),
+        "Its own expiry passed before the marketing system was called: nothing was applied.",
+        "Send a new command with a new key, if it is still wanted.",
+    ),
+    "held": Code(
+        "The outcome is unknown and waits for an operator's decision",
+        (),
+        "The marketing system was called, and whether it applied the command cannot be found out automatically.",
+        "Ask for the status again later: it follows the operator's decision. Do not send the order anew.",
+    ),
+    "kills-worker": Code(
+        "The command was set aside: a bridge ended several times while it had it in hand",
+        (),
+        "Whether it was applied is not known; an operator decides.",
+        "Ask for the status again later. Do not send the order anew.",
+    ),
+    "undelivered": Code(
+        "No bridge has confirmed the command for a week",
+        (),
+        "Whether it was applied is not known; an operator decides.",
+        "Tell the operator the request's id. Do not send the order anew.",
+    ),
+}
+
+TITLES: Mapping[str, str] = {code: told.title for code, told in CODES.items()}
+
+
+def of_status(status: int) -> tuple[str, ...]:
+    """The codes `POST /v1/{operation}` may answer with this HTTP status."""
+    return tuple(code for code, told in CODES.items() if told.operations and status in told.statuses)
+
+
+def published(code: str, instead: str) -> str:
+    """The code, if it is one of these: a newer bridge may know some that this front does not."""
+    return code if code in CODES else instead
