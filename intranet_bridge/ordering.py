@@ -250,7 +250,7 @@ class Ordering:
             place.after = self._arrived_last(place, key)
         if place.state is not State.RECEIVED:
             place.after = ""  # it was begun before the bridge stopped: nothing can go before it any more
-        if place.id in self._named and self._leads_to(place.after, place.id):
+        if (place.id in self._named or place.after == place.id) and self._leads_to(place.after, place.id):
             self.circles += 1
             place.after = ""
         if place.after:

@@ -241,6 +241,14 @@ def test_a_circle_is_cut_open(length: int) -> None:
     assert len(ordering) == ordering.blocked == 0
 
 
+@pytest.mark.timeout(10)
+def test_who_comes_after_one_that_names_itself_is_not_looked_for_for_ever() -> None:
+    ordering = Ordering()
+    for id, before in (("3", "3"), ("2", "1"), ("1", "3")):
+        ordering.add(after(id, before))
+    assert drained(ordering) == ["3", "1", "2"]
+
+
 def test_a_predecessor_of_another_key_counts_for_nothing() -> None:
     ordering = Ordering()
     ordering.add(after("2", "1", key="x"))
