@@ -24,6 +24,8 @@ APART = frozenset(
 )
 """Each test of these brings a stand of its own: they go wherever there is room."""
 TOGETHER = {
+    "tests/interop/test_clients.py": "interop",
+    "tests/interop/test_openapi_lint.py": "interop",
     "tests/system/test_bad_input.py": "system stand",
     "tests/system/test_mutual_tls.py": "system stand",
     "tests/system/one_way/test_outages.py": "one way",
@@ -36,6 +38,7 @@ FIRST = (
     "tests/system/test_doctor.py",
     "tests/faults/",
     "tests/system/",
+    "tests/interop/",
     "tests/contract/",
 )
 """What takes long, in this order; then all the rest."""

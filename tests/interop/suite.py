@@ -1,0 +1,326 @@
+"""Real HTTP clients against a real installation: six calls each, over HTTP and over the front's own HTTPS.
+
+A client program (clients/) reads the calls from standard input, one a line, with tabs between: call, method, path,
+`1` if it sends the key, Idempotency-Key, body; `{id}` in a path is the Request-Id of the answer to `command`. It takes
+INTEROP_URL, INTEROP_KEY and INTEROP_CA (a PEM file; not set over HTTP) from its environment, and prints a line of JSON
+a call: `{"call": …, "status": …, "body": …}`, with status 0 and the error's text when there was no answer.
+"""
+
+import contextlib
+import json
+import os
+import ssl
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import httpx
+
+from scripts.stand.processes import wait_until
+from scripts.stand.stand import ROOT, Stand, with_values
+from tests.support.stands import ACCOUNT, journal, work_order
+
+PROGRAMS = Path(__file__).parent / "clients"
+CALLS = ("query", "command", "again", "invalid", "unauthenticated", "status")
+STATUS = {"query": 200, "command": 200, "again": 200, "invalid": 422, "unauthenticated": 401, "status": 200}
+TRANSPORTS = ("HTTP", "HTTPS")
+AXIOS = "1.21.1"
+
+
+class Unavailable(Exception):
+    """A client cannot be had on this machine; the text says why."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client program."""
+
+    name: str
+    command: Callable[[Path], list[str]]
+    """What to run; the folder is where `prepare` put things."""
+    needs: tuple[str, ...] = ()
+    """Commands that must be there."""
+    prepare: Callable[[Path], None] = lambda _: None
+    """Compile or install. Raises Unavailable."""
+    downloads: bool = False
+    version: Callable[[Path], str] = lambda _: ""
+    environment: Callable[[Path], Mapping[str, str]] = field(default=lambda _: {})
+
+
+def do(*command: str | Path, cwd: Path | None = None, seconds: float = 300, **environment: str) -> str:
+    """Run a step of a preparation; its output. Raises Unavailable with the last line of what went wrong."""
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{words[0]}: {type(error).__name__}") from None
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or [""]
+        raise Unavailable(f"`{' '.join(words[:3])} …` failed: {lines[0][:200]}")
+    return done.stdout or done.stderr
+
+
+# --- the clients -------------------------------------------------------------------------------------------------
+
+
+def _python(name: str, package: str) -> Client:
+    module = f"tests.interop.clients.python.with_{name}"
+    return Client(name, lambda _: [sys.executable, "-m", module], version=lambda _: metadata.version(package))
+
+
+def _first_word_of(*command: str, word: int) -> Callable[[Path], str]:
+    return lambda _: do(*command).split()[word].strip('"')
+
+
+def _compile_jdk(cache: Path) -> None:
+    _javac(cache / "jdk", (), "java/Jdk.java")
+
+
+def _javac(classes: Path, libraries: tuple[str, ...], *sources: str) -> None:
+    classes.mkdir(parents=True, exist_ok=True)
+    paths = [PROGRAMS / "java" / "Calls.java", *(PROGRAMS / source for source in sources)]
+    do("javac", *(("-cp", *libraries) if libraries else ()), "-d", classes, *paths)
+
+
+def _maven(folder: str, main: str, artifact: str) -> Client:
+    def prepare(cache: Path) -> None:
+        libraries = cache / "java-lib"
+        if not list(libraries.glob("spring-web-*.jar")):
+            pom = PROGRAMS / "java" / "pom.xml"
+            do("mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={libraries}")
+        _javac(cache / folder, (f"{libraries}/*",), "java/Jdk.java", f"{folder}/{main}.java")
+
+    def version(cache: Path) -> str:
+        return next((cache / "java-lib").glob(f"{artifact}-[0-9]*.jar")).stem.removeprefix(f"{artifact}-")
+
+    def command(cache: Path) -> list[str]:
+        return ["java", "-cp", f"{cache / folder}:{cache / 'java-lib'}/*", main]
+
+    return Client(_NAMES[folder], command, ("mvn", "javac", "java"), prepare, downloads=True, version=version)
+
+
+_NAMES = {"okhttp": "OkHttp", "apache": "Apache HttpClient", "spring": "Spring RestClient on the JDK's"}
+
+
+def npm_install(folder: Path, *packages: str) -> Path:
+    """Install packages, unless they are there; their `node_modules`. Raises Unavailable."""
+    if which("npm") is None:
+        raise Unavailable("npm is not installed")
+    done = folder / "installed"
+    if not done.exists() or done.read_text() != " ".join(packages):
+        folder.mkdir(parents=True, exist_ok=True)
+        quiet = ["--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        do("npm", "install", "--prefix", folder, *quiet, *packages)
+        done.write_text(" ".join(packages))
+    return folder / "node_modules"
+
+
+def _node_is_new(_: Path) -> None:
+    if do("node", "-p", "typeof fetch").strip() != "function":
+        raise Unavailable("this Node has no fetch")
+
+
+def _build_go(cache: Path) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    environment: dict[str, Any] = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
+    do("go", "build", "-o", cache / "go-client", ".", cwd=PROGRAMS / "go", **environment)
+
+
+def _install_axios(cache: Path) -> None:
+    npm_install(cache / "npm", f"axios@{AXIOS}")
+
+
+def _php_has_curl(_: Path) -> None:
+    if "curl" not in do("php", "-m").split():
+        raise Unavailable("PHP has no curl extension (Debian: php-curl)")
+
+
+CLIENTS = (
+    _python("requests", "requests"),
+    _python("httpx", "httpx"),
+    _python("aiohttp", "aiohttp"),
+    Client(
+        "curl --http2",
+        lambda _: [sys.executable, "-m", "tests.interop.clients.python.with_curl"],
+        ("curl",),
+        version=_first_word_of("curl", "--version", word=1),
+    ),
+    Client(
+        "JDK HttpClient",
+        lambda cache: ["java", "-cp", str(cache / "jdk"), "Jdk"],
+        ("javac", "java"),
+        _compile_jdk,
+        version=_first_word_of("java", "-version", word=2),
+    ),
+    Client(
+        "Node fetch",
+        lambda _: ["node", str(PROGRAMS / "node" / "fetch.cjs")],
+        ("node",),
+        _node_is_new,
+        version=_first_word_of("node", "--version", word=0),
+    ),
+    Client(
+        "Go net/http",
+        lambda cache: [str(cache / "go-client")],
+        ("go",),
+        _build_go,
+        version=_first_word_of("go", "version", word=2),
+    ),
+    _maven("spring", "Spring", "spring-web"),
+    _maven("okhttp", "OkHttp", "okhttp-jvm"),
+    _maven("apache", "Apache", "httpclient5"),
+    Client(
+        "axios",
+        lambda _: ["node", str(PROGRAMS / "axios" / "main.cjs")],
+        ("node", "npm"),
+        _install_axios,
+        downloads=True,
+        version=lambda _: AXIOS,
+        environment=lambda cache: {"NODE_PATH": str(cache / "npm" / "node_modules")},
+    ),
+    Client(
+        "PHP curl",
+        lambda _: ["php", str(PROGRAMS / "php" / "main.php")],
+        ("php",),
+        _php_has_curl,
+        downloads=True,
+        version=_first_word_of("php", "--version", word=1),
+    ),
+)
+
+
+def ready(client: Client, cache: Path) -> None:
+    """Make a client ready to run. Raises Unavailable."""
+    for command in client.needs:
+        if which(command) is None:
+            raise Unavailable(f"{command} is not installed")
+    client.prepare(cache)
+
+
+# --- the installation --------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def transport(stand: Stand, name: str) -> Iterator[dict[str, str]]:
+    """The front of a running stand, over this transport; yields what a client finds in its environment."""
+    if name == "HTTP":
+        yield {"INTEROP_URL": stand.front_url, "INTEROP_KEY": stand.app_key}
+        return
+    ca, certificate, key = _certificate(stand.folder / "https")
+    file = stand.config / "dmz_front.toml"
+    plain = file.read_text(encoding="utf-8")
+    stand.stop("front")
+    try:
+        file.write_text(with_values(plain, {"http.certificate": str(certificate), "http.key": str(key)}))
+        stand.start("front", wait=False)
+        url = stand.front_url.replace("http:", "https:")
+        context = ssl.create_default_context(cafile=str(ca))
+        log = stand.logs / "front.log"
+        wait_until(lambda: _is_ready(url, context), 60, "the front over HTTPS", stand.pids["front"], log)
+        yield {"INTEROP_URL": url, "INTEROP_KEY": stand.app_key, "INTEROP_CA": str(ca), "NODE_EXTRA_CA_CERTS": str(ca)}
+    finally:
+        stand.stop("front")
+        file.write_text(plain, encoding="utf-8")
+        stand.start("front")
+
+
+def _is_ready(url: str, context: ssl.SSLContext) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", verify=context, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _certificate(folder: Path) -> tuple[Path, Path, Path]:
+    """An authority's certificate, and a server's certificate and key of it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    ca, ca_key, certificate, key = (folder / name for name in ("ca.pem", "ca.key", "front.pem", "front.key"))
+    new = ["openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    do(*new, "-keyout", ca_key, "-out", ca, "-subj", "/CN=an authority for tests")
+    more = ["subjectAltName=IP:127.0.0.1,DNS:localhost", "basicConstraints=critical,CA:FALSE"]
+    more += ["extendedKeyUsage=serverAuth"]
+    extensions = [word for one in more for word in ("-addext", one)]
+    signer = ["-CA", str(ca), "-CAkey", str(ca_key)]
+    do(*new, *signer, *extensions, "-keyout", key, "-out", certificate, "-subj", "/CN=127.0.0.1")
+    return ca, certificate, key
+
+
+# --- the calls ---------------------------------------------------------------------------------------------------
+
+
+def run(client: Client, cache: Path, environment: Mapping[str, str], stand: Stand) -> dict[str, str]:
+    """Make the six calls: for each call, what is wrong with its answer, or nothing."""
+    order = work_order(content=f"家里没电了，“请派人”检修 {client.name}")
+    asked = {"account": ACCOUNT, "first_month": "2026-04", "last_month": "2026-06"}
+    key = str(uuid.uuid4())
+    lines = (
+        ("query", "POST", "/v1/bill-query", "1", "", _json(asked)),
+        ("command", "POST", "/v1/work-order", "1", key, _json(order)),
+        ("again", "POST", "/v1/work-order", "1", key, _json(order)),
+        ("invalid", "POST", "/v1/bill-query", "1", "", _json(asked | {"account": "三"})),
+        ("unauthenticated", "POST", "/v1/bill-query", "0", "", _json(asked)),
+        ("status", "GET", "/v1/requests/{id}", "1", "", ""),
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    try:
+        done = subprocess.run(
+            client.command(cache),
+            input="".join("\t".join(line) + "\n" for line in lines).encode(),
+            env={**kept, **client.environment(cache), **environment},
+            cwd=ROOT,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return dict.fromkeys(CALLS, "no end after 120 s")
+    answers: dict[str, tuple[int, Any]] = {}
+    for line in done.stdout.decode().splitlines():
+        answer = json.loads(line)
+        with contextlib.suppress(ValueError):
+            answer["body"] = json.loads(answer["body"])
+        answers[answer["call"]] = answer["status"], answer["body"]
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    found = {call: wrong(call, answers) if call in answers else f"no answer: {said[-1:]}" for call in CALLS}
+    if not found["command"]:
+        applied = [entry["applied"] for entry in journal(stand, answers["command"][1]["request_id"])]
+        found["again"] = found["again"] or ("" if applied == [1] else f"applied {applied}")
+    return found
+
+
+def wrong(call: str, answers: Mapping[str, tuple[int, Any]]) -> str:
+    """What is wrong with the answer to a call; empty if nothing is."""
+    status, body = answers[call]
+    if status != STATUS[call]:
+        return f"{status}: {str(body)[:160]}"
+    told: dict[str, Callable[[], bool]] = {
+        "query": lambda: body["status"] == "succeeded" and len(body["result"]["bills"]) == 3,
+        "command": lambda: body["status"] == "succeeded" and bool(body["result"]["work_order"]),
+        "again": lambda: bool(body == answers["command"][1]),
+        "invalid": lambda: body["code"] == "invalid-request" and body["errors"][0]["field"] == "account",
+        "unauthenticated": lambda: bool(body["code"] == "unauthenticated"),
+        "status": lambda: body["status"] == "succeeded" and body["result"] == answers["command"][1]["result"],
+    }
+    try:
+        return "" if told[call]() else f"the body is {str(body)[:160]}"
+    except (KeyError, TypeError, IndexError):
+        return f"the body is {str(body)[:160]}"
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False)

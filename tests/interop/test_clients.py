@@ -1,0 +1,29 @@
+"""Clients that need no download, in short; `./scripts/interop` has them all and writes docs/interop.md."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.stand.stand import Stand
+from tests.interop.suite import CALLS, CLIENTS, TRANSPORTS, Client, Unavailable, ready, run, transport
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clients")
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def environment(stand: Stand, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    with transport(stand, request.param) as environment:
+        yield environment
+
+
+@pytest.mark.parametrize("client", [client for client in CLIENTS if not client.downloads], ids=lambda one: one.name)
+def test_six_calls(client: Client, cache: Path, environment: dict[str, str], stand: Stand) -> None:
+    try:
+        ready(client, cache)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    assert run(client, cache, environment, stand) == dict.fromkeys(CALLS, "")
