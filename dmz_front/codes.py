@@ -125,6 +125,12 @@ CODES: Mapping[str, Code] = {
         "The `Content-Type` is not JSON in UTF-8, or the body has a `Content-Encoding`.",
         "Send `Content-Type: application/json` and the plain body.",
     ),
+    "expectation-failed": Code(
+        "What the Expect header asks for cannot be met",
+        (417,),
+        "The front meets `Expect: 100-continue` and nothing else.",
+        "Send the request without the header.",
+    ),
     "invalid-request": Code(
         "The body does not fit the operation's schema",
         (422, 502),
@@ -243,6 +249,12 @@ CODES: Mapping[str, Code] = {
         "The front's database does not answer.",
         _AGAIN,
     ),
+    "inbox-conflict": Code(
+        "Bridges with different inboxes are attached: no command is taken until an operator mends it",
+        (502, 503),
+        "Two bridges of the region keep separate books: a command might be applied twice. Queries are answered.",
+        "Tell the operator. A command that was answered with this was not accepted.",
+    ),
     "too-many-connections": Code(
         "Too many connections are open",
         (503,),
@@ -262,6 +274,12 @@ CODES: Mapping[str, Code] = {
         "The bridge asked it, and had no answer within the query's deadline.",
         "Repeat the query later.",
     ),
+    "http-version-not-supported": Code(
+        "The front speaks HTTP/1.1",
+        (505,),
+        "What arrived was HTTP/2 without an upgrade, or another version of HTTP.",
+        "Let your client speak HTTP/1.1, as every client can.",
+    ),
     "expired": Code(
         "The command expired before it was carried out",
         (),
@@ -272,6 +290,12 @@ CODES: Mapping[str, Code] = {
         "The outcome is unknown and waits for an operator's decision",
         (),
         "The marketing system was called, and whether it applied the command cannot be found out automatically.",
+        "Ask for the status again later: it follows the operator's decision. Do not send the order anew.",
+    ),
+    "outcome-unreadable": Code(
+        "The marketing system's answers about this command cannot be read; an operator decides",
+        (),
+        "It was called, and what it says of the outcome could not be read, several times over.",
         "Ask for the status again later: it follows the operator's decision. Do not send the order anew.",
     ),
     "kills-worker": Code(
