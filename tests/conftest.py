@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from scripts.stand.stand import Stand
 from tests.support.postgres import database_url, postgres
@@ -14,6 +15,10 @@ from tests.support.scheduling import Scheduling, rank
 __all__ = ["database_url", "postgres"]
 
 _LINES = 40
+
+# How long an example takes is the machine's business, which may be busy; what never ends, the timeout ends.
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 
 # A test's broker lives for seconds: Java's optimising compiler would take more of them than it gives back.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
