@@ -298,6 +298,12 @@ CODES: Mapping[str, Code] = {
         "It was called, and what it says of the outcome could not be read, several times over.",
         "Ask for the status again later: it follows the operator's decision. Do not send the order anew.",
     ),
+    "not-applied": Code(
+        "An operator found that the marketing system did not apply it",
+        (502,),
+        "The command's outcome was unknown; an operator looked, and decided that it is given up.",
+        "Send a new command with a new key, if it is still wanted.",
+    ),
     "kills-worker": Code(
         "The command was set aside: a bridge ended several times while it had it in hand",
         (),

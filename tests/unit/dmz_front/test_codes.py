@@ -1,4 +1,4 @@
-"""Codes that callers can get are all published: whatever front, bridge and operator's tool say as a code is in the list."""
+"""Codes that callers can get are all published: what front, bridge and the operator's tool say as a code is listed."""
 
 import ast
 import re
