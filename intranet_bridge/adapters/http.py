@@ -22,8 +22,6 @@ other 4xx                        Refused if the refusal expression says so and a
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import to_json
 
 from intranet_bridge.adapters import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.adapters.answer import AnswerDecoder, AnswerError
@@ -31,6 +29,7 @@ from intranet_bridge.adapters.headers import merged
 from intranet_bridge.adapters.http_client import HttpClient, Lost, NotSent, Response
 from intranet_bridge.adapters.mapping import Mapped, MappingError, Tables, compiled, condition, optional, truth
 from intranet_bridge.adapters.request import RequestTemplate
+from intranet_bridge.adapters.result import validated
 from intranet_bridge.settings import Binding, MarketingSection, RefusalSection
 from protocol.operations.operation import Kind, Operation
 
@@ -139,9 +138,8 @@ class HttpAdapter:
             return Rejected(f"HTTP {status}") if status >= 400 else Unknown(f"answer: {_safe(error)}")
 
     def _answered(self, mapping: Mapped, answer: Any) -> Answered:
-        # By way of JSON because the schemas are strict: what JSON cannot say (a tuple) a dict cannot either
-        adapter = self._operation.responses
-        return Answered(adapter.dump_json(adapter.validate_json(to_json(mapping(answer)))))
+        schema = self._operation.responses
+        return Answered(schema.dump_json(validated(schema, mapping(answer))))
 
 
 class _Refusal:
@@ -170,7 +168,4 @@ class _Refusal:
 
 def _safe(error: Exception) -> str:
     """What may be logged of an error: where the answer is wrong, never its text."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['type']}"
     return str(error) if isinstance(error, AnswerError | MappingError | NotSent) else type(error).__name__

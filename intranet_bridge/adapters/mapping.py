@@ -5,29 +5,21 @@ says is plain: fields, nested objects, lists of objects, a function of a field. 
 into nested closures; any other node is left to the package's own interpreter, so the language is the whole of
 JMESPath (https://jmespath.org/specification.html) and the results are the same (the tests compare the two).
 
-Besides the standard functions an expression may use:
-
-==============================  ==================================================================
-``translate(table, value)``     `value` looked up in the binding's ``values.<table>``; null if absent
-``replace(text, old, new)``     every `old` in `text` replaced by `new`
-``cut(text, first, end)``       characters `first` up to `end`, counted from 0
-``yuan(fen)``, ``fen(yuan)``    1234 ↔ "12.34"; exact, refuses more than two decimals
-==============================  ==================================================================
-
-Each gives null for null.
+Besides the standard functions an expression may use those of functions.py.
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 import jmespath
-from jmespath import functions
 from jmespath.exceptions import JMESPathError
 from jmespath.visitor import TreeInterpreter
 
+from intranet_bridge.adapters.failure import FAILURES, explained
+from intranet_bridge.adapters.functions import Functions, complaint, shortcut
+from intranet_bridge.adapters.functions import Tables as Tables
+
 Mapped = Callable[[Any], Any]
-Tables = Mapping[str, Mapping[str, Any]]
 _NULL: Mapping[str, Any] = {"type": "literal", "value": None, "children": []}
 
 
@@ -42,7 +34,7 @@ def compiled(expression: str, tables: Tables | None = None, *, deciding: bool = 
     `deciding` makes negative tests false of null (see `condition`).
     The function raises MappingError when a function of the expression is given what it cannot take.
     """
-    library = _Functions(tables or {})
+    library = Functions(tables or {})
     try:
         tree = jmespath.compile(expression).parsed
     except JMESPathError as error:
@@ -53,8 +45,8 @@ def compiled(expression: str, tables: Tables | None = None, *, deciding: bool = 
     def evaluate(value: Any) -> Any:
         try:
             return run(value)
-        except (JMESPathError, ArithmeticError) as error:
-            raise MappingError(f"{type(error).__name__} in {expression!r}") from None
+        except FAILURES as error:
+            raise MappingError(explained(tree, value, library) or complaint(error)) from None
 
     return evaluate
 
@@ -79,39 +71,7 @@ def truth(value: Any) -> bool:
     return not (value is None or value is False or value == "" or value == [] or value == {})
 
 
-class _Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no types
-    """The standard functions and ours."""
-
-    def __init__(self, tables: Tables) -> None:
-        self.tables = tables
-
-    @functions.signature({"types": ["string"]}, {"types": []})  # type: ignore[untyped-decorator]
-    def _func_translate(self, table: str, value: Any) -> Any:
-        return None if value is None else self.tables[table].get(str(value))
-
-    @functions.signature({"types": ["string", "null"]}, {"types": ["string"]}, {"types": ["string"]})  # type: ignore[untyped-decorator]
-    def _func_replace(self, text: str | None, old: str, new: str) -> str | None:
-        return None if text is None else text.replace(old, new)
-
-    @functions.signature({"types": ["string", "null"]}, {"types": ["number"]}, {"types": ["number"]})  # type: ignore[untyped-decorator]
-    def _func_cut(self, text: str | None, first: int, end: int) -> str | None:
-        return None if text is None else text[first:end]
-
-    @functions.signature({"types": ["number", "null"]})  # type: ignore[untyped-decorator]
-    def _func_yuan(self, fen: int | None) -> str | None:
-        return None if fen is None else f"{Decimal(fen) / 100:.2f}"
-
-    @functions.signature({"types": ["string", "number", "null"]})  # type: ignore[untyped-decorator]
-    def _func_fen(self, yuan: str | int | float | None) -> int | None:
-        if yuan is None:
-            return None
-        fen = Decimal(str(yuan)) * 100
-        if fen != fen.to_integral_value():
-            raise InvalidOperation("more than two decimals")
-        return int(fen)
-
-
-def _check(tree: Mapping[str, Any], library: _Functions, tables: Tables | None) -> None:
+def _check(tree: Mapping[str, Any], library: Functions, tables: Tables | None) -> None:
     """Find at start-up what would fail at every request: unknown functions and tables, wrong argument counts."""
     if tree["type"] == "function_expression":
         name, arguments = tree["value"], tree["children"]
@@ -134,7 +94,7 @@ def _check(tree: Mapping[str, Any], library: _Functions, tables: Tables | None) 
 class _Compiler:
     """Syntax tree → closure. One method a node type; what has none goes to the package's interpreter."""
 
-    def __init__(self, library: _Functions) -> None:
+    def __init__(self, library: Functions) -> None:
         self._library = library
         options = jmespath.Options(custom_functions=library)
         self._interpreter = TreeInterpreter(options)
@@ -217,28 +177,9 @@ class _Compiler:
         call = self._library.call_function
         general: Mapped = lambda value: call(name, [pick(value) for pick in arguments])  # noqa: E731
         constants = [child["value"] if child["type"] == "literal" else None for child in nodes]
+        if (short := shortcut(name, arguments, constants, self._library)) is not None:
+            return short
         match name, arguments, constants:
-            # The package checks every argument's type by name at every call; these, used for most fields of a
-            # large answer, take the usual types at once and leave all else (and its errors) to the package.
-            case "translate", (_, pick), (str(table_name), _):
-                table = self._library.tables.get(table_name, {})
-                return lambda value: None if (found := pick(value)) is None else table.get(str(found))
-            case "to_string", (pick,), _:
-                return lambda value: (
-                    found
-                    if type(found := pick(value)) is str
-                    else int.__repr__(found)
-                    if type(found) is int
-                    else call(name, [found])
-                )
-            case "cut", (pick, _, _), (_, int(first), int(end)):
-                return lambda value: (
-                    found[first:end] if type(found := pick(value)) is str else call(name, [found, first, end])
-                )
-            case "replace", (pick, _, _), (_, str(old), str(new)):
-                return lambda value: (
-                    found.replace(old, new) if type(found := pick(value)) is str else call(name, [found, old, new])
-                )
             case "join", (_, pick), (str(glue), _) if nodes[1]["type"] == "multi_select_list":
 
                 def join(value: Any) -> Any:

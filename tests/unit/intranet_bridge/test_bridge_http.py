@@ -148,9 +148,15 @@ async def test_a_call_carries_the_mapped_body_the_id_the_trace_and_the_secret() 
         (http(b"", 504), Unknown("HTTP 504")),
         (http(b"", 408), Unknown("HTTP 408")),
         (http(b"not json"), Unknown("the answer is not JSON: expecting value at line 1, column 1")),
-        (http({"rtnCode": "0000", "data": {"consNo": 5}}), Unknown("answer: account: string_type")),
-        (http({"rtnCode": "0000"}), Unknown("answer: : model_type")),
-        (http(b'{"rtnCode": "0000", "data": NaN}'), Unknown("answer: : model_type")),
+        (
+            http({"rtnCode": "0000", "data": {"consNo": 5}}),
+            Unknown("answer: the mapping's field account does not fit: Input should be a valid string"),
+        ),
+        (http({"rtnCode": "0000"}), Unknown("answer: the mapping gave null instead of an object")),
+        (
+            http(b'{"rtnCode": "0000", "data": NaN}'),
+            Unknown("answer: the mapping gave null instead of an object"),
+        ),
         (http(b"x" * 5000), Unknown("answer too long")),
         (b"nonsense\r\n\r\n", Unknown("not HTTP: HttpParserInvalidStatusError")),
         (

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
-from intranet_bridge.adapters.mapping import MappingError, _Functions, compiled, condition, truth
+from intranet_bridge.adapters.functions import Functions
+from intranet_bridge.adapters.mapping import MappingError, compiled, condition, truth
 from intranet_bridge.adapters.template import PathTemplate
 
 ANSWER = {
@@ -55,7 +56,7 @@ def both(expression: str, value: Any) -> tuple[Any, Any]:
     except MappingError:
         ours = "error"
     try:
-        options = jmespath.Options(custom_functions=_Functions(TABLES))
+        options = jmespath.Options(custom_functions=Functions(TABLES))
         theirs: Any = jmespath.compile(expression).search(value, options)
     except (JMESPathError, ArithmeticError):
         theirs = "error"
