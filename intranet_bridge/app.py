@@ -253,6 +253,8 @@ def compose(settings: BridgeSettings) -> Callable[[daemon.Daemon], Awaitable[Non
         if settings.store.file is not None:
             lock = only_one(settings.store.file, "intranet-bridge")
             await parts.start("lock", None, lock.close)
+        for doubt in settings.doubts():
+            logs.logger(__name__).warning("binding-doubtful", setting=doubt)
         await installed(settings).start(parts)
 
     return start
@@ -273,6 +275,8 @@ def main(arguments: list[str] | None = None) -> None:
         crash_points.arm(os.environ)
         if given.check_config:
             installed(settings)
+            for doubt in settings.doubts():
+                print(f"{given.config}: warning: {doubt}", file=sys.stderr)
             print(f"{given.config}: ok, {len(settings.operations)} operations bound")
             return
         if given.migrate:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from intranet_bridge.adapters.check import complaints
 from intranet_bridge.adapters.headers import distinct, settable
 from intranet_bridge.adapters.mapping import compiled
 from intranet_bridge.adapters.template import PathTemplate
@@ -18,6 +19,7 @@ from protocol.runtime.settings import (
     LinkSection,
     LogSection,
     MetricsSection,
+    Misplaced,
     Name,
     Section,
     StoreSection,
@@ -230,6 +232,14 @@ def _inquirable(bindings: dict[str, Binding]) -> dict[str, Binding]:
     return bindings
 
 
+def _fitting(bindings: dict[str, Binding]) -> dict[str, Binding]:
+    for name, binding in bindings.items():
+        for complaint in complaints(CATALOGUE[name], binding):
+            if complaint.fatal:
+                raise Misplaced(complaint.message, ("operations", name, *complaint.setting))
+    return bindings
+
+
 OperationName = Annotated[str, AfterValidator(_catalogued)]
 
 
@@ -251,7 +261,17 @@ class BridgeSettings(Section):
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()
     marketing: MarketingSection
-    operations: Annotated[dict[OperationName, Binding], Field(min_length=1), AfterValidator(_inquirable)]
+    operations: Annotated[
+        dict[OperationName, Binding], Field(min_length=1), AfterValidator(_inquirable), AfterValidator(_fitting)
+    ]
+
+    def doubts(self) -> list[str]:
+        """What is allowed in the bindings, and may not be what was meant."""
+        return [
+            f"{'.'.join(('operations', name, *complaint.setting))}: {complaint.message}"
+            for name, binding in self.operations.items()
+            for complaint in complaints(CATALOGUE[name], binding)
+        ]
 
     @model_validator(mode="after")
     def _remembers_longer_than_messages_live(self) -> Self:

@@ -18,6 +18,15 @@ from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
+class Misplaced(ValueError):
+    """Raised in a validator of a table about a setting within it."""
+
+    def __init__(self, message: str, place: Sequence[str]) -> None:
+        """`place`: from the file's root."""
+        super().__init__(message)
+        self.place = tuple(place)
+
+
 class Section(BaseModel):
     """Base of every table of a configuration file: a misspelt key is an error, not a silent default."""
 
@@ -154,10 +163,12 @@ def load(path: Path, model: type[Settings]) -> Settings:
         return model.model_validate(document, context={"base": path.parent})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        cause = first.get("ctx", {}).get("error")
+        place = cause.place if isinstance(cause, Misplaced) else first["loc"]
+        where = ".".join(str(part) for part in place)
         message = first["msg"].removeprefix("Value error, ")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        line = line_of(text, first["loc"])
+        line = line_of(text, place)
         raise ConfigurationError(f"{where}: {message}{more}", file=str(path), line=line) from error
 
 

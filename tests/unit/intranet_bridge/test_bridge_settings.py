@@ -44,6 +44,17 @@ def test_the_shipped_values_are_the_defaults() -> None:
         ("[operations.bill-query]", "[operations.bill-inquiry]", "not an operation of the catalogue"),
         ('request = "{consNo: account}"', 'request = "{consNo: account"', "not a JMESPath expression"),
         ('request = "{consNo: account}"', 'request = "lower(account)"', "unknown function lower"),
+        (
+            'request = "{consNo: account}"',
+            'request = "{consNo: acount}"',
+            "arrears-query.request: there is no field acount",
+        ),
+        (
+            "when = \"rtnCode != '0000'\"",
+            "when = 'rtnCode != \"0000\"'",
+            'bill-query.refusal.when: "0000" names a field',
+        ),
+        ("    total: totAmt,\n", "", "arrears-query.response: leaves out the required field total"),
         ("translate('type', type)", "translate('kind', type)", "table under values"),
         ('path = "/api/bill/query"', 'path = "api/bill/query"', "a path begins with /"),
         ('url = "http://127.0.0.1:8090"', 'url = "http://user:secret@host"', "credentials do not belong"),
