@@ -26,6 +26,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from intranet_bridge import trial
 from intranet_bridge.adapters import Adapter
 from intranet_bridge.adapters.breaker import Breaker, Circuit
 from intranet_bridge.adapters.endpoint import client_of, secret_of
@@ -228,7 +229,7 @@ def installed(settings: BridgeSettings) -> Bridge:
         name: (receiving_link if name in RECEIVING else stomp_link)(settings.link, f"{settings.name}-{name}")
         for name in LINKS
     }
-    client, secret = client_of(settings.marketing), secret_of(settings.marketing)
+    client, secret = client_of(settings.marketing, HttpClient), secret_of(settings.marketing)
     adapters = {
         name: HttpAdapter(CATALOGUE[name], binding, settings.marketing, client, secret)
         for name, binding in settings.operations.items()
@@ -268,11 +269,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/intranet_bridge.toml"), metavar="FILE")
     parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
     add_argument(parser)
+    trial.add_command(parser.add_subparsers(dest="command", metavar="try"))
     given = parser.parse_args(arguments)
     try:
         settings = load(given.config, BridgeSettings)
         logs.configure(settings.log.level)
         crash_points.arm(os.environ)
+        if given.command == "try":
+            sys.exit(trial.run(settings, given))
         if given.check_config:
             installed(settings)
             for doubt in settings.doubts():

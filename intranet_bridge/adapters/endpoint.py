@@ -1,14 +1,17 @@
 """The marketing system as the configuration names it: the client that reaches it, and our secret there."""
 
 import ssl
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.settings import MarketingSection
 from protocol.errors import ConfigurationError
 
+Client = TypeVar("Client", bound=HttpClient)
 
-def client_of(marketing: MarketingSection) -> HttpClient:
+
+def client_of(marketing: MarketingSection, make: type[Client]) -> Client:
     """The client for the marketing system. Raises ConfigurationError for TLS files that cannot be used."""
     parts = urlsplit(marketing.url)
     context: ssl.SSLContext | None = None
@@ -20,7 +23,7 @@ def client_of(marketing: MarketingSection) -> HttpClient:
         except (OSError, ssl.SSLError) as error:
             raise ConfigurationError(f"[marketing.tls] cannot be used: {error}") from error
     assert parts.hostname is not None, "checked by the settings"
-    return HttpClient(
+    return make(
         parts.hostname,
         parts.port or (443 if context else 80),
         tls=context,

@@ -96,7 +96,8 @@ def _day(name: str, value: Any) -> tuple[int, int, int | None] | None:
     found = _SEPARATED.match(written) or _COMPACT.match(written)
     rest = written[found.end() :] if found else written
     if found is None or not (not rest or (found[3] and _TIME.fullmatch(written, found.end()))):
-        raise Unfit(f"{name}() was given a text that is no {name}")
+        kind = "text" if isinstance(value, str) else "number"
+        raise Unfit(f"{name}() was given a {kind} that is no {name}")
     year, month, day = int(found[1]), int(found[2]), int(found[3]) if found[3] else None
     try:
         date(year, month, day or 1)

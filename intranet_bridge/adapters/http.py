@@ -33,6 +33,8 @@ from intranet_bridge.adapters.result import validated
 from intranet_bridge.settings import Binding, MarketingSection, RefusalSection
 from protocol.operations.operation import Kind, Operation
 
+Trace = Callable[[str, Any], None]
+"""Told the name of an expression's setting, and what it gave or its MappingError."""
 _DENIED = frozenset({401, 403, 407})
 
 
@@ -40,8 +42,15 @@ class HttpAdapter:
     """One operation. Compiled once; a call is: map, write, read, map, validate."""
 
     def __init__(
-        self, operation: Operation, binding: Binding, marketing: MarketingSection, client: HttpClient, secret: str = ""
+        self,
+        operation: Operation,
+        binding: Binding,
+        marketing: MarketingSection,
+        client: HttpClient,
+        secret: str = "",
+        trace: Trace | None = None,
     ) -> None:
+        """`trace` is told what each expression about an answer gave, for trials."""
         tables = binding.values
         login = marketing.authentication
         headers = merged(marketing.headers, binding.headers, {login.header: login.prefix + secret} if login else {})
@@ -65,6 +74,8 @@ class HttpAdapter:
             self._found, self._absent = condition(inquire.found, tables), condition(inquire.not_found, tables)
             self._found_response = compiled(inquire.response or binding.response, tables)
             self.inquiry_timeout_s = inquire.timeout_s or self.timeout_s
+        if trace is not None:
+            self._trace(trace)
 
     async def call(self, asked: Asked, timeout_s: float) -> Outcome:
         """Do it. See the table above."""
@@ -105,6 +116,16 @@ class HttpAdapter:
         except Lost as lost:
             return Unknown(f"inquiry: {lost.reason}")
 
+    def _trace(self, trace: Trace) -> None:
+        steps = {"not_applied": "_not_applied", "failure": "_failure", "response": "_response"}
+        if self._inquiry is not None:
+            steps |= {"inquire.found": "_found", "inquire.not_found": "_absent", "inquire.response": "_found_response"}
+        for name, attribute in steps.items():
+            if (run := getattr(self, attribute)) is not None:
+                setattr(self, attribute, _traced(name, run, trace))
+        if self._refusal is not None:
+            self._refusal.when = _traced("refusal.when", self._refusal.when, trace)
+
     def _values(self, asked: Asked) -> dict[str, Any]:
         values: dict[str, Any] = self._operation.requests.dump_python(asked.body, mode="json")
         values["request_id"] = asked.request_id
@@ -140,6 +161,19 @@ class HttpAdapter:
     def _answered(self, mapping: Mapped, answer: Any) -> Answered:
         schema = self._operation.responses
         return Answered(schema.dump_json(validated(schema, mapping(answer))))
+
+
+def _traced(name: str, run: Mapped, trace: Trace) -> Mapped:
+    def traced(value: Any) -> Any:
+        try:
+            gave = run(value)
+        except MappingError as error:
+            trace(name, error)
+            raise
+        trace(name, gave)
+        return gave
+
+    return traced
 
 
 class _Refusal:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import jmespath
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import IncompleteExpressionError, JMESPathError, LexerError, ParseError
 from jmespath.visitor import TreeInterpreter
 
 from intranet_bridge.adapters.failure import FAILURES, explained
@@ -38,7 +38,7 @@ def compiled(expression: str, tables: Tables | None = None, *, deciding: bool = 
     try:
         tree = jmespath.compile(expression).parsed
     except JMESPathError as error:
-        raise ValueError(f"not a JMESPath expression: {error}") from error
+        raise ValueError(f"not a JMESPath expression: {_syntax(error)}") from error
     _check(tree, library, tables)
     run = (_Deciding if deciding else _Compiler)(library).node(tree)
 
@@ -69,6 +69,18 @@ def optional(expression: str | None, tables: Tables) -> Mapped | None:
 def truth(value: Any) -> bool:
     """Whether JMESPath takes a value for true."""
     return not (value is None or value is False or value == "" or value == [] or value == {})
+
+
+def _syntax(error: JMESPathError) -> str:
+    """In one line, as the package's own text is not."""
+    match error:
+        case LexerError():
+            return f"{str(error.message).strip()}, at character {error.lexer_position + 1}"
+        case IncompleteExpressionError():
+            return "it ends too early"
+        case ParseError():
+            return f"{error.msg.strip()}, at character {error.lex_position + 1}"
+    return "it is empty"
 
 
 def _check(tree: Mapping[str, Any], library: Functions, tables: Tables | None) -> None:

@@ -123,7 +123,10 @@ def test_our_functions() -> None:
 @pytest.mark.parametrize(
     ("expression", "complaint"),
     [
-        ("a[", "not a JMESPath"),
+        ("a[", "not a JMESPath expression: it ends too early$"),
+        ("a ~ b", "not a JMESPath expression: Unknown token ~, at character 3$"),
+        ("a.b c", "not a JMESPath expression: Unexpected token: c, at character 5$"),
+        ("", "not a JMESPath expression: it is empty$"),
         ("lower(a)", "unknown function lower"),
         ("cut(a)", "takes 3"),
         ("translate('other', a)", "table under values"),

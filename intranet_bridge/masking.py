@@ -1,0 +1,81 @@
+"""Output for a terminal: customers' values are masked unless they are asked for, secrets always."""
+
+import contextlib
+import json
+import re
+import zlib
+from typing import Any
+
+_SECRET = re.compile(r"secret|passw|token|api[-_]?key|authoriz|cookie|signature|credential", re.IGNORECASE)
+_PLAIN = frozenset({
+    "accept", "accept-encoding", "cache-control", "connection", "content-encoding", "content-length", "content-type",
+    "date", "host", "keep-alive", "server", "transfer-encoding", "vary",
+})  # fmt: skip
+_HIDDEN = "***"
+_LONGEST = 20_000
+_UNPACKED = 4 * 1024 * 1024
+
+
+class Mask:
+    """What may be printed. `secret` is taken out of everything, wherever it stands."""
+
+    def __init__(self, *, show: bool, secret: str = "", secret_headers: frozenset[str] = frozenset()) -> None:
+        """`secret_headers`: names, in lower case, whose values are never shown."""
+        self.show = show
+        self._secret, self._secret_headers = secret, secret_headers
+
+    def clean(self, text: str) -> str:
+        """Text for a terminal: no secret, no control character, not endless."""
+        if self._secret:
+            text = text.replace(self._secret, _HIDDEN)
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}… ({len(text)} characters)"
+        return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
+
+    def json(self, value: Any) -> str:
+        """A document in one line or, when it is long, several."""
+        masked = self._value(value)
+        text = json.dumps(masked, ensure_ascii=False)
+        return self.clean(text if len(text) <= 100 else json.dumps(masked, ensure_ascii=False, indent=2))
+
+    def _value(self, value: Any) -> Any:
+        match value:
+            case dict():
+                return {
+                    str(name): _HIDDEN if _SECRET.search(str(name)) and item is not None else self._value(item)
+                    for name, item in value.items()
+                }
+            case list():
+                return [self._value(item) for item in value]
+            case str() if not self.show and value:
+                return f"<text of {len(value)}>"
+            case int() | float() if not self.show and not isinstance(value, bool):
+                return f"<{'integer' if isinstance(value, int) else 'decimal'}>"
+        return value
+
+    def header(self, line: str) -> str:
+        """A header line."""
+        name, colon, value = line.partition(":")
+        key = name.strip().lower()
+        if key in self._secret_headers or _SECRET.search(key):
+            return self.clean(f"{name}{colon} {_HIDDEN}")
+        if self.show or key in _PLAIN:
+            return self.clean(line)
+        return self.clean(f"{name}{colon} {f'<text of {len(value.strip())}>' if value.strip() else ''}")
+
+    def body(self, body: bytes) -> str:
+        """A body: JSON by its structure; anything else only when values are shown."""
+        if not body:
+            return "(no body)"
+        if body.startswith(b"\x1f\x8b"):
+            with contextlib.suppress(zlib.error):
+                body = zlib.decompressobj(wbits=31).decompress(body, _UNPACKED)
+        for charset in ("utf-8-sig", "gb18030"):
+            with contextlib.suppress(ValueError, RecursionError):
+                return self.json(json.loads(body.decode(charset)))
+        if not self.show:
+            return f"({len(body)} bytes that are not JSON; --show shows them)"
+        try:
+            return self.clean(body.decode("utf-8"))
+        except UnicodeDecodeError:
+            return self.clean(body.decode("gb18030", "replace"))
