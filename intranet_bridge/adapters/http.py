@@ -22,7 +22,6 @@ other 4xx                        Refused if the refusal expression says so and a
 from collections.abc import Callable
 from typing import Any
 
-
 from intranet_bridge.adapters import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.adapters.answer import AnswerDecoder, AnswerError
 from intranet_bridge.adapters.headers import merged
