@@ -120,7 +120,7 @@ class HttpApi:
             raise schema_problem(error) from None
         account = getattr(asked, "account", None)
         if account and self._limits.account_rate:
-            self._limit(f"account {account}", self._limits.account_rate)
+            self._limit(f"account {application.name} {account}", self._limits.account_rate)
         trace = trace_parent(headers)
         wish = preference(headers, operation.deadline_ms / 1000, self._limits.max_wait_s)
         if operation.kind is Kind.QUERY:

@@ -28,6 +28,7 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.skew import Skews
+from protocol.runtime.store import UNWRITABLE, of_the_row
 from protocol.runtime.suspects import Suspects
 
 log = logger(__name__)
@@ -201,11 +202,12 @@ class ReplyRouter:
             replies.append(reply)
             news.append(News(reply.attributes.id, reply.state, reply.code, envelope))
 
+        unwritable: set[str] = set()
         try:
             async for attempt in self._retrying(link, delivery):
                 with attempt:
                     if news:
-                        await self._ledger.told(news)
+                        unwritable = await self._told(link, delivery, news)
                         reach(Point.FRONT_TOLD_COMMITTED)
         except Exception:
             # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
@@ -214,7 +216,25 @@ class ReplyRouter:
         link.ack(delivery)
         reach(Point.FRONT_REPLY_ACKNOWLEDGED)
         for reply in replies:
-            self._commands.wake(reply)
+            if reply.attributes.id not in unwritable:
+                self._commands.wake(reply)
+
+    async def _told(self, link: Link, delivery: Delivery, news: list[News]) -> set[str]:
+        """Write down what replies say. One that the database refuses for what is in it is set aside alone, or the
+        others would wait behind it for ever. Returns the ids of those.
+        """
+        try:
+            await self._ledger.told(news)
+        except Exception as error:
+            if not of_the_row(error):
+                raise
+            if len(news) > 1:
+                return {id for item in news for id in await self._told(link, delivery, [item])}
+            (item,) = news
+            log.error("row-not-writable", id=item.id, error=type(error).__name__)
+            self._set_aside(link, delivery, pack([item.sealed]), UNWRITABLE, item.id)
+            return {item.id}
+        return set()
 
     def _open(self, link: Link, delivery: Delivery, kind: Kind, sealed: list[bytes] | None = None) -> list[Opened]:
         found: list[Opened] = []
@@ -272,11 +292,14 @@ class ReplyRouter:
             raise Stale(f"presence dated {now - attributes.time} ms ago: compare the clocks")
 
     def _quarantine(self, link: Link, delivery: Delivery, body: bytes, error: EnvelopeError) -> None:
-        self.refused[error.reason] += 1
-        log.warning("envelope-refused", queue=delivery.destination, reason=error.reason)
+        self._set_aside(link, delivery, body, error.reason, error.request)
+
+    def _set_aside(self, link: Link, delivery: Delivery, body: bytes, reason: str, id: str) -> None:
+        self.refused[reason] += 1
+        log.warning("envelope-refused", queue=delivery.destination, reason=reason, id=id)
         if delivery.destination.startswith("/queue/"):
             try:
-                link.send(dead_letter(delivery.destination, body, error.reason)).add_done_callback(_ignore)
+                link.send(dead_letter(delivery.destination, body, reason)).add_done_callback(_ignore)
             except LinkError:
                 self.refused["not-quarantined"] += 1
 

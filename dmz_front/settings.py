@@ -71,7 +71,7 @@ class LimitsSection(Section):
     ip_rate: Annotated[float, Field(ge=0)] = 0
     """Requests a second from one address; 0 sets no limit."""
     account_rate: Annotated[float, Field(ge=0)] = 0
-    """Requests a second about one account; 0 sets no limit."""
+    """Requests a second of one application about one account; 0 sets no limit."""
     burst_s: Annotated[float, Field(gt=0, le=3600)] = 10
     """How many seconds' worth of a rate may come at once."""
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 30

@@ -57,6 +57,7 @@ from sqlalchemy import (
 
 from intranet_bridge.ordering import Place
 from protocol.lifecycle import FINAL, REPORTED, State
+from protocol.messages import CODE_LENGTH, fitted
 from protocol.presence import InboxId
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
@@ -243,7 +244,7 @@ class Inbox:
 
     async def moved(self, place: Place, state: State, attempts: int, note: str) -> None:
         """Back to received, or unknown."""
-        row = {"to": state, "tries": attempts, "why": note[:400], "deaths": place.crashes}
+        row = {"to": state, "tries": attempts, "why": fitted(note, 400), "deaths": place.crashes}
         await self._store.execute(
             _MOVED,
             {"of": place.id, "me": self._owner, "now": self._clock(), **row},
@@ -252,7 +253,8 @@ class Inbox:
 
     async def finished(self, id: str, state: State, attempts: int, code: str, note: str, sealed: bytes) -> None:
         """The outcome, or held, with the sealed reply; not replied yet."""
-        row = {"to": state, "tries": attempts, "because": code, "why": note[:400], "sealed": sealed}
+        because, why = fitted(code, CODE_LENGTH), fitted(note, 400)
+        row = {"to": state, "tries": attempts, "because": because, "why": why, "sealed": sealed}
         await self._store.execute(
             _FINISHED,
             {"of": id, "me": self._owner, "now": self._clock(), **row},

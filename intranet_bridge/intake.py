@@ -31,6 +31,7 @@ from protocol.runtime.crash_points import Point, reach, reach_written
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.region_inbox import INBOX_HEADER, SINCE_HEADER
+from protocol.runtime.store import UNWRITABLE, of_the_row
 from protocol.runtime.suspects import Suspects
 
 log = logger(__name__)
@@ -46,11 +47,11 @@ class Quarantined:
         self._link = link
         self.by_reason: Counter[str] = Counter()
 
-    async def send(self, queue: str, body: bytes, reason: str) -> None:
-        """Returns when the broker has it on its disk. Raises LinkError."""
+    async def send(self, queue: str, body: bytes, reason: str, request: str = "") -> None:
+        """Returns when the broker has it on its disk. Raises LinkError. `request` is its id, where that is known."""
         await self._link.send(dead_letter(queue, body, reason))
         self.by_reason[reason] += 1
-        log.warning("quarantined", queue=queue, reason=reason)
+        log.warning("quarantined", queue=queue, reason=reason, request=request)
 
 
 @dataclass(slots=True, eq=False)
@@ -118,9 +119,9 @@ class QueryIntake:
         self._taken(member.parcel)
         return member
 
-    def quarantine(self, queue: str, body: bytes, reason: str) -> None:
+    def quarantine(self, queue: str, body: bytes, reason: str, request: str = "") -> None:
         """To the dead letters; a query lost on the way there is a query whose caller gets no answer."""
-        task = asyncio.get_running_loop().create_task(self._quarantine(queue, body, reason))
+        task = asyncio.get_running_loop().create_task(self._quarantine(queue, body, reason, request))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
@@ -129,9 +130,9 @@ class QueryIntake:
         self.closed = True
         self._members.clear()
 
-    async def _quarantine(self, queue: str, body: bytes, reason: str) -> None:
+    async def _quarantine(self, queue: str, body: bytes, reason: str, request: str) -> None:
         try:
-            await self._quarantined.send(queue, body, reason)
+            await self._quarantined.send(queue, body, reason, request)
         except LinkError:
             log.warning("not-quarantined", queue=queue, reason=reason)
 
@@ -165,8 +166,8 @@ class Judged:
     """What the members of a message are."""
 
     good: list[Received] = field(default_factory=list)
-    bad: list[tuple[bytes, str]] = field(default_factory=list)
-    """For the dead letters, with the reason."""
+    bad: list[tuple[bytes, str, str]] = field(default_factory=list)
+    """For the dead letters, with the reason and, where it is known, the request's id."""
     since: int = 0
     """Epoch ms: what was sealed before may have been in another inbox."""
 
@@ -175,7 +176,7 @@ class Judged:
         try:
             return unpack(delivery.body)
         except EnvelopeError as error:
-            self.bad.append((delivery.body, error.reason))
+            self.bad.append((delivery.body, error.reason, ""))
             return []
 
 
@@ -246,10 +247,7 @@ class CommandIntake:
                     judged = await self._carefully_judged(delivery)
                 good, bad = judged.good, judged.bad
                 if good:
-                    known = await self._inbox.record(good)
-                    reach(Point.BRIDGE_RECEIVED_COMMITTED)
-                    self._recorded(good, known)
-                    good.clear()
+                    await self._record(good, bad)
                 while bad and self._link.current(delivery):
                     await self._quarantined.send(delivery.destination, *bad[0])
                     reach(Point.BRIDGE_QUARANTINED)
@@ -267,6 +265,28 @@ class CommandIntake:
             reach_written(Point.BRIDGE_ACKNOWLEDGED)
             return
 
+    async def _record(self, good: list[Received], bad: list[tuple[bytes, str, str]]) -> None:
+        """Write rows down; empties `good`. One that the database refuses for what is in it goes to `bad`, alone:
+        however often it were tried, the others would wait behind it.
+        """
+        try:
+            known = await self._inbox.record(good)
+        except Exception as error:
+            if not of_the_row(error):
+                raise
+            if len(good) > 1:
+                for row in tuple(good):
+                    await self._record([row], bad)
+                    good.remove(row)
+                return
+            row = good.pop()
+            log.error("row-not-writable", request=row.id, operation=row.operation, error=type(error).__name__)
+            bad.append((pack([row.envelope]), UNWRITABLE, row.id))
+            return
+        reach(Point.BRIDGE_RECEIVED_COMMITTED)
+        self._recorded(good, known)
+        good.clear()
+
     def _judged(self, delivery: Delivery) -> Judged:
         judged = Judged(since=_since(delivery))
         for envelope in judged.unpacked(delivery):
@@ -281,7 +301,7 @@ class CommandIntake:
                 try:
                     await self._suspects.take(envelope)
                 except EnvelopeError as error:
-                    judged.bad.append((pack([envelope]), error.reason))
+                    judged.bad.append((pack([envelope]), error.reason, error.request))
                     continue
                 self._judge(envelope, judged)
         return judged
@@ -292,12 +312,12 @@ class CommandIntake:
             self._suspects.check(envelope)
             attributes = authentic_command(self._opener, envelope, now).attributes
         except EnvelopeError as error:
-            judged.bad.append((pack([envelope]), error.reason))
+            judged.bad.append((pack([envelope]), error.reason, error.request))
             return
         reach(Point.BRIDGE_OPENED, attributes.id)
         match verdict(attributes, Kind.COMMAND, self._bound, now):
             case Quarantine(reason):
-                judged.bad.append((pack([envelope]), reason))
+                judged.bad.append((pack([envelope]), reason, attributes.id))
             case _:
                 a = attributes
                 after = a.after if a.version > 1 else None

@@ -114,12 +114,14 @@ class QueryWorkers:
             self.dropped[error.reason] += 1
             return
         except EnvelopeError as error:
-            self._intake.quarantine(member.parcel.delivery.destination, pack([member.envelope]), error.reason)
+            queue = member.parcel.delivery.destination
+            self._intake.quarantine(queue, pack([member.envelope]), error.reason, error.request)
             return
         request = opened.attributes
         match verdict(request, Kind.QUERY, self._adapters, now):
             case Quarantine(reason):
-                self._intake.quarantine(member.parcel.delivery.destination, pack([member.envelope]), reason)
+                queue = member.parcel.delivery.destination
+                self._intake.quarantine(queue, pack([member.envelope]), reason, request.id)
                 return
             case Drop(reason):
                 self.dropped[reason] += 1

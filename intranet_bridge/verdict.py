@@ -8,7 +8,7 @@ from protocol.destinations import checked_reply
 from protocol.envelope import MAX_AGE_MS, Opened, Opener
 from protocol.envelope import Kind as Envelope
 from protocol.errors import Malformed, Stale, WrongKind
-from protocol.messages import Attributes
+from protocol.messages import ID, Attributes
 from protocol.operations import CATALOGUE, Kind
 
 AHEAD_MS = 12 * 3_600_000
@@ -16,7 +16,9 @@ AHEAD_MS = 12 * 3_600_000
 may refuse for it: they would wait for the clock, and later ones of their key would overtake them. It costs nothing
 but memory: the inbox remembers for so much longer than messages live (see settings)."""
 
-_ID = re.compile(r"[0-9A-Za-z._:-]{1,64}")
+QUERY_AHEAD_MS = 3_600_000
+"""A query's deadline is at most so far ahead. Its reply and the memory of its id live as long as that."""
+
 _TRACE = re.compile(r"(?:[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?")
 
 
@@ -58,9 +60,9 @@ def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int)
         return Quarantine("unknown-operation")
     if operation.kind is not lane:
         return Quarantine("wrong-lane")
-    if not _ID.fullmatch(attributes.id) or not _TRACE.fullmatch(attributes.traceparent):
+    if not ID.fullmatch(attributes.id) or not _TRACE.fullmatch(attributes.traceparent):
         return Quarantine("malformed")  # both are written into header lines of the marketing call
-    if attributes.after and not _ID.fullmatch(attributes.after):
+    if attributes.after and not ID.fullmatch(attributes.after):
         return Quarantine("malformed")
     try:
         # a reply names a front's queue of its own lane, and nothing else
@@ -71,6 +73,8 @@ def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int)
     if lane is Kind.QUERY:
         if attributes.deadline < now:  # none at all is not a query
             return Drop("expired")
+        if attributes.deadline > now + max(QUERY_AHEAD_MS, 2 * operation.deadline_ms):
+            return Quarantine("out-of-range")
         if name not in bound:
             return Refuse("marketing-unavailable")
     elif name not in bound:

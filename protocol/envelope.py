@@ -9,7 +9,7 @@
      178      2  n, the length of the attributes
      180      n  attributes: id LF source LF type LF time LF subject LF traceparent LF deadline LF reply_to,
                  and in version 2: LF after
-                 (UTF-8, no control characters; time and deadline in decimal, epoch ms)
+                 (printable ASCII; time and deadline in decimal, epoch ms; how long each may be: `_LIMITS`)
    180+n      8  number of the message under its data key
    188+n      …  the body under AES-256-GCM (NIST SP 800-38D), then the 16-byte tag;
                  nonce = 4 zero bytes and the number; associated data = every byte before the number
@@ -32,6 +32,7 @@ command's second arrival from its record.
 """
 
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ from protocol.errors import (
     BadSignature,
     Expired,
     Malformed,
+    OutOfRange,
     Replayed,
     Stale,
     Tampered,
@@ -55,7 +57,7 @@ from protocol.errors import (
     WrongKind,
 )
 from protocol.keyring import KEY_ID_BYTES, Keyring
-from protocol.messages import LOWEST_VERSION, WIRE_VERSION, Attributes, Role
+from protocol.messages import HORIZON_MS, ID, LOWEST_VERSION, WIRE_VERSION, Attributes, Role
 
 
 class Kind(IntEnum):
@@ -129,9 +131,9 @@ class Sealer:
         """The envelope's bytes, in the attributes' version. Each call takes a new number, so sealing the same twice
         gives two envelopes.
 
-        Raises what the receiver would: WrongKind if our role does not send this kind, UnknownVersion, Malformed for
-        an empty id, an attribute with a control character or one that the version does not have, Stale if
-        `attributes.time` is not about now (what is sealed anew later needs its time set anew).
+        Raises what the receiver would: WrongKind if our role does not send this kind, UnknownVersion, OutOfRange for
+        an attribute that is too long, too large or not printable ASCII, Malformed for one that the version does not
+        have, Stale if `attributes.time` is not about now (what is sealed anew later needs its time set anew).
         """
         key = self._keys.get(attributes.version)
         if key is None or not key.created - SKEW_MS <= now_ms < key.not_after or key.process != os.getpid():
@@ -201,8 +203,8 @@ class Opener:
     def authentic(self, envelope: bytes) -> Opened:
         """What the envelope says, whatever its age: for who must answer even what came too late.
 
-        Raises Malformed, UnknownVersion, UnknownKey, BadSignature, Tampered, WrongKind; Stale if the message is
-        not dated within the life of its data key.
+        Raises Malformed, UnknownVersion, UnknownKey, BadSignature, Tampered, WrongKind; OutOfRange if an attribute
+        is beyond its limits; Stale if the message is not dated within the life of its data key.
         """
         if len(envelope) < _SHORTEST:
             raise _too_short(envelope)
@@ -347,37 +349,55 @@ def _too_short(envelope: bytes) -> Malformed:
     return Malformed(f"{len(envelope)} bytes are too few for an envelope")
 
 
+_LIMITS = {
+    "id": ID.pattern,
+    "source": r"[ -~]{0,160}",
+    "type": r"[!-~]{1,64}",
+    "time": r"[0-9]{1,15}",
+    "subject": r"[!-~]{0,64}",
+    "traceparent": r"[!-~]{0,64}",
+    "deadline": r"[0-9]{1,15}",
+    "reply_to": r"[!-~]{0,160}",
+    "after": rf"(?:{ID.pattern})?",
+}
+"""What an attribute may be, by its name; they travel in this order. Times end at MAX_TIME_MS."""
+_SHAPES = {
+    1: re.compile(r"\n".join(f"({limit})" for name, limit in _LIMITS.items() if name != "after")),
+    2: re.compile(r"\n".join(f"({limit})" for limit in _LIMITS.values())),
+}
+
+
 def _encoded(a: Attributes) -> bytes:
-    # A line feed is not printable either, so this one test keeps the fields apart.
-    if (
-        not a.id
-        or a.deadline < 0
-        or not f"{a.id}{a.source}{a.type}{a.subject}{a.traceparent}{a.reply_to}{a.after}".isprintable()
-    ):
-        raise Malformed("an attribute is missing or has a control character")
     text = f"{a.id}\n{a.source}\n{a.type}\n{a.time}\n{a.subject}\n{a.traceparent}\n{a.deadline}\n{a.reply_to}"
     if a.version > 1:
         text += f"\n{a.after}"
     elif a.after:
         raise Malformed("version 1 has no predecessor")
-    data = text.encode()
-    if len(data) > 0xFFFF:
-        raise Malformed(f"the attributes take {len(data)} bytes; at most 65535 are allowed")
-    return data
+    if not _SHAPES[a.version].fullmatch(text) or a.deadline > a.time + HORIZON_MS:
+        raise _beyond(a.version, text)
+    return text.encode()
 
 
 def _decoded(version: int, data: bytes) -> Attributes:
-    after = ""
-    try:
-        if version == 1:
-            id_, source, type_, time, subject, traceparent, deadline, reply_to = data.decode().split("\n")
-        else:
-            id_, source, type_, time, subject, traceparent, deadline, reply_to, after = data.decode().split("\n")
-        attributes = Attributes(
-            id_, source, type_, int(time), subject, traceparent, int(deadline), reply_to, after, version
-        )
-    except ValueError:
-        raise Malformed("the attributes are not the fields of this version") from None
-    if not f"{id_}{source}{type_}{subject}{traceparent}{reply_to}{after}".isprintable():
-        raise Malformed("an attribute has a control character")
-    return attributes
+    text = data.decode("ascii", "replace")
+    found = _SHAPES[version].fullmatch(text)
+    if found is None:
+        raise _beyond(version, text)
+    id_, source, type_, time_text, subject, traceparent, deadline_text, reply_to, *rest = found.groups()
+    time, deadline = int(time_text), int(deadline_text)
+    if deadline > time + HORIZON_MS:
+        raise _beyond(version, text)
+    after = rest[0] if rest else ""
+    return Attributes(id_, source, type_, time, subject, traceparent, deadline, reply_to, after, version)
+
+
+def _beyond(version: int, text: str) -> Malformed:
+    """Which attribute is beyond its limits. Without its value: it may be anything."""
+    fields = text.split("\n")
+    if len(fields) != (8 if version == 1 else 9):
+        return Malformed("the attributes are not the fields of this version")
+    named = fields[0] if ID.fullmatch(fields[0]) else ""
+    for (name, limit), value in zip(_LIMITS.items(), fields, strict=False):
+        if not re.fullmatch(limit, value):
+            return OutOfRange(f"{name} is too long, too large or has characters it may not have", request=named)
+    return OutOfRange("the deadline is more than ten years away", request=named)

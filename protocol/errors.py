@@ -28,12 +28,24 @@ class EnvelopeError(BridgeError):
     """A sealed envelope that is refused. `reason` is the stable word used in metrics and dead letters."""
 
     reason = "envelope"
+    request = ""
+    """Id of the request it is about, where that is known and can be written anywhere."""
 
 
 class Malformed(EnvelopeError):
     """The bytes do not have the drawn shape."""
 
     reason = "malformed"
+
+
+class OutOfRange(Malformed):
+    """Authentic, but what it says is longer, larger or of other characters than the protocol allows."""
+
+    reason = "out-of-range"
+
+    def __init__(self, message: str, *, request: str = "") -> None:
+        super().__init__(message)
+        self.request = request
 
 
 class UnknownVersion(EnvelopeError):

@@ -5,16 +5,36 @@ and `reply_to`. Attributes travel authenticated but readable, so nothing that te
 them: `subject` is a keyed pseudonym, and bodies are sealed (see envelope.py).
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from protocol.errors import Malformed
+from protocol.errors import Malformed, OutOfRange
 from protocol.lifecycle import State
 
 WIRE_VERSION = 2
 """The latest wire version this program speaks; it reads all from LOWEST_VERSION on (protocol/README.md, Versions)."""
 LOWEST_VERSION = 1
 """What every program reads: for who does not know the other side yet, and for presence."""
+
+
+ID = re.compile(r"[0-9A-Za-z._:-]{1,64}")
+"""What an id looks like. It is written into header lines, rows and logs."""
+MAX_TIME_MS = 10**15 - 1
+"""The latest instant that can be said, epoch ms: far beyond any date, and far within 64 bits."""
+HORIZON_MS = 3_660 * 24 * 3_600_000
+"""A deadline is at most ten years after the message's own time."""
+CODE_LENGTH = 64
+DETAIL_LENGTH = 4_000
+
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def fitted(text: str, most: int) -> str:
+    """`text` as every database, log and header line can hold it: at most `most` characters, and a replacement
+    character (U+FFFD) for each control character and lone surrogate. It may come from a marketing system's answer.
+    """
+    return _UNWRITABLE.sub("\ufffd", text[:most])
 
 
 class Role(StrEnum):
@@ -83,18 +103,25 @@ class Reply:
         ::
 
             state LF code LF detail LF result...
+
+        Code and detail are made to fit what `from_payload` takes: they may be a marketing system's words.
         """
-        detail = " ".join(self.detail.split())
-        return f"{self.state}\n{self.code}\n{detail}\n".encode() + self.result
+        if not (self.code or self.detail):
+            return f"{self.state}\n\n\n".encode() + self.result
+        code, detail = fitted(self.code, CODE_LENGTH), fitted(" ".join(self.detail.split()), DETAIL_LENGTH)
+        return f"{self.state}\n{code}\n{detail}\n".encode() + self.result
 
     @classmethod
     def from_payload(cls, attributes: Attributes, payload: bytes) -> "Reply":
-        """Read what `payload` wrote. Raises Malformed."""
+        """Read what `payload` wrote. Raises Malformed, OutOfRange."""
         try:
             state, code, detail, result = payload.split(b"\n", 3)
-            return cls(attributes, State(state.decode()), code.decode(), detail.decode(), result)
+            reply = cls(attributes, State(state.decode()), code.decode(), detail.decode(), result)
         except ValueError as error:
             raise Malformed("reply payload is not state, code, detail, result") from error
+        if reply.code != fitted(reply.code, CODE_LENGTH) or len(reply.detail) > DETAIL_LENGTH:
+            raise OutOfRange("the code or the detail of the reply is too long", request=attributes.id)
+        return reply
 
 
 def uuid7(now_ms: int, entropy: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocol.errors import Malformed
-from protocol.messages import WIRE_VERSION
+from protocol.messages import MAX_TIME_MS, WIRE_VERSION
 
 PRESENCE = "presence"
 """The `type` attribute of a presence message."""
@@ -30,6 +30,9 @@ class Availability(StrEnum):
     `marketing-unavailable`, commands wait in the bridge's inbox."""
 
 
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
 class Presence(BaseModel):
     """What one bridge says of itself at one instant. Names and counts only: nothing of a customer."""
 
@@ -41,19 +44,19 @@ class Presence(BaseModel):
     """The latest wire version it reads; it reads all before that too."""
     software: Annotated[str, Field(max_length=40)] = ""
     """Version of the program, for people."""
-    time_ms: int
+    time_ms: Annotated[int, Field(ge=0, le=MAX_TIME_MS)]
     """When this was said, epoch ms by the bridge's clock; the latest of an instance counts."""
-    operations: dict[str, Availability]
+    operations: Annotated[dict[Annotated[str, Field(max_length=64)], Availability], Field(max_length=1_000)]
     """Every operation bound at this bridge."""
     leaving: bool = False
     """It drains and takes nothing more; forget it."""
-    in_flight: Annotated[int, Field(ge=0)] = 0
+    in_flight: Count = 0
     """Queries and commands being worked on."""
-    capacity: Annotated[int, Field(ge=0)] = 0
+    capacity: Count = 0
     """How many it works on at once."""
-    query_slots: Annotated[int, Field(ge=0)] = 0
+    query_slots: Count = 0
     """How many of these are queries; 0: it does not say."""
-    query_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    query_ms: Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)] = 0.0
     """Mean time of the latest calls for queries; 0: there was none yet. With `query_slots` it tells a front how fast
     its queries can be answered (see dmz_front/shedding.py)."""
 

@@ -158,8 +158,8 @@ class Lane:
 
     def _send(self, destination: str, frame: _Frame) -> None:
         self.pending_bytes -= frame.size
-        message = Outgoing(destination, pack(frame.envelopes), self._persistent, frame.expires, self.headers)
         try:
+            message = Outgoing(destination, pack(frame.envelopes), self._persistent, frame.expires, self.headers)
             receipt = self._link.send(message)
         except Exception as error:  # whatever it is, the members must hear of it
             fail(frame.receipt, error)

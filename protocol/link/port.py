@@ -31,6 +31,11 @@ class Outgoing:
     """Absolute expiry, epoch ms; 0 means none."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for an expiry the broker could not read: it would close the connection, for all."""
+        if not 0 <= self.expires < 1 << 63:
+            raise ValueError("expires is an instant in epoch milliseconds within 64 bits")
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

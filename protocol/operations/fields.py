@@ -1,5 +1,7 @@
 """The field types that operations share: real limits with messages a caller can act on."""
 
+import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -33,10 +35,45 @@ def _phone(value: str) -> str:
     return value
 
 
-def _printable(value: str) -> str:
-    if any((ord(c) < 32 and c not in "\n\t") or ord(c) == 127 for c in value):
-        raise ValueError("text may hold no control characters other than line feed and tab")
+_NOT_TEXT = re.compile(
+    "["
+    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"  # Cc but tab and line feed
+    "\u2028\u2029"  # Zl, Zp: controls by another name
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # Bidi_Control: text that reads otherwise than it is stored
+    "\u00ad\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff0-\ufffb"  # the other invisible of Cf, and reserved ones
+    "\u115f\u1160\u3164\uffa0\u17b4\u17b5"  # letters that show nothing
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+    "\\ud800-\\udfff"  # Cs
+    "\ufdd0-\ufdef" + "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(17)) + "]"  # noncharacters
+)
+"""What no text holds (Unicode 15.1: general categories, Bidi_Control, Default_Ignorable_Code_Point, noncharacters).
+
+Not here: joiners (U+200C, U+200D), which Indic scripts and emoji need, and variation selectors, which names need.
+Private use stays too: back ends of GBK days keep rare names there.
+"""
+_CONTENT = re.compile(
+    "["
+    "^\\s\u200c\u200d\u2800"  # blanks (\\s is White_Space), joiners, the empty pattern of Braille
+    "\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"  # variation selectors and the like
+    "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # marks that sit on another character
+    "]"
+)
+
+
+def _visible(value: str) -> str:
+    found = _NOT_TEXT.search(value)
+    if found:
+        raise ValueError(
+            f"text may not hold {_named(found[0])}: control, invisible and direction characters are no text"
+        )
+    if not _CONTENT.search(value):
+        raise ValueError(f"text must hold something that can be seen, not {_named(value[0])} alone")
     return value
+
+
+def _named(character: str) -> str:
+    name = unicodedata.name(character, "")
+    return f"U+{ord(character):04X} ({name})" if name else f"U+{ord(character):04X}"
 
 
 AccountNumber = Annotated[
@@ -47,7 +84,7 @@ Phone = Annotated[str, AfterValidator(_phone), Field(description="A phone number
 Fen = Annotated[int, Field(ge=-(10**13), le=10**13, description="Money in fen (1/100 yuan), an integer")]
 Kwh = Annotated[
     str,
-    StringConstraints(pattern=r"^\d{1,9}(\.\d{1,4})?$"),
+    StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,4})?$"),
     Field(description="Energy in kWh, a decimal string"),
 ]
 WorkOrderNumber = Annotated[
@@ -55,4 +92,4 @@ WorkOrderNumber = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9-]{4,40}$"),
     Field(description="The marketing system's work order number"),
 ]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_visible)]

@@ -29,7 +29,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from protocol.errors import ConfigurationError, Fenced
 from protocol.runtime.crash_points import reach
@@ -232,6 +239,21 @@ def disconnected(error: BaseException) -> bool:
         return True
     # libpq's own failures (refused, no such host, timeout) have no SQLSTATE; SQLite's errors have no such attribute
     return getattr(error.orig, "sqlstate", "") is None and isinstance(error, OperationalError)
+
+
+UNWRITABLE = "unwritable"
+"""Why a message is set aside whose row the database refuses."""
+
+
+def of_the_row(error: BaseException) -> bool:
+    """Whether it is what is in a row that the database, or its driver, refuses, and would refuse for ever.
+
+    A full disk, a lock or a lost connection may pass; a value that is too long, out of range or not text does not.
+    """
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError) and not disconnected(error)
+    # raised before the database saw it: an integer beyond SQLite's 64 bits, a lone surrogate, a parameter of no type
+    return isinstance(error, StatementError | OverflowError | ValueError | TypeError)
 
 
 def _sqlstate(error: DBAPIError) -> str:

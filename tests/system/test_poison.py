@@ -4,14 +4,17 @@ reason, and none stops the queue. More are sent than the bridge may hold unackno
 
 import json
 import os
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.stand.stand import ROOT, Stand
 from tests.support.stands import ACCOUNT, client, eventually, standing, work_order
-from tests.support.stomp import connected
+from tests.support.stomp import connected, put
 
 MANY = 70  # the shipped prefetch is 64
 
@@ -47,3 +50,28 @@ def test_it_is_set_aside_and_the_queue_goes_on(stand: Stand, lane: str, body: by
         assert http.post("/v1/work-order", json=work_order(), headers=headers).status_code == 200
         assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
     eventually(lambda: dead() == before + many, what="every dead letter")
+
+
+def forged(stand: Stand, count: int, **said: object) -> list[bytes]:
+    """Frames that a front which was taken over makes with its keys, with these attributes."""
+    changes = [f"{name}={value}" for name, value in said.items()]
+    command = [sys.executable, "-m", "tests.unit.hostile", str(stand.folder / "keys"), str(count), *changes]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    return [bytes.fromhex(line) for line in found.stdout.split()]
+
+
+def test_signed_with_a_deadline_beyond_all_time_it_stops_no_honest_order_and_no_reply(stand: Stand) -> None:
+    connections = (stand.logs / "bridge.log").read_text(encoding="utf-8").count("link.connected")
+    put(stand, "front", "bridge.command.main", *forged(stand, 71, deadline=10**25), persistent="true")
+    reply_to = "/queue/bridge.reply.query.front-1"
+    for deadline in (10**25, 2**63 - 1, time.time_ns() // 1_000_000 + 86_400_000):
+        frames = forged(stand, 1, type="arrears-query", deadline=deadline, reply_to=reply_to)
+        put(stand, "front", "bridge.query.main", *frames)
+    with client(stand) as http:
+        for _ in range(3):
+            headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+            assert http.post("/v1/work-order", json=work_order(), headers=headers).status_code == 200
+            assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
+    log = (stand.logs / "bridge.log").read_text(encoding="utf-8")
+    assert log.count("out-of-range") >= 74
+    assert log.count("link.connected") == connections

@@ -141,6 +141,10 @@ async def test_too_many_requests_from_one_address_or_about_one_account(
     assert code_of(await stand.ask(BILL | {"account": "3210000000003"})) == (429, "too-many-requests")
     other = await stand.ask(BILL | {"account": "3210000000003"}, address="10.0.0.10")
     assert other.status_code == 200
+    # one application's use of an account is not another's
+    await stand.grant("counter", "*")
+    again = {"body": BILL | {"account": "3210000000003"}, "address": "10.0.0.12"}
+    assert [(await stand.ask(app=app, **again)).status_code for app in ("wechat", "counter")] == [429, 200]
     # the address is counted before the key is looked at: guessing keys is limited too
     for expected in (401, 401, 401, 429):
         assert (await stand.ask(app=None, address="10.0.0.11", authorization="Bearer x")).status_code == expected

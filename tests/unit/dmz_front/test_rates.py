@@ -78,7 +78,19 @@ def test_memory_is_bounded_and_who_is_limited_stays_so() -> None:
     assert limit.wait("greedy", 1, 0.5) > 0
 
 
-def test_a_table_full_of_limited_keys_is_emptied_and_not_grown() -> None:
+def test_whoever_comes_with_many_keys_resets_nobody_s_limit() -> None:
+    limit = RateLimit(10, capacity=100)
+    limited = [f"limited-{number}" for number in range(50)]
+    for key in limited:
+        while limit.wait(key, 1, 0.0) == 0.0:
+            pass
+    for number in range(10_000):
+        limit.wait(f"many-{number}", 1, number * 5e-5)
+    assert all(limit.wait(key, 1, 0.5) > 0 for key in limited)
+    assert len(limit._due) == len(limit._idlest) == 100
+
+
+def test_a_table_full_of_limited_keys_does_not_grow() -> None:
     limit = RateLimit(1, capacity=10)
     for number in range(100):
         assert limit.wait(f"key-{number}", 0.001, 0.0) == 0.0

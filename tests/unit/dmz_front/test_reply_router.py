@@ -1,10 +1,13 @@
 """Replies come home: written before acknowledged, matched by id, and one bad envelope harms no other."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
+from sqlalchemy.exc import DataError
 
+from dmz_front.ledger import News
 from dmz_front.reply_router import Waiters
 from protocol import destinations
 from protocol.envelope import Kind, Sealer
@@ -18,6 +21,7 @@ from protocol.messages import Attributes, Reply, Role
 from protocol.presence import PRESENCE
 from tests.unit.clock import NOW
 from tests.unit.dmz_front.stand import DONE, Say, StandIn, turns
+from tests.unit.hostile import hostile
 
 pytestmark = pytest.mark.anyio
 
@@ -280,3 +284,56 @@ async def test_a_bridges_clock_is_measured_and_one_too_far_off_is_no_bridge(
     assert stand.front.router.refused["stale"] == (not attached)
     measured = [reading for reading in stand.front.readings() if reading[0] == "dmz_front_clock_skew_seconds"]
     assert [(labels, value) for _, _, labels, value in measured] == [({"bridge": "bridge-1"}, ahead_ms / 1000)]
+
+
+# --- a bridge that has been taken over --------------------------------------------------------------------
+
+
+async def test_authentic_replies_beyond_their_limits_are_set_aside_alone(
+    stand: StandIn, ids: list[str], bridge_keyring: Keyring
+) -> None:
+    letters = dead(stand, COMMANDS)
+    good = b"succeeded\n\n\n" + DONE.result
+    bad = [
+        hostile(bridge_keyring, good, now=NOW, id=ids[0], deadline=10**25),
+        hostile(bridge_keyring, good, now=NOW, id=ids[0], source="s" * 161),
+        hostile(bridge_keyring, b"refused\n" + b"c" * 65 + b"\n\n", now=NOW, id=ids[0]),
+        hostile(bridge_keyring, b"refused\nc\x00\n\n", now=NOW, id=ids[0]),
+    ]
+    stand.bridge.send(COMMANDS, *bad, stand.bridge.sealed(ids[1], DONE))
+    await stand.settle()
+    assert await states(stand, ids) == ["sent", "succeeded", "sent"]
+    assert [reason for _, reason in letters] == ["out-of-range"] * 4
+    assert stand.broker.depth(COMMANDS) == 0
+
+
+async def test_a_reply_that_cannot_be_written_is_set_aside_alone(
+    stand: StandIn, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, letters = stand.front.ledger.told, dead(stand, COMMANDS)
+
+    async def refuses_one(news: Sequence[News]) -> int:
+        if any(item.id == ids[1] for item in news):
+            raise DataError("UPDATE", {}, Exception("value too long"))
+        return await told(news)
+
+    monkeypatch.setattr(stand.front.ledger, "told", refuses_one)
+    stand.bridge.send(COMMANDS, *(stand.bridge.sealed(id, DONE) for id in ids))
+    await stand.settle()
+    assert await states(stand, ids) == ["succeeded", "sent", "succeeded"]
+    assert [reason for _, reason in letters] == ["unwritable"]
+    assert stand.broker.depth(COMMANDS) == 0
+
+
+async def test_presence_with_numbers_beyond_all_measure_is_refused(stand: StandIn, bridge_keyring: Keyring) -> None:
+    await stand.start()
+    known = stand.front.bridges.attached
+    for field in ("time_ms", "in_flight", "capacity", "query_slots", "query_ms"):
+        body = b'{"instance":"b","operations":{},"time_ms":1,"%b":1%b}' % (field.encode(), b"0" * 400)
+        stand.bridge.send(
+            destinations.presence("main"),
+            hostile(bridge_keyring, body, now=NOW, kind=Kind.PRESENCE, type=PRESENCE),
+        )
+    await turns()
+    assert stand.front.router.refused["malformed"] == 5
+    assert stand.front.bridges.attached == known

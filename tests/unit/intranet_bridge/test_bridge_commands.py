@@ -434,7 +434,7 @@ async def test_one_bad_member_is_quarantined_among_good_ones(stage: Stage) -> No
         "unknown-operation": stage.envelope("nothing")[1],
         "wrong-lane": stage.envelope("bill-query")[1],
         "reply-to": stage.envelope(reply_to="/queue/bridge.command.main")[1],
-        "malformed": stage.envelope(traceparent="no trace")[1],
+        "malformed": stage.envelope(traceparent="no-trace")[1],
         "unknown-key": stage.envelope()[1][:2] + bytes(8) + stage.envelope()[1][10:],
         "unknown-version": b"\x09" + stage.envelope()[1][1:],
     }

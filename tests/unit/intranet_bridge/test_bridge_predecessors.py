@@ -11,6 +11,7 @@ import pytest
 from intranet_bridge.adapters import Answered, NotApplied, Unknown
 from intranet_bridge.inbox import Inbox, Received
 from protocol.lifecycle import State
+from tests.unit.hostile import hostile
 from tests.unit.intranet_bridge.harness import DONE, Stage, until
 from tests.unit.intranet_bridge.test_bridge_commands import scene
 
@@ -199,9 +200,9 @@ async def test_a_bridge_told_to_speak_version_1_says_so_and_sets_aside_the_rest(
 @scene
 async def test_a_predecessor_that_is_no_id_is_set_aside(stage: Stage) -> None:
     await stage.start()
-    await stage.command(version=2, after="x" * 65)
+    await stage.send(hostile(stage.front_ring, after="x" * 65))
     await until(lambda: stage.letters)
-    assert stage.letters[0].headers["reason"] == "malformed"
+    assert stage.letters[0].headers["reason"] == "out-of-range"
 
 
 def test_the_patience_must_be_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from protocol.errors import (
     WrongKind,
 )
 from protocol.keyring import Keyring
-from protocol.messages import Attributes, Role
+from protocol.messages import HORIZON_MS, Attributes, Role
 from protocol.runtime.keyfiles import load_keyring
 
 NOW = 1_760_000_000_000
@@ -100,15 +100,15 @@ def test_the_bridge_answers_and_announces(front: Keyring, bridge: Keyring, kind:
     assert (opened.kind, opened.attributes, opened.payload, opened.sender) == (kind, REPLY, b"", Role.BRIDGE)
 
 
-printable = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=40)
+printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=64)
 
 
 @given(
-    id=printable.filter(bool),
+    id=st.from_regex(r"[0-9A-Za-z._:-]{1,64}", fullmatch=True),
     source=printable,
-    type=printable,
+    type=printable.filter(bool),
     subject=printable,
-    deadline=st.integers(0, 2**63),
+    deadline=st.integers(0, NOW + HORIZON_MS),
     reply_to=printable,
     body=st.binary(max_size=3_000),
 )
@@ -344,6 +344,13 @@ def test_a_data_key_that_claims_a_longer_life_is_refused(
         {"reply_to": "\ud800"},
         {"reply_to": "x" * 70_000},
         {"deadline": -1},
+        {"deadline": 10**25},
+        {"deadline": NOW + HORIZON_MS + 1},
+        {"id": "i" * 65},
+        {"source": "s" * 161},
+        {"subject": "s" * 161},
+        {"type": "t" * 65},
+        {"after": "x" * 65, "version": 2},
     ],
 )
 def test_attributes_that_cannot_be_told_apart_are_not_sealed(front: Keyring, changes: dict[str, object]) -> None:

@@ -6,9 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import Malformed
+from protocol.errors import Malformed, OutOfRange
 from protocol.lifecycle import State
-from protocol.messages import Attributes, GrowingIds, Reply, Request, uuid7
+from protocol.messages import (
+    CODE_LENGTH,
+    DETAIL_LENGTH,
+    Attributes,
+    GrowingIds,
+    Reply,
+    Request,
+    fitted,
+    uuid7,
+)
 
 ABOUT = Attributes("id-1", "bridge-1", "bill-query", 1)
 CODES = st.from_regex(r"[a-z-]{0,30}", fullmatch=True)
@@ -20,7 +29,23 @@ def test_a_reply_is_read_as_it_was_written(state: State, code: str, detail: str,
         return
     found = Reply.from_payload(ABOUT, Reply(ABOUT, state, code, detail, result).payload())
     assert (found.state, found.code, found.result) == (state, code, result)
-    assert found.detail == " ".join(detail.split())
+    assert found.detail == fitted(" ".join(detail.split()), DETAIL_LENGTH)
+
+
+@given(st.text(max_size=100), st.text(max_size=5_000))
+def test_whatever_words_a_reply_is_made_of_the_other_side_takes_it(code: str, detail: str) -> None:
+    found = Reply.from_payload(ABOUT, Reply(ABOUT, State.REFUSED, code, detail, b"{}").payload())
+    assert (found.state, found.result) == (State.REFUSED, b"{}")
+    assert found.code == fitted(code, CODE_LENGTH)
+
+
+@pytest.mark.parametrize(
+    "payload", ["refused\n" + "c" * 65 + "\n\n", "refused\nc\x00\n\n", f"failed\n\n{'d' * 4_001}\n"]
+)
+def test_a_code_or_a_detail_beyond_its_limits_is_named_with_its_request(payload: str) -> None:
+    with pytest.raises(OutOfRange) as caught:
+        Reply.from_payload(ABOUT, payload.encode())
+    assert (caught.value.reason, caught.value.request) == ("out-of-range", "id-1")
 
 
 def test_the_bytes() -> None:

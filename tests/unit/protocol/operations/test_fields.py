@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from protocol.operations import CATALOGUE
 from protocol.operations.fields import AccountNumber, Fen, Kwh, Month, Phone, Text, WorkOrderNumber
 
 CASES: list[tuple[Any, list[str], list[str]]] = [
@@ -36,10 +37,50 @@ CASES: list[tuple[Any, list[str], list[str]]] = [
         ["1380000", "13800000001", "+8613800000001", "0531-8888-8888"],
         ["138000", "1380000000000001", "++8613800000001", "phone", "", "138 0000 0001", "１３８０００００"],
     ),
-    (Kwh, ["0", "123456789", "1.5", "0.0001"], ["", "-1", "1.", ".5", "1.00001", "1234567890", "1e3", "1\n"]),
+    (
+        Kwh,
+        ["0", "123456789", "1.5", "0.0001"],
+        ["", "-1", "1.", ".5", "1.00001", "1234567890", "1e3", "1\n", "１２", "١"],
+    ),
     (WorkOrderNumber, ["WO2026000001", "a-b-1"], ["abc", "x" * 41, "a b c", "工单000001", "WO2026\n"]),
-    (Text, ["x", "两行\n文字", "\tx"], ["", "  ", "a\x00b", "a\x1bb", "a\x7fb", "a\rb"]),
+    (
+        Text,
+        [
+            "x",
+            "两行\n文字",
+            "\tx",
+            "䶮𠮷",
+            "葛\U000e0100",  # an ideographic variation sequence
+            "\U0001f469\u200d\U0001f527",  # a joined emoji
+            "क्\u200dष",
+            "\ue000",  # private use: a rare name of a GBK back end
+            "a\u2800b",
+            "e\u0301",
+            "\u2764\ufe0f",
+            "\U0003134f",  # newer than some Python's tables
+        ],
+        [
+            "",
+            "  ",
+            "\u3000",
+            "\u2800",
+            "\u2800\u2800",
+            "\ufe0f",
+            "\U000e0100",
+            "\u200d",
+            "\u200c\u200d",
+            "\u034f",
+            "\u0301",
+        ],
+    ),
 ]
+INVISIBLE = (
+    *"\x00\x07\x0b\x0c\r\x1b\x1f\x7f\x80\x85\x9f\xad\u061c\u115f\u1160\u17b4\u180e\u200b\u200e\u200f\u2028\u2029",
+    *"\u202a\u202b\u202c\u202d\u202e\u2060\u2062\u2064\u2065\u2066\u2067\u2068\u2069\u206a\u206f\u3164\ufdd0\ufdef\ufeff",
+    *"\uffa0\ufff9\ufffb\ufffe\uffff\U0001bca0\U0001d173\U0001fffe\U000e0001\U000e0041\U000e007f\U0010ffff",
+    "\ud800",
+    "\udfff",
+)
 
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, good, _ in CASES for value in good])
@@ -51,6 +92,32 @@ def test_taken(kind: Any, value: str) -> None:
 def test_refused(kind: Any, value: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(kind).validate_python(value)
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=lambda character: f"{ord(character):04X}")
+@pytest.mark.parametrize("text", ["{}", "a{}b", "a{}"])
+def test_what_cannot_be_seen_is_no_text_and_is_named(character: str, text: str) -> None:
+    value = f"a{character}b" if character.isspace() else text.format(character)  # blanks at the ends are cut off
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Text).validate_python(value)
+    if not "\ud800" <= character <= "\udfff":  # these pydantic refuses itself
+        assert f"U+{ord(character):04X}" in str(caught.value)
+
+
+@given(st.characters(categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="\n\t"))
+def test_controls_of_any_block_are_refused(character: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Text).validate_python(f"a{character}b")
+
+
+@pytest.mark.parametrize("field", ["contact_name", "address", "content"])
+def test_every_text_of_a_work_order_keeps_the_rule_and_the_error_names_it(field: str) -> None:
+    order = CATALOGUE["work-order"]
+    with pytest.raises(ValidationError) as caught:
+        order.requests.validate_python({**order.example, field: "张\u202e伟"})
+    (error,) = caught.value.errors()
+    assert error["loc"] == (field,)
+    assert "U+202E (RIGHT-TO-LEFT OVERRIDE)" in error["msg"]
 
 
 @given(st.text(max_size=15))
