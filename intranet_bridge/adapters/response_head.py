@@ -14,7 +14,7 @@ line; a line that is no field; control
 characters in a value
 ============================================  ================================================================
 
-Refused: two different lengths, a length that is no number, a carriage return alone (a line end to some).
+Refused: two different lengths, a length that is no number or beyond 64 bits, a carriage return alone (a line end to some).
 
 The leniencies that llhttp itself offers, and why they are as they are:
 
@@ -41,6 +41,7 @@ _END = re.compile(rb"\n\r?\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9][ \t]+([1-5][0-9]{2})(?:[ \t][^\r\n]*)?")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_LENGTH = re.compile(rb"0*[0-9]{1,18}")
 _KEPT = (b"content-type", b"content-encoding")
 
 
@@ -96,10 +97,10 @@ def _fields(lines: list[bytes], status: int) -> bytes:
     if codings:
         kept.append((b"transfer-encoding", b", ".join(codings)))
     elif lengths:
-        if len({int(length) if length.isdigit() else -1 for length in lengths}) > 1:
+        if not all(_LENGTH.fullmatch(length) for length in lengths):
+            raise BadHead("a Content-Length that is no length", status)
+        if len({length.lstrip(b"0") for length in lengths}) > 1:
             raise BadHead("two different Content-Length", status)
         length = lengths.pop()
-        if not length.isdigit():
-            raise BadHead("a Content-Length that is no number", status)
         kept.append((b"content-length", length))
     return b"".join(b"%b: %b\r\n" % field for field in kept)

@@ -1,12 +1,16 @@
 """Kept connections against a server that sends bytes by a script: no request gets another's bytes for its answer."""
 
 import asyncio
+import itertools
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from intranet_bridge.adapters.http_client import HttpClient, Lost, NotSent, Response
+from intranet_bridge.adapters.http_client import HttpClient, Lost, NotSent, Response, _Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -265,7 +269,9 @@ async def test_what_is_forgiven_is_read_and_the_connection_closed(name: str, spl
     [
         (b"Content-Length: 2\r\nContent-Length: 3\r\n", "two different Content-Length"),
         (b"Content-Length: 2, 3\r\n", "two different Content-Length"),
-        (b"Content-Length: +2\r\n", "a Content-Length that is no number"),
+        (b"Content-Length: +2\r\n", "a Content-Length that is no length"),
+        (b"Content-Length: 2\r\nContent-Length: \xb2\r\n", "a Content-Length that is no length"),
+        (b"Content-Length: %b\r\n" % (b"9" * 5000), "a Content-Length that is no length"),
         (b"X: a\rContent-Length: 9\r\nContent-Length: 2\r\n", "a carriage return alone"),
     ],
 )
@@ -355,3 +361,80 @@ async def test_a_server_that_speaks_first_is_not_sent_anything() -> None:
     with pytest.raises(NotSent, match="closed before"):
         await one.exchange(REQUEST, 5, may_send=later)
     server.close()
+
+
+class Recorded(asyncio.Transport):
+    """A transport that nothing is behind but a socket in which nothing waits."""
+
+    def __init__(self) -> None:
+        self.socket, self._peer = socket.socketpair()
+        super().__init__({"socket": self.socket})
+
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None: ...
+
+    def close(self) -> None:
+        self.socket.close()
+        self._peer.close()
+
+
+WHOLE = st.sampled_from(
+    [
+        answer(),
+        answer(b""),
+        answer(b"\r\n"),
+        b"HTTP/1.1 100 Continue\r\n\r\n" + answer(),
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2  \r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nX: y\r\n\r\n",
+    ]
+)
+BEYOND = st.binary(max_size=8) | st.sampled_from([OTHER, OTHER[:30], b"\r\n", b"\n", b"\0", b"}", b"0\r\n\r\n"])
+CUTS = st.lists(st.integers(0, 150), max_size=6)
+
+
+def received(data: bytes, cuts: list[int]) -> tuple[Response | Lost, bool]:
+    """What a connection makes of bytes that come in packets cut at `cuts`, and whether it may be used again."""
+
+    async def run() -> tuple[Response | Lost, bool]:
+        connection, transport = _Connection(4096), Recorded()
+        connection.connection_made(transport)
+        running = asyncio.ensure_future(connection.exchange(REQUEST, 60))
+        await asyncio.sleep(0)
+        edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+        for start, end in itertools.pairwise(edges):
+            connection.data_received(data[start:end])
+        usable = connection.usable
+        connection.connection_lost(ConnectionError())  # changes nothing for an answer that is there
+        transport.close()
+        try:
+            return await running, usable
+        except Lost as lost:
+            return lost, False
+
+    return asyncio.run(run())
+
+
+@given(WHOLE, BEYOND, CUTS)
+@settings(deadline=None)
+def test_however_it_is_cut_a_byte_beyond_an_answer_is_seen(whole: bytes, beyond: bytes, cuts: list[int]) -> None:
+    response, usable = received(whole + beyond, cuts)
+    assert isinstance(response, Response)
+    assert usable == (not beyond)
+
+
+@given(
+    st.binary(max_size=60)
+    | st.from_regex(
+        rb"HTTP/1.1 [1-5]\d\d X\r?\n(Content-Length: ?[0-9, ]{1,3}\r?\n|[ -~]{0,9}:? ?[ -~]{0,9}\r?\n){0,3}\r?\n.{0,5}"
+    ),
+    CUTS,
+)
+@settings(deadline=None)
+def test_no_bytes_raise_anything_but_lost(data: bytes, cuts: list[int]) -> None:
+    received(data or b" ", cuts)
