@@ -14,7 +14,7 @@ line; a line that is no field; control
 characters in a value
 ============================================  ================================================================
 
-Refused: two different lengths, a length that is no number or beyond 64 bits, a carriage return alone (a line end to some).
+Refused: two different lengths, one that is no number or beyond 64 bits, a carriage return alone (a line end to some).
 
 The leniencies that llhttp itself offers, and why they are as they are:
 
