@@ -10,6 +10,7 @@ from uvicorn.server import ServerState
 
 from dmz_front.http_connections import PIPELINED, Connection, Connections, Ending, Phase, overdue, turned_away
 from dmz_front.settings import HttpSection
+from tests.unit.dmz_front.stand import turns
 
 LIMITS = HttpSection(
     header_timeout_s=10, body_timeout_s=10, write_timeout_s=20, connections=100, connections_per_address=10
@@ -113,7 +114,7 @@ async def test_a_request_is_answered_and_the_connection_is_idle_again() -> None:
     connection.data_received(GET[:10])
     assert not connections.idle
     connection.data_received(GET[10:])
-    await asyncio.sleep(0.01)
+    await turns(200)
     assert transport.written.startswith(b"HTTP/1.1 200")
     assert list(connections.idle) == [connection]
     connection.check(asyncio.get_running_loop().time() + 60)
@@ -150,7 +151,7 @@ async def test_who_does_not_read_is_cut_off() -> None:
     connections = Connections(LIMITS)
     connection, transport = connected(connections)
     connection.data_received(GET)
-    await asyncio.sleep(0.01)
+    await turns(200)
     now, transport.unread = asyncio.get_running_loop().time(), 1000
     for second, unread in ((1, 1000), (20, 900), (39, 900), (41, 900)):  # it read a little after 20 s
         assert transport.ended == ""
@@ -185,7 +186,7 @@ async def test_what_is_too_much(sent: list[bytes], answer: tuple[int, str]) -> N
 async def test_requests_behind_one_another_are_bounded_and_those_taken_are_answered() -> None:
     connection, transport = connected(Connections(LIMITS))
     connection.data_received(GET * 1_000)
-    await asyncio.sleep(0.05)
+    await turns(200)
     assert transport.written.count(b"HTTP/1.1 200") == PIPELINED + 1
     assert transport.written.count(b"connection: close") == 1
     assert transport.ended == "closed"
@@ -204,7 +205,7 @@ async def test_trailers_are_no_headers() -> None:
     connection.data_received(
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: x\r\n\r\n"
     )
-    await asyncio.sleep(0.01)
+    await turns(200)
     assert seen == [[(b"host", b"a"), (b"transfer-encoding", b"chunked")]]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from dmz_front.http_connections import Connection, Connections
 from dmz_front.settings import HttpSection
+from tests.unit.dmz_front.stand import turns
 from tests.unit.dmz_front.test_http_connections import Transport, connected
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ async def spoken(pieces: list[bytes], *, eof: bool = False) -> tuple[Requests, T
         connection.data_received(piece)
     if eof and not connection.eof_received():
         transport.close()
-    await asyncio.sleep(0.01)
+    await turns()
     return asked, transport, connection
 
 
@@ -210,7 +211,7 @@ async def test_a_list_on_two_lines_reaches_the_application_as_one() -> None:
 
     connection, _ = connected(Connections(HttpSection()), notes)
     connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nPrefer: respond-async \r\nPrefer: wait=3\r\n\r\n")
-    await asyncio.sleep(0.01)
+    await turns()
     assert seen[0][b"prefer"] == b"respond-async, wait=3"
 
 
