@@ -15,6 +15,7 @@ from bridgectl import certificates
 from bridgectl.certificates import Pair
 from bridgectl.files import PRIVATE, PUBLIC, Content, write_all
 from protocol.errors import ConfigurationError
+from protocol.files import BOM
 from protocol.messages import Role
 
 
@@ -141,7 +142,7 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
 def read_bytes(path: Path) -> bytes:
     """The file's bytes. Raises ConfigurationError."""
     try:
-        return path.read_bytes()
+        return path.read_bytes().removeprefix(BOM)
     except FileNotFoundError:
         raise ConfigurationError("is not there (bridgectl certs init makes it)", file=str(path)) from None
     except OSError as error:

@@ -3,7 +3,6 @@
 import asyncio
 import resource
 import socket
-import ssl
 
 import uvicorn
 
@@ -11,6 +10,7 @@ from dmz_front.http_api import App
 from dmz_front.http_connections import Connection, Connections
 from dmz_front.settings import HttpSection
 from protocol.errors import ConfigurationError
+from protocol.link.tls import server_context
 from protocol.runtime.logs import logger
 
 log = logger(__name__)
@@ -43,20 +43,16 @@ class HttpServer:
                 timeout_keep_alive=section.keep_alive_s,
                 timeout_graceful_shutdown=2,
                 backlog=2048,
-                ssl_certfile=section.certificate,
-                ssl_keyfile=str(section.key) if section.key else None,
-                ssl_ca_certs=str(section.client_ca) if section.client_ca else None,
-                ssl_cert_reqs=ssl.CERT_REQUIRED if section.client_ca else ssl.CERT_NONE,
             )
         )
         self._tasks: list[asyncio.Task[None]] = []
 
     def load(self) -> None:
         """Read the TLS files. Raises ConfigurationError for one that cannot be used."""
-        try:
-            self._server.config.load()
-        except OSError as error:  # ssl.SSLError is one
-            raise ConfigurationError(f"[http] certificate, key or client_ca cannot be used: {error}") from error
+        config, section = self._server.config, self._section
+        config.load()
+        if section.certificate is not None and section.key is not None:
+            config.ssl = server_context(section.certificate, section.key, section.client_ca)
 
     async def start(self) -> None:
         """Listen. Raises ConfigurationError when the address cannot be had, or a TLS file cannot be used."""

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from protocol.runtime.settings import (
     FilePath,
+    Host,
     KeysSection,
     LinkSection,
     LogSection,
@@ -26,7 +27,7 @@ def _network(value: str) -> str:
 class HttpSection(Section):
     """Where applications reach the front."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 8080
     certificate: FilePath | None = None
     key: FilePath | None = None

@@ -1,7 +1,6 @@
 """What an operator may set for intranet-bridge (config/intranet_bridge.toml shows every key with its meaning)."""
 
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -14,6 +13,7 @@ from protocol.envelope import MAX_AGE_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
 from protocol.runtime.settings import (
+    BaseUrl,
     FilePath,
     KeysSection,
     LinkSection,
@@ -35,15 +35,6 @@ def _expression(text: str) -> str:
 def _path(text: str) -> str:
     PathTemplate(text)
     return text
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be http://host[:port][/path] or https://…")
-    if parts.username or parts.password:
-        raise ValueError("credentials do not belong in a URL: use [marketing.authentication]")
-    return text.rstrip("/")
 
 
 Expression = Annotated[str, AfterValidator(_expression)]
@@ -127,7 +118,7 @@ class TlsSection(Section):
 class MarketingSection(Section):
     """The marketing system: what all its interfaces share."""
 
-    url: Annotated[str, AfterValidator(_url)]
+    url: BaseUrl
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 5.0
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
     connections: Annotated[int, Field(ge=1, le=1024)] = 64

@@ -11,6 +11,7 @@ from bridgectl.doctor.installation import CONFIGURATIONS, PROGRAMS, Installation
 from bridgectl.settings import ControlSettings, DoctorSection
 from bridgectl.stores import in_store
 from protocol.errors import BridgeError, ConfigurationError
+from protocol.files import read_bytes
 from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import region_inbox
@@ -170,7 +171,7 @@ def _bound(view: View) -> str:
 def _presence(view: View, doctor: DoctorSection) -> Iterator[Finding]:
     try:
         # Not load_keyring: it refuses by mode what root need not refuse, and the mode is judged elsewhere.
-        keyring = Keyring.parse(view.keys.keyring.read_bytes(), view.keys.trusted.read_bytes())
+        keyring = Keyring.parse(read_bytes(view.keys.keyring), read_bytes(view.keys.trusted))
     except (OSError, ConfigurationError) as error:
         yield Finding("presence", view.region, Status.SKIP, str(error), "mend it, or run doctor as the service's user")
         return

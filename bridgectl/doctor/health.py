@@ -15,6 +15,7 @@ from bridgectl.doctor.installation import HttpPart
 from bridgectl.queues import QueueHealth, ask, health
 from protocol import destinations
 from protocol.errors import BridgeError
+from protocol.link.tls import explain
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.links import stomp_link
 from protocol.runtime.settings import LinkSection, MetricsSection
@@ -92,11 +93,11 @@ def readiness(http: HttpPart, timeout_s: float) -> Finding:
         try:
             context.load_verify_locations(cafile=str(http.certificate))
         except OSError as error:
-            return judge_readiness(url, None, {}, str(error))
+            return judge_readiness(url, None, {}, f"{http.certificate}: {explain(error)}")
     try:
         status, body = _get(url, timeout_s, context)
     except OSError as error:
-        return judge_readiness(url, None, {}, str(getattr(error, "reason", error)))
+        return judge_readiness(url, None, {}, _why(error))
     try:
         parts = json.loads(body)
     except ValueError:
@@ -116,13 +117,18 @@ def metric(section: MetricsSection, name: str, label: str, timeout_s: float) -> 
     try:
         _, body = _get(f"http://{section.host}:{section.port}/metrics", timeout_s)
     except OSError as error:
-        return f"its metrics do not answer: {getattr(error, 'reason', error)}"
+        return f"its metrics do not answer: {_why(error)}"
     return {
         sample.labels[label]: sample.value
         for family in text_string_to_metric_families(body.decode(errors="replace"))
         for sample in family.samples
         if sample.name == name and label in sample.labels
     }
+
+
+def _why(error: OSError) -> str:
+    reason = getattr(error, "reason", error)  # urllib's own wraps the reason; ssl's is a word
+    return explain(reason if isinstance(reason, BaseException) else error)
 
 
 def _get(url: str, timeout_s: float, context: ssl.SSLContext | None = None) -> tuple[int, bytes]:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.settings import MarketingSection
 from protocol.errors import ConfigurationError
+from protocol.files import read_bytes
+from protocol.link.tls import outward_context
 
 Client = TypeVar("Client", bound=HttpClient)
 
@@ -16,12 +18,7 @@ def client_of(marketing: MarketingSection, make: type[Client]) -> Client:
     parts = urlsplit(marketing.url)
     context: ssl.SSLContext | None = None
     if parts.scheme == "https":
-        try:
-            context = ssl.create_default_context(cafile=marketing.tls.ca)
-            if marketing.tls.certificate:
-                context.load_cert_chain(marketing.tls.certificate, marketing.tls.key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(f"[marketing.tls] cannot be used: {error}") from error
+        context = outward_context(marketing.tls.ca, marketing.tls.certificate, marketing.tls.key)
     assert parts.hostname is not None, "checked by the settings"
     return make(
         parts.hostname,
@@ -40,9 +37,7 @@ def secret_of(marketing: MarketingSection) -> str:
         return ""
     file = marketing.authentication.token_file
     try:
-        secret = file.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(file)) from error
+        secret = read_bytes(file).decode("ascii").strip()
     except UnicodeDecodeError:
         raise ConfigurationError("holds no token: it is not ASCII", file=str(file)) from None
     if not secret or not secret.isprintable():

@@ -32,6 +32,8 @@ from dataclasses import dataclass, field
 import httptools
 
 from intranet_bridge.adapters.response_head import HEAD_LIMIT, BadHead, repaired
+from protocol.link.dial import dial
+from protocol.link.tls import explain
 from protocol.runtime.crash_points import Point, reach_written
 
 TIMEOUT = "timeout"
@@ -156,21 +158,21 @@ class HttpClient:
 
     async def _connect(self, deadline: float) -> "_Connection":
         loop = asyncio.get_running_loop()
+        seconds = min(self._connect_timeout_s, deadline - time.monotonic())
+        end = loop.time() + seconds
         try:
-            async with asyncio.timeout(min(self._connect_timeout_s, deadline - time.monotonic())):
+            plain = await dial((self._host, self._port), attempt_s=seconds, within_s=seconds)
+            async with asyncio.timeout_at(end):
                 _, connection = await loop.create_connection(
                     lambda: _Connection(self._answer_limit),
-                    self._host,
-                    self._port,
+                    sock=plain,
                     ssl=self._tls,
                     server_hostname=self._host if self._tls else None,
                 )
-        except TimeoutError:
-            raise NotSent("connect timeout") from None
-        except ssl.SSLError as error:
-            raise NotSent(f"TLS: {error.reason}") from error
-        except OSError as error:
-            raise NotSent(f"connect: {error.strerror or type(error).__name__}") from error
+        except TimeoutError as error:
+            raise NotSent(f"connect timeout: {error}" if str(error) else "connect timeout") from None
+        except OSError as error:  # ssl.SSLError is one
+            raise NotSent(f"connect: {explain(error)}") from error
         self.made += 1
         return connection
 

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from intranet_bridge.adapters.mapping import Mapped, MappingError, Tables, compiled
 
-_SAFE = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_SAFE = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 
 
 class PathTemplate:

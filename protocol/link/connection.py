@@ -6,7 +6,7 @@ from typing import Any
 
 from protocol.errors import LinkError
 from protocol.link.codec import ProtocolViolation, Received
-from protocol.link.dial import dial
+from protocol.link.dial import dial, options
 from protocol.link.heartbeat import Beats, agree
 from protocol.link.settings import LinkCounters, LinkSettings
 from protocol.link.stomppy import Protocol12
@@ -71,7 +71,7 @@ class Connection:
             async with asyncio.timeout(settings.connect_timeout):
                 await loop.create_connection(
                     lambda: transport,
-                    sock=await dial(broker, settings),
+                    sock=await dial(broker, attempt_s=settings.dial_timeout, options=options(settings.heartbeat_ms)),
                     ssl=settings.ssl,
                     server_hostname=broker[0] if settings.ssl else None,
                     ssl_shutdown_timeout=settings.close_timeout if settings.ssl else None,

@@ -21,6 +21,7 @@ from protocol.link.connection import BrokerError, Connection, either, error_text
 from protocol.link.port import Delivery, Outgoing, Subscription
 from protocol.link.receipts import Receipts, failed
 from protocol.link.settings import LinkCounters, LinkSettings
+from protocol.link.tls import explain
 
 log = structlog.get_logger("protocol.link")
 
@@ -297,4 +298,6 @@ class StompLink:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return explain(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

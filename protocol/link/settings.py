@@ -24,7 +24,8 @@ class LinkSettings:
     connect_timeout: float = 10.0
     """From looking up the name to CONNECTED."""
     dial_timeout: float = 2.0
-    """For TCP alone, each address. Short on purpose: the kernel repeats an unanswered SYN after 1, 3, 7, 15 s, a new
+    """For TCP alone, each address; those of one name are tried side by side (dial.py). Short on purpose: the kernel
+    repeats an unanswered SYN after 1, 3, 7, 15 s, a new
     attempt sends one at once, so that a way that came back is found soon."""
     receipt_timeout: float = 10.0
     """A send without its receipt for so long has an unknown outcome."""

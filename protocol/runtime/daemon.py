@@ -1,6 +1,7 @@
 """Running a daemon: start in a written order, say so to systemd, and drain in the reverse order on SIGTERM."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -49,7 +50,11 @@ def notify(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+    # who listened may be gone by now: that is no reason to stop, or not to
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel,
+        contextlib.suppress(OSError),
+    ):
         channel.sendto(state.encode(), "\0" + address[1:] if address[0] == "@" else address)
 
 

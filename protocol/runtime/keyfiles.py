@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from protocol.errors import ConfigurationError
+from protocol.files import BOM
 from protocol.keyring import Keyring
 
 _LARGEST = 1 << 20
@@ -67,4 +68,4 @@ def _read(path: Path, *, private: bool) -> bytes:
         raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
     if len(data) > _LARGEST:
         raise ConfigurationError("is far too large for a key file", file=str(path))
-    return data
+    return data.removeprefix(BOM)

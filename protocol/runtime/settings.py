@@ -7,15 +7,32 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
+from protocol.files import read_text
 from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+_PORT = re.compile(r"[0-9]{1,5}")
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
+)
+_URL = re.compile(r"(?i:https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)")
+_URL_PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 
 
 class Misplaced(ValueError):
@@ -35,7 +52,16 @@ class Section(BaseModel):
 
 def _from_file(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base", Path())
-    return Path(base) / path.expanduser()
+    try:
+        return Path(base) / path.expanduser()
+    except RuntimeError as error:  # the home of a user who is not there
+        raise ValueError(f"{path.parts[0]} is no user's home here") from error
+
+
+def _path_text(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise ValueError("is not the name of a file")
+    return value
 
 
 def _loopback(host: str) -> str:
@@ -47,28 +73,87 @@ def _loopback(host: str) -> str:
 def checked_address(value: str) -> str:
     """`value` itself if it is an address as settings write them. Raises ValueError."""
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
         raise ValueError("an address is written host:port")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("an address is written host:port, an IPv6 address in brackets")
+    checked_host(host)
     return value
+
+
+def checked_host(value: str) -> str:
+    """`value` itself if it is a host name or an IP address (IPv6 with or without brackets). Raises ValueError."""
+    if not value.isascii():
+        raise ValueError(f"the host {value!r} is not ASCII: give an international name as xn--...")
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    if ":" in bare:
+        try:
+            ip_address(bare)
+        except ValueError:
+            raise ValueError(f"{value!r} is not an IPv6 address") from None
+    elif bare != value or not _HOST.fullmatch(value):
+        raise ValueError(f"{value!r} is not a host name or an IP address")
+    elif value.replace(".", "").isdigit():
+        try:
+            ip_address(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not an IPv4 address") from None
+    return value
+
+
+def checked_url(value: str) -> str:
+    """`value` without a slash at its end, if it is an address that paths are put after. Raises ValueError.
+
+    http or https; a host, a port of 1 to 65535, a path of URL characters (RFC 3986, section 3.3); no user, no query, no
+    fragment, nothing that would have to be escaped.
+    """
+    shape = "must be http://host[:port][/path] or https://..."
+    found = _URL.fullmatch(value)  # not urlsplit: it takes tabs and line ends out without a word
+    if found is None or "?" in value or "#" in value:
+        raise ValueError(shape)
+    authority, path = found["authority"], found["path"]
+    if "@" in authority:
+        raise ValueError("credentials do not belong in a URL: they have settings of their own")
+    host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
+    if not colon:
+        host = authority
+    elif not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
+        raise ValueError(f"{shape}; the port is 1 to 65535")
+    if ":" in host and not host.startswith("["):
+        raise ValueError(f"{shape}; an IPv6 address stands in brackets")
+    checked_host(host)
+    if not _URL_PATH.fullmatch(path):
+        raise ValueError("the path holds what must be escaped in a URL (%20 for a blank)")
+    return value.rstrip("/")
 
 
 def _without_password(value: str) -> None:
     try:
         url = make_url(value)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ValueError("url is not a database URL, as postgresql+psycopg://user@host/database") from error
     if url.get_backend_name() == "sqlite":
         raise ValueError("an SQLite database is given by file, not by url")
+    if url.drivername != "postgresql+psycopg":
+        raise ValueError("url is not a database URL, as postgresql+psycopg://user@host/database")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise ValueError("url: the port is 1 to 65535")
     if url.password is not None or "password" in url.query:
         raise ValueError("a password does not belong in the url: put it in a passfile (url: ...?passfile=/path)")
 
 
-FilePath = Annotated[Path, AfterValidator(_from_file)]
+FilePath = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_from_file)]
 """A path; a relative one is taken from the configuration file's folder."""
 Name = Annotated[str, AfterValidator(checked_name)]
 """A region's or an instance's name."""
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
-Port = Annotated[int, Field(ge=0, le=65535)]
+Host = Annotated[str, AfterValidator(checked_host)]
+"""A host name or an IP address."""
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+PortOrOff = Annotated[int, Field(ge=0, le=65535, strict=True)]
+"""0 turns it off."""
+BaseUrl = Annotated[str, AfterValidator(checked_url)]
+"""Where a server's paths begin."""
 Address = Annotated[str, AfterValidator(checked_address)]
 """`host:port`; an IPv6 address stands in brackets."""
 
@@ -130,7 +215,7 @@ class MetricsSection(Section):
     """Where Prometheus reads; loopback only. Port 0 turns it off."""
 
     host: LoopbackHost = "127.0.0.1"
-    port: Port = 0
+    port: PortOrOff = 0
 
 
 class WireSection(Section):
@@ -148,12 +233,7 @@ class LogSection(Section):
 
 def load(path: Path, model: type[Settings]) -> Settings:
     """The settings in a TOML file. Raises ConfigurationError naming the file, the line and the key."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError("is not UTF-8 text", file=str(path)) from error
+    text = read_text(path)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

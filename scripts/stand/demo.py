@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from scripts.stand.processes import StandError
+from scripts.stand.processes import INTERRUPTS, StandError
 from scripts.stand.stand import PARTS, ROOT, Ports, Stand
 
 ACCOUNT = "3210000000003"
@@ -114,12 +114,12 @@ def set_up(stand: Stand) -> None:
 
 
 def restart(folder: Path, part: str) -> None:
-    """Start one part of a running demo again."""
+    """Start one part of a running demo again; raises StandError, with its last words, if it does not get ready."""
     stand = Stand.attach(folder)
     if stand.running(part):
         raise StandError(f"the {part} runs (pid {stand.pids[part]}); end it first")
     say(f"starting the {_SAID.get(part, part)} again")
-    stand.start(part)
+    stand.start_surely(part)
     say(f"the {_SAID.get(part, part)} is up, pid {stand.pids[part]}")
 
 
@@ -138,10 +138,6 @@ def stay(stand: Stand) -> None:
         signal.pause()
 
 
-# SIGINT too: a shell starts its background jobs with SIGINT ignored, and Python leaves it so
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
 def stopped(_number: int, _frame: object) -> None:
     """Each of these signals ends the demo as Ctrl-C does."""
     raise KeyboardInterrupt
@@ -157,7 +153,8 @@ def main() -> int:
     parser.add_argument("--broker-port", type=int, default=int(os.environ.get("DEMO_BROKER_PORT", "61616")))
     parser.add_argument("--marketing-port", type=int, default=int(os.environ.get("DEMO_MARKETING_PORT", "8090")))
     options = parser.parse_args()
-    for number in _ENDINGS:
+    # SIGINT too: a shell starts its background jobs with SIGINT ignored, and Python leaves it so
+    for number in INTERRUPTS:
         signal.signal(number, stopped)
     folder = options.var.resolve()
     try:
@@ -168,6 +165,9 @@ def main() -> int:
     except StandError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: what was being started was stopped again", file=sys.stderr)
+        return 130
 
 
 def _run(folder: Path, ports: Ports, check_only: bool) -> int:
@@ -183,7 +183,7 @@ def _run(folder: Path, ports: Ports, check_only: bool) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        for number in _ENDINGS:
+        for number in INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must leave nothing behind
         say("stopping")
         # a part may have been started again by `--restart`: the state file has the pids of now

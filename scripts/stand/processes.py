@@ -7,8 +7,10 @@ import random
 import signal
 import socket
 import subprocess
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 
@@ -28,6 +30,45 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
             start_new_session=True,
         )
     return process.pid
+
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """An interrupt that comes inside is raised at the end: so that what was started is written down first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def notified() -> Iterator[tuple[str, Callable[[], bool]]]:
+    """What to give a daemon as NOTIFY_SOCKET, and whether it has said since that it is ready (sd_notify(3))."""
+    with (
+        tempfile.TemporaryDirectory(prefix="stand-") as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
+    ):
+        channel.bind(f"{folder}/notify")
+        channel.setblocking(False)
+        said: list[bytes] = []
+
+        def ready() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                said.append(channel.recv(4096))
+            return any(b"READY=1" in one for one in said)
+
+        yield f"{folder}/notify", ready
 
 
 ended: dict[int, int] = {}
@@ -110,10 +151,15 @@ def check_free(port: int, whose: str, option: str) -> None:
             ) from error
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *, own_session: bool = False) -> str:
     """Run a command to its end; its standard output. Raises StandError with what it said."""
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **(environment or {})}, check=False
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+        start_new_session=own_session,
+        check=False,
     )
     if done.returncode != 0:
         raise StandError(f"`{' '.join(command)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()}")

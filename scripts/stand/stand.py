@@ -14,7 +14,18 @@ from typing import Any
 
 import tomlkit
 
-from scripts.stand.processes import StandError, alive, check_free, free_port, run, start, stop, wait_until
+from scripts.stand.processes import (
+    StandError,
+    alive,
+    check_free,
+    free_port,
+    notified,
+    run,
+    start,
+    stop,
+    uninterrupted,
+    wait_until,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -250,6 +261,27 @@ class Stand:
                         self._start_front(part, wait)
                 self.save()
 
+    def start_surely(self, part: str) -> None:
+        """Start a part, and return when it says itself that it is ready; else it does not run. Raises StandError.
+
+        `start` takes a bridge's last announcement, which may be a dead one's, for a sign of life.
+        """
+        try:
+            with notified() as (address, ready):
+                own = self.environment.get(part, {})
+                self.environment[part] = own | {"NOTIFY_SOCKET": address}
+                try:
+                    self.start(part, wait=kind_of(part) != "bridge")
+                finally:
+                    self.environment[part] = own
+                pid, log = self.pids[part], self.logs / f"{part}.log"
+                says_so = kind_of(part) in _CONFIGURATION
+                wait_until(lambda: ready() or not says_so, PATIENCE_S, f"the {part}", pid, log)
+                wait_until(lambda: alive(pid), 0, f"the {part}", pid, log)
+        except BaseException:
+            self.stop(part)
+            raise
+
     def stop(self, *parts: str) -> None:
         """Stop parts (all by default), the last started first."""
         for part in reversed(parts or self.parts):
@@ -290,8 +322,10 @@ class Stand:
         if conf := self._shared_ledger() or self.broker_conf:
             how += ["--conf", str(conf)]
         how += ["--host", self._host("broker")]
-        run([*command, "start", *where, *how])
-        self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"]))["pid"])
+        with uninterrupted():  # else a Java machine could be left that nobody knows of
+            run([*command, "start", *where, *how], own_session=True)
+            self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"], own_session=True))["pid"])
+            self.save()
 
     def _shared_ledger(self) -> Path | None:
         """The broker's files for fronts on one database (activemq/groups.properties); None where there is one front."""
@@ -338,7 +372,9 @@ class Stand:
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"
         environment = {"PYTHONPATH": str(self.root), **self.environment.get(part, {})}
-        self.pids[part] = start([*self._prefix(part), *command], log, environment)
+        with uninterrupted():
+            self.pids[part] = start([*self._prefix(part), *command], log, environment)
+            self.save()
         wait_until(ready, PATIENCE_S, f"the {part}", self.pids[part], log)
 
     def _answers(self, url: str, part: str = "") -> bool:

@@ -1,5 +1,6 @@
 """The README's first command, as a new user runs it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -51,12 +52,49 @@ def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path)
             assert done.returncode == 0, done.stderr
         now = json.loads((folder / "state.json").read_text())
         assert all(now["pids"][part] != state["pids"][part] for part in state["pids"])
+        # one that dies at once is said, with its last words; what the front last heard of the old one does not count
+        os.kill(now["pids"]["bridge"], 9)
+        configuration = folder / "config" / "intranet_bridge.toml"
+        good = configuration.read_text()
+        configuration.write_text(good.replace("connect_timeout_s", "conect_timeout_s"))
+        dead = subprocess.run([*again, "bridge"], cwd=ROOT, capture_output=True, text=True)
+        assert dead.returncode == 1
+        assert "conect_timeout_s" in dead.stderr
+        assert "is up" not in dead.stdout
+        assert "Traceback" not in dead.stderr
+        configuration.write_text(good)
+        # interrupted, it leaves nothing that the state file does not name
+        interrupted = subprocess.Popen([*again, "bridge"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert interrupted.stdout is not None
+        interrupted.stdout.readline()
+        interrupted.send_signal(signal.SIGINT)
+        assert interrupted.wait(60) in (0, 130)
+        now = json.loads((folder / "state.json").read_text())
+        known = {now["pids"]["bridge"]} if "bridge" in now["pids"] else set()
+        assert set(bridges(folder)) == known
+        if not known:
+            assert subprocess.run([*again, "bridge"], cwd=ROOT, capture_output=True, text=True).returncode == 0
+            now = json.loads((folder / "state.json").read_text())
         assert all(alive(pid) for pid in now["pids"].values())
     finally:
         running.send_signal(signal.SIGINT)
         running.send_signal(signal.SIGINT)
         assert running.wait(60) == 0
     eventually(lambda: not any(alive(pid) for pid in now["pids"].values()), what="the end of every process")
+    for part in ("front", "bridge"):  # a normal stop is quiet, and no start-up error is a traceback
+        assert "Traceback" not in (folder / "log" / f"{part}.log").read_text()
+
+
+def bridges(folder: Path) -> list[int]:
+    """The bridges that run on this demo's configuration."""
+    found = []
+    for one in Path("/proc").iterdir():
+        if one.name.isdigit() and alive(int(one.name)):
+            with contextlib.suppress(OSError):
+                arguments = (one / "cmdline").read_bytes()
+                if b"intranet-bridge" in arguments and str(folder).encode() in arguments:
+                    found.append(int(one.name))
+    return found
 
 
 def test_a_busy_port_is_said_clearly(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_little_is_enough(tmp_path: Path) -> None:
     [
         (["[http]", "prot = 80"], 12, "http.prot"),
         (["[http]", "port = 70000"], 12, "http.port"),
+        (["[http]", "port = 0"], 12, "http.port"),
+        (["[http]", 'host = "a b"'], 12, "http.host"),
         (["[http]", "body_limit = 300000"], 12, "http.body_limit"),
         (["[http]", 'certificate = "a.pem"'], 11, "certificate and key belong together"),
         (["[http]", 'client_ca = "a.pem"'], 11, "client_ca needs certificate and key"),

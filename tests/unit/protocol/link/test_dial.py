@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from protocol.link.dial import dial, options
+from protocol.link.dial import dial, in_turn, options
 from protocol.link.heartbeat import GRACE
 from protocol.link.session import StompLink
 from protocol.link.settings import LinkSettings
@@ -66,22 +66,85 @@ def test_the_sockets_patience_is_that_of_the_heart_beats() -> None:
 
 async def test_the_options_are_on_the_socket() -> None:
     async with FakeBroker() as broker:
-        with await dial(("localhost", broker.port), settings(("x", 1), heartbeat_ms=(3000, 3000))) as plain:
+        with await dial(("localhost", broker.port), attempt_s=5, options=options((3000, 3000))) as plain:
             for level, name, value in options((3000, 3000)):
                 assert plain.getsockopt(level, name) == value
 
 
 async def test_a_silent_address_is_given_up_soon(silent: socket.socket) -> None:
     async with asyncio.timeout(PATIENCE):
-        with pytest.raises(TimeoutError, match="no answer to TCP within"):
-            await dial(silent.getsockname(), settings(("x", 1), dial_timeout=0.2))
+        host, port = silent.getsockname()
+        with pytest.raises(TimeoutError, match=rf"^{host}:{port}: no answer to TCP within 0.2 s$"):
+            await dial((host, port), attempt_s=0.2)
 
 
-async def test_the_last_reason_is_told() -> None:
+async def test_the_reason_and_the_address_are_told() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # not listening
-        with pytest.raises(ConnectionRefusedError):
-            await dial(nobody.getsockname(), settings(("x", 1)))
+        host, port = nobody.getsockname()
+        with pytest.raises(ConnectionRefusedError) as caught:
+            await dial((host, port), attempt_s=5)
+        assert caught.value.strerror == f"{host}:{port}: Connection refused"
+
+
+def known_as(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
+    """The name `several` has these addresses, in this order."""
+    found = [
+        (socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
+        for host, port in addresses
+    ]
+
+    async def getaddrinfo(_loop: Any, host: str, port: int, **_kind: Any) -> Any:
+        assert host == "several"
+        return found
+
+    monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", getaddrinfo, raising=False)
+
+
+async def test_a_silent_first_address_costs_the_stagger_alone(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch, anyio_backend: tuple[str, dict[str, bool]]
+) -> None:
+    if anyio_backend[1]["use_uvloop"]:
+        pytest.skip("uvloop's class cannot be patched")
+    async with FakeBroker() as broker:
+        known_as(monkeypatch, silent.getsockname(), ("127.0.0.1", broker.port))
+        began = asyncio.get_running_loop().time()
+        with await dial(("several", 1), attempt_s=PATIENCE, within_s=PATIENCE) as plain:
+            assert plain.getpeername() == ("127.0.0.1", broker.port)
+        assert asyncio.get_running_loop().time() - began < PATIENCE / 2
+
+
+async def test_every_address_that_failed_is_named(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch, anyio_backend: tuple[str, dict[str, bool]]
+) -> None:
+    if anyio_backend[1]["use_uvloop"]:
+        pytest.skip("uvloop's class cannot be patched")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # not listening
+        known_as(monkeypatch, silent.getsockname(), nobody.getsockname())
+        with pytest.raises(TimeoutError) as caught:
+            await dial(("several", 1), attempt_s=0.5)
+        text = str(caught.value)
+        assert f":{nobody.getsockname()[1]}: Connection refused" in text
+        assert f":{silent.getsockname()[1]}: no answer to TCP within 0.5 s" in text
+
+
+async def test_a_name_nobody_knows() -> None:
+    with pytest.raises(socket.gaierror, match=r"nowhere\.invalid"):
+        await dial(("nowhere.invalid", 1), attempt_s=5, within_s=20)
+
+
+async def test_the_whole_has_an_end(silent: socket.socket) -> None:
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(TimeoutError, match="no answer to TCP"):
+            await dial(silent.getsockname(), attempt_s=600, within_s=0.2)
+
+
+def test_families_take_turns() -> None:
+    six, four = socket.AF_INET6, socket.AF_INET
+    found = [(six, 1), (six, 2), (six, 3), (four, 4)]
+    assert [number for _, number in in_turn(found)] == [1, 4, 2, 3]
+    assert in_turn([]) == []
 
 
 async def test_a_silent_broker_does_not_keep_the_link_from_the_next(silent: socket.socket) -> None:

@@ -174,6 +174,11 @@ def test_notify_to_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
         assert heard(listener) == ["READY=1"]
 
 
+def test_a_listener_that_is_gone_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    notify("STOPPING=1")
+
+
 def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")

@@ -16,6 +16,7 @@ from protocol.runtime.settings import (
     Name,
     Section,
     StoreSection,
+    checked_url,
     line_of,
     load,
 )
@@ -74,7 +75,7 @@ def test_brokers(tmp_path: Path) -> None:
     assert found.link.addresses() == (("mq-1.dmz", 61616), ("2001:db8::1", 61617))
 
 
-@pytest.mark.parametrize("broker", ["mq", "mq:", ":61616", "mq:0", "mq:65536", "mq:port", "mq:-1"])
+@pytest.mark.parametrize("broker", ["mq", "mq:", ":61616", "mq:0", "mq:65536", "mq:port", "mq:-1", "mq:\u0661"])
 def test_what_is_no_broker(tmp_path: Path, broker: str) -> None:
     line, text = complaint(tmp_path, GOOD + LINK + f'brokers = ["mq:61616", "{broker}"]\n')
     assert (line, text) == (8, "link.brokers.1: an address is written host:port")
@@ -158,6 +159,90 @@ def test_a_url_that_must_not_be(tmp_path: Path, url: str, words: str) -> None:
     assert words in text
     assert line == 2
     assert "secret-word" not in text
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [
+        "http://mq:1",
+        "a@mq:1",
+        "mq mq:1",
+        "mq\\n:1",
+        "m\u00fc:1",
+        "2001:db8::1:61616",
+        "[mq]:1",
+        "[::g]:1",
+        "1.2.3:1",
+        "-a:1",
+    ],
+)
+def test_what_is_no_host(tmp_path: Path, broker: str) -> None:
+    line, text = complaint(tmp_path, GOOD + LINK + f'brokers = ["{broker}"]\n')
+    assert line == 8
+    assert text.startswith("link.brokers.0: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:99999", "http://h:0", "http://h:", "http://h:+1", "http://h:8_0", "http://", "http:///a", "ftp://h",
+        "h:80", "//h", "http://h/a b", 'http://h/a"b', "http://h/%zz", "http://h/a%2", "http://h/\u4e2d", "http://m\u00fc/",
+        "http://u@h", "http://u:p@h", "http://h?a=1", "http://h?", "http://h#f", "http://h#", "http://h/a\tb", "http://h\n",
+        "http://h/a\r\nX: y", " http://h", "http://h ", "http://[::1", "http://::1/", "http://[::1]x/", "http://h\\a",
+        "http://h/{a}", "http://h/<a>", "http://300.1.1.1/", "http://a..b/",
+    ],
+)  # fmt: skip
+def test_what_is_no_base_url(url: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        checked_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://h", "http://h"),
+        ("https://h.example:8443/api/v1/", "https://h.example:8443/api/v1"),
+        ("http://[::1]:80/a%20b", "http://[::1]:80/a%20b"),
+        ("http://10.0.0.1:65535/a;b=c,d/~e", "http://10.0.0.1:65535/a;b=c,d/~e"),
+        ("HTTP://my_host./", "HTTP://my_host."),
+    ],
+)
+def test_base_urls(url: str, kept: str) -> None:
+    assert checked_url(url) == kept
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('ca = ""', "link.ca: is not the name of a file"),
+        ('ca = "a\\u0000b"', "link.ca: is not the name of a file"),
+        ('ca = "~nobody-here/ca.pem"', "link.ca: ~nobody-here is no user's home here"),
+    ],
+)
+def test_what_is_no_file(tmp_path: Path, line: str, words: str) -> None:
+    found, text = complaint(tmp_path, GOOD + LINK.replace('ca = "ca.pem"', line) + 'brokers = ["mq:1"]\n')
+    assert words in text
+    assert found == 5
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    assert read(tmp_path, b"\xef\xbb\xbf" + GOOD.encode()).title == "x"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://u@h/d", "postgresql://u@h/d", "postgresql+psycopg://u@h:0/d", "postgresql+psycopg://u@h:99999/d", "x"],
+)
+def test_what_is_no_database(tmp_path: Path, url: str) -> None:
+    line, text = complaint(tmp_path, f'title = "x"\n[store]\nurl = "{url}"\n')
+    assert line == 2
+    assert "url" in text
+
+
+@pytest.mark.parametrize("port", ["true", "80.0", '"80"', "-1"])
+def test_what_is_no_port(tmp_path: Path, port: str) -> None:
+    line, text = complaint(tmp_path, GOOD + f"[metrics]\nport = {port}\n")
+    assert (line, text.partition(":")[0]) == (5, "metrics.port")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
