@@ -55,8 +55,11 @@ async def dial(
     host, port = address
     end = None if within_s is None else loop.time() + within_s
     try:
-        async with asyncio.timeout_at(end):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:  # an address needs no thread to be looked up in
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            async with asyncio.timeout_at(end):
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except TimeoutError:
         raise TimeoutError(f"{host}: the name was not looked up in time") from None
     except socket.gaierror as error:
