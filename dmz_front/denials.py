@@ -43,7 +43,7 @@ def denial(code: str, fields: Mapping[bytes, bytes], operation: str, address: st
     key = fields.get(b"authorization", b"").partition(b" ")[2].strip()
     found = _KEY.fullmatch(key)
     name, digest = (found[1].decode(), key_hash(key).hex()[:8]) if found else ("", "")
-    return Denial(code, name, digest, operation, address)
+    return Denial(code, name, digest, operation, address[:64])
 
 
 class Denials:

@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from dmz_front import fields
@@ -168,6 +168,20 @@ def _refusal(problem: Problem) -> App:
     return refuse
 
 
+def _closed_unless_continued(cycle: RequestResponseCycle) -> None:
+    """A client that was answered before it was told to continue may keep its body to itself: what it sends next would
+    be taken for that body. The answer says `close` then (RFC 9110 section 10.1.1).
+    """
+    keep_alive, receive = cycle.keep_alive, cycle.receive
+    cycle.keep_alive = False
+
+    async def continued() -> Any:
+        cycle.keep_alive = keep_alive
+        return await receive()
+
+    cycle.receive = continued  # type: ignore[method-assign]
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, with limits."""
 
@@ -292,6 +306,8 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue = version == "1.1" and b"expect" in found
         self._phase, self._bytes = Phase.BODY, 0
         super().on_headers_complete()
+        if self.expect_100_continue:
+            _closed_unless_continued(self.cycle)
         self.headers = []  # a chunked body's trailers must not become headers of the request after the fact
 
     def on_message_complete(self) -> None:

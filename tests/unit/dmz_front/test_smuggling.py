@@ -222,6 +222,32 @@ async def test_expect_is_answered_once_and_not_in_http_1_0() -> None:
     assert transport.written.startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_body_that_was_not_asked_for_is_not_waited_for(refused: bool) -> None:
+    asked: list[str] = []
+
+    async def early(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        if not refused:
+            await receive()
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    connection, transport = connected(Connections(HttpSection()), early)
+    connection.data_received(post(b"Expect: 100-continue", b"Content-Length: 5"))
+    await turns()
+    if refused:
+        assert transport.written.startswith(b"HTTP/1.1 401")
+        assert b"connection: close" in transport.written
+        assert transport.ended == "closed"
+    else:
+        connection.data_received(b"hello" + AFTER)
+        await turns()
+        assert asked == ["/orders", "/after"]
+        assert b"connection: close" not in transport.written
+    connection.connection_lost(None)
+
+
 # --- a client that closes its side --------------------------------------------------------------------------
 
 
