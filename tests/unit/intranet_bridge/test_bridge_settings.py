@@ -59,6 +59,7 @@ def test_the_shipped_values_are_the_defaults() -> None:
         ('path = "/api/bill/query"', 'path = "api/bill/query"', "a path begins with /"),
         ('url = "http://127.0.0.1:8090"', 'url = "http://user:secret@host"', "credentials do not belong"),
         ('url = "http://127.0.0.1:8090"', 'url = "ftp://host"', "must be http"),
+        ('path = "/api/bill/query"', 'path = "/api/bill%query"', "a path begins with /"),
         ("retention_days = 30", "retention_days = 7", "at least 7.5"),
         ("not_found = \"rtnCode == '1010'\"", "", "not_found: Field required"),
         ('host = "127.0.0.1"', 'host = "10.0.0.1"', "loopback"),
@@ -73,6 +74,17 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: st
     if "retention" not in old:  # said of the file as a whole
         assert told.value.line
     assert "secret" not in str(told.value)
+
+
+def test_check_config_warns_of_tests_that_are_true_of_an_empty_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "installed", lambda settings: settings)
+    path = changed(tmp_path, "not_found = \"rtnCode == '1010'\"", 'not_found = "data == `null`"')
+    app.main(["--config", str(path), "--check-config"])
+    told = capsys.readouterr()
+    assert "warning: operations.work-order.inquire.not_found: is true of {}" in told.err
+    assert "4 operations bound" in told.out
 
 
 def test_an_inquired_operation_needs_its_inquiry(tmp_path: Path) -> None:
