@@ -19,6 +19,7 @@ _FAILURES = {
     "marketing-timeout": 504,
     "marketing-failed": 502,
     "marketing-rejected": 502,
+    "answer-mismatch": 502,
     "invalid-request": 502,
     "overloaded": 503,
 }

@@ -35,6 +35,7 @@ from intranet_bridge.adapters.http_client import HttpClient
 from intranet_bridge.calls import Calls
 from intranet_bridge.conflict import InboxConflict
 from intranet_bridge.decision import Waits
+from intranet_bridge.health import Health
 from intranet_bridge.housekeeping import Housekeeping
 from intranet_bridge.inbox import INSTANCES, SUSPECTS, Inbox
 from intranet_bridge.intake import CommandIntake, Quarantined, QueryIntake
@@ -96,7 +97,7 @@ class Bridge:
         sealer = Sealer(keyring, to=Role.FRONT)
         waits = Waits(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
         quick = Waits(0.05, 1.0, chance)
-        self.breakers = {name: Breaker(settings.breaker) for name in self.adapters}
+        self.health = {name: Health(name, Breaker(settings.breaker), CATALOGUE[name].about) for name in self.adapters}
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
         alone = settings.store.file is not None
@@ -112,12 +113,13 @@ class Bridge:
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.query_intake = QueryIntake(self.links["queries"], self.quarantined, self.conflict)
         self.queries = QueryWorkers(
-            intake=self.query_intake, opener=opener, adapters=self.adapters, breakers=self.breakers,
+            intake=self.query_intake, opener=opener, adapters=self.adapters, health=self.health,
             replies=self.replies, waits=quick, slots=settings.queries.slots, clock=clock,
         )  # fmt: skip
         self.workers = CommandWorkers(
-            ordering=self.ordering, inbox=self.inbox, opener=opener, calls=Calls(self.adapters, self.breakers),
+            ordering=self.ordering, inbox=self.inbox, opener=opener, calls=Calls(self.adapters, self.health),
             replies=self.replies, outbox=self.outbox, waits=waits, workers=settings.commands.workers, clock=clock,
+            unreadable_max=settings.commands.unreadable_max,
             progressed=lambda: self.command_intake.resume(), look=lambda: self.predecessors.look(),
             may_call=lambda: self.lease.held() and self.conflict.may_call,
         )  # fmt: skip
@@ -146,7 +148,7 @@ class Bridge:
     def presence(self) -> Presence:
         """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
         now = time.monotonic()
-        paused = {name for name, breaker in self.breakers.items() if breaker.circuit(now) is Circuit.OPEN}
+        paused = {name for name, health in self.health.items() if health.breaker.circuit(now) is Circuit.OPEN}
         states = {name: Availability.PAUSED if name in paused else Availability.UP for name in self.adapters}
         return Presence(
             instance=self.settings.name,

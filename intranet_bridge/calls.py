@@ -1,10 +1,10 @@
-"""Calls of the marketing system for commands; the operation's breaker hears what came of each."""
+"""Calls of the marketing system for commands; the operation's health hears what came of each."""
 
 import time
 from collections.abc import Mapping
 
 from intranet_bridge.adapters import Adapter, Asked, Finding, NotApplied, Outcome, Unknown
-from intranet_bridge.adapters.breaker import Breaker
+from intranet_bridge.health import Health
 from protocol.runtime.logs import logger
 
 log = logger(__name__)
@@ -15,8 +15,8 @@ class Calls:
     inbox until it is bound again.
     """
 
-    def __init__(self, adapters: Mapping[str, Adapter], breakers: Mapping[str, Breaker]) -> None:
-        self._adapters, self._breakers = adapters, breakers
+    def __init__(self, adapters: Mapping[str, Adapter], health: Mapping[str, Health]) -> None:
+        self._adapters, self._health = adapters, health
         self.operations = frozenset(adapters)
 
     def settle_s(self, operation: str) -> float:
@@ -33,7 +33,7 @@ class Calls:
         except Exception as error:
             log.exception("adapter-failed", request=asked.request_id, operation=operation)
             outcome = Unknown(f"adapter: {type(error).__name__}")
-        self._heard(operation, not isinstance(outcome, NotApplied | Unknown), started)
+        self._heard(operation, asked, outcome, started)
         return outcome
 
     async def inquire(self, operation: str, asked: Asked) -> Finding:
@@ -44,13 +44,13 @@ class Calls:
         except Exception as error:
             log.exception("adapter-failed", request=asked.request_id, operation=operation)
             finding = Unknown(f"adapter: {type(error).__name__}")
-        self._heard(operation, not isinstance(finding, Unknown), started)
+        self._heard(operation, asked, finding, started)
         return finding
 
     def admit(self, operation: str) -> bool:
         """Whether a call may be made now; if the circuit is half open, it is the probe."""
         adapter = self._adapters.get(operation)
-        return adapter is not None and self._breakers[operation].admit(time.monotonic(), adapter.timeout_s)
+        return adapter is not None and self._health[operation].breaker.admit(time.monotonic(), adapter.timeout_s)
 
     def admits(self, operation: str) -> bool:
         """Whether `admit` would say yes."""
@@ -58,8 +58,8 @@ class Calls:
 
     def wait_s(self, operation: str, now: float) -> float | None:
         """Seconds until a call may be made, or None if only another configuration would change that."""
-        return self._breakers[operation].wait_s(now) if operation in self._adapters else None
+        return self._health[operation].breaker.wait_s(now) if operation in self._adapters else None
 
-    def _heard(self, operation: str, good: bool, started: float) -> None:
+    def _heard(self, operation: str, asked: Asked, came_to: Outcome | Finding, started: float) -> None:
         now = time.monotonic()
-        self._breakers[operation].record(now, good=good, took_s=now - started)
+        self._health[operation].heard(now, asked, came_to, now - started)

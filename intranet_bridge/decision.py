@@ -15,6 +15,8 @@ an inquiry came to
 Answered / Refused            succeeded / refused
 Absent                        as NotApplied, reached
 Unknown                       inquire again
+----------------------------  ------------------------------------------------------------------------------
+whatever the rule, an answer that cannot be read (or is about something else) for the `unreadable_max`-th time: held
 ============================  ==============================================================================
 
 A call that was made and whose outcome was lost with a crash is Unknown too: `after_crash`.
@@ -26,7 +28,7 @@ from typing import cast
 
 from tenacity import RetryCallState, wait_exponential
 
-from intranet_bridge.adapters import Absent, Answered, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
+from intranet_bridge.adapters import Absent, Answered, Fault, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
 from protocol.lifecycle import Event, State, move
 from protocol.operations.operation import UnknownOutcome
 
@@ -76,6 +78,7 @@ class Hold:
 
     events: tuple[Event, ...]
     reason: str
+    code: str = "held"
 
 
 Step = Finish | RetryAfter | Inquire | Repeat | Hold
@@ -110,10 +113,21 @@ class Rule:
     attempts: int
     settle_s: float
     waits: Waits
+    unreadable_max: int = 10
+    """So many answers about one command that cannot be read are enough."""
 
 
-def after_call(rule: Rule, attempts: int, failures: int, outcome: Outcome) -> Step:
-    """From CALLING. `attempts` counts the calls that count, this one included; `failures` those in a row."""
+def unreadable(came_to: Outcome | Finding) -> bool:
+    """Whether an answer came and does not tell what was done."""
+    return isinstance(came_to, Unknown) and came_to.fault is not Fault.INTERFACE
+
+
+def after_call(rule: Rule, attempts: int, failures: int, outcome: Outcome, unread: int = 0) -> Step:
+    """From CALLING. `attempts` counts the calls that count, this one included; `failures` those in a row; `unread` the
+    answers about this command that could not be read, this one included.
+    """
+    if unreadable(outcome) and unread >= rule.unreadable_max:
+        return _given_up((Event.LOSE, Event.HOLD), outcome, unread)
     match outcome:
         case Answered(result):
             return Finish((Event.SUCCEED,), result=result)
@@ -145,8 +159,12 @@ def after_crash(rule: Rule, state: State) -> Step:
     raise AssertionError(step)
 
 
-def after_inquiry(rule: Rule, attempts: int, failures: int, finding: Finding) -> Step:
-    """From UNKNOWN. `attempts` counts the calls made; `failures` the inquiries that failed in a row."""
+def after_inquiry(rule: Rule, attempts: int, failures: int, finding: Finding, unread: int = 0) -> Step:
+    """From UNKNOWN. `attempts` counts the calls made; `failures` the inquiries that failed in a row; `unread` as for
+    `after_call`.
+    """
+    if unreadable(finding) and unread >= rule.unreadable_max:
+        return _given_up((Event.HOLD,), finding, unread)
     match finding:
         case Answered(result):
             return Finish((Event.SUCCEED,), result=result)
@@ -185,6 +203,12 @@ def _again(rule: Rule, attempts: int, failures: int, reason: str, back: tuple[Ev
         # FAIL from RECEIVED: each of the calls is known to have had no effect
         return Finish((*back, Event.FAIL), "marketing-failed", f"not applied in {attempts} attempts: {reason}")
     return RetryAfter(back, rule.waits.after(failures), counts=True, reason=reason)
+
+
+def _given_up(events: tuple[Event, ...], came_to: Outcome | Finding, unread: int) -> Hold:
+    assert isinstance(came_to, Unknown), came_to
+    code = "answer-mismatch" if came_to.fault is Fault.MISMATCH else "outcome-unreadable"
+    return Hold(events, f"{unread} answers about it could not be used; the last: {came_to.reason}", code)
 
 
 def _lost(rule: Rule, failures: int, reason: str) -> Step:

@@ -57,6 +57,8 @@ class Place:
     attempts: int = 0
     failures: int = 0
     """Of calls or inquiries, in a row, since the bridge started."""
+    unread: int = 0
+    """Answers about it that could not be read, since the bridge started."""
     envelope: bytes | None = field(default=None, repr=False)
     """The sealed request, if it is still in memory."""
     recovered: bool = False

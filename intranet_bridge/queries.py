@@ -11,9 +11,19 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from intranet_bridge.adapters import Adapter, Answered, Asked, NotApplied, Outcome, Refused, Rejected, Unknown
-from intranet_bridge.adapters.breaker import Breaker
+from intranet_bridge.adapters import (
+    Adapter,
+    Answered,
+    Asked,
+    Fault,
+    NotApplied,
+    Outcome,
+    Refused,
+    Rejected,
+    Unknown,
+)
 from intranet_bridge.decision import Waits
+from intranet_bridge.health import Health
 from intranet_bridge.intake import Member, QueryIntake
 from intranet_bridge.replies import Replies
 from intranet_bridge.verdict import Drop, Quarantine, Refuse, verdict
@@ -53,13 +63,13 @@ class QueryWorkers:
         intake: QueryIntake,
         opener: Opener,
         adapters: Mapping[str, Adapter],
-        breakers: Mapping[str, Breaker],
+        health: Mapping[str, Health],
         replies: Replies,
         waits: Waits,
         slots: int,
         clock: Clock,
     ) -> None:
-        self._intake, self._opener, self._adapters, self._breakers = intake, opener, adapters, breakers
+        self._intake, self._opener, self._adapters, self._health = intake, opener, adapters, health
         self._replies, self._waits, self._clock, self.slots = replies, waits, clock, slots
         self._guard = ReplayGuard()
         self._tasks: list[asyncio.Task[None]] = []
@@ -149,17 +159,20 @@ class QueryWorkers:
         self._answer(request, outcome)
 
     async def _ask(self, request: Attributes, asked: Asked) -> Outcome:
-        """One call; again only while it surely was not reached and the deadline leaves time."""
-        adapter, breaker = self._adapters[request.type], self._breakers[request.type]
+        """One call; again only while it surely was not reached and the deadline leaves time. An interface that turns
+        it away (a log-in redirect, 401) is asked once more: a session may have ended; its second no is one.
+        """
+        adapter, health = self._adapters[request.type], self._health[request.type]
         failures = 0
+        before: Outcome | None = None
         while True:
             left = (request.deadline - self._clock()) / 1000
             if left <= 0:
                 return Unknown("deadline", timed_out=True)
             timeout = min(adapter.timeout_s, left)
             started = time.monotonic()
-            if not breaker.admit(started, timeout):
-                return NotApplied("circuit open", reached=False)
+            if not health.breaker.admit(started, timeout):
+                return before or NotApplied("circuit open", reached=False)
             outcome = await adapter.call(asked, timeout)
             ended = time.monotonic()
             took_s = ended - started
@@ -167,12 +180,11 @@ class QueryWorkers:
             match outcome:
                 case Unknown(_, timed_out=True) if timeout < adapter.timeout_s / 2:
                     pass  # it had hardly any time: says nothing of the interface
-                case Unknown() | NotApplied():
-                    breaker.record(ended, good=False)
                 case _:
-                    breaker.record(ended, good=True, took_s=took_s)
-            if not isinstance(outcome, NotApplied) or outcome.reached:
+                    health.heard(ended, asked, outcome, took_s)
+            if not isinstance(outcome, NotApplied) or outcome.reached or (outcome.denied and outcome == before):
                 return outcome
+            before = outcome
             failures += 1
             wait_s = self._waits.after(failures)
             if ended + wait_s >= started + left:
@@ -191,6 +203,8 @@ class QueryWorkers:
                 self._fail(request, "marketing-rejected", reason)
             case NotApplied(reason):
                 self._fail(request, "marketing-unavailable", reason)
+            case Unknown(reason, fault=Fault.MISMATCH):
+                self._fail(request, "answer-mismatch", reason)
             case Unknown(reason, timed_out):
                 self._fail(request, "marketing-timeout" if timed_out else "marketing-failed", reason)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from intranet_bridge.adapters import Fault
 from intranet_bridge.adapters.breaker import Circuit
 from protocol.link.port import Link
 from protocol.runtime.metrics import Latency, Reading
@@ -39,9 +40,18 @@ def readings(bridge: "Bridge") -> Iterator[Reading]:
     yield "bridge_misaddressed_total", text, {}, bridge.command_intake.misaddressed
     for state, number in dict(bridge.inbox.by_state).items():
         yield "bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
-    for operation, breaker in bridge.breakers.items():
-        circuit = _CIRCUIT[breaker.circuit(now)]
+    for (operation, code), number in dict(bridge.workers.held).items():
+        labels = {"operation": operation, "code": code}
+        yield "bridge_commands_held_total", "Commands held for an operator", labels, number
+    for operation, health in bridge.health.items():
+        circuit = _CIRCUIT[health.breaker.circuit(now)]
         yield "bridge_circuit", "0 closed, 1 half open, 2 open", {"operation": operation}, circuit
+        mismatches = health.failures[Fault.MISMATCH]
+        text = "Answers about something else than was asked; not passed on"
+        yield "bridge_answer_mismatches_total", text, {"operation": operation}, mismatches
+        for fault in (Fault.INTERFACE, Fault.ANSWER):
+            labels = {"operation": operation, "fault": fault}
+            yield "bridge_interface_failures_total", "Calls without a usable answer", labels, health.failures[fault]
     yield "bridge_queries_in_flight", "Queries being asked", {}, bridge.queries.in_flight
     yield "bridge_queries_waiting", "Queries without a slot", {}, bridge.query_intake.waiting
     yield "bridge_query_call_seconds", "Mean of the latest calls", {}, bridge.queries.service_s

@@ -69,6 +69,9 @@ class CommandsSection(Section):
     retry_min_s: Seconds = 0.5
     retry_max_s: Seconds = 30.0
     """Waits between attempts grow from the one to the other, with jitter."""
+    unreadable_max: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """So many answers about one command (to calls and inquiries) that cannot be read, or are about something else, and
+    it is held for an operator. With the default waits the tenth comes after some two minutes."""
     sweep_s: Seconds = 5.0
     """How often the inbox is searched for replies not yet receipted and for what an operator decided."""
     order_patience_s: Seconds = 45.0
@@ -180,6 +183,9 @@ class Binding(Section):
     """Leave null fields out of the body's top level."""
     response: Expression
     """Gives the catalogue's response from the answer."""
+    request_id: Expression | None = None
+    """Gives the request id that the answer names, where the interface repeats ours (an inquiry's answer too): an answer
+    to another request is never believed. A refusal, or "not there", need not name it."""
     refusal: RefusalSection | None = None
     failure: Expression | None = None
     """True: a technical failure in a good-looking answer; what was done is unknown."""
@@ -194,6 +200,7 @@ class Binding(Section):
     def expressions(self) -> list[str]:
         """Every expression of the binding."""
         parts: list[str | None] = [self.query, self.request, self.response, self.failure, self.not_applied]
+        parts.append(self.request_id)
         if self.refusal:
             parts += [self.refusal.when, self.refusal.code, self.refusal.detail]
         if self.inquire:

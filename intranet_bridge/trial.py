@@ -16,7 +16,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from intranet_bridge.adapters import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
+from intranet_bridge.adapters import (
+    Absent,
+    Answered,
+    Asked,
+    Fault,
+    Finding,
+    NotApplied,
+    Outcome,
+    Refused,
+    Rejected,
+    Unknown,
+)
 from intranet_bridge.adapters.endpoint import client_of, secret_of
 from intranet_bridge.adapters.http import HttpAdapter
 from intranet_bridge.adapters.http_client import HttpClient, Response
@@ -304,5 +315,7 @@ def _verdict(operation: Operation, outcome: Outcome | Finding, *, inquiry: bool)
                 return [f"the inquiry decided nothing: {reason}", "it is repeated"]
             if command:
                 return [f"what became of it is unknown: {reason}", _NEXT[operation.unknown_outcome]]
+            if outcome.fault is Fault.MISMATCH:
+                return [f"failed, code answer-mismatch: {reason}", "it is never passed on"]
             code = "marketing-timeout" if outcome.timed_out else "marketing-failed"
             return [f"failed, code {code}: {reason}"]

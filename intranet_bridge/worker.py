@@ -59,16 +59,18 @@ class CommandWorkers:
         waits: Waits,
         workers: int,
         clock: Clock,
+        unreadable_max: int = 10,
         progressed: Callable[[], None] = lambda: None,
         may_call: Callable[[], bool] = always,
         look: Callable[[], None] = lambda: None,
     ) -> None:
-        """`progressed` is called whenever a place is finished: there may be room in the backlog. `may_call`: whether
-        this bridge's rows are surely still its own. `look` is called whenever there may be new places, whose
-        predecessors are to be looked for.
+        """`unreadable_max`: so many answers about one command that cannot be read, and it is held. `progressed` is
+        called whenever a place is finished: there may be room in the backlog. `may_call`: whether this bridge's rows
+        are surely still its own. `look` is called whenever there may be new places, whose predecessors are to be
+        looked for.
         """
         self._ordering, self._inbox, self._opener = ordering, inbox, opener
-        self._calls, self._rules = calls, {name: _rule(name, calls, waits) for name in calls.operations}
+        self._calls, self._rules = calls, {name: _rule(name, calls, waits, unreadable_max) for name in calls.operations}
         self._replies, self._outbox, self._waits = replies, outbox, waits
         self._clock, self._progressed, self._look, self.workers = clock, progressed, look, workers
         self._may_call = may_call
@@ -80,6 +82,8 @@ class CommandWorkers:
         self.steps: Counter[tuple[str, str]] = Counter()
         """(operation, retry | repeat | inquire) → how often."""
         self.latency = Latency()
+        self.held: Counter[tuple[str, str]] = Counter()
+        """(operation, code) → commands held for an operator, those set aside too."""
         self.set_aside = 0
         """Commands held because the bridge died of them."""
 
@@ -204,7 +208,8 @@ class CommandWorkers:
                 finding = await self._calls.inquire(place.operation, asked)
                 reach(Point.BRIDGE_INQUIRED, place.id)
                 place.failures = place.failures + 1 if isinstance(finding, Unknown) else 0
-                return decision.after_inquiry(rule, place.attempts, place.failures, finding)
+                place.unread += decision.unreadable(finding)
+                return decision.after_inquiry(rule, place.attempts, place.failures, finding, place.unread)
             if rule.unknown is UnknownOutcome.HOLD:
                 return Hold((Event.HOLD,), "its outcome is unknown")
         now = self._clock()
@@ -226,7 +231,8 @@ class CommandWorkers:
         reach(Point.BRIDGE_CALLED, place.id)
         place.crashes = 0  # it came through
         place.failures = place.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
-        return decision.after_call(rule, place.attempts, place.failures, outcome)
+        place.unread += decision.unreadable(outcome)
+        return decision.after_call(rule, place.attempts, place.failures, outcome, place.unread)
 
     async def _carry_out(self, place: Place, request: Attributes, step: Step) -> None:
         state = decision.reached_state(place.state, step)
@@ -234,9 +240,10 @@ class CommandWorkers:
             case Finish(_, code, detail, result):
                 note = detail if state is not State.REFUSED else ""  # their words may name a customer
                 await self._close(place, request, state, code, note, (code, detail, result))
-            case Hold(_, reason):
-                await self._close(place, request, State.HELD, "held", reason, ("held", _HELD, b""))
-                log.warning("command-held", request=place.id, operation=place.operation, reason=reason)
+            case Hold(_, reason, code):
+                await self._close(place, request, State.HELD, code, reason, (code, _HELD, b""))
+                self.held[place.operation, code] += 1
+                log.error("command-held", request=place.id, operation=place.operation, code=code, reason=reason)
             case RetryAfter(_, seconds, counts, reason):
                 attempts = place.attempts if counts else place.attempts - 1
                 await self._sleep(place, state, attempts, seconds, "retry", reason)
@@ -265,6 +272,7 @@ class CommandWorkers:
             self._ordering.again(place, time.monotonic() + self._waits.longest_s)
             return
         self.set_aside += 1
+        self.held[place.operation, code] += 1
         log.error("command-set-aside", request=place.id, operation=place.operation, reason=code, crashes=place.crashes)
 
     async def _close(
@@ -347,6 +355,6 @@ class CommandWorkers:
             self._timer = loop.call_later(max(0.001, due - now), self.pump)
 
 
-def _rule(name: str, calls: Calls, waits: Waits) -> Rule:
+def _rule(name: str, calls: Calls, waits: Waits, unreadable_max: int) -> Rule:
     operation = CATALOGUE[name]
-    return Rule(operation.unknown_outcome, operation.attempts, calls.settle_s(name), waits)
+    return Rule(operation.unknown_outcome, operation.attempts, calls.settle_s(name), waits, unreadable_max)

@@ -6,6 +6,7 @@ it *knows*: `NotApplied` only when the marketing system surely did nothing, `Unk
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 
@@ -24,6 +25,17 @@ class Asked:
     traceparent: str = ""
     may_send: Callable[[], bool] = always
     """Asked right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
+
+
+class Fault(StrEnum):
+    """Whose fault it is that an outcome is unknown."""
+
+    INTERFACE = "interface"
+    """The interface's: no answer, a time-out, a technical failure. It would meet any request."""
+    ANSWER = "answer"
+    """This one answer's: it came, and cannot be read. It may be one account's odd data."""
+    MISMATCH = "mismatch"
+    """This one answer's: it is about something else than was asked. It is never passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,8 @@ class NotApplied:
     reached: bool
     """False: the interface itself was not reached (connection refused, no such host, our credentials turned
     away), which says nothing about this request. True: it was reached and declined for the moment."""
+    denied: bool = field(default=False, compare=False)
+    """An answer said so (a log-in redirect, 401): repeating at once is for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,7 @@ class Unknown:
 
     reason: str
     timed_out: bool = False
+    fault: Fault = field(default=Fault.INTERFACE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,14 @@ A pure state machine: time (any monotonic clock, seconds) is passed in. ::
        ▲                                          ▲                           │  │
        │                                          └──── probe fails: ×2 ──────┘  │
        └───────────────────────────── probe succeeds ────────────────────────────┘
+
+It is about the interface, not about one account's odd data. Answers that came and could not be used are counted by
+different accounts: they open the circuit when `failures` accounts met one and these are most of those that were heard
+of since the first. From then on they are failures; but the same account's again is no news, and neither opens the
+circuit nor keeps it open. The last `window` accounts are kept, as hashes, and only while there is an odd one.
 """
 
+from collections import OrderedDict
 from enum import StrEnum
 
 from intranet_bridge.settings import BreakerSection
@@ -25,7 +31,17 @@ class Circuit(StrEnum):
 class Breaker:
     """One operation's breaker."""
 
-    __slots__ = ("_calls", "_history", "_in_a_row", "_mask", "_open_s", "_open_until", "_policy", "_probe_until")
+    __slots__ = (
+        "_calls",
+        "_history",
+        "_in_a_row",
+        "_mask",
+        "_odd",
+        "_open_s",
+        "_open_until",
+        "_policy",
+        "_probe_until",
+    )
 
     def __init__(self, policy: BreakerSection) -> None:
         self._policy = policy
@@ -33,6 +49,7 @@ class Breaker:
         self._history = 0
         self._calls = 0
         self._in_a_row = 0
+        self._odd: OrderedDict[bytes, bool] = OrderedDict()  # account → whether its last answer was odd
         self._open_s = policy.open_min_s
         self._open_until: float | None = None
         self._probe_until = 0.0
@@ -79,22 +96,60 @@ class Breaker:
             self._reset()
             return True
         if self._open_until is not None:
-            if now < self._open_until:
-                return False
-            self._open_s = min(self._open_s * 2, self._policy.open_max_s)
-            self._open_until, self._probe_until = now + self._open_s, 0.0
-            return True
+            return self._open(now)
         self._in_a_row += 1
         self._calls += 1
         self._history = (self._history << 1 | 1) & self._mask
         window = self._policy.window
         often = self._calls >= window and self._history.bit_count() >= self._policy.failure_rate * window
         if self._in_a_row >= self._policy.failures or often:
-            self._open_until, self._probe_until = now + self._open_s, 0.0
-            return True
+            return self._open(now)
         return False
 
+    @property
+    def watching(self) -> bool:
+        """Whether there was an odd answer lately, so that `plain` wants to hear of those that are not."""
+        return bool(self._odd)
+
+    @property
+    def odd_accounts(self) -> int:
+        """Different accounts whose last answer was odd, as far as they are kept."""
+        return sum(self._odd.values())
+
+    def plain(self, who: bytes) -> None:
+        """An answer about this account could be used."""
+        self._keep(who, odd=False)
+
+    def odd(self, now: float, who: bytes) -> bool:
+        """An answer about this account came and could not be used; returns whether the circuit changed."""
+        known = self._odd.get(who, False)
+        self._keep(who, odd=True)
+        odd = self.odd_accounts
+        # the first of those that are kept is an odd one whatever the others are, so it does not count
+        if not known and odd >= self._policy.failures and 2 * odd > len(self._odd) + 1:
+            return self._open(now)
+        if self._open_until is not None and now >= self._open_until:
+            self._probe_until = 0.0  # a probe that proved nothing: the next one may go
+        return False
+
+    def _keep(self, who: bytes, *, odd: bool) -> None:
+        self._odd[who] = odd
+        self._odd.move_to_end(who)
+        if len(self._odd) > max(self._policy.window, 2 * self._policy.failures):
+            self._odd.popitem(last=False)
+            if 2 * self.odd_accounts <= len(self._odd):
+                self._odd.clear()  # they were these accounts' own
+
+    def _open(self, now: float) -> bool:
+        if self._open_until is not None:
+            if now < self._open_until:
+                return False
+            self._open_s = min(self._open_s * 2, self._policy.open_max_s)
+        self._open_until, self._probe_until = now + self._open_s, 0.0
+        return True
+
     def _reset(self) -> None:
+        self._odd.clear()
         self._history = self._calls = self._in_a_row = 0
         self._open_s = self._policy.open_min_s
         self._open_until, self._probe_until = None, 0.0

@@ -22,7 +22,18 @@ other 4xx                        Refused if the refusal expression says so and a
 from collections.abc import Callable
 from typing import Any
 
-from intranet_bridge.adapters import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
+from intranet_bridge.adapters import (
+    Absent,
+    Answered,
+    Asked,
+    Fault,
+    Finding,
+    NotApplied,
+    Outcome,
+    Refused,
+    Rejected,
+    Unknown,
+)
 from intranet_bridge.adapters.answer import AnswerDecoder, AnswerError
 from intranet_bridge.adapters.headers import merged
 from intranet_bridge.adapters.http_client import HttpClient, Lost, NotSent, Response
@@ -30,11 +41,13 @@ from intranet_bridge.adapters.mapping import Mapped, MappingError, Tables, compi
 from intranet_bridge.adapters.request import RequestTemplate
 from intranet_bridge.adapters.result import validated
 from intranet_bridge.settings import Binding, MarketingSection, RefusalSection
+from protocol.operations import AnswerMismatch
 from protocol.operations.operation import Kind, Operation
 
 Trace = Callable[[str, Any], None]
 """Told the name of an expression's setting, and what it gave or its MappingError."""
 _DENIED = frozenset({401, 403, 407})
+_TURNED_AWAY = _DENIED | {408, 429}
 
 
 class HttpAdapter:
@@ -62,6 +75,7 @@ class HttpAdapter:
         self._failure = condition(binding.failure, tables) if binding.failure else None
         self._not_applied = condition(binding.not_applied, tables) if binding.not_applied else None
         self._response = compiled(binding.response, tables)
+        self._named_id = optional(binding.request_id, tables)
         self._request = RequestTemplate(marketing.url, binding, binding.request, headers, tables)
         inquire = binding.inquire
         self._inquiry: RequestTemplate | None = None
@@ -93,7 +107,7 @@ class HttpAdapter:
             return NotApplied(str(error), reached=False)
         except Lost as lost:
             return Unknown(lost.reason, timed_out=lost.timed_out)
-        return self._outcome(response)
+        return self._outcome(asked, response)
 
     async def inquire(self, asked: Asked, timeout_s: float) -> Finding:
         """What became of this request id."""
@@ -102,21 +116,32 @@ class HttpAdapter:
         try:
             request = self._inquiry.render(asked, self._values(asked))
             response = await self._client.exchange(request, min(timeout_s, self.inquiry_timeout_s))
-            if response.status >= 500:
-                return Unknown(f"HTTP {response.status}")
+            status = response.status
+            if status >= 500 or status in _TURNED_AWAY or 300 <= status < 400:
+                return Unknown(f"inquiry: HTTP {status}")
             answer = self._decode(response)
             if truth(self._absent(answer)):
+                self._ours(asked, answer, surely=False)
                 return Absent()
             if not truth(self._found(answer)):
-                return Unknown(f"undecided inquiry, HTTP {response.status}")
-            return self._answered(self._found_response, answer)
-        except (AnswerError, MappingError, ValueError, NotSent) as error:
+                return Unknown(f"undecided inquiry, HTTP {status}", fault=Fault.ANSWER)
+            return self._answered(asked, self._found_response, answer)
+        except AnswerMismatch as error:
+            return Unknown(f"inquiry: mismatch at {error.field}", fault=Fault.MISMATCH)
+        except (AnswerError, MappingError, ValueError) as error:
+            return Unknown(f"inquiry: {_safe(error)}", fault=Fault.ANSWER)
+        except NotSent as error:
             return Unknown(f"inquiry: {_safe(error)}")
         except Lost as lost:
             return Unknown(f"inquiry: {lost.reason}")
 
     def _trace(self, trace: Trace) -> None:
-        steps = {"not_applied": "_not_applied", "failure": "_failure", "response": "_response"}
+        steps = {
+            "not_applied": "_not_applied",
+            "failure": "_failure",
+            "response": "_response",
+            "request_id": "_named_id",
+        }
         if self._inquiry is not None:
             steps |= {"inquire.found": "_found", "inquire.not_found": "_absent", "inquire.response": "_found_response"}
         for name, attribute in steps.items():
@@ -130,12 +155,12 @@ class HttpAdapter:
         values["request_id"] = asked.request_id
         return values
 
-    def _outcome(self, response: Response) -> Outcome:
+    def _outcome(self, asked: Asked, response: Response) -> Outcome:
         status = response.status
         if status >= 500 or status == 408:
             return Unknown(f"HTTP {status}")
         if status in _DENIED or 300 <= status < 400:
-            return NotApplied(f"HTTP {status}", reached=False)
+            return NotApplied(f"HTTP {status}", reached=False, denied=True)
         if status == 429:
             return NotApplied("HTTP 429", reached=True)
         try:
@@ -147,19 +172,35 @@ class HttpAdapter:
             if self._refusal is not None and truth(self._refusal.when(answer)):
                 refused = self._refusal.read(answer)
                 if refused is None:  # a gateway's or framework's page, or a field renamed: nobody said no
-                    return Rejected(f"HTTP {status}") if status >= 400 else Unknown("an answer without a refusal code")
+                    if status >= 400:
+                        return Rejected(f"HTTP {status}")
+                    return Unknown("an answer without a refusal code", fault=Fault.ANSWER)
+                self._ours(asked, answer, surely=False)
                 return refused
             if status >= 400:
                 return Rejected(f"HTTP {status}")
-            return self._answered(self._response, answer)
+            return self._answered(asked, self._response, answer)
+        except AnswerMismatch as error:
+            return Unknown(f"mismatch at {error.field}", fault=Fault.MISMATCH)
         except AnswerError as error:
-            return Rejected(f"HTTP {status}") if status >= 400 else Unknown(str(error))
+            return Rejected(f"HTTP {status}") if status >= 400 else Unknown(str(error), fault=Fault.ANSWER)
         except (MappingError, ValueError) as error:
-            return Rejected(f"HTTP {status}") if status >= 400 else Unknown(f"answer: {_safe(error)}")
+            if status >= 400:
+                return Rejected(f"HTTP {status}")
+            return Unknown(f"answer: {_safe(error)}", fault=Fault.ANSWER)
 
-    def _answered(self, mapping: Mapped, answer: Any) -> Answered:
-        schema = self._operation.responses
-        return Answered(schema.dump_json(validated(schema, mapping(answer))))
+    def _answered(self, asked: Asked, mapping: Mapped, answer: Any) -> Answered:
+        self._ours(asked, answer, surely=True)
+        operation = self._operation
+        return Answered(operation.answer(asked.body, validated(operation.responses, mapping(answer))))
+
+    def _ours(self, asked: Asked, answer: Any, *, surely: bool) -> None:
+        """Raise AnswerMismatch if the answer names another request id than ours; if `surely`, also if it names none."""
+        if self._named_id is None:
+            return
+        named = self._named_id(answer)
+        if named != asked.request_id and (surely or named is not None):
+            raise AnswerMismatch("request_id")
 
 
 def _traced(name: str, run: Mapped, trace: Trace) -> Mapped:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from protocol.operations import bills, work_orders
+from protocol.operations.matching import AnswerMismatch
 from protocol.operations.operation import Kind, Operation, UnknownOutcome
 
-__all__ = ["CATALOGUE", "Kind", "Operation", "UnknownOutcome"]
+__all__ = ["CATALOGUE", "AnswerMismatch", "Kind", "Operation", "UnknownOutcome"]
 
 
 def _catalogue(*families: tuple[Operation, ...]) -> Mapping[str, Operation]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from protocol.operations.matching import AnswerMismatch, Echoes, default_pairs
+
 
 class Kind(StrEnum):
     """The two promises an operation can make (see protocol/README.md#delivery)."""
@@ -51,11 +53,32 @@ class Operation:
     """A command not called by then is expired instead; None keeps it for ever."""
     attempts: int = 3
     """Calls that surely had no effect are repeated up to this many times in all."""
+    about: str | None = None
+    """The request field that says whose data it is about. Default: `account` if there is one, else the first that the
+    answer repeats."""
+    echoes: Mapping[str, str] | None = None
+    """Answer field (dotted through objects and lists) → the request field it must equal; another value is never
+    passed on. None: fields of the same name, as matching.py says; `{}`: none, nothing is compared."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "requests", TypeAdapter(self.request))
         object.__setattr__(self, "responses", TypeAdapter(self.response))
         self.requests.validate_python(self.example)
+        fields = self.request.model_fields
+        about = self.about or ("account" if "account" in fields else None)
+        if about is not None and about not in fields:
+            raise ValueError(f"{self.name}: about names {about!r}, which its requests do not have")
+        pairs = default_pairs(self.request, self.response, about) if self.echoes is None else self.echoes
+        object.__setattr__(self, "matching", Echoes(self.request, self.response, pairs))
+        object.__setattr__(self, "about", about or next(iter(pairs.values()), None))
 
+    def answer(self, asked: BaseModel, answer: BaseModel) -> bytes:
+        """The answer to the request `asked`, as the caller gets it. Raises AnswerMismatch if it is about something else."""
+        field = self.matching.mismatch(asked, answer)
+        if field is not None:
+            raise AnswerMismatch(field)
+        return self.responses.dump_json(answer)
+
+    matching: Echoes = None  # type: ignore[assignment]  # set from `echoes`
     requests: TypeAdapter[Any] = None  # type: ignore[assignment]  # set from `request`
     responses: TypeAdapter[Any] = None  # type: ignore[assignment]  # set from `response`

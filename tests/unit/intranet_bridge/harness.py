@@ -86,7 +86,7 @@ class Stage:
     """Broker, front's side and marketing system; bridges come and go."""
 
     def __init__(self, folder: Path, monkeypatch: Any) -> None:
-        for module in (verdict, worker):
+        for module in (app, verdict, worker):
             monkeypatch.setattr(module, "CATALOGUE", OPERATIONS)
         self.folder = folder
         keys.init(folder / "keys", now=datetime.datetime.now(datetime.UTC))

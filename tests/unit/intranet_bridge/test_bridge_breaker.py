@@ -70,3 +70,70 @@ def test_slow_counts_as_failed_if_asked() -> None:
     one = breaker(failures=1, slow_s=2)
     assert not one.record(0, good=True, took_s=1.9)
     assert one.record(0, good=True, took_s=2.1)
+
+
+def whom(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def test_one_odd_account_opens_nothing_however_often_it_is_asked() -> None:
+    one = breaker()
+    for now in range(1000):
+        assert not one.odd(now, whom(1))
+        assert not one.odd(now, whom(2))
+    assert one.circuit(1000) is Circuit.CLOSED
+    assert one.odd_accounts == 2
+
+
+def test_most_accounts_odd_open_it() -> None:
+    one = breaker()
+    assert not one.odd(0, whom(1))
+    assert not one.odd(0, whom(2))
+    assert one.odd(0, whom(3))
+    assert one.circuit(0.5) is Circuit.OPEN
+
+
+def test_odd_accounts_among_as_many_plain_ones_open_nothing() -> None:
+    one = breaker()
+    assert not one.watching
+    for number in range(100):
+        one.odd(0, whom(number))
+        if one.watching:  # as who calls it does
+            one.plain(whom(1000 + number))
+        assert one.circuit(0) is Circuit.CLOSED
+        assert len(one._odd) <= 10
+
+
+def test_an_account_that_is_plain_again_does_not_count() -> None:
+    one = breaker()
+    for number in (1, 2):
+        one.odd(0, whom(number))
+        one.plain(whom(number))
+    assert not one.odd(0, whom(3))
+    assert one.odd_accounts == 1
+
+
+def test_an_odd_answer_says_nothing_of_failures_in_a_row() -> None:
+    one = breaker()
+    one.record(0, good=False)
+    one.record(0, good=False)
+    one.odd(0, whom(1))
+    assert one.circuit(0) is Circuit.CLOSED
+    assert one.record(0, good=False)
+
+
+def test_an_odd_accounts_probe_neither_closes_nor_keeps_the_others_out() -> None:
+    one = breaker()
+    for number in range(3):
+        one.odd(0, whom(number))
+    for now in (1, 2, 3):
+        assert one.admit(now, call_s=60)
+        assert not one.odd(now, whom(1))  # known to be odd: no news
+        assert one.circuit(now) is Circuit.HALF_OPEN
+    assert one.admit(4, call_s=60)
+    assert one.odd(4, whom(7))  # one more: it is the interface still
+    assert one.wait_s(4) == 2
+    assert one.admit(6)
+    assert one.record(6, good=True)
+    assert one.circuit(6) is Circuit.CLOSED
+    assert not one.watching

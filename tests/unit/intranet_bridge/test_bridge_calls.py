@@ -7,6 +7,7 @@ import pytest
 from intranet_bridge.adapters import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.adapters.breaker import Breaker
 from intranet_bridge.calls import Calls
+from intranet_bridge.health import Health
 from intranet_bridge.settings import BreakerSection
 
 ASKED = Asked("id", {})
@@ -36,7 +37,7 @@ class Scripted:
 
 
 def calls(adapter: Scripted) -> Calls:
-    return Calls({"pay": adapter}, {"pay": Breaker(BreakerSection(failures=1, open_min_s=60))})
+    return Calls({"pay": adapter}, {"pay": Health("pay", Breaker(BreakerSection(failures=1, open_min_s=60)))})
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
-from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.adapters import Absent, Answered, Fault, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.inbox import INBOX
+from intranet_bridge.readings import readings
 from protocol.destinations import command_replies, commands
 from protocol.envelope import Kind, Sealer
 from protocol.errors import ConfigurationError
@@ -364,6 +366,35 @@ async def test_unknown_and_expired_with_rule_repeat_is_held(stage: Stage) -> Non
 
 
 @scene
+async def test_an_outcome_that_cannot_be_read_is_held_loudly(stage: Stage) -> None:
+    stage.changes["commands.unreadable_max"] = 4
+    marketing = stage.marketing["work-order"]
+    marketing.script = [Unknown("answer: not JSON", fault=Fault.ANSWER)]
+    marketing.findings = [Unknown("HTTP 503") for _ in range(5)]
+    marketing.findings += [Unknown("inquiry: not JSON", fault=Fault.ANSWER) for _ in range(3)]
+    bridge = await stage.start()
+    with capture_logs() as logs:
+        reply = await stage.reply(await stage.command())
+    assert (reply.state, reply.code) == (State.HELD, "outcome-unreadable")
+    assert "operator" in reply.detail
+    assert (len(marketing.calls), len(marketing.inquiries)) == (1, 8)
+    (line,) = [line for line in logs if line["log_level"] == "error"]
+    assert (line["event"], line["code"]) == ("command-held", "outcome-unreadable")
+    held = [(labels, number) for name, _, labels, number in readings(bridge) if name == "bridge_commands_held_total"]
+    assert held == [({"operation": "work-order", "code": "outcome-unreadable"}, 1)]
+
+
+@scene
+async def test_a_commands_answer_about_another_is_an_unknown_outcome(stage: Stage) -> None:
+    marketing = stage.marketing["work-order"]
+    marketing.script = [Unknown("mismatch at request_id", fault=Fault.MISMATCH)]
+    marketing.findings = [Unknown("inquiry: mismatch at request_id", fault=Fault.MISMATCH), Answered(DONE)]
+    await stage.start()
+    assert (await stage.reply(await stage.command())).state is State.SUCCEEDED
+    assert (len(marketing.calls), len(marketing.inquiries)) == (1, 2)
+
+
+@scene
 async def test_operator_decides_a_held_row(stage: Stage) -> None:
     stage.marketing["delicate"].script = [LOST, LOST]
     await stage.start()
@@ -656,7 +687,7 @@ async def test_an_open_circuit_pauses_one_operation_and_probes_it(stage: Stage) 
     for id in ids:
         assert (await stage.reply(id)).state is State.SUCCEEDED
     await until(lambda: stage.presences[-1].operations["work-order"] == "up")
-    assert bridge.breakers["work-order"].wait_s(time.monotonic()) == 0
+    assert bridge.health["work-order"].breaker.wait_s(time.monotonic()) == 0
 
 
 @scene

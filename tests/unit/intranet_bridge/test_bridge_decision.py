@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from intranet_bridge import decision
-from intranet_bridge.adapters import Absent, Answered, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
+from intranet_bridge.adapters import Absent, Answered, Fault, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step, Waits
 from protocol.lifecycle import State
 from protocol.operations import UnknownOutcome
@@ -122,3 +122,25 @@ def test_every_decision_is_a_legal_move() -> None:
 def test_waits_grow_to_their_limit_with_jitter() -> None:
     assert [WAITS.after(n) for n in (1, 2, 3, 6, 7, 10_000)] == [0.5, 1, 2, 16, 30, 30]
     assert Waits(0.5, 30, lambda: 0.999).after(1) == pytest.approx(0.75, abs=0.001)
+
+
+@pytest.mark.parametrize("unknown", UnknownOutcome)
+@pytest.mark.parametrize(("fault", "code"), [(Fault.ANSWER, "outcome-unreadable"), (Fault.MISMATCH, "answer-mismatch")])
+def test_an_outcome_that_cannot_be_read_so_often_is_held(unknown: UnknownOutcome, fault: Fault, code: str) -> None:
+    odd = Unknown("answer: not JSON", fault=fault)
+    called, inquired = (
+        decision.after_call(rule(unknown), 1, 10, odd, 10),
+        decision.after_inquiry(rule(unknown), 1, 10, odd, 10),
+    )
+    for state, step in ((State.CALLING, called), (State.UNKNOWN, inquired)):
+        assert isinstance(step, Hold)
+        assert (step.code, ends(state, step)) == (code, State.HELD)
+        assert "10 answers" in step.reason
+    assert isinstance(decision.after_inquiry(rule(unknown), 1, 9, odd, 9), Inquire)
+
+
+def test_an_interface_that_is_down_holds_nothing() -> None:
+    down = Unknown("HTTP 502")
+    assert isinstance(decision.after_inquiry(rule(), 1, 5000, down, 9), Inquire)
+    assert isinstance(decision.after_inquiry(rule(), 1, 5000, down, 5000), Inquire)
+    assert isinstance(decision.after_call(rule(), 1, 5000, down, 5000), Inquire)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.adapters import Absent, Answered, Asked, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.adapters import Absent, Answered, Asked, Fault, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.adapters.http import HttpAdapter
 from intranet_bridge.adapters.http_client import HttpClient, NotSent
 from intranet_bridge.settings import Binding, MarketingSection
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 BILL = CATALOGUE["bill-query"]
 ORDER = CATALOGUE["work-order"]
 ARREARS = CATALOGUE["arrears-query"]
-GOOD = {"rtnCode": "0000", "data": {"consNo": "3210000000001", "totAmt": 7, "oweList": []}}
+GOOD: dict[str, Any] = {"rtnCode": "0000", "data": {"consNo": "3210000000001", "totAmt": 7, "oweList": []}}
 Script = Callable[["Server", bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -235,7 +235,7 @@ async def test_a_kept_connection_closed_at_that_moment_is_retried_for_a_query_on
 
 
 async def test_an_answer_nobody_asked_for_never_answers_the_next_request() -> None:
-    other = http(GOOD | {"data": GOOD["data"] | {"totAmt": 999}})  # type: ignore[operator]
+    other = http(GOOD | {"data": GOOD["data"] | {"totAmt": 999}})
     async with Server(http(GOOD) + other, http(GOOD)) as server:
         one = adapter(server.port)
         for _ in range(2):
@@ -378,6 +378,57 @@ async def test_inquiries() -> None:
             assert isinstance(await one.inquire(question, 5), Unknown)
         assert server.requests[0].startswith(b"POST /api/req/status ")
         assert server.requests[0].endswith(b'{"reqId":"01a2-req"}')
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (http(b"", 500), Fault.INTERFACE),
+        (http(b"<html>"), Fault.ANSWER),
+        (http({"rtnCode": "0000"}), Fault.ANSWER),
+        (http({"rtnCode": "0000", "data": {**GOOD["data"], "totAmt": "7"}}), Fault.ANSWER),
+        (http({}), Fault.ANSWER),
+        (http({"rtnCode": "0000", "data": {**GOOD["data"], "consNo": "9999999999999"}}), Fault.MISMATCH),
+    ],
+)
+async def test_whose_fault_an_unknown_outcome_is(answer: bytes, fault: Fault) -> None:
+    async with Server(answer) as server:
+        outcome = await adapter(server.port).call(asked(), 5)
+    assert isinstance(outcome, Unknown)
+    assert outcome.fault is fault
+    assert "999" not in outcome.reason
+
+
+async def test_an_inquirys_answer_about_another_request_is_not_believed() -> None:
+    inquire = {"path": "/s", "found": "rtnCode == '0000'", "not_found": "rtnCode == '1010'"}
+    data = {"woNo": "WO2026000001", "acceptTime": "now"}
+    answers = [
+        (http({"rtnCode": "0000", "data": data | {"reqId": "another"}}), Fault.MISMATCH),
+        (http({"rtnCode": "0000", "data": data}), Fault.MISMATCH),
+        (http({"rtnCode": "1010", "data": {"reqId": "another"}}), Fault.MISMATCH),
+        (http({"rtnCode": "7777"}), Fault.ANSWER),
+        (http(b"<html>"), Fault.ANSWER),
+        (http(b"<html>", 401), Fault.INTERFACE),
+        (http(b"", 302), Fault.INTERFACE),
+        (http(b"", 503), Fault.INTERFACE),
+    ]
+    good = {"rtnCode": "0000", "data": data | {"reqId": "01a2-req"}}
+    every = [answer for answer, _ in answers]
+    async with Server(*every, http({"rtnCode": "1010"}), http(good), *every[:2], http(good)) as server:
+        mapping = {"response": "data.{work_order: woNo, accepted_at: acceptTime}", "request_id": "data.reqId"}
+        one = adapter(server.port, ORDER, inquire=inquire, **mapping)
+        question = asked(ORDER, **dict(ORDER.example))
+        for _, fault in answers:
+            finding = await one.inquire(question, 5)
+            assert isinstance(finding, Unknown)
+            assert finding.fault is fault
+        assert await one.inquire(question, 5) == Absent()
+        assert isinstance(await one.inquire(question, 5), Answered)
+        for _ in range(2):
+            outcome = await one.call(question, 5)
+            assert isinstance(outcome, Unknown)
+            assert outcome.fault is Fault.MISMATCH
+        assert isinstance(await one.call(question, 5), Answered)
 
 
 async def test_a_bridge_whose_lease_ran_out_while_it_waited_for_a_connection_sends_nothing() -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from intranet_bridge.adapters import Answered, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.adapters import Answered, Fault, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.conflict import InboxConflict
 from intranet_bridge.intake import Quarantined, QueryIntake
 from intranet_bridge.queries import hopeless
@@ -56,6 +57,7 @@ async def test_every_outcome_has_its_word(stage: Stage) -> None:
         (Unknown("timeout", timed_out=True), State.FAILED, "marketing-timeout"),
         (Unknown("HTTP 500"), State.FAILED, "marketing-failed"),
         (NotApplied("HTTP 429", reached=True), State.FAILED, "marketing-unavailable"),
+        (Unknown("mismatch at account", fault=Fault.MISMATCH), State.FAILED, "answer-mismatch"),
     ]
     for outcome, state, code in wanted:
         stage.marketing["bill-query"].script = [outcome]
@@ -190,6 +192,99 @@ async def test_an_open_circuit_answers_at_once(stage: Stage) -> None:
 
 
 @scene
+async def test_one_odd_account_keeps_nobody_out_and_is_counted_apart(stage: Stage) -> None:
+    stage.changes |= {"breaker.failures": 2, "breaker.open_min_s": 60}
+    bridge = await started(stage)
+    marketing = stage.marketing["bill-query"]
+    marketing.script = [Unknown("answer: total: int_type", fault=Fault.ANSWER)] * 9
+    with capture_logs() as logs:
+        for number in range(9):
+            months = b'"first_month":"2026-01","last_month":"2026-0%d"}' % (number % 6 + 1)
+            id, envelope = bill(stage, body=b'{"account":"3210000000001",' + months)
+            await stage.ask(envelope)
+            assert (await stage.reply(id)).code == "marketing-failed"
+    assert bridge.health["bill-query"].breaker.wait_s(time.monotonic()) == 0
+    id, envelope = bill(stage)
+    await stage.ask(envelope)
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    counted = {
+        labels["fault"]: number
+        for name, _, labels, number in readings(bridge)
+        if name == "bridge_interface_failures_total" and labels["operation"] == "bill-query"
+    }
+    assert counted == {"interface": 0, "answer": 9}
+    said = [line for line in logs if line["event"] == "answers-odd"]
+    assert [(line["log_level"], line["failures"], line["accounts"]) for line in said] == [("warning", 1, 1)]
+
+
+@scene
+async def test_answers_that_cannot_be_read_for_most_accounts_open_the_circuit(stage: Stage) -> None:
+    stage.changes |= {"breaker.failures": 3, "breaker.open_min_s": 60}
+    bridge = await started(stage)
+    stage.marketing["bill-query"].default = Unknown("answer: not JSON", fault=Fault.ANSWER)
+    for number in range(3):
+        body = BILL_BODY.replace(b"3210000000001", b"321000000000%d" % number)
+        id, envelope = bill(stage, body=body)
+        await stage.ask(envelope)
+        await stage.reply(id)
+    assert bridge.health["bill-query"].breaker.wait_s(time.monotonic()) > 0
+
+
+@scene
+async def test_an_answer_about_another_is_loud_without_its_values(stage: Stage) -> None:
+    bridge = await started(stage)
+    stage.marketing["bill-query"].script = [Unknown("mismatch at account", fault=Fault.MISMATCH)]
+    id, envelope = bill(stage)
+    with capture_logs() as logs:
+        await stage.ask(envelope)
+        reply = await stage.reply(id)
+    assert (reply.code, reply.detail, reply.result) == ("answer-mismatch", "", b"")
+    (line,) = [line for line in logs if line["log_level"] == "error"]
+    assert (line["event"], line["request"], line["reason"]) == ("answer-mismatch", id, "mismatch at account")
+    assert "3210000000001" not in str(logs)
+    counted = {
+        labels["operation"]: number
+        for name, _, labels, number in readings(bridge)
+        if name == "bridge_answer_mismatches_total"
+    }
+    assert counted["bill-query"] == 1
+
+
+@scene
+async def test_the_second_refusal_of_our_credentials_is_enough(stage: Stage) -> None:
+    stage.changes |= {"breaker.failures": 100}
+    await started(stage)
+    marketing = stage.marketing["bill-query"]
+    marketing.script = [NotApplied("HTTP 302", reached=False, denied=True)] * 2
+    id, envelope = bill(stage)
+    began = time.monotonic()
+    await stage.ask(envelope)
+    assert (await stage.reply(id)).code == "marketing-unavailable"
+    assert time.monotonic() - began < 1
+    assert len(marketing.calls) == 2
+    marketing.script = [NotApplied("HTTP 401", reached=False, denied=True)]  # a session that ended
+    id, envelope = bill(stage)
+    await stage.ask(envelope)
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+
+
+@scene
+async def test_failures_of_an_interface_are_warnings_with_their_count_and_no_line_each(stage: Stage) -> None:
+    stage.changes |= {"breaker.failures": 20, "breaker.open_min_s": 60}
+    bridge = await started(stage)
+    stage.marketing["bill-query"].default = Unknown("HTTP 500")
+    with capture_logs() as logs:
+        for number in range(20):
+            if number == 10:
+                bridge.health["bill-query"]._said_at.clear()  # as some seconds later
+            id, envelope = bill(stage)
+            await stage.ask(envelope)
+            await stage.reply(id)
+    lines = [(line["event"], line.get("failures")) for line in logs if line["log_level"] == "warning"]
+    assert lines == [("interface-failing", 1), ("interface-failing", 10), ("circuit-open", None)]
+
+
+@scene
 async def test_a_query_with_hardly_any_time_does_not_open_the_circuit(stage: Stage) -> None:
     stage.changes["breaker.failures"] = 1
     bridge = await started(stage)
@@ -197,7 +292,7 @@ async def test_a_query_with_hardly_any_time_does_not_open_the_circuit(stage: Sta
     id, envelope = bill(stage, deadline=wall() + 300)
     await stage.ask(envelope)
     assert (await stage.reply(id)).code == "marketing-timeout"
-    assert bridge.breakers["bill-query"].wait_s(time.monotonic()) == 0
+    assert bridge.health["bill-query"].breaker.wait_s(time.monotonic()) == 0
 
 
 @scene
