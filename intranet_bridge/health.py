@@ -5,6 +5,7 @@ a call came to                                   for the breaker
 ===============================================  =========================================================
 an answer (a refusal, a rejection too)           the interface works
 no connection, time-out, 5xx, log-in redirect    the interface failed
+a request that could not even be made            nothing
 an answer that cannot be read, or is about       this account's answer is odd: counted by different accounts
 something else than was asked
 ===============================================  =========================================================
@@ -17,7 +18,7 @@ from collections import Counter
 from hashlib import blake2b
 from typing import Any
 
-from intranet_bridge.adapters import Asked, Fault, Finding, NotApplied, Outcome, Unknown
+from intranet_bridge.adapters import Asked, Fault, Finding, NotApplied, Outcome, Rejected, Unknown
 from intranet_bridge.adapters.breaker import Breaker
 from protocol.runtime.logs import logger
 
@@ -45,12 +46,13 @@ class Health:
         match came_to:
             case Unknown(reason, fault=Fault.INTERFACE) | NotApplied(reason):
                 changed = breaker.record(now, good=False)
-                self._failed(now, Fault.INTERFACE, reason)
+                self._failed(now, Fault.INTERFACE, reason, asked.request_id)
             case Unknown(reason, fault=fault):
                 changed = breaker.odd(now, self._who(asked.body))
-                self._failed(now, fault, reason)
-                if fault is Fault.MISMATCH:
-                    log.error("answer-mismatch", request=asked.request_id, operation=self.operation, reason=reason)
+                self._failed(now, fault, reason, asked.request_id)
+            case Rejected(asked=False):
+                breaker.not_asked()
+                return
             case _:
                 if breaker.watching:
                     breaker.plain(self._who(asked.body))
@@ -63,8 +65,12 @@ class Health:
         value = getattr(body, self._about, None) if self._about else None
         return blake2b(repr(value).encode(), digest_size=8, key=self._key).digest()
 
-    def _failed(self, now: float, fault: Fault, reason: str) -> None:
+    def _failed(self, now: float, fault: Fault, reason: str, request_id: str) -> None:
         self.failures[fault] += 1
+        if fault is Fault.MISMATCH:  # each of them: it was nearly somebody else's data
+            total = self.failures[fault]
+            log.error("answer-mismatch", request=request_id, operation=self.operation, reason=reason, in_all=total)
+            return
         self._unsaid[fault] += 1
         if now - self._said_at.get(fault, -SAY_S) < SAY_S:
             return

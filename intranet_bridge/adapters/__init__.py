@@ -58,6 +58,8 @@ class Rejected:
     """The interface turned the request down technically (HTTP 4xx): nothing applied, repeating is pointless."""
 
     reason: str
+    asked: bool = field(default=True, compare=False)
+    """False: the request could not even be made, so this says nothing of the interface."""
 
 
 @dataclass(frozen=True, slots=True)

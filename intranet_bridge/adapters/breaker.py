@@ -128,9 +128,12 @@ class Breaker:
         # the first of those that are kept is an odd one whatever the others are, so it does not count
         if not known and odd >= self._policy.failures and 2 * odd > len(self._odd) + 1:
             return self._open(now)
-        if self._open_until is not None and now >= self._open_until:
-            self._probe_until = 0.0  # a probe that proved nothing: the next one may go
+        self.not_asked()
         return False
+
+    def not_asked(self) -> None:
+        """A call that was admitted proved nothing: if it was the probe, the next may go."""
+        self._probe_until = 0.0
 
     def _keep(self, who: bytes, *, odd: bool) -> None:
         self._odd[who] = odd

@@ -95,7 +95,7 @@ class HttpAdapter:
         try:
             request = self._request.render(asked, self._values(asked))
         except MappingError as error:
-            return Rejected(f"request not mapped: {error}")
+            return Rejected(f"request not mapped: {error}", asked=False)
         try:
             try:
                 response = await self._client.exchange(request, timeout_s, may_send=asked.may_send)

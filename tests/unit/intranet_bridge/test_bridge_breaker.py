@@ -137,3 +137,12 @@ def test_an_odd_accounts_probe_neither_closes_nor_keeps_the_others_out() -> None
     assert one.record(6, good=True)
     assert one.circuit(6) is Circuit.CLOSED
     assert not one.watching
+
+
+def test_a_probe_that_was_never_sent_makes_way_for_the_next() -> None:
+    one = breaker(failures=1)
+    one.record(0, good=False)
+    assert one.admit(1, call_s=60)
+    one.not_asked()
+    assert one.circuit(1) is Circuit.HALF_OPEN
+    assert one.admit(1, call_s=60)

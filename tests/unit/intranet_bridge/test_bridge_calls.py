@@ -1,11 +1,12 @@
 """What the breaker of an operation hears of its calls, and that no call raises."""
 
 import asyncio
+import time
 
 import pytest
 
 from intranet_bridge.adapters import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
-from intranet_bridge.adapters.breaker import Breaker
+from intranet_bridge.adapters.breaker import Breaker, Circuit
 from intranet_bridge.calls import Calls
 from intranet_bridge.health import Health
 from intranet_bridge.settings import BreakerSection
@@ -71,6 +72,17 @@ def test_what_an_adapter_raises_makes_the_outcome_unknown(what: str) -> None:
     outcome = asyncio.run(getattr(made, what)("pay", ASKED))
     assert outcome == Unknown("adapter: RuntimeError")
     assert not made.admits("pay")
+
+
+def test_a_request_that_cannot_be_made_says_nothing_of_the_interface() -> None:
+    adapter = Scripted(NotApplied("refused", reached=False))
+    health = Health("pay", Breaker(BreakerSection(failures=1, open_min_s=0.001, open_max_s=0.001)))
+    made = Calls({"pay": adapter}, {"pay": health})
+    asyncio.run(made.call("pay", ASKED))
+    time.sleep(0.002)
+    adapter.says = Rejected("request not mapped", asked=False)
+    asyncio.run(made.call("pay", ASKED))
+    assert health.breaker.circuit(time.monotonic()) is Circuit.HALF_OPEN
 
 
 def test_nothing_is_called_once_the_lease_may_be_over() -> None:
