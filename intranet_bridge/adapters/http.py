@@ -106,7 +106,7 @@ class HttpAdapter:
         except NotSent as error:
             return NotApplied(str(error), reached=False)
         except Lost as lost:
-            return Unknown(lost.reason, timed_out=lost.timed_out)
+            return Unknown(lost.reason, timed_out=lost.timed_out, fault=_fault(lost))
         return self._outcome(asked, response)
 
     async def inquire(self, asked: Asked, timeout_s: float) -> Finding:
@@ -133,7 +133,7 @@ class HttpAdapter:
         except NotSent as error:
             return Unknown(f"inquiry: {_safe(error)}")
         except Lost as lost:
-            return Unknown(f"inquiry: {lost.reason}")
+            return Unknown(f"inquiry: {lost.reason}", fault=_fault(lost))
 
     def _trace(self, trace: Trace) -> None:
         steps = {
@@ -238,6 +238,10 @@ class _Refusal:
             code = f"marketing-{plain or 'refused'}"
         detail = self._detail(answer) if self._detail is not None else None
         return Refused(code, str(detail)[:300] if detail is not None else "")
+
+
+def _fault(lost: Lost) -> Fault:
+    return Fault.ANSWER if lost.unusable else Fault.INTERFACE
 
 
 def _safe(error: Exception) -> str:

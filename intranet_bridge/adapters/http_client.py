@@ -50,6 +50,8 @@ class Lost(Exception):
         super().__init__(reason)
         self.reason = reason
         self.timed_out = reason == TIMEOUT
+        self.unusable = reason.startswith(("answer too long", "not HTTP"))
+        """An answer came, and it is none that can be read: it may be one account's."""
         self.stale = stale
         """A kept connection was closed before any byte of the answer: very likely the server's keep-alive
         limit ran out at that moment. Who may repeat without harm should, at once."""

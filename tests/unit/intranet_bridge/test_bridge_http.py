@@ -384,6 +384,9 @@ async def test_inquiries() -> None:
     ("answer", "fault"),
     [
         (http(b"", 500), Fault.INTERFACE),
+        (http(GOOD)[:-1], Fault.INTERFACE),
+        (http(b" " * 5000), Fault.ANSWER),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", Fault.ANSWER),
         (http(b"<html>"), Fault.ANSWER),
         (http({"rtnCode": "0000"}), Fault.ANSWER),
         (http({"rtnCode": "0000", "data": {**GOOD["data"], "totAmt": "7"}}), Fault.ANSWER),
@@ -393,7 +396,7 @@ async def test_inquiries() -> None:
 )
 async def test_whose_fault_an_unknown_outcome_is(answer: bytes, fault: Fault) -> None:
     async with Server(answer) as server:
-        outcome = await adapter(server.port).call(asked(), 5)
+        outcome = await adapter(server.port).call(asked(), 1)
     assert isinstance(outcome, Unknown)
     assert outcome.fault is fault
     assert "999" not in outcome.reason
