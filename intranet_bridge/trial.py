@@ -311,6 +311,8 @@ def _verdict(operation: Operation, outcome: Outcome | Finding, *, inquiry: bool)
             again = "it is called again" if command else "it is asked again while its deadline leaves time"
             return [f"surely not applied: {reason}", again]
         case Unknown(reason):
+            if reason.endswith("mismatch at request_id"):
+                reason += " (--request-id ID says whose answer it should be)"
             if inquiry:
                 return [f"the inquiry decided nothing: {reason}", "it is repeated"]
             if command:

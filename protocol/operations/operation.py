@@ -73,7 +73,7 @@ class Operation:
         object.__setattr__(self, "about", about or next(iter(pairs.values()), None))
 
     def answer(self, asked: BaseModel, answer: BaseModel) -> bytes:
-        """The answer to the request `asked`, as the caller gets it. Raises AnswerMismatch if it is about something else."""
+        """The answer to `asked`, as the caller gets it. Raises AnswerMismatch if it is about something else."""
         field = self.matching.mismatch(asked, answer)
         if field is not None:
             raise AnswerMismatch(field)

@@ -108,7 +108,7 @@ def test_a_command_is_rendered_and_sent_only_if_really_meant(bench: Bench, marke
     code, told = bench("work-order")
     assert (code, marketing.requests) == (0, [])
     assert "not sent" in told
-    marketing.body = b'{"rtnCode": "0000", "data": {"woNo": "WO-2026", "acceptTime": "now"}}'
+    marketing.body = b'{"rtnCode": "0000", "data": {"woNo": "WO-2026", "acceptTime": "now", "reqId": "r-1"}}'
     code, told = bench("work-order", "--really", "--request-id", "r-1")
     assert code == 0
     assert [path for path, _ in marketing.requests] == ["/api/wo/create"]
