@@ -45,7 +45,8 @@ def forbidden(role: Role, region: str) -> list[str]:
     """What a daemon's certificate must not read. Browsing a queue takes nothing from it, and needs the same right."""
     dead = destinations.dead_letters(destinations.commands(region))
     if role is Role.FRONT:
-        return [destinations.queries(region), destinations.commands(region), dead]
+        other = destinations.query_replies("another-front")  # whatever ours is called, it is not this
+        return [destinations.queries(region), destinations.commands(region), dead, other]
     return [destinations.presence(region), dead]
 
 

@@ -333,7 +333,7 @@ class Stand:
         if not fronts:
             return None
         conf = self.folder / "activemq"
-        shutil.copytree(self.broker_conf or self.root / "activemq", conf, dirs_exist_ok=True)
+        shutil.copytree(self.broker_conf or ROOT / "activemq", conf, dirs_exist_ok=True)
         with (conf / "groups.properties").open("a") as groups:
             groups.write(f"\nshared-ledger=front-1,{','.join(fronts)}\n")
         return conf

@@ -276,7 +276,7 @@ def test_a_broker_of_another_authority(stand: Stand, tmp_path: Path) -> None:
 
 
 NEED = "transport.needClientAuth=true"
-READS = 'queue="bridge.query.>"         write="front"        read="'
+READS = 'queue="bridge.query.>"         write="front"           read="'
 LOOSENINGS = [
     # nobody is asked for a certificate, so nobody has a login
     ({NEED: "transport.needClientAuth=false"}, {"tls", "client-certificate"}),

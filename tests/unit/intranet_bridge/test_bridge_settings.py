@@ -1,13 +1,16 @@
 """The configuration: what is shipped is in order; mistakes are named with their file and line."""
 
+import datetime
 import shutil
 from pathlib import Path
 
 import pytest
 
+from bridgectl import certificate_files, keys
 from intranet_bridge import app
 from intranet_bridge.settings import BridgeSettings
 from protocol.errors import ConfigurationError
+from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.runtime.settings import load
 
@@ -106,6 +109,17 @@ def test_check_config_reads_every_file_and_exits_2_with_one_line(
     assert told.startswith("error: ")
     assert told.count("\n") == 1
     assert "ca.pem" in told
+
+
+def test_the_other_side_s_keyring_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    certificate_files.init(tmp_path / "certs", {Role.BRIDGE: ["bridge-1"]})
+    keys.init(tmp_path / "keys", now=datetime.datetime.now(datetime.UTC))
+    (tmp_path / "marketing.token").write_text("token")
+    path = changed(tmp_path, "keys/bridge.keyring", "keys/front.keyring")
+    with pytest.raises(SystemExit) as ended:
+        app.main(["--config", str(path), "--check-config"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}/keys/front.keyring: is not a bridge's keyring\n"
 
 
 def test_the_unit_gives_nothing_away() -> None:

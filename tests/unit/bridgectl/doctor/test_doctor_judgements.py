@@ -248,6 +248,7 @@ def test_without_a_connection_only_that_is_said() -> None:
 
 def test_what_a_role_must_not_read_differs() -> None:
     assert broker.forbidden(Role.FRONT, "east")[0] == "/queue/bridge.query.east"
+    assert "/queue/bridge.reply.query.another-front" in broker.forbidden(Role.FRONT, "east")
     assert set(broker.forbidden(Role.BRIDGE, "east")) == {
         "/topic/bridge.presence.east",
         "/queue/DLQ.bridge.command.east",
