@@ -130,6 +130,8 @@ def _final(row: dict[str, Any], keyring: Keyring, decision: Decision, now_ms: in
 
 def opened(keyring: Keyring, envelope: bytes) -> str:
     """A request's body, which is a customer's. Raises BridgeError."""
+    if not envelope:
+        raise BridgeError("the request is not kept: it was final, and its front knows, or it did not fit its schema")
     try:
         return Opener(keyring).authentic(envelope).payload.decode(errors="replace")
     except EnvelopeError as error:

@@ -191,6 +191,7 @@ class Front:
         await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self._adopt)
         jobs.every(1, "applications", self._read_applications)
         jobs.every(1, "inbox", self._read_inbox)
+        jobs.every(settings.delivery.sweep_s, "answered", self.ledger.note_answered)
         jobs.every(3600, "forget", self._forget)
         await jobs.now_and_every(15, "count", self._count)
         jobs.start()
@@ -317,6 +318,7 @@ class Front:
         await self.ledger.count_backlog(self.settings.name)
 
     async def _forget(self) -> None:
+        await self.ledger.drop(self.clock() - int(self.settings.delivery.repeat_days * 86_400_000))
         before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
         await self.ledger.forget(before)
         await self.suspects.forget(before)

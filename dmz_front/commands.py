@@ -119,6 +119,8 @@ class Commands:
                     async with asyncio.timeout(wait_s):
                         reply = await waiter
                         reach(Point.FRONT_ANSWER_DUE, id)
+                        if reply.state in FINAL:
+                            self._ledger.answered(id)
                         return id, self._of_reply(id, reply)
                 return id, await self._by_now(row)
             reach(Point.FRONT_ANSWER_DUE, id)
@@ -132,6 +134,7 @@ class Commands:
         if found is None:
             return answers.accepted(row.id, State.ACCEPTED)
         if found.state in FINAL:
+            self._answered(found)
             return self._of_reply(row.id, self._reply(found) or _bare(found))
         return answers.accepted(row.id, found.state)
 
@@ -144,7 +147,12 @@ class Commands:
             raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
         if row is None:
             raise Problem(404, "unknown-request", "it was never accepted from this application, or is forgotten")
-        return answers.status(row, self._reply(row))
+        if row.state not in FINAL:
+            return answers.status(row, self._reply(row))
+        self._answered(row)
+        reply = self._reply(row)
+        # without its reply a refusal or failure has still its code; of a success the result is left out
+        return answers.status(row, reply if reply or row.state is State.SUCCEEDED else _bare(row))
 
     def _refusal(self, service: Service) -> Problem | None:
         """Why no new command is taken on, if so. A key the ledger knows keeps its answer all the same."""
@@ -221,11 +229,16 @@ class Commands:
         if held.fingerprint != asked.fingerprint:
             raise Problem(422, "idempotency-key-reused", "use a new Idempotency-Key for another request")
         if held.state in FINAL:
+            self._answered(held)
             return self._of_reply(held.id, self._reply(held) or _bare(held))
         if held.id in self._waiters:
             place = (b"location", f"/v1/requests/{held.id}".encode())
             raise Problem(409, "idempotency-key-in-flight", retry_after_s=1, headers=[place])
         return answers.accepted(held.id, held.state)
+
+    def _answered(self, row: Row) -> None:
+        if row.answered_at is None:
+            self._ledger.answered(row.id)
 
     def _of_reply(self, id: str, reply: Reply) -> Answer:
         try:
@@ -246,6 +259,6 @@ class Commands:
 
 
 def _bare(row: Row) -> Reply:
-    """What can still be said when the stored reply cannot be read (its key was pruned)."""
+    """What can still be said when the stored reply was dropped, or cannot be read (its key was pruned)."""
     attributes = Attributes(row.id, row.front, row.operation, row.updated_at)
     return Reply(attributes, row.state, row.code)

@@ -1,16 +1,17 @@
 """The front's book of commands: a row is committed before its caller hears 200 or 202.
 
-The `requests` table (rows.py) over a command's life: accepted (acceptance.py), sent, told its outcome, forgotten.
+The `requests` table (rows.py) over a command's life: accepted (acceptance.py), sent, told its outcome, its
+sealed request dropped; answered, its sealed reply dropped; forgotten.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from dmz_front.acceptance import Seal, accept, same_key
-from dmz_front.rows import COLUMNS, REQUESTS, Row, row_of
+from dmz_front.rows import COLUMNS, KEPT, REQUESTS, Row, row_of
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, told
 from protocol.messages import LOWEST_VERSION
@@ -36,6 +37,14 @@ _TOLD = (
         reply=bindparam("sealed"),
         updated_at=bindparam("now"),
     )
+)
+_VERSION_ALONE = func.substr(REQUESTS.c.envelope, 1, 1)
+"""What is left of a sealed request when its outcome is known: its wire version, for `wire_version`."""
+_FINISHED = _TOLD.values(envelope=_VERSION_ALONE)
+_ANSWERED = (
+    REQUESTS.update()
+    .where(REQUESTS.c.id == bindparam("of"), REQUESTS.c.answered_at.is_(None))
+    .values(answered_at=bindparam("now"))
 )
 
 
@@ -65,6 +74,8 @@ class Ledger:
         self._clock = clock
         self.backlog = 0
         """Commands of this front that are not final, as it counts them itself."""
+        self._answered: dict[str, int] = {}
+        self._dropped = False
 
     async def count_backlog(self, front: str) -> None:
         """Count what this front accepted or adopted, held rows included, for they become final one day too.
@@ -141,7 +152,8 @@ class Ledger:
         )
         states = {row.id: State(row.state) for row in rows}
         now = self._clock()
-        changes: list[dict[str, Any]] = []
+        held: list[dict[str, Any]] = []
+        final: list[dict[str, Any]] = []
         finished: list[bool] = []
         for item in news:
             state = states.get(item.id)
@@ -149,9 +161,13 @@ class Ledger:
             finished.append(to in FINAL)
             if to is not None:
                 states[item.id] = to
-                changes.append({"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now})
-        if changes:
-            connection.execute(_TOLD, changes)
+                change = {"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now}
+                (final if to in FINAL else held).append(change)
+        if held:
+            connection.execute(_TOLD, held)
+        if final:
+            connection.execute(_FINISHED, final)  # after what is held: one command may be both in one batch
+        if held or final:
             reach(Point.FRONT_TOLD_UNCOMMITTED)
         return finished
 
@@ -195,6 +211,31 @@ class Ledger:
             return held
 
         return await self._store.write(hold)
+
+    def answered(self, id: str) -> None:
+        """A caller was given the final outcome. Written down by `note_answered`; if this process dies before, the
+        reply is simply kept."""
+        self._answered.setdefault(id, self._clock())
+
+    async def note_answered(self) -> None:
+        """Write down what `answered` was told."""
+        answered, self._answered = self._answered, {}
+        rows = ({"of": id, "now": at} for id, at in sorted(answered.items()))
+        await self._store.execute(_ANSWERED, *rows)
+
+    async def drop(self, before_ms: int) -> int:
+        """Drop the sealed replies that callers were given before `before_ms`; their rows say the outcome still.
+
+        The first time sealed requests are dropped that a program before this one kept of final rows. Returns how many
+        replies went.
+        """
+        if not self._dropped:
+            final, long = REQUESTS.c.state.in_(sorted(FINAL)), func.length(REQUESTS.c.envelope) > 1
+            kept = REQUESTS.update().where(final, long).values(envelope=_VERSION_ALONE)
+            await self._store.write(lambda connection: connection.execute(kept).rowcount)
+            self._dropped = True
+        old = REQUESTS.update().where(REQUESTS.c.answered_at < before_ms, text(KEPT)).values(reply=None)
+        return await self._store.write(lambda connection: connection.execute(old).rowcount)
 
     async def forget(self, before_ms: int) -> int:
         """Delete final rows not touched since `before_ms`."""

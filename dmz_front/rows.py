@@ -1,8 +1,8 @@
 """The front's tables, and a command as one row of them.
 
-A row holds the request sealed for the bridge and, in the end, the reply sealed for the fronts, exactly as they
-travel: whoever reads this database reads no customer's data. Idempotency keys and bodies are kept as keyed
-hashes.
+A row holds the request sealed for the bridge and, in its stead in the end, the reply sealed for the fronts, exactly as
+they travel: whoever reads this database reads no customer's data. Who has the front's keys too could read replies, so
+those that callers have had are dropped (`delivery.repeat_days`). Idempotency keys and bodies are kept as keyed hashes.
 """
 
 from dataclasses import dataclass, field
@@ -26,6 +26,9 @@ IN_ORDER = "subject <> '' AND state IN ('accepted', 'sent')"
 """Rows a later one of the same subject comes after: what is final or held keeps nobody waiting. As text, because a
 partial index is used only by a query that says the same."""
 
+KEPT = "reply IS NOT NULL"
+"""Rows whose sealed reply is still here."""
+
 REQUESTS = Table(
     "requests",
     METADATA,
@@ -47,9 +50,11 @@ REQUESTS = Table(
     Column("sends", Integer, nullable=False, default=0),
     Column("subject", String(64), nullable=False, default="", server_default=text("''")),
     Column("position", Integer, nullable=False, default=0, server_default="0"),
+    Column("answered_at", BigInteger),  # when a caller was first given the final outcome
     Index("requests_idempotency", "application", "idempotency_key", unique=True),
     Index("requests_state", "state", "sent_at"),
     Index("requests_order", "subject", "position", sqlite_where=text(IN_ORDER), postgresql_where=text(IN_ORDER)),
+    Index("requests_answered", "answered_at", sqlite_where=text(KEPT), postgresql_where=text(KEPT)),
 )
 
 SUSPECTS = suspects_table(METADATA)
@@ -79,6 +84,8 @@ class Row:
     """Pseudonym of the ordering key, or empty: no order."""
     position: int = 0
     """Grows along the unfinished rows of a subject."""
+    answered_at: int | None = None
+    """When a caller was first given the final outcome."""
 
     def entry(self) -> Entry:
         """What the outbox has to send for this row."""

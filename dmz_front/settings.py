@@ -86,6 +86,9 @@ class DeliverySection(Section):
     """A command sent and not answered is sent again after this time; the bridge knows it by its id."""
     sweep_s: Annotated[float, Field(gt=0)] = 2
     """How often the ledger is searched for rows that are due."""
+    repeat_days: Annotated[float, Field(ge=0, le=3650)] = 1
+    """How long a caller may ask again, by its Idempotency-Key or the status, for a result it was given. Then the sealed
+    result is dropped; the outcome and its code are kept for `store.retention_days`."""
     presence_ttl_s: Annotated[float, Field(gt=0)] = 7
     """A bridge that was silent for this long is taken for gone."""
     when_broker_refuses: Literal["keep", "refuse"] = "keep"
@@ -109,3 +112,9 @@ class FrontSettings(Section):
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()
+
+    @model_validator(mode="after")
+    def _repeated_while_kept(self) -> Self:
+        if self.delivery.repeat_days > self.store.retention_days:
+            raise ValueError("delivery.repeat_days must not be longer than store.retention_days: then the row is gone")
+        return self

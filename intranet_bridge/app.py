@@ -128,7 +128,7 @@ class Bridge:
         )
         self.command_intake = CommandIntake(
             link=self.links["commands"], opener=opener, inbox=self.inbox, ordering=self.ordering, outbox=self.outbox,
-            quarantined=self.quarantined, suspects=self.suspects, bound=self.adapters,
+            quarantined=self.quarantined, suspects=self.suspects, replies=self.replies, bound=self.adapters,
             backlog=settings.commands.backlog, clock=clock, ready=self.workers.pump,
         )  # fmt: skip
         self.housekeeping = Housekeeping(

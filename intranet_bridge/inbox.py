@@ -20,7 +20,8 @@ What the bridge dies with in hand may be what it dies of. At the start rows foun
 about (`inquiring_at`), are `unknown` with one more in `crashes`; while that is not 0 a row is worked on alone, and
 with the third crash it is held as `kills-worker`. Coming through a call sets it back to 0.
 
-A row keeps the request and the reply sealed as they travel; nothing here can be read without the keys. Rows are
+A row keeps the request, until its outcome is known at the front, and the reply, sealed as they travel; nothing here can
+be read without the keys. A body that does not fit its schema is not kept: its digest is in `note`. Rows are
 kept longer than any message can come back (`MAX_AGE_MS`), and deleted after `store.retention_days`.
 
 A row is worked on by its owner alone; what a dead owner left is adopted by another bridge (runtime/lease.py), which
@@ -49,6 +50,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    case,
     func,
     select,
     true,
@@ -141,9 +143,24 @@ _FINISHED = _ROW.values(
     inquiring_at=None,
 )
 _REPLIED = (
-    update(INBOX).where(_C.id == bindparam("of"), _C.state == bindparam("said")).values(replied_at=bindparam("now"))
+    update(INBOX)
+    .where(_C.id == bindparam("of"), _C.state == bindparam("said"))
+    # A final one is not called again, and the front has its outcome: nobody needs the request any more
+    .values(
+        replied_at=bindparam("now"),
+        envelope=case((_C.state.in_(sorted(FINAL)) & _C.decided_at.is_(None), b""), else_=_C.envelope),
+    )
 )
 _READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bindparam("to"))
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a command is failed before anything is done with it, and the sealed reply that says so."""
+
+    code: str
+    note: str
+    reply: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +178,8 @@ class Received:
     """Its predecessor, or empty; None if the front did not say."""
     state: State = State.RECEIVED
     """UNKNOWN if another inbox may have had it before: then its outcome is unknown from the beginning."""
+    failed: Failed | None = None
+    """It is failed from the beginning: its row is final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +213,7 @@ class Inbox:
         self._sequence = 0
         self.id: InboxId = ""
         """Which inbox this is, once started: made at the first start, the same for all who share the database."""
+        self._dropped = False
         self.by_state: Mapping[str, int] = {}
         """Rows by state at the last count."""
 
@@ -301,10 +321,16 @@ class Inbox:
         ]
 
     async def forget(self, before_ms: int) -> int:
-        """Delete replied final rows not touched since `before_ms`; returns how many."""
-        statement = INBOX.delete().where(
-            _C.state.in_(sorted(FINAL)), _C.replied_at.is_not(None), _C.updated_at < before_ms
-        )
+        """Delete replied final rows not touched since `before_ms`; returns how many.
+
+        The first time sealed requests are dropped that a program before this one kept of final rows.
+        """
+        replied = _C.state.in_(sorted(FINAL)) & _C.replied_at.is_not(None)
+        if not self._dropped:
+            kept = update(INBOX).where(replied, func.length(_C.envelope) > 0).values(envelope=b"")
+            await self._store.write(lambda connection: connection.execute(kept).rowcount)
+            self._dropped = True
+        statement = INBOX.delete().where(replied, _C.updated_at < before_ms)
         of_none = DECISIONS.delete().where(
             DECISIONS.c.request.not_in(select(_C.id)), DECISIONS.c.decided_at < before_ms
         )
@@ -332,7 +358,7 @@ class Inbox:
                 "source": row.source, "subject": row.subject, "state": row.state, "attempts": 0,
                 "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
                 "received_at": now, "updated_at": now, "after": row.after, "crashes": 0,
-            }
+            } | _beginning(row.failed)
             for at, row in enumerate(rows, 1)
         ]  # fmt: skip
         new = insert_new(connection, INBOX, sorted(values, key=itemgetter("id")))
@@ -342,7 +368,9 @@ class Inbox:
         for row in rows:
             results.append(known.get(row.id))
             # the same command twice in one group: the second is no longer new
-            known.setdefault(row.id, Known(State.RECEIVED, None))
+            failed = row.failed
+            again = Known(State.RECEIVED, None) if failed is None else Known(State.FAILED, failed.reply)
+            known.setdefault(row.id, again)
         return results
 
     def _unfinished(self, connection: Connection) -> list[Place]:
@@ -354,6 +382,13 @@ class Inbox:
 def _identity(connection: Connection) -> InboxId:
     insert_new(connection, IDENTITY, [{"only": 1, "inbox": str(uuid.uuid4())}])
     return str(connection.execute(select(IDENTITY.c.inbox)).scalar_one())
+
+
+def _beginning(failed: Failed | None) -> dict[str, Any]:
+    """What a row begins with beyond what it says itself."""
+    if failed is None:
+        return {"code": "", "note": "", "reply": None}
+    return {"state": State.FAILED, "code": failed.code, "note": fitted(failed.note, 400), "reply": failed.reply}
 
 
 def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:

@@ -13,13 +13,15 @@ the dead letters alone. When a message is acknowledged:
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from intranet_bridge.conflict import InboxConflict
-from intranet_bridge.inbox import Inbox, Known, Received, entry
+from intranet_bridge.inbox import Failed, Inbox, Known, Received, entry
 from intranet_bridge.ordering import Ordering, Place
-from intranet_bridge.verdict import Quarantine, authentic_command, verdict
-from protocol.envelope import Opener
+from intranet_bridge.replies import Replies
+from intranet_bridge.verdict import Quarantine, authentic_command, fits_schema, verdict
+from protocol.envelope import Opened, Opener
 from protocol.errors import EnvelopeError, LinkError
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED, State
@@ -193,6 +195,7 @@ class CommandIntake:
         outbox: Outbox,
         quarantined: Quarantined,
         suspects: Suspects,
+        replies: Replies,
         bound: Container[str],
         backlog: int,
         clock: Clock,
@@ -201,6 +204,7 @@ class CommandIntake:
         """`ready` is called when there is new work in `ordering`."""
         self._link, self._opener, self._inbox, self._ordering = link, opener, inbox, ordering
         self._outbox, self._quarantined, self._suspects, self._bound = outbox, quarantined, suspects, bound
+        self._replies = replies
         self._backlog, self._clock, self._ready = backlog, clock, ready
         self._held_back: deque[Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -281,7 +285,7 @@ class CommandIntake:
                 return
             row = good.pop()
             log.error("row-not-writable", request=row.id, operation=row.operation, error=type(error).__name__)
-            bad.append((pack([row.envelope]), UNWRITABLE, row.id))
+            bad.append((pack([row.envelope]) if row.envelope else b"", UNWRITABLE, row.id))
             return
         reach(Point.BRIDGE_RECEIVED_COMMITTED)
         self._recorded(good, known)
@@ -310,25 +314,40 @@ class CommandIntake:
         now = self._clock()
         try:
             self._suspects.check(envelope)
-            attributes = authentic_command(self._opener, envelope, now).attributes
+            opened = authentic_command(self._opener, envelope, now)
         except EnvelopeError as error:
             judged.bad.append((pack([envelope]), error.reason, error.request))
             return
+        attributes = opened.attributes
         reach(Point.BRIDGE_OPENED, attributes.id)
         match verdict(attributes, Kind.COMMAND, self._bound, now):
             case Quarantine(reason):
                 judged.bad.append((pack([envelope]), reason, attributes.id))
             case _:
-                a = attributes
-                after = a.after if a.version > 1 else None
-                state = State.RECEIVED if a.time >= judged.since else State.UNKNOWN
-                received = Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state)
-                judged.good.append(received)
+                judged.good.append(self._received(opened, envelope, judged.since))
+
+    def _received(self, opened: Opened, envelope: bytes, since: int) -> Received:
+        """The row. A body that does not fit its schema is answered at once, and its digest is kept instead of it."""
+        a = opened.attributes
+        after = a.after if a.version > 1 else None
+        state = State.RECEIVED if a.time >= since else State.UNKNOWN
+        row = Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state)
+        if state is State.UNKNOWN or fits_schema(a, opened.payload):
+            return row
+        reason = "the bridge's catalogue does not accept this request"
+        digest, size = sha256(opened.payload).hexdigest(), len(opened.payload)
+        log.warning("command-not-accepted", request=a.id, operation=a.type, size=size, sha256=digest)
+        sealed = self._replies.sealed(a, State.FAILED, "invalid-request", reason)
+        note = f"{reason}; its body was not kept: {size} bytes, SHA-256 {digest}"
+        return replace(row, envelope=b"", failed=Failed("invalid-request", note, sealed))
 
     def _recorded(self, rows: list[Received], known: Sequence[Known | None]) -> None:
         for row, before in zip(rows, known, strict=True):
             if before is None:
                 self.taken += 1
+                if row.failed is not None:
+                    self._outbox.offer(entry(row.id, State.FAILED, row.reply_to, row.failed.reply))
+                    continue
                 hot = row.envelope if len(self._ordering) < _HOT_ENVELOPES else None
                 self._ordering.add(_place(row, row.state, hot))
                 continue

@@ -4,6 +4,8 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from protocol.destinations import checked_reply
 from protocol.envelope import MAX_AGE_MS, Opened, Opener
 from protocol.envelope import Kind as Envelope
@@ -80,6 +82,17 @@ def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int)
     elif name not in bound:
         return Quarantine("not-bound")
     return TAKE
+
+
+def fits_schema(attributes: Attributes, payload: bytes) -> bool:
+    """Whether the catalogue accepts the body. (The front validates with the same catalogue, so this one does not only
+    if the two sides run different versions of it, or the front is not what it was.)
+    """
+    try:
+        CATALOGUE[attributes.type].requests.validate_json(payload)
+    except ValidationError:
+        return False
+    return True
 
 
 def authentic_command(opener: Opener, envelope: bytes, now: int) -> Opened:

@@ -504,3 +504,26 @@ async def test_the_status_of_a_failure_says_why(stand: StandIn, clock: Clock) ->
         "updated_at": "2026-02-25T06:13:20.000+00:00",
         "failure": {"code": "marketing-rejected", "message": "the call was rejected"},
     }
+
+
+async def test_after_its_time_the_result_is_gone_and_the_status_is_still_true(stand: StandIn, clock: Clock) -> None:
+    stand.options["delivery"] = {"repeat_days": 1}
+    await stand.start()
+    done = await stand.order(key="done")
+    stand.bridge.script = lambda _: Say(State.REFUSED, "no-such-account", "no")
+    refused = await stand.order(key="refused")
+    ids = [answer.json()["request_id"] for answer in (done, refused)]
+    await stand.front.ledger.note_answered()
+    clock.now += 86_400_000 - 1
+    await stand.front._forget()
+    assert "result" in (await stand.status(ids[0])).json()
+    assert (await stand.order(key="done")).content == done.content
+    clock.now += 2
+    await stand.front._forget()
+    told = [(await stand.status(id)).json() for id in ids]
+    assert [one["status"] for one in told] == ["succeeded", "refused"]
+    assert "result" not in told[0]
+    assert told[1]["refusal"]["code"] == "no-such-account"
+    again = (await stand.order(key="done")).json()
+    assert (again["request_id"], again["status"], again["result"]) == (ids[0], "succeeded", None)
+    assert len(stand.bridge.taken) == 2

@@ -337,3 +337,49 @@ async def test_a_commit_that_failed_after_it_was_done_is_no_duplicate(
     held = await ledger.accept(row("a", key="k"))
     assert held.id == "a"
     assert ledger.backlog == 1  # accepted, not found: the caller is its first
+
+
+# --- what is kept of what is done -------------------------------------------------------------------------
+
+
+async def test_the_sealed_request_goes_with_the_outcome_and_the_version_stays(ledger: Ledger) -> None:
+    await ledger.accept(row("a"))
+    await ledger.accept(row("b"))
+    await ledger.told([news("a", State.HELD), news("b", State.HELD), news("b", State.SUCCEEDED)])
+    held, final = await ledger.find("a", "wechat"), await ledger.find("b", "wechat")
+    assert held is not None
+    assert final is not None
+    assert (held.envelope, held.state) == (b"sealed a", State.HELD)
+    assert (final.envelope, final.state, final.reply) == (b"s", State.SUCCEEDED, b"reply succeeded")
+    assert await ledger.wire_version() == ord("s")
+
+
+async def test_a_reply_is_dropped_a_while_after_the_caller_had_it_and_never_before(
+    ledger: Ledger, store: Store, clock: Clock
+) -> None:
+    for id in ("had", "not-yet", "never-asked"):
+        await ledger.accept(row(id))
+    await ledger.told([news(id, State.REFUSED, "no") for id in ("had", "not-yet", "never-asked")])
+    ledger.answered("had")
+    await ledger.note_answered()
+    clock.now += 1_000
+    ledger.answered("had")
+    ledger.answered("not-yet")
+    await ledger.note_answered()
+    assert await ledger.drop(NOW) == 0
+    assert await ledger.drop(NOW + 1_000) == 1
+    for id, kept in (("had", None), ("not-yet", b"reply refused"), ("never-asked", b"reply refused")):
+        found = await ledger.find(id, "wechat")
+        assert found is not None
+        assert (found.state, found.code, found.reply) == (State.REFUSED, "no", kept)
+
+
+async def test_sealed_requests_that_an_older_program_kept_are_dropped(ledger: Ledger, store: Store) -> None:
+    await ledger.accept(row("a"))
+    await ledger.told([news("a", State.SUCCEEDED)])
+    old = REQUESTS.update().values(envelope=b"sealed a")
+    await store.write(lambda connection: connection.execute(old).rowcount)
+    await ledger.drop(0)
+    found = await ledger.find("a", "wechat")
+    assert found is not None
+    assert found.envelope == b"s"

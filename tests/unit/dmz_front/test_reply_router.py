@@ -15,6 +15,7 @@ from protocol.errors import Overloaded
 from protocol.frames import pack
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
+from protocol.link.dead_letter import digest_of
 from protocol.link.memory import MemoryLink
 from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
 from protocol.messages import Attributes, Reply, Role
@@ -55,6 +56,10 @@ def dead(stand: StandIn, queue: str) -> list[tuple[bytes, str]]:
     return found
 
 
+def digest(body: bytes, reason: str) -> tuple[bytes, str]:
+    return digest_of(body, reason), reason
+
+
 async def test_one_frame_with_many_replies(stand: StandIn, ids: list[str]) -> None:
     commits = stand.front.store.commits
     stand.bridge.send(COMMANDS, *(stand.bridge.sealed(id, DONE) for id in ids))
@@ -71,7 +76,7 @@ async def test_a_bad_member_is_quarantined_alone(stand: StandIn, ids: list[str])
     stand.bridge.send(COMMANDS, good[0], tampered, b"no envelope", good[2])
     await stand.settle()
     assert await states(stand, ids) == ["succeeded", "sent", "succeeded"]
-    assert letters == [(pack([tampered]), "tampered"), (pack([b"no envelope"]), "malformed")]
+    assert letters == [digest(pack([tampered]), "tampered"), digest(pack([b"no envelope"]), "malformed")]
     assert dict(stand.front.router.refused) == {"tampered": 1, "malformed": 1}
     assert stand.broker.depth(COMMANDS) == 0
 
@@ -81,7 +86,7 @@ async def test_a_frame_of_nothing_but_bad_members_is_acknowledged(stand: StandIn
     stand.bridge.send(COMMANDS, b"x")
     stand.bridge.link.send(Outgoing(COMMANDS, b"not a frame"))
     await stand.settle()
-    assert letters == [(pack([b"x"]), "malformed"), (b"not a frame", "malformed")]
+    assert letters == [digest(pack([b"x"]), "malformed"), digest(b"not a frame", "malformed")]
     assert stand.broker.depth(COMMANDS) == 0
 
 
@@ -105,7 +110,7 @@ async def test_a_reply_that_reports_no_outcome_is_refused(stand: StandIn, ids: l
     stand.bridge.send(COMMANDS, *envelopes)
     await stand.settle()
     assert await states(stand, ids) == ["sent", "succeeded", "sent"]
-    assert letters == [(pack([envelopes[0]]), "wrong-kind")]
+    assert letters == [digest(pack([envelopes[0]]), "wrong-kind")]
 
 
 async def test_a_payload_that_is_no_reply_is_refused(stand: StandIn, ids: list[str], bridge_keyring: Keyring) -> None:

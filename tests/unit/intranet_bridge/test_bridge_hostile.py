@@ -1,6 +1,7 @@
 """A front that has been taken over sends what is authentic and wrong: each is set aside alone, honest work goes on."""
 
 import re
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -148,3 +149,59 @@ async def test_an_outcome_in_a_marketing_system_s_words_can_be_written(store: St
     await inbox.finished("id-1", State.REFUSED, 1, "c" * 70 + "\x00", "\x00\ud800" * 300, b"reply")
     row = await store.read(lambda connection: connection.execute(select(INBOX)).one())
     assert (row.state, len(row.code), len(row.note)) == ("refused", 64, 400)
+
+
+# --- what is kept of what was asked -----------------------------------------------------------------------
+
+
+@scene
+async def test_of_a_body_that_does_not_fit_its_schema_a_digest_is_kept(stage: Stage) -> None:
+    await stage.start()
+    body = b"\xff" * 190_000
+    id, sealed = stage.envelope(body=body)
+    await stage.send(sealed)
+    reply = await stage.reply(id)
+    assert (reply.state, reply.code) == (State.FAILED, "invalid-request")
+    row = await stage.row(id)
+    assert (row.state, row.envelope, row.attempts) == ("failed", b"", 0)
+    assert sha256(body).hexdigest() in row.note
+    assert "190000 bytes" in row.note
+    await stage.until_replied(id)
+    await stage.send(sealed)  # sent again it is answered from its row
+    await until(lambda: len(stage.of(id)) == 2)
+    assert stage.marketing["work-order"].calls == []
+
+
+@scene
+async def test_the_sealed_request_goes_when_the_front_knows_the_outcome(stage: Stage) -> None:
+    await stage.start()
+    id, sealed = stage.envelope()
+    await stage.send(sealed)
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    await stage.until_replied(id)
+    row = await stage.row(id)
+    assert row.envelope == b""
+    assert row.reply
+    await stage.send(sealed)
+    await until(lambda: len(stage.of(id)) == 2)
+    assert stage.marketing["work-order"].calls == [id]
+
+
+@pytest.mark.anyio
+async def test_a_held_one_keeps_its_request_and_yesterdays_rows_lose_theirs(store: Store) -> None:
+    inbox = Inbox(store, "bridge-1", Clock())
+    await inbox.record([received("held"), received("final"), received("unsent")])
+    await inbox.finished("held", State.HELD, 1, "held", "", b"reply")
+    await inbox.finished("final", State.REFUSED, 1, "no", "", b"reply")
+    await inbox.finished("unsent", State.REFUSED, 1, "no", "", b"reply")
+    await inbox.replied(["held/held", "final/refused"])
+
+    async def kept() -> dict[str, bytes]:
+        columns = select(INBOX.c.id, INBOX.c.envelope)
+        return dict(await store.read(lambda connection: connection.execute(columns).tuples().all()))
+
+    assert await kept() == {"held": b"sealed", "final": b"", "unsent": b"sealed"}
+    old = INBOX.update().values(envelope=b"as the program before this one left it")
+    await store.write(lambda connection: connection.execute(old).rowcount)
+    await inbox.forget(0)
+    assert {id for id, envelope in (await kept()).items() if not envelope} == {"final"}
