@@ -52,6 +52,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    or_,
     select,
     true,
     update,
@@ -142,13 +143,14 @@ _FINISHED = _ROW.values(
     replied_at=None,
     inquiring_at=None,
 )
+_IS_FINAL = or_(*(_C.state == state for state in sorted(FINAL)))  # not IN, which cannot be executed for many rows
 _REPLIED = (
     update(INBOX)
     .where(_C.id == bindparam("of"), _C.state == bindparam("said"))
     # A final one is not called again, and the front has its outcome: nobody needs the request any more
     .values(
         replied_at=bindparam("now"),
-        envelope=case((_C.state.in_(sorted(FINAL)) & _C.decided_at.is_(None), b""), else_=_C.envelope),
+        envelope=case((_IS_FINAL & _C.decided_at.is_(None), b""), else_=_C.envelope),
     )
 )
 _READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bindparam("to"))
