@@ -21,7 +21,7 @@ from scripts.stand.stand import BIN, Stand
 from tests.support.stands import ACCOUNT, ACCOUNTS, PLAIN, books_agree, client, eventually, journal, work_order
 
 QUICK = {
-    "dmz_front": {"delivery.resend_after_s": 2, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 1},
+    "dmz_front": {"delivery.resend_after_s": 1, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 1},
     "intranet_bridge": {"operations.work-order.settle_s": 1.0, "link.reconnect_max_s": 1},
 }
 ORDERS = 20
