@@ -140,10 +140,10 @@ def _dated(pem: bytes, file: Path, what: str) -> None:
     now = datetime.now(UTC)
     # The first is the one that is shown; of several authorities one may be on its way out.
     if all(one.not_valid_after_utc < now for one in found[: None if what.startswith("CA") else 1]):
-        log.error("certificate-expired", file=str(file), on=f"{found[0].not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        log.warning("certificate-expired", file=str(file), on=f"{found[0].not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
     elif found[0].not_valid_before_utc > now:
-        log.error(
-            "certificate-not-yet-valid", file=str(file), from_=f"{found[0].not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        log.warning(
+            "certificate-not-yet-valid", file=str(file), on=f"{found[0].not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
         )
 
 
