@@ -25,7 +25,7 @@ from tests.support.stands import PLAIN, client, eventually, standing
 NAMES = {
     "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate",
     "client-certificate", "plain-text", "authorization", "broker-version", "presence", "clock", "ready", "statistics",
-    "queue", "permissions", "keys", "ca-key", "disk",
+    "queue", "permissions", "keys", "ca-key", "disk", "inbox",
 }  # fmt: skip
 """Names that programs may rely on."""
 
