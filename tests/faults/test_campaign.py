@@ -12,7 +12,7 @@ import pytest
 
 from scripts.stand.stand import ROOT
 
-KINDS = 20
+KINDS = 21
 COMMAND = [sys.executable, "-m", "scripts.campaign_parts", "--quick"]
 SLOW = ["--rate", "12", "--queries-rate", "4"]
 """A rate that two busy cores can carry."""
