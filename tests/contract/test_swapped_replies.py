@@ -7,7 +7,6 @@ import asyncio
 import datetime
 import os
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -34,11 +33,11 @@ def now() -> int:
 
 
 class Front:
-    """One front's side of the reply queue, waiting for one answer."""
+    """One front's side of a reply queue, waiting for one answer. Both are front-1's: its certificate reads no other's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lane: str) -> None:
         ring = load_keyring(keys.keyring_path(folder, Role.FRONT), folder / keys.TRUSTED)
-        self.queue = f"/queue/bridge.reply.query.t{uuid.uuid4().hex[:12]}"
+        self.queue = f"/queue/bridge.reply.{lane}.front-1"
         self.waiters = Waiters()
         none = cast(Any, None)  # ledger, suspects, bridges: queries use none of them
         self.router = ReplyRouter(Opener(ring), self.waiters, Waiters(), none, none, none, now)
@@ -82,7 +81,7 @@ async def test_it_reaches_nobody(
 ) -> None:
     keys.init(tmp_path, now=datetime.datetime.now(datetime.UTC))
     bridge = Sealer(load_keyring(keys.keyring_path(tmp_path, Role.BRIDGE), tmp_path / keys.TRUSTED), to=Role.FRONT)
-    fronts = Front(tmp_path), Front(tmp_path)
+    fronts = Front(tmp_path, "query"), Front(tmp_path, "command")
     link, sender = await world.link("front"), await world.link("bridge")
     sealed = []
     for front, account in zip(fronts, ("3210000000001", "9999999999999"), strict=True):
