@@ -33,7 +33,7 @@ def now() -> int:
 
 
 class Front:
-    """One front's side of a reply queue, waiting for one answer. Both are front-1's: its certificate reads no other's."""
+    """One front's side of a reply queue, waiting for one answer. Both queues are front-1's, as the certificate is."""
 
     def __init__(self, folder: Path, lane: str) -> None:
         ring = load_keyring(keys.keyring_path(folder, Role.FRONT), folder / keys.TRUSTED)
