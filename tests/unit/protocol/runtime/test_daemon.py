@@ -1,7 +1,6 @@
 """A daemon: started in a written order, stopped in the reverse, and systemd is told."""
 
 import gc
-import logging
 import os
 import signal
 import socket
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from sqlalchemy.exc import DBAPIError
 
 from protocol.errors import ConfigurationError, LinkDown
@@ -130,17 +128,6 @@ def test_a_start_that_fails_stops_what_was_started(systemd: socket.socket, capsy
     assert heard(systemd) == []
 
 
-@pytest.fixture
-def logging_restored() -> Iterator[None]:
-    """Logging as it was: loggers keep what they were first used with, and other tests capture theirs."""
-    root = logging.getLogger()
-    before, handlers, level = structlog.get_config(), root.handlers[:], root.level
-    yield
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -154,7 +141,6 @@ def logging_restored() -> Iterator[None]:
         (AssertionError(), "cannot start: AssertionError"),
     ],
 )
-@pytest.mark.usefixtures("logging_restored")
 def test_what_nobody_foresaw_at_start_is_one_line(
     error: Exception, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
