@@ -6,7 +6,6 @@ that this one falls back to. Measured, 32 connections, one core: 32,000 requests
 FastAPI route.
 """
 
-import asyncio
 import codecs
 import os
 import time
@@ -163,26 +162,22 @@ class HttpApi:
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:
             raise _too_large(limit)
-        try:
-            async with asyncio.timeout(self._http.body_timeout_s):
-                message = await receive()
-                if message["type"] == "http.request" and not message.get("more_body"):
-                    body: bytes = message.get("body", b"")
-                    if len(body) > limit:
-                        raise _too_large(limit)
-                    return body
-                parts: list[bytes] = []
-                size = 0
-                while message["type"] == "http.request":
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > limit:
-                        raise _too_large(limit)
-                    if not message.get("more_body"):
-                        return b"".join(parts)
-                    message = await receive()
-        except TimeoutError:
-            raise Problem(408, "body-too-slow", headers=[(b"connection", b"close")]) from None
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            body: bytes = message.get("body", b"")
+            if len(body) > limit:
+                raise _too_large(limit)
+            return body
+        parts: list[bytes] = []
+        size = 0
+        while message["type"] == "http.request":
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise _too_large(limit)
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await receive()
         raise Disconnected
 
 

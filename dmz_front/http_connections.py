@@ -4,7 +4,7 @@ uvicorn parses, answers and closes idle connections; it knows no deadline for he
 none for a client that does not read. These are kept here, by a protocol that adds a phase to uvicorn's::
 
     BETWEEN ──first byte──► HEAD ──headers whole──► BODY ──body whole──► BETWEEN
-                             │ too slow: 408         │ too slow: closed (the application says 408 before)
+                             │ too slow: 408         │ too slow: 408
                              │ too large: 431        │ far more than a body may have: closed
                              └───────── REFUSED ◄────┘   what still comes is thrown away for a moment, so that the
                                                          answer is not lost to a reset, then the connection is closed
@@ -47,8 +47,6 @@ LINGER_S = 2.0
 """How long what a refused client still sends is read and thrown away."""
 PIPELINED = 16
 """Requests that may wait for their turn on one connection."""
-BODY_GRACE_S = 5.0
-"""The application answers a slow body with 408 by itself; after so much longer the connection is closed."""
 
 
 class Phase(Enum):
@@ -81,8 +79,8 @@ def overdue(phase: Phase, waited_s: float, stuck_s: float, limits: HttpSection) 
     match phase:
         case Phase.HEAD if waited_s > limits.header_timeout_s:
             return Ending.TOO_SLOW
-        case Phase.BODY if waited_s > limits.body_timeout_s + BODY_GRACE_S:
-            return Ending.CLOSE
+        case Phase.BODY if waited_s > limits.body_timeout_s:
+            return Ending.TOO_SLOW
         case Phase.REFUSED if waited_s > LINGER_S:
             return Ending.CLOSE
         case _:
@@ -180,6 +178,33 @@ def _closed_unless_continued(cycle: RequestResponseCycle) -> None:
         return await receive()
 
     cycle.receive = continued  # type: ignore[method-assign]
+
+
+class _Corked:
+    """The transport of one answer: its head waits for what follows it, so that both are one system call, and one
+    segment or TLS record. (uvicorn writes them one after the other, and uvloop sends what is written at once.)
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        head = self._head
+        if head is None and not data.startswith(b"HTTP/1.1 100 "):
+            self._head = data
+            return
+        if head:
+            data, self._head = head + data, b""
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class Connection(HttpToolsProtocol):
@@ -304,8 +329,10 @@ class Connection(HttpToolsProtocol):
         if len(found) != len(headers):
             headers[:] = found.items()
         self.expect_100_continue = version == "1.1" and b"expect" in found
-        self._phase, self._bytes = Phase.BODY, 0
+        self._phase, self._since, self._bytes = Phase.BODY, self.loop.time(), 0
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":  # whose head nothing follows
+            self.cycle.transport = _Corked(self.transport)  # type: ignore[assignment]  # all a cycle asks of it
         if self.expect_100_continue:
             _closed_unless_continued(self.cycle)
         self.headers = []  # a chunked body's trailers must not become headers of the request after the fact
@@ -335,7 +362,7 @@ class Connection(HttpToolsProtocol):
             self._since = now  # it is us the client waits for
         ending = overdue(self._phase, now - self._since, now - self._unread_since, self._limits)
         if ending is Ending.TOO_SLOW:
-            self._refuse(Problem(408, "headers-too-slow"))
+            self._refuse(Problem(408, "body-too-slow" if self._phase is Phase.BODY else "headers-too-slow"))
         elif ending is not None:
             self._end("not-reading" if ending is Ending.ABORT else "too-slow", ending)
 

@@ -320,15 +320,6 @@ async def test_a_body_in_many_pieces(stand: StandIn) -> None:
     assert stand.bridge.taken[0].payload == BODY
 
 
-async def test_a_body_that_does_not_come(stand: StandIn) -> None:
-    stand.options["http"] = {"body_timeout_s": 0.01}
-    await stand.start()
-    for messages in ((), (part(BODY[:5], more=True),)):
-        call = await Call(stand, *messages).run()
-        assert call.code == (408, "body-too-slow")
-        assert (b"connection", b"close") in call.answered[0]["headers"]
-
-
 @pytest.mark.parametrize("before", [(), (part(BODY[:9], more=True),), (part(BODY, more=True),)])
 async def test_a_caller_that_leaves_in_the_middle_of_its_body(stand: StandIn, before: tuple[Any, ...]) -> None:
     await stand.start()

@@ -23,8 +23,8 @@ LIMITS = HttpSection(
         (Phase.BETWEEN, 1e6, 0, None),  # uvicorn's own keep-alive limit ends these
         (Phase.HEAD, 10, 0, None),
         (Phase.HEAD, 10.1, 0, Ending.TOO_SLOW),
-        (Phase.BODY, 15, 0, None),  # the application says 408 after 10
-        (Phase.BODY, 15.1, 0, Ending.CLOSE),
+        (Phase.BODY, 10, 0, None),
+        (Phase.BODY, 10.1, 0, Ending.TOO_SLOW),
         (Phase.REFUSED, 2.1, 0, Ending.CLOSE),
         (Phase.BETWEEN, 0, 20.1, Ending.ABORT),
         (Phase.HEAD, 99, 20.1, Ending.ABORT),  # what is not read needs no further answer
@@ -56,11 +56,13 @@ class Transport(asyncio.Transport):
     def __init__(self, address: str = "10.0.0.9") -> None:
         super().__init__({"peername": (address, 50_000), "sockname": ("127.0.0.1", 80)})
         self.written = b""
+        self.writes = 0
         self.unread = 0
         self.ended = ""
 
     def write(self, data: Any) -> None:
         self.written += data
+        self.writes += 1
 
     def get_write_buffer_size(self) -> int:
         return self.unread
@@ -134,6 +136,92 @@ async def test_who_never_finishes_a_head_gets_408() -> None:
     assert said(transport) == (408, "headers-too-slow")
     connection.check(asyncio.get_running_loop().time() + 14)
     assert transport.ended == "closed"
+
+
+POST = b"POST / HTTP/1.1\r\nHost: front\r\nContent-Length: 60\r\n\r\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("part", [b"", b"{"])
+async def test_who_never_finishes_a_body_gets_408(part: bytes) -> None:
+    heard = []
+
+    async def reads(_scope: Any, receive: Any, _send: Any) -> None:
+        while (message := await receive())["type"] == "http.request":
+            pass
+        heard.append(message["type"])
+
+    connection, transport = connected(Connections(LIMITS), reads)
+    begun = asyncio.get_running_loop().time()
+    connection.data_received(POST + part)
+    await turns(20)
+    connection.check(begun + 9)
+    assert transport.written == b""
+    connection.check(begun + 11)
+    await turns(20)
+    assert said(transport) == (408, "body-too-slow")
+    assert b"\r\nconnection: close\r\n" in transport.written
+    assert heard == ["http.disconnect"]
+    connection.check(begun + 14)
+    assert transport.ended == "closed"
+
+
+@pytest.mark.anyio
+async def test_the_408_comes_after_the_answers_that_are_owed_before() -> None:
+    may = asyncio.Event()
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        await may.wait()
+        await answers(scope, receive, send)
+
+    connection, transport = connected(Connections(LIMITS), waits)
+    begun = asyncio.get_running_loop().time()
+    connection.data_received(GET + POST)
+    await turns(20)
+    connection.check(begun + 11)
+    assert transport.written == b""
+    may.set()
+    await turns(20)
+    assert transport.written.index(b"HTTP/1.1 200") < transport.written.index(b"HTTP/1.1 408")
+
+
+@pytest.mark.anyio
+async def test_an_answer_is_one_write() -> None:
+    """A write is a system call and a segment, or a TLS record: uvloop does not gather them."""
+    connection, transport = connected(Connections(LIMITS))
+    for number in range(1, 4):
+        connection.data_received(GET)
+        await turns(200)
+        assert transport.writes == number
+    connection.data_received(GET + GET)
+    await turns(200)
+    assert transport.writes == 5
+    assert transport.written.count(b"\r\n\r\nok") == 5
+
+
+@pytest.mark.anyio
+async def test_an_answer_to_head_is_sent_though_nothing_follows_it() -> None:
+    connection, transport = connected(Connections(LIMITS))
+    connection.data_received(b"HEAD" + GET[3:])
+    await turns(200)
+    assert transport.written.startswith(b"HTTP/1.1 200")
+    assert transport.written.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.anyio
+async def test_the_word_to_continue_does_not_wait() -> None:
+    async def reads(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await answers(scope, receive, send)
+
+    connection, transport = connected(Connections(LIMITS), reads)
+    connection.data_received(POST.replace(b"Host", b"Expect: 100-continue\r\nHost"))
+    await turns(20)
+    assert transport.written == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.data_received(b" " * 60)
+    await turns(20)
+    assert transport.written.endswith(b"\r\n\r\nok")
+    assert transport.writes == 2
 
 
 @pytest.mark.anyio
