@@ -5,13 +5,13 @@ Deny is the default: no key, no path; no scope, no operation.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from dmz_front.fields import media_type, named, split, tokens
 from dmz_front.problems import Problem
 from protocol.operations import Operation
 from protocol.runtime.applications import Application, key_hash
+from protocol.values import immutable
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e][\x20-\x7e]{0,254}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -82,7 +82,7 @@ def trace_parent(headers: Mapping[bytes, bytes]) -> str:
     return value.decode("ascii") if value and _TRACEPARENT.fullmatch(value) else ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Preference:
     """How long the caller wants to wait for the outcome."""
 

@@ -5,7 +5,7 @@ sealed request dropped; answered, its sealed reply dropped; forgotten.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text
@@ -20,6 +20,7 @@ from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store
+from protocol.values import immutable
 
 log = logger(__name__)
 
@@ -52,7 +53,7 @@ UNDELIVERED_MS = MAX_AGE_MS - 3_600_000
 """A command is sent for so long after its acceptance: up to an hour before its envelope is too old to be opened."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class News:
     """What a reply says of a command."""
 

@@ -3,17 +3,18 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pydantic import ValidationError
 
 from dmz_front.codes import TITLES
+from protocol.values import immutable
 
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Answer:
     """An HTTP response, ready to be written."""
 

@@ -5,7 +5,7 @@ they travel: whoever reads this database reads no customer's data. Who has the f
 those that callers have had are dropped (`delivery.repeat_days`). Idempotency keys and bodies are kept as keyed hashes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
@@ -16,6 +16,7 @@ from protocol.runtime.lease import instances
 from protocol.runtime.outbox import Entry
 from protocol.runtime.region_inbox import METADATA as SHARED_METADATA
 from protocol.runtime.suspects import suspects_table
+from protocol.values import immutable
 
 METADATA: MetaData = SHARED_METADATA
 """The front's tables live in one database with the applications' keys and the inbox's address."""
@@ -60,7 +61,7 @@ REQUESTS = Table(
 SUSPECTS = suspects_table(METADATA)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Row:
     """A command as the ledger holds it."""
 

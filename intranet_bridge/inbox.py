@@ -34,7 +34,7 @@ while they are held: either a final state with its sealed reply, which the next 
 
 import uuid
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import itemgetter
 from typing import Any
 
@@ -70,6 +70,7 @@ from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import Store, insert_new
 from protocol.runtime.suspects import suspects_table
+from protocol.values import immutable
 
 log = logger(__name__)
 
@@ -156,7 +157,7 @@ _REPLIED = (
 _READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bindparam("to"))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Failed:
     """Why a command is failed before anything is done with it, and the sealed reply that says so."""
 
@@ -165,7 +166,7 @@ class Failed:
     reply: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Received:
     """A command as it arrived."""
 
@@ -184,7 +185,7 @@ class Received:
     """It is failed from the beginning: its row is final."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Known:
     """What the inbox held of a command when it arrived once more."""
 
@@ -194,7 +195,7 @@ class Known:
     """It waits for this bridge to begin with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Decided:
     """A held row an operator decided."""
 

@@ -35,6 +35,7 @@ from protocol.runtime.outbox import Outbox
 from protocol.runtime.region_inbox import INBOX_HEADER, SINCE_HEADER
 from protocol.runtime.store import UNWRITABLE, of_the_row
 from protocol.runtime.suspects import Suspects
+from protocol.values import immutable
 
 log = logger(__name__)
 
@@ -64,7 +65,7 @@ class Parcel:
     left: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Member:
     """A query that waits for a slot."""
 

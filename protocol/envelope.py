@@ -58,6 +58,7 @@ from protocol.errors import (
 )
 from protocol.keyring import KEY_ID_BYTES, Keyring
 from protocol.messages import HORIZON_MS, ID, LOWEST_VERSION, WIRE_VERSION, Attributes, Role
+from protocol.values import immutable
 
 
 class Kind(IntEnum):
@@ -93,7 +94,7 @@ _ZERO = bytes(4)
 _SHORTEST = _ATTRIBUTES + _NUMBER + _TAG
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Opened:
     """What an authentic envelope said, and who said it."""
 

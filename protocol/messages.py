@@ -6,11 +6,12 @@ them: `subject` is a keyed pseudonym, and bodies are sealed (see envelope.py).
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from protocol.errors import Malformed, OutOfRange
 from protocol.lifecycle import State
+from protocol.values import immutable
 
 WIRE_VERSION = 2
 """The latest wire version this program speaks; it reads all from LOWEST_VERSION on (protocol/README.md, Versions)."""
@@ -47,7 +48,7 @@ class Role(StrEnum):
     BROKER = "broker"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Attributes:
     """The readable, authenticated part of an envelope."""
 
@@ -74,7 +75,7 @@ class Attributes:
     """Wire version of the envelope: of the one it was read from, or is to be sealed in."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Request:
     """An operation asked for; `body` is the caller's JSON as it was validated, byte for byte."""
 
@@ -82,7 +83,7 @@ class Request:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reply:
     """What became of a request.
 

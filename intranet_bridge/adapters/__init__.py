@@ -5,9 +5,11 @@ it *knows*: `NotApplied` only when the marketing system surely did nothing, `Unk
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Protocol
+
+from protocol.values import immutable
 
 
 def always() -> bool:
@@ -15,7 +17,7 @@ def always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Asked:
     """One request as an adapter gets it: checked by the catalogue's schema."""
 
@@ -38,14 +40,14 @@ class Fault(StrEnum):
     """This one answer's: it is about something else than was asked. It is never passed on."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Answered:
     """Done; `result` is JSON that satisfies the operation's response schema."""
 
     result: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Refused:
     """The marketing system's business answer is no; nothing was applied."""
 
@@ -53,7 +55,7 @@ class Refused:
     detail: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Rejected:
     """The interface turned the request down technically (HTTP 4xx): nothing applied, repeating is pointless."""
 
@@ -62,7 +64,7 @@ class Rejected:
     """False: the request could not even be made, so this says nothing of the interface."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NotApplied:
     """Surely nothing was applied, and a later call may well succeed."""
 
@@ -74,7 +76,7 @@ class NotApplied:
     """An answer said so (a log-in redirect, 401): repeating at once is for nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Unknown:
     """The request was (or may have been) handed over, and what became of it is not known."""
 
@@ -83,7 +85,7 @@ class Unknown:
     fault: Fault = field(default=Fault.INTERFACE, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Absent:
     """Only from an inquiry: the marketing system has no such request."""
 

@@ -4,9 +4,11 @@ and memory.py (the in-memory twin); `tests/contract` runs one suite over both.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
+
+from protocol.values import immutable
 
 
 class AckMode(StrEnum):
@@ -20,7 +22,7 @@ class AckMode(StrEnum):
     """Each delivery is acknowledged by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outgoing:
     """One message to send."""
 
@@ -37,7 +39,7 @@ class Outgoing:
             raise ValueError("expires is an instant in epoch milliseconds within 64 bits")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Delivery:
     """One message as delivered. Valid for acknowledgement only in the epoch that delivered it."""
 
@@ -48,7 +50,7 @@ class Delivery:
     ack_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Subscription:
     """A standing wish to receive: renewed by the link after every reconnect.
 

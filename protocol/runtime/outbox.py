@@ -7,17 +7,18 @@ not at all: receivers know it by its id.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from protocol.errors import LinkError, SendRefused
 from protocol.link.lane import Lane
 from protocol.runtime.crash_points import Point, reach, reach_written
 from protocol.runtime.logs import logger
+from protocol.values import immutable
 
 log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Entry:
     """One sealed envelope that must arrive."""
 
