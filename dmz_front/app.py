@@ -18,22 +18,22 @@ import argparse
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from dmz_front.bridges import Bridges
-from dmz_front.commands import Commands
-from dmz_front.http_api import HttpApi
-from dmz_front.http_server import HttpServer
-from dmz_front.ledger import Ledger
-from dmz_front.left_behind import LeftBehind
-from dmz_front.pages import pages
-from dmz_front.queries import Queries
-from dmz_front.region_inbox import RegionInbox
-from dmz_front.reply_router import ReplyRouter, Waiters
-from dmz_front.rows import INSTANCES, SUSPECTS
+from dmz_front.commands.region_inbox import RegionInbox
+from dmz_front.commands.submission import Commands
+from dmz_front.http.api import HttpApi
+from dmz_front.http.pages import pages
+from dmz_front.http.server import HttpServer
+from dmz_front.ledger.ledger import Ledger
+from dmz_front.ledger.rows import INSTANCES, SUSPECTS
+from dmz_front.queries.round_trip import Queries
+from dmz_front.replies.bridges import Bridges
+from dmz_front.replies.orphaned import LeftBehind
+from dmz_front.replies.router import ReplyRouter, Waiters
 from dmz_front.settings import FrontSettings
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
@@ -111,7 +111,7 @@ class Front:
             handler=self.router.command_replies,
             prefetch=REPLY_PREFETCH,
         )
-        commands = Commands(
+        self.commands = Commands(
             name=settings.name,
             destination=destinations.commands(settings.region),
             reply_to=destinations.command_replies(settings.name),
@@ -146,14 +146,14 @@ class Front:
             catalogue=CATALOGUE,
             applications=lambda: self.applications,
             queries=self.queries,
-            commands=commands,
+            commands=self.commands,
             http=settings.http,
             limits=settings.limits,
             clock=self.clock,
             pages=pages(
                 catalogue=CATALOGUE,
                 admit=lambda scope, headers: self.api.admit(scope, headers),
-                status=commands.status,
+                status=self.commands.status,
                 readiness=self.readiness,
                 clock=self.clock,
                 docs=settings.http.docs,
@@ -196,7 +196,7 @@ class Front:
         await jobs.now_and_every(15, "count", self._count)
         jobs.start()
         await daemon.start("jobs", None, jobs.close)
-        stop_metrics = metrics.serve(settings.metrics, self.readings)
+        stop_metrics = metrics.serve(settings.metrics, self.samples)
         await daemon.start("metrics", None, stop_metrics)
 
         await daemon.start("http", self.http.start(), self.http.stop)
@@ -211,46 +211,15 @@ class Front:
             "accepting": "draining" if self.api.draining else "ok",
         }
 
-    def readings(self) -> Iterable[metrics.Reading]:
-        """The front's metrics. Called by the metrics thread: what grows meanwhile is copied first."""
-        for (operation, status), count in list(self.api.answered.items()):
-            labels = {"operation": operation, "status": str(status)}
-            yield "dmz_front_answers_total", "HTTP answers", labels, count
-        for operation, latency in self.api.latency.items():
-            labels = {"operation": operation}
-            yield "dmz_front_answer_seconds_total", "Time spent until answers", labels, latency.total_s
-            yield "dmz_front_answered_total", "Answers timed", labels, latency.count
-        for (application, operation, code), count in list(self.api.denials.counts.items()):
-            labels = {"application": application, "operation": operation, "code": code}
-            yield "dmz_front_denied_total", "Requests answered 401 or 403", labels, count
-        yield "dmz_front_connections", "HTTP connections", {}, len(self.http.connections.open)
-        for reason, count in list(self.http.connections.ended.items()):
-            labels = {"reason": reason}
-            yield "dmz_front_connections_ended_total", "HTTP connections ended by a limit", labels, count
-        yield "dmz_front_waiting", "Callers waiting", {"kind": "query"}, len(self.query_waiters)
-        yield "dmz_front_waiting", "Callers waiting", {"kind": "command"}, len(self.command_waiters)
+    def samples(self) -> Iterator[metrics.Sample]:
+        """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
+        for part in (self.api, self.http.connections, self.queries, self.commands, self.bridges, self.router):
+            yield from part.samples()
         for state, count in self._by_state.items():
             yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
-        yield "dmz_front_shed_total", "Queries refused: their deadline could not be met", {}, self.queries.shed
-        yield "dmz_front_backlog", "Commands accepted and not final", {}, self.ledger.backlog
         yield "dmz_front_outbox_in_hand", "Commands sent without receipt yet", {}, self.outbox.in_hand
-        yield (
-            "dmz_front_outbox_failures_total",
-            "Sends that failed and will be repeated",
-            {},
-            self.outbox.failures,
-        )
+        yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
-        yield "dmz_front_bridges", "Bridges attached", {}, self.bridges.attached
-        conflict = float(self.bridges.conflict is not None)
-        yield "dmz_front_inbox_conflict", "1: bridges keep different inboxes, no command is taken", {}, conflict
-        yield "dmz_front_wire_version", "Of what is sent", {}, self.bridges.wire_version
-        for bridge, seconds in self.router.skews.seconds(self.clock()).items():
-            text = "Seconds a bridge's clock is ahead of ours (negative: behind)"
-            yield "dmz_front_clock_skew_seconds", text, {"bridge": bridge}, seconds
-        yield "dmz_front_late_replies_total", "Replies nobody waited for", {}, self.router.late
-        for reason, count in list(self.router.refused.items()):
-            yield "dmz_front_refused_total", "Envelopes not acted on", {"reason": reason}, count
         for link, name in zip(self.links, ("queries", "commands", "replies"), strict=True):
             labels = {"link": name}
             yield "dmz_front_link_up", "Connected to a broker", labels, float(link.connected)

@@ -1,6 +1,9 @@
 """The intranet's daemon: takes requests from the broker, calls the marketing system, answers. Listens on nothing.
 
-Read in the order a request goes::
+Read as a request goes::
 
-    intake ─► inbox (commands) ─► worker (decision, ordering) ─► adapters ─► replies
+    intake ─► inbox ─► commands ─► marketing ─► commands ─► inbox ─► replies
+       └────────────► queries  ─► marketing ─► queries  ───────────► replies
+
+`app` puts it together; `presence` tells the fronts that it is there; `trial` tries a binding without a customer.
 """

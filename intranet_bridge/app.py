@@ -21,32 +21,33 @@ import os
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from intranet_bridge import trial
-from intranet_bridge.adapters import Adapter
-from intranet_bridge.adapters.breaker import Breaker, Circuit
-from intranet_bridge.adapters.endpoint import client_of, secret_of
-from intranet_bridge.adapters.http import HttpAdapter
-from intranet_bridge.adapters.http_client import HttpClient
-from intranet_bridge.calls import Calls
-from intranet_bridge.conflict import InboxConflict
-from intranet_bridge.decision import Waits
-from intranet_bridge.health import Health
+from intranet_bridge.commands.calls import Calls
+from intranet_bridge.commands.workers import CommandWorkers
 from intranet_bridge.housekeeping import Housekeeping
-from intranet_bridge.inbox import INSTANCES, SUSPECTS, Inbox
-from intranet_bridge.intake import CommandIntake, Quarantined, QueryIntake
-from intranet_bridge.ordering import Ordering
-from intranet_bridge.predecessors import Predecessors
+from intranet_bridge.inbox.inbox import INSTANCES, SUSPECTS, Inbox
+from intranet_bridge.inbox.ordering import Ordering
+from intranet_bridge.inbox.predecessors import Predecessors
+from intranet_bridge.intake.commands import CommandIntake
+from intranet_bridge.intake.conflict import InboxConflict
+from intranet_bridge.intake.dead_letters import DeadLetters
+from intranet_bridge.intake.queries import QueryIntake
+from intranet_bridge.marketing import Adapter
+from intranet_bridge.marketing.breaker import Breaker, Circuit
+from intranet_bridge.marketing.endpoint import client_of, secret_of
+from intranet_bridge.marketing.health import Health
+from intranet_bridge.marketing.http import HttpAdapter
+from intranet_bridge.marketing.http_client import HttpClient
 from intranet_bridge.presence import Announcer
-from intranet_bridge.queries import QueryWorkers
-from intranet_bridge.readings import readings
+from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.replies import Replies
 from intranet_bridge.settings import BridgeSettings
-from intranet_bridge.worker import CommandWorkers
+from intranet_bridge.trial import trial
+from protocol.backoff import Backoff
 from protocol.destinations import commands, queries
 from protocol.envelope import Opener, Sealer
 from protocol.errors import ConfigurationError
@@ -95,8 +96,8 @@ class Bridge:
         self.settings, self.links, self.adapters, self.client = settings, links, adapters, client
         opener = Opener(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
-        waits = Waits(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
-        quick = Waits(0.05, 1.0, chance)
+        backoff = Backoff(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
+        quick = Backoff(0.05, 1.0, chance)
         self.health = {name: Health(name, Breaker(settings.breaker), CATALOGUE[name].about) for name in self.adapters}
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
@@ -109,26 +110,26 @@ class Bridge:
             Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
         )
         self.replies = Replies(settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock)
-        self.quarantined = Quarantined(self.links["control"])
+        self.dead_letters = DeadLetters(self.links["control"])
         self.conflict = InboxConflict(lambda: self.inbox.id)
-        self.query_intake = QueryIntake(self.links["queries"], self.quarantined, self.conflict)
+        self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
         self.queries = QueryWorkers(
             intake=self.query_intake, opener=opener, adapters=self.adapters, health=self.health,
-            replies=self.replies, waits=quick, slots=settings.queries.slots, clock=clock,
+            replies=self.replies, backoff=quick, slots=settings.queries.slots, clock=clock,
         )  # fmt: skip
         self.workers = CommandWorkers(
             ordering=self.ordering, inbox=self.inbox, opener=opener, calls=Calls(self.adapters, self.health),
-            replies=self.replies, outbox=self.outbox, waits=waits, workers=settings.commands.workers, clock=clock,
+            replies=self.replies, outbox=self.outbox, backoff=backoff, workers=settings.commands.workers, clock=clock,
             unreadable_max=settings.commands.unreadable_max,
             progressed=lambda: self.command_intake.resume(), look=lambda: self.predecessors.look(),
             may_call=lambda: self.lease.held() and self.conflict.may_call,
         )  # fmt: skip
         self.predecessors = Predecessors(
-            ordering=self.ordering, settled=self.inbox.settled, ready=self.workers.pump, waits=quick
+            ordering=self.ordering, settled=self.inbox.settled, ready=self.workers.pump, backoff=quick
         )
         self.command_intake = CommandIntake(
             link=self.links["commands"], opener=opener, inbox=self.inbox, ordering=self.ordering, outbox=self.outbox,
-            quarantined=self.quarantined, suspects=self.suspects, replies=self.replies, bound=self.adapters,
+            quarantined=self.dead_letters, suspects=self.suspects, replies=self.replies, bound=self.adapters,
             backlog=settings.commands.backlog, clock=clock, ready=self.workers.pump,
         )  # fmt: skip
         self.housekeeping = Housekeeping(
@@ -164,6 +165,20 @@ class Bridge:
             inbox_shared=self.settings.store.file is None,
         )
 
+    def samples(self) -> Iterator[metrics.Sample]:
+        """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
+        now = time.monotonic()
+        for health in self.health.values():
+            yield from health.samples(now)
+        for part in (
+            self.query_intake, self.command_intake, self.dead_letters, self.conflict, self.inbox, self.ordering,
+            self.predecessors, self.queries, self.workers, self.client, self.replies, self.housekeeping,
+        ):  # fmt: skip
+            yield from part.samples()
+        yield "bridge_replies_in_hand", "Command replies without a receipt", {}, self.outbox.in_hand
+        yield "bridge_store_commits_total", "Transactions", {}, self.store.commits
+        yield from metrics.of_links("bridge_link", self.links)
+
     async def start(self, parts: daemon.Daemon) -> None:
         """Start everything, in the order written above."""
         await parts.start("store", self.store.start(), self.store.close)
@@ -180,7 +195,7 @@ class Bridge:
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self._start_intake(), self._stop_intake)
-        await parts.start("metrics", None, metrics.serve(self.settings.metrics, lambda: readings(self)))
+        await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
 
     async def _start_workers(self) -> None:

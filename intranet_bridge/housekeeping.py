@@ -10,18 +10,20 @@ look                 the certificate's expiry; key files changed since the start
 ===================  ==============================================================================
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 
-from intranet_bridge.inbox import Inbox
-from intranet_bridge.intake import CommandIntake
-from intranet_bridge.worker import CommandWorkers
+from intranet_bridge.commands.workers import CommandWorkers
+from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.intake.commands import CommandIntake
 from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease
 from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.suspects import Suspects
 
@@ -121,6 +123,11 @@ class Housekeeping:
                 log.warning("certificate-expires", file=str(self._certificate), days=days)
         if _changed_at(self._keys) != self._keys_changed_at:
             log.warning("key-files-changed", next="restart this daemon to use them: it drains, nothing is lost")
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics."""
+        if self.certificate_expires_s is not None:
+            yield "bridge_certificate_expires_seconds", "Epoch seconds", {}, self.certificate_expires_s
 
 
 def _changed_at(files: tuple[Path, ...]) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 """Replies: the outcome as the front will read it, sealed once, and put on its reply queue."""
 
+from collections.abc import Iterator
+
 from protocol.envelope import Kind, Sealer
 from protocol.errors import LinkError
 from protocol.lifecycle import State
@@ -7,6 +9,7 @@ from protocol.link.lane import Lane
 from protocol.messages import Attributes, Reply
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
 
 log = logger(__name__)
 
@@ -60,3 +63,7 @@ class Replies:
     async def drain(self) -> None:
         """Wait for the receipts of what was sent to queries."""
         await self._lane.drain()
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics."""
+        yield "bridge_query_replies_not_sent_total", "Link down or full", {}, self.not_sent

@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from intranet_bridge.adapters.check import complaints
-from intranet_bridge.adapters.headers import distinct, settable
-from intranet_bridge.adapters.mapping import compiled
-from intranet_bridge.adapters.template import PathTemplate
-from intranet_bridge.verdict import AHEAD_MS
+from intranet_bridge.marketing.check import complaints
+from intranet_bridge.marketing.headers import distinct, settable
+from intranet_bridge.marketing.mapping import compiled
+from intranet_bridge.marketing.template import PathTemplate
 from protocol.envelope import MAX_AGE_MS
+from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
 from protocol.runtime.settings import (
@@ -38,9 +38,9 @@ def _path(text: str) -> str:
 
 
 Expression = Annotated[str, AfterValidator(_expression)]
-"""A JMESPath expression (see adapters/mapping.py)."""
+"""A JMESPath expression (see marketing/mapping.py)."""
 Path = Annotated[str, AfterValidator(_path)]
-"""A path with `{expression}` parts (see adapters/template.py)."""
+"""A path with `{expression}` parts (see marketing/template.py)."""
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), AfterValidator(settable)]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\t\x20-\x7e]*$")]
 Headers = Annotated[dict[HeaderName, HeaderValue], AfterValidator(distinct)]
@@ -176,7 +176,7 @@ class Binding(Section):
     """Gives the body, from the request's fields and `request_id`."""
     encoding: Literal["json", "form"] = "json"
     charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
-    """Of request and answer; an answer's byte order mark and Content-Type come first (adapters/answer.py)."""
+    """Of request and answer; an answer's byte order mark and Content-Type come first (marketing/answer.py)."""
     answer_charset: Literal["utf-8", "gbk", "gb18030"] | None = None
     """Of the answer, whatever its Content-Type says (but not its byte order mark)."""
     omit_nulls: bool = True

@@ -25,6 +25,10 @@ MAX_TIME_MS = 10**15 - 1
 """The latest instant that can be said, epoch ms: far beyond any date, and far within 64 bits."""
 HORIZON_MS = 3_660 * 24 * 3_600_000
 """A deadline is at most ten years after the message's own time."""
+AHEAD_MS = 12 * 3_600_000
+"""A command may be dated so far ahead. A front whose clock was wrong for a moment has accepted commands that nobody
+may refuse for it: they would wait for the clock, and later ones of their key would overtake them. It costs nothing
+but memory: the inbox remembers for so much longer than messages live (see settings)."""
 CODE_LENGTH = 64
 DETAIL_LENGTH = 4_000
 

@@ -58,7 +58,7 @@ class Presence(BaseModel):
     """How many of these are queries; 0: it does not say."""
     query_ms: Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)] = 0.0
     """Mean time of the latest calls for queries; 0: there was none yet. With `query_slots` it tells a front how fast
-    its queries can be answered (see dmz_front/shedding.py)."""
+    its queries can be answered (see dmz_front/queries/shedding.py)."""
 
     inbox: InboxId = ""
     """Which inbox it keeps; bridges that share one database have the same."""

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import structlog
 
+from protocol.backoff import delay, next_attempt
 from protocol.errors import LinkDown, OutcomeUnknown, Overloaded, SendRefused
-from protocol.link.backoff import delay, next_attempt
 from protocol.link.codec import ProtocolViolation, Received
 from protocol.link.connection import BrokerError, Connection, either, error_text
 from protocol.link.port import Delivery, Outgoing, Subscription

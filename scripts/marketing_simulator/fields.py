@@ -1,4 +1,4 @@
-"""Reading and checking the fields of a request body; whatever is wrong is refused with the field's name."""
+"""Sample and checking the fields of a request body; whatever is wrong is refused with the field's name."""
 
 import json
 import re

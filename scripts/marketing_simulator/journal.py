@@ -1,4 +1,4 @@
-"""Reading the effects journal: what was applied, how often, and the answer that was given."""
+"""Sample the effects journal: what was applied, how often, and the answer that was given."""
 
 import sqlite3
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from bridgectl import keys
-from dmz_front.reply_router import ReplyRouter, Waiters
+from dmz_front.replies.router import ReplyRouter, Waiters
 from protocol.envelope import Kind, Opener, Sealer
 from protocol.frames import pack
 from protocol.lifecycle import State

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from bridgectl.settings import ControlSettings
-from dmz_front.http_server import OTHER_FILES
+from dmz_front.http.server import OTHER_FILES
 from dmz_front.settings import FrontSettings
 from intranet_bridge.settings import BridgeSettings
 from protocol.runtime.settings import load

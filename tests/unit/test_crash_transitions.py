@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from dmz_front.ledger import Ledger, News
-from dmz_front.rows import METADATA, Row
-from intranet_bridge.adapters import Absent, Answered, NotApplied, Refused, Rejected
-from intranet_bridge.inbox import INBOX
+from dmz_front.ledger.ledger import Ledger, News
+from dmz_front.ledger.rows import METADATA, Row
+from intranet_bridge.inbox.inbox import INBOX
+from intranet_bridge.marketing import Absent, Answered, NotApplied, Refused, Rejected
 from protocol.lifecycle import TRANSITIONS, Event, State
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.store import Store

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import BigInteger, Column, DefaultClause, Engine, Index, MetaData, String, Table, inspect, text
 
 from dmz_front import app as front
-from dmz_front.rows import METADATA as FRONT_METADATA
+from dmz_front.ledger.rows import METADATA as FRONT_METADATA
 from intranet_bridge import app as bridge
-from intranet_bridge import inbox
+from intranet_bridge.inbox import inbox
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import Migrations, Step, way

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridgectl.cli import app
-from dmz_front.rows import METADATA
+from dmz_front.ledger.rows import METADATA
 from protocol.errors import BridgeError
 from protocol.runtime import region_inbox
 from protocol.runtime.store import engine

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from bridgectl import keys, requests
 from bridgectl.cli import app
-from intranet_bridge import inbox
-from intranet_bridge.inbox import INBOX
+from intranet_bridge.inbox import inbox
+from intranet_bridge.inbox.inbox import INBOX
 from protocol.envelope import Kind, Opener, Sealer
 from protocol.errors import BridgeError
 from protocol.keyring import Keyring

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dmz_front.rows import METADATA
+from dmz_front.ledger.rows import METADATA
 from protocol.keyring import Keyring
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from bridgectl import keys
-from intranet_bridge import app, verdict, worker
-from intranet_bridge.adapters import Absent, Answered, Asked, Finding, Outcome, Unknown
-from intranet_bridge.adapters.http_client import HttpClient
+from intranet_bridge import app
+from intranet_bridge.commands import workers as worker
+from intranet_bridge.intake import verdict
+from intranet_bridge.marketing import Absent, Answered, Asked, Finding, Outcome, Unknown
+from intranet_bridge.marketing.http_client import HttpClient
 from intranet_bridge.settings import BridgeSettings
 from protocol.destinations import command_replies, commands, presence, queries, query_replies
 from protocol.envelope import Kind, Opener, Sealer
@@ -217,7 +219,7 @@ class Stage:
     async def row(self, id: str) -> Any:
         from sqlalchemy import select
 
-        from intranet_bridge.inbox import INBOX
+        from intranet_bridge.inbox.inbox import INBOX
 
         statement = select(INBOX).where(INBOX.c.id == id)
         return await self.bridge.store.read(lambda connection: connection.execute(statement).first())

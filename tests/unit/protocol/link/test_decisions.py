@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.link.backoff import delay, next_attempt
+from protocol.backoff import delay, next_attempt
 from protocol.link.codec import ProtocolViolation
 from protocol.link.heartbeat import CHECKS, GRACE, Beats, agree
 

@@ -10,19 +10,19 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from protocol.errors import ConfigurationError
 from protocol.runtime import metrics
-from protocol.runtime.metrics import Latency, Reading, Readings
+from protocol.runtime.metrics import Latency, Sample, Samples
 from protocol.runtime.settings import MetricsSection
 
 
-def readings() -> Iterable[Reading]:
+def samples() -> Iterable[Sample]:
     yield "dmz_answers_total", "Answers", {"operation": "a", "status": "200"}, 3
     yield "dmz_backlog", "Waiting", {}, 7
     yield "dmz_answers_total", "Answers", {"operation": "b", "status": "422"}, 1.5
 
 
-def test_readings_become_families() -> None:
+def test_samples_become_families() -> None:
     registry = CollectorRegistry()
-    registry.register(Readings(readings))
+    registry.register(Samples(samples))
     text = generate_latest(registry).decode()
     assert text.count("# TYPE dmz_answers_total counter") == 1
     assert "# TYPE dmz_backlog gauge" in text
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 def test_served_until_stopped() -> None:
     section = MetricsSection(port=free_port())
-    stop = metrics.serve(section, readings)
+    stop = metrics.serve(section, samples)
     url = f"http://127.0.0.1:{section.port}/metrics"
     try:
         assert b"dmz_backlog 7.0" in urllib.request.urlopen(url, timeout=5).read()
@@ -51,7 +51,7 @@ def test_served_until_stopped() -> None:
 
 
 def test_port_0_serves_nothing() -> None:
-    metrics.serve(MetricsSection(), readings)()
+    metrics.serve(MetricsSection(), samples)()
     assert "dmz_backlog" not in generate_latest(REGISTRY).decode()
 
 
@@ -61,7 +61,7 @@ def test_a_port_that_is_taken() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigurationError, match=rf"metrics port 127\.0\.0\.1:{port}: Address already in use"):
-            metrics.serve(MetricsSection(port=port), readings)
+            metrics.serve(MetricsSection(port=port), samples)
     assert "dmz_backlog" not in generate_latest(REGISTRY).decode()
 
 

@@ -1,4 +1,4 @@
-"""Reading TOML: every complaint names the file, the line and the key."""
+"""Sample TOML: every complaint names the file, the line and the key."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,0 +1,1 @@
+"""Who may ask, how often, and what the fields of a request say: decided before anything is done."""

@@ -1,0 +1,94 @@
+"""Who was turned away: every 401 and 403 in the log and in a metric, and neither grows with who sends them.
+
+The first of a kind in a minute is a line of its own; what repeats it is counted and said when the minute is over.
+Lines of callers without a valid key have a bound of their own, so that they hide nobody else's.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+from protocol.runtime.applications import key_hash
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
+
+log = logger(__name__)
+
+WINDOW_S = 60.0
+DISTINCT = 100
+"""Lines a window for one application, and for all callers without a valid key together."""
+UNKNOWN = "unknown"
+
+_KEY = re.compile(rb"dmz_([a-z0-9-]{1,64})_[A-Za-z0-9_-]{43}")
+"""What `bridgectl apps add` makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """One kind of refusal."""
+
+    code: str
+    """Of its problem."""
+    application: str
+    """Whose key it is; without a valid key, whose it says it is (a revoked one's, or anybody's)."""
+    key: str
+    """The first 8 hexadecimal digits of the key's SHA-256, of what has the form of a key."""
+    operation: str
+    address: str
+
+
+def denial(code: str, fields: Mapping[bytes, bytes], operation: str, address: str) -> Denial:
+    """What is known of who was refused. Of what has not the form of a key nothing is kept: it may be a password."""
+    key = fields.get(b"authorization", b"").partition(b" ")[2].strip()
+    found = _KEY.fullmatch(key)
+    name, digest = (found[1].decode(), key_hash(key).hex()[:8]) if found else ("", "")
+    return Denial(code, name, digest, operation, address[:64])
+
+
+class Denials:
+    """Counts and logs them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        """By application, operation and code. An application that is not registered is `unknown`."""
+        self._repeats: dict[Denial, int] = {}
+        self._lines: Counter[str] = Counter()
+        self._others = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def note(self, denial: Denial, *, registered: bool) -> None:
+        """Count one, and say so if it is the first of its kind. `registered`: its application is a known one."""
+        self.counts[denial.application if registered else UNKNOWN, denial.operation, denial.code] += 1
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WINDOW_S, self.flush)
+        if denial in self._repeats:
+            self._repeats[denial] += 1
+            return
+        bound = "" if denial.code == "unauthenticated" else denial.application
+        if self._lines[bound] >= DISTINCT:
+            self._others += 1
+            return
+        self._lines[bound] += 1
+        self._repeats[denial] = 0
+        log.warning("denied", **asdict(denial))
+
+    def flush(self) -> None:
+        """Say what was only counted, and begin anew."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for denial, count in self._repeats.items():
+            if count:
+                log.warning("denied-again", count=count, **asdict(denial))
+        if self._others:
+            log.warning("denied-others", count=self._others, next="dmz_front_denied_total counts them by operation")
+        self._repeats, self._others = {}, 0
+        self._lines.clear()
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics. Read by another thread: what grows is copied first."""
+        for (application, operation, code), count in list(self.counts.items()):
+            labels = {"application": application, "operation": operation, "code": code}
+            yield "dmz_front_denied_total", "Requests answered 401 or 403", labels, count

@@ -1,0 +1,1 @@
+"""Commands: written down, sent to the region's one inbox, waited for a little."""

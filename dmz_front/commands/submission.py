@@ -1,0 +1,270 @@
+"""A command: written down durably, then sent, then waited for a little.
+
+Whatever happens after the ledger's commit, the command is on its way for good: a caller that goes away, a
+broker that is down and a front that is killed change only when its outcome is known, and the same
+Idempotency-Key always finds the same answer.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+
+from dmz_front.ledger.acceptance import Seal
+from dmz_front.ledger.ledger import Ledger
+from dmz_front.ledger.rows import Row
+from dmz_front.problems.details import Answer, Problem
+from dmz_front.replies import responses as answers
+from dmz_front.replies.bridges import Bridges, Service
+from dmz_front.replies.router import Waiters
+from protocol.envelope import Kind, Opener, Sealer
+from protocol.errors import EnvelopeError
+from protocol.keyring import Keyring
+from protocol.lifecycle import FINAL, State
+from protocol.messages import Attributes, Reply
+from protocol.operations import Operation
+from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
+from protocol.runtime.outbox import Outbox
+
+log = logger(__name__)
+
+
+class Commands:
+    """Accepts commands, and tells what became of them."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        destination: str,
+        reply_to: str,
+        ledger: Ledger,
+        outbox: Outbox,
+        keyring: Keyring,
+        sealer: Sealer,
+        opener: Opener,
+        waiters: Waiters,
+        bridges: Bridges,
+        clock: Clock,
+        backlog: int,
+        in_flight: int,
+        reachable: Callable[[], bool] | None,
+    ) -> None:
+        """`reachable`: whether the broker is; with it, no new command is accepted that could not be sent now."""
+        self._name = name
+        self._destination = destination
+        self._reply_to = reply_to
+        self._ledger = ledger
+        self._outbox = outbox
+        self._keyring = keyring
+        self._sealer = sealer
+        self._opener = opener
+        self._waiters = waiters
+        self._bridges = bridges
+        self._clock = clock
+        self._backlog = backlog
+        self._in_flight = in_flight
+        self._accepting = 0
+        self._reachable = reachable
+
+    async def submit(
+        self,
+        operation: Operation,
+        application: str,
+        key: str,
+        asked: BaseModel,
+        body: bytes,
+        id: str,
+        trace: str,
+        wait_s: float,
+    ) -> tuple[str, Answer]:
+        """The id the command has in the ledger, and the answer.
+
+        Raises Problem 409 or 422 for a key in use, 502 when no attached bridge serves the operation, 503 when
+        it cannot be written down.
+        """
+        service = self._bridges.service(operation.name)
+        if service is not Service.UP or len(self._waiters) >= self._in_flight:
+            wait_s = 0.0  # nobody could answer soon: say 202 at once
+        row, seal = self._row(operation, application, key, asked, body, id, trace)
+        refusal = self._refusal(service)
+        if refusal is not None:
+            known = await self._known(row)
+            if known is None:
+                raise refusal
+            return known.id, self._again(known, row)
+        waiter = self._waiters.enter(id)
+        reach(Point.FRONT_ACCEPT_DUE, id)
+        try:
+            self._accepting += 1
+            try:
+                held = await self._ledger.accept(row, seal)
+            except SQLAlchemyError:
+                log.exception("command-not-recorded")
+                raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
+            finally:
+                self._accepting -= 1
+            if held.id != id:
+                return held.id, self._again(held, row)
+            reach(Point.FRONT_ACCEPT_COMMITTED, id)
+            if self._bridges.addressed:  # else it goes out when that is known
+                self._outbox.offer(held.entry())
+            if wait_s > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        reply = await waiter
+                        reach(Point.FRONT_ANSWER_DUE, id)
+                        if reply.state in FINAL:
+                            self._ledger.answered(id)
+                        return id, self._of_reply(id, reply)
+                return id, await self._by_now(row)
+            reach(Point.FRONT_ANSWER_DUE, id)
+            return id, answers.accepted(id, State.ACCEPTED)
+        finally:
+            self._waiters.leave(id)
+
+    async def _by_now(self, row: Row) -> Answer:
+        """What the ledger says when the wait is over: another front may have taken the reply."""
+        found = await self._known(row)
+        if found is None:
+            return answers.accepted(row.id, State.ACCEPTED)
+        if found.state in FINAL:
+            self._answered(found)
+            return self._of_reply(row.id, self._reply(found) or _bare(found))
+        return answers.accepted(row.id, found.state)
+
+    async def status(self, id: str, application: str) -> Answer:
+        """The status document. Raises Problem 404."""
+        try:
+            row = await self._ledger.find(id, application)
+        except SQLAlchemyError:
+            log.exception("ledger-not-read")
+            raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
+        if row is None:
+            raise Problem(404, "unknown-request", "it was never accepted from this application, or is forgotten")
+        if row.state not in FINAL:
+            return answers.status(row, self._reply(row))
+        self._answered(row)
+        reply = self._reply(row)
+        # without its reply a refusal or failure has still its code; of a success the result is left out
+        return answers.status(row, reply if reply or row.state is State.SUCCEEDED else _bare(row))
+
+    def _refusal(self, service: Service) -> Problem | None:
+        """Why no new command is taken on, if so. A key the ledger knows keeps its answer all the same."""
+        if service is Service.UNSERVED:
+            return Problem(502, "operation-not-served")
+        if self._bridges.conflict is not None:
+            return Problem(503, "inbox-conflict", retry_after_s=answers.PAUSE_RETRY_S)
+        # those being written down count: many at once must not slip past the limit together
+        if self._ledger.backlog + self._accepting >= self._backlog:
+            return Problem(503, "backlog-full", retry_after_s=30)
+        if self._reachable is not None:
+            if not self._reachable():
+                return Problem(503, "broker-unreachable", retry_after_s=answers.PAUSE_RETRY_S)
+            if self._outbox.refused:
+                return Problem(503, "broker-refused", retry_after_s=answers.PAUSE_RETRY_S)
+        return None
+
+    async def _known(self, row: Row) -> Row | None:
+        try:
+            return await self._ledger.known(row)
+        except SQLAlchemyError:
+            log.exception("ledger-not-read")
+            return None
+
+    def _row(
+        self,
+        operation: Operation,
+        application: str,
+        key: str,
+        asked: BaseModel,
+        body: bytes,
+        id: str,
+        trace: str,
+    ) -> tuple[Row, Seal]:
+        """The row, and what makes its envelope once the ledger knows the row's predecessor."""
+        now = self._clock()
+        subject = operation.ordering_key(asked) if operation.ordering_key else None
+        # of what the body says, not how: a caller that writes its JSON anew means the same request
+        meaning = operation.requests.dump_json(asked)
+        expires = now + operation.expires_ms if operation.expires_ms else 0
+        attributes = Attributes(
+            id,
+            f"{self._name}/{application}",
+            operation.name,
+            now,
+            self._keyring.pseudonym(subject) if subject else "",
+            trace,
+            expires,
+            self._reply_to,
+            version=self._bridges.wire_version,
+        )
+
+        def seal(after: str) -> bytes:
+            said = replace(attributes, after=after) if after and attributes.version > 1 else attributes
+            return self._sealer.seal(Kind.REQUEST, said, body, now_ms=now)
+
+        row = Row(
+            id=id,
+            front=self._name,
+            application=application,
+            idempotency_key=self._keyring.pseudonym(f"{application} {key}"),
+            fingerprint=self._keyring.fingerprint(operation.name.encode() + b"\n" + meaning),
+            operation=operation.name,
+            destination=self._destination,
+            subject=attributes.subject,
+            accepted_at=now,
+            updated_at=now,
+            expires_at=expires,
+        )
+        return row, seal
+
+    def _again(self, held: Row, asked: Row) -> Answer:
+        """The answer to a key that the ledger knows."""
+        if held.fingerprint != asked.fingerprint:
+            raise Problem(422, "idempotency-key-reused", "use a new Idempotency-Key for another request")
+        if held.state in FINAL:
+            self._answered(held)
+            return self._of_reply(held.id, self._reply(held) or _bare(held))
+        if held.id in self._waiters:
+            place = (b"location", f"/v1/requests/{held.id}".encode())
+            raise Problem(409, "idempotency-key-in-flight", retry_after_s=1, headers=[place])
+        return answers.accepted(held.id, held.state)
+
+    def _answered(self, row: Row) -> None:
+        if row.answered_at is None:
+            self._ledger.answered(row.id)
+
+    def _of_reply(self, id: str, reply: Reply) -> Answer:
+        try:
+            return answers.of_reply(id, reply)
+        except Problem as problem:
+            problem.members["request_id"] = id
+            raise
+
+    def _reply(self, row: Row) -> Reply | None:
+        if row.reply is None:
+            return None
+        try:
+            opened = self._opener.authentic(row.reply)
+            return replace(Reply.from_payload(opened.attributes, opened.payload), state=row.state)
+        except EnvelopeError as error:
+            log.warning("stored-reply-unreadable", id=row.id, reason=error.reason)
+            return None
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics."""
+        yield "dmz_front_waiting", "Callers waiting", {"kind": "command"}, len(self._waiters)
+        yield "dmz_front_backlog", "Commands accepted and not final", {}, self._ledger.backlog
+
+
+def _bare(row: Row) -> Reply:
+    """What can still be said when the stored reply was dropped, or cannot be read (its key was pruned)."""
+    attributes = Attributes(row.id, row.front, row.operation, row.updated_at)
+    return Reply(attributes, row.state, row.code)

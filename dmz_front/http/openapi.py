@@ -1,0 +1,297 @@
+"""The OpenAPI document of the operations, written from the catalogue: one typed path an operation, with a
+request example that works as it stands against the demo.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from dmz_front.problems.codes import CODES, TITLES, of_status
+from protocol.operations import Kind, Operation
+
+_REF = "#/components/schemas/{model}"
+
+_STATUSES = tuple(sorted({status for told in CODES.values() if told.operations for status in told.statuses}))
+_COMMAND_ONLY = {409}
+
+
+def extend(document: dict[str, Any], operations: Iterable[Operation]) -> dict[str, Any]:
+    """Add the operations' paths and schemas to an OpenAPI 3.1 document."""
+    operations = list(operations)
+    models = [(operation.request, "validation") for operation in operations]
+    models += [(operation.response, "serialization") for operation in operations]
+    refs, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | _COMMON_SCHEMAS)
+    components.setdefault("securitySchemes", {})["ApplicationKey"] = {"type": "http", "scheme": "bearer"}
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours are problems
+        components["schemas"].pop(name, None)
+    document.setdefault("info", {}).update(_INFO)
+    document["servers"] = [{"url": "/", "description": "This front"}]
+    document["tags"] = [{"name": name, "description": said} for name, said in _TAGS.items()]
+    for path, told in _PAGES.items():
+        if path in document["paths"]:
+            document["paths"][path]["get"] |= told
+    for operation in operations:
+        request = refs[operation.request, "validation"]
+        response = refs[operation.response, "serialization"]
+        document["paths"][f"/v1/{operation.name}"] = {"post": _path(operation, request, response)}
+    return document
+
+
+def _path(operation: Operation, request: Mapping[str, Any], response: Mapping[str, Any]) -> dict[str, Any]:
+    command = operation.kind is Kind.COMMAND
+    parameters: list[dict[str, Any]] = [_PREFER, _TRACEPARENT]
+    responses: dict[str, Any] = {"200": _answer(response)}
+    if command:
+        parameters.insert(0, _IDEMPOTENCY_KEY)
+        responses["202"] = _ACCEPTED
+    for status in _STATUSES:
+        if command or status not in _COMMAND_ONLY:
+            responses[str(status)] = _problem(of_status(status))
+    promise = (
+        "A command: once answered 200 or 202 it is never lost and never applied twice. "
+        "Repeat it with the same Idempotency-Key as often as you like."
+        if command
+        else "A query: an answer within its deadline, or a clear problem."
+    )
+    return {
+        "operationId": operation.name,
+        "tags": ["commands" if command else "queries"],
+        "summary": operation.summary,
+        "description": f"{promise} Needs the scope `{operation.scope}`.",
+        "security": [{"ApplicationKey": []}],
+        "parameters": parameters,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": request, "example": dict(operation.example)}},
+        },
+        "responses": responses,
+    }
+
+
+def _answer(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "description": "The outcome: the result, or the marketing system's own refusal",
+        "headers": {"Request-Id": _REQUEST_ID},
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        {
+                            "type": "object",
+                            "required": ["request_id", "status", "result"],
+                            "properties": {
+                                "request_id": {"type": "string", "format": "uuid"},
+                                "status": {"const": "succeeded"},
+                                "result": result,
+                            },
+                        },
+                        {"$ref": "#/components/schemas/Refused"},
+                    ]
+                }
+            }
+        },
+    }
+
+
+def _problem(codes: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "description": "; ".join(f"`{code}`: {TITLES[code]}" for code in codes),
+        "headers": {"Request-Id": _REQUEST_ID},
+        "content": _PROBLEM_REF,
+    }
+
+
+def _page(
+    id: str, description: str, answers: Mapping[int, tuple[str, str]], *problems: str, key: bool = True
+) -> dict[str, Any]:
+    """A path beside the operations: `answers` maps a status to its description and its schema's name."""
+    responses: dict[str, Any] = {
+        str(status): {
+            "description": said,
+            "content": {"application/json": {"schema": {"$ref": _REF.format(model=model)}}},
+        }
+        for status, (said, model) in answers.items()
+    }
+    by_status: dict[int, tuple[str, ...]] = {}
+    for code in (*problems, *(_OF_THE_KEY if key else ()), *_OF_THE_CONNECTION):
+        status = CODES[code].statuses[0]
+        by_status[status] = (*by_status.get(status, ()), code)
+    for status, codes in sorted(by_status.items()):
+        responses.setdefault(str(status), _problem(codes))
+    security: list[dict[str, list[str]]] = [{"ApplicationKey": []}] if key else []
+    return {"operationId": id, "description": description, "security": security, "responses": responses}
+
+
+_OF_THE_KEY = ("unauthenticated", "forbidden-network", "too-many-requests")
+_OF_THE_CONNECTION = ("malformed-request", "headers-too-slow", "headers-too-large", "too-many-connections")
+_INFO: dict[str, Any] = {
+    "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+    "contact": {"name": "The operator of this front"},
+}
+_TAGS = {
+    "queries": "Read from the marketing system: an answer within the deadline, or a clear problem",
+    "commands": "Change something in the marketing system: never lost, never applied twice",
+    "catalogue": "What a key may use",
+    "health": "For load balancers and monitoring",
+}
+_PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
+_PAGES: dict[str, dict[str, Any]] = {
+    "/v1/requests/{id}": _page(
+        "request-status",
+        "The status document of a command that this application has sent.",
+        {200: ("What became of the command; a final status never changes", "Status")},
+        "unknown-request",
+        "store-unavailable",
+    ),
+    "/v1/operations": _page(
+        "operations",
+        "The operations whose scope the key has, with their paths and deadlines.",
+        {200: ("The operations", "Operations")},
+    ),
+    "/healthz": _page(
+        "health", "Answers as long as the process does.", {200: ("Alive", "Health")}, "too-many-requests", key=False
+    ),
+    "/readyz": _page(
+        "readiness",
+        "Whether this front can do its work: for a load balancer.",
+        {200: ("Ready", "Readiness"), 503: ("Not ready; `checks` says why", "Readiness")},
+        "too-many-requests",
+        key=False,
+    ),
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "A value unique to this order, 1 to 255 visible ASCII characters",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~][ -~]*$"},
+    "example": "order-20260301-0001",
+}
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=N` (seconds) or `respond-async` (RFC 7240)",
+    "schema": {"type": "string"},
+}
+_TRACEPARENT = {
+    "name": "traceparent",
+    "in": "header",
+    "description": "W3C Trace Context, passed on to the marketing system",
+    "schema": {"type": "string"},
+}
+_ACCEPTED = {
+    "description": "Written down and on its way; `Location` says where to look",
+    "headers": {
+        "Request-Id": _REQUEST_ID,
+        "Location": {"schema": {"type": "string"}},
+    },
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
+}
+_COMMON_SCHEMAS: dict[str, Any] = {
+    "Accepted": {
+        "type": "object",
+        "required": ["request_id", "status", "location"],
+        "properties": {
+            "request_id": {"type": "string", "format": "uuid"},
+            "status": {"enum": ["accepted", "sent", "held"]},
+            "location": {"type": "string"},
+        },
+    },
+    "Status": {
+        "type": "object",
+        "required": ["request_id", "operation", "status", "accepted_at", "updated_at"],
+        "properties": {
+            "request_id": {"type": "string", "format": "uuid"},
+            "operation": {"type": "string"},
+            "status": {"enum": ["accepted", "sent", "succeeded", "refused", "failed", "expired", "held"]},
+            "accepted_at": {"type": "string", "format": "date-time"},
+            "updated_at": {"type": "string", "format": "date-time"},
+            "result": {"description": "When succeeded: what the operation's own 200 carries"},
+            "refusal": {"$ref": "#/components/schemas/Refusal"},
+            "failure": {"$ref": "#/components/schemas/Failure"},
+        },
+    },
+    "Refusal": {
+        "type": "object",
+        "description": "The marketing system's own no; its codes are those of the bridge's configuration",
+        "required": ["code", "message"],
+        "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+    },
+    "Failure": {
+        "type": "object",
+        "description": "Why the command was given up, or why its outcome is not known",
+        "required": ["code", "message"],
+        "properties": {"code": {"enum": sorted(CODES)}, "message": {"type": "string"}},
+    },
+    "Operations": {
+        "type": "object",
+        "required": ["operations"],
+        "properties": {
+            "operations": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "kind", "summary", "path", "scope", "deadline_ms"],
+                    "properties": {
+                        "name": {"type": "string"},
+                        "kind": {"enum": ["query", "command"]},
+                        "summary": {"type": "string"},
+                        "path": {"type": "string"},
+                        "scope": {"type": "string"},
+                        "deadline_ms": {"type": "integer"},
+                    },
+                },
+            }
+        },
+    },
+    "Health": {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}},
+    "Readiness": {
+        "type": "object",
+        "required": ["status", "checks"],
+        "properties": {
+            "status": {"enum": ["ok", "not-ready"]},
+            "checks": {
+                "type": "object",
+                "description": "What the front needs: `ok`, or what is wrong with it",
+                "additionalProperties": {"type": "string"},
+            },
+        },
+    },
+    "Refused": {
+        "type": "object",
+        "required": ["request_id", "status", "refusal"],
+        "properties": {
+            "request_id": {"type": "string", "format": "uuid"},
+            "status": {"const": "refused"},
+            "refusal": {"$ref": "#/components/schemas/Refusal"},
+        },
+    },
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457 problem details",
+        "required": ["type", "title", "status", "code", "request_id"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference", "description": "The path of the code's own page"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"enum": sorted(code for code, told in CODES.items() if told.statuses)},
+            "detail": {"type": "string"},
+            "request_id": {"type": "string", "format": "uuid"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "field": {"type": "string"},
+                        "message": {"type": "string"},
+                        "type": {"type": "string"},
+                    },
+                },
+            },
+        },
+    },
+}

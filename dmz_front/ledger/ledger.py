@@ -1,0 +1,250 @@
+"""The front's book of commands: a row is committed before its caller hears 200 or 202.
+
+The `requests` table (rows.py) over a command's life: accepted (acceptance.py), sent, told its outcome, its
+sealed request dropped; answered, its sealed reply dropped; forgotten.
+"""
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, text
+
+from dmz_front.ledger.acceptance import Seal, accept, same_key
+from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, row_of
+from protocol.envelope import MAX_AGE_MS
+from protocol.lifecycle import FINAL, State, told
+from protocol.messages import LOWEST_VERSION
+from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.logs import logger
+from protocol.runtime.outbox import Entry
+from protocol.runtime.store import Store
+from protocol.values import immutable
+
+log = logger(__name__)
+
+_SENT = (
+    REQUESTS.update()
+    .where(REQUESTS.c.id == bindparam("of"), (REQUESTS.c.state == State.ACCEPTED) | (REQUESTS.c.state == State.SENT))
+    .values(state=State.SENT, sent_at=bindparam("now"), updated_at=bindparam("now"), sends=REQUESTS.c.sends + 1)
+)
+_TOLD = (
+    REQUESTS.update()
+    .where(REQUESTS.c.id == bindparam("of"))
+    .values(
+        state=bindparam("to"),
+        code=bindparam("because"),
+        reply=bindparam("sealed"),
+        updated_at=bindparam("now"),
+    )
+)
+_VERSION_ALONE = func.substr(REQUESTS.c.envelope, 1, 1)
+"""What is left of a sealed request when its outcome is known: its wire version, for `wire_version`."""
+_FINISHED = _TOLD.values(envelope=_VERSION_ALONE)
+_ANSWERED = (
+    REQUESTS.update()
+    .where(REQUESTS.c.id == bindparam("of"), REQUESTS.c.answered_at.is_(None))
+    .values(answered_at=bindparam("now"))
+)
+
+
+UNDELIVERED_MS = MAX_AGE_MS - 3_600_000
+"""A command is sent for so long after its acceptance: up to an hour before its envelope is too old to be opened."""
+
+
+@immutable
+class News:
+    """What a reply says of a command."""
+
+    id: str
+    state: State
+    code: str
+    sealed: bytes = field(repr=False)
+
+
+_OPEN = sorted(State(state) for state in (State.ACCEPTED, State.SENT, State.HELD))
+"""The ledger's states that are not final."""
+
+
+class Ledger:
+    """The `requests` table."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self.backlog = 0
+        """Commands of this front that are not final, as it counts them itself."""
+        self._answered: dict[str, int] = {}
+        self._dropped = False
+
+    async def count_backlog(self, front: str) -> None:
+        """Count what this front accepted or adopted, held rows included, for they become final one day too.
+
+        Done now and then: another front may have been told an outcome of ours, or adopted by us.
+        """
+        statement = select(func.count()).where(REQUESTS.c.front == front, REQUESTS.c.state.in_(_OPEN))
+        before = self.backlog
+        count = await self._store.read(lambda connection: connection.execute(statement).scalar_one())
+        self.backlog = max(0, count + self.backlog - before)
+
+    async def wire_version(self) -> int:
+        """Of the youngest envelope, whose first byte says it; the lowest there is if there is none."""
+        statement = select(REQUESTS.c.envelope).order_by(REQUESTS.c.id.desc()).limit(1)  # ids begin with the time
+        found = await self._store.read(lambda connection: connection.execute(statement).scalar())
+        return int(found[0]) if found else LOWEST_VERSION
+
+    async def fronts(self) -> list[str]:
+        """Whose rows are not final."""
+        statement = select(REQUESTS.c.front).where(REQUESTS.c.state.in_(_OPEN)).distinct()
+        return await self._store.read(lambda connection: list(connection.execute(statement).scalars()))
+
+    def adopt(self, connection: Connection, fronts: Sequence[str], me: str) -> int:
+        """Make ours what dead fronts accepted and is not final; returns how many rows."""
+        theirs = REQUESTS.c.front.in_(fronts) & REQUESTS.c.state.in_(_OPEN)
+        count = connection.execute(REQUESTS.update().where(theirs).values(front=me)).rowcount
+        if count:
+            log.warning("rows-adopted", count=count, of=fronts, front=me)
+        return count
+
+    async def accept(self, row: Row, seal: Seal | None = None) -> Row:
+        """Commit a new row and return it with its envelope, or the row that has its idempotency key already.
+
+        Without `seal` the row has its envelope already. `seal` is told the row's predecessor: the unfinished row of
+        the same subject accepted last, by whichever front of this database. So whoever heard of one acceptance
+        before it asked for the next has them in order.
+        """
+        (held,) = await self._store.gather(accept, [(row, seal)])
+        if held.id == row.id:  # not `is`: a commit that failed after it was done is done again, and finds its own row
+            self.backlog += 1
+        return held
+
+    async def known(self, row: Row) -> Row | None:
+        """The row that has the idempotency key of `row` already."""
+        found = await self._store.read(lambda connection: connection.execute(same_key(row)).first())
+        return None if found is None else row_of(found)
+
+    async def find(self, id: str, application: str) -> Row | None:
+        """One application's row."""
+        statement = select(*COLUMNS).where(REQUESTS.c.id == id, REQUESTS.c.application == application)
+        found = await self._store.read(lambda connection: connection.execute(statement).first())
+        return None if found is None else row_of(found)
+
+    async def sent(self, ids: Sequence[str]) -> None:
+        """The broker has these on its disk."""
+        now = self._clock()
+        rows = ({"of": id, "now": now} for id in sorted(ids))
+        await self._store.execute(_SENT, *rows, point=Point.FRONT_SENT_UNCOMMITTED)
+
+    async def told(self, news: Sequence[News]) -> int:
+        """Write what replies say; final rows never change. Returns how many rows became final."""
+        finished = sum(await self._store.gather(self._tell, news))
+        self.backlog = max(0, self.backlog - finished)
+        return finished
+
+    def _tell(self, connection: Connection, news: Sequence[News]) -> Sequence[bool]:
+        ids = [item.id for item in news]
+        # Locked, in one order for all: another front may be told of the same command at this moment
+        rows = connection.execute(
+            select(REQUESTS.c.id, REQUESTS.c.state)
+            .where(REQUESTS.c.id.in_(ids))
+            .order_by(REQUESTS.c.id)
+            .with_for_update()
+        )
+        states = {row.id: State(row.state) for row in rows}
+        now = self._clock()
+        held: list[dict[str, Any]] = []
+        final: list[dict[str, Any]] = []
+        finished: list[bool] = []
+        for item in news:
+            state = states.get(item.id)
+            to = None if state is None else told(state, item.state)
+            finished.append(to in FINAL)
+            if to is not None:
+                states[item.id] = to
+                change = {"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now}
+                (final if to in FINAL else held).append(change)
+        if held:
+            connection.execute(_TOLD, held)
+        if final:
+            connection.execute(_FINISHED, final)  # after what is held: one command may be both in one batch
+        if held or final:
+            reach(Point.FRONT_TOLD_UNCOMMITTED)
+        return finished
+
+    async def due(self, front: str, resend_after_ms: int, limit: int) -> list[Entry]:
+        """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered.
+
+        Each further sending waits longer (1, 4, 9 … times `resend_after_ms`): a backlog that waits for a
+        marketing system must not become a flood. What was sent in the future, before the clock was put back, has
+        waited long enough.
+        """
+        now, sent_at, sends = self._clock(), REQUESTS.c.sent_at, REQUESTS.c.sends
+        never = REQUESTS.c.state == State.ACCEPTED
+        long_ago = (sent_at < now - resend_after_ms) & (sent_at + resend_after_ms * sends * sends < now)
+        waited = (REQUESTS.c.state == State.SENT) & (long_ago | (sent_at > now + resend_after_ms))
+        young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
+        statement = (
+            select(*COLUMNS)
+            .where(REQUESTS.c.front == front, young, never | waited)
+            .order_by(REQUESTS.c.id)
+            .limit(limit)
+        )
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [row_of(row).entry() for row in rows]
+
+    async def hold_undelivered(self, front: str) -> int:
+        """Name unknown what was not answered in UNDELIVERED_MS: a bridge would refuse it as stale now, and it
+        may have been done long ago, so only an operator can tell. Returns how many rows that were.
+        """
+        now = self._clock()
+        statement = (
+            REQUESTS.update()
+            .where(REQUESTS.c.front == front, REQUESTS.c.accepted_at <= now - UNDELIVERED_MS)
+            .where(REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
+            .values(state=State.HELD, code="undelivered", updated_at=now)
+        )
+
+        def hold(connection: Connection) -> int:
+            held = connection.execute(statement).rowcount
+            if held:
+                reach(Point.FRONT_HOLD_UNCOMMITTED)
+            return held
+
+        return await self._store.write(hold)
+
+    def answered(self, id: str) -> None:
+        """A caller was given the final outcome. Written down by `note_answered`; if this process dies before, the
+        reply is simply kept."""
+        self._answered.setdefault(id, self._clock())
+
+    async def note_answered(self) -> None:
+        """Write down what `answered` was told."""
+        answered, self._answered = self._answered, {}
+        rows = ({"of": id, "now": at} for id, at in sorted(answered.items()))
+        await self._store.execute(_ANSWERED, *rows)
+
+    async def drop(self, before_ms: int) -> int:
+        """Drop the sealed replies that callers were given before `before_ms`; their rows say the outcome still.
+
+        The first time sealed requests are dropped that a program before this one kept of final rows. Returns how many
+        replies went.
+        """
+        if not self._dropped:
+            final, long = REQUESTS.c.state.in_(sorted(FINAL)), func.length(REQUESTS.c.envelope) > 1
+            kept = REQUESTS.update().where(final, long).values(envelope=_VERSION_ALONE)
+            await self._store.write(lambda connection: connection.execute(kept).rowcount)
+            self._dropped = True
+        old = REQUESTS.update().where(REQUESTS.c.answered_at < before_ms, text(KEPT)).values(reply=None)
+        return await self._store.write(lambda connection: connection.execute(old).rowcount)
+
+    async def forget(self, before_ms: int) -> int:
+        """Delete final rows not touched since `before_ms`."""
+        statement = REQUESTS.delete().where(REQUESTS.c.state.in_(sorted(FINAL)), REQUESTS.c.updated_at < before_ms)
+        return await self._store.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def counts(self) -> dict[str, int]:
+        """Rows by state."""
+        statement = select(REQUESTS.c.state, func.count()).group_by(REQUESTS.c.state)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return dict(rows)

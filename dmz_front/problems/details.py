@@ -1,0 +1,79 @@
+"""Every error the HTTP API gives, as RFC 9457 problem details with a stable `code`. Never a stack trace."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Any
+
+from pydantic import ValidationError
+
+from dmz_front.problems.codes import TITLES
+from protocol.values import immutable
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@immutable
+class Answer:
+    """An HTTP response, ready to be written."""
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: Headers = field(default_factory=list)
+    media: bytes = b"application/json"
+
+
+class Problem(Exception):
+    """An error answer. Raised where it is found, written once by http/api.py."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str = "",
+        *,
+        retry_after_s: float | None = None,
+        errors: Sequence[dict[str, Any]] = (),
+        headers: Headers | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(code)
+        self.status, self.code, self.detail = status, code, detail
+        self.errors, self.members = errors, members
+        self.headers: Headers = list(headers or ())
+        if retry_after_s is not None:
+            self.headers.append((b"retry-after", str(max(1, math.ceil(retry_after_s))).encode()))
+
+    def answer(self, request_id: str) -> Answer:
+        """The problem details document (RFC 9457 section 3). Its type is the path of its own page here."""
+        document: dict[str, Any] = {
+            "type": f"/problems/{self.code}",
+            "title": TITLES.get(self.code, self.code.replace("-", " ")),
+            "status": self.status,
+            "code": self.code,
+        }
+        if self.detail:
+            document["detail"] = self.detail
+        if self.errors:
+            document["errors"] = list(self.errors)
+        document["request_id"] = request_id
+        document |= self.members
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        return Answer(self.status, body, self.headers, b"application/problem+json")
+
+
+def schema_problem(error: ValidationError) -> Problem:
+    """400 when the body is not JSON at all, else 422 naming each field and what is wrong with it."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    if found and found[0]["type"] == "json_invalid":
+        return Problem(400, "malformed-json", found[0]["msg"])
+    errors = [
+        {
+            "field": ".".join(str(part) for part in item["loc"]) or "(body)",
+            "message": item["msg"].removeprefix("Value error, "),
+            "type": item["type"],
+        }
+        for item in found[:20]
+    ]
+    return Problem(422, "invalid-request", f"{len(found)} field(s) do not fit", errors=errors)

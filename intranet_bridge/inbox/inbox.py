@@ -1,0 +1,439 @@
+"""The bridge's book of commands: what was received, whether it is being called, and what came of it.
+
+A command's row is committed `received` before its message is acknowledged, `calling` before the marketing system
+is called, and with its outcome and sealed reply before the reply is sent. So whatever instant the process dies at:
+
+=================================  ====================  ============================================================
+it dies after                      the row says          and then
+=================================  ====================  ============================================================
+delivery                           (no row)              the broker delivers again: nothing was acknowledged
+`received` committed               received              it is called after the restart; a redelivery is only acked
+acknowledged                       received              the same
+`calling` committed                calling               unknown: the operation's rule (it may not have been called)
+the call                           calling               the same: this is the window no bookkeeping can close
+outcome committed                  succeeded … held      the reply goes out by the sweep; a redelivery is answered
+reply sent                         … , not replied       it goes out again: the front knows it by its id
+receipt recorded                   … , replied           nothing
+=================================  ====================  ============================================================
+
+What the bridge dies with in hand may be what it dies of. At the start rows found `calling`, and those being inquired
+about (`inquiring_at`), are `unknown` with one more in `crashes`; while that is not 0 a row is worked on alone, and
+with the third crash it is held as `kills-worker`. Coming through a call sets it back to 0.
+
+A row keeps the request, until its outcome is known at the front, and the reply, sealed as they travel; nothing here can
+be read without the keys. A body that does not fit its schema is not kept: its digest is in `note`. Rows are
+kept longer than any message can come back (`MAX_AGE_MS`), and deleted after `store.retention_days`.
+
+A row is worked on by its owner alone; what a dead owner left is adopted by another bridge (runtime/lease.py), which
+treats it as it would its own after a crash.
+
+Held rows are decided by an operator (`bridgectl requests resolve`, bridgectl/requests.py), in one transaction and only
+while they are held: either a final state with its sealed reply, which the next sweep sends like any other, or
+`received` with `decided_at`, which the next sweep finds, has called again, and clears. `decisions` keeps who and why.
+"""
+
+import uuid
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import field
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from intranet_bridge.inbox.ordering import Place
+from protocol.lifecycle import FINAL, REPORTED, State
+from protocol.messages import CODE_LENGTH, fitted
+from protocol.presence import InboxId
+from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.decisions import decisions_table
+from protocol.runtime.lease import instances
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
+from protocol.runtime.outbox import Entry
+from protocol.runtime.store import Store, insert_new
+from protocol.runtime.suspects import suspects_table
+from protocol.values import immutable
+
+log = logger(__name__)
+
+METADATA = MetaData()
+INSTANCES = instances(METADATA)
+SUSPECTS = suspects_table(METADATA)
+DECISIONS = decisions_table(METADATA)
+IDENTITY = Table(
+    "identity",
+    METADATA,
+    Column("only", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
+    Column("inbox", String(36), nullable=False),
+)
+INBOX = Table(
+    "inbox",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("source", String(160), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("reply", LargeBinary),
+    Column("reply_to", String(160), nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("code", String(64), nullable=False, default=""),
+    Column("note", String(400), nullable=False, default=""),
+    Column("received_at", BigInteger, nullable=False),
+    Column("calling_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("replied_at", BigInteger),
+    Column("decided_at", BigInteger),
+    Column("after", String(64)),  # its predecessor, or empty; null: wire version 1 does not say
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("inquiring_at", BigInteger),
+    Index("inbox_state", "owner", "state", "updated_at"),
+    Index("inbox_unsent", "owner", "replied_at", "updated_at"),
+    Index("inbox_decided", "owner", "decided_at"),
+)
+_C = INBOX.c
+_UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
+
+
+def _active(of: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Rows for which their owner still has something to do. Each side of the OR has its index."""
+    return (of & _C.state.in_([*_UNFINISHED, State.HELD])) | (of & _C.replied_at.is_(None))
+
+
+_ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))).values(
+    updated_at=bindparam("now"), decided_at=None
+)
+_CALLING = _ROW.values(state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now"))
+_MOVED = _ROW.values(
+    state=bindparam("to"),
+    attempts=bindparam("tries"),
+    note=bindparam("why"),
+    crashes=bindparam("deaths"),
+    inquiring_at=None,
+)
+_INQUIRING = update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))
+_INQUIRING = _INQUIRING.values(inquiring_at=bindparam("now"))
+_FINISHED = _ROW.values(
+    state=bindparam("to"),
+    attempts=bindparam("tries"),
+    code=bindparam("because"),
+    note=bindparam("why"),
+    reply=bindparam("sealed"),
+    replied_at=None,
+    inquiring_at=None,
+)
+_IS_FINAL = or_(*(_C.state == state for state in sorted(FINAL)))  # not IN, which cannot be executed for many rows
+_REPLIED = (
+    update(INBOX)
+    .where(_C.id == bindparam("of"), _C.state == bindparam("said"))
+    # A final one is not called again, and the front has its outcome: nobody needs the request any more
+    .values(
+        replied_at=bindparam("now"),
+        envelope=case((_IS_FINAL & _C.decided_at.is_(None), b""), else_=_C.envelope),
+    )
+)
+_READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bindparam("to"))
+
+
+@immutable
+class Failed:
+    """Why a command is failed before anything is done with it, and the sealed reply that says so."""
+
+    code: str
+    note: str
+    reply: bytes = field(repr=False)
+
+
+@immutable
+class Received:
+    """A command as it arrived."""
+
+    id: str
+    operation: str
+    source: str
+    subject: str
+    reply_to: str
+    deadline: int
+    envelope: bytes = field(repr=False)
+    after: str | None = None
+    """Its predecessor, or empty; None if the front did not say."""
+    state: State = State.RECEIVED
+    """UNKNOWN if another inbox may have had it before: then its outcome is unknown from the beginning."""
+    failed: Failed | None = None
+    """It is failed from the beginning: its row is final."""
+
+
+@immutable
+class Known:
+    """What the inbox held of a command when it arrived once more."""
+
+    state: State
+    reply: bytes | None = field(repr=False)
+    ours: bool = False
+    """It waits for this bridge to begin with it."""
+
+
+@immutable
+class Decided:
+    """A held row an operator decided."""
+
+    id: str
+    state: State
+    code: str
+    note: str
+    reply_to: str
+    envelope: bytes = field(repr=False)
+    place: Place
+
+
+class Inbox:
+    """The `inbox` table, and one bridge's rows in it."""
+
+    def __init__(self, store: Store, owner: str, clock: Clock) -> None:
+        self._store, self._owner, self._clock = store, owner, clock
+        self._sequence = 0
+        self.id: InboxId = ""
+        """Which inbox this is, once started: made at the first start, the same for all who share the database."""
+        self._dropped = False
+        self.by_state: Mapping[str, int] = {}
+        """Rows by state at the last count."""
+
+    async def start(self) -> list[Place]:
+        """This bridge's unfinished rows, in the order they were recorded."""
+        self.id = await self._store.write(_identity)
+        await self._store.write(lambda connection: _found_in_hand(connection, [self._owner]))
+        reach(Point.BRIDGE_RECOVERY_COMMITTED)
+        highest = await self._store.read(lambda connection: connection.execute(select(func.max(_C.sequence))).scalar())
+        self._sequence = highest or 0
+        return await self._store.read(self._unfinished)
+
+    async def owners(self) -> list[str]:
+        """Who owns rows that are not done with."""
+        statement = select(_C.owner).where(_active(true())).distinct()
+        return await self._store.read(lambda connection: list(connection.execute(statement).scalars()))
+
+    def adopt(self, connection: Connection, owners: Sequence[str]) -> list[Place]:
+        """Make the rows of dead owners ours; the unfinished ones, in the order they were recorded."""
+        _found_in_hand(connection, owners)
+        theirs = _active(_C.owner.in_(owners))
+        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
+        unfinished = select(*columns).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
+        places = [_place(row) for row in connection.execute(unfinished)]
+        count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
+        if count:
+            log.warning("rows-adopted", count=count, unfinished=len(places), of=owners, owner=self._owner)
+        return places
+
+    async def record(self, rows: Sequence[Received]) -> Sequence[Known | None]:
+        """Commit new rows; returns, a row each, what was known of it before, None if it is new.
+
+        Rows of deliveries that arrive while the disk is busy are written together, in their order.
+        """
+        return await self._store.gather(self._record, rows)
+
+    async def calling(self, place: Place, attempts: int) -> None:
+        """Committed before the call is made."""
+        await self._store.execute(
+            _CALLING,
+            {"of": place.id, "me": self._owner, "tries": attempts, "now": self._clock()},
+            point=Point.BRIDGE_CALLING_UNCOMMITTED,
+        )
+
+    async def inquiring(self, place: Place) -> None:
+        """Committed before an inquiry is made."""
+        await self._store.execute(_INQUIRING, {"of": place.id, "me": self._owner, "now": self._clock()})
+
+    async def moved(self, place: Place, state: State, attempts: int, note: str) -> None:
+        """Back to received, or unknown."""
+        row = {"to": state, "tries": attempts, "why": fitted(note, 400), "deaths": place.crashes}
+        await self._store.execute(
+            _MOVED,
+            {"of": place.id, "me": self._owner, "now": self._clock(), **row},
+            point=Point.BRIDGE_MOVED_UNCOMMITTED,
+        )
+
+    async def finished(self, id: str, state: State, attempts: int, code: str, note: str, sealed: bytes) -> None:
+        """The outcome, or held, with the sealed reply; not replied yet."""
+        because, why = fitted(code, CODE_LENGTH), fitted(note, 400)
+        row = {"to": state, "tries": attempts, "because": because, "why": why, "sealed": sealed}
+        await self._store.execute(
+            _FINISHED,
+            {"of": id, "me": self._owner, "now": self._clock(), **row},
+            point=Point.BRIDGE_FINISHED_UNCOMMITTED,
+        )
+
+    async def settled(self, ids: Sequence[str]) -> dict[str, bool]:
+        """Of those ids that are in the inbox, whoever's they are: whether each is finished or held."""
+        statement = select(_C.id, _C.state).where(_C.id.in_(ids))
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return {row.id: State(row.state) in REPORTED for row in rows}
+
+    async def envelope(self, id: str) -> tuple[bytes, str]:
+        """The sealed request and its reply_to."""
+        statement = select(_C.envelope, _C.reply_to).where(_C.id == id)
+        row = await self._store.read(lambda connection: connection.execute(statement).one())
+        return row.envelope, row.reply_to
+
+    async def replied(self, entries: Sequence[str]) -> None:
+        """The broker has these replies on its disk (ids made by `entry`)."""
+        now = self._clock()
+        rows = [{"of": of, "said": said, "now": now} for of, _, said in (id.rpartition("/") for id in entries)]
+        await self._store.execute(_REPLIED, *rows, point=Point.BRIDGE_REPLIED_UNCOMMITTED)
+
+    async def unsent(self, limit: int) -> list[Entry]:
+        """Replies without a receipt, oldest first."""
+        statement = (
+            select(_C.id, _C.state, _C.reply_to, _C.reply)
+            .where(_C.owner == self._owner, _C.replied_at.is_(None), _C.reply.is_not(None))
+            .where(_C.state.in_(sorted(REPORTED)))
+            .order_by(_C.updated_at)
+            .limit(limit)
+        )
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [entry(row.id, State(row.state), row.reply_to, row.reply) for row in rows]
+
+    async def decided(self) -> list[Decided]:
+        """Held rows an operator has decided since."""
+        statement = select(INBOX).where(_C.owner == self._owner, _C.decided_at.is_not(None)).order_by(_C.sequence)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [
+            Decided(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, _place(row))
+            for row in rows
+        ]
+
+    async def forget(self, before_ms: int) -> int:
+        """Delete replied final rows not touched since `before_ms`; returns how many.
+
+        The first time sealed requests are dropped that a program before this one kept of final rows.
+        """
+        replied = _C.state.in_(sorted(FINAL)) & _C.replied_at.is_not(None)
+        if not self._dropped:
+            kept = update(INBOX).where(replied, func.length(_C.envelope) > 0).values(envelope=b"")
+            await self._store.write(lambda connection: connection.execute(kept).rowcount)
+            self._dropped = True
+        statement = INBOX.delete().where(replied, _C.updated_at < before_ms)
+        of_none = DECISIONS.delete().where(
+            DECISIONS.c.request.not_in(select(_C.id)), DECISIONS.c.decided_at < before_ms
+        )
+
+        def forget(connection: Connection) -> int:
+            gone = connection.execute(statement).rowcount
+            connection.execute(of_none)
+            return gone
+
+        return await self._store.write(forget)
+
+    async def count(self) -> None:
+        """Refresh `by_state`."""
+        statement = select(_C.state, func.count()).where(_C.owner == self._owner).group_by(_C.state)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        self.by_state = {row.state: row[1] for row in rows}
+
+    def _record(self, connection: Connection, rows: Sequence[Received]) -> Sequence[Known | None]:
+        now = self._clock()
+        first = self._sequence = max(self._sequence, now << 16)
+        self._sequence += len(rows)
+        values = [
+            {
+                "id": row.id, "sequence": first + at, "owner": self._owner, "operation": row.operation,
+                "source": row.source, "subject": row.subject, "state": row.state, "attempts": 0,
+                "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
+                "received_at": now, "updated_at": now, "after": row.after, "crashes": 0,
+            } | _beginning(row.failed)
+            for at, row in enumerate(rows, 1)
+        ]  # fmt: skip
+        new = insert_new(connection, INBOX, sorted(values, key=itemgetter("id")))
+        reach(Point.BRIDGE_RECEIVED_UNCOMMITTED)
+        known = {} if len(new) == len(rows) else _known(connection, rows, new, self._owner)
+        results: list[Known | None] = []
+        for row in rows:
+            results.append(known.get(row.id))
+            # the same command twice in one group: the second is no longer new
+            failed = row.failed
+            again = Known(State.RECEIVED, None) if failed is None else Known(State.FAILED, failed.reply)
+            known.setdefault(row.id, again)
+        return results
+
+    def _unfinished(self, connection: Connection) -> list[Place]:
+        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
+        statement = select(*columns).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
+        return [_place(row) for row in connection.execute(statement)]
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics, as `count` found them."""
+        for state, number in dict(self.by_state).items():
+            yield "bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
+
+
+def _identity(connection: Connection) -> InboxId:
+    insert_new(connection, IDENTITY, [{"only": 1, "inbox": str(uuid.uuid4())}])
+    return str(connection.execute(select(IDENTITY.c.inbox)).scalar_one())
+
+
+def _beginning(failed: Failed | None) -> dict[str, Any]:
+    """What a row begins with beyond what it says itself."""
+    if failed is None:
+        return {"code": "", "note": "", "reply": None}
+    return {"state": State.FAILED, "code": failed.code, "note": fitted(failed.note, 400), "reply": failed.reply}
+
+
+def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:
+    """What the outbox sends. The state is part of the entry's id: the receipt of a `held` reply must not count
+    for the final one."""
+    return Entry(f"{id}/{state}", reply_to, sealed)
+
+
+def _found_in_hand(connection: Connection, owners: Sequence[str]) -> None:
+    """A call, or an inquiry, was under way when the process ended: the outcome is unknown, and it may have been why."""
+    calling = (_C.state == State.CALLING) | _C.inquiring_at.is_not(None)
+    found = update(INBOX).where(_C.owner.in_(owners), calling, _C.state.in_(_UNFINISHED))
+    changes = {"state": State.UNKNOWN, "crashes": _C.crashes + 1, "inquiring_at": None}
+    count = connection.execute(found.values(changes)).rowcount
+    if count:
+        log.warning("commands-found-in-hand", count=count, of=owners, meaning="a bridge died while it worked on them")
+        reach(Point.BRIDGE_RECOVERY_UNCOMMITTED)
+
+
+def _known(connection: Connection, rows: Sequence[Received], new: Container[str], owner: str) -> dict[str, Known]:
+    asked = {row.id: row.reply_to for row in rows if row.id not in new}
+    columns = (_C.id, _C.state, _C.reply, _C.reply_to, _C.owner, _C.decided_at)
+    statement = select(*columns).where(_C.id.in_(sorted(asked)))
+    found = connection.execute(statement).all()
+    moved = [{"of": row.id, "to": asked[row.id]} for row in found if row.reply_to != asked[row.id]]
+    if moved:  # asked again by another front instance (the first is gone): that one gets the reply
+        connection.execute(_READDRESSED, moved)
+
+    def ours(row: Any) -> bool:  # what an operator decided is acted on by the sweep
+        return row.state in (State.RECEIVED, State.UNKNOWN) and row.owner == owner and row.decided_at is None
+
+    return {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
+
+
+def _place(row: Any) -> Place:
+    state, crashes = State(row.state), row.crashes
+    return Place(
+        row.id, row.operation, row.subject, state, row.attempts, recovered=True, crashes=crashes, after=row.after
+    )

@@ -1,0 +1,82 @@
+"""Asks the inbox about the predecessors `ordering` waits for, all that are due in one question."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+from intranet_bridge.inbox.ordering import Ordering
+from protocol.backoff import Backoff
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
+
+log = logger(__name__)
+
+
+class Predecessors:
+    """The thin loop around `Ordering.asks` and `Ordering.told`; at rest there is no task and no timer."""
+
+    def __init__(
+        self,
+        *,
+        ordering: Ordering,
+        settled: Callable[[Sequence[str]], Awaitable[Mapping[str, bool]]],
+        ready: Callable[[], None],
+        backoff: Backoff,
+    ) -> None:
+        """`settled` asks the inbox; `ready` is called when something may have become ready; `backoff`: the waits
+        after a failed question.
+        """
+        self._ordering, self._settled, self._ready, self._backoff = ordering, settled, ready, backoff
+        self._asking: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.gone_on = 0
+        """Commands that went on because their predecessor never came."""
+
+    def look(self) -> None:
+        """See to it that what `ordering` asks, now or later, is asked."""
+        due = self._ordering.asks_at()
+        if due is None or self._asking is not None or self._closed:
+            return
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due > now:
+            self._timer = loop.call_later(due - now, self.look)
+            return
+        self._asking = loop.create_task(self._ask())
+        self._asking.add_done_callback(self._asked)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._closed = True
+        for one in (self._timer, self._asking):
+            if one is not None:
+                one.cancel()
+
+    async def _ask(self) -> None:
+        ids = self._ordering.asks(time.monotonic())
+        failures = 0
+        while ids:
+            try:
+                settled = await self._settled(ids)
+            except Exception as error:  # the inbox cannot be read: nothing goes on for want of an answer
+                failures += 1
+                log.error("predecessors-not-asked", error=type(error).__name__, failures=failures)
+                await asyncio.sleep(self._backoff.after(failures))
+                continue
+            for place in self._ordering.told(time.monotonic(), ids, settled):
+                self.gone_on += 1
+                log.warning("predecessor-never-came", request=place.id, operation=place.operation, after=place.after)
+            return
+
+    def _asked(self, task: "asyncio.Task[None]") -> None:
+        self._asking = None
+        if not task.cancelled():
+            task.result()
+            self._ready()
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics."""
+        yield "bridge_commands_out_of_order_total", "Went on: the predecessor never came", {}, self.gone_on

@@ -1,0 +1,52 @@
+"""What a bridge hears of a conflict of inboxes: while there is one, fronts write on queries which inbox is meant."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from protocol.presence import InboxId
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
+
+log = logger(__name__)
+
+_LASTS_S = 10.0
+"""After the last query that tells of it: longer than presence is believed by default."""
+_AGAIN_S = 60.0
+
+
+class InboxConflict:
+    """Whether there is one, and whether this bridge is on the wrong side of it."""
+
+    def __init__(self, ours: Callable[[], InboxId], now: Callable[[], float] = time.monotonic) -> None:
+        """`now` in seconds."""
+        self._ours, self._now = ours, now
+        self._meant = ""
+        self._until = self._said_until = float("-inf")
+
+    @property
+    def there(self) -> bool:
+        """Fronts hear of bridges with different inboxes."""
+        return self._now() < self._until
+
+    @property
+    def may_call(self) -> bool:
+        """Whether commands may be called: another inbox, or two copies of ours, may hold the same."""
+        return not self.there or self._meant == self._ours()
+
+    def heard(self, meant: str) -> None:
+        """A front says so; `meant` is the region's inbox, empty if there are copies of it."""
+        now = self._now()
+        if now >= self._said_until or meant != self._meant:
+            self._said_until = now + _AGAIN_S
+            right = meant == self._ours()
+            log.error(
+                "inbox-conflict", inbox=self._ours(), meant=meant[:36] or "(there are copies)",
+                meaning="another bridge of this region keeps an inbox of its own: stop it"
+                if right
+                else "fronts mean another inbox: no command is called here until this bridge is stopped or bound",
+            )  # fmt: skip
+        self._meant, self._until = meant, now + _LASTS_S
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics."""
+        yield "bridge_inbox_conflict", "1: bridges keep different inboxes", {}, float(self.there)

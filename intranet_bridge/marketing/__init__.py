@@ -1,0 +1,113 @@
+"""The port to the marketing system: one adapter an operation, and what a call may have come to.
+
+The worker decides by these values alone (commands/decision.py), so an adapter's one duty is to be truthful about what
+it *knows*: `NotApplied` only when the marketing system surely did nothing, `Unknown` whenever it may have.
+"""
+
+from collections.abc import Callable
+from dataclasses import field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from protocol.values import immutable
+
+
+def always() -> bool:
+    """Yes."""
+    return True
+
+
+@immutable
+class Asked:
+    """One request as an adapter gets it: checked by the catalogue's schema."""
+
+    request_id: str
+    body: Any = field(repr=False)
+    """The operation's request model."""
+    traceparent: str = ""
+    may_send: Callable[[], bool] = always
+    """Asked right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
+
+
+class Fault(StrEnum):
+    """Whose fault it is that an outcome is unknown."""
+
+    INTERFACE = "interface"
+    """The interface's: no answer, a time-out, a technical failure. It would meet any request."""
+    ANSWER = "answer"
+    """This one answer's: it came, and cannot be read. It may be one account's odd data."""
+    MISMATCH = "mismatch"
+    """This one answer's: it is about something else than was asked. It is never passed on."""
+
+
+@immutable
+class Answered:
+    """Done; `result` is JSON that satisfies the operation's response schema."""
+
+    result: bytes = field(repr=False)
+
+
+@immutable
+class Refused:
+    """The marketing system's business answer is no; nothing was applied."""
+
+    code: str
+    detail: str = field(default="", repr=False)
+
+
+@immutable
+class Rejected:
+    """The interface turned the request down technically (HTTP 4xx): nothing applied, repeating is pointless."""
+
+    reason: str
+    asked: bool = field(default=True, compare=False)
+    """False: the request could not even be made, so this says nothing of the interface."""
+
+
+@immutable
+class NotApplied:
+    """Surely nothing was applied, and a later call may well succeed."""
+
+    reason: str
+    reached: bool
+    """False: the interface itself was not reached (connection refused, no such host, our credentials turned
+    away), which says nothing about this request. True: it was reached and declined for the moment."""
+    denied: bool = field(default=False, compare=False)
+    """An answer said so (a log-in redirect, 401): repeating at once is for nothing."""
+
+
+@immutable
+class Unknown:
+    """The request was (or may have been) handed over, and what became of it is not known."""
+
+    reason: str
+    timed_out: bool = False
+    fault: Fault = field(default=Fault.INTERFACE, compare=False)
+
+
+@immutable
+class Absent:
+    """Only from an inquiry: the marketing system has no such request."""
+
+
+Outcome = Answered | Refused | Rejected | NotApplied | Unknown
+Finding = Answered | Refused | Absent | Unknown
+"""What an inquiry may come to; Unknown means that the inquiry itself failed."""
+
+
+class Adapter(Protocol):
+    """One operation at the marketing system."""
+
+    @property
+    def timeout_s(self) -> float:
+        """The longest a call takes before it is Unknown."""
+
+    @property
+    def settle_s(self) -> float:
+        """How long the marketing system may still be working on a call whose connection is gone."""
+
+    async def call(self, asked: Asked, timeout_s: float) -> Outcome:
+        """Do it, within `timeout_s`. Never raises for what the marketing system or the network does."""
+
+    async def inquire(self, asked: Asked, timeout_s: float) -> Finding:
+        """What became of an earlier call with this request id."""

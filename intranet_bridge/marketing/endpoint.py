@@ -1,0 +1,45 @@
+"""The marketing system as the configuration names it: the client that reaches it, and our secret there."""
+
+import ssl
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from intranet_bridge.marketing.http_client import HttpClient
+from intranet_bridge.settings import MarketingSection
+from protocol.errors import ConfigurationError
+from protocol.files import read_bytes
+from protocol.link.tls import outward_context
+
+Client = TypeVar("Client", bound=HttpClient)
+
+
+def client_of(marketing: MarketingSection, make: type[Client]) -> Client:
+    """The client for the marketing system. Raises ConfigurationError for TLS files that cannot be used."""
+    parts = urlsplit(marketing.url)
+    context: ssl.SSLContext | None = None
+    if parts.scheme == "https":
+        context = outward_context(marketing.tls.ca, marketing.tls.certificate, marketing.tls.key)
+    assert parts.hostname is not None, "checked by the settings"
+    return make(
+        parts.hostname,
+        parts.port or (443 if context else 80),
+        tls=context,
+        connections=marketing.connections,
+        connect_timeout_s=marketing.connect_timeout_s,
+        idle_s=marketing.idle_s,
+        answer_limit=marketing.answer_limit,
+    )
+
+
+def secret_of(marketing: MarketingSection) -> str:
+    """The authentication secret. Raises ConfigurationError naming its file, never its content."""
+    if marketing.authentication is None:
+        return ""
+    file = marketing.authentication.token_file
+    try:
+        secret = read_bytes(file).decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise ConfigurationError("holds no token: it is not ASCII", file=str(file)) from None
+    if not secret or not secret.isprintable():
+        raise ConfigurationError("holds no token", file=str(file))
+    return secret

@@ -1,0 +1,104 @@
+"""How one operation's interface does: what each call came to is told to the breaker, the log and the metrics.
+
+===============================================  =========================================================
+a call came to                                   for the breaker
+===============================================  =========================================================
+an answer (a refusal, a rejection too)           the interface works
+no connection, time-out, 5xx, log-in redirect    the interface failed
+a request that could not even be made            nothing
+an answer that cannot be read, or is about       this account's answer is odd: counted by different accounts
+something else than was asked
+===============================================  =========================================================
+
+Failures are logged as warnings, with their number: the first at once, then a line every SAY_S at most.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any
+
+from intranet_bridge.marketing import Asked, Fault, Finding, NotApplied, Outcome, Rejected, Unknown
+from intranet_bridge.marketing.breaker import Breaker, Circuit
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
+
+log = logger(__name__)
+
+SAY_S = 5.0
+"""Seconds between two lines about the same operation's failures."""
+_CIRCUIT = {Circuit.CLOSED: 0, Circuit.HALF_OPEN: 1, Circuit.OPEN: 2}
+
+
+class Health:
+    """One operation's."""
+
+    def __init__(self, operation: str, breaker: Breaker, about: str | None = None) -> None:
+        """`about`: the request field that says whose data it is."""
+        self.operation, self.breaker, self._about = operation, breaker, about
+        self._key = os.urandom(16)
+        self.failures: Counter[Fault] = Counter()
+        """By whose fault."""
+        self._unsaid: Counter[Fault] = Counter()
+        self._said_at: dict[Fault, float] = {}
+
+    def heard(self, now: float, asked: Asked, came_to: Outcome | Finding, took_s: float) -> None:
+        """What a call, or an inquiry, came to. `now` by any monotonic clock."""
+        breaker = self.breaker
+        match came_to:
+            case Unknown(reason, fault=Fault.INTERFACE) | NotApplied(reason):
+                changed = breaker.record(now, good=False)
+                self._failed(now, Fault.INTERFACE, reason, asked.request_id)
+            case Unknown(reason, fault=fault):
+                changed = breaker.odd(now, self._who(asked.body))
+                self._failed(now, fault, reason, asked.request_id)
+            case Rejected(asked=False):
+                breaker.not_asked()
+                return
+            case _:
+                if breaker.watching:
+                    breaker.plain(self._who(asked.body))
+                changed = breaker.record(now, good=True, took_s=took_s)
+        if changed:
+            self._changed(now, came_to)
+
+    def _who(self, body: Any) -> bytes:
+        """Stands for the account in memory: a hash that only this process can make. All without one are one."""
+        value = getattr(body, self._about, None) if self._about else None
+        return blake2b(repr(value).encode(), digest_size=8, key=self._key).digest()
+
+    def _failed(self, now: float, fault: Fault, reason: str, request_id: str) -> None:
+        self.failures[fault] += 1
+        if fault is Fault.MISMATCH:  # each of them: it was nearly somebody else's data
+            total = self.failures[fault]
+            log.error("answer-mismatch", request=request_id, operation=self.operation, reason=reason, in_all=total)
+            return
+        self._unsaid[fault] += 1
+        if now - self._said_at.get(fault, -SAY_S) < SAY_S:
+            return
+        event = "interface-failing" if fault is Fault.INTERFACE else "answers-odd"
+        counted = {"failures": self._unsaid.pop(fault), "in_all": self.failures[fault]}
+        if fault is not Fault.INTERFACE:
+            counted["accounts"] = self.breaker.odd_accounts
+        log.warning(event, operation=self.operation, fault=fault, reason=reason, **counted)
+        self._said_at[fault] = now
+
+    def _changed(self, now: float, came_to: Outcome | Finding) -> None:
+        wait_s = self.breaker.wait_s(now)
+        if wait_s == 0:
+            log.warning("circuit-closed", operation=self.operation, failures=self.failures.total())
+            return
+        why = came_to.reason if isinstance(came_to, Unknown | NotApplied) else "slow"
+        seconds, accounts = round(wait_s, 1), self.breaker.odd_accounts
+        log.warning("circuit-open", operation=self.operation, seconds=seconds, reason=why, odd_accounts=accounts)
+
+    def samples(self, now: float) -> Iterator[Sample]:
+        """The numbers of the metrics. `now` as for `heard`."""
+        labels = {"operation": self.operation}
+        yield "bridge_circuit", "0 closed, 1 half open, 2 open", labels, _CIRCUIT[self.breaker.circuit(now)]
+        text = "Answers about something else than was asked; not passed on"
+        yield "bridge_answer_mismatches_total", text, labels, self.failures[Fault.MISMATCH]
+        for fault in (Fault.INTERFACE, Fault.ANSWER):
+            by_fault = {**labels, "fault": str(fault)}
+            yield "bridge_interface_failures_total", "Calls without a usable answer", by_fault, self.failures[fault]

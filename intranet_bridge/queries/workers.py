@@ -1,0 +1,229 @@
+"""Queries: each is opened, judged and asked by one of a fixed number of slots, and answered within its deadline.
+
+The hot path of the bridge: no database, no task made, no thread crossed; the marketing system's answer is parsed
+once and written once.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from intranet_bridge.intake.queries import Member, QueryIntake
+from intranet_bridge.intake.verdict import Drop, Quarantine, Refuse, verdict
+from intranet_bridge.marketing import (
+    Adapter,
+    Answered,
+    Asked,
+    Fault,
+    NotApplied,
+    Outcome,
+    Refused,
+    Rejected,
+    Unknown,
+)
+from intranet_bridge.marketing.health import Health
+from intranet_bridge.replies import Replies
+from protocol.backoff import Backoff
+from protocol.envelope import Kind as Envelope
+from protocol.envelope import Opener, ReplayGuard
+from protocol.errors import EnvelopeError, Expired, Stale, WrongKind
+from protocol.frames import pack
+from protocol.lifecycle import State
+from protocol.messages import Attributes
+from protocol.operations import CATALOGUE, Kind
+from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Latency, Sample
+from protocol.runtime.skew import Skews
+
+log = logger(__name__)
+
+_LATEST = 1 / 32
+"""Weight of one call in the mean of the latest."""
+
+
+def hopeless(left_s: float, service_s: float, waiting: int) -> bool:
+    """Whether to spare a query its call, because its answer would surely come too late and another waits for the slot.
+
+    While none waits the call is made all the same: nothing is lost by it, and what a call takes is measured anew.
+    """
+    return waiting > 0 and left_s < service_s
+
+
+class QueryWorkers:
+    """The slots."""
+
+    def __init__(
+        self,
+        *,
+        intake: QueryIntake,
+        opener: Opener,
+        adapters: Mapping[str, Adapter],
+        health: Mapping[str, Health],
+        replies: Replies,
+        backoff: Backoff,
+        slots: int,
+        clock: Clock,
+    ) -> None:
+        self._intake, self._opener, self._adapters, self._health = intake, opener, adapters, health
+        self._replies, self._backoff, self._clock, self.slots = replies, backoff, clock, slots
+        self._guard = ReplayGuard()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.in_flight = 0
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """(operation, state or failure code) → queries."""
+        self.dropped: Counter[str] = Counter()
+        self.latency = Latency()
+        self.service_s = 0.0
+        """Mean time of the latest calls, seconds."""
+        self.skews = Skews()
+        """How far the fronts' clocks are from ours. By queries alone: a command may have waited for days."""
+
+    def start(self) -> None:
+        """Open the slots."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._slot(), name=f"query slot {n}") for n in range(self.slots)]
+
+    async def drain(self, seconds: float) -> None:
+        """Let running calls finish, for so long at most; then close the slots."""
+        end = time.monotonic() + seconds
+        while self.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - once, at the end; an Event would cost each query
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _slot(self) -> None:
+        while True:
+            member = await self._intake.next()
+            self.in_flight += 1
+            try:
+                await self._work(member)
+            except Exception:
+                log.exception("query-failed")  # a defect: the caller's deadline answers it
+            finally:
+                self.in_flight -= 1
+
+    async def _work(self, member: Member) -> None:
+        now = self._clock()
+        if member.bad:
+            self._intake.quarantine(member.parcel.delivery.destination, member.envelope, member.bad)
+            return
+        try:
+            opened = self._opener.authentic(member.envelope)
+            if opened.kind is not Envelope.REQUEST:
+                raise WrongKind("not a request")
+            # before the deadline is judged: with clocks apart, nothing may be left after it
+            self.skews.heard(opened.attributes.source.partition("/")[0], opened.attributes.time, now)
+            self._opener.timely(opened.attributes, now_ms=now)
+        except (Expired, Stale) as error:
+            self.dropped[error.reason] += 1
+            return
+        except EnvelopeError as error:
+            queue = member.parcel.delivery.destination
+            self._intake.quarantine(queue, pack([member.envelope]), error.reason, error.request)
+            return
+        request = opened.attributes
+        match verdict(request, Kind.QUERY, self._adapters, now):
+            case Quarantine(reason):
+                queue = member.parcel.delivery.destination
+                self._intake.quarantine(queue, pack([member.envelope]), reason, request.id)
+                return
+            case Drop(reason):
+                self.dropped[reason] += 1
+                return
+            case Refuse(code):
+                self._fail(request, code, "")
+                return
+        if self._guard.seen(request.id, request.deadline, now_ms=now):
+            self.dropped["replayed"] += 1
+            return
+        try:
+            body = CATALOGUE[request.type].requests.validate_json(opened.payload)
+        except ValidationError:
+            # The front validates with the same catalogue: the two sides run different versions of it
+            self._fail(request, "invalid-request", "the bridge's catalogue does not accept this request")
+            return
+        if hopeless((request.deadline - now) / 1000, self.service_s, self._intake.waiting):
+            self.dropped["hopeless"] += 1
+            self._fail(request, "overloaded", "")
+            return
+        reach(Point.BRIDGE_QUERY_OPENED, request.id)
+        started = time.perf_counter()
+        outcome = await self._ask(request, Asked(request.id, body, request.traceparent))
+        self.latency.since(started)
+        self._answer(request, outcome)
+
+    async def _ask(self, request: Attributes, asked: Asked) -> Outcome:
+        """One call; again only while it surely was not reached and the deadline leaves time. An interface that turns
+        it away (a log-in redirect, 401) is asked once more: a session may have ended; its second no is one.
+        """
+        adapter, health = self._adapters[request.type], self._health[request.type]
+        failures = 0
+        before: Outcome | None = None
+        while True:
+            left = (request.deadline - self._clock()) / 1000
+            if left <= 0:
+                return Unknown("deadline", timed_out=True)
+            timeout = min(adapter.timeout_s, left)
+            started = time.monotonic()
+            if not health.breaker.admit(started, timeout):
+                return before or NotApplied("circuit open", reached=False)
+            outcome = await adapter.call(asked, timeout)
+            ended = time.monotonic()
+            took_s = ended - started
+            self.service_s += (took_s - self.service_s) * _LATEST if self.service_s else took_s
+            match outcome:
+                case Unknown(_, timed_out=True) if timeout < adapter.timeout_s / 2:
+                    pass  # it had hardly any time: says nothing of the interface
+                case _:
+                    health.heard(ended, asked, outcome, took_s)
+            if not isinstance(outcome, NotApplied) or outcome.reached or (outcome.denied and outcome == before):
+                return outcome
+            before = outcome
+            failures += 1
+            wait_s = self._backoff.after(failures)
+            if ended + wait_s >= started + left:
+                return outcome
+            await asyncio.sleep(wait_s)
+
+    def _answer(self, request: Attributes, outcome: Outcome) -> None:
+        match outcome:
+            case Answered(result):
+                self.outcomes[request.type, "succeeded"] += 1
+                self._replies.answer(request, State.SUCCEEDED, result=result)
+            case Refused(code, detail):
+                self.outcomes[request.type, "refused"] += 1
+                self._replies.answer(request, State.REFUSED, code, detail)
+            case Rejected(reason):
+                self._fail(request, "marketing-rejected", reason)
+            case NotApplied(reason):
+                self._fail(request, "marketing-unavailable", reason)
+            case Unknown(reason, fault=Fault.MISMATCH):
+                self._fail(request, "answer-mismatch", reason)
+            case Unknown(reason, timed_out):
+                self._fail(request, "marketing-timeout" if timed_out else "marketing-failed", reason)
+
+    def _fail(self, request: Attributes, code: str, detail: str) -> None:
+        self.outcomes[request.type, code] += 1
+        log.info("query-not-answered", request=request.id, operation=request.type, code=code, reason=detail)
+        # The reason is for our log; the caller gets the code
+        self._replies.answer(request, State.FAILED, code)
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics. Read by another thread: what grows is copied first."""
+        for (operation, outcome), number in dict(self.outcomes).items():
+            labels = {"kind": "query", "operation": operation, "outcome": outcome}
+            yield "bridge_requests_total", "Requests by outcome", labels, number
+        for reason, number in dict(self.dropped).items():
+            yield "bridge_queries_dropped_total", "Queries nobody waited for", {"reason": reason}, number
+        for front, seconds in self.skews.seconds(self._clock()).items():
+            text = "Seconds a front's clock is ahead of ours (negative: behind)"
+            yield "bridge_clock_skew_seconds", text, {"front": front}, seconds
+        yield "bridge_queries_in_flight", "Queries being asked", {}, self.in_flight
+        yield "bridge_query_call_seconds", "Mean of the latest calls", {}, self.service_s
+        yield from self.latency.samples("bridge", {"kind": "query"})

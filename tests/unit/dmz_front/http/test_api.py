@@ -1,0 +1,436 @@
+"""The endpoint itself: who gets in, which bodies, which headers; and that nothing a caller sends is a 500."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dmz_front.http import api as http_api
+from protocol.lifecycle import State
+from protocol.runtime import applications
+from tests.unit.dmz_front.stand import BILL, COMMAND, ORDER, QUERY, Say, StandIn, code_of, problem_of, turns
+
+pytestmark = pytest.mark.anyio
+
+
+class Call:
+    """One request spoken in raw ASGI messages, for what an HTTP client would never send."""
+
+    def __init__(self, stand: StandIn, *messages: dict[str, Any] | None, **headers: str) -> None:
+        sent = {"authorization": f"Bearer {stand.keys['wechat']}", "content-type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": f"/v1/{QUERY}",
+            "raw_path": b"",
+            "root_path": "",
+            "query_string": b"",
+            "client": ("10.0.0.9", 5000),
+            "server": ("front", 80),
+            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+        }
+        self.stand, self.messages = stand, list(messages)
+        self.answered: list[dict[str, Any]] = []
+        self.received = 0
+
+    async def receive(self) -> dict[str, Any]:
+        self.received += 1
+        message = self.messages.pop(0) if self.messages else None
+        if message is None:
+            await asyncio.Event().wait()  # for ever: the caller says nothing more
+        assert message is not None
+        return message
+
+    async def send(self, message: Any) -> None:
+        self.answered.append(message)
+
+    async def run(self) -> "Call":
+        async with asyncio.timeout(30):
+            await self.stand.front.api(self.scope, self.receive, self.send)
+        return self
+
+    @property
+    def code(self) -> tuple[int, str]:
+        start, body = self.answered
+        return start["status"], json.loads(body["body"]).get("code", "")
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def stop_time(monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> None:
+    """The rate limits' clock; the event loop keeps its own."""
+    monkeypatch.setattr(http_api, "time", SimpleNamespace(monotonic=now, perf_counter=time.perf_counter))
+
+
+GONE = {"type": "http.disconnect"}
+BODY = json.dumps(BILL).encode()
+
+
+# --- admission --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer ", "Bearer dmz_wechat_wrong", "Basic d2VjaGF0OmE=", "Bearer \xe9", "{key}"],
+)
+async def test_no_valid_key(stand: StandIn, authorization: str | None) -> None:
+    await stand.start()
+    headers = {} if authorization is None else {"authorization": authorization.format(key=stand.keys["wechat"])}
+    answer = await stand.ask(app=None, **{name: value.encode("latin-1") for name, value in headers.items()})
+    assert code_of(answer) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert stand.bridge.taken == []
+
+
+async def test_a_revoked_key_is_no_key(stand: StandIn) -> None:
+    await stand.start()
+    await stand.front.store.write(lambda connection: applications.revoke(connection, "wechat", 1))
+    await stand.front._read_applications()
+    assert code_of(await stand.ask()) == (401, "unauthenticated")
+
+
+async def test_scopes_and_networks(stand: StandIn) -> None:
+    await stand.start()
+    await stand.grant("bills", "bills", networks=["10.0.0.0/24", "2001:db8::/32"])
+    assert (await stand.ask(app="bills")).status_code == 200
+    assert (await stand.ask(app="bills", address="2001:db8::7")).status_code == 200
+    assert (await stand.ask(app="bills", address="::ffff:10.0.0.7")).status_code == 200
+    for foreign in ("10.0.1.1", "2001:db9::1", "", "unknown", "10.0.0.9:80"):
+        assert code_of(await stand.ask(app="bills", address=foreign)) == (403, "forbidden-network")
+    assert code_of(await stand.order(app="bills")) == (403, "forbidden-scope")
+
+
+async def test_too_many_requests_of_one_application(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand.options["limits"] = {"burst_s": 1}
+    now = 1_000.0
+    stop_time(monkeypatch, lambda: now)
+    await stand.start()
+    await stand.grant("slow", "*", rate=0.4)
+    assert (await stand.ask(app="slow")).status_code == 200
+    answer = await stand.ask(app="slow")
+    assert code_of(answer) == (429, "too-many-requests")
+    assert answer.headers["retry-after"] == "3"  # 2.5 s: never rounded down, or the caller comes too early
+    assert (await stand.ask()).status_code == 200
+    assert code_of(await stand.call("GET", "/v1/operations", app="slow")) == (429, "too-many-requests")
+    now += float(answer.headers["retry-after"])
+    assert (await stand.ask(app="slow")).status_code == 200
+
+
+async def test_too_many_requests_from_one_address_or_about_one_account(
+    stand: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.options["limits"] = {"burst_s": 1, "ip_rate": 3, "account_rate": 1}
+    stop_time(monkeypatch, lambda: 1_000.0)
+    await stand.start()
+    assert (await stand.ask(BILL | {"account": "3210000000001"})).status_code == 200
+    answer = await stand.ask(BILL | {"account": "3210000000001"})
+    assert code_of(answer) == (429, "too-many-requests")
+    assert "3210000000001" not in answer.text
+    assert (await stand.ask(BILL | {"account": "3210000000002"})).status_code == 200
+    assert code_of(await stand.ask(BILL | {"account": "3210000000003"})) == (429, "too-many-requests")
+    other = await stand.ask(BILL | {"account": "3210000000003"}, address="10.0.0.10")
+    assert other.status_code == 200
+    # one application's use of an account is not another's
+    await stand.grant("counter", "*")
+    again = {"body": BILL | {"account": "3210000000003"}, "address": "10.0.0.12"}
+    assert [(await stand.ask(app=app, **again)).status_code for app in ("wechat", "counter")] == [429, 200]
+    # the address is counted before the key is looked at: guessing keys is limited too
+    for expected in (401, 401, 401, 429):
+        assert (await stand.ask(app=None, address="10.0.0.11", authorization="Bearer x")).status_code == expected
+
+
+async def test_a_stopping_front_takes_nothing_new(stand: StandIn) -> None:
+    await stand.start()
+    stand.front.api.draining = True
+    answer = await stand.ask()
+    assert code_of(answer) == (503, "shutting-down")
+    assert answer.headers["retry-after"] == "2"
+    assert answer.headers["connection"] == "close"
+    assert code_of(await stand.order()) == (503, "shutting-down")
+    assert stand.front.readiness()["accepting"] == "draining"
+
+
+# --- bodies -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ('Application/JSON;  charset="UTF-8"', 200),
+        ("application/json;", 200),
+        ("application/json; charset=UTF8; version=1", 200),
+        ("application/json; charset=gbk", 415),
+        ("text/plain", 415),
+        ("application/jsonx", 415),
+        ("", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ],
+)
+async def test_media_types(stand: StandIn, content_type: str, status: int) -> None:
+    await stand.start()
+    answer = await stand.ask(content_type=content_type)
+    assert answer.status_code == status
+    if status == 415:
+        assert problem_of(answer)["code"] == "unsupported-media-type"
+
+
+async def test_compressed_bodies_are_not_taken(stand: StandIn) -> None:
+    await stand.start()
+    assert code_of(await stand.ask(content_encoding="gzip")) == (415, "unsupported-media-type")
+    assert (await stand.ask(content_encoding="identity")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b'{"account":',
+        b"\xff\xfe",
+        b'{"account":"\xff"}',
+        b'\xef\xbb\xbf\xef\xbb\xbf{"account":"3210000000001"}',
+        b"\xef\xbb\xbf",
+        b'{"account":"\\ud800"}',
+        b"{'account':'3210000000001'}",
+        b"[" * 30_000,
+        b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b'{"account":' + b"9" * 5_000 + b"}",
+        b'{"account":"3210000000001"} x',
+        b'{"account":"a\nb"}',
+    ],
+)
+async def test_what_is_not_json_is_400(stand: StandIn, body: bytes) -> None:
+    await stand.start()
+    assert code_of(await stand.ask(body)) == (400, "malformed-json")
+    assert stand.bridge.taken == []
+
+
+async def test_a_bom_before_the_body_is_ignored(stand: StandIn) -> None:
+    await stand.start()
+    assert (await stand.ask(b"\xef\xbb\xbf" + BODY)).status_code == 200
+    assert stand.bridge.taken[0].payload == BODY
+    answers = [await stand.order(b"\xef\xbb\xbf" * with_bom + json.dumps(ORDER).encode()) for with_bom in (0, 1)]
+    assert answers[0].json() == answers[1].json()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"account": 3210000000001}, "account"),
+        ({"account": "321000000000x"}, "account"),
+        ({"account": "３２１０００００００００１"}, "account"),  # full-width digits
+        ({"account": None}, "account"),
+        ({"account": 10**40}, "account"),
+        ({"account": float("nan")}, "account"),
+        ({"account": float("inf")}, "account"),
+        ({"first_month": "2026-13"}, "first_month"),
+        ({"first_month": "2026-1"}, "first_month"),
+        ({"surprise": 1}, "surprise"),
+        ({"last_month": "2025-12"}, "(body)"),
+        ({"last_month": "2029-01"}, "(body)"),
+    ],
+)
+async def test_what_does_not_fit_the_schema_names_the_field(stand: StandIn, change: dict[str, Any], field: str) -> None:
+    await stand.start()
+    answer = await stand.ask(BILL | change)
+    assert code_of(answer) == (422, "invalid-request")
+    errors = problem_of(answer)["errors"]
+    assert [error["field"] for error in errors] == [field]
+    assert errors[0]["message"]
+    assert not errors[0]["message"].startswith("Value error")
+    assert "３２１" not in answer.text
+    assert stand.bridge.taken == []
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null", b"NaN", b"-Infinity", b"1e999"])
+async def test_json_that_is_no_object_is_422(stand: StandIn, body: bytes) -> None:
+    await stand.start()
+    answer = await stand.ask(body)
+    assert code_of(answer) == (422, "invalid-request")
+    assert problem_of(answer)["errors"][0]["field"] == "(body)"
+
+
+async def test_at_most_20_field_errors_are_listed(stand: StandIn) -> None:
+    await stand.start()
+    document = problem_of(await stand.ask(BILL | {f"extra{number}": 1 for number in range(500)}))
+    assert len(document["errors"]) == 20
+    assert document["detail"] == "500 field(s) do not fit"
+
+
+async def test_of_a_repeated_name_the_last_counts_here_and_at_the_bridge(stand: StandIn) -> None:
+    await stand.start()
+    body = b'{"account":"bad","account":"3210000000001","first_month":"2026-01","last_month":"2026-01"}'
+    assert (await stand.ask(body)).status_code == 200
+    taken = stand.bridge.taken[0].payload
+    assert taken == body
+    assert stand.catalogue[QUERY].requests.validate_json(taken).account == "3210000000001"
+    assert json.loads(taken)["account"] == "3210000000001"
+
+
+@pytest.mark.parametrize(("size", "status"), [(2_048, 200), (2_049, 413)])
+async def test_the_body_limit(stand: StandIn, size: int, status: int) -> None:
+    stand.options["http"] = {"body_limit": 2_048}
+    await stand.start()
+    body = BODY + b" " * (size - len(BODY))
+    answer = await stand.ask(body)
+    assert answer.status_code == status
+    if status == 413:
+        assert code_of(answer) == (413, "body-too-large")
+        assert answer.headers["connection"] == "close"
+    # chunked, without a Content-Length
+    call = await Call(stand, part(body[:1_000], more=True), part(body[1_000:], more=True), part(b"")).run()
+    assert call.answered[0]["status"] == status
+    # whole, without a Content-Length
+    call = await Call(stand, part(body)).run()
+    assert call.answered[0]["status"] == status
+
+
+async def test_a_length_that_is_too_large_is_refused_before_the_body_is_read(stand: StandIn) -> None:
+    await stand.start()
+    call = await Call(stand, content_length=str(65_537)).run()
+    assert (call.code, call.received) == ((413, "body-too-large"), 0)
+
+
+async def test_a_chunked_body_is_not_read_past_the_limit(stand: StandIn) -> None:
+    stand.options["http"] = {"body_limit": 1_024}
+    await stand.start()
+    call = await Call(stand, *(part(b"x" * 600, more=True) for _ in range(10))).run()
+    assert (call.code, call.received) == ((413, "body-too-large"), 2)
+
+
+async def test_a_body_in_many_pieces(stand: StandIn) -> None:
+    await stand.start()
+    pieces = [part(BODY[at : at + 1], more=True) for at in range(len(BODY))]
+    call = await Call(stand, *pieces, part(b"")).run()
+    assert call.answered[0]["status"] == 200
+    assert stand.bridge.taken[0].payload == BODY
+
+
+@pytest.mark.parametrize("before", [(), (part(BODY[:9], more=True),), (part(BODY, more=True),)])
+async def test_a_caller_that_leaves_in_the_middle_of_its_body(stand: StandIn, before: tuple[Any, ...]) -> None:
+    await stand.start()
+    call = await Call(stand, *before, GONE).run()
+    assert call.answered == []
+    await turns()
+    assert stand.bridge.taken == []
+    assert not stand.front.api.answered
+
+
+# --- headers ----------------------------------------------------------------------------------------------
+
+
+async def test_a_command_needs_an_idempotency_key(stand: StandIn) -> None:
+    await stand.start()
+    answer = await stand.call("POST", f"/v1/{COMMAND}", ORDER)
+    assert code_of(answer) == (400, "idempotency-key-missing")
+
+
+@pytest.mark.parametrize("key", ["", "  ", "a\tb", "键".encode(), "x" * 256])
+async def test_a_malformed_idempotency_key(stand: StandIn, key: Any) -> None:
+    await stand.start()
+    assert code_of(await stand.order(key=key)) == (400, "malformed-header")
+
+
+async def test_blanks_around_a_key_make_no_other_order(stand: StandIn) -> None:
+    await stand.start()
+    ids = {(await stand.order(key=key)).json()["request_id"] for key in ("k", "k ", "k  ", " k\t")}
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization", "Content-Type"])
+async def test_two_lines_of_a_single_value_are_refused_by_name(stand: StandIn, name: str) -> None:
+    await stand.start()
+    call = Call(stand, part(json.dumps(ORDER).encode()), idempotency_key="a")
+    call.scope["path"] = f"/v1/{COMMAND}"
+    call.scope["headers"].append((name.lower().encode(), b"b"))  # type: ignore[attr-defined]
+    await call.run()
+    assert call.code == (400, "malformed-header")
+    assert name in json.loads(call.answered[1]["body"])["detail"]
+
+
+async def test_wishes_on_two_lines_are_one_list(stand: StandIn) -> None:
+    await stand.start()
+    call = Call(stand, part(json.dumps(ORDER).encode()), idempotency_key="a", prefer="respond-async")
+    call.scope["path"] = f"/v1/{COMMAND}"
+    call.scope["headers"].append((b"prefer", b"wait=3"))  # type: ignore[attr-defined]
+    await call.run()
+    assert (b"preference-applied", b"wait=3") in call.answered[0]["headers"]
+
+
+async def test_every_denial_is_counted(stand: StandIn) -> None:
+    await stand.start()
+    await stand.grant("bills", "bills", networks=["10.0.0.0/24"])
+    await stand.order(app="bills")
+    await stand.ask(app="bills", address="10.9.0.1")
+    await stand.ask(app=None)
+    await stand.call("GET", "/v1/requests/x", app=None, authorization="Bearer dmz_bills_" + "x" * 43)
+    await stand.call("POST", "/v1/nothing", app=None, authorization="Bearer dmz_nobody_" + "x" * 43)
+    readings = {tuple(labels.values()): value for name, _, labels, value in stand.front.samples() if "denied" in name}
+    assert readings == {
+        ("bills", COMMAND, "forbidden-scope"): 1,
+        ("bills", QUERY, "forbidden-network"): 1,
+        ("unknown", QUERY, "unauthenticated"): 1,
+        ("bills", "requests", "unauthenticated"): 1,
+        ("unknown", "other", "unauthenticated"): 1,
+    }
+
+
+async def test_every_answer_is_counted_and_timed(stand: StandIn) -> None:
+    await stand.start()
+    await stand.ask()
+    await stand.ask(b"{")
+    await stand.ask()
+    assert dict(stand.front.api.answered) == {(QUERY, 200): 2, (QUERY, 400): 1}
+    assert stand.front.api.latency[QUERY].count == 3
+    readings = {(name, tuple(labels.items())): value for name, _, labels, value in stand.front.samples()}
+    assert readings["dmz_front_answers_total", (("operation", QUERY), ("status", "200"))] == 2
+    assert readings["dmz_front_bridges", ()] == 1
+
+
+async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stand.start()
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("secret of the house")
+
+    monkeypatch.setattr(stand.front.api._queries, "ask", broken)
+    answer = await stand.ask()
+    assert code_of(answer) == (500, "internal")
+    assert "secret" not in answer.text
+    assert problem_of(answer)["request_id"] == answer.headers["request-id"]
+
+
+async def test_one_caller_does_not_hold_up_another(stand: StandIn) -> None:
+    stand.bridge.script = lambda asked: None if asked.attributes.type == QUERY else Say(State.REFUSED, "no")
+    await stand.start()
+    asking = asyncio.ensure_future(stand.ask())
+    while not stand.bridge.taken:
+        await turns(1)
+    assert (await stand.order()).status_code == 200
+    assert not asking.done()
+    stand.bridge.reply(stand.bridge.taken[0], Say(result=b"{}"))
+    assert (await asking).status_code == 200
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    for at in range(0, len(BODY), 7):
+        yield BODY[at : at + 7]
+
+
+async def test_a_clients_chunked_upload(stand: StandIn) -> None:
+    await stand.start()
+    assert (await stand.ask(chunks())).status_code == 200

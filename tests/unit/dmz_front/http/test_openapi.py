@@ -1,0 +1,166 @@
+"""The OpenAPI document: whole, true to the catalogue, and its examples work."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dmz_front.http.openapi import extend
+from dmz_front.problems.codes import CODES, TITLES
+from protocol.operations import CATALOGUE, Kind
+from tests.unit.dmz_front.stand import StandIn
+
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+
+
+@pytest.fixture
+async def document(stand: StandIn) -> dict[str, Any]:
+    """As served, FastAPI's own part included."""
+    await stand.start(bridge=False)
+    answer = await stand.call("GET", "/openapi.json", app=None)
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def inside(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a document."""
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from inside(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from inside(value)
+
+
+def resolve(document: dict[str, Any], ref: str) -> Any:
+    assert ref.startswith("#/")
+    node: Any = document
+    for step in ref[2:].split("/"):
+        node = node[step]
+    return node
+
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_has_the_shape_of_openapi_3_1(document: dict[str, Any]) -> None:
+    assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+    assert document["info"]["title"]
+    assert document["info"]["version"]
+    ids = []
+    for path, item in document["paths"].items():
+        assert path.startswith("/")
+        assert set(item) <= METHODS
+        for operation in item.values():
+            ids.append(operation["operationId"])
+            assert operation["responses"]
+            names = [parameter["name"] for parameter in operation.get("parameters", ())]
+            assert len(set(names)) == len(names)
+            for parameter in operation.get("parameters", ()):
+                assert parameter["in"] in {"query", "header", "path", "cookie"}
+                assert parameter["schema"]
+            for status, response in operation["responses"].items():
+                assert re.fullmatch(r"[1-5]\d\d|default", status)
+                assert response["description"]
+            for name in re.findall(r"{(\w+)}", path):
+                assert name in names
+            for requirement in operation.get("security", ()):
+                assert set(requirement) <= set(document["components"]["securitySchemes"])
+    assert len(set(ids)) == len(ids)
+
+
+async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    refs = {node["$ref"] for node in inside(document) if isinstance(node.get("$ref"), str)}
+    assert refs
+    for ref in refs:
+        assert isinstance(resolve(document, ref), dict)
+
+
+async def test_it_can_be_written_as_json_twice_the_same(stand: StandIn) -> None:
+    await stand.start(bridge=False)
+    first = await stand.call("GET", "/openapi.json", app=None)
+    assert (await stand.call("GET", "/openapi.json", app=None)).content == first.content
+
+
+async def test_every_operation_has_its_path_and_its_example_works(document: dict[str, Any]) -> None:
+    paths = {path.removeprefix("/v1/") for path, item in document["paths"].items() if "post" in item}
+    assert paths == set(CATALOGUE)
+    for name, operation in CATALOGUE.items():
+        post = document["paths"][f"/v1/{name}"]["post"]
+        assert post["operationId"] == name
+        assert post["security"] == [{"ApplicationKey": []}]
+        assert f"`{operation.scope}`" in post["description"]
+        media = post["requestBody"]["content"]["application/json"]
+        operation.requests.validate_json(json.dumps(media["example"]))
+        schema = resolve(document, media["schema"]["$ref"])
+        assert set(media["example"]) <= set(schema["properties"])
+        assert set(schema.get("required", ())) <= set(media["example"])
+        assert schema["additionalProperties"] is False
+
+
+async def test_commands_and_queries_promise_different_things(document: dict[str, Any]) -> None:
+    for name, operation in CATALOGUE.items():
+        post = document["paths"][f"/v1/{name}"]["post"]
+        command = operation.kind is Kind.COMMAND
+        headers = {parameter["name"]: parameter for parameter in post["parameters"]}
+        assert ("Idempotency-Key" in headers) is command
+        assert ("202" in post["responses"]) is command
+        assert ("409" in post["responses"]) is command
+        if command:
+            assert headers["Idempotency-Key"]["required"] is True
+            assert re.fullmatch(headers["Idempotency-Key"]["schema"]["pattern"], headers["Idempotency-Key"]["example"])
+        result, refusal = post["responses"]["200"]["content"]["application/json"]["schema"]["oneOf"]
+        resolve(document, result["properties"]["result"]["$ref"])
+        assert refusal["$ref"].endswith("/Refused")
+
+
+async def test_every_problem_code_documented_exists(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    of_problems = schemas["Problem"]["properties"]["code"]["enum"]
+    assert of_problems == sorted(code for code, told in CODES.items() if told.statuses)
+    assert schemas["Failure"]["properties"]["code"]["enum"] == sorted(CODES)
+    for name in CATALOGUE:
+        responses = document["paths"][f"/v1/{name}"]["post"]["responses"]
+        for status, response in responses.items():
+            if int(status) < 400:
+                continue
+            codes = re.findall(r"`([a-z-]+)`", response["description"])
+            assert codes
+            assert set(codes) <= set(TITLES)
+            assert list(response["content"]) == ["application/problem+json"]
+            schema = response["content"]["application/problem+json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Problem"}
+
+
+async def test_real_answers_fit_what_is_documented(stand: StandIn) -> None:
+    await stand.start()
+    document = (await stand.call("GET", "/openapi.json", app=None)).json()
+    responses = document["paths"]["/v1/work-order"]["post"]["responses"]
+    for answer in (
+        await stand.order(),
+        await stand.order(key="b", prefer="respond-async"),
+        await stand.order({"type": "x"}),
+        await stand.order(b"{"),
+        await stand.order(app=None),
+    ):
+        documented = responses[str(answer.status_code)]
+        assert list(documented["content"]) == [answer.headers["content-type"]]
+        for name in documented["headers"]:
+            assert name in answer.headers
+        schema = documented["content"][answer.headers["content-type"]]["schema"]
+        schema = schema.get("oneOf", [schema])[0]
+        if "$ref" in schema:
+            schema = resolve(document, schema["$ref"])
+        assert set(schema["required"]) <= set(answer.json()) <= set(schema["properties"])
+
+
+def test_a_new_operation_needs_nothing_but_its_entry() -> None:
+    document = extend({"paths": {}}, [CATALOGUE["bill-query"]])
+    assert list(document["paths"]) == ["/v1/bill-query"]
+    assert {"BillQuery", "Bills", "Bill", "Tier", "Problem", "Refused", "Accepted"} <= set(
+        document["components"]["schemas"]
+    )

@@ -1,0 +1,211 @@
+"""The order of acceptance, as the ledger knows it and the wire says it: each command names the unfinished one of its
+key that was accepted last.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from dmz_front.ledger.ledger import Ledger, News
+from dmz_front.ledger.rows import METADATA, Row
+from protocol.lifecycle import State
+from protocol.messages import LOWEST_VERSION
+from protocol.runtime.store import Store
+from tests.unit.clock import Clock
+from tests.unit.dmz_front.ledger.test_ledger import row
+from tests.unit.dmz_front.stand import ORDER, StandIn, turns
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def ledger(store: Store, clock: Clock) -> Ledger:
+    return Ledger(store, clock)
+
+
+def about(id: str, subject: str = "s", **changes: object) -> Row:
+    return replace(row(id), subject=subject, envelope=b"", **changes)  # type: ignore[arg-type]
+
+
+def says(id: str) -> Callable[[str], bytes]:
+    return lambda after: json.dumps([id, after]).encode()
+
+
+async def accepted(ledger: Ledger, id: str, subject: str = "s", **changes: object) -> str:
+    """The predecessor a new row was sealed with."""
+    held = await ledger.accept(about(id, subject, **changes), says(id))
+    found = await ledger.find(held.id, "wechat")
+    assert found == held
+    sealed_id, after = json.loads(held.envelope)
+    assert sealed_id == held.id
+    return str(after)
+
+
+async def test_each_names_the_one_before_it_of_its_subject(ledger: Ledger) -> None:
+    assert [await accepted(ledger, id) for id in ("c", "a", "b")] == ["", "c", "a"]  # by acceptance, not by id
+    assert await accepted(ledger, "x", "other") == ""
+    assert await accepted(ledger, "d") == "b"
+
+
+async def test_without_a_subject_there_is_no_order(ledger: Ledger) -> None:
+    assert [await accepted(ledger, id, "") for id in "abc"] == ["", "", ""]
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.REFUSED, State.FAILED, State.EXPIRED, State.HELD])
+async def test_what_is_final_or_held_is_no_predecessor(ledger: Ledger, state: State) -> None:
+    await accepted(ledger, "a")
+    await accepted(ledger, "b")
+    await ledger.told([News("b", state, "", b"")])
+    assert await accepted(ledger, "c") == "a"
+    await ledger.told([News("a", State.SUCCEEDED, "", b""), News("c", State.SUCCEEDED, "", b"")])
+    assert await accepted(ledger, "d") == ""
+
+
+async def test_what_was_sent_still_is(ledger: Ledger) -> None:
+    await accepted(ledger, "a")
+    await ledger.sent(["a"])
+    assert await accepted(ledger, "b") == "a"
+
+
+async def test_many_at_once_make_one_chain(ledger: Ledger) -> None:
+    """Of every subject, whatever shares a transaction; a repeated key is no link of it."""
+    rng = random.Random(7)
+    rows = [about(f"id-{number}", f"s{number % 3}") for number in range(120)]
+    repeats = [replace(one, id=f"{one.id}-again") for one in rng.sample(rows, 40)]
+    asked = rows + repeats
+    rng.shuffle(asked)
+    held = await asyncio.gather(*(ledger.accept(one, says(one.id)) for one in asked))
+    rows_held = {one.id: one for one in held}
+    assert len(rows_held) == 120
+    for subject in ("s0", "s1", "s2"):
+        chain = sorted((one for one in rows_held.values() if one.subject == subject), key=lambda one: one.position)
+        assert [one.position for one in chain] == list(range(1, 41))
+        assert [json.loads(one.envelope)[1] for one in chain] == ["", *(one.id for one in chain[:-1])]
+
+
+async def test_two_fronts_on_one_database_make_one_chain(clock: Clock, database_url: str) -> None:
+    """Of each subject, and in what each caller saw: who heard of one acceptance comes after it, at either front."""
+    stores = [Store(database_url, METADATA.create_all) for _ in range(2)]
+    for store in stores:
+        await store.start()
+    fronts = [Ledger(store, clock) for store in stores]
+
+    def slowly(id: str) -> Callable[[str], bytes]:
+        def seal(after: str) -> bytes:
+            time.sleep(0.01)  # the other front looks for its predecessor now, before this row is committed
+            return says(id)(after)
+
+        return seal
+
+    async def caller(which: int) -> list[Row]:
+        ids = [f"caller{which}-{n}" for n in range(15)]
+        return [
+            await fronts[(which + n) % 2].accept(about(id, f"s{n % 3}", front="any"), slowly(id))
+            for n, id in enumerate(ids)
+        ]
+
+    seen = await asyncio.gather(*(caller(which) for which in range(8)))
+    for store in stores:
+        await store.close()
+    for subject in ("s0", "s1", "s2"):
+        chain = sorted((one for rows in seen for one in rows if one.subject == subject), key=lambda one: one.position)
+        assert [one.position for one in chain] == list(range(1, 41))
+        assert [json.loads(one.envelope)[1] for one in chain] == ["", *(one.id for one in chain[:-1])]
+        for rows in seen:
+            mine = [one.position for one in rows if one.subject == subject]
+            assert mine == sorted(mine)
+
+
+async def test_it_costs_one_search_of_the_index_whatever_the_backlog(clock: Clock, tmp_path: Path) -> None:
+    """As SQLite's planner says; PostgreSQL's has its own mind about tables as small as this."""
+    store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", METADATA.create_all)
+    await store.start()
+    ledger = Ledger(store, clock)
+    await accepted(ledger, "a")
+    seen: list[str] = []
+    event.listen(store._engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
+    await accepted(ledger, "b", "")
+    assert not any("json_each" in statement for statement in seen)
+    await accepted(ledger, "c")
+    (statement,) = [statement for statement in seen if "json_each" in statement]
+    plan = await store.read(
+        lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (1, 0, '["s"]')).all()
+    )
+    await store.close()
+    text = " ".join(str(step) for step in plan)
+    assert "requests_order (subject=?)" in text
+    assert "SCAN requests" not in text
+    assert "TEMP B-TREE" not in text
+
+
+# --- on the wire ------------------------------------------------------------------------------------------
+
+ASYNC = {"prefer": "respond-async"}
+
+
+async def test_the_wire_says_it_to_a_bridge_that_reads_it(stand: StandIn) -> None:
+    stand.bridge.script = lambda _: None
+    await stand.start()
+    ids = []
+    for number, account in enumerate(["3210000000001", "3210000000001", "3210000000002", "3210000000001"]):
+        answer = await stand.order({**ORDER, "account": account}, key=f"k{number}", **ASYNC)
+        ids.append(answer.json()["request_id"])
+    await turns()
+    said = {taken.attributes.id: taken.attributes for taken in stand.bridge.taken}
+    assert [said[id].after for id in ids] == ["", ids[0], "", ids[1]]
+    assert {one.version for one in said.values()} == {2}
+
+
+@pytest.mark.parametrize("version", [None, 1, 7])
+async def test_the_version_is_what_the_bridge_reads(stand: StandIn, version: int | None) -> None:
+    """None: no bridge was ever heard of."""
+    await stand.start(bridge=version is not None)
+    if version is not None:
+        stand.bridge.announce(version=version)
+        await turns()
+    await stand.order(key="k1", **ASYNC)
+    await stand.order(key="k2", **ASYNC)
+    if version is None:
+        await stand.bridge.start()
+        await turns()
+        assert not stand.bridge.taken  # for which inbox they are is not known yet
+        stand.bridge.announce()
+        await turns()
+        await stand.front.outbox.sweep()
+    await turns()
+    await stand.ask() if version is not None else None
+    assert {taken.attributes.version for taken in stand.bridge.taken} == {2 if version == 7 else LOWEST_VERSION}
+    assert len(stand.bridge.taken) == (3 if version is not None else 2)
+
+
+async def test_a_front_told_to_speak_version_1_does(stand: StandIn) -> None:
+    stand.options["wire"] = {"version_max": 1}
+    await stand.start()
+    await stand.order()
+    assert [taken.attributes.version for taken in stand.bridge.taken] == [1]
+
+
+async def test_a_front_that_starts_again_goes_on_with_the_version_it_spoke(stand: StandIn) -> None:
+    """Or what it accepts before the first presence would have no place in the order."""
+    stand.bridge.script = lambda _: None
+    await stand.start()
+    first = (await stand.order(key="k1", **ASYNC)).json()["request_id"]
+    await turns()
+    await stand.stop(bridge=False)
+    await stand._start_front()
+    await stand.grant("wechat-2", "*")
+    assert stand.front.bridges.attached == 0
+    await stand.order(key="k2", **ASYNC, app="wechat-2")
+    stand.bridge.announce(version=1)
+    await turns()
+    await stand.front.outbox.sweep()
+    await turns()
+    assert [(taken.attributes.after, taken.attributes.version) for taken in stand.bridge.taken] == [("", 2), (first, 2)]
+    assert stand.front.bridges.wire_version == 1

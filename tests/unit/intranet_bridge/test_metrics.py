@@ -1,0 +1,25 @@
+"""The metrics: every part's numbers are there, under their names, and can be read at any time."""
+
+from protocol.runtime.metrics import Samples
+from tests.unit.intranet_bridge.commands.test_workers import scene
+from tests.unit.intranet_bridge.harness import Stage, until
+
+
+@scene
+async def test_the_numbers_of_a_working_bridge(stage: Stage) -> None:
+    bridge = await stage.start()
+    id = await stage.command()
+    await stage.reply(id)
+    await stage.send(b"no envelope")
+    await until(lambda: stage.letters)
+    await stage.until_replied(id)
+    await bridge.housekeeping.count()
+    found = {(name, tuple(labels.values())): value for name, _, labels, value in bridge.samples()}
+    assert found["bridge_requests_total", ("command", "work-order", "succeeded")] == 1
+    assert found["bridge_inbox_rows", ("succeeded",)] == 1
+    assert found["bridge_quarantined_total", ("malformed",)] == 1
+    assert found["bridge_circuit", ("work-order",)] == 0
+    assert found["bridge_link_connected", ("commands",)] == 1
+    assert found["bridge_commands_unfinished", ()] == 0
+    families = list(Samples(bridge.samples).collect())
+    assert len({family.name for family in families}) == len(families)
