@@ -14,7 +14,7 @@ from protocol.link.port import Link
 from protocol.link.session import StompLink
 from protocol.link.settings import LinkSettings
 from protocol.link.tls import client_context
-from scripts.stand.processes import free_port
+from scripts.tools.testbed.processes import free_port
 from tests.support.broker import ContainerBroker, LocalBroker, Unavailable, broker_in
 from tests.support.proxy import Proxy
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stand.stand import ROOT
+from scripts.tools.testbed.testbed import ROOT
 
 KINDS = 21
-COMMAND = [sys.executable, "-m", "scripts.campaign_parts", "--quick"]
+COMMAND = [sys.executable, "-m", "scripts.tools.fault_campaign", "--quick"]
 SLOW = ["--rate", "12", "--queries-rate", "4"]
 """A rate that two busy cores can carry."""
 

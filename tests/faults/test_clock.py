@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.campaign_parts.faults import CLOCK
-from scripts.campaign_parts.site import Site
+from scripts.tools.fault_campaign.faults import CLOCK
+from scripts.tools.fault_campaign.site import Site
 from tests.support.stands import PLAIN, eventually
 
 

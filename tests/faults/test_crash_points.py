@@ -22,8 +22,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.processes import ended
-from scripts.stand.stand import BIN, Stand
+from scripts.tools.testbed.processes import ended
+from scripts.tools.testbed.testbed import BIN, Stand
 from tests.support.stands import PLAIN, client, eventually, journal, standing, work_order
 
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"

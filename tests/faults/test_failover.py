@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.processes import free_port
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.processes import free_port
+from scripts.tools.testbed.testbed import Stand
 from tests.support.broker import LocalBroker
 from tests.support.stands import ACCOUNT, PLAIN, books_agree, client, eventually, work_order
 

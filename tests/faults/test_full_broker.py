@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.processes import StandError
-from scripts.stand.stand import ROOT, Stand
+from scripts.tools.testbed.processes import StandError
+from scripts.tools.testbed.testbed import ROOT, Stand
 from tests.support.proxy import Proxy
 from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
 

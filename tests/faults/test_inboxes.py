@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.stand.stand import BIN, Stand
+from scripts.tools.testbed.testbed import BIN, Stand
 from tests.support.stands import ACCOUNT, ACCOUNTS, PLAIN, books_agree, client, eventually, journal, work_order
 
 QUICK = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.support.stands import ACCOUNT, ACCOUNTS, FINAL, PLAIN, books_agree, eventually, journal, standing, work_order
 
 ORDERS = 500

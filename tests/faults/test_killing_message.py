@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stand.processes import ended
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.processes import ended
+from scripts.tools.testbed.testbed import Stand
 from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
 from tests.support.stomp import browsed
 

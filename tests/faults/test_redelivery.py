@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.stand import ROOT, Stand
+from scripts.tools.testbed.testbed import ROOT, Stand
 from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
 from tests.support.stomp import browsed, put
 

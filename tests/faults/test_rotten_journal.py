@@ -14,8 +14,8 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from scripts.stand.processes import StandError
-from scripts.stand.stand import Stand, with_values
+from scripts.tools.testbed.processes import StandError
+from scripts.tools.testbed.testbed import Stand, with_values
 from tests.support.stands import client, eventually, journal, standing, work_order
 from tests.support.stomp import browsed, put
 

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.processes import alive
-from scripts.stand.stand import BIN, Stand
+from scripts.tools.testbed.processes import alive
+from scripts.tools.testbed.testbed import BIN, Stand
 from tests.support.postgres import Postgres, server_or_skip
 from tests.support.stands import ACCOUNTS, PLAIN, books_agree, client, eventually, standing, work_order
 

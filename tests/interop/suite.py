@@ -22,8 +22,8 @@ from typing import Any
 
 import httpx
 
-from scripts.stand.processes import wait_until
-from scripts.stand.stand import ROOT, Stand, with_values
+from scripts.tools.testbed.processes import wait_until
+from scripts.tools.testbed.testbed import ROOT, Stand, with_values
 from tests.support.stands import ACCOUNT, journal, work_order
 
 PROGRAMS = Path(__file__).parent / "clients"

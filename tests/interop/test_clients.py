@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.interop.suite import CALLS, CLIENTS, TRANSPORTS, Client, Unavailable, ready, run, transport
 
 

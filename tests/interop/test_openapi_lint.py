@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.stand.stand import ROOT, Stand
+from scripts.tools.testbed.testbed import ROOT, Stand
 from tests.interop.suite import Unavailable, npm_install
 from tests.support.stands import PLAIN
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from scripts.stand.processes import free_port
+from scripts.tools.testbed.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

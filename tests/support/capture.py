@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.stand.processes import run, start, stop, wait_until
+from scripts.tools.testbed.processes import run, start, stop, wait_until
 from tests.support.namespaces import Namespace
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scripts.stand.processes import run, start, stop, wait_until
+from scripts.tools.testbed.processes import run, start, stop, wait_until
 
 Result = TypeVar("Result")
 

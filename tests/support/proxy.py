@@ -1,5 +1,5 @@
 """The proxy of the stand, for tests."""
 
-from scripts.stand.proxy import Proxy
+from scripts.tools.testbed.proxy import Proxy
 
 __all__ = ["Proxy"]

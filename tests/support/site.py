@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.stand.stand import Place, Ports, Stand
+from scripts.tools.testbed.testbed import Place, Ports, Stand
 from tests.support.namespaces import ROOT, Namespace, joined
 
 RULES = ROOT / "config" / "nftables"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Believes nobody: stands speak plain HTTP on loopback, and to load the system's authorities takes a client 20 ms."""

@@ -6,7 +6,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 
 Reply = tuple[str, dict[str, str], bytes]
 

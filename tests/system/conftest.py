@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.stand.stand import ROOT, Stand
+from scripts.tools.testbed.testbed import ROOT, Stand
 from tests.support.stands import client, standing
 
 FIRST_RELEASE = "1da74b7"

@@ -14,7 +14,7 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import binary, sampled_from
 from schemathesis.core.result import Ok
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.support.stands import ACCOUNT, PLAIN, client, eventually, work_order
 
 JSON = {"Content-Type": "application/json"}

@@ -10,8 +10,8 @@ from functools import partial
 import httpx
 import pytest
 
-from scripts.stand.processes import free_port
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.processes import free_port
+from scripts.tools.testbed.testbed import Stand
 from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
 
 SLOW_S = 0.5

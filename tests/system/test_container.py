@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stand.processes import free_port
+from scripts.tools.testbed.processes import free_port
 from tests.support.broker import COMPOSE, LocalBroker, engine_answers, make_certificates, of_compose, run
 from tests.support.stands import eventually
 

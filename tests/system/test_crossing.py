@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.support.postgres import Postgres
 from tests.support.stands import ACCOUNT, PLAIN, eventually, journal, standing, work_order
 

@@ -8,15 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.stand.processes import alive, free_port
-from scripts.stand.stand import ROOT
+from scripts.tools.testbed.processes import alive, free_port
+from scripts.tools.testbed.testbed import ROOT
 from tests.support.stands import eventually
 
 
 def demo(*arguments: str, folder: Path) -> list[str]:
     """The command line of a demo of our own."""
     ports = [word for name in ("front", "broker", "marketing") for word in (f"--{name}-port", str(free_port()))]
-    return [sys.executable, "-m", "scripts.stand.demo", "--var", str(folder), *ports, *arguments]
+    return [sys.executable, "-m", "scripts.tools.testbed.demo", "--var", str(folder), *ports, *arguments]
 
 
 def test_check_verifies_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path)
         state = json.loads((folder / "state.json").read_text())
         assert set(state) == {"front_url", "app_key", "broker", "pids", "marketing_url", "certs_dir", "var_dir"}
         assert set(state["pids"]) == {"broker", "front", "bridge", "marketing"}
-        again = [sys.executable, "-m", "scripts.stand.demo", "--var", str(folder), "--restart"]
+        again = [sys.executable, "-m", "scripts.tools.testbed.demo", "--var", str(folder), "--restart"]
         refused = subprocess.run([*again, "bridge"], cwd=ROOT, capture_output=True, text=True)
         assert refused.returncode == 1
         assert "runs" in refused.stderr

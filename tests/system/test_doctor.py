@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand import processes
-from scripts.stand.processes import free_port
-from scripts.stand.stand import BIN, ROOT, Stand, with_values
+from scripts.tools.testbed import processes
+from scripts.tools.testbed.processes import free_port
+from scripts.tools.testbed.testbed import BIN, ROOT, Stand, with_values
 from tests.support.stands import PLAIN, client, eventually, standing
 
 NAMES = {

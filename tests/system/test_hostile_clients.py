@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.support.stands import ACCOUNT, PLAIN, client, eventually, standing
 
 ATTACKER = "127.0.0.2"  # an address of its own, as the limit for one address counts

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.processes import StandError, run
-from scripts.stand.stand import BIN, ROOT, Stand
+from scripts.tools.testbed.processes import StandError, run
+from scripts.tools.testbed.testbed import BIN, ROOT, Stand
 from tests.support.stands import PLAIN, client, eventually, journal, work_order
 
 DATA = Path(__file__).parent / "data"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from scripts.stand.processes import run
-from scripts.stand.stand import BIN, ROOT, Stand
+from scripts.tools.testbed.processes import run
+from scripts.tools.testbed.testbed import BIN, ROOT, Stand
 from tests.support.stands import eventually
 from tests.support.stomp import Stomp, connected, put
 

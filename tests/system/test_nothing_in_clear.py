@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.support.stands import client, eventually, standing, work_order
 
 MARK = f"MARK{uuid.uuid4().hex}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.support.postgres import Postgres
 from tests.support.stands import ACCOUNTS, PLAIN, client, eventually, standing, work_order
 from tests.support.stomp import connected

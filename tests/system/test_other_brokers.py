@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stand.stand import ROOT
+from scripts.tools.testbed.testbed import ROOT
 from tests.support.stands import ACCOUNT, client, journal, standing, work_order
 
 

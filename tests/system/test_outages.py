@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from scripts.stand.processes import stop
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.processes import stop
+from scripts.tools.testbed.testbed import Stand
 from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
 
 QUICK = {

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from scripts.bench_parts import overload
-from scripts.stand.stand import Stand
+from scripts.tools.benchmark import overload
+from scripts.tools.testbed.testbed import Stand
 from tests.support.stands import ACCOUNT, PLAIN, client, eventually, standing
 
 SECONDS = 6

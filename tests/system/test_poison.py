@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.stand.stand import ROOT, Stand
+from scripts.tools.testbed.testbed import ROOT, Stand
 from tests.support.stands import ACCOUNT, client, eventually, standing, work_order
 from tests.support.stomp import connected, put
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from scripts.stand.stand import ROOT
+from scripts.tools.testbed.testbed import ROOT
 from tests.support.stands import client, standing
 
 _EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)

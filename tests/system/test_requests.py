@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.stand import BIN, Stand
+from scripts.tools.testbed.testbed import BIN, Stand
 from tests.support.stands import ACCOUNTS, PLAIN, client, eventually, journal, standing, work_order
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.stand import ROOT, Stand, kind_of, with_values
+from scripts.tools.testbed.testbed import ROOT, Stand, kind_of, with_values
 from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, work_order
 
 QUICK: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.support.namespaces import bad_cable, enter, joined, kernel_has_netem, silence
 from tests.support.site import WIRE, Site
 from tests.support.stands import ACCOUNT, client, eventually, journal, work_order

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.stand.stand import Stand
+from scripts.tools.testbed.testbed import Stand
 from tests.support.capture import Packet, capturing
 from tests.support.probes import Target, caught, knock, listen, opened, pinged, throw
 from tests.support.site import (

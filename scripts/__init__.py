@@ -1,0 +1,1 @@
+"""Entry points to run from the project's folder; the programs behind them are in tools/."""

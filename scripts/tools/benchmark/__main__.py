@@ -1,0 +1,86 @@
+"""`./scripts/bench`: what the product costs on this machine, from the operating system's own accounts.
+
+Everything (load, front, broker, bridge, backend) shares the machine's cores. Figures of one run are compared with
+each other; absolute ones move with the machine.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from scripts.tools.benchmark import envelope, overload, pair
+from scripts.tools.testbed.testbed import Ports, Stand
+
+Row = dict[str, Any]
+
+
+def main() -> int:
+    """Run the parts asked for, print tables or JSON."""
+    parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="envelope, link, queries, commands, overload (default: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
+    options = parser.parse_args()
+    parts = options.parts or ["envelope", "link", "queries", "commands", "overload"]
+    results: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]}}
+
+    def report(part: str, rows: Iterable[Row]) -> None:
+        results[part] = list(rows)
+        if not options.json:
+            print(f"\n{part}")
+            print(table(results[part]), flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="dmz-bridge-bench-") as folder:
+        for part in parts:
+            print(f"== measuring {part}", file=sys.stderr, flush=True)
+            match part:
+                case "envelope":
+                    report(part, envelope.run())
+                case "link":
+                    report(part, _link(Path(folder) / part, options.seconds))
+                case "queries":
+                    report(part, pair.queries(Path(folder) / part, options.seconds))
+                case "commands":
+                    report(part, pair.commands(Path(folder) / part, options.seconds))
+                case "overload":
+                    report(part, overload.run(Path(folder) / part, options.seconds))
+                case _:
+                    parser.error(f"there is no part {part}")
+    if options.json:
+        print(json.dumps(results, indent=2))
+    return 0
+
+
+def _link(folder: Path, seconds: float) -> list[Row]:
+    from scripts.tools.benchmark import link
+
+    stand = Stand(folder, Ports())
+    try:
+        stand.set_up()
+        stand.start("broker")
+        return link.run("localhost", stand.ports.broker, stand.certs, seconds, broker_pid=stand.pids["broker"])
+    finally:
+        stand.stop()
+
+
+def table(rows: list[Row]) -> str:
+    """Columns as wide as their widest cell; a column for every key of any row."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [names, *([_cell(row.get(name, "")) for name in names] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

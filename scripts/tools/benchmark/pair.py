@@ -1,0 +1,156 @@
+"""The whole pair under load: wrk → dmz-front → ActiveMQ → intranet-bridge → a backend, and back.
+
+Two backends: an instant one (instant_backend.py), which shows what the pair itself costs, and the marketing
+simulator, whose own work is in the picture.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from scripts.tools.testbed.processes import start, wait_until
+from scripts.tools.testbed.testbed import Ports, Stand
+
+Row = dict[str, Any]
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+QUERY = """
+wrk.method = "POST"
+wrk.path = "/v1/bill-query"
+wrk.body = '{"account":"3210000000001","first_month":"2026-06","last_month":"2026-06"}'
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Authorization"] = "Bearer " .. io.open(os.getenv("KEY_FILE")):read("*l")
+"""
+
+COMMAND = """
+local key = io.open(os.getenv("KEY_FILE")):read("*l")
+local number = 0
+local body = '{"type":"suggestion","contact_name":"张伟","contact_phone":"13800000001",' ..
+    '"address":"人民路1号","content":"建议"}'
+function init(args) math.randomseed(os.time()) run = math.random(1, 1e9) end
+function request()
+    number = number + 1
+    return wrk.format("POST", "/v1/work-order", {
+        ["Content-Type"] = "application/json",
+        ["Authorization"] = "Bearer " .. key,
+        ["Prefer"] = "respond-async",
+        ["Idempotency-Key"] = "bench-" .. run .. "-" .. number,
+    }, body)
+end
+"""
+
+QUIET = {"dmz_front": {"log.level": "warning"}, "intranet_bridge": {"log.level": "warning"}}
+
+
+def queries(folder: Path, seconds: float) -> list[Row]:
+    """Query round trips at 32 and 128 connections, against both backends; the second run of each counts warm."""
+    rows: list[Row] = []
+    for backend in ("instant", "simulator"):
+        with Bench(folder / backend, backend) as bench:
+            bench.load(QUERY, 32, 3)  # warms the broker's just-in-time compiler, whose work is not the pair's
+            for connections in (1, 32, 128):
+                rows.append({"backend": backend, **bench.load(QUERY, connections, seconds)})
+    return rows
+
+
+def commands(folder: Path, seconds: float) -> list[Row]:
+    """Durable commands: each 202 has a commit behind it; then the time until all of them are final."""
+    with Bench(folder, "instant") as bench:
+        bench.load(COMMAND, 64, 2)
+        bench.drained()
+        row = bench.load(COMMAND, 64, seconds)
+        begun = time.monotonic()
+        bench.drained()
+        return [{**row, "drained after s": time.monotonic() - begun}]
+
+
+class Bench:
+    """A stand under load."""
+
+    def __init__(self, folder: Path, backend: str) -> None:
+        self.stand = Stand(folder, Ports(), settings=QUIET)
+        self.backend = backend
+
+    def __enter__(self) -> "Bench":
+        stand = self.stand
+        stand.set_up()
+        try:
+            if self.backend == "instant":
+                program = Path(__file__).with_name("instant_backend.py")
+                token = stand.folder / "data" / "marketing.token"
+                token.touch(mode=0o600)
+                token.write_text("bench")
+                log = stand.logs / "marketing.log"
+                pid = stand.pids["marketing"] = start([sys.executable, str(program), str(stand.ports.marketing)], log)
+                wait_until(lambda: stand._answers(f"{stand.marketing_url}/health"), 10, "the backend", pid, log)
+            stand.start()
+        except BaseException:
+            stand.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stand.stop()
+
+    def load(self, script: str, connections: int, seconds: float) -> Row:
+        """Run wrk, and account for every process's CPU meanwhile."""
+        lua = self.stand.folder / "load.lua"
+        lua.write_text(script)
+        before = {part: cpu_seconds(pid) for part, pid in self.stand.pids.items()}
+        done = subprocess.run(
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(lua), self.stand.front_url],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "KEY_FILE": str(self.stand.folder / "app.key")},
+        )
+        used = {part: cpu_seconds(pid) - before[part] for part, pid in self.stand.pids.items()}
+        output = done.stdout
+        requests = int(_found(r"(\d+) requests in", output))
+        failed = int(_found(r"Non-2xx or 3xx responses: (\d+)", output) or 0)
+        per_thousand = {part: seconds / requests * 1000 for part, seconds in used.items()}
+        pair = sum(per_thousand[part] for part in ("front", "broker", "bridge"))
+        return {
+            "connections": connections,
+            "requests/s": float(_found(r"Requests/sec:\s+([\d.]+)", output)),
+            "not 2xx": failed,
+            "p50 ms": _milliseconds(_found(r"^\s+50%\s+(\S+)", output)),
+            "p99 ms": _milliseconds(_found(r"^\s+99%\s+(\S+)", output)),
+            "CPU s/1000: pair": pair,
+            **{part: per_thousand[part] for part in ("front", "broker", "bridge")},
+            "backend CPU": per_thousand["marketing"],
+        }
+
+    def drained(self) -> None:
+        """Wait until the ledger holds nothing that is not final, asked of the front's database itself."""
+        import sqlite3
+
+        def none_open() -> bool:
+            with sqlite3.connect(f"file:{self.stand.folder}/data/front.sqlite3?mode=ro", uri=True) as database:
+                query = "SELECT count(*) FROM requests WHERE state IN ('accepted', 'sent')"
+                return bool(database.execute(query).fetchone()[0] == 0)
+
+        wait_until(none_open, 120, "the drain")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time a process has used (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _milliseconds(text: str) -> float:
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a time as wrk writes it")
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4}[found[2]]

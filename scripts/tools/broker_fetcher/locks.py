@@ -1,0 +1,21 @@
+"""One process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.tools.broker_fetcher.console import BrokerError
+
+
+@contextlib.contextmanager
+def lock(path: Path, wait: bool = False) -> Iterator[None]:
+    """One at a time; the second waits or is told so. The system drops the lock of a process that dies."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise BrokerError(f"another start is under way ({path})") from None
+        yield

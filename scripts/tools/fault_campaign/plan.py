@@ -1,0 +1,97 @@
+"""The schedule, from the seed alone: the same seed and length give the same plan on every machine."""
+
+import random
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, Kind
+
+FIRST_S = 4.0
+"""The load runs undisturbed for so long at first."""
+CLOCK_FAR_S = 600
+FAR_NEEDS_S = 900
+"""A jump of CLOCK_FAR_S is made only with so much time after it: messages dated ahead are refused until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One entry of the schedule."""
+
+    start_s: float
+    """After the load has begun; not before the fault before is over."""
+    duration_s: float
+    kind: str
+    target: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = " ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.start_s:7.1f} s  {self.kind:<13} {self.target:<17} {self.duration_s:5.1f} s  {told}".rstrip()
+
+
+def plan(seed: int, seconds: float, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Fault]:
+    """The faults of a campaign of this length.
+
+    The first round has every kind once, as far as there is time; then every kind on every target takes its turn,
+    in an order of chance, again and again. A short campaign has short faults and short rests, to have every kind.
+    `skip` names kinds this machine cannot do, which takes them out and leaves the others where they are.
+    """
+    chance = random.Random(seed)  # noqa: S311 - a schedule is not a secret
+    room = min(1.0, seconds / 900)  # how much of the longest faults and rests there is time for
+    faults: list[Fault] = []
+    now = FIRST_S
+    for kind, target in _turns(chance, only):
+        longest = kind.shortest_s + (kind.limit_s(target) - kind.shortest_s) * room
+        duration = round(chance.uniform(kind.shortest_s, longest), 1)
+        rest = chance.uniform(1.5 + 1.5 * room, 2.5 + 5.5 * room)
+        fault = Fault(round(now, 1), duration, kind.name, target, _parameters(chance, kind.name, seconds - now))
+        if now + duration > seconds - 2:
+            return faults
+        if kind.name not in skip:
+            faults.append(fault)
+        now += duration + rest
+    raise AssertionError("turns never end")
+
+
+def _turns(chance: random.Random, only: Collection[str]) -> Iterator[tuple[Kind, str]]:
+    kinds = [kind for kind in KINDS if not only or kind.name in only]
+    first = [(kind, chance.choice(kind.targets)) for kind in kinds]
+    chance.shuffle(first)
+    yield from first
+    everything = [(kind, target) for kind in kinds for target in kind.targets]
+    rest = [turn for turn in everything if turn not in first]
+    while True:
+        chance.shuffle(rest)
+        yield from rest
+        rest = list(everything)
+
+
+def _parameters(chance: random.Random, kind: str, left_s: float) -> dict[str, Any]:
+    match kind:
+        case "delay":
+            return {"ms": chance.choice([50, 200, 600, 1500])}
+        case "second-inbox":
+            return {"beside_s": chance.choice([0.5, 2, 4])}
+        case "half-close":
+            return {"way": chance.choice(["up", "down"])}
+        case "reset":
+            return {"bytes": chance.choice([1, 20, 300, 5000])}
+        case "fails":
+            return {"share": chance.choice([0.2, 0.6, 1.0])}
+        case "slow":
+            return {"ms": chance.choice([300, 1500, 3000]), "jitter_ms": chance.choice([0, 1000])}
+        case "dies-after":
+            return {"calls": chance.choice([1, 2, 10])}
+        case "clock":
+            jumps = [30, -30, 150, -150]
+            far = chance.choice([CLOCK_FAR_S, -CLOCK_FAR_S])
+            jump = chance.choice([*jumps, far])
+            return {"seconds": chance.choice(jumps) if jump == far and left_s < FAR_NEEDS_S else jump}
+    return {}
+
+
+def counts(faults: Collection[Fault]) -> dict[str, int]:
+    """How many of each kind."""
+    found = {name: sum(fault.kind == name for fault in faults) for name in BY_NAME}
+    return {name: count for name, count in found.items() if count}

@@ -1,0 +1,158 @@
+"""The installation a campaign breaks: a stand whose every connection goes through a proxy, whose daemons have a
+small disk and a clock of their own where the machine can give them that.
+"""
+
+import contextlib
+import os
+import shutil
+import struct
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.tools.fault_campaign.faults import CLOCK, DISK
+from scripts.tools.testbed.processes import free_port
+from scripts.tools.testbed.proxy import Proxy
+from scripts.tools.testbed.testbed import Ports, Stand
+
+DAEMONS = ("front", "bridge")
+BALLAST = "ballast"
+SECOND = "bridge-2"
+"""A bridge with an inbox of its own, which there must not be."""
+CLOCK_SOURCE = Path(__file__).with_name("clock.c")
+
+
+@dataclass
+class Site:
+    """A stand with everything a campaign needs around it."""
+
+    folder: Path
+    disk_mb: int
+    stand: Stand = field(init=False)
+    proxies: dict[str, Proxy] = field(init=False)
+    lacking: dict[str, str] = field(default_factory=dict)
+    """What this machine cannot give, and why."""
+    _mounted: list[Path] = field(default_factory=list)
+
+    async def set_up(self, settings: dict[str, dict[str, Any]]) -> None:
+        """Proxies, disks, clocks, certificates, configuration. `settings` changes the shipped configuration."""
+        ports = Ports().chosen()
+        self.proxies = {
+            "callers-front": Proxy("127.0.0.1", ports.front),
+            "front-broker": Proxy("localhost", ports.broker),
+            "bridge-broker": Proxy("localhost", ports.broker),
+            "bridge-marketing": Proxy("127.0.0.1", ports.marketing),
+        }
+        for proxy in self.proxies.values():
+            await proxy.start(free_port())
+        front_file, bridge_file = str(self.database("front")), str(self.database("bridge"))
+        front = {"link.brokers": [f"localhost:{self.proxies['front-broker'].port}"], "store.file": front_file}
+        bridge = {
+            "link.brokers": [f"localhost:{self.proxies['bridge-broker'].port}"],
+            "store.file": bridge_file,
+            "marketing.url": f"http://127.0.0.1:{self.proxies['bridge-marketing'].port}",
+        }
+        self.stand = Stand(
+            self.folder,
+            ports,
+            settings={
+                "dmz_front": settings.get("dmz_front", {}) | front,
+                "intranet_bridge": settings.get("intranet_bridge", {}) | bridge,
+                "bridgectl": {"front_store.file": front_file},
+            },
+            customers=500,
+            environment=self._clocks(),
+            twins=(SECOND,),
+        )
+        for daemon in DAEMONS:
+            self._mount(self.database(daemon).parent)
+        self.stand.set_up()
+        file = self.stand.config / f"{SECOND}.toml"
+        file.write_text(file.read_text().replace(bridge_file, str(self.folder / "data" / "second.sqlite3")))
+
+    def database(self, daemon: str) -> Path:
+        """The SQLite file of a daemon."""
+        return self.folder / f"disk-{daemon}" / f"{daemon}.sqlite3"
+
+    def clock_file(self, daemon: str) -> Path:
+        """Where clock.c reads how far a daemon's clock is off."""
+        return self.folder / f"clock-{daemon}"
+
+    @property
+    def url(self) -> str:
+        """Where callers reach the front."""
+        return f"http://127.0.0.1:{self.proxies['callers-front'].port}"
+
+    async def take_down(self) -> None:
+        """End every process and connection, and unmount; what is in the folder stays."""
+        if hasattr(self, "stand"):
+            with contextlib.suppress(OSError):
+                self.stand.stop()
+        if hasattr(self, "proxies"):
+            for proxy in self.proxies.values():
+                with contextlib.suppress(AttributeError):  # it never listened
+                    await proxy.close()
+        self._unmount()
+
+    def keep(self, place: Path) -> None:
+        """Copy the logs and the databases (which hold sealed bodies alone) to a folder, made anew."""
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True, mode=0o700)
+        sources = [*self.folder.glob("log/*"), *self.folder.glob("disk-*/*"), *self.folder.glob("broker/**/*.log")]
+        for file in [*sources, *self.folder.glob("data/marketing.sqlite3*")]:
+            if file.is_file() and file.name != BALLAST and file.suffix != ".token":
+                shutil.copy2(file, place / file.name)
+
+    def _mount(self, place: Path) -> None:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.geteuid() != 0:
+            self.lacking[DISK] = "only root may mount one"
+            return
+        command = ["mount", "-t", "tmpfs", "-o", f"size={self.disk_mb}m,mode=0700", "dmz-bridge-campaign", str(place)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            self.lacking[DISK] = f"mount: {done.stderr.strip()}"
+        else:
+            self._mounted.append(place)
+
+    def _unmount(self) -> None:
+        for place in self._mounted:
+            if subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode:
+                subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
+        self._mounted.clear()
+
+    def _clocks(self) -> dict[str, dict[str, str]]:
+        compiler = shutil.which("cc")
+        if compiler is None:
+            self.lacking[CLOCK] = "there is no C compiler (Debian packages gcc and libc6-dev)"
+            return {}
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        library = self.folder / "clock.so"
+        command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(CLOCK_SOURCE), "-ldl"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            self.lacking[CLOCK] = f"clock.c does not compile: {done.stderr.strip()[-200:]}"
+            return {}
+        for daemon in DAEMONS:
+            self.clock_file(daemon).write_bytes(bytes(8))
+        return {
+            daemon: {"LD_PRELOAD": str(library), "CAMPAIGN_CLOCK": str(self.clock_file(daemon))} for daemon in DAEMONS
+        }
+
+    def set_clock(self, daemon: str, seconds: float) -> None:
+        """From now on a daemon's wall clock is off by so much."""
+        with self.clock_file(daemon).open("r+b") as file:  # in place: the daemon has this very file mapped
+            file.write(struct.pack("q", int(seconds * 1e9)))
+
+
+def fill(folder: Path) -> None:
+    """Take all space that is left on a small file system, with a file BALLAST."""
+    free = shutil.disk_usage(folder).free
+    with (folder / BALLAST).open("wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, free)
+        with contextlib.suppress(OSError):
+            file.seek(0, os.SEEK_END)
+            while True:
+                file.write(bytes(4096))

@@ -1,0 +1,106 @@
+"""Everything that changes something: the effect and its line in the journal, in one durable transaction.
+
+Group commit: the requests that arrive while the disk is busy share the next transaction; each is answered
+after the commit that holds it. The statements run on the event loop's thread (microseconds); only COMMIT,
+which waits for the disk, runs on a thread of its own.
+
+The journal is the instrument of proof. It counts how often each request was *applied*, and the plain
+interface applies a request as often as it comes: a bridge that calls twice is seen here.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from scripts.tools.marketing_simulator.clock import Clock
+
+LARGEST_GROUP = 256  # requests a transaction
+STORED_ANSWER = "SELECT answer FROM journal WHERE request_id = ?"
+COUNT_IN_JOURNAL = (
+    "INSERT INTO journal (request_id, operation, applied, at, answer) VALUES (?, ?, 1, ?, ?)"
+    " ON CONFLICT (request_id) DO UPDATE SET applied = applied + 1"
+)
+
+Perform = Callable[[sqlite3.Connection], str]
+"""Does the effect inside the open transaction and returns the answer's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of a request; `newly` is False when a stored answer was given instead of a new effect."""
+
+    body: bytes
+    newly: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    request_id: str
+    operation: str
+    once: bool
+    perform: Perform
+    outcome: asyncio.Future[Applied]
+
+
+class EffectWriter:
+    """The only writer of the database."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._waiting: list[_Waiting] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
+
+    async def apply(self, request_id: str, operation: str, perform: Perform, *, once: bool) -> Applied:
+        """Apply one request and return when it is on the disk; with `once`, not again if its id is known."""
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(request_id, operation, once, perform, loop.create_future())
+        self._waiting.append(waiting)
+        if self._writing is None:
+            self._writing = loop.create_task(self._write_all())
+        return await waiting.outcome
+
+    async def close(self) -> None:
+        """Write what is still waiting, then let go of the disk."""
+        if self._writing is not None:
+            await self._writing
+        self._disk.shutdown()
+        self._connection.close()
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
+                await self._write(group)
+        finally:
+            self._writing = None
+
+    async def _write(self, group: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            at = self._clock.now().isoformat(timespec="milliseconds")
+            results = [self._perform(waiting, at) for waiting in group]
+            await loop.run_in_executor(self._disk, self._connection.execute, "COMMIT")
+        except Exception as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for waiting in group:
+                if not waiting.outcome.done():
+                    waiting.outcome.set_exception(error)
+            return
+        for waiting, result in zip(group, results, strict=True):
+            if not waiting.outcome.done():  # the caller may have hung up; the effect stands all the same
+                waiting.outcome.set_result(result)
+
+    def _perform(self, waiting: _Waiting, at: str) -> Applied:
+        if waiting.once:
+            stored = self._connection.execute(STORED_ANSWER, (waiting.request_id,)).fetchone()
+            if stored is not None:
+                return Applied(stored[0].encode(), newly=False)
+        answer = waiting.perform(self._connection)
+        self._connection.execute(COUNT_IN_JOURNAL, (waiting.request_id, waiting.operation, at, answer))
+        return Applied(answer.encode(), newly=True)

@@ -1,0 +1,67 @@
+"""Sample and checking the fields of a request body; whatever is wrong is refused with the field's name."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+from scripts.tools.marketing_simulator.answers import Code, Refusal
+from scripts.tools.marketing_simulator.months import is_month
+
+ACCOUNT = re.compile(r"[0-9]{13}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+PHONE = re.compile(r"\+?[0-9][0-9-]{4,18}[0-9]")
+MONTH = re.compile(r"[0-9]{6}")
+
+
+class Fields:
+    """The body of one request: a JSON object."""
+
+    def __init__(self, body: bytes) -> None:
+        try:
+            values = json.loads(body, parse_float=Decimal)
+        except (ValueError, RecursionError) as error:  # also what is not UTF-8
+            raise Refusal(Code.MALFORMED) from error
+        if not isinstance(values, dict):
+            raise Refusal(Code.MALFORMED)
+        self._values: dict[str, Any] = values
+
+    def optional_text(self, name: str, longest: int, form: re.Pattern[str] | None = None) -> str | None:
+        """A text of at most `longest` characters; None when absent, null or empty."""
+        value = self._values.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str) or len(value) > longest or (form and not form.fullmatch(value)):
+            raise Refusal(Code.INVALID_FIELD, name)
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise Refusal(Code.INVALID_FIELD, name)  # half a surrogate pair cannot be stored
+        return value
+
+    def text(self, name: str, longest: int, form: re.Pattern[str] | None = None) -> str:
+        """A text that must be there."""
+        value = self.optional_text(name, longest, form)
+        if value is None or not value.strip():
+            raise Refusal(Code.INVALID_FIELD, name)
+        return value
+
+    def month(self, name: str) -> int:
+        """A month written `YYYYMM`."""
+        month = int(self.text(name, 6, MONTH))
+        if not is_month(month):
+            raise Refusal(Code.INVALID_FIELD, name)
+        return month
+
+    def optional_number(self, name: str) -> Decimal | None:
+        """A JSON number, or a text that is one; None when absent, null or empty."""
+        value = self._values.get(name)
+        if value is None or value == "":
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+            raise Refusal(Code.INVALID_FIELD, name)
+        try:
+            number = Decimal(value)
+        except ArithmeticError as error:
+            raise Refusal(Code.INVALID_FIELD, name) from error
+        if not number.is_finite():
+            raise Refusal(Code.INVALID_FIELD, name)
+        return number

@@ -1,0 +1,101 @@
+"""What a marketing system does not have and a test needs: journal, fault switches, health.
+
+They ask for no token: the simulator listens on loopback only.
+"""
+
+import asyncio
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+from scripts.tools.marketing_simulator import journal
+from scripts.tools.marketing_simulator.clock import Clock
+from scripts.tools.marketing_simulator.database import connect_for_reading, origin
+from scripts.tools.marketing_simulator.faults import FaultDesk, FaultPlan, FaultPlanError
+from scripts.tools.marketing_simulator.server import json_answer
+
+
+class Instruments:
+    """Handlers of the instruments. The journal is read over its own connection, off the event loop."""
+
+    def __init__(self, database: Path, faults: FaultDesk, clock: Clock) -> None:
+        self._database = database
+        self._faults = faults
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where they are found."""
+        return [
+            web.get("/health", self.health),
+            web.get("/journal", self.journal),
+            web.get("/journal/summary", self.journal_summary),
+            web.get("/faults", self.show_faults),
+            web.put("/faults", self.set_faults),
+            web.delete("/faults", self.clear_faults),
+        ]
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """Up, and from which values the population was generated."""
+
+        def read() -> dict[str, str]:
+            connection = connect_for_reading(self._database)
+            try:
+                return origin(connection)
+            finally:
+                connection.close()
+
+        values = await asyncio.to_thread(read)
+        state = {
+            "status": "up",
+            "customers": int(values["customers"]),
+            "seed": int(values["seed"]),
+            "generatedFor": values["day"],
+            "today": self._clock.today().isoformat(),
+        }
+        return json_answer(state)
+
+    async def journal(self, request: web.Request) -> web.Response:
+        """The journal's lines, or with `?request_id=` the line of one request (a list of 0 or 1)."""
+        request_id = request.query.get("request_id")
+
+        def read() -> list[dict[str, object]]:
+            connection = connect_for_reading(self._database)
+            try:
+                return journal.lines(connection, request_id)
+            finally:
+                connection.close()
+
+        return json_answer(await asyncio.to_thread(read))
+
+    async def journal_summary(self, _request: web.Request) -> web.Response:
+        """The journal's totals."""
+
+        def read() -> dict[str, int]:
+            connection = connect_for_reading(self._database)
+            try:
+                return journal.summary(connection)
+            finally:
+                connection.close()
+
+        return json_answer(await asyncio.to_thread(read))
+
+    async def show_faults(self, _request: web.Request) -> web.Response:
+        """The plan in force."""
+        return json_answer(self._faults.state())
+
+    async def set_faults(self, request: web.Request) -> web.Response:
+        """Put a plan in force; what is wrong with it is named."""
+        try:
+            plan = FaultPlan.parse(json.loads(await request.read()))
+        except FaultPlanError as error:
+            return json_answer({"error": str(error), "field": error.field}, status=400)
+        except ValueError:
+            return json_answer({"error": "must be a JSON object", "field": "(body)"}, status=400)
+        self._faults.set(plan)
+        return json_answer(self._faults.state())
+
+    async def clear_faults(self, _request: web.Request) -> web.Response:
+        """No faults any more."""
+        self._faults.clear()
+        return json_answer(self._faults.state())

@@ -1,0 +1,129 @@
+"""The running process: composition, listening on loopback, the ready line, the end on SIGTERM."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import stat
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from aiohttp import web
+
+from scripts.tools.marketing_simulator import database
+from scripts.tools.marketing_simulator.clock import Clock
+from scripts.tools.marketing_simulator.effects import EffectWriter
+from scripts.tools.marketing_simulator.faults import FaultDesk
+from scripts.tools.marketing_simulator.instruments import Instruments
+from scripts.tools.marketing_simulator.queries import Queries
+from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
+from scripts.tools.marketing_simulator.work_orders import WorkOrders
+
+LOOPBACK = "127.0.0.1"
+BACKLOG = 1024
+SECONDS_TO_FINISH = 5.0  # given to requests in work when the process is asked to end
+
+
+class StartError(Exception):
+    """The simulator cannot start; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one simulator runs; `None` for customers and seed: what the database has, else the default."""
+
+    port: int
+    database: Path
+    token_file: Path
+    port_file: Path | None = None
+    customers: int | None = None
+    seed: int | None = None
+    today: date | None = None
+    node_seconds: float = 20.0
+    idempotent: bool = False
+
+
+def read_or_create_token(path: Path) -> str:
+    """The access token in a file; a missing file is made with a random one, readable by its owner only."""
+    with contextlib.suppress(FileExistsError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(24) + "\n")
+    token = path.read_text().strip()
+    if not token:
+        raise StartError(f"the token file {path} is empty")
+    return token
+
+
+def bind(port: int, host: str = LOOPBACK) -> socket.socket:
+    """An IPv4 socket that does not take connections yet; port 0 lets the system choose."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Whoever reads the file sees all of it or none."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+async def serve(settings: Settings, listener: socket.socket, token: str) -> None:
+    """Run until SIGTERM or SIGINT."""
+    clock = Clock(settings.today)
+    faults = FaultDesk()
+    reading = database.connect_for_reading(settings.database)
+    effects = EffectWriter(database.connect(settings.database), clock)
+    queries = Queries(reading, clock)
+    orders = WorkOrders(reading, effects, queries, clock, node_seconds=settings.node_seconds)
+    interfaces = MarketingInterfaces(token, faults)
+    application = web.Application(client_max_size=LARGEST_BODY_BYTES)
+    application.add_routes(
+        [
+            web.post("/api/bill/query", interfaces.query(queries.bills)),
+            web.post("/api/arrears/query", interfaces.query(queries.arrears)),
+            web.post(
+                "/api/wo/create",
+                interfaces.effect(orders.create_once if settings.idempotent else orders.create),
+            ),
+            web.post("/api/wo/createOnce", interfaces.effect(orders.create_once)),
+            web.post("/api/wo/progress", interfaces.query(orders.progress)),
+            web.post("/api/req/status", interfaces.query(orders.request_status)),
+            *Instruments(settings.database, faults, clock).routes(),
+        ]
+    )
+    runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=SECONDS_TO_FINISH)
+    await runner.setup()
+    try:
+        ending = _ending_signal()
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        host, port = listener.getsockname()
+        if settings.port_file is not None:
+            write_atomically(settings.port_file, f"{port}\n")
+        print(
+            f"marketing simulator ready on http://{host}:{port} (token in {settings.token_file})",
+            flush=True,
+        )
+        await ending.wait()
+    finally:
+        interfaces.close()
+        await runner.cleanup()
+        await effects.close()
+        reading.close()
+
+
+def _ending_signal() -> asyncio.Event:
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    return ending

@@ -1,0 +1,127 @@
+"""The interfaces that only read: bills (`/api/bill/query`) and arrears (`/api/arrears/query`)."""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+from scripts.tools.marketing_simulator.answers import Code, Refusal, success
+from scripts.tools.marketing_simulator.clock import Clock
+from scripts.tools.marketing_simulator.fields import ACCOUNT, Fields
+from scripts.tools.marketing_simulator.months import months_between
+from scripts.tools.marketing_simulator.population import BILLED_MONTHS, CLOSED, issue_date, reading_date
+from scripts.tools.marketing_simulator.tariff import charge_for, penalty_fen
+
+ACCOUNT_BY_NUMBER = "SELECT number, name, address, status FROM customer WHERE account = ?"
+BILLS_OF_MONTHS = (
+    "SELECT month, begin_reading, end_reading, kwh, amount_fen, paid_date FROM bill"
+    " WHERE number = ? AND month BETWEEN ? AND ? ORDER BY month"
+)
+UNPAID_BILLS = "SELECT month, kwh, amount_fen, due_date FROM bill WHERE number = ? AND paid_date IS NULL ORDER BY month"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the queries need of an account; `number` is the archive's own key."""
+
+    number: int
+    name: str
+    address: str
+    closed: bool
+
+
+class Queries:
+    """Answers from the archive, over a connection that cannot write."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def account(self, account: str) -> Account:
+        """The account with this 13-digit number, or a refusal."""
+        row = self._connection.execute(ACCOUNT_BY_NUMBER, (account,)).fetchone()
+        if row is None:
+            raise Refusal(Code.NO_SUCH_ACCOUNT)
+        number, name, address, status = row
+        return Account(number, name, address, status == CLOSED)
+
+    def bills(self, fields: Fields) -> bytes:
+        """The bills from month `ymFrom` to month `ymTo`, oldest first."""
+        account = fields.text("consNo", 13, ACCOUNT)
+        first, last = fields.month("ymFrom"), fields.month("ymTo")
+        if not 1 <= months_between(first, last) <= BILLED_MONTHS:
+            raise Refusal(Code.MONTH_RANGE, f"1 to {BILLED_MONTHS} months")
+        found = self.account(account)
+        rows = self._connection.execute(BILLS_OF_MONTHS, (found.number, first, last)).fetchall()
+        bill_list = [
+            {
+                "amtYm": str(month),
+                "tPq": kwh,
+                "tAmt": amount,
+                "lvlList": _tier_lines(kwh),
+                "bgnRead": begin,
+                "endRead": end,
+                **_dates(month),
+                "payFlag": "1" if paid else "0",
+                "payDate": paid,
+            }
+            for month, begin, end, kwh, amount, paid in rows
+        ]
+        data = {
+            "consNo": account,
+            "consName": found.name,
+            "elecAddr": found.address,
+            "billCnt": len(bill_list),
+            "billList": bill_list,
+        }
+        return success(data).encode()
+
+    def arrears(self, fields: Fields) -> bytes:
+        """The unpaid bills with the penalty each has run up by the business day."""
+        account = fields.text("consNo", 13, ACCOUNT)
+        found = self.account(account)
+        if found.closed:
+            raise Refusal(Code.ACCOUNT_CLOSED)
+        today = self._clock.today()
+        owed = penalties = 0
+        lines = []
+        for month, kwh, amount, due in self._connection.execute(UNPAID_BILLS, (found.number,)).fetchall():
+            overdue = max(0, (today - date.fromisoformat(due)).days)
+            penalty = penalty_fen(amount, overdue)
+            owed += amount
+            penalties += penalty
+            lines.append(
+                {
+                    "amtYm": str(month),
+                    "tPq": kwh,
+                    "rcvblAmt": amount,
+                    "dueDate": due,
+                    "overDays": overdue,
+                    "penaltyAmt": penalty,
+                    "totAmt": amount + penalty,
+                }
+            )
+        data = {
+            "consNo": account,
+            "consName": found.name,
+            "elecAddr": found.address,
+            "oweCnt": len(lines),
+            "oweAmt": owed,
+            "penaltyAmt": penalties,
+            "totAmt": owed + penalties,
+            "oweList": lines,
+        }
+        return success(data).encode()
+
+
+@lru_cache(maxsize=8192)
+def _tier_lines(kwh: int) -> list[dict[str, object]]:
+    return [
+        {"lvl": tier.level, "pq": tier.kwh, "prc": str(tier.yuan_per_kwh), "amt": tier.amount_fen}
+        for tier in charge_for(kwh).tiers
+    ]
+
+
+@lru_cache(maxsize=256)
+def _dates(month: int) -> dict[str, str]:
+    return {"mrDate": reading_date(month).isoformat(), "rlsDate": issue_date(month).isoformat()}

@@ -1,0 +1,197 @@
+"""The demo: a bill query and a work order cross from HTTP through ActiveMQ over mutual TLS to a marketing
+system and back, with curl lines the reader can repeat.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from scripts.tools.testbed.processes import INTERRUPTS, StandError
+from scripts.tools.testbed.testbed import PARTS, ROOT, Ports, Stand
+
+ACCOUNT = "3210000000003"
+_SAID = {"marketing": "marketing system"}
+
+
+def say(text: str) -> None:
+    """A heading."""
+    print(f"\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"== {text}", flush=True)
+
+
+def curl(stand: Stand, path: str, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, Any]:
+    """Print a curl line that works as it stands in the project's folder, run it, print and return the answer."""
+    # The key is read from a file: a secret in argv is for everyone on the machine to read.
+    shown = ["curl", "-sS", "-H", f"@{os.path.relpath(stand.folder / 'curl.headers', ROOT)}"]
+    for name, value in headers.items():
+        shown += ["-H", f"{name.replace('_', '-')}: {value}"]
+    if body is not None:
+        shown += ["-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False)]
+    shown.append(f"{stand.front_url}{path}")
+    print("$ " + " ".join(shlex.quote(word) for word in shown), flush=True)
+    done = subprocess.run([*shown, "-w", "\n%{http_code}"], capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise StandError(f"curl failed: {done.stderr.strip()}")
+    text, _, status = done.stdout.rpartition("\n")
+    print(f"{status} {text}\n", flush=True)
+    return int(status), json.loads(text)
+
+
+def check(what: str, holds: bool) -> None:
+    """Raises StandError unless it holds."""
+    if not holds:
+        raise StandError(f"the demo's answer is not as it should be: {what}")
+
+
+def tour(stand: Stand) -> None:
+    """The main job, step by step; every answer is checked."""
+    say("a bill query: HTTP → dmz-front → queue → intranet-bridge → marketing system, and back")
+    status, bills = curl(
+        stand, "/v1/bill-query", {"account": ACCOUNT, "first_month": "2026-04", "last_month": "2026-06"}
+    )
+    check("three bills", status == 200 and [bill["month"] for bill in bills["result"]["bills"]][:1] == ["2026-04"])
+
+    say("a work order: written down durably, then carried; the Idempotency-Key makes it safe to repeat")
+    order = {
+        "type": "fault-repair",
+        "account": ACCOUNT,
+        "contact_name": "张伟",
+        "contact_phone": "13800000001",
+        "address": "人民路1号",
+        "content": "家里没电了，请派人检修。",
+    }
+    key = f"demo-{uuid.uuid4()}"
+    status, first = curl(stand, "/v1/work-order", order, Idempotency_Key=key, Prefer="wait=10")
+    check("the work order is registered", status == 200 and first["status"] == "succeeded")
+    say("the same again, as after a lost connection: the same answer, and no second work order")
+    status, second = curl(stand, "/v1/work-order", order, Idempotency_Key=key)
+    check("the same answer", status == 200 and second == first)
+    journal = marketing(stand, f"/journal?request_id={first['request_id']}")
+    print(f"the marketing system's own journal: {json.dumps(journal)}\n", flush=True)
+    check("applied once", [entry["applied"] for entry in journal] == [1])
+
+    say("what became of it, and how far it is")
+    status, told = curl(stand, f"/v1/requests/{first['request_id']}")
+    check("the status", status == 200 and told["status"] == "succeeded")
+    status, progress = curl(stand, "/v1/work-order-progress", {"work_order": first["result"]["work_order"]})
+    check("the progress", status == 200 and len(progress["result"]["steps"]) >= 1)
+
+    say("the queues, seen over the same port with the monitor's certificate")
+    print("$ ./scripts/ctl queues", flush=True)
+    print(stand.ctl("queues"), flush=True)
+
+
+def marketing(stand: Stand, path: str) -> Any:
+    """Ask the marketing system itself."""
+    import urllib.request
+
+    with urllib.request.urlopen(stand.marketing_url + path, timeout=10) as answer:  # noqa: S310 - loopback
+        return json.load(answer)
+
+
+def set_up(stand: Stand) -> None:
+    """Everything from nothing, saying what is done."""
+    began = time.monotonic()
+    say("the broker: an ActiveMQ of yours (ACTIVEMQ_HOME), Maven's newest, or Debian's")
+    if subprocess.run([sys.executable, str(ROOT / "scripts" / "broker"), "fetch"], check=False).returncode != 0:
+        raise StandError("there is no broker to start; it says why above")
+    say(f"certificates, keys and configuration in {os.path.relpath(stand.folder)}")
+    stand.set_up()
+    headers = stand.folder / "curl.headers"
+    headers.touch(mode=0o600)
+    headers.write_text(f"Authorization: Bearer {stand.app_key}\n")
+    for part in PARTS:
+        say(f"starting the {_SAID.get(part, part)}")
+        stand.start(part)
+    say(f"all is up after {time.monotonic() - began:.1f} s")
+
+
+def restart(folder: Path, part: str) -> None:
+    """Start one part of a running demo again; raises StandError, with its last words, if it does not get ready."""
+    stand = Stand.attach(folder)
+    if stand.running(part):
+        raise StandError(f"the {part} runs (pid {stand.pids[part]}); end it first")
+    say(f"starting the {_SAID.get(part, part)} again")
+    stand.start_surely(part)
+    say(f"the {_SAID.get(part, part)} is up, pid {stand.pids[part]}")
+
+
+def stay(stand: Stand) -> None:
+    """Until Ctrl-C."""
+    say("it stays up until you press Ctrl-C")
+    print(
+        f"  front      {stand.front_url}/docs\n"
+        f"  operator   ./scripts/ctl queues --watch\n"
+        f"  metrics    {stand.metrics_url}\n"
+        f"  try        kill -9 {stand.pids['bridge']}   and then   ./scripts/demo --restart bridge\n"
+        f"  logs       {os.path.relpath(stand.logs)}/",
+        flush=True,
+    )
+    while True:
+        signal.pause()
+
+
+def stopped(_number: int, _frame: object) -> None:
+    """Each of these signals ends the demo as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """`./scripts/demo`."""
+    parser = argparse.ArgumentParser(prog="./scripts/demo", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="verify each answer, stop everything, exit 0 or 1")
+    parser.add_argument("--restart", choices=PARTS, help="start one part of the running demo again")
+    parser.add_argument("--var", type=Path, default=ROOT / "var" / "demo", help="where everything is kept")
+    parser.add_argument("--front-port", type=int, default=int(os.environ.get("DEMO_FRONT_PORT", "8080")))
+    parser.add_argument("--broker-port", type=int, default=int(os.environ.get("DEMO_BROKER_PORT", "61616")))
+    parser.add_argument("--marketing-port", type=int, default=int(os.environ.get("DEMO_MARKETING_PORT", "8090")))
+    options = parser.parse_args()
+    # SIGINT too: a shell starts its background jobs with SIGINT ignored, and Python leaves it so
+    for number in INTERRUPTS:
+        signal.signal(number, stopped)
+    folder = options.var.resolve()
+    try:
+        if options.restart:
+            restart(folder, options.restart)
+            return 0
+        return _run(folder, Ports(options.front_port, options.broker_port, options.marketing_port), options.check)
+    except StandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: what was being started was stopped again", file=sys.stderr)
+        return 130
+
+
+def _run(folder: Path, ports: Ports, check_only: bool) -> int:
+    stand = Stand(folder, ports)
+    try:
+        set_up(stand)
+        tour(stand)
+        if check_only:
+            say("every answer was as it should be")
+        else:
+            stay(stand)
+        return 0
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for number in INTERRUPTS:
+            signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must leave nothing behind
+        say("stopping")
+        # a part may have been started again by `--restart`: the state file has the pids of now
+        if stand.state_file.exists():
+            stand.pids = Stand.attach(folder).pids
+        stand.stop()
+        stand.state_file.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

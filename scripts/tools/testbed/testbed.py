@@ -1,0 +1,447 @@
+"""The stand: one broker, one front, one bridge, one marketing system, in a folder of their own; more on request."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Container
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from scripts.tools.testbed.processes import (
+    StandError,
+    alive,
+    check_free,
+    free_port,
+    notified,
+    run,
+    start,
+    stop,
+    uninterrupted,
+    wait_until,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+BIN = Path(sys.executable).parent
+PARTS = ("broker", "marketing", "bridge", "front")
+"""In the order they start."""
+PATIENCE_S = 60.0
+"""How long a part may take to start or to end: a machine may be slow, and busy besides."""
+_CONFIGURATION = {"front": "dmz_front", "bridge": "intranet_bridge"}
+
+
+@dataclass
+class Ports:
+    """Where the parts listen, on loopback. 0 chooses a free port."""
+
+    front: int = 0
+    broker: int = 0
+    marketing: int = 0
+    metrics: int = 0
+    """The front's metrics; the bridge's are off, so that it listens on nothing at all."""
+
+    def chosen(self, elsewhere: Container[str] = ()) -> "Ports":
+        """With every 0 replaced; raises StandError for a port that is taken on this machine's loopback."""
+        for name, port in vars(self).items():
+            if port and name not in elsewhere:
+                check_free(port, f"the {name}", f"--{name}-port")
+        return Ports(**{name: port or free_port() for name, port in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part runs, when that is not simply this machine."""
+
+    prefix: tuple[str, ...]
+    """Goes before its commands, for example `ip netns exec NAME`."""
+    host: str
+    """The IPv4 address it listens on and is called by; 127.0.0.1 for a part that only its own place calls."""
+
+
+@dataclass
+class Stand:
+    """A folder with an installation in it. `set_up` once, then start and stop parts at will."""
+
+    folder: Path
+    ports: Ports = field(default_factory=Ports)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Changes to the shipped configuration files: file → dotted key → value."""
+    customers: int = 2_000
+    environment: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What a part finds in its environment besides ours, from its next start on."""
+    pids: dict[str, int] = field(default_factory=dict)
+    app_key: str = field(default="", repr=False)
+    broker_kind: str = "auto"
+    """Which ActiveMQ (`scripts/broker --kind`)."""
+    twins: tuple[str, ...] = ()
+    """Further instances, named `front-2` or `bridge-2`: of the same configuration, but for name and ports."""
+    stores: dict[str, str] = field(default_factory=dict)
+    """`front`, `bridge` → URL of the database they use instead of an SQLite file."""
+    twin_ports: dict[str, int] = field(default_factory=dict)
+    broker_conf: Path | None = None
+    """The broker's configuration files, if not the shipped ones."""
+    root: Path = ROOT
+    """Whose code and configuration files are run; the README's worked example is tried in a copy."""
+    places: dict[str, Place] = field(default_factory=dict)
+    """Parts that run elsewhere; all others on this machine's loopback."""
+
+    # --- where things are -----------------------------------------------------------------------------------
+
+    @property
+    def certs(self) -> Path:
+        """Certificates and their keys."""
+        return self.folder / "certs"
+
+    @property
+    def config(self) -> Path:
+        """The configuration files."""
+        return self.folder / "config"
+
+    @property
+    def logs(self) -> Path:
+        """What the processes said."""
+        return self.folder / "log"
+
+    @property
+    def state_file(self) -> Path:
+        """What other tools attach by."""
+        return self.folder / "state.json"
+
+    @property
+    def front_url(self) -> str:
+        """The HTTP endpoint."""
+        return f"http://{self._host('front')}:{self.ports.front}"
+
+    def url_of(self, front: str) -> str:
+        """The HTTP endpoint of one front."""
+        return f"http://{self._host(front)}:{self.twin_ports.get(front, self.ports.front)}"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All parts, in the order they start."""
+        return tuple(part for kind in PARTS for part in (kind, *self.twins) if part == kind or kind_of(part) == kind)
+
+    @property
+    def marketing_url(self) -> str:
+        """The marketing system, with its journal and fault switches."""
+        return f"http://{self._host('marketing')}:{self.ports.marketing}"
+
+    @property
+    def metrics_url(self) -> str:
+        """The front's numbers, for Prometheus."""
+        return f"http://127.0.0.1:{self.ports.metrics}/metrics"
+
+    def _host(self, part: str) -> str:
+        return self.places[part].host if part in self.places else "127.0.0.1"
+
+    def _prefix(self, part: str) -> list[str]:
+        return list(self.places[part].prefix) if part in self.places else []
+
+    # --- setting up -----------------------------------------------------------------------------------------
+
+    def set_up(self) -> None:
+        """Make certificates, keys, configuration and an application key, as far as they are not there."""
+        self.ports = self.ports.chosen(self.places)
+        self.twin_ports = {part: free_port() for part in self.twins if kind_of(part) == "front"}
+        for folder in (self.folder, self.config, self.logs, self.folder / "data"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not all((self.certs / name).exists() for name in ("broker.p12", "monitor.pem")):
+            shutil.rmtree(self.certs, ignore_errors=True)
+            sans = ["--broker-san", self.places["broker"].host] if "broker" in self.places else []
+            run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(self.certs), *sans])
+        for part in self.twins:
+            if not (self.certs / f"{part}.pem").exists():
+                issue = ["certs", "issue", kind_of(part), "--name", part, "--dir", str(self.certs)]
+                run([str(BIN / "bridgectl"), *issue])
+        if not (self.folder / "keys" / "trusted.json").exists():
+            run([str(BIN / "bridgectl"), "keys", "init", "--dir", str(self.folder / "keys")])
+        self._configure()
+        key_file = self.folder / "app.key"
+        if not key_file.exists():
+            command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
+            run(command, {"PYTHONPATH": str(self.root)})
+            key = self.ctl("apps", "add", "demo", "--scope", "bills", "--scope", "work-orders").strip()
+            key_file.touch(mode=0o600)
+            key_file.write_text(key)
+        self.app_key = key_file.read_text()
+
+    def _configure(self) -> None:
+        keys, data = self.folder / "keys", self.folder / "data"
+        link = {
+            "link.brokers": [self._broker_address],
+            "link.ca": str(self.certs / "ca.pem"),
+        }
+        front: dict[str, Any] = {
+            **link,
+            "link.certificate": str(self.certs / "front.pem"),
+            "link.key": str(self.certs / "front.key"),
+            "keys.keyring": str(keys / "front.keyring"),
+            "keys.trusted": str(keys / "trusted.json"),
+            "store.file": str(data / "front.sqlite3"),
+            "http.host": self._host("front"),
+            "http.port": self.ports.front,
+            "metrics.port": self.ports.metrics,
+        }
+        bridge: dict[str, Any] = {
+            **link,
+            "link.certificate": str(self.certs / "bridge.pem"),
+            "link.key": str(self.certs / "bridge.key"),
+            "keys.keyring": str(keys / "bridge.keyring"),
+            "keys.trusted": str(keys / "trusted.json"),
+            "store.file": str(data / "bridge.sqlite3"),
+            "marketing.url": self.marketing_url,
+            "marketing.authentication.token_file": str(data / "marketing.token"),
+            "metrics.port": 0,
+        }
+        control: dict[str, Any] = {
+            **link,
+            "link.certificate": str(self.certs / "monitor.pem"),
+            "link.key": str(self.certs / "monitor.key"),
+            "front_store.file": str(data / "front.sqlite3"),
+            "doctor.broker_data": str(self._broker / "data"),
+        }
+        for kind, values, table in (
+            ("front", front, "store"),
+            ("bridge", bridge, "store"),
+            ("front", control, "front_store"),
+        ):
+            if kind in self.stores:
+                values |= {f"{table}.file": None, f"{table}.url": self.stores[kind]}
+        self._write_configuration("dmz_front", "dmz_front", front)
+        self._write_configuration("intranet_bridge", "intranet_bridge", bridge)
+        self._write_configuration("bridgectl", "bridgectl", control)
+        for part in self.twins:
+            name = _CONFIGURATION[kind_of(part)]
+            own: dict[str, Any] = {
+                "name": part,
+                "metrics.port": 0,
+                "link.certificate": str(self.certs / f"{part}.pem"),
+                "link.key": str(self.certs / f"{part}.key"),
+            }
+            if part in self.twin_ports:
+                own["http.port"] = self.twin_ports[part]
+            self._write_configuration(name, part, (front if kind_of(part) == "front" else bridge) | own)
+
+    def _write_configuration(self, shipped: str, name: str, values: dict[str, Any]) -> None:
+        text = (self.root / "config" / f"{shipped}.toml").read_text(encoding="utf-8")
+        changed = with_values(text, values | self.settings.get(shipped, {}))
+        (self.config / f"{name}.toml").write_text(changed, encoding="utf-8")
+
+    def _configuration_of(self, part: str) -> str:
+        return str(self.config / f"{_CONFIGURATION.get(part, part)}.toml")
+
+    def ctl(self, *arguments: str) -> str:
+        """Run bridgectl against this stand; its output."""
+        environment = {"BRIDGECTL_CONFIG": str(self.config / "bridgectl.toml"), "PYTHONPATH": str(self.root)}
+        return run([str(BIN / "bridgectl"), *arguments], environment)
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    def start(self, *parts: str, wait: bool = True) -> None:
+        """Start parts (all by default) that do not run, each ready before the next. Raises StandError.
+
+        Without `wait` a part is only launched; a broker is waited for until it accepts connections all the same.
+        """
+        for part in parts or self.parts:
+            if not self.running(part):
+                match kind_of(part):
+                    case "broker":
+                        self._start_broker()
+                    case "marketing":
+                        self._start_marketing(wait)
+                    case "bridge":
+                        self._start_bridge(part, wait)
+                    case _:
+                        self._start_front(part, wait)
+                self.save()
+
+    def start_surely(self, part: str) -> None:
+        """Start a part, and return when it says itself that it is ready; else it does not run. Raises StandError.
+
+        `start` takes a bridge's last announcement, which may be a dead one's, for a sign of life.
+        """
+        try:
+            with notified() as (address, ready):
+                own = self.environment.get(part, {})
+                self.environment[part] = own | {"NOTIFY_SOCKET": address}
+                try:
+                    self.start(part, wait=kind_of(part) != "bridge")
+                finally:
+                    self.environment[part] = own
+                pid, log = self.pids[part], self.logs / f"{part}.log"
+                says_so = kind_of(part) in _CONFIGURATION
+                wait_until(lambda: ready() or not says_so, PATIENCE_S, f"the {part}", pid, log)
+                wait_until(lambda: alive(pid), 0, f"the {part}", pid, log)
+        except BaseException:
+            self.stop(part)
+            raise
+
+    def stop(self, *parts: str) -> None:
+        """Stop parts (all by default), the last started first."""
+        for part in reversed(parts or self.parts):
+            pid = self.pids.get(part)
+            if pid is None:
+                continue
+            if part == "broker":
+                run([sys.executable, str(ROOT / "scripts" / "broker"), "stop", "--instance", str(self._broker)])
+                alive(pid)
+            else:
+                stop(pid)
+            del self.pids[part]
+        if self.folder.exists():
+            self.save()
+
+    def kill(self, part: str) -> None:
+        """End a part at once, as a power failure would."""
+        os.kill(self.pids[part], 9)
+        wait_until(lambda: not alive(self.pids[part]), PATIENCE_S, f"the killed {part}'s end")
+
+    def running(self, part: str) -> bool:
+        """Whether a part's process is there."""
+        return part in self.pids and alive(self.pids[part])
+
+    @property
+    def _broker_address(self) -> str:
+        host = self.places["broker"].host if "broker" in self.places else "localhost"
+        return f"{host}:{self.ports.broker}"
+
+    @property
+    def _broker(self) -> Path:
+        return self.folder / "broker"
+
+    def _start_broker(self) -> None:
+        command = [*self._prefix("broker"), sys.executable, str(ROOT / "scripts" / "broker")]
+        where = ["--instance", str(self._broker)]
+        how = ["--certs", str(self.certs), "--port", str(self.ports.broker), "--kind", self.broker_kind]
+        if conf := self._shared_ledger() or self.broker_conf:
+            how += ["--conf", str(conf)]
+        how += ["--host", self._host("broker")]
+        with uninterrupted():  # else a Java machine could be left that nobody knows of
+            run([*command, "start", *where, *how], own_session=True)
+            self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"], own_session=True))["pid"])
+            self.save()
+
+    def _shared_ledger(self) -> Path | None:
+        """The broker's files for fronts on one database (activemq/groups.properties); None where there is one front."""
+        fronts = [part for part in self.twins if kind_of(part) == "front"]
+        if not fronts:
+            return None
+        conf = self.folder / "activemq"
+        shutil.copytree(self.broker_conf or ROOT / "activemq", conf, dirs_exist_ok=True)
+        with (conf / "groups.properties").open("a") as groups:
+            groups.write(f"\nshared-ledger=front-1,{','.join(fronts)}\n")
+        return conf
+
+    def _start_marketing(self, wait: bool) -> None:
+        data = self.folder / "data"
+        command = [
+            sys.executable,
+            str(ROOT / "scripts" / "tools" / "marketing_simulator"),
+            "--port",
+            str(self.ports.marketing),
+        ]
+        command += ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
+        command += ["--host", self._host("marketing")]
+        command += ["--customers", str(self.customers), "--seed", "1", "--today", "2026-07-15"]
+        self._launch(
+            "marketing",
+            command,
+            lambda: not wait or self._answers(f"{self.marketing_url}/health", "marketing"),
+        )
+
+    def _start_bridge(self, part: str, wait: bool) -> None:
+        # The front tells when the bridge is there; without a front, running is all that can be seen.
+        command = [str(BIN / "intranet-bridge"), "--config", self._configuration_of(part)]
+        self._launch(part, command, lambda: True)
+        if wait and self.running("front"):
+            self._wait_ready("front", part)
+
+    def _start_front(self, part: str, wait: bool) -> None:
+        command = [str(BIN / "dmz-front"), "--config", self._configuration_of(part)]
+        self._launch(part, command, lambda: not wait or self._answers(f"{self.url_of(part)}/healthz", part))
+        bridge = next((bridge for bridge in self.parts if kind_of(bridge) == "bridge" and self.running(bridge)), None)
+        if wait and bridge is not None and self.running("broker"):
+            self._wait_ready(part, bridge)
+
+    def _wait_ready(self, front: str, bridge: str) -> None:
+        url = f"{self.url_of(front)}/readyz"
+        log = self.logs / f"{bridge}.log"
+        wait_until(lambda: self._answers(url, front), PATIENCE_S, "the pair", self.pids[bridge], log)
+
+    def _launch(self, part: str, command: list[str], ready: Any) -> None:
+        log = self.logs / f"{part}.log"
+        environment = {"PYTHONPATH": str(self.root), **self.environment.get(part, {})}
+        with uninterrupted():
+            self.pids[part] = start([*self._prefix(part), *command], log, environment)
+            self.save()
+        wait_until(ready, PATIENCE_S, f"the {part}", self.pids[part], log)
+
+    def _answers(self, url: str, part: str = "") -> bool:
+        """Whether it is a 200, asked from where `part` runs."""
+        if prefix := self._prefix(part):
+            curl = [*prefix, "curl", "-fs", "-o", "/dev/null", "--max-time", "2", url]
+            return subprocess.run(curl, check=False).returncode == 0
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # our own loopback address
+                return bool(answer.status == 200)
+        except (TimeoutError, urllib.error.URLError, OSError):
+            return False
+
+    # --- the state file -------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write state.json: what runs where."""
+        state = {
+            "front_url": self.front_url,
+            "app_key": self.app_key,
+            "broker": self._broker_address,
+            "pids": self.pids,
+            "marketing_url": self.marketing_url,
+            "certs_dir": str(self.certs),
+            "var_dir": str(self.folder),
+        }
+        new = self.state_file.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(json.dumps(state, indent=2) + "\n")
+        new.replace(self.state_file)
+
+    @classmethod
+    def attach(cls, folder: Path) -> "Stand":
+        """The stand that state.json tells of. Raises StandError when there is none."""
+        try:
+            state = json.loads((folder / "state.json").read_text())
+        except OSError as error:
+            raise StandError(f"no demo is running in {folder}; start it with ./scripts/demo") from error
+        port = {name: int(state[key].rpartition(":")[2]) for name, key in _PORT_KEYS.items()}
+        return cls(folder, Ports(**port), pids=state["pids"], app_key=state["app_key"])
+
+
+_PORT_KEYS = {"front": "front_url", "broker": "broker", "marketing": "marketing_url"}
+
+
+def kind_of(part: str) -> str:
+    """`front-2` is a front."""
+    return part.partition("-")[0]
+
+
+def with_values(text: str, values: dict[str, Any]) -> str:
+    """A TOML text with some values replaced (None: taken out); comments and the rest stay as they are."""
+    document: Any = tomlkit.parse(text)
+    for dotted, value in values.items():
+        *tables, key = dotted.split(".")
+        table = document
+        for name in tables:
+            if name not in table:
+                table[name] = tomlkit.table()
+            table = table[name]
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
+    return tomlkit.dumps(document)
