@@ -29,10 +29,10 @@ from dmz_front.http.api import HttpApi
 from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
 from dmz_front.ledger.ledger import Ledger
-from dmz_front.ledger.rows import INSTANCES, SUSPECTS
+from dmz_front.ledger.rows import INSTANCES, POISON
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies.bridges import Bridges
-from dmz_front.replies.orphaned import LeftBehind
+from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.replies.router import ReplyRouter, Waiters
 from dmz_front.settings import FrontSettings
 from protocol import destinations
@@ -52,9 +52,9 @@ from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import receiving_link, stomp_link
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
+from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
-from protocol.runtime.suspects import Suspects
 
 log = logs.logger(__name__)
 
@@ -102,11 +102,11 @@ class Front:
         self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
 
         self.query_waiters, self.command_waiters = Waiters(), Waiters()
-        self.suspects = Suspects(self.store, SUSPECTS, self.clock)
+        self.poison = PoisonMessages(self.store, POISON, self.clock)
         self.router = ReplyRouter(
-            opener, self.query_waiters, self.command_waiters, self.ledger, self.suspects, self.bridges, self.clock
+            opener, self.query_waiters, self.command_waiters, self.ledger, self.poison, self.bridges, self.clock
         )
-        self.left = LeftBehind(
+        self.orphaned = OrphanedReplies(
             link=lambda front: receiving_link(settings.link, f"{settings.name}-replies-of-{front}"),
             handler=self.router.command_replies,
             prefetch=REPLY_PREFETCH,
@@ -176,13 +176,13 @@ class Front:
         self.bridges.remember(await self.ledger.wire_version())
         await self.inbox.read()
         self.bridges.on_inbox = self._read_inbox_soon
-        await self.suspects.start()
+        await self.poison.start()
         await self._read_applications()
         for link in self.links:
             await daemon.start("link", link.start(), link.close)
         self._subscribe()
         await daemon.start("replies", None, self.router.drain)
-        await daemon.start("left", None, self.left.close)
+        await daemon.start("left", None, self.orphaned.close)
         await daemon.start("outbox", None, self._flush)
         self.command_link.watch(self._swept_when_connected)
 
@@ -280,7 +280,7 @@ class Front:
         if await self.lease.adopt(lambda connection, names: self.ledger.adopt(connection, names, self.settings.name)):
             await self.ledger.count_backlog(self.settings.name)
             await self.outbox.sweep()
-        await self.left.read(await self.lease.others())
+        await self.orphaned.read(await self.lease.others())
 
     async def _count(self) -> None:
         self._by_state = await self.ledger.counts()
@@ -290,7 +290,7 @@ class Front:
         await self.ledger.drop(self.clock() - int(self.settings.delivery.repeat_days * 86_400_000))
         before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
         await self.ledger.forget(before)
-        await self.suspects.forget(before)
+        await self.poison.forget(before)
         held = await self.ledger.hold_undelivered(self.settings.name)
         if held:
             log.error("commands-undelivered", count=held)

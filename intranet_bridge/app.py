@@ -26,18 +26,19 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from intranet_bridge.commands.calls import Calls
-from intranet_bridge.commands.workers import CommandWorkers
-from intranet_bridge.housekeeping import Housekeeping
-from intranet_bridge.inbox.inbox import INSTANCES, SUSPECTS, Inbox
+from intranet_bridge.commands.workers import CommandWorkers, Policy
+from intranet_bridge.housekeeping import Housekeeping, Schedule
+from intranet_bridge.inbox.inbox import INSTANCES, POISON, Inbox
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.intake.conflict import InboxConflict
 from intranet_bridge.intake.dead_letters import DeadLetters
+from intranet_bridge.intake.judge import CommandJudge
 from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.breaker import Breaker, Circuit
+from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.marketing.endpoint import client_of, secret_of
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.marketing.http import HttpAdapter
@@ -64,10 +65,10 @@ from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import receiving_link, stomp_link
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.region_inbox import selector
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
-from protocol.runtime.suspects import Suspects
 
 MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
 LINKS = ("queries", "commands", "query-replies", "command-replies", "control")
@@ -104,7 +105,7 @@ class Bridge:
         alone = settings.store.file is not None
         self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
         self.inbox = Inbox(self.store, settings.name, clock)
-        self.suspects = Suspects(self.store, SUSPECTS, clock)
+        self.poison = PoisonMessages(self.store, POISON, clock)
         self.ordering = Ordering(settings.commands.order_patience_s)
         self.outbox = Outbox(
             Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
@@ -113,30 +114,29 @@ class Bridge:
         self.dead_letters = DeadLetters(self.links["control"])
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
+        calls = MarketingCalls(adapters, self.health, lambda: self.lease.held() and self.conflict.calls_allowed)
         self.queries = QueryWorkers(
-            intake=self.query_intake, opener=opener, adapters=self.adapters, health=self.health,
-            replies=self.replies, backoff=quick, slots=settings.queries.slots, clock=clock,
+            intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
+            slots=settings.queries.slots, clock=clock,
         )  # fmt: skip
+        self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
         self.workers = CommandWorkers(
-            ordering=self.ordering, inbox=self.inbox, opener=opener, calls=Calls(self.adapters, self.health),
-            replies=self.replies, outbox=self.outbox, backoff=backoff, workers=settings.commands.workers, clock=clock,
-            unreadable_max=settings.commands.unreadable_max,
-            progressed=lambda: self.command_intake.resume(), look=lambda: self.predecessors.look(),
-            may_call=lambda: self.lease.held() and self.conflict.may_call,
+            ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
+            replies=self.replies,
+            policy=Policy(settings.commands.workers, backoff, clock, settings.commands.unreadable_max),
         )  # fmt: skip
-        self.predecessors = Predecessors(
-            ordering=self.ordering, settled=self.inbox.settled, ready=self.workers.pump, backoff=quick
-        )
         self.command_intake = CommandIntake(
-            link=self.links["commands"], opener=opener, inbox=self.inbox, ordering=self.ordering, outbox=self.outbox,
-            quarantined=self.dead_letters, suspects=self.suspects, replies=self.replies, bound=self.adapters,
-            backlog=settings.commands.backlog, clock=clock, ready=self.workers.pump,
+            link=self.links["commands"], judge=CommandJudge(opener, self.poison, self.replies, adapters, clock),
+            inbox=self.inbox, ordering=self.ordering, outbox=self.outbox, dead_letters=self.dead_letters,
+            backlog=settings.commands.backlog,
         )  # fmt: skip
         self.housekeeping = Housekeeping(
-            inbox=self.inbox, suspects=self.suspects, lease=self.lease, outbox=self.outbox, workers=self.workers,
-            intake=self.command_intake, clock=clock, sweep_s=settings.commands.sweep_s,
-            adopt_s=settings.store.lease_s / 3, retention_days=settings.store.retention_days,
-            certificate=settings.link.certificate, keys=(settings.keys.keyring, settings.keys.trusted),
+            inbox=self.inbox, poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
+            intake=self.command_intake,
+            schedule=Schedule(
+                clock, settings.commands.sweep_s, settings.store.lease_s / 3, settings.store.retention_days,
+                settings.link.certificate, (settings.keys.keyring, settings.keys.trusted),
+            ),
         )  # fmt: skip
         self.announcer = Announcer(
             link=self.links["control"], sealer=sealer, region=settings.region,
@@ -188,9 +188,9 @@ class Bridge:
             await parts.start(name, self.links[name].start(), self.links[name].close)
         await parts.start("outbox", None, self._flush)
         await parts.start("marketing", None, self.client.close)
-        await self.suspects.start()
-        for place in await self.inbox.start():
-            self.ordering.add(place)
+        await self.poison.start()
+        for command in await self.inbox.start():
+            self.ordering.add(command)
         self.links["command-replies"].watch(self._swept_when_connected)
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
         await parts.start("workers", self._start_workers(), self._drain)
@@ -200,7 +200,7 @@ class Bridge:
 
     async def _start_workers(self) -> None:
         self.queries.start()
-        self.workers.pump()
+        self.ordering.work.send()
 
     async def _start_intake(self) -> None:
         region, links = self.settings.region, self.links

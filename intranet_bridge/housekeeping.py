@@ -6,11 +6,12 @@ sweep                replies without a receipt are offered again; operators' dec
 count                rows by state, for the metrics
 forget               rows past their retention are deleted
 adopt                what a dead bridge left is taken over (runtime/lease.py)
-look                 the certificate's expiry; key files changed since the start
+check files          the certificate's expiry; key files changed since the start
 ===================  ==============================================================================
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,12 +26,24 @@ from protocol.runtime.lease import Lease
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Outbox
-from protocol.runtime.suspects import Suspects
+from protocol.runtime.poison import PoisonMessages
 
 log = logger(__name__)
 
 _DAY_MS = 24 * 3_600_000
 _WARN_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When, and what is looked after."""
+
+    clock: Clock
+    sweep_s: float
+    adopt_s: float
+    retention_days: float
+    certificate: Path
+    keys: tuple[Path, ...]
 
 
 class Housekeeping:
@@ -40,24 +53,16 @@ class Housekeeping:
         self,
         *,
         inbox: Inbox,
-        suspects: Suspects,
+        poison: PoisonMessages,
         lease: Lease,
         outbox: Outbox,
         workers: CommandWorkers,
         intake: CommandIntake,
-        clock: Clock,
-        sweep_s: float,
-        adopt_s: float,
-        retention_days: float,
-        certificate: Path,
-        keys: tuple[Path, ...],
+        schedule: Schedule,
     ) -> None:
-        self._inbox, self._suspects, self._outbox = inbox, suspects, outbox
-        self._workers, self._intake = workers, intake
-        self._clock, self._sweep_s, self._retention_days = clock, sweep_s, retention_days
-        self._lease, self._adopt_s = lease, adopt_s
-        self._certificate, self._keys = certificate, keys
-        self._keys_changed_at = _changed_at(keys)
+        self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
+        self._workers, self._intake, self._schedule = workers, intake, schedule
+        self._keys_changed_at = _changed_at(schedule.keys)
         self._jobs = Jobs()
         self.certificate_expires_s: float | None = None
         """Epoch seconds, once looked at."""
@@ -65,9 +70,9 @@ class Housekeeping:
     async def start(self) -> None:
         """Do everything once, then by the clock."""
         for name, job, seconds in (
-            ("look", self.look, 3600.0),
-            ("adopt", self.adopt, self._adopt_s),
-            ("sweep", self.sweep, self._sweep_s),
+            ("check files", self.check_files, 3600.0),
+            ("adopt", self.adopt, self._schedule.adopt_s),
+            ("sweep", self.sweep, self._schedule.sweep_s),
             ("count", self.count, 15.0),
             ("forget", self.forget, 3600.0),
         ):
@@ -94,9 +99,9 @@ class Housekeeping:
 
     async def adopt(self) -> None:
         """See above."""
-        places = await self._lease.adopt(self._inbox.adopt)
-        if places:
-            self._workers.adopt(places)
+        commands = await self._lease.adopt(self._inbox.adopt)
+        if commands:
+            self._workers.adopt(commands)
 
     async def count(self) -> None:
         """See above."""
@@ -104,24 +109,24 @@ class Housekeeping:
 
     async def forget(self) -> None:
         """See above."""
-        before = self._clock() - int(self._retention_days * _DAY_MS)
-        await self._suspects.forget(before)
+        before = self._schedule.clock() - int(self._schedule.retention_days * _DAY_MS)
+        await self._poison.forget(before)
         gone = await self._inbox.forget(before)
         if gone:
             log.info("rows-forgotten", count=gone)
 
-    async def look(self) -> None:
+    async def check_files(self) -> None:
         """See above."""
         try:
-            expires = x509.load_pem_x509_certificate(self._certificate.read_bytes()).not_valid_after_utc
+            expires = x509.load_pem_x509_certificate(self._schedule.certificate.read_bytes()).not_valid_after_utc
         except (OSError, ValueError) as error:
-            log.error("certificate-unreadable", file=str(self._certificate), error=type(error).__name__)
+            log.error("certificate-unreadable", file=str(self._schedule.certificate), error=type(error).__name__)
         else:
             self.certificate_expires_s = expires.timestamp()
-            days = (expires - datetime.fromtimestamp(self._clock() / 1000, UTC)).days
+            days = (expires - datetime.fromtimestamp(self._schedule.clock() / 1000, UTC)).days
             if days < _WARN_DAYS:
-                log.warning("certificate-expires", file=str(self._certificate), days=days)
-        if _changed_at(self._keys) != self._keys_changed_at:
+                log.warning("certificate-expires", file=str(self._schedule.certificate), days=days)
+        if _changed_at(self._schedule.keys) != self._keys_changed_at:
             log.warning("key-files-changed", next="restart this daemon to use them: it drains, nothing is lost")
 
     def samples(self) -> Iterator[Sample]:

@@ -96,7 +96,7 @@ class Replayed(EnvelopeError):
     reason = "replayed"
 
 
-class KillsWorker(EnvelopeError):
+class PoisonMessage(EnvelopeError):
     """The process died each of the three times this was opened."""
 
     reason = "kills-worker"

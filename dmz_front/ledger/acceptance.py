@@ -28,11 +28,11 @@ def same_key(row: Row) -> Select[Any]:
     )
 
 
-Asked = tuple[Row, Seal | None]
+MarketingRequest = tuple[Row, Seal | None]
 """Without a `Seal` the row has its envelope already."""
 
 
-def accept(connection: Connection, asked: Sequence[Asked]) -> Sequence[Row]:
+def accept(connection: Connection, asked: Sequence[MarketingRequest]) -> Sequence[Row]:
     """Insert new rows; returns each with its envelope, or the row that has its idempotency key already.
 
     Rows of one subject go in one after another, each sealed with the one before it as its predecessor.
@@ -56,10 +56,10 @@ def accept(connection: Connection, asked: Sequence[Asked]) -> Sequence[Row]:
     return [held[row.id] for row, _ in asked]
 
 
-def _turn(asked: Sequence[Asked]) -> tuple[Sequence[Asked], Sequence[Asked]]:
+def _turn(asked: Sequence[MarketingRequest]) -> tuple[Sequence[MarketingRequest], Sequence[MarketingRequest]]:
     """The first row of each subject, and the others: which of them become rows is known only when the first has."""
-    turn: list[Asked] = []
-    left: list[Asked] = []
+    turn: list[MarketingRequest] = []
+    left: list[MarketingRequest] = []
     subjects: set[str] = set()
     for row, seal in asked:
         (left if row.subject in subjects else turn).append((row, seal))

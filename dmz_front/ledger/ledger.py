@@ -1,4 +1,4 @@
-"""The front's book of commands: a row is committed before its caller hears 200 or 202.
+"""The front's record of commands: a row is committed before its caller hears 200 or 202.
 
 The `requests` table (rows.py) over a command's life: accepted (acceptance.py), sent, told its outcome, its
 sealed request dropped; answered, its sealed reply dropped; forgotten.
@@ -54,7 +54,7 @@ UNDELIVERED_MS = MAX_AGE_MS - 3_600_000
 
 
 @immutable
-class News:
+class ReportedOutcome:
     """What a reply says of a command."""
 
     id: str
@@ -136,13 +136,13 @@ class Ledger:
         rows = ({"of": id, "now": now} for id in sorted(ids))
         await self._store.execute(_SENT, *rows, point=Point.FRONT_SENT_UNCOMMITTED)
 
-    async def told(self, news: Sequence[News]) -> int:
+    async def record_outcome(self, news: Sequence[ReportedOutcome]) -> int:
         """Write what replies say; final rows never change. Returns how many rows became final."""
         finished = sum(await self._store.gather(self._tell, news))
         self.backlog = max(0, self.backlog - finished)
         return finished
 
-    def _tell(self, connection: Connection, news: Sequence[News]) -> Sequence[bool]:
+    def _tell(self, connection: Connection, news: Sequence[ReportedOutcome]) -> Sequence[bool]:
         ids = [item.id for item in news]
         # Locked, in one order for all: another front may be told of the same command at this moment
         rows = connection.execute(

@@ -14,8 +14,8 @@ from sqlalchemy import Row as SqlRow
 from protocol.lifecycle import State
 from protocol.runtime.lease import instances
 from protocol.runtime.outbox import Entry
+from protocol.runtime.poison import poison_table
 from protocol.runtime.region_inbox import METADATA as SHARED_METADATA
-from protocol.runtime.suspects import suspects_table
 from protocol.values import immutable
 
 METADATA: MetaData = SHARED_METADATA
@@ -58,7 +58,7 @@ REQUESTS = Table(
     Index("requests_answered", "answered_at", sqlite_where=text(KEPT), postgresql_where=text(KEPT)),
 )
 
-SUSPECTS = suspects_table(METADATA)
+POISON = poison_table(METADATA)
 
 
 @immutable

@@ -252,7 +252,7 @@ CODES: Mapping[str, Code] = {
     "inbox-conflict": Code(
         "Bridges with different inboxes are attached: no command is taken until an operator mends it",
         (502, 503),
-        "Two bridges of the region keep separate books: a command might be applied twice. Queries are answered.",
+        "Two bridges of the region keep separate inboxes: a command might be applied twice. Queries are answered.",
         "Tell the operator. A command that was answered with this was not accepted.",
     ),
     "too-many-connections": Code(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from dmz_front.problems.details import Problem
-from dmz_front.queries.shedding import Pace, expected_s
+from dmz_front.queries.shedding import AnswerRate, expected_s
 from dmz_front.replies.bridges import Bridges, Service
 from dmz_front.replies.responses import PAUSE_RETRY_S, service_problem
 from dmz_front.replies.router import Waiters
@@ -51,7 +51,7 @@ class Queries:
         self._clock = clock
         self._in_flight = in_flight
         self._deadline_share = deadline_share
-        self._pace = Pace()
+        self._pace = AnswerRate()
         self.shed = 0
         """Queries refused because their deadline could not be met."""
 

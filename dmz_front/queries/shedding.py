@@ -35,7 +35,7 @@ def expected_s(in_flight: int, capacity: Capacity, rate: float | None) -> float:
     return max(capacity.service_s, capacity.slots / rate) + behind / rate
 
 
-class Pace:
+class AnswerRate:
     """Measures the rate of answers in windows during which no slot was idle.
 
     A window ends after `WINDOW_S` if it has seen `ENOUGH` answers, at the latest after `LONGEST_S`; each is averaged
@@ -54,7 +54,7 @@ class Pace:
         self._rate: float | None = None
 
     def rate(self, now: float, in_flight: int, slots: int) -> float | None:
-        """Answers a second (any monotonic clock), None unless measured. Asked at each query's arrival."""
+        """Answers a second (any monotonic clock), None unless measured. MarketingRequest at each query's arrival."""
         if in_flight < slots or self._begun is None:
             self._restart(now if in_flight >= slots else None, None)
             return None

@@ -34,7 +34,7 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AttachedBridge:
     """The last word of one bridge."""
 
     presence: Presence
@@ -67,7 +67,7 @@ class Bridges:
         self.wire_version = LOWEST_VERSION
         """What every bridge reads that may take the next message."""
         self._clock = clock
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, AttachedBridge] = {}
         self._services: dict[str, Service] = {}
         self._otherwise = Service.NO_BRIDGE
         self._fresh_until = 0
@@ -93,7 +93,7 @@ class Bridges:
         if last is not None and presence.time_ms < last.presence.time_ms:
             return
         # A leaving is remembered too: an announcement it has overtaken must not bring the bridge back.
-        self._seen[presence.instance] = Seen(presence, self._clock())
+        self._seen[presence.instance] = AttachedBridge(presence, self._clock())
         self._speaks(presence)
         self._silent = self._silent or not presence.inbox
         self._count()

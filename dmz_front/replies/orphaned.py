@@ -17,7 +17,7 @@ from protocol.runtime.logs import logger
 log = logger(__name__)
 
 
-class LeftBehind:
+class OrphanedReplies:
     """One connection for each front that is gone."""
 
     def __init__(

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from sqlalchemy.exc import SQLAlchemyError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential_jitter
 
-from dmz_front.ledger.ledger import Ledger, News
+from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.replies.bridges import Bridges
 from protocol.envelope import SKEW_MS, Kind, Opened, Opener
-from protocol.errors import EnvelopeError, KillsWorker, LinkError, Stale, WrongKind
+from protocol.errors import EnvelopeError, LinkError, PoisonMessage, Stale, WrongKind
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED
 from protocol.link.dead_letter import dead_letter
@@ -28,9 +28,9 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
+from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.skew import Skews
 from protocol.runtime.store import UNWRITABLE, of_the_row
-from protocol.runtime.suspects import Suspects
 
 log = logger(__name__)
 
@@ -84,7 +84,7 @@ class ReplyRouter:
         queries: Waiters,
         commands: Waiters,
         ledger: Ledger,
-        suspects: Suspects,
+        poison: PoisonMessages,
         bridges: Bridges,
         clock: Clock,
     ) -> None:
@@ -92,7 +92,7 @@ class ReplyRouter:
         self._queries = queries
         self._commands = commands
         self._ledger = ledger
-        self._suspects = suspects
+        self._poison = poison
         self._bridges = bridges
         self._clock = clock
         self._writing: set[asyncio.Task[None]] = set()
@@ -125,7 +125,7 @@ class ReplyRouter:
 
         def handle(delivery: Delivery) -> None:
             reach(Point.FRONT_REPLY_DELIVERED)
-            if self._suspects.careful(delivery):
+            if self._poison.careful(delivery):
                 taken = self._carefully(link, delivery)
             else:
                 sealed: list[bytes] = []
@@ -157,17 +157,17 @@ class ReplyRouter:
             await asyncio.wait(self._writing)  # not gather: that does not yield when all are done already
 
     async def _carefully(self, link: Link, delivery: Delivery) -> None:
-        """What came before is opened one by one, each named on disk first (see protocol/runtime/suspects.py)."""
+        """What came before is opened one by one, each named on disk first (see protocol/runtime/poison.py)."""
         opened: list[Opened] = []
         sealed: list[bytes] = []
         try:
-            async with self._suspects.turn():
+            async with self._poison.turn():
                 for envelope in self._unpacked(link, delivery):
                     try:
                         async for attempt in self._retrying(link, delivery):
                             with attempt:
-                                await self._suspects.take(envelope)
-                    except KillsWorker as error:
+                                await self._poison.take(envelope)
+                    except PoisonMessage as error:
                         self._quarantine(link, delivery, pack([envelope]), error)
                         continue
                     self._open_one(link, delivery, Kind.REPLY, envelope, opened, sealed)
@@ -184,14 +184,14 @@ class ReplyRouter:
 
         return AsyncRetrying(
             wait=wait_exponential_jitter(multiplier=0.1, max=5),
-            retry=retry_if_not_exception_type(KillsWorker),
+            retry=retry_if_not_exception_type(PoisonMessage),
             stop=given_up,
             reraise=True,
         )
 
     async def _record(self, link: Link, delivery: Delivery, opened: list[Opened], sealed: list[bytes]) -> None:
         replies: list[Reply] = []
-        news: list[News] = []
+        news: list[ReportedOutcome] = []
         for item, envelope in zip(opened, sealed, strict=True):
             try:
                 reply = Reply.from_payload(item.attributes, item.payload)
@@ -201,7 +201,7 @@ class ReplyRouter:
                 self._quarantine(link, delivery, pack([envelope]), error)
                 continue
             replies.append(reply)
-            news.append(News(reply.attributes.id, reply.state, reply.code, envelope))
+            news.append(ReportedOutcome(reply.attributes.id, reply.state, reply.code, envelope))
 
         unwritable: set[str] = set()
         try:
@@ -220,12 +220,12 @@ class ReplyRouter:
             if reply.attributes.id not in unwritable:
                 self._commands.wake(reply)
 
-    async def _told(self, link: Link, delivery: Delivery, news: list[News]) -> set[str]:
+    async def _told(self, link: Link, delivery: Delivery, news: list[ReportedOutcome]) -> set[str]:
         """Write down what replies say. One that the database refuses for what is in it is set aside alone, or the
         others would wait behind it for ever. Returns the ids of those.
         """
         try:
-            await self._ledger.told(news)
+            await self._ledger.record_outcome(news)
         except Exception as error:
             if not of_the_row(error):
                 raise
@@ -262,7 +262,7 @@ class ReplyRouter:
         """Add an envelope to `found` (and `sealed`, which is given for command replies), or quarantine it."""
         try:
             if sealed is not None:
-                self._suspects.check(envelope)
+                self._poison.check(envelope)
             now = self._clock()
             opened = self._opener.authentic(envelope)
             if opened.kind is not kind:

@@ -1,4 +1,4 @@
-"""Commands: takes places from `ordering`, asks `decision` what to do, and does it; every step is committed first.
+"""Commands: takes them from `ordering`, asks `decision` what to do, and does it; every step is committed first.
 
 ::
 
@@ -6,29 +6,31 @@
          ▲                                                                          │
          └────────── sleeps, keeping its key: retry, repeat, inquire ◄──────────────┘
 
-A suspect, with which the bridge died before, is worked on alone; one with which it died three times is held unread.
+A possible poison message, with which the bridge died before, is worked on alone; one with which it died three times
+is held unread.
 
 Two rules make a crash harmless: nothing is called before the row says `calling` on disk, and once something was
-called the place does not move on until the outcome is on disk, however long the disk takes.
+called the command does not move on until the outcome is on disk, however long the disk takes.
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from intranet_bridge.commands import decision
-from intranet_bridge.commands.calls import Calls
 from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step
-from intranet_bridge.inbox.inbox import Decided, Inbox, entry
-from intranet_bridge.inbox.ordering import Ordering, Place
-from intranet_bridge.marketing import Asked, NotApplied, Unknown, always
+from intranet_bridge.inbox.inbox import Inbox, OperatorDecision, entry
+from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
+from intranet_bridge.marketing import MarketingRequest, NotApplied, Unknown
+from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.replies import Replies
 from protocol.backoff import Backoff
 from protocol.envelope import Opened, Opener
-from protocol.errors import EnvelopeError, KillsWorker
+from protocol.errors import EnvelopeError, PoisonMessage
 from protocol.lifecycle import Event, State, move
 from protocol.messages import Attributes
 from protocol.operations import CATALOGUE, UnknownOutcome
@@ -37,7 +39,7 @@ from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency, Sample
 from protocol.runtime.outbox import Outbox
-from protocol.runtime.suspects import KILLS
+from protocol.runtime.poison import POISON_DEATHS
 
 log = logger(__name__)
 
@@ -45,40 +47,39 @@ _HELD = "its outcome is not known; an operator has to find out and decide"
 _NOT_ACCEPTED = "the bridge's catalogue does not accept this request"
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How commands are worked on."""
+
+    workers: int
+    """At once."""
+    backoff: Backoff
+    """The waits between attempts."""
+    clock: Clock
+    unreadable_max: int = 10
+    """So many answers about one command that cannot be read, and it is held."""
+
+
 class CommandWorkers:
-    """At most `workers` commands being worked on at once."""
+    """At most `policy.workers` commands being worked on at once."""
 
     def __init__(
         self,
         *,
         ordering: Ordering,
         inbox: Inbox,
-        opener: Opener,
-        calls: Calls,
-        replies: Replies,
         outbox: Outbox,
-        backoff: Backoff,
-        workers: int,
-        clock: Clock,
-        unreadable_max: int = 10,
-        progressed: Callable[[], None] = lambda: None,
-        may_call: Callable[[], bool] = always,
-        look: Callable[[], None] = lambda: None,
+        opener: Opener,
+        calls: MarketingCalls,
+        replies: Replies,
+        policy: Policy,
     ) -> None:
-        """`unreadable_max`: so many answers about one command that cannot be read, and it is held. `progressed` is
-        called whenever a place is finished: there may be room in the backlog. `may_call`: whether this bridge's rows
-        are surely still its own. `look` is called whenever there may be new places, whose predecessors are to be
-        looked for.
-        """
-        self._ordering, self._inbox, self._opener = ordering, inbox, opener
-        self._calls, self._rules = (
-            calls,
-            {name: _rule(name, calls, backoff, unreadable_max) for name in calls.operations},
-        )
-        self._replies, self._outbox, self._backoff = replies, outbox, backoff
-        self._clock, self._progressed, self._look, self.workers = clock, progressed, look, workers
-        self._may_call = may_call
-        self._running: dict[asyncio.Task[None], Place] = {}
+        self._ordering, self._inbox, self._outbox = ordering, inbox, outbox
+        self._opener, self._calls, self._replies = opener, calls, replies
+        self._rules = {name: _rule(name, calls, policy) for name in calls.operations}
+        self._backoff, self._clock, self.workers = policy.backoff, policy.clock, policy.workers
+        ordering.work.connect(self.pump)
+        self._running: dict[asyncio.Task[None], QueuedCommand] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -100,15 +101,14 @@ class CommandWorkers:
         """Give free workers what is ready, and wake again when the next sleeper or circuit does."""
         if self._closed:
             return
-        self._look()
         now = time.monotonic()
         loop = asyncio.get_running_loop()
         while len(self._running) < self.workers:
-            place = self._next_place(now)
-            if place is None:
+            command = self._next_command(now)
+            if command is None:
                 break
-            task = loop.create_task(self._run(place))
-            self._running[task] = place
+            task = loop.create_task(self._run(command))
+            self._running[task] = command
             task.add_done_callback(self._ran)
         self._arm(loop, now)
 
@@ -127,161 +127,165 @@ class CommandWorkers:
         for task in cut_off:
             task.cancel()
         await asyncio.gather(*cut_off, return_exceptions=True)
-        for place in cut_off.values():
-            if place.state is State.CALLING or place.inquiring:
+        for command in cut_off.values():
+            if command.state is State.CALLING or command.inquiring:
                 try:
-                    await self._inbox.moved(place, State.UNKNOWN, place.attempts, "the bridge stopped during the call")
+                    await self._inbox.moved(
+                        command, State.UNKNOWN, command.attempts, "the bridge stopped during the call"
+                    )
                 except Exception as error:
                     log.error("store-failed", error=type(error).__name__)
 
-    def adopt(self, places: list[Place]) -> None:
+    def adopt(self, commands: list[QueuedCommand]) -> None:
         """Work on what another bridge left, in the order it was recorded."""
-        for place in places:
-            self._ordering.add(place)
-        self.pump()
+        for command in commands:
+            self._ordering.add(command)
+        self._ordering.work.send()
 
-    async def act_on(self, decided: Decided) -> None:
+    async def act_on(self, decided: OperatorDecision) -> None:
         """What an operator decided of a held row."""
         reach(Point.BRIDGE_DECISION_FOUND, decided.id)
         if decided.state is State.RECEIVED:
-            decided.place.crashes = 0
-            if decided.place.id not in self._ordering:
+            decided.command.crashes = 0
+            if decided.command.id not in self._ordering:
                 # `moved` also clears the decision; a crash before it finds the row `received` anyway
-                await self._inbox.moved(decided.place, State.RECEIVED, 0, decided.note)
+                await self._inbox.moved(decided.command, State.RECEIVED, 0, decided.note)
                 reach(Point.BRIDGE_MOVED_COMMITTED, decided.id)
-                decided.place.attempts = 0
-                self._ordering.add(decided.place)
-                self.pump()
+                decided.command.attempts = 0
+                self._ordering.add(decided.command)
+                self._ordering.work.send()
             return
         request = self._opener.authentic(decided.envelope).attributes
         sealed = self._replies.sealed(request, decided.state, decided.code, decided.note)
-        place = decided.place
-        await self._inbox.finished(place.id, decided.state, place.attempts, decided.code, decided.note, sealed)
-        reach(Point.BRIDGE_FINISHED_COMMITTED, place.id)
-        self._outbox.offer(entry(place.id, decided.state, decided.reply_to, sealed))
+        command = decided.command
+        await self._inbox.finished(command.id, decided.state, command.attempts, decided.code, decided.note, sealed)
+        reach(Point.BRIDGE_FINISHED_COMMITTED, command.id)
+        self._outbox.offer(entry(command.id, decided.state, decided.reply_to, sealed))
 
-    # --- one place ---------------------------------------------------------------------------------------
+    # --- one command -------------------------------------------------------------------------------------
 
-    async def _run(self, place: Place) -> None:
-        if place.crashes >= KILLS:
-            await self._set_aside(place)
+    async def _run(self, command: QueuedCommand) -> None:
+        if command.crashes >= POISON_DEATHS:
+            await self._set_aside(command)
             return
         started = time.perf_counter()
         try:
-            envelope = place.envelope
+            envelope = command.envelope
             if envelope is None:
-                envelope, _ = await self._inbox.envelope(place.id)
-                place.envelope = envelope
+                envelope, _ = await self._inbox.envelope(command.id)
+                command.envelope = envelope
             opened = self._opener.authentic(envelope)
         except Exception as error:
             # Opened once already, at the intake: a key is missing now, or the database. Both can be put right,
             # and nothing is lost by waiting; nothing else would be true.
             reason = error.reason if isinstance(error, EnvelopeError) else type(error).__name__
-            log.error("command-unreadable", request=place.id, operation=place.operation, reason=reason)
-            self._ordering.again(place, time.monotonic() + self._backoff.longest_s)
+            log.error("command-unreadable", request=command.id, operation=command.operation, reason=reason)
+            self._ordering.reschedule(command, time.monotonic() + self._backoff.longest_s)
             return
         try:
-            step = await self._next(place, opened)
-            await self._carry_out(place, opened.attributes, step)
+            step = await self._next(command, opened)
+            await self._carry_out(command, opened.attributes, step)
         except asyncio.CancelledError:
             raise
         except Exception:
             # Mostly the database, before the call: nothing was done, so again later. But should it ever be after
             # the call, then what came of it is unknown, and the rule for that decides, not a second call.
-            log.exception("command-put-off", request=place.id, operation=place.operation, state=place.state)
-            place.recovered = place.state is not State.RECEIVED
-            place.failures += 1
-            self._ordering.again(place, time.monotonic() + self._backoff.after(place.failures))
+            log.exception("command-put-off", request=command.id, operation=command.operation, state=command.state)
+            command.recovered = command.state is not State.RECEIVED
+            command.failures += 1
+            self._ordering.reschedule(command, time.monotonic() + self._backoff.after(command.failures))
         finally:
             self.latency.since(started)
 
-    async def _next(self, place: Place, opened: Opened) -> Step:
-        rule, request = self._rules[place.operation], opened.attributes
-        if place.recovered and place.state in (State.CALLING, State.UNKNOWN):
-            place.recovered = False
-            return decision.after_crash(rule, place.state)
-        before = place.state
-        if place.state is State.UNKNOWN:
+    async def _next(self, command: QueuedCommand, opened: Opened) -> Step:
+        rule, request = self._rules[command.operation], opened.attributes
+        if command.recovered and command.state in (State.CALLING, State.UNKNOWN):
+            command.recovered = False
+            return decision.after_crash(rule, command.state)
+        before = command.state
+        if command.state is State.UNKNOWN:
             if rule.unknown is UnknownOutcome.INQUIRE:
-                reach(Point.BRIDGE_INQUIRY_DUE, place.id)
-                await self._inbox.inquiring(place)
-                place.inquiring = True
-                asked = self._asked(place, opened)
+                reach(Point.BRIDGE_INQUIRY_DUE, command.id)
+                await self._inbox.inquiring(command)
+                command.inquiring = True
+                asked = self._asked(command, opened)
                 if asked is None:
                     return Hold((Event.HOLD,), _NOT_ACCEPTED)
-                finding = await self._calls.inquire(place.operation, asked)
-                reach(Point.BRIDGE_INQUIRED, place.id)
-                place.failures = place.failures + 1 if isinstance(finding, Unknown) else 0
-                place.unread += decision.unreadable(finding)
-                return decision.after_inquiry(rule, place.attempts, place.failures, finding, place.unread)
+                finding = await self._calls.inquire(command.operation, asked)
+                reach(Point.BRIDGE_INQUIRED, command.id)
+                command.failures = command.failures + 1 if isinstance(finding, Unknown) else 0
+                command.unread += decision.unreadable(finding)
+                return decision.after_inquiry(rule, command.attempts, command.failures, finding, command.unread)
             if rule.unknown is UnknownOutcome.HOLD:
                 return Hold((Event.HOLD,), "its outcome is unknown")
         now = self._clock()
-        early = decision.before_call if place.state is State.RECEIVED else decision.before_repeat
+        early = decision.before_call if command.state is State.RECEIVED else decision.before_repeat
         late = early(request.deadline, now)
         if late is not None:
             return late
-        reach(Point.BRIDGE_CALLING_DUE, place.id)
-        await self._inbox.calling(place, place.attempts + 1)
-        place.state, place.attempts = State.CALLING, place.attempts + 1
-        reach(Point.BRIDGE_CALLING_COMMITTED, place.id)
+        reach(Point.BRIDGE_CALLING_DUE, command.id)
+        await self._inbox.calling(command, command.attempts + 1)
+        command.state, command.attempts = State.CALLING, command.attempts + 1
+        reach(Point.BRIDGE_CALLING_COMMITTED, command.id)
         # From here on the row says that this command is in hand, so here begins what its content could do to us.
-        asked = self._asked(place, opened)
+        asked = self._asked(command, opened)
         if asked is None:
             if before is not State.RECEIVED:
                 return Hold((Event.LOSE, Event.HOLD), _NOT_ACCEPTED)
             return Finish((Event.FAIL,), "invalid-request", _NOT_ACCEPTED)
-        outcome = await self._calls.call(place.operation, asked)
-        reach(Point.BRIDGE_CALLED, place.id)
-        place.crashes = 0  # it came through
-        place.failures = place.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
-        place.unread += decision.unreadable(outcome)
-        return decision.after_call(rule, place.attempts, place.failures, outcome, place.unread)
+        outcome = await self._calls.call(command.operation, asked)
+        reach(Point.BRIDGE_CALLED, command.id)
+        command.crashes = 0  # it came through
+        command.failures = command.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
+        command.unread += decision.unreadable(outcome)
+        return decision.after_call(rule, command.attempts, command.failures, outcome, command.unread)
 
-    async def _carry_out(self, place: Place, request: Attributes, step: Step) -> None:
-        state = decision.reached_state(place.state, step)
+    async def _carry_out(self, command: QueuedCommand, request: Attributes, step: Step) -> None:
+        state = decision.reached_state(command.state, step)
         match step:
             case Finish(_, code, detail, result):
                 note = detail if state is not State.REFUSED else ""  # their words may name a customer
-                await self._close(place, request, state, code, note, (code, detail, result))
+                await self._close(command, request, state, code, note, (code, detail, result))
             case Hold(_, reason, code):
-                await self._close(place, request, State.HELD, code, reason, (code, _HELD, b""))
-                self.held[place.operation, code] += 1
-                log.error("command-held", request=place.id, operation=place.operation, code=code, reason=reason)
+                await self._close(command, request, State.HELD, code, reason, (code, _HELD, b""))
+                self.held[command.operation, code] += 1
+                log.error("command-held", request=command.id, operation=command.operation, code=code, reason=reason)
             case RetryAfter(_, seconds, counts, reason):
-                attempts = place.attempts if counts else place.attempts - 1
-                await self._sleep(place, state, attempts, seconds, "retry", reason)
+                attempts = command.attempts if counts else command.attempts - 1
+                await self._sleep(command, state, attempts, seconds, "retry", reason)
             case Inquire(_, seconds, reason):
-                await self._sleep(place, state, place.attempts, seconds, "inquire", reason)
+                await self._sleep(command, state, command.attempts, seconds, "inquire", reason)
             case Repeat(_, seconds, reason):
-                await self._sleep(place, state, place.attempts, seconds, "repeat", reason)
+                await self._sleep(command, state, command.attempts, seconds, "repeat", reason)
 
-    def _asked(self, place: Place, opened: Opened) -> Asked | None:
+    def _asked(self, command: QueuedCommand, opened: Opened) -> MarketingRequest | None:
         """The request as the adapter gets it; None if the catalogue does not accept it (any more)."""
         try:
-            body = CATALOGUE[place.operation].requests.validate_json(opened.payload)
+            body = CATALOGUE[command.operation].requests.validate_json(opened.payload)
         except ValidationError:
             return None
-        return Asked(place.id, body, opened.attributes.traceparent, self._may_call)
+        return self._calls.request(command.id, body, opened.attributes.traceparent)
 
-    async def _set_aside(self, place: Place) -> None:
+    async def _set_aside(self, command: QueuedCommand) -> None:
         """Hold what the bridge died of, without reading it again."""
         try:
-            _, reply_to = await self._inbox.envelope(place.id)
-            about = Attributes(place.id, "", place.operation, self._clock(), reply_to=reply_to)
-            code, note = KillsWorker.reason, f"the bridge died {place.crashes} times with this in hand"
-            await self._close(place, about, move(place.state, Event.HOLD), code, note, (code, _HELD, b""))
+            _, reply_to = await self._inbox.envelope(command.id)
+            about = Attributes(command.id, "", command.operation, self._clock(), reply_to=reply_to)
+            code, note = PoisonMessage.reason, f"the bridge died {command.crashes} times with this in hand"
+            await self._close(command, about, move(command.state, Event.HOLD), code, note, (code, _HELD, b""))
         except Exception:
-            log.exception("command-put-off", request=place.id, operation=place.operation, state=place.state)
-            self._ordering.again(place, time.monotonic() + self._backoff.longest_s)
+            log.exception("command-put-off", request=command.id, operation=command.operation, state=command.state)
+            self._ordering.reschedule(command, time.monotonic() + self._backoff.longest_s)
             return
         self.set_aside += 1
-        self.held[place.operation, code] += 1
-        log.error("command-set-aside", request=place.id, operation=place.operation, reason=code, crashes=place.crashes)
+        self.held[command.operation, code] += 1
+        log.error(
+            "command-set-aside", request=command.id, operation=command.operation, reason=code, crashes=command.crashes
+        )
 
     async def _close(
         self,
-        place: Place,
+        command: QueuedCommand,
         request: Attributes,
         state: State,
         code: str,
@@ -289,32 +293,33 @@ class CommandWorkers:
         said: tuple[str, str, bytes],
     ) -> None:
         sealed = self._replies.sealed(request, state, *said)
-        await self._surely(lambda: self._inbox.finished(place.id, state, place.attempts, code, note, sealed))
-        place.inquiring = False
-        reach(Point.BRIDGE_FINISHED_COMMITTED, place.id)
-        self._outbox.offer(entry(place.id, state, request.reply_to, sealed))
-        self._ordering.done(place)
-        self.outcomes[place.operation, state] += 1
-        self._progressed()
+        await self._surely(lambda: self._inbox.finished(command.id, state, command.attempts, code, note, sealed))
+        command.inquiring = False
+        reach(Point.BRIDGE_FINISHED_COMMITTED, command.id)
+        self._outbox.offer(entry(command.id, state, request.reply_to, sealed))
+        self._ordering.done(command)
+        self.outcomes[command.operation, state] += 1
 
-    async def _sleep(self, place: Place, state: State, attempts: int, seconds: float, what: str, reason: str) -> None:
-        if (state, attempts) != (place.state, place.attempts) or place.inquiring:
-            await self._surely(lambda: self._inbox.moved(place, state, attempts, reason))
-            place.inquiring = False
-            reach(Point.BRIDGE_MOVED_COMMITTED, place.id)
-        place.state, place.attempts = state, attempts
+    async def _sleep(
+        self, command: QueuedCommand, state: State, attempts: int, seconds: float, what: str, reason: str
+    ) -> None:
+        if (state, attempts) != (command.state, command.attempts) or command.inquiring:
+            await self._surely(lambda: self._inbox.moved(command, state, attempts, reason))
+            command.inquiring = False
+            reach(Point.BRIDGE_MOVED_COMMITTED, command.id)
+        command.state, command.attempts = state, attempts
         if seconds > 1:  # many may sleep while the marketing system is away: their requests stay on disk
-            place.envelope = None
-        self.steps[place.operation, what] += 1
+            command.envelope = None
+        self.steps[command.operation, what] += 1
         log.info(
             "command-waits",
-            request=place.id,
-            operation=place.operation,
+            request=command.id,
+            operation=command.operation,
             next=what,
             seconds=round(seconds, 1),
             reason=reason,
         )
-        self._ordering.again(place, time.monotonic() + seconds)
+        self._ordering.reschedule(command, time.monotonic() + seconds)
 
     async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
         """Until it is on disk: what is known of a call must not be forgotten, or it would be made again."""
@@ -329,16 +334,16 @@ class CommandWorkers:
 
     # --- running -----------------------------------------------------------------------------------------
 
-    def _next_place(self, now: float) -> Place | None:
-        if any(place.crashes for place in self._running.values()):
-            return None  # a suspect is alone
-        suspect = self._ordering.suspect(now, self._calls.admits)
-        if suspect is None:
+    def _next_command(self, now: float) -> QueuedCommand | None:
+        if any(command.crashes for command in self._running.values()):
+            return None  # it is alone
+        poison = self._ordering.poison(now, self._calls.admits)
+        if poison is None:
             return self._ordering.take(now, self._calls.admit)
-        if self._running or not self._calls.admit(suspect.operation):
+        if self._running or not self._calls.admit(poison.operation):
             return None
-        self._ordering.take_suspect(suspect)
-        return suspect
+        self._ordering.take_poison(poison)
+        return poison
 
     def _ran(self, task: "asyncio.Task[None]") -> None:
         self._running.pop(task, None)
@@ -376,6 +381,6 @@ class CommandWorkers:
         yield from self.latency.samples("bridge", {"kind": "command"})
 
 
-def _rule(name: str, calls: Calls, backoff: Backoff, unreadable_max: int) -> Rule:
-    operation = CATALOGUE[name]
-    return Rule(operation.unknown_outcome, operation.attempts, calls.settle_s(name), backoff, unreadable_max)
+def _rule(name: str, calls: MarketingCalls, policy: Policy) -> Rule:
+    operation, settle_s = CATALOGUE[name], calls.settle_s(name)
+    return Rule(operation.unknown_outcome, operation.attempts, settle_s, policy.backoff, policy.unreadable_max)

@@ -1,4 +1,4 @@
-"""The bridge's book of commands: what was received, whether it is being called, and what came of it.
+"""The bridge's record of commands: what was received, whether it is being called, and what came of it.
 
 A command's row is committed `received` before its message is acknowledged, `calling` before the marketing system
 is called, and with its outcome and sealed reply before the reply is sent. So whatever instant the process dies at:
@@ -58,7 +58,7 @@ from sqlalchemy import (
     update,
 )
 
-from intranet_bridge.inbox.ordering import Place
+from intranet_bridge.inbox.ordering import QueuedCommand
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.messages import CODE_LENGTH, fitted
 from protocol.presence import InboxId
@@ -69,15 +69,15 @@ from protocol.runtime.lease import instances
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Entry
+from protocol.runtime.poison import poison_table
 from protocol.runtime.store import Store, insert_new
-from protocol.runtime.suspects import suspects_table
 from protocol.values import immutable
 
 log = logger(__name__)
 
 METADATA = MetaData()
 INSTANCES = instances(METADATA)
-SUSPECTS = suspects_table(METADATA)
+POISON = poison_table(METADATA)
 DECISIONS = decisions_table(METADATA)
 IDENTITY = Table(
     "identity",
@@ -197,7 +197,7 @@ class Known:
 
 
 @immutable
-class Decided:
+class OperatorDecision:
     """A held row an operator decided."""
 
     id: str
@@ -206,7 +206,7 @@ class Decided:
     note: str
     reply_to: str
     envelope: bytes = field(repr=False)
-    place: Place
+    command: QueuedCommand
 
 
 class Inbox:
@@ -221,7 +221,7 @@ class Inbox:
         self.by_state: Mapping[str, int] = {}
         """Rows by state at the last count."""
 
-    async def start(self) -> list[Place]:
+    async def start(self) -> list[QueuedCommand]:
         """This bridge's unfinished rows, in the order they were recorded."""
         self.id = await self._store.write(_identity)
         await self._store.write(lambda connection: _found_in_hand(connection, [self._owner]))
@@ -235,17 +235,17 @@ class Inbox:
         statement = select(_C.owner).where(_active(true())).distinct()
         return await self._store.read(lambda connection: list(connection.execute(statement).scalars()))
 
-    def adopt(self, connection: Connection, owners: Sequence[str]) -> list[Place]:
+    def adopt(self, connection: Connection, owners: Sequence[str]) -> list[QueuedCommand]:
         """Make the rows of dead owners ours; the unfinished ones, in the order they were recorded."""
         _found_in_hand(connection, owners)
         theirs = _active(_C.owner.in_(owners))
         columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
         unfinished = select(*columns).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
-        places = [_place(row) for row in connection.execute(unfinished)]
+        commands = [_place(row) for row in connection.execute(unfinished)]
         count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
         if count:
-            log.warning("rows-adopted", count=count, unfinished=len(places), of=owners, owner=self._owner)
-        return places
+            log.warning("rows-adopted", count=count, unfinished=len(commands), of=owners, owner=self._owner)
+        return commands
 
     async def record(self, rows: Sequence[Received]) -> Sequence[Known | None]:
         """Commit new rows; returns, a row each, what was known of it before, None if it is new.
@@ -254,24 +254,24 @@ class Inbox:
         """
         return await self._store.gather(self._record, rows)
 
-    async def calling(self, place: Place, attempts: int) -> None:
+    async def calling(self, command: QueuedCommand, attempts: int) -> None:
         """Committed before the call is made."""
         await self._store.execute(
             _CALLING,
-            {"of": place.id, "me": self._owner, "tries": attempts, "now": self._clock()},
+            {"of": command.id, "me": self._owner, "tries": attempts, "now": self._clock()},
             point=Point.BRIDGE_CALLING_UNCOMMITTED,
         )
 
-    async def inquiring(self, place: Place) -> None:
+    async def inquiring(self, command: QueuedCommand) -> None:
         """Committed before an inquiry is made."""
-        await self._store.execute(_INQUIRING, {"of": place.id, "me": self._owner, "now": self._clock()})
+        await self._store.execute(_INQUIRING, {"of": command.id, "me": self._owner, "now": self._clock()})
 
-    async def moved(self, place: Place, state: State, attempts: int, note: str) -> None:
+    async def moved(self, command: QueuedCommand, state: State, attempts: int, note: str) -> None:
         """Back to received, or unknown."""
-        row = {"to": state, "tries": attempts, "why": fitted(note, 400), "deaths": place.crashes}
+        row = {"to": state, "tries": attempts, "why": fitted(note, 400), "deaths": command.crashes}
         await self._store.execute(
             _MOVED,
-            {"of": place.id, "me": self._owner, "now": self._clock(), **row},
+            {"of": command.id, "me": self._owner, "now": self._clock(), **row},
             point=Point.BRIDGE_MOVED_UNCOMMITTED,
         )
 
@@ -315,12 +315,12 @@ class Inbox:
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [entry(row.id, State(row.state), row.reply_to, row.reply) for row in rows]
 
-    async def decided(self) -> list[Decided]:
+    async def decided(self) -> list[OperatorDecision]:
         """Held rows an operator has decided since."""
         statement = select(INBOX).where(_C.owner == self._owner, _C.decided_at.is_not(None)).order_by(_C.sequence)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [
-            Decided(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, _place(row))
+            OperatorDecision(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, _place(row))
             for row in rows
         ]
 
@@ -377,7 +377,7 @@ class Inbox:
             known.setdefault(row.id, again)
         return results
 
-    def _unfinished(self, connection: Connection) -> list[Place]:
+    def _unfinished(self, connection: Connection) -> list[QueuedCommand]:
         columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
         statement = select(*columns).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
         return [_place(row) for row in connection.execute(statement)]
@@ -432,8 +432,8 @@ def _known(connection: Connection, rows: Sequence[Received], new: Container[str]
     return {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
 
 
-def _place(row: Any) -> Place:
+def _place(row: Any) -> QueuedCommand:
     state, crashes = State(row.state), row.crashes
-    return Place(
+    return QueuedCommand(
         row.id, row.operation, row.subject, state, row.attempts, recovered=True, crashes=crashes, after=row.after
     )

@@ -1,7 +1,7 @@
 """Which command is next: one after another within a key, side by side between keys. Pure: time is passed in.
 
-Every unfinished row of the inbox has a place here; a place is small (the sealed request stays in the database while
-there is no hurry). A place is, at any time, in one of
+Every unfinished row of the inbox is here as a `QueuedCommand`, which is small (the sealed request stays in the
+database while there is no hurry). A command is, at any time, in one of
 
 - its key, behind the one that has the key, or behind its predecessor;
 - `ready` of its operation;
@@ -10,8 +10,8 @@ there is no hurry). A place is, at any time, in one of
 
 **The order within a key is the order of acceptance**, which the fronts write on the wire: each command names its
 predecessor, the unfinished one accepted last before it (`after`). Arrival says less: a frame may be lost and sent
-again after a later one, or go to another bridge. So of a key's places the next is the earliest that is not blocked,
-and a place is blocked while its predecessor is
+again after a later one, or go to another bridge. So of a key's commands the next is the earliest that is not blocked,
+and a command is blocked while its predecessor is
 
 ===============================  =======================================================================
 here                             until that is finished or held
@@ -19,14 +19,15 @@ not here, in the inbox           until the inbox says finished or held: another 
 not here, not in the inbox       until it arrives, or for `patience_s`: it was accepted, so it was, or will be, sent
 ===============================  =======================================================================
 
-`asks` says which predecessors the inbox is to be asked about, `told` takes the answer. A command of wire version 1
-names none; its predecessor is what arrived before it. A circle of predecessors, which no honest front makes, is cut
-open when its last part arrives, so everything here comes to its turn.
+`unresolved` says which predecessors the inbox is to be asked about, `resolve` takes the answer. A command of wire
+version 1 names none; its predecessor is what arrived before it. A circle of predecessors, which no honest front makes,
+is cut open when its last part arrives, so the turn of everything here comes.
 
-A suspect (the bridge died with it in hand) waits in a queue of its own instead of `ready`: it is worked on while
-nothing else is, so that, should it kill again, it takes no other down with it and none is blamed in its place.
+A possible poison message (the bridge died with it in hand) waits in a queue of its own instead of `ready`: it is
+worked on while nothing else is, so that, should it kill again, it takes no other down with it and none is blamed for
+it.
 
-A held row has no place: it may stay held for days until somebody decides, and a customer's later requests must
+A held row is not here: it may stay held for days until somebody decides, and a customer's later requests must
 not wait for that. Order is promised between requests that the bridge itself can bring to an end.
 """
 
@@ -38,6 +39,7 @@ from itertools import count
 
 from protocol.lifecycle import State
 from protocol.runtime.metrics import Sample
+from protocol.signal import Signal
 
 _ASKED_AT_ONCE = 500
 _SHORTEST_S, _LONGEST_S = 0.05, 1.0
@@ -47,7 +49,7 @@ _LATELY = 10_000
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class QueuedCommand:
     """One unfinished command."""
 
     id: str
@@ -67,18 +69,18 @@ class Place:
     after: str | None = ""
     """Id of its predecessor; empty: it has none; None: the front did not say (wire version 1)."""
     crashes: int = 0
-    """How often the bridge died with it in hand since it last came through a call. Above 0 it is a suspect."""
+    """How often the bridge died with it in hand since it last came through a call. Above 0: maybe a poison message."""
     inquiring: bool = False
     """Its row says that it is being inquired about."""
 
 
 @dataclass(slots=True, eq=False)
 class _Key:
-    """The places of one key."""
+    """The commands of one key."""
 
-    places: dict[str, Place] = field(default_factory=dict)
+    commands: dict[str, QueuedCommand] = field(default_factory=dict)
     """In the order of arrival."""
-    turn: Place | None = None
+    turn: QueuedCommand | None = None
     """The one that has the key."""
     begun: bool = False
     """It was taken once; until then, its predecessor may still arrive and go first."""
@@ -86,30 +88,34 @@ class _Key:
 
 @dataclass(slots=True, eq=False)
 class _Missing:
-    """A predecessor that has no place here."""
+    """A predecessor that is not here."""
 
-    waiting: list[Place] = field(default_factory=list)
+    waiting: list[QueuedCommand] = field(default_factory=list)
     since: float | None = None
     """When the inbox first said that it does not know it."""
     asked: int = 0
 
 
 class Ordering:
-    """All places."""
+    """All unfinished commands."""
 
     def __init__(self, patience_s: float = 45.0) -> None:
         """`patience_s`: how long a predecessor that is not in the inbox is waited for."""
         self._patience_s = patience_s
-        self._by_id: dict[str, Place] = {}
+        self.work = Signal()
+        """There may be something to take. Sent by who added it, once for all."""
+        self.room = Signal()
+        """One has left."""
+        self._by_id: dict[str, QueuedCommand] = {}
         self._keys: dict[str, _Key] = {}
         self._named: Counter[str] = Counter()
-        """How many places name an id as their predecessor."""
+        """How many commands name an id as their predecessor."""
         self._missing: dict[str, _Missing] = {}
         self._due: list[tuple[float, int, str]] = []
         self._lately: OrderedDict[str, None] = OrderedDict()
-        self._ready: dict[str, deque[Place]] = {}
-        self._suspects: deque[Place] = deque()
-        self._sleeping: list[tuple[float, int, Place]] = []
+        self._ready: dict[str, deque[QueuedCommand]] = {}
+        self._poison: deque[QueuedCommand] = deque()
+        self._sleeping: list[tuple[float, int, QueuedCommand]] = []
         self._tie = count()
         self.circles = 0
         """Circles of predecessors cut open."""
@@ -122,76 +128,62 @@ class Ordering:
 
     @property
     def blocked(self) -> int:
-        """Places whose predecessor has no place here."""
+        """Commands whose predecessor is not here."""
         return sum(len(missing.waiting) for missing in list(self._missing.values()))
 
-    def add(self, place: Place) -> None:
+    def add(self, command: QueuedCommand) -> None:
         """A new row, recorded after all that were added before. An id that is here already is ignored."""
-        if place.id in self._by_id:
+        if command.id in self._by_id:
             return
-        self._by_id[place.id] = place
-        if not place.key:
-            self._queue(place).append(place)
+        self._by_id[command.id] = command
+        if not command.key:
+            self._queue(command).append(command)
             return
-        key = self._keys.setdefault(place.key, _Key())
-        self._link(place, key)
-        key.places[place.id] = place
+        key = self._keys.setdefault(command.key, _Key())
+        self._link(command, key)
+        key.commands[command.id] = command
         overtaken = key.turn
-        if overtaken is not None and not key.begun and overtaken.after == place.id:
+        if overtaken is not None and not key.begun and overtaken.after == command.id:
             self._queue(overtaken).remove(overtaken)
             key.turn = None
             self._next(key)
-        elif key.turn is None and not self._is_blocked(place):
-            self._give(key, place)
+        elif key.turn is None and not self._is_blocked(command):
+            self._give(key, command)
 
-    def take(self, now: float, admits: Callable[[str], bool]) -> Place | None:
+    def take(self, now: float, admits: Callable[[str], bool]) -> QueuedCommand | None:
         """The next to be worked on, of an operation that `admits` says may be called; operations take turns."""
         self._wake(now)
         for operation in list(self._ready):
             queue = self._ready[operation]
             if queue and admits(operation):
-                place = queue.popleft()
+                command = queue.popleft()
                 self._ready[operation] = self._ready.pop(operation)  # to the end: the others' turn
-                if place.key:
-                    self._keys[place.key].begun = True
-                return place
+                if command.key:
+                    self._keys[command.key].begun = True
+                return command
         return None
 
-    def suspect(self, now: float, may: Callable[[str], bool]) -> Place | None:
-        """The first suspect that is due, of an operation that `may` be called; it stays where it is."""
+    def poison(self, now: float, may: Callable[[str], bool]) -> QueuedCommand | None:
+        """The first possible poison message that is due, of an operation that `may` be called; it stays where it is."""
         self._wake(now)
-        return next((place for place in self._suspects if may(place.operation)), None)
+        return next((command for command in self._poison if may(command.operation)), None)
 
-    def take_suspect(self, place: Place) -> None:
-        """Take one that `suspect` gave."""
-        self._suspects.remove(place)
-        if place.key:
-            self._keys[place.key].begun = True
+    def take_poison(self, command: QueuedCommand) -> None:
+        """Take one that `poison` gave."""
+        self._poison.remove(command)
+        if command.key:
+            self._keys[command.key].begun = True
 
-    def again(self, place: Place, at: float) -> None:
-        """A taken place sleeps until `at` and keeps its key."""
-        heappush(self._sleeping, (at, next(self._tie), place))
+    def reschedule(self, command: QueuedCommand, at: float) -> None:
+        """A taken command sleeps until `at` and keeps its key."""
+        heappush(self._sleeping, (at, next(self._tie), command))
 
-    def done(self, place: Place) -> None:
-        """A taken place is finished, or held: the next of its key may go."""
-        del self._by_id[place.id]
-        if not place.key:
-            return
-        self._lately[place.id] = None
-        if len(self._lately) > _LATELY:
-            self._lately.popitem(last=False)
-        if place.after:
-            self._named[place.after] -= 1
-            if not self._named[place.after]:
-                del self._named[place.after]
-        key = self._keys[place.key]
-        assert key.turn is place, "only the one that has the key is ever taken"
-        del key.places[place.id]
-        key.turn = None
-        if key.places:
-            self._next(key)
-        else:
-            del self._keys[place.key]
+    def done(self, command: QueuedCommand) -> None:
+        """A taken command is finished, or held: the next of its key may go."""
+        del self._by_id[command.id]
+        if command.key:
+            self._free_key(command)
+        self.room.send()
 
     def wakes_at(self) -> float | None:
         """When the first sleeper wakes."""
@@ -200,17 +192,17 @@ class Ordering:
     def waiting(self) -> list[str]:
         """Operations with something ready."""
         ready = [operation for operation, queue in self._ready.items() if queue]
-        return ready + [place.operation for place in self._suspects]
+        return ready + [command.operation for command in self._poison]
 
     def _wake(self, now: float) -> None:
         while self._sleeping and self._sleeping[0][0] <= now:
-            place = heappop(self._sleeping)[2]
-            self._queue(place).append(place)
+            command = heappop(self._sleeping)[2]
+            self._queue(command).append(command)
 
     # --- predecessors that are not here -------------------------------------------------------------------
 
-    def asks(self, now: float) -> list[str]:
-        """Ids the inbox is to be asked about now; each is not asked about again before `told`."""
+    def unresolved(self, now: float) -> list[str]:
+        """Ids the inbox is to be asked about now; each is not asked about again before `resolve`."""
         ids: list[str] = []
         while self._due and self._due[0][0] <= now and len(ids) < _ASKED_AT_ONCE:
             id = heappop(self._due)[2]
@@ -218,15 +210,15 @@ class Ordering:
                 ids.append(id)
         return ids
 
-    def asks_at(self) -> float | None:
-        """When `asks` has something next."""
+    def unresolved_at(self) -> float | None:
+        """When `unresolved` has something next."""
         return self._due[0][0] if self._due else None
 
-    def told(self, now: float, asked: Iterable[str], settled: Mapping[str, bool]) -> list[Place]:
+    def resolve(self, now: float, asked: Iterable[str], settled: Mapping[str, bool]) -> list[QueuedCommand]:
         """What the inbox says of `asked`: whether each is finished or held; it is not in it if it is not in
-        `settled`. Returns the places that go on because their predecessor never came.
+        `settled`. Returns the commands that go on because their predecessor never came.
         """
-        overdue: list[Place] = []
+        overdue: list[QueuedCommand] = []
         for id in asked:
             missing = self._missing.get(id)
             if missing is None:
@@ -247,32 +239,32 @@ class Ordering:
                 heappush(self._due, (now + wait_s, next(self._tie), id))
         return overdue
 
-    def _link(self, place: Place, key: _Key) -> None:
+    def _link(self, command: QueuedCommand, key: _Key) -> None:
         """Find the predecessor, here or among what the inbox is asked about."""
-        if place.after is None:
-            place.after = self._arrived_last(place, key)
-        if place.state is not State.RECEIVED:
-            place.after = ""  # it was begun before the bridge stopped: nothing can go before it any more
-        if (place.id in self._named or place.after == place.id) and self._leads_to(place.after, place.id):
+        if command.after is None:
+            command.after = self._arrived_last(command, key)
+        if command.state is not State.RECEIVED:
+            command.after = ""  # it was begun before the bridge stopped: nothing can go before it any more
+        if (command.id in self._named or command.after == command.id) and self._leads_to(command.after, command.id):
             self.circles += 1
-            place.after = ""
-        if place.after:
-            self._named[place.after] += 1
-            if place.after not in self._by_id and place.after not in self._lately:
-                missing = self._missing.get(place.after)
+            command.after = ""
+        if command.after:
+            self._named[command.after] += 1
+            if command.after not in self._by_id and command.after not in self._lately:
+                missing = self._missing.get(command.after)
                 if missing is None:
-                    missing = self._missing[place.after] = _Missing()
-                    heappush(self._due, (float("-inf"), next(self._tie), place.after))
-                missing.waiting.append(place)
-        if place.id in self._missing:
-            arrived = self._missing.pop(place.id)  # those that waited are blocked by its being here now
-            for other in {one.key for one in arrived.waiting} - {place.key}:
+                    missing = self._missing[command.after] = _Missing()
+                    heappush(self._due, (float("-inf"), next(self._tie), command.after))
+                missing.waiting.append(command)
+        if command.id in self._missing:
+            arrived = self._missing.pop(command.id)  # those that waited are blocked by its being here now
+            for other in {one.key for one in arrived.waiting} - {command.key}:
                 self._next(self._keys[other])
 
-    def _arrived_last(self, place: Place, key: _Key) -> str:
-        if place.id not in self._named:
-            return next(reversed(key.places), "")
-        return next((id for id in reversed(key.places) if not self._leads_to(id, place.id)), "")
+    def _arrived_last(self, command: QueuedCommand, key: _Key) -> str:
+        if command.id not in self._named:
+            return next(reversed(key.commands), "")
+        return next((id for id in reversed(key.commands) if not self._leads_to(id, command.id)), "")
 
     def _leads_to(self, start: str | None, id: str) -> bool:
         """Whether `id` is among `start` and its predecessors."""
@@ -285,35 +277,52 @@ class Ordering:
         return False
 
     def _release(self, id: str) -> None:
-        keys = {place.key for place in self._missing.pop(id).waiting}
+        keys = {command.key for command in self._missing.pop(id).waiting}
         for key in keys:
             self._next(self._keys[key])
 
-    def _is_blocked(self, place: Place) -> bool:
-        if not place.after:
+    def _is_blocked(self, command: QueuedCommand) -> bool:
+        if not command.after:
             return False
-        before = self._by_id.get(place.after)
+        before = self._by_id.get(command.after)
         if before is not None:
-            return before.key == place.key and before is not place  # of another key: a front's mistake
-        return place.after in self._missing
+            return before.key == command.key and before is not command  # of another key: a front's mistake
+        return command.after in self._missing
+
+    def _free_key(self, command: QueuedCommand) -> None:
+        self._lately[command.id] = None
+        if len(self._lately) > _LATELY:
+            self._lately.popitem(last=False)
+        if command.after:
+            self._named[command.after] -= 1
+            if not self._named[command.after]:
+                del self._named[command.after]
+        key = self._keys[command.key]
+        assert key.turn is command, "only the one that has the key is ever taken"
+        del key.commands[command.id]
+        key.turn = None
+        if key.commands:
+            self._next(key)
+        else:
+            del self._keys[command.key]
 
     def _next(self, key: _Key) -> None:
         """Give the key, if it is free, to the earliest that is not blocked."""
         if key.turn is None:
-            found = next((place for place in key.places.values() if not self._is_blocked(place)), None)
+            found = next((command for command in key.commands.values() if not self._is_blocked(command)), None)
             if found is not None:
                 self._give(key, found)
 
-    def _give(self, key: _Key, place: Place) -> None:
-        key.turn, key.begun = place, False
-        self._queue(place).append(place)
+    def _give(self, key: _Key, command: QueuedCommand) -> None:
+        key.turn, key.begun = command, False
+        self._queue(command).append(command)
 
-    def _queue(self, place: Place) -> "deque[Place]":
-        if place.crashes:
-            return self._suspects
-        queue = self._ready.get(place.operation)
+    def _queue(self, command: QueuedCommand) -> "deque[QueuedCommand]":
+        if command.crashes:
+            return self._poison
+        queue = self._ready.get(command.operation)
         if queue is None:
-            queue = self._ready[place.operation] = deque()
+            queue = self._ready[command.operation] = deque()
         return queue
 
     def samples(self) -> Iterator[Sample]:

@@ -13,29 +13,27 @@ log = logger(__name__)
 
 
 class Predecessors:
-    """The thin loop around `Ordering.asks` and `Ordering.told`; at rest there is no task and no timer."""
+    """The thin loop around `Ordering.unresolved` and `Ordering.resolve`; at rest there is no task and no timer."""
 
     def __init__(
         self,
         *,
         ordering: Ordering,
         settled: Callable[[Sequence[str]], Awaitable[Mapping[str, bool]]],
-        ready: Callable[[], None],
         backoff: Backoff,
     ) -> None:
-        """`settled` asks the inbox; `ready` is called when something may have become ready; `backoff`: the waits
-        after a failed question.
-        """
-        self._ordering, self._settled, self._ready, self._backoff = ordering, settled, ready, backoff
+        """`settled` asks the inbox; `backoff`: the waits after a question that failed."""
+        self._ordering, self._settled, self._backoff = ordering, settled, backoff
+        ordering.work.connect(self.watch)
         self._asking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self.gone_on = 0
+        self.out_of_order = 0
         """Commands that went on because their predecessor never came."""
 
-    def look(self) -> None:
-        """See to it that what `ordering` asks, now or later, is asked."""
-        due = self._ordering.asks_at()
+    def watch(self) -> None:
+        """See to it that what `ordering` has unresolved, now or later, is asked."""
+        due = self._ordering.unresolved_at()
         if due is None or self._asking is not None or self._closed:
             return
         loop, now = asyncio.get_running_loop(), time.monotonic()
@@ -43,7 +41,7 @@ class Predecessors:
             self._timer.cancel()
             self._timer = None
         if due > now:
-            self._timer = loop.call_later(due - now, self.look)
+            self._timer = loop.call_later(due - now, self.watch)
             return
         self._asking = loop.create_task(self._ask())
         self._asking.add_done_callback(self._asked)
@@ -56,7 +54,7 @@ class Predecessors:
                 one.cancel()
 
     async def _ask(self) -> None:
-        ids = self._ordering.asks(time.monotonic())
+        ids = self._ordering.unresolved(time.monotonic())
         failures = 0
         while ids:
             try:
@@ -66,17 +64,19 @@ class Predecessors:
                 log.error("predecessors-not-asked", error=type(error).__name__, failures=failures)
                 await asyncio.sleep(self._backoff.after(failures))
                 continue
-            for place in self._ordering.told(time.monotonic(), ids, settled):
-                self.gone_on += 1
-                log.warning("predecessor-never-came", request=place.id, operation=place.operation, after=place.after)
+            for command in self._ordering.resolve(time.monotonic(), ids, settled):
+                self.out_of_order += 1
+                log.warning(
+                    "predecessor-never-came", request=command.id, operation=command.operation, after=command.after
+                )
             return
 
     def _asked(self, task: "asyncio.Task[None]") -> None:
         self._asking = None
         if not task.cancelled():
             task.result()
-            self._ready()
+            self._ordering.work.send()
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield "bridge_commands_out_of_order_total", "Went on: the predecessor never came", {}, self.gone_on
+        yield "bridge_commands_out_of_order_total", "Went on: the predecessor never came", {}, self.out_of_order

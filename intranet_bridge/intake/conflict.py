@@ -29,7 +29,7 @@ class InboxConflict:
         return self._now() < self._until
 
     @property
-    def may_call(self) -> bool:
+    def calls_allowed(self) -> bool:
         """Whether commands may be called: another inbox, or two copies of ours, may hold the same."""
         return not self.there or self._meant == self._ours()
 

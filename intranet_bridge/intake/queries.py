@@ -24,7 +24,7 @@ log = logger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Parcel:
+class QueryDelivery:
     """A delivery of queries, some of whose members no slot has taken yet."""
 
     delivery: Delivery
@@ -32,10 +32,10 @@ class Parcel:
 
 
 @immutable
-class Member:
+class QueuedQuery:
     """A query that waits for a slot."""
 
-    parcel: Parcel
+    parcel: QueryDelivery
     envelope: bytes = field(repr=False)
     bad: str = ""
     """Why the whole message is to be quarantined, if it is; it waits for its turn all the same, because
@@ -47,7 +47,7 @@ class QueryIntake:
 
     def __init__(self, link: Link, quarantined: DeadLetters, conflict: InboxConflict) -> None:
         self._link, self._quarantined, self._conflict = link, quarantined, conflict
-        self._members: deque[Member] = deque()
+        self._members: deque[QueuedQuery] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._to_ack: dict[int, Delivery] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -69,16 +69,16 @@ class QueryIntake:
         try:
             envelopes = unpack(delivery.body)
         except EnvelopeError as error:
-            self._members.append(Member(Parcel(delivery, 1), delivery.body, error.reason))
+            self._members.append(QueuedQuery(QueryDelivery(delivery, 1), delivery.body, error.reason))
             self._wake()
             return
-        parcel = Parcel(delivery, len(envelopes))
-        self._members.extend([Member(parcel, envelope) for envelope in envelopes])
+        parcel = QueryDelivery(delivery, len(envelopes))
+        self._members.extend([QueuedQuery(parcel, envelope) for envelope in envelopes])
         for _ in envelopes:
             if not self._wake():
                 break
 
-    async def next(self) -> Member:
+    async def next(self) -> QueuedQuery:
         """The next query for a slot; its message is acknowledged when its last member was taken."""
         while not self._members:
             idle = asyncio.get_running_loop().create_future()
@@ -113,7 +113,7 @@ class QueryIntake:
                 return True
         return False
 
-    def _taken(self, parcel: Parcel) -> None:
+    def _taken(self, parcel: QueryDelivery) -> None:
         parcel.left -= 1
         if parcel.left:
             return

@@ -18,7 +18,7 @@ def always() -> bool:
 
 
 @immutable
-class Asked:
+class MarketingRequest:
     """One request as an adapter gets it: checked by the catalogue's schema."""
 
     request_id: str
@@ -26,7 +26,7 @@ class Asked:
     """The operation's request model."""
     traceparent: str = ""
     may_send: Callable[[], bool] = always
-    """Asked right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
+    """MarketingRequest right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
 
 
 class Fault(StrEnum):
@@ -106,8 +106,8 @@ class Adapter(Protocol):
     def settle_s(self) -> float:
         """How long the marketing system may still be working on a call whose connection is gone."""
 
-    async def call(self, asked: Asked, timeout_s: float) -> Outcome:
+    async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
         """Do it, within `timeout_s`. Never raises for what the marketing system or the network does."""
 
-    async def inquire(self, asked: Asked, timeout_s: float) -> Finding:
+    async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
         """What became of an earlier call with this request id."""

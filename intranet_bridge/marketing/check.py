@@ -14,7 +14,7 @@ import jmespath
 
 from intranet_bridge.marketing.functions import Tables
 from intranet_bridge.marketing.mapping import MappingError, condition, truth
-from intranet_bridge.marketing.shapes import ANY, LIST, NOTHING, NULL, OBJECT, TEXT, Reading, Shape, of_schema, told
+from intranet_bridge.marketing.shapes import ANY, LIST, NOTHING, NULL, OBJECT, TEXT, Inference, Shape, of_schema, told
 from protocol.operations.operation import Operation
 
 if TYPE_CHECKING:  # the settings are checked with this
@@ -57,7 +57,7 @@ def complaints(operation: Operation, binding: "Binding") -> Iterator[Complaint]:
 def _read(setting: tuple[str, ...], text: str | None, sees: Shape, tables: Tables) -> tuple[Shape, list[Complaint]]:
     if text is None:
         return ANY, []
-    reading = Reading(text, jmespath.compile(text).parsed, sees, tables)
+    reading = Inference(text, jmespath.compile(text).parsed, sees, tables)
     found = [Complaint(setting, message) for message in reading.mistakes]
     found += [Complaint(setting, message, fatal=False) for message in reading.doubts]
     if not found and reading.gives.kinds == NOTHING.kinds:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
-from intranet_bridge.marketing import Asked, Fault, Finding, NotApplied, Outcome, Rejected, Unknown
+from intranet_bridge.marketing import Fault, Finding, MarketingRequest, NotApplied, Outcome, Rejected, Unknown
 from intranet_bridge.marketing.breaker import Breaker, Circuit
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
@@ -43,7 +43,7 @@ class Health:
         self._unsaid: Counter[Fault] = Counter()
         self._said_at: dict[Fault, float] = {}
 
-    def heard(self, now: float, asked: Asked, came_to: Outcome | Finding, took_s: float) -> None:
+    def heard(self, now: float, asked: MarketingRequest, came_to: Outcome | Finding, took_s: float) -> None:
         """What a call, or an inquiry, came to. `now` by any monotonic clock."""
         breaker = self.breaker
         match came_to:

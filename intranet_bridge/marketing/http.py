@@ -25,9 +25,9 @@ from typing import Any
 from intranet_bridge.marketing import (
     Absent,
     Answered,
-    Asked,
     Fault,
     Finding,
+    MarketingRequest,
     NotApplied,
     Outcome,
     Refused,
@@ -90,7 +90,7 @@ class HttpAdapter:
         if trace is not None:
             self._trace(trace)
 
-    async def call(self, asked: Asked, timeout_s: float) -> Outcome:
+    async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
         """Do it. See the table above."""
         try:
             request = self._request.render(asked, self._values(asked))
@@ -109,7 +109,7 @@ class HttpAdapter:
             return Unknown(lost.reason, timed_out=lost.timed_out, fault=_fault(lost))
         return self._outcome(asked, response)
 
-    async def inquire(self, asked: Asked, timeout_s: float) -> Finding:
+    async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
         """What became of this request id."""
         if self._inquiry is None:
             return Unknown("no inquiry is configured")
@@ -150,12 +150,12 @@ class HttpAdapter:
         if self._refusal is not None:
             self._refusal.when = _traced("refusal.when", self._refusal.when, trace)
 
-    def _values(self, asked: Asked) -> dict[str, Any]:
+    def _values(self, asked: MarketingRequest) -> dict[str, Any]:
         values: dict[str, Any] = self._operation.requests.dump_python(asked.body, mode="json")
         values["request_id"] = asked.request_id
         return values
 
-    def _outcome(self, asked: Asked, response: Response) -> Outcome:
+    def _outcome(self, asked: MarketingRequest, response: Response) -> Outcome:
         status = response.status
         if status >= 500 or status == 408:
             return Unknown(f"HTTP {status}")
@@ -189,12 +189,12 @@ class HttpAdapter:
                 return Rejected(f"HTTP {status}")
             return Unknown(f"answer: {_safe(error)}", fault=Fault.ANSWER)
 
-    def _answered(self, asked: Asked, mapping: Mapped, answer: Any) -> Answered:
+    def _answered(self, asked: MarketingRequest, mapping: Mapped, answer: Any) -> Answered:
         self._ours(asked, answer, surely=True)
         operation = self._operation
         return Answered(operation.answer(asked.body, validated(operation.responses, mapping(answer))))
 
-    def _ours(self, asked: Asked, answer: Any, *, surely: bool) -> None:
+    def _ours(self, asked: MarketingRequest, answer: Any, *, surely: bool) -> None:
         """Raise AnswerMismatch if the answer names another request id than ours; if `surely`, also if it names none."""
         if self._named_id is None:
             return

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus, urlsplit
 
 from pydantic_core import to_json
 
-from intranet_bridge.marketing import Asked
+from intranet_bridge.marketing import MarketingRequest
 from intranet_bridge.marketing.headers import merged
 from intranet_bridge.marketing.mapping import MappingError, Tables, optional
 from intranet_bridge.marketing.template import PathTemplate, plain
@@ -42,7 +42,7 @@ class RequestTemplate:
         self._headers = f" HTTP/1.1\r\n{lines}X-Request-Id: ".encode()
         self._constant = (self._prefix + self._path.fill({})).encode() if self._path.constant else None
 
-    def render(self, asked: Asked, values: dict[str, Any]) -> bytes:
+    def render(self, asked: MarketingRequest, values: dict[str, Any]) -> bytes:
         """The whole request. Raises MappingError."""
         target = self._constant or (self._prefix + self._path.fill(values)).encode()
         if self._query is not None:

@@ -95,7 +95,7 @@ def _either(one: Shape, other: Shape) -> Shape:
     return one if one == other else Shape(one.kinds | other.kinds)
 
 
-class Reading:
+class Inference:
     """One expression, read with the shape of what it sees. `mistakes` is what can only be one; `doubts` what may be."""
 
     def __init__(self, expression: str, tree: Tree, sees: Shape, tables: Mapping[str, Mapping[str, Any]]) -> None:

@@ -7,24 +7,23 @@ once and written once.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from intranet_bridge.intake.queries import Member, QueryIntake
+from intranet_bridge.intake.queries import QueryIntake, QueuedQuery
 from intranet_bridge.intake.verdict import Drop, Quarantine, Refuse, verdict
 from intranet_bridge.marketing import (
-    Adapter,
     Answered,
-    Asked,
     Fault,
+    MarketingRequest,
     NotApplied,
     Outcome,
     Refused,
     Rejected,
     Unknown,
 )
-from intranet_bridge.marketing.health import Health
+from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.replies import Replies
 from protocol.backoff import Backoff
 from protocol.envelope import Kind as Envelope
@@ -62,14 +61,13 @@ class QueryWorkers:
         *,
         intake: QueryIntake,
         opener: Opener,
-        adapters: Mapping[str, Adapter],
-        health: Mapping[str, Health],
+        calls: MarketingCalls,
         replies: Replies,
         backoff: Backoff,
         slots: int,
         clock: Clock,
     ) -> None:
-        self._intake, self._opener, self._adapters, self._health = intake, opener, adapters, health
+        self._intake, self._opener, self._adapters, self._health = intake, opener, calls.adapters, calls.health
         self._replies, self._backoff, self._clock, self.slots = replies, backoff, clock, slots
         self._guard = ReplayGuard()
         self._tasks: list[asyncio.Task[None]] = []
@@ -108,7 +106,7 @@ class QueryWorkers:
             finally:
                 self.in_flight -= 1
 
-    async def _work(self, member: Member) -> None:
+    async def _work(self, member: QueuedQuery) -> None:
         now = self._clock()
         if member.bad:
             self._intake.quarantine(member.parcel.delivery.destination, member.envelope, member.bad)
@@ -154,11 +152,11 @@ class QueryWorkers:
             return
         reach(Point.BRIDGE_QUERY_OPENED, request.id)
         started = time.perf_counter()
-        outcome = await self._ask(request, Asked(request.id, body, request.traceparent))
+        outcome = await self._ask(request, MarketingRequest(request.id, body, request.traceparent))
         self.latency.since(started)
         self._answer(request, outcome)
 
-    async def _ask(self, request: Attributes, asked: Asked) -> Outcome:
+    async def _ask(self, request: Attributes, asked: MarketingRequest) -> Outcome:
         """One call; again only while it surely was not reached and the deadline leaves time. An interface that turns
         it away (a log-in redirect, 401) is asked once more: a session may have ended; its second no is one.
         """

@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from intranet_bridge.marketing import (
     Absent,
     Answered,
-    Asked,
     Fault,
     Finding,
+    MarketingRequest,
     NotApplied,
     Outcome,
     Refused,
@@ -78,7 +78,7 @@ def run(settings: BridgeSettings, given: argparse.Namespace, out: Callable[[str]
     id = given.request_id or uuid7(wall_clock(), os.urandom(10))
     if not re.fullmatch(r"[0-9A-Za-z._:-]{1,64}", id):
         raise ConfigurationError("--request-id: 1 to 64 letters, digits and ._:-")
-    asked = Asked(id, _body(operation, given.body))
+    asked = MarketingRequest(id, _body(operation, given.body))
     saved = None if given.answer is None else _saved(given.answer)
     sends = saved is None and (operation.kind is Kind.QUERY or given.inquiry or given.really)
     secret = secret_of(settings.marketing) if sends else ""
@@ -182,7 +182,7 @@ class _Trial:
         self._answer = b""
         self._told = False
 
-    async def run(self, asked: Asked, saved: bytes | None, *, sends: bool) -> int:
+    async def run(self, asked: MarketingRequest, saved: bytes | None, *, sends: bool) -> int:
         marketing, name = self._settings.marketing, self._operation.name
         self._out(f"{name}, {'inquiry' if self._inquiry else self._operation.kind.value}, request {asked.request_id}")
         if saved is None and sends:
@@ -195,7 +195,7 @@ class _Trial:
             client.sends = saved is not None
             return await self._with(client, asked)
 
-    async def _with(self, client: _Listening, asked: Asked) -> int:
+    async def _with(self, client: _Listening, asked: MarketingRequest) -> int:
         client.written, client.heard = self._request, self._heard
         self._client = client
         binding = self._settings.operations[self._operation.name]

@@ -105,7 +105,7 @@ class Lease:
         self._ticks, self._now = ticks or _boot_clock, now or database_now
         self._incarnation = 0
         self._held_until = self._held_since = 0.0
-        self._place = Place()
+        self._lock = ProcessLock()
         self._renewing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -142,7 +142,7 @@ class Lease:
             self._held_until = 0.0
             with contextlib.suppress(SQLAlchemyError, Fenced):  # not told: it ends by itself
                 await self._store.write(self._give_back)
-        self._place.close()
+        self._lock.close()
 
     def held(self) -> bool:
         """Whether nobody can have taken the lease yet, by our own clock."""
@@ -180,13 +180,13 @@ class Lease:
     def _try_take(self, connection: Connection) -> Holder | None:
         """None: it is ours now."""
         table, now = self._table, self._now(connection)
-        row = {"name": self._name, "incarnation": now, "lease_until": self._until(now), "place": self._place.text}
+        row = {"name": self._name, "incarnation": now, "lease_until": self._until(now), "place": self._lock.text}
         if insert_new(connection, table, [row]):
             self._incarnation = now
             return None
         (holder,) = self._holders(connection, table.c.name == self._name, lock=True)
         over = holder.over(now, self._margin_ms)
-        if not (over or self._alone or self._place.surely_dead(holder.place)):
+        if not (over or self._alone or self._lock.surely_dead(holder.place)):
             return holder
         incarnation = row["incarnation"] = max(now, holder.incarnation + 1)
         connection.execute(table.update().where(table.c.name == self._name), row)
@@ -255,7 +255,7 @@ class Lease:
         return now + int(self._lease_s * 1000)
 
 
-class Place:
+class ProcessLock:
     """Where a process runs, so that a later one on the same host can tell whether it still does."""
 
     def __init__(self) -> None:

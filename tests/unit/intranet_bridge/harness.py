@@ -17,7 +17,7 @@ from bridgectl import keys
 from intranet_bridge import app
 from intranet_bridge.commands import workers as worker
 from intranet_bridge.intake import verdict
-from intranet_bridge.marketing import Absent, Answered, Asked, Finding, Outcome, Unknown
+from intranet_bridge.marketing import Absent, Answered, Finding, MarketingRequest, Outcome, Unknown
 from intranet_bridge.marketing.http_client import HttpClient
 from intranet_bridge.settings import BridgeSettings
 from protocol.destinations import command_replies, commands, presence, queries, query_replies
@@ -63,7 +63,7 @@ class Marketing:
         self.gate: asyncio.Event | None = None
         """While set to an unset event, calls do not end."""
 
-    async def call(self, asked: Asked, timeout_s: float) -> Outcome:
+    async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
         self.calls.append(asked.request_id)
         self.running += 1
         self.most = max(self.most, self.running)
@@ -78,7 +78,7 @@ class Marketing:
         finally:
             self.running -= 1
 
-    async def inquire(self, asked: Asked, timeout_s: float) -> Finding:
+    async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
         self.inquiries.append(asked.request_id)
         self.inquired_at.append(time.monotonic())
         return self.findings.pop(0) if self.findings else Absent()
@@ -102,7 +102,7 @@ class Stage:
         self.link = MemoryLink(self.broker)
         self.replies: list[Reply] = []
         self.presences: list[Presence] = []
-        self.letters: list[Delivery] = []
+        self.dead_letters: list[Delivery] = []
         self.bridge: app.Bridge
         self.daemon = Daemon()
         self.clock: Callable[[], int] = wall
@@ -116,7 +116,7 @@ class Stage:
             self.link.subscribe(Subscription(queue, self._reply, AckMode.AUTO, 1000))
         self.link.subscribe(Subscription(presence("main"), self._presence, AckMode.AUTO, 1000))
         for queue in ("DLQ.bridge.command.main", "DLQ.bridge.query.main"):
-            self.link.subscribe(Subscription(f"/queue/{queue}", self.letters.append, AckMode.AUTO, 1000))
+            self.link.subscribe(Subscription(f"/queue/{queue}", self.dead_letters.append, AckMode.AUTO, 1000))
         await self.link.ready()
 
     def settings(self) -> BridgeSettings:

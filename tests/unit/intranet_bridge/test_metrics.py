@@ -11,7 +11,7 @@ async def test_the_numbers_of_a_working_bridge(stage: Stage) -> None:
     id = await stage.command()
     await stage.reply(id)
     await stage.send(b"no envelope")
-    await until(lambda: stage.letters)
+    await until(lambda: stage.dead_letters)
     await stage.until_replied(id)
     await bridge.housekeeping.count()
     found = {(name, tuple(labels.values())): value for name, _, labels, value in bridge.samples()}

@@ -12,7 +12,7 @@ from protocol.operations.fields import AccountNumber, Fen, Model, Month
 MINE, OTHERS = "3210000000001", "9999999999999"
 
 
-class Asked(Model):
+class MarketingRequest(Model):
     """A request with a field of each kind."""
 
     account: AccountNumber
@@ -48,7 +48,7 @@ def entry(**changes: Any) -> Operation:
         "name": "told",
         "kind": Kind.QUERY,
         "summary": "",
-        "request": Asked,
+        "request": MarketingRequest,
         "response": Told,
         "example": {"account": MINE},
         "scope": "bills",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from dmz_front.ledger.ledger import Ledger, News
+from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.ledger.rows import METADATA, Row
 from protocol.lifecycle import State
 from protocol.messages import LOWEST_VERSION
@@ -62,9 +62,11 @@ async def test_without_a_subject_there_is_no_order(ledger: Ledger) -> None:
 async def test_what_is_final_or_held_is_no_predecessor(ledger: Ledger, state: State) -> None:
     await accepted(ledger, "a")
     await accepted(ledger, "b")
-    await ledger.told([News("b", state, "", b"")])
+    await ledger.record_outcome([ReportedOutcome("b", state, "", b"")])
     assert await accepted(ledger, "c") == "a"
-    await ledger.told([News("a", State.SUCCEEDED, "", b""), News("c", State.SUCCEEDED, "", b"")])
+    await ledger.record_outcome(
+        [ReportedOutcome("a", State.SUCCEEDED, "", b""), ReportedOutcome("c", State.SUCCEEDED, "", b"")]
+    )
     assert await accepted(ledger, "d") == ""
 
 

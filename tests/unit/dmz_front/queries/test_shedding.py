@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dmz_front.queries.shedding import Pace, expected_s
+from dmz_front.queries.shedding import AnswerRate, expected_s
 from dmz_front.replies.bridges import Capacity
 
 KNOWN = Capacity(slots=20, service_s=0.1)
@@ -32,13 +32,13 @@ def test_the_time_a_further_query_would_take(
     assert expected_s(in_flight, capacity, rate) == pytest.approx(expected)
 
 
-def answered(pace: Pace, count: int, in_flight: int, slots: int = 20) -> None:
+def answered(pace: AnswerRate, count: int, in_flight: int, slots: int = 20) -> None:
     for _ in range(count):
         pace.left(in_flight, slots, answered=True)
 
 
 def test_the_rate_is_measured_while_every_slot_is_busy() -> None:
-    pace = Pace()
+    pace = AnswerRate()
     assert pace.rate(0.0, 50, 20) is None
     answered(pace, 40, 50)
     assert pace.rate(0.4, 50, 20) is None  # too short to tell
@@ -48,7 +48,7 @@ def test_the_rate_is_measured_while_every_slot_is_busy() -> None:
 
 
 def test_few_answers_are_measured_for_longer() -> None:
-    pace = Pace()
+    pace = AnswerRate()
     pace.rate(0.0, 50, 20)
     answered(pace, 5, 50)
     assert pace.rate(1.9, 50, 20) is None
@@ -56,7 +56,7 @@ def test_few_answers_are_measured_for_longer() -> None:
 
 
 def test_silence_is_a_rate_too() -> None:
-    pace = Pace()
+    pace = AnswerRate()
     pace.rate(0.0, 50, 20)
     pace.left(49, 20, answered=False)
     assert pace.rate(2.0, 50, 20) == 0.0
@@ -64,7 +64,7 @@ def test_silence_is_a_rate_too() -> None:
 
 @pytest.mark.parametrize("idle", ["arrival", "departure"])
 def test_a_free_slot_ends_the_measurement(idle: str) -> None:
-    pace = Pace()
+    pace = AnswerRate()
     pace.rate(0.0, 50, 20)
     answered(pace, 40, 50)
     if idle == "arrival":
@@ -77,7 +77,7 @@ def test_a_free_slot_ends_the_measurement(idle: str) -> None:
 
 
 def test_an_idle_spell_forgets_an_old_rate() -> None:
-    pace = Pace()
+    pace = AnswerRate()
     pace.rate(0.0, 50, 20)
     assert pace.rate(2.0, 50, 20) == 0.0  # the marketing system hung
     assert pace.rate(9.0, 3, 20) is None  # all gave up; later it is quick again, and nothing is held against it
@@ -87,7 +87,7 @@ def test_an_idle_spell_forgets_an_old_rate() -> None:
 @pytest.mark.parametrize("load", [1.5, 3.0, 10.0])
 def test_at_any_load_the_queue_stays_as_long_as_the_deadline_allows(load: float) -> None:
     """A simulation: 20 slots of 0.1 s, first come first served, arrivals evenly spread, a deadline of 2 s."""
-    pace, deadline, now, next_answer = Pace(), 2.0, 0.0, 0.0
+    pace, deadline, now, next_answer = AnswerRate(), 2.0, 0.0, 0.0
     queue: list[float] = []
     late = answers = refused = 0
     while now < 30:

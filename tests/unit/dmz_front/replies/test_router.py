@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from sqlalchemy.exc import DataError
 
-from dmz_front.ledger.ledger import News
+from dmz_front.ledger.ledger import ReportedOutcome
 from dmz_front.replies.router import Waiters
 from protocol import destinations
 from protocol.envelope import Kind, Sealer
@@ -176,7 +176,7 @@ async def test_what_the_store_did_not_take_is_not_acknowledged(
 async def test_a_reply_is_acknowledged_only_after_the_commit(
     stand: StandIn, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, commit = stand.front.ledger.told, asyncio.Event()
+    told, commit = stand.front.ledger.record_outcome, asyncio.Event()
     waiter = stand.front.command_waiters.enter(ids[0])
 
     async def held_up(news: object) -> int:
@@ -315,9 +315,9 @@ async def test_authentic_replies_beyond_their_limits_are_set_aside_alone(
 async def test_a_reply_that_cannot_be_written_is_set_aside_alone(
     stand: StandIn, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, letters = stand.front.ledger.told, dead(stand, COMMANDS)
+    told, letters = stand.front.ledger.record_outcome, dead(stand, COMMANDS)
 
-    async def refuses_one(news: Sequence[News]) -> int:
+    async def refuses_one(news: Sequence[ReportedOutcome]) -> int:
         if any(item.id == ids[1] for item in news):
             raise DataError("UPDATE", {}, Exception("value too long"))
         return await told(news)

@@ -251,7 +251,7 @@ async def test_the_same_request_again_is_answered_from_the_store(stage: Stage) -
     await stage.send(envelope)
     await until(lambda: len(stage.of(id)) >= 3)
     assert stage.marketing["work-order"].calls == [id]
-    assert stage.bridge.command_intake.again == 1
+    assert stage.bridge.command_intake.duplicates == 1
 
 
 @scene
@@ -472,10 +472,10 @@ async def test_one_bad_member_is_quarantined_among_good_ones(stage: Stage) -> No
     await stage.send(good[0][1], *bad.values(), good[1][1], good[2][1])
     for id, _ in good:
         assert (await stage.reply(id)).state is State.SUCCEEDED
-    await until(lambda: len(stage.letters) == len(bad) and stage.broker.depth(QUEUE) == 0)
-    assert sorted(letter.headers["reason"] for letter in stage.letters) == sorted(bad)
+    await until(lambda: len(stage.dead_letters) == len(bad) and stage.broker.depth(QUEUE) == 0)
+    assert sorted(letter.headers["reason"] for letter in stage.dead_letters) == sorted(bad)
     kept = {dead_letter(QUEUE, pack([envelope]), reason).body for reason, envelope in bad.items()}
-    assert {letter.body for letter in stage.letters} == kept
+    assert {letter.body for letter in stage.dead_letters} == kept
     assert bridge.dead_letters.by_reason == dict.fromkeys(bad, 1)
     assert len(stage.marketing["work-order"].calls) == 3
 
@@ -486,8 +486,8 @@ async def test_a_body_that_is_no_frame_is_quarantined_and_the_queue_goes_on(stag
     await stage.link.send(Outgoing(QUEUE, b"garbage", persistent=True))
     id = await stage.command()
     await stage.reply(id)
-    await until(lambda: stage.letters)
-    assert stage.letters[0].headers["reason"] == "malformed"
+    await until(lambda: stage.dead_letters)
+    assert stage.dead_letters[0].headers["reason"] == "malformed"
 
 
 @scene
@@ -499,7 +499,7 @@ async def test_nothing_is_acknowledged_while_the_dead_letters_refuse(stage: Stag
     await stage.reply(id)
     assert stage.broker.depth(QUEUE) == 1
     stage.broker.refused.clear()
-    await until(lambda: stage.broker.depth(QUEUE) == 0 and len(stage.letters) == 1)
+    await until(lambda: stage.broker.depth(QUEUE) == 0 and len(stage.dead_letters) == 1)
     assert stage.marketing["work-order"].calls == [id]
 
 
@@ -515,9 +515,9 @@ async def test_dead_letters_of_a_lost_connection_are_left_to_the_next_delivery(s
     stage.broker.refused.clear()
     await until(lambda: stage.broker.depth(QUEUE) == 0)
     await until(lambda: not bridge.command_intake._running)
-    await until(lambda: len(stage.letters) == 2)
+    await until(lambda: len(stage.dead_letters) == 2)
     await stage.reply(await stage.command())
-    assert len(stage.letters) == 2
+    assert len(stage.dead_letters) == 2
     assert stage.marketing["work-order"].calls.count(id) == 1
 
 
@@ -551,7 +551,7 @@ async def test_a_command_of_a_front_whose_clock_is_ahead_is_done_in_its_turn(sta
     await stage.send(envelope)
     await stage.reply(later)
     assert stage.marketing["work-order"].calls == [id, later]
-    assert stage.letters == []
+    assert stage.dead_letters == []
 
 
 @scene
@@ -743,8 +743,8 @@ async def test_an_operation_not_bound_any_more_waits_in_the_inbox(stage: Stage) 
     other = await stage.command()
     await stage.reply(other)
     await stage.command("repeatable")
-    await until(lambda: stage.letters)
-    assert stage.letters[0].headers["reason"] == "not-bound"
+    await until(lambda: stage.dead_letters)
+    assert stage.dead_letters[0].headers["reason"] == "not-bound"
     await stage.kill()
     stage.marketing["repeatable"] = unbound
     await stage.start()

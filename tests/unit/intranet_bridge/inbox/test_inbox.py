@@ -88,15 +88,15 @@ def test_what_another_inbox_may_have_had_is_inquired_about_first(stage: Stage, t
 OTHER = "22222222-2222-4222-8222-222222222222"
 
 
-@pytest.mark.parametrize(("meant", "may_call"), [("ours", True), (OTHER, False), ("", False)])
-def test_a_conflict_stops_calls_of_the_wrong_inbox(meant: str, may_call: bool) -> None:
+@pytest.mark.parametrize(("meant", "calls_allowed"), [("ours", True), (OTHER, False), ("", False)])
+def test_a_conflict_stops_calls_of_the_wrong_inbox(meant: str, calls_allowed: bool) -> None:
     now = [0.0]
     conflict = InboxConflict(lambda: "ours", lambda: now[0])
-    assert (conflict.there, conflict.may_call) == (False, True)
+    assert (conflict.there, conflict.calls_allowed) == (False, True)
     conflict.heard(meant)
-    assert (conflict.there, conflict.may_call) == (True, may_call)
+    assert (conflict.there, conflict.calls_allowed) == (True, calls_allowed)
     now[0] = 10.0
-    assert (conflict.there, conflict.may_call) == (False, True)
+    assert (conflict.there, conflict.calls_allowed) == (False, True)
 
 
 def test_no_command_is_called_while_another_inbox_is_meant(stage: Stage) -> None:

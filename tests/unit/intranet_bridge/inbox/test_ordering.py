@@ -7,12 +7,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from intranet_bridge.inbox.ordering import Ordering, Place
+from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from protocol.lifecycle import State
 
 
-def place(id: str, key: str = "", operation: str = "a") -> Place:
-    return Place(id, operation, key, State.RECEIVED)
+def command(id: str, key: str = "", operation: str = "a") -> QueuedCommand:
+    return QueuedCommand(id, operation, key, State.RECEIVED)
 
 
 def always(_operation: str) -> bool:
@@ -21,7 +21,7 @@ def always(_operation: str) -> bool:
 
 def test_a_key_is_one_after_another_and_keys_are_side_by_side() -> None:
     ordering = Ordering()
-    a1, a2, b1 = place("a1", "a"), place("a2", "a"), place("b1", "b")
+    a1, a2, b1 = command("a1", "a"), command("a2", "a"), command("b1", "b")
     for each in (a1, a2, b1):
         ordering.add(each)
     assert ordering.take(0, always) is a1
@@ -33,11 +33,11 @@ def test_a_key_is_one_after_another_and_keys_are_side_by_side() -> None:
 
 def test_a_sleeper_keeps_its_key_until_it_is_done() -> None:
     ordering = Ordering()
-    first, second = place("1", "k"), place("2", "k")
+    first, second = command("1", "k"), command("2", "k")
     ordering.add(first)
     ordering.add(second)
     assert ordering.take(0, always) is first
-    ordering.again(first, 10)
+    ordering.reschedule(first, 10)
     assert ordering.wakes_at() == 10
     assert ordering.take(9, always) is None
     assert ordering.take(10, always) is first
@@ -50,12 +50,12 @@ def test_a_sleeper_keeps_its_key_until_it_is_done() -> None:
 def test_a_paused_operation_stops_no_other_and_operations_take_turns() -> None:
     ordering = Ordering()
     for n in range(3):
-        ordering.add(place(f"a{n}", operation="a"))
-    ordering.add(place("b0", operation="b"))
+        ordering.add(command(f"a{n}", operation="a"))
+    ordering.add(command("b0", operation="b"))
     taken = ordering.take(0, lambda operation: operation == "b")
     assert taken is not None
     assert taken.id == "b0"
-    ordering.add(place("b1", operation="b"))
+    ordering.add(command("b1", operation="b"))
     order = [found.id for _ in range(3) if (found := ordering.take(0, always))]
     assert order == ["a0", "b1", "a1"]
     assert len(ordering) == 5
@@ -63,8 +63,8 @@ def test_a_paused_operation_stops_no_other_and_operations_take_turns() -> None:
 
 def test_the_same_id_has_one_place() -> None:
     ordering = Ordering()
-    ordering.add(place("1", "k"))
-    ordering.add(place("1", "k"))
+    ordering.add(command("1", "k"))
+    ordering.add(command("1", "k"))
     assert len(ordering) == 1
 
 
@@ -72,16 +72,16 @@ def test_the_same_id_has_one_place() -> None:
 def test_whatever_happens_a_key_is_never_overtaken(script: list[tuple[str, bool]], chance: object) -> None:
     ordering = Ordering()
     waiting: dict[str, list[str]] = {}
-    running: list[Place] = []
+    running: list[QueuedCommand] = []
     for n, (key, sleeps) in enumerate(script):
-        ordering.add(place(str(n), key))
+        ordering.add(command(str(n), key))
         waiting.setdefault(key, []).append(str(n))
         taken = ordering.take(n, always)
         if taken is not None:
             assert waiting[taken.key][0] == taken.id
             assert all(other.key != taken.key for other in running)
             if sleeps:
-                ordering.again(taken, n + 2)
+                ordering.reschedule(taken, n + 2)
             else:
                 running.append(taken)
         if running and chance.random() < 0.5:  # type: ignore[attr-defined]
@@ -93,16 +93,16 @@ def test_whatever_happens_a_key_is_never_overtaken(script: list[tuple[str, bool]
 # --- predecessors -----------------------------------------------------------------------------------------
 
 
-def after(id: str, before: str | None, key: str = "k", state: State = State.RECEIVED) -> Place:
-    return Place(id, "a", key, state, after=before)
+def after(id: str, before: str | None, key: str = "k", state: State = State.RECEIVED) -> QueuedCommand:
+    return QueuedCommand(id, "a", key, state, after=before)
 
 
 def taken(ordering: Ordering, now: float = 0) -> str | None:
-    place = ordering.take(now, always)
-    if place is None:
+    command = ordering.take(now, always)
+    if command is None:
         return None
-    ordering.done(place)
-    return place.id
+    ordering.done(command)
+    return command.id
 
 
 def drained(ordering: Ordering, now: float = 0) -> list[str]:
@@ -114,8 +114,8 @@ def drained(ordering: Ordering, now: float = 0) -> list[str]:
 
 def test_what_arrives_late_goes_first() -> None:
     ordering = Ordering()
-    for place in (after("3", "2"), after("1", ""), after("2", "1")):
-        ordering.add(place)
+    for command in (after("3", "2"), after("1", ""), after("2", "1")):
+        ordering.add(command)
     assert drained(ordering) == ["1", "2", "3"]
     assert len(ordering) == 0
     assert ordering.blocked == 0
@@ -128,11 +128,11 @@ def test_a_predecessor_that_is_not_here_is_asked_about_at_once_and_then_less_and
     assert taken(ordering) is None
     now, asked_at = 0.0, []
     for _ in range(10):
-        assert ordering.asks(now) == ["1"]
-        assert ordering.asks(now) == []  # one question at a time
-        ordering.told(now, ["1"], {"1": False})
+        assert ordering.unresolved(now) == ["1"]
+        assert ordering.unresolved(now) == []  # one question at a time
+        ordering.resolve(now, ["1"], {"1": False})
         asked_at.append(now)
-        due = ordering.asks_at()
+        due = ordering.unresolved_at()
         assert due is not None
         assert due > now
         now = due
@@ -141,21 +141,21 @@ def test_a_predecessor_that_is_not_here_is_asked_about_at_once_and_then_less_and
     assert pauses[0] < 0.1
     assert pauses[-1] == pauses[-2] == 1.0
     assert taken(ordering, now) is None
-    ordering.told(now, ordering.asks(now), {"1": True})
+    ordering.resolve(now, ordering.unresolved(now), {"1": True})
     assert sorted(drained(ordering, now)) == ["2", "3"]
-    assert ordering.asks(now + 100) == []
-    assert ordering.asks_at() is None
+    assert ordering.unresolved(now + 100) == []
+    assert ordering.unresolved_at() is None
 
 
 def test_one_that_never_comes_is_waited_for_with_patience() -> None:
     ordering = Ordering(patience_s=30)
     ordering.add(after("2", "1"))
     ordering.add(after("3", "2"))
-    assert ordering.told(100, ordering.asks(100), {}) == []
-    assert ordering.told(129, ordering.asks(129), {}) == []
+    assert ordering.resolve(100, ordering.unresolved(100), {}) == []
+    assert ordering.resolve(129, ordering.unresolved(129), {}) == []
     assert taken(ordering, 129) is None
-    (gone_on,) = ordering.told(131, ordering.asks(131), {})
-    assert gone_on.id == "2"
+    (out_of_order,) = ordering.resolve(131, ordering.unresolved(131), {})
+    assert out_of_order.id == "2"
     ordering.add(after("1", ""))  # now it comes, and what was not begun yet still waits for it
     assert drained(ordering, 131) == ["1", "2", "3"]
 
@@ -163,11 +163,11 @@ def test_one_that_never_comes_is_waited_for_with_patience() -> None:
 def test_one_that_comes_when_its_follower_was_begun_follows() -> None:
     ordering = Ordering(patience_s=0)
     ordering.add(after("2", "1"))
-    ordering.told(0, ordering.asks(0), {})
+    ordering.resolve(0, ordering.unresolved(0), {})
     second = ordering.take(0, always)
     assert second is not None
     ordering.add(after("1", ""))
-    ordering.again(second, 5)
+    ordering.reschedule(second, 5)
     assert ordering.take(1, always) is None
     assert ordering.take(5, always) is second
     ordering.done(second)
@@ -177,9 +177,9 @@ def test_one_that_comes_when_its_follower_was_begun_follows() -> None:
 def test_patience_begins_anew_when_another_bridge_had_it() -> None:
     ordering = Ordering(patience_s=30)
     ordering.add(after("2", "1"))
-    ordering.told(0, ordering.asks(0), {})
-    ordering.told(29, ordering.asks(29), {"1": False})
-    assert ordering.told(40, ordering.asks(40), {}) == []
+    ordering.resolve(0, ordering.unresolved(0), {})
+    ordering.resolve(29, ordering.unresolved(29), {"1": False})
+    assert ordering.resolve(40, ordering.unresolved(40), {}) == []
     assert taken(ordering, 40) is None
 
 
@@ -196,21 +196,21 @@ def test_what_was_finished_lately_is_not_asked_about() -> None:
     ordering.add(after("1", ""))
     assert taken(ordering) == "1"
     ordering.add(after("2", "1"))
-    assert ordering.asks(0) == []
+    assert ordering.unresolved(0) == []
     assert taken(ordering) == "2"
 
 
 def test_version_1_follows_what_arrived_before_it() -> None:
     ordering = Ordering()
-    for place in (after("2", "1"), after("old", None), after("1", "")):
-        ordering.add(place)
+    for command in (after("2", "1"), after("old", None), after("1", "")):
+        ordering.add(command)
     assert drained(ordering) == ["1", "2", "old"]
 
 
 def test_version_1_that_another_names_goes_before_it() -> None:
     ordering = Ordering()
-    for place in (after("a", None), after("c", "b"), after("b", None)):
-        ordering.add(place)
+    for command in (after("a", None), after("c", "b"), after("b", None)):
+        ordering.add(command)
     assert drained(ordering) == ["a", "b", "c"]
     assert ordering.circles == 0
 
@@ -218,14 +218,14 @@ def test_version_1_that_another_names_goes_before_it() -> None:
 def test_what_was_begun_before_a_restart_waits_for_nobody() -> None:
     ordering = Ordering()
     ordering.add(after("2", "1", state=State.CALLING))
-    assert ordering.asks(0) == []
+    assert ordering.unresolved(0) == []
     assert taken(ordering) == "2"
 
 
 def test_a_held_one_tried_again_goes_before_what_still_waits() -> None:
     ordering = Ordering()
-    for place in (after("1", ""), after("2", "1"), after("3", "2")):
-        ordering.add(place)
+    for command in (after("1", ""), after("2", "1"), after("3", "2")):
+        ordering.add(command)
     assert taken(ordering) == "1"  # held
     ordering.add(after("1", ""))
     assert drained(ordering) == ["1", "2", "3"]
@@ -268,35 +268,35 @@ class World:
 
     def __init__(self, bridges: int) -> None:
         self.now = 0.0
-        self.inbox: dict[str, tuple[int, Place, bool]] = {}
+        self.inbox: dict[str, tuple[int, QueuedCommand, bool]] = {}
         """Id → owner, place, settled; in the order of recording."""
         self.orderings = [Ordering(patience_s=30) for _ in range(bridges)]
         self.done: list[str] = []
 
-    def arrives(self, bridge: int, place: Place) -> None:
-        if place.id not in self.inbox:
-            self.inbox[place.id] = bridge, place, False
-            self.orderings[bridge].add(copy(place))
+    def arrives(self, bridge: int, command: QueuedCommand) -> None:
+        if command.id not in self.inbox:
+            self.inbox[command.id] = bridge, command, False
+            self.orderings[bridge].add(copy(command))
 
     def restarts(self, bridge: int) -> None:
         self.orderings[bridge] = Ordering(patience_s=30)
-        for owner, place, settled in self.inbox.values():
+        for owner, command, settled in self.inbox.values():
             if owner == bridge and not settled:
-                self.orderings[bridge].add(copy(place))
+                self.orderings[bridge].add(copy(command))
 
     def works(self, bridge: int) -> bool:
-        place = self.orderings[bridge].take(self.now, always)
-        if place is None:
+        command = self.orderings[bridge].take(self.now, always)
+        if command is None:
             return False
-        self.inbox[place.id] = bridge, place, True
-        self.orderings[bridge].done(place)
-        self.done.append(place.id)
+        self.inbox[command.id] = bridge, command, True
+        self.orderings[bridge].done(command)
+        self.done.append(command.id)
         return True
 
-    def asks(self, bridge: int) -> list[Place]:
-        ids = self.orderings[bridge].asks(self.now)
+    def unresolved(self, bridge: int) -> list[QueuedCommand]:
+        ids = self.orderings[bridge].unresolved(self.now)
         known = {id: self.inbox[id][2] for id in ids if id in self.inbox}
-        return self.orderings[bridge].told(self.now, ids, known)
+        return self.orderings[bridge].resolve(self.now, ids, known)
 
 
 chains = st.lists(st.integers(1, 8), min_size=1, max_size=4)
@@ -316,7 +316,7 @@ def test_the_order_of_acceptance_is_kept_whatever_arrives_when_and_where(
     on_the_way = data.draw(st.permutations(on_the_way))
     steps = st.sampled_from(["arrive", "work", "ask", "restart", "again"])
     which = st.integers(0, bridges - 1)
-    seen: list[Place] = []
+    seen: list[QueuedCommand] = []
     while on_the_way:
         match data.draw(steps):
             case "arrive":
@@ -326,7 +326,7 @@ def test_the_order_of_acceptance_is_kept_whatever_arrives_when_and_where(
                 world.works(data.draw(which))
             case "ask":
                 world.now += 0.5
-                assert world.asks(data.draw(which)) == [] or world.now > 30
+                assert world.unresolved(data.draw(which)) == [] or world.now > 30
             case "restart":
                 world.restarts(data.draw(which))
             case "again" if seen:
@@ -334,7 +334,7 @@ def test_the_order_of_acceptance_is_kept_whatever_arrives_when_and_where(
         assume(world.now < 30)
     for _ in range(200):  # everything is here now: it ends, without anybody's patience
         for bridge in range(bridges):
-            assert world.asks(bridge) == []
+            assert world.unresolved(bridge) == []
             while world.works(bridge):
                 pass
         world.now += 2.0
@@ -357,7 +357,7 @@ def test_whatever_predecessors_are_named_everything_ends(
         if data.draw(st.booleans()):
             world.restarts(0)
     for _ in range(100):
-        world.asks(0)
+        world.unresolved(0)
         while world.works(0):
             pass
         world.now += 2.0

@@ -37,7 +37,7 @@ async def test_whatever_the_order_of_arrival(stage: Stage) -> None:
     for id, _ in made:
         assert (await stage.reply(id)).state is State.SUCCEEDED
     assert stage.marketing["work-order"].calls == [id for id, _ in made]
-    assert stage.bridge.predecessors.gone_on == 0
+    assert stage.bridge.predecessors.out_of_order == 0
 
 
 @scene
@@ -62,7 +62,7 @@ async def test_one_that_never_comes_holds_its_key_for_so_long_and_no_other(stage
     assert stage.bridge.ordering.blocked == 1
     assert (await stage.reply(second)).state is State.SUCCEEDED
     assert stage.marketing["work-order"].calls == [other, second]
-    assert stage.bridge.predecessors.gone_on == 1
+    assert stage.bridge.predecessors.out_of_order == 1
     assert stage.bridge.ordering.blocked == 0
 
 
@@ -83,7 +83,7 @@ async def test_one_finished_or_held_long_ago_is_not_waited_for(stage: Stage) -> 
     follower = await stage.command(subject="other", version=2, after=held)
     assert (await stage.reply(second)).state is State.SUCCEEDED
     assert (await stage.reply(follower)).state is State.SUCCEEDED
-    assert stage.bridge.predecessors.gone_on == 0
+    assert stage.bridge.predecessors.out_of_order == 0
 
 
 @scene
@@ -101,7 +101,7 @@ async def test_one_that_another_bridge_works_on_is_waited_for_beyond_patience(st
     await other.finished(first, State.SUCCEEDED, 1, "", "", b"sealed")
     assert (await stage.reply(second)).state is State.SUCCEEDED
     assert stage.marketing["work-order"].calls == [second]
-    assert stage.bridge.predecessors.gone_on == 0
+    assert stage.bridge.predecessors.out_of_order == 0
 
 
 @scene
@@ -133,7 +133,7 @@ async def test_one_set_aside_at_intake_is_passed_after_the_patience(stage: Stage
     await stage.send(later)
     await stage.reply(second)
     assert stage.marketing["work-order"].calls == [second]
-    assert len(stage.letters) == 1
+    assert len(stage.dead_letters) == 1
     assert not stage.of(bad)
 
 
@@ -157,7 +157,7 @@ async def test_an_inbox_that_cannot_be_read_lets_nobody_overtake(stage: Stage) -
     await until(lambda: asked == 3)
     await stage.send(first)
     await until(lambda: len(stage.replies) == 2)
-    assert stage.bridge.predecessors.gone_on == 0
+    assert stage.bridge.predecessors.out_of_order == 0
 
 
 @scene
@@ -192,8 +192,8 @@ async def test_a_bridge_told_to_speak_version_1_says_so_and_sets_aside_the_rest(
     await until(lambda: stage.presences)
     assert stage.presences[-1].version == 1
     await stage.command(version=2)
-    await until(lambda: stage.letters)
-    assert stage.letters[0].headers["reason"] == "unknown-version"
+    await until(lambda: stage.dead_letters)
+    assert stage.dead_letters[0].headers["reason"] == "unknown-version"
     assert (await stage.reply(await stage.command())).state is State.SUCCEEDED
 
 
@@ -201,8 +201,8 @@ async def test_a_bridge_told_to_speak_version_1_says_so_and_sets_aside_the_rest(
 async def test_a_predecessor_that_is_no_id_is_set_aside(stage: Stage) -> None:
     await stage.start()
     await stage.send(hostile(stage.front_ring, after="x" * 65))
-    await until(lambda: stage.letters)
-    assert stage.letters[0].headers["reason"] == "out-of-range"
+    await until(lambda: stage.dead_letters)
+    assert stage.dead_letters[0].headers["reason"] == "out-of-range"
 
 
 def test_the_patience_must_be_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

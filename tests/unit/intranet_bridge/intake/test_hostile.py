@@ -26,8 +26,8 @@ COMMANDS = "/queue/bridge.command.main"
 FAR = 10**25
 
 
-def reasons(letters: list[Delivery]) -> set[str]:
-    return {letter.headers["reason"] for letter in letters}
+def reasons(dead_letters: list[Delivery]) -> set[str]:
+    return {letter.headers["reason"] for letter in dead_letters}
 
 
 @scene
@@ -42,8 +42,8 @@ async def test_commands_with_a_deadline_beyond_all_time_stop_no_honest_one(stage
     await stage.send(ids[1][1])
     for id, _ in ids:
         assert (await stage.reply(id)).state is State.SUCCEEDED
-    await until(lambda: len(stage.letters) == 73 and stage.broker.depth(COMMANDS) == 0)
-    assert reasons(stage.letters) == {"out-of-range"}
+    await until(lambda: len(stage.dead_letters) == 73 and stage.broker.depth(COMMANDS) == 0)
+    assert reasons(stage.dead_letters) == {"out-of-range"}
 
 
 @scene
@@ -57,8 +57,8 @@ async def test_a_query_with_such_a_deadline_costs_no_other_its_answer(stage: Sta
     good = bill(stage)
     await stage.ask(good[1])
     assert (await stage.reply(good[0])).state is State.SUCCEEDED
-    await until(lambda: len(stage.letters) == 3 and stage.broker.depth(queries("main")) == 0)
-    assert reasons(stage.letters) == {"out-of-range"}
+    await until(lambda: len(stage.dead_letters) == 3 and stage.broker.depth(queries("main")) == 0)
+    assert reasons(stage.dead_letters) == {"out-of-range"}
 
 
 def many(count: int) -> list[dict[str, Any]]:
@@ -103,8 +103,8 @@ async def test_a_row_that_cannot_be_written_is_set_aside_alone(stage: Stage) -> 
         await stage.send(good[2][1])
         for id, _ in good:
             assert (await stage.reply(id)).state is State.SUCCEEDED
-        await until(lambda: len(stage.letters) == 2 and stage.broker.depth(COMMANDS) == 0)
-        assert reasons(stage.letters) == {"unwritable"}
+        await until(lambda: len(stage.dead_letters) == 2 and stage.broker.depth(COMMANDS) == 0)
+        assert reasons(stage.dead_letters) == {"unwritable"}
 
 
 def received(id: str, **changes: Any) -> Received:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.marketing import Absent, Answered, Asked, Fault, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.marketing import Absent, Answered, Fault, MarketingRequest, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.marketing.http import HttpAdapter
 from intranet_bridge.marketing.http_client import HttpClient, NotSent
 from intranet_bridge.settings import Binding, MarketingSection
@@ -96,9 +96,9 @@ def adapter(port: int, operation: Any = ARREARS, secret: str = "s3cret", **chang
     return HttpAdapter(operation, Binding.model_validate(values), marketing, client, secret)
 
 
-def asked(operation: Any = ARREARS, **body: Any) -> Asked:
+def asked(operation: Any = ARREARS, **body: Any) -> MarketingRequest:
     value = operation.requests.validate_python(body or {"account": "3210000000001"})
-    return Asked("01a2-req", value, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    return MarketingRequest("01a2-req", value, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 
 CODELESS: tuple[Any, ...] = (
@@ -435,7 +435,7 @@ async def test_an_inquirys_answer_about_another_request_is_not_believed() -> Non
 
 
 async def test_a_bridge_whose_lease_ran_out_while_it_waited_for_a_connection_sends_nothing() -> None:
-    """Asked at the last moment: after the connection is made, before the first byte."""
+    """MarketingRequest at the last moment: after the connection is made, before the first byte."""
     async with Server(http(GOOD)) as server:
         client = HttpClient("127.0.0.1", server.port)
         asked: list[int] = []

@@ -7,13 +7,13 @@ from urllib.parse import parse_qs
 import pytest
 from pydantic import ValidationError
 
-from intranet_bridge.marketing import Asked
+from intranet_bridge.marketing import MarketingRequest
 from intranet_bridge.marketing.headers import merged
 from intranet_bridge.marketing.mapping import MappingError
 from intranet_bridge.marketing.request import RequestTemplate
 from intranet_bridge.settings import Binding, MarketingSection
 
-ASKED = Asked("01a2-req", None, "")
+ASKED = MarketingRequest("01a2-req", None, "")
 
 
 def rendered(values: dict[str, Any], **binding: Any) -> tuple[bytes, bytes]:

@@ -100,9 +100,9 @@ async def test_what_is_late_replayed_or_bad_does_not_stop_the_queue(stage: Stage
     await stage.ask(*members)
     assert (await stage.reply(good[0])).state is State.SUCCEEDED
     await stage.reply(again[0])
-    await until(lambda: len(stage.letters) == 5)
+    await until(lambda: len(stage.dead_letters) == 5)
     reasons = ["malformed", "reply-to", "reply-to", "tampered", "wrong-lane"]
-    assert sorted(letter.headers["reason"] for letter in stage.letters) == reasons
+    assert sorted(letter.headers["reason"] for letter in stage.dead_letters) == reasons
     assert bridge.queries.dropped == {"expired": 2, "replayed": 1}
     assert sorted(stage.marketing["bill-query"].calls) == sorted([good[0], again[0]])
     assert stage.broker.depth(QUEUE) == 0
@@ -341,7 +341,7 @@ async def test_a_bad_message_behind_waiting_ones_does_not_acknowledge_them(stage
     assert stage.broker.depth(QUEUE) == 2
     marketing.gate.set()
     await stage.reply(second[0])
-    await until(lambda: stage.letters and stage.broker.depth(QUEUE) == 0)
+    await until(lambda: stage.dead_letters and stage.broker.depth(QUEUE) == 0)
 
 
 async def acknowledged(taken: int) -> list[bytes]:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, select
 
 from protocol.errors import ConfigurationError, Fenced
-from protocol.runtime.lease import Lease, Place, database_now, instances, only_one
+from protocol.runtime.lease import Lease, ProcessLock, database_now, instances, only_one
 from protocol.runtime.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -39,8 +39,8 @@ class World:
             ticks=lambda: self.time_s, now=lambda _: START + int(self.time_s * 1000),
         )  # fmt: skip
         if not same_host:
-            lease._place.close()
-            lease._place = Elsewhere()
+            lease._lock.close()
+            lease._lock = Elsewhere()
         return lease
 
     async def holding(self, name: str, **more: bool) -> Lease:
@@ -51,7 +51,7 @@ class World:
         return lease
 
 
-class Elsewhere(Place):
+class Elsewhere(ProcessLock):
     """A host of its own."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ async def test_a_crashed_one_on_this_host_is_succeeded_at_once_and_a_stopped_one
     taking = asyncio.ensure_future(second.take())
     await asyncio.sleep(0.3)
     assert not taking.done()  # its lock is held: stopped or alive, but not dead
-    first._place.close()  # as the kernel does when the process ends
+    first._lock.close()  # as the kernel does when the process ends
     await asyncio.wait_for(taking, 30)
     assert second.held()
     await second.release()

@@ -1,33 +1,44 @@
-"""Calls of the marketing system for commands; the operation's health hears what came of each."""
+"""Calls of the marketing system; the operation's health hears what came of each."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from intranet_bridge.marketing import Adapter, Asked, Finding, NotApplied, Outcome, Unknown
+from intranet_bridge.marketing import Adapter, Finding, MarketingRequest, NotApplied, Outcome, Unknown, always
 from intranet_bridge.marketing.health import Health
 from protocol.runtime.logs import logger
 
 log = logger(__name__)
 
 
-class Calls:
+class MarketingCalls:
     """The operations this bridge serves. An operation it does not serve may not be called: its rows wait in the
     inbox until it is bound again.
     """
 
-    def __init__(self, adapters: Mapping[str, Adapter], health: Mapping[str, Health]) -> None:
-        self._adapters, self._health = adapters, health
+    def __init__(
+        self,
+        adapters: Mapping[str, Adapter],
+        health: Mapping[str, Health],
+        allowed: Callable[[], bool] = always,
+    ) -> None:
+        """`allowed`: whether commands may be called now, because this bridge's rows are surely still its own."""
+        self.adapters, self.health, self._allowed = adapters, health, allowed
         self.operations = frozenset(adapters)
 
     def settle_s(self, operation: str) -> float:
         """How long the marketing system may still be working on a call whose connection is gone."""
-        return self._adapters[operation].settle_s
+        return self.adapters[operation].settle_s
 
-    async def call(self, operation: str, asked: Asked) -> Outcome:
+    def request(self, id: str, body: Any, traceparent: str) -> MarketingRequest:
+        """A command's request, which is not sent once it is no longer allowed."""
+        return MarketingRequest(id, body, traceparent, self._allowed)
+
+    async def call(self, operation: str, asked: MarketingRequest) -> Outcome:
         """Do it. Never raises: what an adapter raises (it promised not to) makes the outcome unknown."""
         if not asked.may_send():
             return NotApplied("the lease may be over", reached=False)
-        adapter, started = self._adapters[operation], time.monotonic()
+        adapter, started = self.adapters[operation], time.monotonic()
         try:
             outcome = await adapter.call(asked, adapter.timeout_s)
         except Exception as error:
@@ -36,9 +47,9 @@ class Calls:
         self._heard(operation, asked, outcome, started)
         return outcome
 
-    async def inquire(self, operation: str, asked: Asked) -> Finding:
+    async def inquire(self, operation: str, asked: MarketingRequest) -> Finding:
         """What became of an earlier call. Never raises."""
-        adapter, started = self._adapters[operation], time.monotonic()
+        adapter, started = self.adapters[operation], time.monotonic()
         try:
             finding = await adapter.inquire(asked, adapter.timeout_s)
         except Exception as error:
@@ -49,8 +60,8 @@ class Calls:
 
     def admit(self, operation: str) -> bool:
         """Whether a call may be made now; if the circuit is half open, it is the probe."""
-        adapter = self._adapters.get(operation)
-        return adapter is not None and self._health[operation].breaker.admit(time.monotonic(), adapter.timeout_s)
+        adapter = self.adapters.get(operation)
+        return adapter is not None and self.health[operation].breaker.admit(time.monotonic(), adapter.timeout_s)
 
     def admits(self, operation: str) -> bool:
         """Whether `admit` would say yes."""
@@ -58,8 +69,8 @@ class Calls:
 
     def wait_s(self, operation: str, now: float) -> float | None:
         """Seconds until a call may be made, or None if only another configuration would change that."""
-        return self._health[operation].breaker.wait_s(now) if operation in self._adapters else None
+        return self.health[operation].breaker.wait_s(now) if operation in self.adapters else None
 
-    def _heard(self, operation: str, asked: Asked, came_to: Outcome | Finding, started: float) -> None:
+    def _heard(self, operation: str, asked: MarketingRequest, came_to: Outcome | Finding, started: float) -> None:
         now = time.monotonic()
-        self._health[operation].heard(now, asked, came_to, now - started)
+        self.health[operation].heard(now, asked, came_to, now - started)

@@ -1,19 +1,19 @@
-"""Suspects: named on disk before they are opened, one at a time, and not opened a fourth time."""
+"""PoisonMessages: named on disk before they are opened, one at a time, and not opened a fourth time."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import MetaData, select
 
-from protocol.errors import KillsWorker
+from protocol.errors import PoisonMessage
 from protocol.link.port import Delivery
+from protocol.runtime.poison import PoisonMessages, poison_table
 from protocol.runtime.store import Store
-from protocol.runtime.suspects import Suspects, suspects_table
 from tests.unit.clock import NOW, Clock
 
 pytestmark = pytest.mark.anyio
 METADATA = MetaData()
-TABLE = suspects_table(METADATA)
+TABLE = poison_table(METADATA)
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ async def store(database_url: str) -> AsyncIterator[Store]:
     await store.close()
 
 
-async def process(store: Store, clock: Clock) -> Suspects:
+async def process(store: Store, clock: Clock) -> PoisonMessages:
     """A new process: what was in memory is gone."""
-    suspects = Suspects(store, TABLE, clock)
+    suspects = PoisonMessages(store, TABLE, clock)
     await suspects.start()
     return suspects
 
@@ -53,14 +53,14 @@ async def test_in_hand_at_three_deaths_it_is_not_taken_again(store: Store, clock
         await suspects.take(b"guilty")  # and the process dies
     suspects = await process(store, clock)
     await suspects.take(b"innocent")
-    with pytest.raises(KillsWorker):
+    with pytest.raises(PoisonMessage):
         await suspects.take(b"guilty")
     await suspects.take(b"another")
     await suspects.passed()
     assert await named(store) == [3]
     for each in (suspects, await process(store, clock)):
         each.check(b"innocent")
-        with pytest.raises(KillsWorker):
+        with pytest.raises(PoisonMessage):
             each.check(b"guilty")  # however it arrives
 
 

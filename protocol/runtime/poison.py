@@ -19,7 +19,7 @@ from hashlib import sha256
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, Table, delete, select
 
-from protocol.errors import KillsWorker
+from protocol.errors import PoisonMessage
 from protocol.link.port import Delivery
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
@@ -27,13 +27,13 @@ from protocol.runtime.store import Store
 
 log = logger(__name__)
 
-KILLS = 3
+POISON_DEATHS = 3
 """So many times the process died with a message in hand before that is set aside."""
 _AFTER_A_DEATH_S = 60.0
 """So long after a start that finds names on disk everything is suspected, until they have come again."""
 
 
-def suspects_table(metadata: MetaData) -> Table:
+def poison_table(metadata: MetaData) -> Table:
     """The table, in a daemon's own database."""
     return Table(
         "suspects",
@@ -44,8 +44,8 @@ def suspects_table(metadata: MetaData) -> Table:
     )
 
 
-class Suspects:
-    """One daemon's suspects among the envelopes that have no row."""
+class PoisonMessages:
+    """One daemon's poison messages among the envelopes that have no row: those that are, and those that may be."""
 
     def __init__(self, store: Store, table: Table, clock: Clock) -> None:
         self._store, self._table, self._clock = store, table, clock
@@ -62,7 +62,7 @@ class Suspects:
         """Read which envelopes are known to kill, and which may."""
         found = select(self._table.c.digest, self._table.c.opened)
         rows = await self._store.read(lambda connection: connection.execute(found).all())
-        self._killers = {row.digest for row in rows if row.opened >= KILLS}
+        self._killers = {row.digest for row in rows if row.opened >= POISON_DEATHS}
         self._recalled = {row.digest for row in rows} - self._killers
         self._recalled_until = asyncio.get_running_loop().time() + _AFTER_A_DEATH_S
 
@@ -86,24 +86,24 @@ class Suspects:
             self._waiting = max(0, self._waiting - 1)  # one that failed may have its turn again
 
     def check(self, envelope: bytes) -> None:
-        """Raises KillsWorker for an envelope that is known to kill."""
+        """Raises PoisonMessage for an envelope that is known to kill."""
         if self._killers and _digest(envelope) in self._killers:
-            raise KillsWorker("it killed this program three times")
+            raise PoisonMessage("it killed this program three times")
 
     async def take(self, envelope: bytes) -> None:
         """Name an envelope before it is opened, and strike off the one before it.
 
-        Raises KillsWorker if it must not be opened.
+        Raises PoisonMessage if it must not be opened.
         """
         digest, before = _digest(envelope), self._in_hand
         self._recalled.discard(digest)
         opened = await self._store.write(lambda connection: self._named(connection, digest, before))
-        self._in_hand = None if opened >= KILLS else digest
-        if opened >= KILLS:
+        self._in_hand = None if opened >= POISON_DEATHS else digest
+        if opened >= POISON_DEATHS:
             if digest not in self._killers:
-                log.error("message-set-aside", reason=KillsWorker.reason, digest=digest.hex())
+                log.error("message-set-aside", reason=PoisonMessage.reason, digest=digest.hex())
             self._killers.add(digest)
-            raise KillsWorker("it killed this program three times")
+            raise PoisonMessage("it killed this program three times")
 
     async def passed(self) -> None:
         """The last one taken was opened and nobody died."""
@@ -126,13 +126,13 @@ class Suspects:
         if opened is None:
             connection.execute(self._table.insert(), {"digest": digest, "opened": 1, "updated_at": now})
             return 1
-        opened = min(opened + 1, KILLS)
+        opened = min(opened + 1, POISON_DEATHS)
         connection.execute(self._table.update().where(columns.digest == digest).values(opened=opened, updated_at=now))
         return opened
 
     def _strike_off(self, connection: Connection, digest: bytes) -> None:
         columns = self._table.c
-        connection.execute(delete(self._table).where(columns.digest == digest, columns.opened < KILLS))
+        connection.execute(delete(self._table).where(columns.digest == digest, columns.opened < POISON_DEATHS))
 
 
 def _digest(envelope: bytes) -> bytes:

@@ -80,7 +80,7 @@ def test_a_suspect_is_worked_on_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     """Others wait while a suspect is called, and a sleeping suspect keeps nobody waiting."""
     stage = Stage(tmp_path, monkeypatch)
     marketing = stage.marketing["repeatable"]
-    suspects = [stage.envelope("repeatable") for _ in range(3)]
+    poison = [stage.envelope("repeatable") for _ in range(3)]
     others = [stage.envelope("repeatable") for _ in range(10)]
 
     async def afterwards() -> None:
@@ -90,16 +90,16 @@ def test_a_suspect_is_worked_on_alone(tmp_path: Path, monkeypatch: pytest.Monkey
         await stage.send(*(envelope for _, envelope in others))
         await until(lambda: marketing.calls, 20)
         await until(lambda: len(bridge.ordering) == 13, 20)
-        if marketing.calls[0] in {id for id, _ in suspects}:
+        if marketing.calls[0] in {id for id, _ in poison}:
             await asyncio.sleep(0.1)
             assert marketing.running == 1
         marketing.gate.set()
-        for id, _ in suspects + others:
+        for id, _ in poison + others:
             assert (await stage.reply(id, 20)).state is State.SUCCEEDED
         await stage.kill()
 
     marketing.gate = asyncio.Event()  # none of the three is finished when the third is about to be called
-    stage.dies_at("bridge.calling-committed:3", *(envelope for _, envelope in suspects))
+    stage.dies_at("bridge.calling-committed:3", *(envelope for _, envelope in poison))
     asyncio.run(afterwards())
 
 

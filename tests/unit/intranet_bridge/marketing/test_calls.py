@@ -5,13 +5,23 @@ import time
 
 import pytest
 
-from intranet_bridge.commands.calls import Calls
-from intranet_bridge.marketing import Absent, Answered, Asked, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
+from intranet_bridge.marketing import (
+    Absent,
+    Answered,
+    Finding,
+    MarketingRequest,
+    NotApplied,
+    Outcome,
+    Refused,
+    Rejected,
+    Unknown,
+)
 from intranet_bridge.marketing.breaker import Breaker, Circuit
+from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.settings import BreakerSection
 
-ASKED = Asked("id", {})
+ASKED = MarketingRequest("id", {})
 
 
 class Scripted:
@@ -22,14 +32,14 @@ class Scripted:
     def __init__(self, says: Outcome | Finding | Exception) -> None:
         self.says, self.asked = says, 0
 
-    async def call(self, asked: Asked, timeout_s: float) -> Outcome:
+    async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
         self.asked += 1
         if isinstance(self.says, Exception):
             raise self.says
         assert not isinstance(self.says, Absent)
         return self.says
 
-    async def inquire(self, asked: Asked, timeout_s: float) -> Finding:
+    async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
         self.asked += 1
         if isinstance(self.says, Exception):
             raise self.says
@@ -37,8 +47,8 @@ class Scripted:
         return self.says
 
 
-def calls(adapter: Scripted) -> Calls:
-    return Calls({"pay": adapter}, {"pay": Health("pay", Breaker(BreakerSection(failures=1, open_min_s=60)))})
+def calls(adapter: Scripted) -> MarketingCalls:
+    return MarketingCalls({"pay": adapter}, {"pay": Health("pay", Breaker(BreakerSection(failures=1, open_min_s=60)))})
 
 
 @pytest.mark.parametrize(
@@ -77,7 +87,7 @@ def test_what_an_adapter_raises_makes_the_outcome_unknown(what: str) -> None:
 def test_a_request_that_cannot_be_made_says_nothing_of_the_interface() -> None:
     adapter = Scripted(NotApplied("refused", reached=False))
     health = Health("pay", Breaker(BreakerSection(failures=1, open_min_s=0.001, open_max_s=0.001)))
-    made = Calls({"pay": adapter}, {"pay": health})
+    made = MarketingCalls({"pay": adapter}, {"pay": health})
     asyncio.run(made.call("pay", ASKED))
     time.sleep(0.002)
     adapter.says = Rejected("request not mapped", asked=False)
@@ -88,7 +98,7 @@ def test_a_request_that_cannot_be_made_says_nothing_of_the_interface() -> None:
 def test_nothing_is_called_once_the_lease_may_be_over() -> None:
     adapter = Scripted(Answered(b"{}"))
     made = calls(adapter)
-    outcome = asyncio.run(made.call("pay", Asked("id", {}, may_send=lambda: False)))
+    outcome = asyncio.run(made.call("pay", MarketingRequest("id", {}, may_send=lambda: False)))
     assert outcome == NotApplied("the lease may be over", reached=False)
     assert not adapter.asked
     assert made.admits("pay")  # says nothing of the interface

@@ -1,0 +1,112 @@
+"""What the members of a message of commands are: good ones as rows of the inbox, bad ones for the dead letters."""
+
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from intranet_bridge.inbox.inbox import Failed, Received
+from intranet_bridge.intake.verdict import Quarantine, authentic_command, fits_schema, verdict
+from intranet_bridge.replies import Replies
+from protocol.envelope import Opened, Opener
+from protocol.errors import EnvelopeError
+from protocol.frames import pack, unpack
+from protocol.lifecycle import State
+from protocol.link.port import Delivery
+from protocol.operations import Kind
+from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.logs import logger
+from protocol.runtime.poison import PoisonMessages
+from protocol.runtime.region_inbox import SINCE_HEADER
+
+log = logger(__name__)
+
+
+@dataclass(slots=True)
+class Judged:
+    """What the members of a message are."""
+
+    good: list[Received] = field(default_factory=list)
+    bad: list[tuple[bytes, str, str]] = field(default_factory=list)
+    """For the dead letters, with the reason and, where it is known, the request's id."""
+    since: int = 0
+    """Epoch ms: what was sealed before may have been in another inbox."""
+
+    def unpacked(self, delivery: Delivery) -> list[bytes]:
+        """The members; none, and the whole message bad, if it cannot be taken apart."""
+        try:
+            return unpack(delivery.body)
+        except EnvelopeError as error:
+            self.bad.append((delivery.body, error.reason, ""))
+            return []
+
+
+class CommandJudge:
+    """Opens and judges; writes nothing but the names of possible poison messages."""
+
+    def __init__(
+        self, opener: Opener, poison: PoisonMessages, replies: Replies, bound: Container[str], clock: Clock
+    ) -> None:
+        """`bound`: the operations this bridge serves; `replies` seals the answer to a body that fits no schema."""
+        self._opener, self._poison, self._replies = opener, poison, replies
+        self._bound, self._clock = bound, clock
+
+    def careful(self, delivery: Delivery) -> bool:
+        """Whether a delivery is for `carefully_judged`."""
+        return self._poison.careful(delivery)
+
+    def judged(self, delivery: Delivery) -> Judged:
+        judged = Judged(since=_since(delivery))
+        for envelope in judged.unpacked(delivery):
+            self._judge(envelope, judged)
+        return judged
+
+    async def carefully_judged(self, delivery: Delivery) -> Judged:
+        """The same for what came before: each member is named on disk before it is opened (see poison.py)."""
+        async with self._poison.turn():
+            judged = Judged(since=_since(delivery))
+            for envelope in judged.unpacked(delivery):
+                try:
+                    await self._poison.take(envelope)
+                except EnvelopeError as error:
+                    judged.bad.append((pack([envelope]), error.reason, error.request))
+                    continue
+                self._judge(envelope, judged)
+        return judged
+
+    def _judge(self, envelope: bytes, judged: Judged) -> None:
+        now = self._clock()
+        try:
+            self._poison.check(envelope)
+            opened = authentic_command(self._opener, envelope, now)
+        except EnvelopeError as error:
+            judged.bad.append((pack([envelope]), error.reason, error.request))
+            return
+        attributes = opened.attributes
+        reach(Point.BRIDGE_OPENED, attributes.id)
+        match verdict(attributes, Kind.COMMAND, self._bound, now):
+            case Quarantine(reason):
+                judged.bad.append((pack([envelope]), reason, attributes.id))
+            case _:
+                judged.good.append(self._received(opened, envelope, judged.since))
+
+    def _received(self, opened: Opened, envelope: bytes, since: int) -> Received:
+        """The row. A body that does not fit its schema is answered at once, and its digest is kept instead of it."""
+        a = opened.attributes
+        after = a.after if a.version > 1 else None
+        state = State.RECEIVED if a.time >= since else State.UNKNOWN
+        row = Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state)
+        if state is State.UNKNOWN or fits_schema(a, opened.payload):
+            return row
+        reason = "the bridge's catalogue does not accept this request"
+        digest, size = sha256(opened.payload).hexdigest(), len(opened.payload)
+        log.warning("command-not-accepted", request=a.id, operation=a.type, size=size, sha256=digest)
+        sealed = self._replies.sealed(a, State.FAILED, "invalid-request", reason)
+        note = f"{reason}; its body was not kept: {size} bytes, SHA-256 {digest}"
+        return replace(row, envelope=b"", failed=Failed("invalid-request", note, sealed))
+
+
+def _since(delivery: Delivery) -> int:
+    """From the front's header; 0 without one, or with one no front wrote."""
+    said = delivery.headers.get(SINCE_HEADER, "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 16 else 0
