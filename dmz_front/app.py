@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dmz_front.commands.region_inbox import RegionInbox
-from dmz_front.commands.submission import Commands
+from dmz_front.commands.submission import Commands, Policy, Seals
 from dmz_front.http.api import HttpApi
 from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
@@ -111,44 +111,36 @@ class Front:
             handler=self.router.command_replies,
             prefetch=REPLY_PREFETCH,
         )
+        refuse = settings.delivery.when_broker_refuses == "refuse"
         self.commands = Commands(
-            name=settings.name,
-            destination=destinations.commands(settings.region),
-            reply_to=destinations.command_replies(settings.name),
+            route=destinations.command_route(settings.region, settings.name),
             ledger=self.ledger,
             outbox=self.outbox,
-            keyring=keyring,
-            sealer=sealer,
-            opener=opener,
+            seals=Seals(keyring, sealer, opener),
             waiters=self.command_waiters,
             bridges=self.bridges,
-            clock=self.clock,
-            backlog=settings.limits.backlog,
-            in_flight=settings.limits.commands_in_flight,
-            reachable=(lambda: self.command_link.connected)
-            if settings.delivery.when_broker_refuses == "refuse"
-            else None,
+            policy=Policy(
+                settings.limits.backlog,
+                settings.limits.commands_in_flight,
+                self.clock,
+                (lambda: self.command_link.connected) if refuse else None,
+            ),
         )
         self.queries = Queries(
-            name=settings.name,
-            destination=destinations.queries(settings.region),
-            reply_to=destinations.query_replies(settings.name),
-            link=self.query_link,
+            route=destinations.query_route(settings.region, settings.name),
             lane=query_lane,
             sealer=sealer,
             waiters=self.query_waiters,
             bridges=self.bridges,
+            limits=settings.limits,
             clock=self.clock,
-            in_flight=settings.limits.queries_in_flight,
-            deadline_share=settings.limits.deadline_share,
         )
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
             applications=lambda: self.applications,
             queries=self.queries,
             commands=self.commands,
-            http=settings.http,
-            limits=settings.limits,
+            settings=settings,
             clock=self.clock,
             pages=pages(
                 catalogue=CATALOGUE,

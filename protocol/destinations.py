@@ -16,11 +16,22 @@ from outside is only ever compared with these patterns, never used as it is.
 """
 
 import re
+from dataclasses import dataclass
 
 from protocol.errors import Malformed
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 """A region's or instance's name: lower-case letters, digits and inner hyphens, at most 64 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where one front puts the requests of one lane, and takes their replies."""
+
+    front: str
+    destination: str
+    reply_to: str
+
 
 _REPLY = re.compile(rf"/queue/bridge\.reply\.(?:query|command)\.{NAME.pattern}")
 
@@ -50,6 +61,16 @@ def query_replies(front: str) -> str:
 def command_replies(front: str) -> str:
     """Where a front takes the outcomes of its commands."""
     return f"/queue/bridge.reply.command.{checked_name(front)}"
+
+
+def query_route(region: str, front: str) -> Route:
+    """A front's lane of queries."""
+    return Route(front, queries(region), query_replies(front))
+
+
+def command_route(region: str, front: str) -> Route:
+    """A front's lane of commands."""
+    return Route(front, commands(region), command_replies(front))
 
 
 def presence(region: str) -> str:

@@ -8,7 +8,7 @@ Idempotency-Key always finds the same answer.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,10 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from dmz_front.ledger.acceptance import Seal
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.ledger.rows import Row
-from dmz_front.problems.details import Answer, Problem
+from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies import responses as answers
 from dmz_front.replies.bridges import Bridges, Service
 from dmz_front.replies.router import Waiters
+from protocol.destinations import Route
 from protocol.envelope import Kind, Opener, Sealer
 from protocol.errors import EnvelopeError
 from protocol.keyring import Keyring
@@ -35,43 +36,47 @@ from protocol.runtime.outbox import Outbox
 log = logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """What one process seals and opens with."""
+
+    keyring: Keyring
+    sealer: Sealer
+    opener: Opener
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How many commands are taken on, and when."""
+
+    backlog: int
+    """Commands without a final state; with so many no new one is accepted."""
+    in_flight: int
+    """Callers that may wait at once; one more is answered 202 at once."""
+    clock: Clock
+    reachable: Callable[[], bool] | None = None
+    """Whether the broker is; with it, no new command is accepted that could not be sent now."""
+
+
 class Commands:
     """Accepts commands, and tells what became of them."""
 
     def __init__(
         self,
         *,
-        name: str,
-        destination: str,
-        reply_to: str,
+        route: Route,
         ledger: Ledger,
         outbox: Outbox,
-        keyring: Keyring,
-        sealer: Sealer,
-        opener: Opener,
+        seals: Seals,
         waiters: Waiters,
         bridges: Bridges,
-        clock: Clock,
-        backlog: int,
-        in_flight: int,
-        reachable: Callable[[], bool] | None,
+        policy: Policy,
     ) -> None:
-        """`reachable`: whether the broker is; with it, no new command is accepted that could not be sent now."""
-        self._name = name
-        self._destination = destination
-        self._reply_to = reply_to
-        self._ledger = ledger
-        self._outbox = outbox
-        self._keyring = keyring
-        self._sealer = sealer
-        self._opener = opener
-        self._waiters = waiters
-        self._bridges = bridges
-        self._clock = clock
-        self._backlog = backlog
-        self._in_flight = in_flight
+        self._route, self._ledger, self._outbox = route, ledger, outbox
+        self._keyring, self._sealer, self._opener = seals.keyring, seals.sealer, seals.opener
+        self._waiters, self._bridges = waiters, bridges
+        self._policy, self._clock = policy, policy.clock
         self._accepting = 0
-        self._reachable = reachable
 
     async def submit(
         self,
@@ -83,14 +88,14 @@ class Commands:
         id: str,
         trace: str,
         wait_s: float,
-    ) -> tuple[str, Answer]:
+    ) -> tuple[str, HttpResponse]:
         """The id the command has in the ledger, and the answer.
 
         Raises Problem 409 or 422 for a key in use, 502 when no attached bridge serves the operation, 503 when
         it cannot be written down.
         """
         service = self._bridges.service(operation.name)
-        if service is not Service.UP or len(self._waiters) >= self._in_flight:
+        if service is not Service.UP or len(self._waiters) >= self._policy.in_flight:
             wait_s = 0.0  # nobody could answer soon: say 202 at once
         row, seal = self._row(operation, application, key, asked, body, id, trace)
         refusal = self._refusal(service)
@@ -129,7 +134,7 @@ class Commands:
         finally:
             self._waiters.leave(id)
 
-    async def _by_now(self, row: Row) -> Answer:
+    async def _by_now(self, row: Row) -> HttpResponse:
         """What the ledger says when the wait is over: another front may have taken the reply."""
         found = await self._known(row)
         if found is None:
@@ -139,7 +144,7 @@ class Commands:
             return self._of_reply(row.id, self._reply(found) or _bare(found))
         return answers.accepted(row.id, found.state)
 
-    async def status(self, id: str, application: str) -> Answer:
+    async def status(self, id: str, application: str) -> HttpResponse:
         """The status document. Raises Problem 404."""
         try:
             row = await self._ledger.find(id, application)
@@ -162,10 +167,10 @@ class Commands:
         if self._bridges.conflict is not None:
             return Problem(503, "inbox-conflict", retry_after_s=answers.PAUSE_RETRY_S)
         # those being written down count: many at once must not slip past the limit together
-        if self._ledger.backlog + self._accepting >= self._backlog:
+        if self._ledger.backlog + self._accepting >= self._policy.backlog:
             return Problem(503, "backlog-full", retry_after_s=30)
-        if self._reachable is not None:
-            if not self._reachable():
+        if self._policy.reachable is not None:
+            if not self._policy.reachable():
                 return Problem(503, "broker-unreachable", retry_after_s=answers.PAUSE_RETRY_S)
             if self._outbox.refused:
                 return Problem(503, "broker-refused", retry_after_s=answers.PAUSE_RETRY_S)
@@ -196,13 +201,13 @@ class Commands:
         expires = now + operation.expires_ms if operation.expires_ms else 0
         attributes = Attributes(
             id,
-            f"{self._name}/{application}",
+            f"{self._route.front}/{application}",
             operation.name,
             now,
             self._keyring.pseudonym(subject) if subject else "",
             trace,
             expires,
-            self._reply_to,
+            self._route.reply_to,
             version=self._bridges.wire_version,
         )
 
@@ -212,12 +217,12 @@ class Commands:
 
         row = Row(
             id=id,
-            front=self._name,
+            front=self._route.front,
             application=application,
             idempotency_key=self._keyring.pseudonym(f"{application} {key}"),
             fingerprint=self._keyring.fingerprint(operation.name.encode() + b"\n" + meaning),
             operation=operation.name,
-            destination=self._destination,
+            destination=self._route.destination,
             subject=attributes.subject,
             accepted_at=now,
             updated_at=now,
@@ -225,7 +230,7 @@ class Commands:
         )
         return row, seal
 
-    def _again(self, held: Row, asked: Row) -> Answer:
+    def _again(self, held: Row, asked: Row) -> HttpResponse:
         """The answer to a key that the ledger knows."""
         if held.fingerprint != asked.fingerprint:
             raise Problem(422, "idempotency-key-reused", "use a new Idempotency-Key for another request")
@@ -241,7 +246,7 @@ class Commands:
         if row.answered_at is None:
             self._ledger.answered(row.id)
 
-    def _of_reply(self, id: str, reply: Reply) -> Answer:
+    def _of_reply(self, id: str, reply: Reply) -> HttpResponse:
         try:
             return answers.of_reply(id, reply)
         except Problem as problem:

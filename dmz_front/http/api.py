@@ -27,10 +27,10 @@ from dmz_front.admission.policy import (
 )
 from dmz_front.admission.rates import RateLimit
 from dmz_front.commands.submission import Commands
-from dmz_front.problems.details import Answer, Problem, schema_problem
+from dmz_front.problems.details import HttpResponse, Problem, schema_problem
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies import responses as answers
-from dmz_front.settings import HttpSection, LimitsSection
+from dmz_front.settings import FrontSettings
 from protocol.messages import GrowingIds
 from protocol.operations import Kind, Operation
 from protocol.runtime.applications import Application
@@ -61,8 +61,7 @@ class HttpApi:
         applications: Callable[[], Mapping[bytes, Application]],
         queries: Queries,
         commands: Commands,
-        http: HttpSection,
-        limits: LimitsSection,
+        settings: FrontSettings,
         clock: Clock,
         pages: App,
     ) -> None:
@@ -70,9 +69,8 @@ class HttpApi:
         self._applications = applications
         self._queries = queries
         self._commands = commands
-        self._http = http
-        self._limits = limits
-        self._rates = RateLimit(limits.burst_s)
+        self._http, self._limits = settings.http, settings.limits
+        self._rates = RateLimit(self._limits.burst_s)
         self._clock = clock
         self._pages = pages
         self._ids = GrowingIds()  # the order of ids is the order of acceptance, and of sending
@@ -104,7 +102,7 @@ class HttpApi:
         self.latency[operation.name].since(started)
         await write(send, answer, id)
 
-    async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, Answer]:
+    async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, HttpResponse]:
         headers = fields.parse(scope["headers"])
         application = self.admit(scope, headers, operation)
         check_media_type(headers)
@@ -203,7 +201,7 @@ def _too_large(limit: int) -> Problem:
     return Problem(413, "body-too-large", f"at most {limit} bytes", headers=[(b"connection", b"close")])
 
 
-async def write(send: Send, answer: Answer, id: str) -> None:
+async def write(send: Send, answer: HttpResponse, id: str) -> None:
     """Write one answer with its `Request-Id`."""
     await send(
         {

@@ -386,7 +386,7 @@ class Connection(HttpToolsProtocol):
         raise _Refusal
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer with the problem, then close; after the answers that come first, if there are any."""
+        """HttpResponse with the problem, then close; after the answers that come first, if there are any."""
         self._all.ended[problem.code] += 1
         phase, self._phase, self._since, self._bytes = self._phase, Phase.REFUSED, self.loop.time(), 0
         cycle = self.cycle

@@ -21,7 +21,7 @@ from dmz_front.admission import fields
 from dmz_front.admission.policy import ALL_SCOPES
 from dmz_front.http import code_pages
 from dmz_front.http.openapi import extend
-from dmz_front.problems.details import Answer, Problem
+from dmz_front.problems.details import HttpResponse, Problem
 from protocol.messages import uuid7
 from protocol.operations import Operation
 from protocol.runtime.applications import Application
@@ -48,7 +48,7 @@ def pages(
     *,
     catalogue: Mapping[str, Operation],
     admit: Gate,
-    status: Callable[[str, str], Awaitable[Answer]],
+    status: Callable[[str, str], Awaitable[HttpResponse]],
     readiness: Callable[[], Mapping[str, str]],
     clock: Clock,
     docs: bool,
@@ -70,7 +70,7 @@ def pages(
     app.add_middleware(Methods, routes=app.router.routes)
     public = [*PATHS, code_pages.PATH, *(["/docs", "/openapi.json"] if docs else [])]
 
-    def answered(answer: Answer, id: str | None = None) -> Response:
+    def answered(answer: HttpResponse, id: str | None = None) -> Response:
         headers = {name.decode(): value.decode() for name, value in answer.headers}
         headers |= {"Request-Id": id or uuid7(clock(), os.urandom(10)), "Cache-Control": "no-store"}
         return Response(answer.body, answer.status, headers, answer.media.decode())
@@ -102,18 +102,18 @@ def pages(
             for operation in catalogue.values()
             if _granted(application, operation)
         ]
-        return answered(Answer(200, json.dumps({"operations": mine}, ensure_ascii=False).encode()))
+        return answered(HttpResponse(200, json.dumps({"operations": mine}, ensure_ascii=False).encode()))
 
     @app.get("/healthz", tags=["health"], summary="Alive")
     async def healthz() -> Response:
-        return answered(Answer(200, b'{"status":"ok"}'))
+        return answered(HttpResponse(200, b'{"status":"ok"}'))
 
     @app.get("/readyz", tags=["health"], summary="Broker reachable and a bridge present")
     async def readyz() -> Response:
         checks = readiness()
         ready = all(value == "ok" for value in checks.values())
         body = {"status": "ok" if ready else "not-ready", "checks": dict(checks)}
-        return answered(Answer(200 if ready else 503, json.dumps(body).encode()))
+        return answered(HttpResponse(200 if ready else 503, json.dumps(body).encode()))
 
     told = code_pages.pages()
 

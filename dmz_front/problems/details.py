@@ -15,7 +15,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 @immutable
-class Answer:
+class HttpResponse:
     """An HTTP response, ready to be written."""
 
     status: int
@@ -45,7 +45,7 @@ class Problem(Exception):
         if retry_after_s is not None:
             self.headers.append((b"retry-after", str(max(1, math.ceil(retry_after_s))).encode()))
 
-    def answer(self, request_id: str) -> Answer:
+    def answer(self, request_id: str) -> HttpResponse:
         """The problem details document (RFC 9457 section 3). Its type is the path of its own page here."""
         document: dict[str, Any] = {
             "type": f"/problems/{self.code}",
@@ -60,7 +60,7 @@ class Problem(Exception):
         document["request_id"] = request_id
         document |= self.members
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        return Answer(self.status, body, self.headers, b"application/problem+json")
+        return HttpResponse(self.status, body, self.headers, b"application/problem+json")
 
 
 def schema_problem(error: ValidationError) -> Problem:

@@ -9,10 +9,11 @@ from dmz_front.queries.shedding import AnswerRate, expected_s
 from dmz_front.replies.bridges import Bridges, Service
 from dmz_front.replies.responses import PAUSE_RETRY_S, service_problem
 from dmz_front.replies.router import Waiters
+from dmz_front.settings import LimitsSection
+from protocol.destinations import Route
 from protocol.envelope import Kind, Sealer
 from protocol.errors import LinkError, OutcomeUnknown, Overloaded, SendRefused
 from protocol.link.lane import Lane
-from protocol.link.port import Link
 from protocol.messages import Attributes, Reply
 from protocol.operations import Operation
 from protocol.runtime.clock import Clock
@@ -28,29 +29,16 @@ class Queries:
     def __init__(
         self,
         *,
-        name: str,
-        destination: str,
-        reply_to: str,
-        link: Link,
+        route: Route,
         lane: Lane,
         sealer: Sealer,
         waiters: Waiters,
         bridges: Bridges,
+        limits: LimitsSection,
         clock: Clock,
-        in_flight: int,
-        deadline_share: float,
     ) -> None:
-        self._name = name
-        self._destination = destination
-        self._reply_to = reply_to
-        self._link = link
-        self._lane = lane
-        self._sealer = sealer
-        self._waiters = waiters
-        self._bridges = bridges
-        self._clock = clock
-        self._in_flight = in_flight
-        self._deadline_share = deadline_share
+        self._route, self._lane, self._sealer = route, lane, sealer
+        self._waiters, self._bridges, self._limits, self._clock = waiters, bridges, limits, clock
         self._pace = AnswerRate()
         self.shed = 0
         """Queries refused because their deadline could not be met."""
@@ -62,20 +50,20 @@ class Queries:
         problem = service_problem(self._bridges.service(operation.name))
         if problem is not None:
             raise problem
-        if len(self._waiters) >= self._in_flight:
+        if len(self._waiters) >= self._limits.queries_in_flight:
             raise Problem(503, "overloaded", retry_after_s=1)
         self._shed(wait_s)
         now = self._clock()
         deadline = now + int(wait_s * 1000)
         attributes = Attributes(
             id,
-            f"{self._name}/{application}",
+            f"{self._route.front}/{application}",
             operation.name,
             now,
             "",
             trace,
             deadline,
-            self._reply_to,
+            self._route.reply_to,
             version=self._bridges.wire_version,
         )
         envelope = self._sealer.seal(Kind.REQUEST, attributes, body, now_ms=now)
@@ -83,9 +71,9 @@ class Queries:
         answered = False
         timer = asyncio.get_running_loop().call_later(wait_s, _give_up, future)
         try:
-            if not self._link.connected:
+            if not self._lane.connected:
                 raise Problem(503, "broker-unreachable", retry_after_s=PAUSE_RETRY_S)
-            self._lane.post(self._destination, envelope, deadline).add_done_callback(
+            self._lane.post(self._route.destination, envelope, deadline).add_done_callback(
                 lambda receipt: _not_sent(receipt, future)
             )
             reply = await future
@@ -110,7 +98,7 @@ class Queries:
         """Raise Problem 503 when the answer would come too late: waiting for nothing helps nobody."""
         in_flight, capacity = len(self._waiters), self._bridges.capacity
         expected = expected_s(in_flight, capacity, self._pace.rate(time.monotonic(), in_flight, capacity.slots))
-        spare = wait_s * self._deadline_share - expected
+        spare = wait_s * self._limits.deadline_share - expected
         if spare < 0:
             self.shed += 1
             raise Problem(503, "overloaded", retry_after_s=min(-spare, LONGEST_RETRY_S))

@@ -6,7 +6,7 @@ from typing import Any
 
 from dmz_front.ledger.rows import Row
 from dmz_front.problems.codes import TITLES, published
-from dmz_front.problems.details import Answer, Problem
+from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies.bridges import Service
 from protocol.lifecycle import State
 from protocol.messages import Reply
@@ -41,7 +41,7 @@ def service_problem(service: Service) -> Problem | None:
             return Problem(502, "no-bridge", retry_after_s=PAUSE_RETRY_S)
 
 
-def of_reply(id: str, reply: Reply) -> Answer:
+def of_reply(id: str, reply: Reply) -> HttpResponse:
     """What became of it. A refusal is the marketing system's business answer, so it is a 200 with its own
     status. Raises Problem for a failure.
     """
@@ -49,7 +49,7 @@ def of_reply(id: str, reply: Reply) -> Answer:
         case State.SUCCEEDED:
             # The result's bytes go out as the bridge validated them: nothing is parsed or written again here.
             body = b'{"request_id":"%b","status":"succeeded","result":%b}'
-            return Answer(200, body % (id.encode(), reply.result or b"null"))
+            return HttpResponse(200, body % (id.encode(), reply.result or b"null"))
         case State.REFUSED:
             return _json(200, {"request_id": id, "status": "refused", "refusal": _reason(reply)})
         case State.HELD:
@@ -63,7 +63,7 @@ def of_reply(id: str, reply: Reply) -> Answer:
             raise Problem(status, code, reply.detail, retry_after_s=retry, request_status=str(reply.state))
 
 
-def accepted(id: str, state: State) -> Answer:
+def accepted(id: str, state: State) -> HttpResponse:
     """202: it is in the ledger and will be done; here is where to look."""
     place = f"/v1/requests/{id}"
     answer = _json(202, {"request_id": id, "status": state, "location": place})
@@ -71,7 +71,7 @@ def accepted(id: str, state: State) -> Answer:
     return answer
 
 
-def status(row: Row, reply: Reply | None) -> Answer:
+def status(row: Row, reply: Reply | None) -> HttpResponse:
     """The status document of a command."""
     document: dict[str, Any] = {
         "request_id": row.id,
@@ -99,5 +99,5 @@ def _instant(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _json(status: int, document: dict[str, Any]) -> Answer:
-    return Answer(status, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
+def _json(status: int, document: dict[str, Any]) -> HttpResponse:
+    return HttpResponse(status, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())

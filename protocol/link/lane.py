@@ -101,6 +101,11 @@ class Lane:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def connected(self) -> bool:
+        """Whether the link is."""
+        return self._link.connected
+
     def post(self, destination: str, envelope: bytes, expires: int = 0) -> FrameReceipt:
         """Put `envelope` into the next frame for `destination`; returns the receipt it shares with that frame.
 

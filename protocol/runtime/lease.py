@@ -81,6 +81,29 @@ class Holder:
         return self.lease_until + margin_ms < now or self.lease_until == 0
 
 
+def _boot_clock() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def database_now(connection: Connection) -> int:
+    """The database's clock, epoch ms. (SQLite's is this host's.)"""
+    if connection.dialect.name == "postgresql":
+        clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    else:
+        clock = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+    return int(connection.execute(text(clock)).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What a lease is timed by."""
+
+    ticks: Callable[[], float] = _boot_clock
+    """Seconds of a clock that only goes forward."""
+    now: Callable[[Connection], int] = database_now
+    """The database's, epoch ms."""
+
+
 class Lease:
     """One instance's lease, and its way to what the dead left."""
 
@@ -93,16 +116,15 @@ class Lease:
         *,
         alone: bool,
         lost: Callable[[], object] | None = None,
-        ticks: Callable[[], float] | None = None,
-        now: "Callable[[Connection], int] | None" = None,
+        clocks: Clocks | None = None,
     ) -> None:
         """`alone`: the database is this process's own (`only_one`). `lost` is called, on the loop, when the lease was
-        taken by another; by default the process ends. `ticks`: seconds of a clock that only goes forward; `now`:
-        the database's, epoch ms.
+        taken by another; by default the process ends.
         """
         self._store, self._table, self._name, self._lease_s, self._alone = store, table, name, lease_s, alone
         self._lost = lost or _end_process
-        self._ticks, self._now = ticks or _boot_clock, now or database_now
+        clocks = clocks or Clocks()
+        self._ticks, self._now = clocks.ticks, clocks.now
         self._incarnation = 0
         self._held_until = self._held_since = 0.0
         self._lock = ProcessLock()
@@ -298,19 +320,6 @@ def _host() -> str:
         return f"{boot}/{Path('/proc/self/ns/net').readlink()}"
     except OSError:
         return ""
-
-
-def _boot_clock() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def database_now(connection: Connection) -> int:
-    """The database's clock, epoch ms. (SQLite's is this host's.)"""
-    if connection.dialect.name == "postgresql":
-        clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-    else:
-        clock = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-    return int(connection.execute(text(clock)).scalar_one())
 
 
 def _end_process() -> None:

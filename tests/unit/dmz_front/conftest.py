@@ -1,4 +1,4 @@
-"""A front with a scripted bridge (see stand.py), and a store of the front's tables."""
+"""A front with a scripted bridge (see harness.py), and a store of the front's tables."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,18 +9,18 @@ from dmz_front.ledger.rows import METADATA
 from protocol.keyring import Keyring
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
-from tests.unit.dmz_front.stand import StandIn
+from tests.unit.dmz_front.harness import Harness
 
 
 @pytest.fixture
-async def stand(
+async def harness(
     tmp_path: Path, key_directory: Path, bridge_keyring: Keyring, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[StandIn]:
+) -> AsyncIterator[Harness]:
     """Not started: a test may change settings and catalogue first."""
-    stand = StandIn(tmp_path, key_directory, bridge_keyring, clock, monkeypatch)
-    yield stand
-    if hasattr(stand, "front"):
-        await stand.stop()
+    harness = Harness(tmp_path, key_directory, bridge_keyring, clock, monkeypatch)
+    yield harness
+    if hasattr(harness, "front"):
+        await harness.stop()
 
 
 @pytest.fixture

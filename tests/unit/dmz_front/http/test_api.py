@@ -12,7 +12,7 @@ import pytest
 from dmz_front.http import api as http_api
 from protocol.lifecycle import State
 from protocol.runtime import applications
-from tests.unit.dmz_front.stand import BILL, COMMAND, ORDER, QUERY, Say, StandIn, code_of, problem_of, turns
+from tests.unit.dmz_front.harness import BILL, COMMAND, ORDER, QUERY, Harness, Say, code_of, problem_of, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.anyio
 class Call:
     """One request spoken in raw ASGI messages, for what an HTTP client would never send."""
 
-    def __init__(self, stand: StandIn, *messages: dict[str, Any] | None, **headers: str) -> None:
-        sent = {"authorization": f"Bearer {stand.keys['wechat']}", "content-type": "application/json"} | {
+    def __init__(self, harness: Harness, *messages: dict[str, Any] | None, **headers: str) -> None:
+        sent = {"authorization": f"Bearer {harness.keys['wechat']}", "content-type": "application/json"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
         self.scope = {
@@ -38,7 +38,7 @@ class Call:
             "server": ("front", 80),
             "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
         }
-        self.stand, self.messages = stand, list(messages)
+        self.harness, self.messages = harness, list(messages)
         self.answered: list[dict[str, Any]] = []
         self.received = 0
 
@@ -55,7 +55,7 @@ class Call:
 
     async def run(self) -> "Call":
         async with asyncio.timeout(30):
-            await self.stand.front.api(self.scope, self.receive, self.send)
+            await self.harness.front.api(self.scope, self.receive, self.send)
         return self
 
     @property
@@ -84,81 +84,81 @@ BODY = json.dumps(BILL).encode()
     "authorization",
     [None, "", "Bearer", "Bearer ", "Bearer dmz_wechat_wrong", "Basic d2VjaGF0OmE=", "Bearer \xe9", "{key}"],
 )
-async def test_no_valid_key(stand: StandIn, authorization: str | None) -> None:
-    await stand.start()
-    headers = {} if authorization is None else {"authorization": authorization.format(key=stand.keys["wechat"])}
-    answer = await stand.ask(app=None, **{name: value.encode("latin-1") for name, value in headers.items()})
+async def test_no_valid_key(harness: Harness, authorization: str | None) -> None:
+    await harness.start()
+    headers = {} if authorization is None else {"authorization": authorization.format(key=harness.keys["wechat"])}
+    answer = await harness.ask(app=None, **{name: value.encode("latin-1") for name, value in headers.items()})
     assert code_of(answer) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
-    assert stand.bridge.taken == []
+    assert harness.bridge.taken == []
 
 
-async def test_a_revoked_key_is_no_key(stand: StandIn) -> None:
-    await stand.start()
-    await stand.front.store.write(lambda connection: applications.revoke(connection, "wechat", 1))
-    await stand.front._read_applications()
-    assert code_of(await stand.ask()) == (401, "unauthenticated")
+async def test_a_revoked_key_is_no_key(harness: Harness) -> None:
+    await harness.start()
+    await harness.front.store.write(lambda connection: applications.revoke(connection, "wechat", 1))
+    await harness.front._read_applications()
+    assert code_of(await harness.ask()) == (401, "unauthenticated")
 
 
-async def test_scopes_and_networks(stand: StandIn) -> None:
-    await stand.start()
-    await stand.grant("bills", "bills", networks=["10.0.0.0/24", "2001:db8::/32"])
-    assert (await stand.ask(app="bills")).status_code == 200
-    assert (await stand.ask(app="bills", address="2001:db8::7")).status_code == 200
-    assert (await stand.ask(app="bills", address="::ffff:10.0.0.7")).status_code == 200
+async def test_scopes_and_networks(harness: Harness) -> None:
+    await harness.start()
+    await harness.grant("bills", "bills", networks=["10.0.0.0/24", "2001:db8::/32"])
+    assert (await harness.ask(app="bills")).status_code == 200
+    assert (await harness.ask(app="bills", address="2001:db8::7")).status_code == 200
+    assert (await harness.ask(app="bills", address="::ffff:10.0.0.7")).status_code == 200
     for foreign in ("10.0.1.1", "2001:db9::1", "", "unknown", "10.0.0.9:80"):
-        assert code_of(await stand.ask(app="bills", address=foreign)) == (403, "forbidden-network")
-    assert code_of(await stand.order(app="bills")) == (403, "forbidden-scope")
+        assert code_of(await harness.ask(app="bills", address=foreign)) == (403, "forbidden-network")
+    assert code_of(await harness.order(app="bills")) == (403, "forbidden-scope")
 
 
-async def test_too_many_requests_of_one_application(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand.options["limits"] = {"burst_s": 1}
+async def test_too_many_requests_of_one_application(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.options["limits"] = {"burst_s": 1}
     now = 1_000.0
     stop_time(monkeypatch, lambda: now)
-    await stand.start()
-    await stand.grant("slow", "*", rate=0.4)
-    assert (await stand.ask(app="slow")).status_code == 200
-    answer = await stand.ask(app="slow")
+    await harness.start()
+    await harness.grant("slow", "*", rate=0.4)
+    assert (await harness.ask(app="slow")).status_code == 200
+    answer = await harness.ask(app="slow")
     assert code_of(answer) == (429, "too-many-requests")
     assert answer.headers["retry-after"] == "3"  # 2.5 s: never rounded down, or the caller comes too early
-    assert (await stand.ask()).status_code == 200
-    assert code_of(await stand.call("GET", "/v1/operations", app="slow")) == (429, "too-many-requests")
+    assert (await harness.ask()).status_code == 200
+    assert code_of(await harness.call("GET", "/v1/operations", app="slow")) == (429, "too-many-requests")
     now += float(answer.headers["retry-after"])
-    assert (await stand.ask(app="slow")).status_code == 200
+    assert (await harness.ask(app="slow")).status_code == 200
 
 
 async def test_too_many_requests_from_one_address_or_about_one_account(
-    stand: StandIn, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand.options["limits"] = {"burst_s": 1, "ip_rate": 3, "account_rate": 1}
+    harness.options["limits"] = {"burst_s": 1, "ip_rate": 3, "account_rate": 1}
     stop_time(monkeypatch, lambda: 1_000.0)
-    await stand.start()
-    assert (await stand.ask(BILL | {"account": "3210000000001"})).status_code == 200
-    answer = await stand.ask(BILL | {"account": "3210000000001"})
+    await harness.start()
+    assert (await harness.ask(BILL | {"account": "3210000000001"})).status_code == 200
+    answer = await harness.ask(BILL | {"account": "3210000000001"})
     assert code_of(answer) == (429, "too-many-requests")
     assert "3210000000001" not in answer.text
-    assert (await stand.ask(BILL | {"account": "3210000000002"})).status_code == 200
-    assert code_of(await stand.ask(BILL | {"account": "3210000000003"})) == (429, "too-many-requests")
-    other = await stand.ask(BILL | {"account": "3210000000003"}, address="10.0.0.10")
+    assert (await harness.ask(BILL | {"account": "3210000000002"})).status_code == 200
+    assert code_of(await harness.ask(BILL | {"account": "3210000000003"})) == (429, "too-many-requests")
+    other = await harness.ask(BILL | {"account": "3210000000003"}, address="10.0.0.10")
     assert other.status_code == 200
     # one application's use of an account is not another's
-    await stand.grant("counter", "*")
+    await harness.grant("counter", "*")
     again = {"body": BILL | {"account": "3210000000003"}, "address": "10.0.0.12"}
-    assert [(await stand.ask(app=app, **again)).status_code for app in ("wechat", "counter")] == [429, 200]
+    assert [(await harness.ask(app=app, **again)).status_code for app in ("wechat", "counter")] == [429, 200]
     # the address is counted before the key is looked at: guessing keys is limited too
     for expected in (401, 401, 401, 429):
-        assert (await stand.ask(app=None, address="10.0.0.11", authorization="Bearer x")).status_code == expected
+        assert (await harness.ask(app=None, address="10.0.0.11", authorization="Bearer x")).status_code == expected
 
 
-async def test_a_stopping_front_takes_nothing_new(stand: StandIn) -> None:
-    await stand.start()
-    stand.front.api.draining = True
-    answer = await stand.ask()
+async def test_a_stopping_front_takes_nothing_new(harness: Harness) -> None:
+    await harness.start()
+    harness.front.api.draining = True
+    answer = await harness.ask()
     assert code_of(answer) == (503, "shutting-down")
     assert answer.headers["retry-after"] == "2"
     assert answer.headers["connection"] == "close"
-    assert code_of(await stand.order()) == (503, "shutting-down")
-    assert stand.front.readiness()["accepting"] == "draining"
+    assert code_of(await harness.order()) == (503, "shutting-down")
+    assert harness.front.readiness()["accepting"] == "draining"
 
 
 # --- bodies -----------------------------------------------------------------------------------------------
@@ -179,18 +179,18 @@ async def test_a_stopping_front_takes_nothing_new(stand: StandIn) -> None:
         ("application/x-www-form-urlencoded", 415),
     ],
 )
-async def test_media_types(stand: StandIn, content_type: str, status: int) -> None:
-    await stand.start()
-    answer = await stand.ask(content_type=content_type)
+async def test_media_types(harness: Harness, content_type: str, status: int) -> None:
+    await harness.start()
+    answer = await harness.ask(content_type=content_type)
     assert answer.status_code == status
     if status == 415:
         assert problem_of(answer)["code"] == "unsupported-media-type"
 
 
-async def test_compressed_bodies_are_not_taken(stand: StandIn) -> None:
-    await stand.start()
-    assert code_of(await stand.ask(content_encoding="gzip")) == (415, "unsupported-media-type")
-    assert (await stand.ask(content_encoding="identity")).status_code == 200
+async def test_compressed_bodies_are_not_taken(harness: Harness) -> None:
+    await harness.start()
+    assert code_of(await harness.ask(content_encoding="gzip")) == (415, "unsupported-media-type")
+    assert (await harness.ask(content_encoding="identity")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -213,17 +213,17 @@ async def test_compressed_bodies_are_not_taken(stand: StandIn) -> None:
         b'{"account":"a\nb"}',
     ],
 )
-async def test_what_is_not_json_is_400(stand: StandIn, body: bytes) -> None:
-    await stand.start()
-    assert code_of(await stand.ask(body)) == (400, "malformed-json")
-    assert stand.bridge.taken == []
+async def test_what_is_not_json_is_400(harness: Harness, body: bytes) -> None:
+    await harness.start()
+    assert code_of(await harness.ask(body)) == (400, "malformed-json")
+    assert harness.bridge.taken == []
 
 
-async def test_a_bom_before_the_body_is_ignored(stand: StandIn) -> None:
-    await stand.start()
-    assert (await stand.ask(b"\xef\xbb\xbf" + BODY)).status_code == 200
-    assert stand.bridge.taken[0].payload == BODY
-    answers = [await stand.order(b"\xef\xbb\xbf" * with_bom + json.dumps(ORDER).encode()) for with_bom in (0, 1)]
+async def test_a_bom_before_the_body_is_ignored(harness: Harness) -> None:
+    await harness.start()
+    assert (await harness.ask(b"\xef\xbb\xbf" + BODY)).status_code == 200
+    assert harness.bridge.taken[0].payload == BODY
+    answers = [await harness.order(b"\xef\xbb\xbf" * with_bom + json.dumps(ORDER).encode()) for with_bom in (0, 1)]
     assert answers[0].json() == answers[1].json()
 
 
@@ -244,117 +244,119 @@ async def test_a_bom_before_the_body_is_ignored(stand: StandIn) -> None:
         ({"last_month": "2029-01"}, "(body)"),
     ],
 )
-async def test_what_does_not_fit_the_schema_names_the_field(stand: StandIn, change: dict[str, Any], field: str) -> None:
-    await stand.start()
-    answer = await stand.ask(BILL | change)
+async def test_what_does_not_fit_the_schema_names_the_field(
+    harness: Harness, change: dict[str, Any], field: str
+) -> None:
+    await harness.start()
+    answer = await harness.ask(BILL | change)
     assert code_of(answer) == (422, "invalid-request")
     errors = problem_of(answer)["errors"]
     assert [error["field"] for error in errors] == [field]
     assert errors[0]["message"]
     assert not errors[0]["message"].startswith("Value error")
     assert "３２１" not in answer.text
-    assert stand.bridge.taken == []
+    assert harness.bridge.taken == []
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null", b"NaN", b"-Infinity", b"1e999"])
-async def test_json_that_is_no_object_is_422(stand: StandIn, body: bytes) -> None:
-    await stand.start()
-    answer = await stand.ask(body)
+async def test_json_that_is_no_object_is_422(harness: Harness, body: bytes) -> None:
+    await harness.start()
+    answer = await harness.ask(body)
     assert code_of(answer) == (422, "invalid-request")
     assert problem_of(answer)["errors"][0]["field"] == "(body)"
 
 
-async def test_at_most_20_field_errors_are_listed(stand: StandIn) -> None:
-    await stand.start()
-    document = problem_of(await stand.ask(BILL | {f"extra{number}": 1 for number in range(500)}))
+async def test_at_most_20_field_errors_are_listed(harness: Harness) -> None:
+    await harness.start()
+    document = problem_of(await harness.ask(BILL | {f"extra{number}": 1 for number in range(500)}))
     assert len(document["errors"]) == 20
     assert document["detail"] == "500 field(s) do not fit"
 
 
-async def test_of_a_repeated_name_the_last_counts_here_and_at_the_bridge(stand: StandIn) -> None:
-    await stand.start()
+async def test_of_a_repeated_name_the_last_counts_here_and_at_the_bridge(harness: Harness) -> None:
+    await harness.start()
     body = b'{"account":"bad","account":"3210000000001","first_month":"2026-01","last_month":"2026-01"}'
-    assert (await stand.ask(body)).status_code == 200
-    taken = stand.bridge.taken[0].payload
+    assert (await harness.ask(body)).status_code == 200
+    taken = harness.bridge.taken[0].payload
     assert taken == body
-    assert stand.catalogue[QUERY].requests.validate_json(taken).account == "3210000000001"
+    assert harness.catalogue[QUERY].requests.validate_json(taken).account == "3210000000001"
     assert json.loads(taken)["account"] == "3210000000001"
 
 
 @pytest.mark.parametrize(("size", "status"), [(2_048, 200), (2_049, 413)])
-async def test_the_body_limit(stand: StandIn, size: int, status: int) -> None:
-    stand.options["http"] = {"body_limit": 2_048}
-    await stand.start()
+async def test_the_body_limit(harness: Harness, size: int, status: int) -> None:
+    harness.options["http"] = {"body_limit": 2_048}
+    await harness.start()
     body = BODY + b" " * (size - len(BODY))
-    answer = await stand.ask(body)
+    answer = await harness.ask(body)
     assert answer.status_code == status
     if status == 413:
         assert code_of(answer) == (413, "body-too-large")
         assert answer.headers["connection"] == "close"
     # chunked, without a Content-Length
-    call = await Call(stand, part(body[:1_000], more=True), part(body[1_000:], more=True), part(b"")).run()
+    call = await Call(harness, part(body[:1_000], more=True), part(body[1_000:], more=True), part(b"")).run()
     assert call.answered[0]["status"] == status
     # whole, without a Content-Length
-    call = await Call(stand, part(body)).run()
+    call = await Call(harness, part(body)).run()
     assert call.answered[0]["status"] == status
 
 
-async def test_a_length_that_is_too_large_is_refused_before_the_body_is_read(stand: StandIn) -> None:
-    await stand.start()
-    call = await Call(stand, content_length=str(65_537)).run()
+async def test_a_length_that_is_too_large_is_refused_before_the_body_is_read(harness: Harness) -> None:
+    await harness.start()
+    call = await Call(harness, content_length=str(65_537)).run()
     assert (call.code, call.received) == ((413, "body-too-large"), 0)
 
 
-async def test_a_chunked_body_is_not_read_past_the_limit(stand: StandIn) -> None:
-    stand.options["http"] = {"body_limit": 1_024}
-    await stand.start()
-    call = await Call(stand, *(part(b"x" * 600, more=True) for _ in range(10))).run()
+async def test_a_chunked_body_is_not_read_past_the_limit(harness: Harness) -> None:
+    harness.options["http"] = {"body_limit": 1_024}
+    await harness.start()
+    call = await Call(harness, *(part(b"x" * 600, more=True) for _ in range(10))).run()
     assert (call.code, call.received) == ((413, "body-too-large"), 2)
 
 
-async def test_a_body_in_many_pieces(stand: StandIn) -> None:
-    await stand.start()
+async def test_a_body_in_many_pieces(harness: Harness) -> None:
+    await harness.start()
     pieces = [part(BODY[at : at + 1], more=True) for at in range(len(BODY))]
-    call = await Call(stand, *pieces, part(b"")).run()
+    call = await Call(harness, *pieces, part(b"")).run()
     assert call.answered[0]["status"] == 200
-    assert stand.bridge.taken[0].payload == BODY
+    assert harness.bridge.taken[0].payload == BODY
 
 
 @pytest.mark.parametrize("before", [(), (part(BODY[:9], more=True),), (part(BODY, more=True),)])
-async def test_a_caller_that_leaves_in_the_middle_of_its_body(stand: StandIn, before: tuple[Any, ...]) -> None:
-    await stand.start()
-    call = await Call(stand, *before, GONE).run()
+async def test_a_caller_that_leaves_in_the_middle_of_its_body(harness: Harness, before: tuple[Any, ...]) -> None:
+    await harness.start()
+    call = await Call(harness, *before, GONE).run()
     assert call.answered == []
     await turns()
-    assert stand.bridge.taken == []
-    assert not stand.front.api.answered
+    assert harness.bridge.taken == []
+    assert not harness.front.api.answered
 
 
 # --- headers ----------------------------------------------------------------------------------------------
 
 
-async def test_a_command_needs_an_idempotency_key(stand: StandIn) -> None:
-    await stand.start()
-    answer = await stand.call("POST", f"/v1/{COMMAND}", ORDER)
+async def test_a_command_needs_an_idempotency_key(harness: Harness) -> None:
+    await harness.start()
+    answer = await harness.call("POST", f"/v1/{COMMAND}", ORDER)
     assert code_of(answer) == (400, "idempotency-key-missing")
 
 
 @pytest.mark.parametrize("key", ["", "  ", "a\tb", "键".encode(), "x" * 256])
-async def test_a_malformed_idempotency_key(stand: StandIn, key: Any) -> None:
-    await stand.start()
-    assert code_of(await stand.order(key=key)) == (400, "malformed-header")
+async def test_a_malformed_idempotency_key(harness: Harness, key: Any) -> None:
+    await harness.start()
+    assert code_of(await harness.order(key=key)) == (400, "malformed-header")
 
 
-async def test_blanks_around_a_key_make_no_other_order(stand: StandIn) -> None:
-    await stand.start()
-    ids = {(await stand.order(key=key)).json()["request_id"] for key in ("k", "k ", "k  ", " k\t")}
+async def test_blanks_around_a_key_make_no_other_order(harness: Harness) -> None:
+    await harness.start()
+    ids = {(await harness.order(key=key)).json()["request_id"] for key in ("k", "k ", "k  ", " k\t")}
     assert len(ids) == 1
 
 
 @pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization", "Content-Type"])
-async def test_two_lines_of_a_single_value_are_refused_by_name(stand: StandIn, name: str) -> None:
-    await stand.start()
-    call = Call(stand, part(json.dumps(ORDER).encode()), idempotency_key="a")
+async def test_two_lines_of_a_single_value_are_refused_by_name(harness: Harness, name: str) -> None:
+    await harness.start()
+    call = Call(harness, part(json.dumps(ORDER).encode()), idempotency_key="a")
     call.scope["path"] = f"/v1/{COMMAND}"
     call.scope["headers"].append((name.lower().encode(), b"b"))  # type: ignore[attr-defined]
     await call.run()
@@ -362,24 +364,24 @@ async def test_two_lines_of_a_single_value_are_refused_by_name(stand: StandIn, n
     assert name in json.loads(call.answered[1]["body"])["detail"]
 
 
-async def test_wishes_on_two_lines_are_one_list(stand: StandIn) -> None:
-    await stand.start()
-    call = Call(stand, part(json.dumps(ORDER).encode()), idempotency_key="a", prefer="respond-async")
+async def test_wishes_on_two_lines_are_one_list(harness: Harness) -> None:
+    await harness.start()
+    call = Call(harness, part(json.dumps(ORDER).encode()), idempotency_key="a", prefer="respond-async")
     call.scope["path"] = f"/v1/{COMMAND}"
     call.scope["headers"].append((b"prefer", b"wait=3"))  # type: ignore[attr-defined]
     await call.run()
     assert (b"preference-applied", b"wait=3") in call.answered[0]["headers"]
 
 
-async def test_every_denial_is_counted(stand: StandIn) -> None:
-    await stand.start()
-    await stand.grant("bills", "bills", networks=["10.0.0.0/24"])
-    await stand.order(app="bills")
-    await stand.ask(app="bills", address="10.9.0.1")
-    await stand.ask(app=None)
-    await stand.call("GET", "/v1/requests/x", app=None, authorization="Bearer dmz_bills_" + "x" * 43)
-    await stand.call("POST", "/v1/nothing", app=None, authorization="Bearer dmz_nobody_" + "x" * 43)
-    readings = {tuple(labels.values()): value for name, _, labels, value in stand.front.samples() if "denied" in name}
+async def test_every_denial_is_counted(harness: Harness) -> None:
+    await harness.start()
+    await harness.grant("bills", "bills", networks=["10.0.0.0/24"])
+    await harness.order(app="bills")
+    await harness.ask(app="bills", address="10.9.0.1")
+    await harness.ask(app=None)
+    await harness.call("GET", "/v1/requests/x", app=None, authorization="Bearer dmz_bills_" + "x" * 43)
+    await harness.call("POST", "/v1/nothing", app=None, authorization="Bearer dmz_nobody_" + "x" * 43)
+    readings = {tuple(labels.values()): value for name, _, labels, value in harness.front.samples() if "denied" in name}
     assert readings == {
         ("bills", COMMAND, "forbidden-scope"): 1,
         ("bills", QUERY, "forbidden-network"): 1,
@@ -389,40 +391,42 @@ async def test_every_denial_is_counted(stand: StandIn) -> None:
     }
 
 
-async def test_every_answer_is_counted_and_timed(stand: StandIn) -> None:
-    await stand.start()
-    await stand.ask()
-    await stand.ask(b"{")
-    await stand.ask()
-    assert dict(stand.front.api.answered) == {(QUERY, 200): 2, (QUERY, 400): 1}
-    assert stand.front.api.latency[QUERY].count == 3
-    readings = {(name, tuple(labels.items())): value for name, _, labels, value in stand.front.samples()}
+async def test_every_answer_is_counted_and_timed(harness: Harness) -> None:
+    await harness.start()
+    await harness.ask()
+    await harness.ask(b"{")
+    await harness.ask()
+    assert dict(harness.front.api.answered) == {(QUERY, 200): 2, (QUERY, 400): 1}
+    assert harness.front.api.latency[QUERY].count == 3
+    readings = {(name, tuple(labels.items())): value for name, _, labels, value in harness.front.samples()}
     assert readings["dmz_front_answers_total", (("operation", QUERY), ("status", "200"))] == 2
     assert readings["dmz_front_bridges", ()] == 1
 
 
-async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    await stand.start()
+async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await harness.start()
 
     async def broken(*_: object) -> None:
         raise RuntimeError("secret of the house")
 
-    monkeypatch.setattr(stand.front.api._queries, "ask", broken)
-    answer = await stand.ask()
+    monkeypatch.setattr(harness.front.api._queries, "ask", broken)
+    answer = await harness.ask()
     assert code_of(answer) == (500, "internal")
     assert "secret" not in answer.text
     assert problem_of(answer)["request_id"] == answer.headers["request-id"]
 
 
-async def test_one_caller_does_not_hold_up_another(stand: StandIn) -> None:
-    stand.bridge.script = lambda asked: None if asked.attributes.type == QUERY else Say(State.REFUSED, "no")
-    await stand.start()
-    asking = asyncio.ensure_future(stand.ask())
-    while not stand.bridge.taken:
+async def test_one_caller_does_not_hold_up_another(harness: Harness) -> None:
+    harness.bridge.script = lambda asked: None if asked.attributes.type == QUERY else Say(State.REFUSED, "no")
+    await harness.start()
+    asking = asyncio.ensure_future(harness.ask())
+    while not harness.bridge.taken:
         await turns(1)
-    assert (await stand.order()).status_code == 200
+    assert (await harness.order()).status_code == 200
     assert not asking.done()
-    stand.bridge.reply(stand.bridge.taken[0], Say(result=b"{}"))
+    harness.bridge.reply(harness.bridge.taken[0], Say(result=b"{}"))
     assert (await asking).status_code == 200
 
 
@@ -431,6 +435,6 @@ async def chunks() -> AsyncIterator[bytes]:
         yield BODY[at : at + 7]
 
 
-async def test_a_clients_chunked_upload(stand: StandIn) -> None:
-    await stand.start()
-    assert (await stand.ask(chunks())).status_code == 200
+async def test_a_clients_chunked_upload(harness: Harness) -> None:
+    await harness.start()
+    assert (await harness.ask(chunks())).status_code == 200

@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from dmz_front.http.connections import PIPELINED, Connection, Connections, Ending, Phase, overdue, turned_away
 from dmz_front.settings import HttpSection
-from tests.unit.dmz_front.stand import turns
+from tests.unit.dmz_front.harness import turns
 
 LIMITS = HttpSection(
     header_timeout_s=10, body_timeout_s=10, write_timeout_s=20, connections=100, connections_per_address=10

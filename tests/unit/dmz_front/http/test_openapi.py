@@ -10,16 +10,16 @@ import pytest
 from dmz_front.http.openapi import extend
 from dmz_front.problems.codes import CODES, TITLES
 from protocol.operations import CATALOGUE, Kind
-from tests.unit.dmz_front.stand import StandIn
+from tests.unit.dmz_front.harness import Harness
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
 @pytest.fixture
-async def document(stand: StandIn) -> dict[str, Any]:
+async def document(harness: Harness) -> dict[str, Any]:
     """As served, FastAPI's own part included."""
-    await stand.start(bridge=False)
-    answer = await stand.call("GET", "/openapi.json", app=None)
+    await harness.start(bridge=False)
+    answer = await harness.call("GET", "/openapi.json", app=None)
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
     return found
@@ -80,10 +80,10 @@ async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None
         assert isinstance(resolve(document, ref), dict)
 
 
-async def test_it_can_be_written_as_json_twice_the_same(stand: StandIn) -> None:
-    await stand.start(bridge=False)
-    first = await stand.call("GET", "/openapi.json", app=None)
-    assert (await stand.call("GET", "/openapi.json", app=None)).content == first.content
+async def test_it_can_be_written_as_json_twice_the_same(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    first = await harness.call("GET", "/openapi.json", app=None)
+    assert (await harness.call("GET", "/openapi.json", app=None)).content == first.content
 
 
 async def test_every_operation_has_its_path_and_its_example_works(document: dict[str, Any]) -> None:
@@ -136,16 +136,16 @@ async def test_every_problem_code_documented_exists(document: dict[str, Any]) ->
             assert schema == {"$ref": "#/components/schemas/Problem"}
 
 
-async def test_real_answers_fit_what_is_documented(stand: StandIn) -> None:
-    await stand.start()
-    document = (await stand.call("GET", "/openapi.json", app=None)).json()
+async def test_real_answers_fit_what_is_documented(harness: Harness) -> None:
+    await harness.start()
+    document = (await harness.call("GET", "/openapi.json", app=None)).json()
     responses = document["paths"]["/v1/work-order"]["post"]["responses"]
     for answer in (
-        await stand.order(),
-        await stand.order(key="b", prefer="respond-async"),
-        await stand.order({"type": "x"}),
-        await stand.order(b"{"),
-        await stand.order(app=None),
+        await harness.order(),
+        await harness.order(key="b", prefer="respond-async"),
+        await harness.order({"type": "x"}),
+        await harness.order(b"{"),
+        await harness.order(app=None),
     ):
         documented = responses[str(answer.status_code)]
         assert list(documented["content"]) == [answer.headers["content-type"]]

@@ -5,22 +5,22 @@ import re
 import pytest
 
 from dmz_front.problems.codes import CODES
-from tests.unit.dmz_front.stand import COMMAND, QUERY, StandIn, code_of, problem_of, turns
+from tests.unit.dmz_front.harness import COMMAND, QUERY, Harness, code_of, problem_of, turns
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_catalogue_shows_what_the_key_may_use(stand: StandIn) -> None:
-    await stand.start(bridge=False)
-    await stand.grant("bills", "bills")
-    all_of_them = (await stand.call("GET", "/v1/operations")).json()["operations"]
-    mine = (await stand.call("GET", "/v1/operations", app="bills")).json()["operations"]
-    assert {one["name"] for one in all_of_them} == set(stand.catalogue)
+async def test_the_catalogue_shows_what_the_key_may_use(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    await harness.grant("bills", "bills")
+    all_of_them = (await harness.call("GET", "/v1/operations")).json()["operations"]
+    mine = (await harness.call("GET", "/v1/operations", app="bills")).json()["operations"]
+    assert {one["name"] for one in all_of_them} == set(harness.catalogue)
     assert {one["scope"] for one in mine} == {"bills"}
     assert all_of_them[0] == {
         "name": QUERY,
         "kind": "query",
-        "summary": stand.catalogue[QUERY].summary,
+        "summary": harness.catalogue[QUERY].summary,
         "path": f"/v1/{QUERY}",
         "scope": "bills",
         "deadline_ms": 5_000,
@@ -30,9 +30,9 @@ async def test_the_catalogue_shows_what_the_key_may_use(stand: StandIn) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/v1/operations"), ("GET", "/v1/requests/x"), ("POST", "/v1/nothing")]
 )
-async def test_the_pages_of_the_api_need_a_key(stand: StandIn, method: str, path: str) -> None:
-    await stand.start(bridge=False)
-    answer = await stand.call(method, path, app=None)
+async def test_the_pages_of_the_api_need_a_key(harness: Harness, method: str, path: str) -> None:
+    await harness.start(bridge=False)
+    answer = await harness.call(method, path, app=None)
     assert code_of(answer) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"]
 
@@ -63,9 +63,9 @@ async def test_the_pages_of_the_api_need_a_key(stand: StandIn, method: str, path
         ("POST", "/v1/requests/x", 405, "method-not-allowed"),
     ],
 )
-async def test_every_error_is_a_problem(stand: StandIn, method: str, path: str, status: int, code: str) -> None:
-    await stand.start(bridge=False)
-    answer = await stand.call(method, path)
+async def test_every_error_is_a_problem(harness: Harness, method: str, path: str, status: int, code: str) -> None:
+    await harness.start(bridge=False)
+    answer = await harness.call(method, path)
     assert code_of(answer) == (status, code)
     assert problem_of(answer)["request_id"] == answer.headers["request-id"]
     if status == 405:
@@ -84,19 +84,19 @@ async def test_every_error_is_a_problem(stand: StandIn, method: str, path: str, 
         ("/docs", "GET, HEAD, OPTIONS"),
     ],
 )
-async def test_what_a_path_allows_is_said(stand: StandIn, path: str, methods: str) -> None:
-    await stand.start(bridge=False)
-    answer = await stand.call("OPTIONS", path, app=None)
+async def test_what_a_path_allows_is_said(harness: Harness, path: str, methods: str) -> None:
+    await harness.start(bridge=False)
+    answer = await harness.call("OPTIONS", path, app=None)
     assert (answer.status_code, answer.headers["allow"], answer.content) == (204, methods, b"")
     if path not in ("/", "/v1/nothing"):
-        other = await stand.call("DELETE", path)
+        other = await harness.call("DELETE", path)
         assert (other.status_code, other.headers["allow"]) == (405, methods)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/operations", "/v1/requests/x", "/docs", "/nothing"])
-async def test_head_is_get_without_the_body(stand: StandIn, path: str) -> None:
-    await stand.start(bridge=False)
-    got, head = await stand.call("GET", path), await stand.call("HEAD", path)
+async def test_head_is_get_without_the_body(harness: Harness, path: str) -> None:
+    await harness.start(bridge=False)
+    got, head = await harness.call("GET", path), await harness.call("HEAD", path)
     assert (head.status_code, head.content) == (got.status_code, b"")
     same = {"content-type", "content-length", "cache-control"}
     assert {name: head.headers[name] for name in same if name in got.headers} == {
@@ -104,9 +104,9 @@ async def test_head_is_get_without_the_body(stand: StandIn, path: str) -> None:
     }
 
 
-async def test_an_operation_has_no_head(stand: StandIn) -> None:
-    await stand.start(bridge=False)
-    answer = await stand.call("HEAD", f"/v1/{QUERY}")
+async def test_an_operation_has_no_head(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    answer = await harness.call("HEAD", f"/v1/{QUERY}")
     assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "OPTIONS, POST", b"")
 
 
@@ -124,32 +124,34 @@ async def test_an_operation_has_no_head(stand: StandIn) -> None:
     ],
 )
 async def test_an_unknown_path_is_404_with_the_nearest_and_nothing_comes_from_host(
-    stand: StandIn, path: str, near: str
+    harness: Harness, path: str, near: str
 ) -> None:
-    await stand.start(bridge=False)
-    answer = await stand.call("POST", path, host="evil.example")
+    await harness.start(bridge=False)
+    answer = await harness.call("POST", path, host="evil.example")
     assert answer.status_code == 404
     assert problem_of(answer)["detail"] == f"did you mean {near}?"
     assert "location" not in answer.headers
     assert "evil" not in answer.text
 
 
-async def test_without_documentation_operations_are_told_to_those_who_may_use_them(stand: StandIn) -> None:
-    stand.options["http"] = {"docs": False}
-    await stand.start(bridge=False)
-    await stand.grant("bills", "bills")
-    assert QUERY not in (await stand.call("POST", f"/v1/{QUERY}/", app=None)).text
-    assert problem_of(await stand.call("POST", "/v1/bill_query", app="bills"))["detail"] == f"did you mean /v1/{QUERY}?"
-    assert COMMAND not in (await stand.call("POST", f"/v1/{COMMAND}s", app="bills")).text
+async def test_without_documentation_operations_are_told_to_those_who_may_use_them(harness: Harness) -> None:
+    harness.options["http"] = {"docs": False}
+    await harness.start(bridge=False)
+    await harness.grant("bills", "bills")
+    assert QUERY not in (await harness.call("POST", f"/v1/{QUERY}/", app=None)).text
+    assert (
+        problem_of(await harness.call("POST", "/v1/bill_query", app="bills"))["detail"] == f"did you mean /v1/{QUERY}?"
+    )
+    assert COMMAND not in (await harness.call("POST", f"/v1/{COMMAND}s", app="bills")).text
 
 
-async def test_what_nobody_foresaw_tells_nothing(stand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    await stand.start(bridge=False)
+async def test_what_nobody_foresaw_tells_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    await harness.start(bridge=False)
 
     async def broken(*_: object) -> None:
         raise RuntimeError("secret of the house")
 
-    monkeypatch.setattr(stand.front.ledger, "find", broken)
+    monkeypatch.setattr(harness.front.ledger, "find", broken)
     sent = []
 
     async def send(message: dict[str, object]) -> None:
@@ -158,82 +160,82 @@ async def test_what_nobody_foresaw_tells_nothing(stand: StandIn, monkeypatch: py
     async def receive() -> dict[str, object]:
         return {"type": "http.request"}
 
-    headers = [(b"authorization", f"Bearer {stand.keys['wechat']}".encode())]
+    headers = [(b"authorization", f"Bearer {harness.keys['wechat']}".encode())]
     scope = {"type": "http", "method": "GET", "path": "/v1/requests/x", "headers": headers, "query_string": b""}
     with pytest.raises(RuntimeError):  # starlette hands it on after answering, for the server's log
-        await stand.front.api(scope, receive, send)  # type: ignore[arg-type]
+        await harness.front.api(scope, receive, send)  # type: ignore[arg-type]
     assert sent[0]["status"] == 500
     assert b"internal" in sent[1]["body"]  # type: ignore[operator]
     assert b"secret" not in sent[1]["body"]  # type: ignore[operator]
 
 
-async def test_alive_and_ready(stand: StandIn) -> None:
-    await stand.start()
-    alive = await stand.call("GET", "/healthz", app=None)
-    ready = await stand.call("GET", "/readyz", app=None)
+async def test_alive_and_ready(harness: Harness) -> None:
+    await harness.start()
+    alive = await harness.call("GET", "/healthz", app=None)
+    ready = await harness.call("GET", "/readyz", app=None)
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
     assert (ready.status_code, ready.json()["status"]) == (200, "ok")
     assert ready.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("missing", ["broker", "bridge", "accepting"])
-async def test_not_ready(stand: StandIn, missing: str) -> None:
-    await stand.start()
+async def test_not_ready(harness: Harness, missing: str) -> None:
+    await harness.start()
     if missing == "broker":
-        stand.broker.stop()
+        harness.broker.stop()
     elif missing == "bridge":
-        stand.bridge.announce(leaving=True)
+        harness.bridge.announce(leaving=True)
     else:
-        stand.front.api.draining = True
+        harness.front.api.draining = True
     await turns()
-    ready = await stand.call("GET", "/readyz", app=None)
+    ready = await harness.call("GET", "/readyz", app=None)
     assert ready.status_code == 503
     checks = ready.json()["checks"]
     assert ready.json()["status"] == "not-ready"
     assert {name for name, value in checks.items() if value != "ok"} == {missing}
-    assert (await stand.call("GET", "/healthz", app=None)).status_code == 200
+    assert (await harness.call("GET", "/healthz", app=None)).status_code == 200
 
 
-async def test_the_documentation_needs_no_internet(stand: StandIn) -> None:
-    await stand.start(bridge=False)
-    page = await stand.call("GET", "/docs", app=None)
+async def test_the_documentation_needs_no_internet(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    page = await harness.call("GET", "/docs", app=None)
     assert page.status_code == 200
     links = re.findall(r'(?:href|src)="([^"]+)"', page.text)
     assert links
     for link in links:
         assert link.startswith("/static-offline-docs/")
-        assert (await stand.call("GET", link, app=None)).status_code == 200
+        assert (await harness.call("GET", link, app=None)).status_code == 200
 
 
 @pytest.mark.parametrize("docs", [True, False])
-async def test_a_problems_type_is_a_page_of_this_front(stand: StandIn, docs: bool) -> None:
-    stand.options["http"] = {"docs": docs}
-    await stand.start(bridge=False)
-    problem = problem_of(await stand.call("GET", "/nothing"))
-    page = await stand.call("GET", problem["type"], app=None)
+async def test_a_problems_type_is_a_page_of_this_front(harness: Harness, docs: bool) -> None:
+    harness.options["http"] = {"docs": docs}
+    await harness.start(bridge=False)
+    problem = problem_of(await harness.call("GET", "/nothing"))
+    page = await harness.call("GET", problem["type"], app=None)
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert problem["title"] in page.text
-    head = await stand.call("HEAD", problem["type"], app=None)
+    head = await harness.call("HEAD", problem["type"], app=None)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == page.headers["content-length"]
 
 
-async def test_the_index_of_problems_leads_to_every_page(stand: StandIn) -> None:
-    await stand.start(bridge=False)
-    index = await stand.call("GET", "/problems", app=None)
+async def test_the_index_of_problems_leads_to_every_page(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    index = await harness.call("GET", "/problems", app=None)
     links = re.findall(r'href="([^"]+)"', index.text)
     assert sorted(links) == sorted(f"/problems/{code}" for code in CODES)
     for link in links:
-        page = (await stand.call("GET", link, app=None)).text
+        page = (await harness.call("GET", link, app=None)).text
         assert "`" not in page
         assert set(re.findall(r'(?:href|src)="([^"]+)"', page)) == {"/problems"}  # nothing from elsewhere
         assert "<script" not in page
 
 
-async def test_documentation_can_be_turned_off(stand: StandIn) -> None:
-    stand.options["http"] = {"docs": False}
-    await stand.start(bridge=False)
+async def test_documentation_can_be_turned_off(harness: Harness) -> None:
+    harness.options["http"] = {"docs": False}
+    await harness.start(bridge=False)
     for path in ("/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/redoc"):
-        assert code_of(await stand.call("GET", path)) == (404, "not-found")
+        assert code_of(await harness.call("GET", path)) == (404, "not-found")

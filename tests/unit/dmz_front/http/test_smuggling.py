@@ -10,8 +10,8 @@ import pytest
 
 from dmz_front.http.connections import Connection, Connections
 from dmz_front.settings import HttpSection
+from tests.unit.dmz_front.harness import turns
 from tests.unit.dmz_front.http.test_connections import Transport, connected
-from tests.unit.dmz_front.stand import turns
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,8 @@ from protocol.lifecycle import State
 from protocol.messages import LOWEST_VERSION
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
+from tests.unit.dmz_front.harness import ORDER, Harness, turns
 from tests.unit.dmz_front.ledger.test_ledger import row
-from tests.unit.dmz_front.stand import ORDER, StandIn, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -152,62 +152,65 @@ async def test_it_costs_one_search_of_the_index_whatever_the_backlog(clock: Cloc
 ASYNC = {"prefer": "respond-async"}
 
 
-async def test_the_wire_says_it_to_a_bridge_that_reads_it(stand: StandIn) -> None:
-    stand.bridge.script = lambda _: None
-    await stand.start()
+async def test_the_wire_says_it_to_a_bridge_that_reads_it(harness: Harness) -> None:
+    harness.bridge.script = lambda _: None
+    await harness.start()
     ids = []
     for number, account in enumerate(["3210000000001", "3210000000001", "3210000000002", "3210000000001"]):
-        answer = await stand.order({**ORDER, "account": account}, key=f"k{number}", **ASYNC)
+        answer = await harness.order({**ORDER, "account": account}, key=f"k{number}", **ASYNC)
         ids.append(answer.json()["request_id"])
     await turns()
-    said = {taken.attributes.id: taken.attributes for taken in stand.bridge.taken}
+    said = {taken.attributes.id: taken.attributes for taken in harness.bridge.taken}
     assert [said[id].after for id in ids] == ["", ids[0], "", ids[1]]
     assert {one.version for one in said.values()} == {2}
 
 
 @pytest.mark.parametrize("version", [None, 1, 7])
-async def test_the_version_is_what_the_bridge_reads(stand: StandIn, version: int | None) -> None:
+async def test_the_version_is_what_the_bridge_reads(harness: Harness, version: int | None) -> None:
     """None: no bridge was ever heard of."""
-    await stand.start(bridge=version is not None)
+    await harness.start(bridge=version is not None)
     if version is not None:
-        stand.bridge.announce(version=version)
+        harness.bridge.announce(version=version)
         await turns()
-    await stand.order(key="k1", **ASYNC)
-    await stand.order(key="k2", **ASYNC)
+    await harness.order(key="k1", **ASYNC)
+    await harness.order(key="k2", **ASYNC)
     if version is None:
-        await stand.bridge.start()
+        await harness.bridge.start()
         await turns()
-        assert not stand.bridge.taken  # for which inbox they are is not known yet
-        stand.bridge.announce()
+        assert not harness.bridge.taken  # for which inbox they are is not known yet
+        harness.bridge.announce()
         await turns()
-        await stand.front.outbox.sweep()
+        await harness.front.outbox.sweep()
     await turns()
-    await stand.ask() if version is not None else None
-    assert {taken.attributes.version for taken in stand.bridge.taken} == {2 if version == 7 else LOWEST_VERSION}
-    assert len(stand.bridge.taken) == (3 if version is not None else 2)
+    await harness.ask() if version is not None else None
+    assert {taken.attributes.version for taken in harness.bridge.taken} == {2 if version == 7 else LOWEST_VERSION}
+    assert len(harness.bridge.taken) == (3 if version is not None else 2)
 
 
-async def test_a_front_told_to_speak_version_1_does(stand: StandIn) -> None:
-    stand.options["wire"] = {"version_max": 1}
-    await stand.start()
-    await stand.order()
-    assert [taken.attributes.version for taken in stand.bridge.taken] == [1]
+async def test_a_front_told_to_speak_version_1_does(harness: Harness) -> None:
+    harness.options["wire"] = {"version_max": 1}
+    await harness.start()
+    await harness.order()
+    assert [taken.attributes.version for taken in harness.bridge.taken] == [1]
 
 
-async def test_a_front_that_starts_again_goes_on_with_the_version_it_spoke(stand: StandIn) -> None:
+async def test_a_front_that_starts_again_goes_on_with_the_version_it_spoke(harness: Harness) -> None:
     """Or what it accepts before the first presence would have no place in the order."""
-    stand.bridge.script = lambda _: None
-    await stand.start()
-    first = (await stand.order(key="k1", **ASYNC)).json()["request_id"]
+    harness.bridge.script = lambda _: None
+    await harness.start()
+    first = (await harness.order(key="k1", **ASYNC)).json()["request_id"]
     await turns()
-    await stand.stop(bridge=False)
-    await stand._start_front()
-    await stand.grant("wechat-2", "*")
-    assert stand.front.bridges.attached == 0
-    await stand.order(key="k2", **ASYNC, app="wechat-2")
-    stand.bridge.announce(version=1)
+    await harness.stop(bridge=False)
+    await harness._start_front()
+    await harness.grant("wechat-2", "*")
+    assert harness.front.bridges.attached == 0
+    await harness.order(key="k2", **ASYNC, app="wechat-2")
+    harness.bridge.announce(version=1)
     await turns()
-    await stand.front.outbox.sweep()
+    await harness.front.outbox.sweep()
     await turns()
-    assert [(taken.attributes.after, taken.attributes.version) for taken in stand.bridge.taken] == [("", 2), (first, 2)]
-    assert stand.front.bridges.wire_version == 1
+    assert [(taken.attributes.after, taken.attributes.version) for taken in harness.bridge.taken] == [
+        ("", 2),
+        (first, 2),
+    ]
+    assert harness.front.bridges.wire_version == 1

@@ -21,7 +21,7 @@ from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
 from protocol.messages import Attributes, Reply, Role
 from protocol.presence import PRESENCE
 from tests.unit.clock import NOW
-from tests.unit.dmz_front.stand import DONE, Say, StandIn, turns
+from tests.unit.dmz_front.harness import DONE, Harness, Say, turns
 from tests.unit.hostile import hostile
 
 pytestmark = pytest.mark.anyio
@@ -31,28 +31,28 @@ COMMANDS = destinations.command_replies("front-1")
 
 
 @pytest.fixture
-async def ids(stand: StandIn) -> list[str]:
+async def ids(harness: Harness) -> list[str]:
     """Three commands, sent and not answered."""
-    stand.bridge.script = lambda _: None
-    await stand.start()
+    harness.bridge.script = lambda _: None
+    await harness.start()
     for number in range(3):
-        await stand.order(key=f"order-{number}", prefer="respond-async")
-    await stand.settle()
-    return [taken.attributes.id for taken in stand.bridge.taken]
+        await harness.order(key=f"order-{number}", prefer="respond-async")
+    await harness.settle()
+    return [taken.attributes.id for taken in harness.bridge.taken]
 
 
-async def states(stand: StandIn, ids: list[str]) -> list[str]:
-    return [(await stand.status(id)).json()["status"] for id in ids]
+async def states(harness: Harness, ids: list[str]) -> list[str]:
+    return [(await harness.status(id)).json()["status"] for id in ids]
 
 
-def dead(stand: StandIn, queue: str) -> list[tuple[bytes, str]]:
+def dead(harness: Harness, queue: str) -> list[tuple[bytes, str]]:
     """What lies in a queue's dead letters from now on: (body, reason)."""
     found: list[tuple[bytes, str]] = []
 
     def take(delivery: Delivery) -> None:
         found.append((delivery.body, delivery.headers["reason"]))
 
-    stand.bridge.link.subscribe(Subscription(destinations.dead_letters(queue), take, AckMode.AUTO))
+    harness.bridge.link.subscribe(Subscription(destinations.dead_letters(queue), take, AckMode.AUTO))
     return found
 
 
@@ -60,179 +60,183 @@ def digest(body: bytes, reason: str) -> tuple[bytes, str]:
     return digest_of(body, reason), reason
 
 
-async def test_one_frame_with_many_replies(stand: StandIn, ids: list[str]) -> None:
-    commits = stand.front.store.commits
-    stand.bridge.send(COMMANDS, *(stand.bridge.sealed(id, DONE) for id in ids))
-    await stand.settle()
-    assert await states(stand, ids) == ["succeeded"] * 3
-    assert stand.front.store.commits == commits + 1
-    assert stand.broker.depth(COMMANDS) == 0
+async def test_one_frame_with_many_replies(harness: Harness, ids: list[str]) -> None:
+    commits = harness.front.store.commits
+    harness.bridge.send(COMMANDS, *(harness.bridge.sealed(id, DONE) for id in ids))
+    await harness.settle()
+    assert await states(harness, ids) == ["succeeded"] * 3
+    assert harness.front.store.commits == commits + 1
+    assert harness.broker.depth(COMMANDS) == 0
 
 
-async def test_a_bad_member_is_quarantined_alone(stand: StandIn, ids: list[str]) -> None:
-    letters = dead(stand, COMMANDS)
-    good = [stand.bridge.sealed(id, DONE) for id in ids]
+async def test_a_bad_member_is_quarantined_alone(harness: Harness, ids: list[str]) -> None:
+    letters = dead(harness, COMMANDS)
+    good = [harness.bridge.sealed(id, DONE) for id in ids]
     tampered = good[1][:-1] + bytes([good[1][-1] ^ 1])
-    stand.bridge.send(COMMANDS, good[0], tampered, b"no envelope", good[2])
-    await stand.settle()
-    assert await states(stand, ids) == ["succeeded", "sent", "succeeded"]
+    harness.bridge.send(COMMANDS, good[0], tampered, b"no envelope", good[2])
+    await harness.settle()
+    assert await states(harness, ids) == ["succeeded", "sent", "succeeded"]
     assert letters == [digest(pack([tampered]), "tampered"), digest(pack([b"no envelope"]), "malformed")]
-    assert dict(stand.front.router.refused) == {"tampered": 1, "malformed": 1}
-    assert stand.broker.depth(COMMANDS) == 0
+    assert dict(harness.front.router.refused) == {"tampered": 1, "malformed": 1}
+    assert harness.broker.depth(COMMANDS) == 0
 
 
-async def test_a_frame_of_nothing_but_bad_members_is_acknowledged(stand: StandIn, ids: list[str]) -> None:
-    letters = dead(stand, COMMANDS)
-    stand.bridge.send(COMMANDS, b"x")
-    stand.bridge.link.send(Outgoing(COMMANDS, b"not a frame"))
-    await stand.settle()
+async def test_a_frame_of_nothing_but_bad_members_is_acknowledged(harness: Harness, ids: list[str]) -> None:
+    letters = dead(harness, COMMANDS)
+    harness.bridge.send(COMMANDS, b"x")
+    harness.bridge.link.send(Outgoing(COMMANDS, b"not a frame"))
+    await harness.settle()
     assert letters == [digest(pack([b"x"]), "malformed"), digest(b"not a frame", "malformed")]
-    assert stand.broker.depth(COMMANDS) == 0
+    assert harness.broker.depth(COMMANDS) == 0
 
 
 @pytest.mark.parametrize("hours", [-24 * 30, 2])
 async def test_a_reply_to_a_command_is_taken_whatever_clock_dated_it(
-    stand: StandIn, ids: list[str], bridge_keyring: Keyring, hours: int
+    harness: Harness, ids: list[str], bridge_keyring: Keyring, hours: int
 ) -> None:
     wrong = NOW + hours * 3_600_000
     attributes = Attributes(ids[0], "bridge-1", "work-order", wrong)
     payload = Reply(attributes, State.SUCCEEDED, result=DONE.result).payload()
-    stand.bridge.send(COMMANDS, Sealer(bridge_keyring, Role.FRONT).seal(Kind.REPLY, attributes, payload, now_ms=wrong))
-    await stand.settle()
-    told = (await stand.status(ids[0])).json()
+    harness.bridge.send(
+        COMMANDS, Sealer(bridge_keyring, Role.FRONT).seal(Kind.REPLY, attributes, payload, now_ms=wrong)
+    )
+    await harness.settle()
+    told = (await harness.status(ids[0])).json()
     assert (told["status"], "result" in told) == ("succeeded", True)
 
 
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.SENT, State.RECEIVED, State.CALLING, State.UNKNOWN])
-async def test_a_reply_that_reports_no_outcome_is_refused(stand: StandIn, ids: list[str], state: State) -> None:
-    letters = dead(stand, COMMANDS)
-    envelopes = [stand.bridge.sealed(ids[0], Say(state)), stand.bridge.sealed(ids[1], DONE)]
-    stand.bridge.send(COMMANDS, *envelopes)
-    await stand.settle()
-    assert await states(stand, ids) == ["sent", "succeeded", "sent"]
+async def test_a_reply_that_reports_no_outcome_is_refused(harness: Harness, ids: list[str], state: State) -> None:
+    letters = dead(harness, COMMANDS)
+    envelopes = [harness.bridge.sealed(ids[0], Say(state)), harness.bridge.sealed(ids[1], DONE)]
+    harness.bridge.send(COMMANDS, *envelopes)
+    await harness.settle()
+    assert await states(harness, ids) == ["sent", "succeeded", "sent"]
     assert letters == [digest(pack([envelopes[0]]), "wrong-kind")]
 
 
-async def test_a_payload_that_is_no_reply_is_refused(stand: StandIn, ids: list[str], bridge_keyring: Keyring) -> None:
-    letters = dead(stand, COMMANDS)
+async def test_a_payload_that_is_no_reply_is_refused(harness: Harness, ids: list[str], bridge_keyring: Keyring) -> None:
+    letters = dead(harness, COMMANDS)
     sealer = Sealer(bridge_keyring, Role.FRONT)
     attributes = Attributes(ids[0], "bridge-1", "work-order", NOW)
     for payload in (b"", b"succeeded", b"done\n\n\n", b"succeeded\n\xff\n\n"):
-        stand.bridge.send(COMMANDS, sealer.seal(Kind.REPLY, attributes, payload, now_ms=NOW))
-        stand.bridge.send(QUERIES, sealer.seal(Kind.REPLY, attributes, payload, now_ms=NOW))
-    await stand.settle()
+        harness.bridge.send(COMMANDS, sealer.seal(Kind.REPLY, attributes, payload, now_ms=NOW))
+        harness.bridge.send(QUERIES, sealer.seal(Kind.REPLY, attributes, payload, now_ms=NOW))
+    await harness.settle()
     assert [reason for _, reason in letters] == ["malformed"] * 4
-    assert stand.front.router.refused["malformed"] == 8
-    assert await states(stand, ids) == ["sent"] * 3
+    assert harness.front.router.refused["malformed"] == 8
+    assert await states(harness, ids) == ["sent"] * 3
 
 
-async def test_the_wrong_kind_and_an_unknown_id_change_nothing(stand: StandIn, ids: list[str]) -> None:
-    letters = dead(stand, COMMANDS)
-    stand.bridge.send(COMMANDS, stand.bridge.sealed(ids[0], DONE, kind=Kind.PRESENCE))
-    stand.bridge.send(COMMANDS, stand.bridge.sealed("0198c8a1-0000-7000-8000-000000000000", DONE))
-    await stand.settle()
-    assert await states(stand, ids) == ["sent"] * 3
+async def test_the_wrong_kind_and_an_unknown_id_change_nothing(harness: Harness, ids: list[str]) -> None:
+    letters = dead(harness, COMMANDS)
+    harness.bridge.send(COMMANDS, harness.bridge.sealed(ids[0], DONE, kind=Kind.PRESENCE))
+    harness.bridge.send(COMMANDS, harness.bridge.sealed("0198c8a1-0000-7000-8000-000000000000", DONE))
+    await harness.settle()
+    assert await states(harness, ids) == ["sent"] * 3
     assert [reason for _, reason in letters] == ["wrong-kind"]
-    assert stand.broker.depth(COMMANDS) == 0
+    assert harness.broker.depth(COMMANDS) == 0
 
 
-async def test_a_reply_on_the_presence_topic_is_ignored_and_not_dead_lettered(stand: StandIn, ids: list[str]) -> None:
+async def test_a_reply_on_the_presence_topic_is_ignored_and_not_dead_lettered(harness: Harness, ids: list[str]) -> None:
     topic = destinations.presence("main")
-    letters = dead(stand, topic)
-    stand.bridge.send(topic, stand.bridge.sealed(ids[0], DONE))
-    await stand.settle()
-    assert (stand.front.router.refused["wrong-kind"], letters) == (1, [])
-    assert stand.front.bridges.attached == 1
+    letters = dead(harness, topic)
+    harness.bridge.send(topic, harness.bridge.sealed(ids[0], DONE))
+    await harness.settle()
+    assert (harness.front.router.refused["wrong-kind"], letters) == (1, [])
+    assert harness.front.bridges.attached == 1
 
 
-async def test_a_presence_without_its_shape_is_counted(stand: StandIn, ids: list[str], bridge_keyring: Keyring) -> None:
+async def test_a_presence_without_its_shape_is_counted(
+    harness: Harness, ids: list[str], bridge_keyring: Keyring
+) -> None:
     attributes = Attributes("presence-x", "bridge-9", PRESENCE, NOW)
     envelope = Sealer(bridge_keyring, Role.FRONT).seal(Kind.PRESENCE, attributes, b'{"instance":1}', now_ms=NOW)
-    stand.bridge.send(destinations.presence("main"), envelope)
+    harness.bridge.send(destinations.presence("main"), envelope)
     await turns()
-    assert stand.front.router.refused["malformed"] == 1
-    assert stand.front.bridges.attached == 1
+    assert harness.front.router.refused["malformed"] == 1
+    assert harness.front.bridges.attached == 1
 
 
 async def test_what_the_store_did_not_take_is_not_acknowledged(
-    stand: StandIn, ids: list[str], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(_news: object) -> int:
         raise RuntimeError("disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stand.front.ledger, "told", broken)
-        stand.bridge.send(COMMANDS, *(stand.bridge.sealed(id, DONE) for id in ids))
-        await stand.settle()
-    assert stand.broker.depth(COMMANDS) == 1
-    assert await states(stand, ids) == ["sent"] * 3
+        patch.setattr(harness.front.ledger, "record_outcome", broken)
+        harness.bridge.send(COMMANDS, *(harness.bridge.sealed(id, DONE) for id in ids))
+        await harness.settle()
+    assert harness.broker.depth(COMMANDS) == 1
+    assert await states(harness, ids) == ["sent"] * 3
     # the broker delivers it again to the next connection
-    cast(MemoryLink, stand.front.reply_link).lose("a reconnect")
-    await stand.settle()
-    assert stand.broker.depth(COMMANDS) == 0
-    assert await states(stand, ids) == ["succeeded"] * 3
+    cast(MemoryLink, harness.front.reply_link).lose("a reconnect")
+    await harness.settle()
+    assert harness.broker.depth(COMMANDS) == 0
+    assert await states(harness, ids) == ["succeeded"] * 3
 
 
 async def test_a_reply_is_acknowledged_only_after_the_commit(
-    stand: StandIn, ids: list[str], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, commit = stand.front.ledger.record_outcome, asyncio.Event()
-    waiter = stand.front.command_waiters.enter(ids[0])
+    told, commit = harness.front.ledger.record_outcome, asyncio.Event()
+    waiter = harness.front.command_waiters.enter(ids[0])
 
     async def held_up(news: object) -> int:
         await commit.wait()
         return await told(news)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(stand.front.ledger, "told", held_up)
-    stand.bridge.send(COMMANDS, stand.bridge.sealed(ids[0], DONE))
+    monkeypatch.setattr(harness.front.ledger, "record_outcome", held_up)
+    harness.bridge.send(COMMANDS, harness.bridge.sealed(ids[0], DONE))
     await turns()
-    assert (stand.broker.depth(COMMANDS), waiter.done()) == (1, False)
+    assert (harness.broker.depth(COMMANDS), waiter.done()) == (1, False)
     commit.set()
-    await stand.front.router.drain()
-    assert (stand.broker.depth(COMMANDS), waiter.done()) == (0, True)
-    stand.front.command_waiters.leave(ids[0])
+    await harness.front.router.drain()
+    assert (harness.broker.depth(COMMANDS), waiter.done()) == (0, True)
+    harness.front.command_waiters.leave(ids[0])
 
 
-async def test_drain_waits_for_what_is_being_written(stand: StandIn, ids: list[str]) -> None:
-    stand.bridge.send(COMMANDS, *(stand.bridge.sealed(id, DONE) for id in ids))
-    while not stand.front.router._writing:
+async def test_drain_waits_for_what_is_being_written(harness: Harness, ids: list[str]) -> None:
+    harness.bridge.send(COMMANDS, *(harness.bridge.sealed(id, DONE) for id in ids))
+    while not harness.front.router._writing:
         await turns(1)
-    await stand.front.router.drain()
-    assert (await stand.front.ledger.counts()) == {"succeeded": 3}
+    await harness.front.router.drain()
+    assert (await harness.front.ledger.counts()) == {"succeeded": 3}
 
 
-async def test_a_redelivered_reply_is_acknowledged_again_and_changes_nothing(stand: StandIn, ids: list[str]) -> None:
-    envelope = stand.bridge.sealed(ids[0], DONE)
+async def test_a_redelivered_reply_is_acknowledged_again_and_changes_nothing(harness: Harness, ids: list[str]) -> None:
+    envelope = harness.bridge.sealed(ids[0], DONE)
     for _ in range(3):
-        stand.bridge.send(COMMANDS, envelope, envelope)
-    stand.bridge.send(COMMANDS, stand.bridge.sealed(ids[0], Say(State.FAILED, "late")))
-    await stand.settle()
-    assert await states(stand, ids) == ["succeeded", "sent", "sent"]
-    assert stand.broker.depth(COMMANDS) == 0
-    assert stand.front.ledger.backlog == 2
+        harness.bridge.send(COMMANDS, envelope, envelope)
+    harness.bridge.send(COMMANDS, harness.bridge.sealed(ids[0], Say(State.FAILED, "late")))
+    await harness.settle()
+    assert await states(harness, ids) == ["succeeded", "sent", "sent"]
+    assert harness.broker.depth(COMMANDS) == 0
+    assert harness.front.ledger.backlog == 2
 
 
-async def test_a_frame_a_front_made_itself_is_refused(stand: StandIn, ids: list[str], front_keyring: Keyring) -> None:
+async def test_a_frame_a_front_made_itself_is_refused(harness: Harness, ids: list[str], front_keyring: Keyring) -> None:
     """Whoever has a front's keys can seal to bridges, and nothing to fronts."""
     attributes = Attributes(ids[0], "front-1", "work-order", NOW)
     envelope = Sealer(front_keyring, Role.BRIDGE).seal(Kind.REQUEST, attributes, b"{}", now_ms=NOW)
-    letters = dead(stand, COMMANDS)
-    stand.bridge.send(COMMANDS, envelope)
-    await stand.settle()
+    letters = dead(harness, COMMANDS)
+    harness.bridge.send(COMMANDS, envelope)
+    await harness.settle()
     assert [reason for _, reason in letters] == ["unknown-key"]
 
 
 async def test_no_dead_letter_queue_is_no_disaster(
-    stand: StandIn, ids: list[str], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_message: object) -> None:
         raise Overloaded("full")
 
-    monkeypatch.setattr(stand.front.reply_link, "send", full)
-    stand.bridge.send(COMMANDS, b"bad", stand.bridge.sealed(ids[0], DONE))
-    await stand.settle()
-    assert await states(stand, ids[:1]) == ["succeeded"]
-    assert stand.front.router.refused["not-quarantined"] == 1
+    monkeypatch.setattr(harness.front.reply_link, "send", full)
+    harness.bridge.send(COMMANDS, b"bad", harness.bridge.sealed(ids[0], DONE))
+    await harness.settle()
+    assert await states(harness, ids[:1]) == ["succeeded"]
+    assert harness.front.router.refused["not-quarantined"] == 1
 
 
 # --- waiters ----------------------------------------------------------------------------------------------
@@ -278,16 +282,16 @@ async def test_none_returns_when_the_last_has_left() -> None:
     [(0, True), (100_000, True), (-100_000, True), (130_000, False), (-130_000, False), (-86_400_000, False)],
 )
 async def test_a_bridges_clock_is_measured_and_one_too_far_off_is_no_bridge(
-    stand: StandIn, ahead_ms: int, attached: bool
+    harness: Harness, ahead_ms: int, attached: bool
 ) -> None:
-    stand.bridge.clock = lambda: NOW + ahead_ms
-    await stand.bridge.start()
-    await stand.start(bridge=False)
-    stand.bridge.announce()
+    harness.bridge.clock = lambda: NOW + ahead_ms
+    await harness.bridge.start()
+    await harness.start(bridge=False)
+    harness.bridge.announce()
     await turns()
-    assert stand.front.bridges.attached == attached
-    assert stand.front.router.refused["stale"] == (not attached)
-    measured = [reading for reading in stand.front.samples() if reading[0] == "dmz_front_clock_skew_seconds"]
+    assert harness.front.bridges.attached == attached
+    assert harness.front.router.refused["stale"] == (not attached)
+    measured = [reading for reading in harness.front.samples() if reading[0] == "dmz_front_clock_skew_seconds"]
     assert [(labels, value) for _, _, labels, value in measured] == [({"bridge": "bridge-1"}, ahead_ms / 1000)]
 
 
@@ -295,9 +299,9 @@ async def test_a_bridges_clock_is_measured_and_one_too_far_off_is_no_bridge(
 
 
 async def test_authentic_replies_beyond_their_limits_are_set_aside_alone(
-    stand: StandIn, ids: list[str], bridge_keyring: Keyring
+    harness: Harness, ids: list[str], bridge_keyring: Keyring
 ) -> None:
-    letters = dead(stand, COMMANDS)
+    letters = dead(harness, COMMANDS)
     good = b"succeeded\n\n\n" + DONE.result
     bad = [
         hostile(bridge_keyring, good, now=NOW, id=ids[0], deadline=10**25),
@@ -305,40 +309,40 @@ async def test_authentic_replies_beyond_their_limits_are_set_aside_alone(
         hostile(bridge_keyring, b"refused\n" + b"c" * 65 + b"\n\n", now=NOW, id=ids[0]),
         hostile(bridge_keyring, b"refused\nc\x00\n\n", now=NOW, id=ids[0]),
     ]
-    stand.bridge.send(COMMANDS, *bad, stand.bridge.sealed(ids[1], DONE))
-    await stand.settle()
-    assert await states(stand, ids) == ["sent", "succeeded", "sent"]
+    harness.bridge.send(COMMANDS, *bad, harness.bridge.sealed(ids[1], DONE))
+    await harness.settle()
+    assert await states(harness, ids) == ["sent", "succeeded", "sent"]
     assert [reason for _, reason in letters] == ["out-of-range"] * 4
-    assert stand.broker.depth(COMMANDS) == 0
+    assert harness.broker.depth(COMMANDS) == 0
 
 
 async def test_a_reply_that_cannot_be_written_is_set_aside_alone(
-    stand: StandIn, ids: list[str], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, letters = stand.front.ledger.record_outcome, dead(stand, COMMANDS)
+    told, letters = harness.front.ledger.record_outcome, dead(harness, COMMANDS)
 
     async def refuses_one(news: Sequence[ReportedOutcome]) -> int:
         if any(item.id == ids[1] for item in news):
             raise DataError("UPDATE", {}, Exception("value too long"))
         return await told(news)
 
-    monkeypatch.setattr(stand.front.ledger, "told", refuses_one)
-    stand.bridge.send(COMMANDS, *(stand.bridge.sealed(id, DONE) for id in ids))
-    await stand.settle()
-    assert await states(stand, ids) == ["succeeded", "sent", "succeeded"]
+    monkeypatch.setattr(harness.front.ledger, "record_outcome", refuses_one)
+    harness.bridge.send(COMMANDS, *(harness.bridge.sealed(id, DONE) for id in ids))
+    await harness.settle()
+    assert await states(harness, ids) == ["succeeded", "sent", "succeeded"]
     assert [reason for _, reason in letters] == ["unwritable"]
-    assert stand.broker.depth(COMMANDS) == 0
+    assert harness.broker.depth(COMMANDS) == 0
 
 
-async def test_presence_with_numbers_beyond_all_measure_is_refused(stand: StandIn, bridge_keyring: Keyring) -> None:
-    await stand.start()
-    known = stand.front.bridges.attached
+async def test_presence_with_numbers_beyond_all_measure_is_refused(harness: Harness, bridge_keyring: Keyring) -> None:
+    await harness.start()
+    known = harness.front.bridges.attached
     for field in ("time_ms", "in_flight", "capacity", "query_slots", "query_ms"):
         body = b'{"instance":"b","operations":{},"time_ms":1,"%b":1%b}' % (field.encode(), b"0" * 400)
-        stand.bridge.send(
+        harness.bridge.send(
             destinations.presence("main"),
             hostile(bridge_keyring, body, now=NOW, kind=Kind.PRESENCE, type=PRESENCE),
         )
     await turns()
-    assert stand.front.router.refused["malformed"] == 5
-    assert stand.front.bridges.attached == known
+    assert harness.front.router.refused["malformed"] == 5
+    assert harness.front.bridges.attached == known

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, select
 
 from protocol.errors import ConfigurationError, Fenced
-from protocol.runtime.lease import Lease, ProcessLock, database_now, instances, only_one
+from protocol.runtime.lease import Clocks, Lease, ProcessLock, database_now, instances, only_one
 from protocol.runtime.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ class World:
         self.stores.append(store)
         lease = Lease(
             store, INSTANCES, name, LEASE_S, alone=alone, lost=lambda: self.lost.append(name),
-            ticks=lambda: self.time_s, now=lambda _: START + int(self.time_s * 1000),
+            clocks=Clocks(lambda: self.time_s, lambda _: START + int(self.time_s * 1000)),
         )  # fmt: skip
         if not same_host:
             lease._lock.close()

@@ -122,7 +122,7 @@ class ScriptedBridge:
         self.link.ack(delivery)
 
 
-class StandIn:
+class Harness:
     """A front with its broker and its bridge. `restart()` makes new objects on the same database."""
 
     def __init__(self, directory: Path, key_directory: Path, bridge_keyring: Keyring, clock: Any, patch: Any) -> None:
