@@ -28,9 +28,10 @@ from pathlib import Path
 
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.housekeeping import Housekeeping, Schedule
-from intranet_bridge.inbox.inbox import INSTANCES, POISON, Inbox
+from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
+from intranet_bridge.inbox.rows import INSTANCES, POISON
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.intake.conflict import InboxConflict
 from intranet_bridge.intake.dead_letters import DeadLetters

@@ -9,7 +9,7 @@
      178      2  n, the length of the attributes
      180      n  attributes: id LF source LF type LF time LF subject LF traceparent LF deadline LF reply_to,
                  and in version 2: LF after
-                 (printable ASCII; time and deadline in decimal, epoch ms; how long each may be: `_LIMITS`)
+                 (printable ASCII; time and deadline in decimal, epoch ms; limits: attribute_text.py)
    180+n      8  number of the message under its data key
    188+n      …  the body under AES-256-GCM (NIST SP 800-38D), then the 16-byte tag;
                  nonce = 4 zero bytes and the number; associated data = every byte before the number
@@ -32,7 +32,6 @@ command's second arrival from its record.
 """
 
 import os
-import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,11 +43,11 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from protocol.attribute_text import decoded, encoded
 from protocol.errors import (
     BadSignature,
     Expired,
     Malformed,
-    OutOfRange,
     Replayed,
     Stale,
     Tampered,
@@ -57,7 +56,7 @@ from protocol.errors import (
     WrongKind,
 )
 from protocol.keyring import KEY_ID_BYTES, Keyring
-from protocol.messages import HORIZON_MS, ID, LOWEST_VERSION, WIRE_VERSION, Attributes, Role
+from protocol.messages import LOWEST_VERSION, WIRE_VERSION, Attributes, Role
 from protocol.values import immutable
 
 
@@ -148,7 +147,7 @@ class Sealer:
             raise WrongKind(f"a {self._keyring.role} does not send a {kind.name.lower()}")
         if not key.created - SKEW_MS <= attributes.time <= key.not_after + SKEW_MS:
             raise Stale("attributes.time is not the time of sealing")
-        text = _encoded(attributes)
+        text = encoded(attributes)
         head = start + len(text).to_bytes(2, "big") + text
         tail = number.to_bytes(_NUMBER, "big")
         return head + tail + key.cipher.encrypt(_ZERO + tail, payload, head)
@@ -224,7 +223,7 @@ class Opener:
         kind = key.kinds.get(envelope[1])
         if kind is None:
             raise WrongKind(f"kind {envelope[1]} is not for a {key.sender} to send to a {self._keyring.role}")
-        attributes = _decoded(version, envelope[_ATTRIBUTES:number])
+        attributes = decoded(version, envelope[_ATTRIBUTES:number])
         if not key.created - self._skew_ms <= attributes.time <= key.not_after + self._skew_ms:
             raise Stale("dated outside the life of its data key")
         return Opened(kind, attributes, payload, key.sender, key.sender_key)
@@ -348,57 +347,3 @@ def _unknown(version: int, latest: int = WIRE_VERSION) -> UnknownVersion:
 
 def _too_short(envelope: bytes) -> Malformed:
     return Malformed(f"{len(envelope)} bytes are too few for an envelope")
-
-
-_LIMITS = {
-    "id": ID.pattern,
-    "source": r"[ -~]{0,160}",
-    "type": r"[!-~]{1,64}",
-    "time": r"[0-9]{1,15}",
-    "subject": r"[!-~]{0,64}",
-    "traceparent": r"[!-~]{0,64}",
-    "deadline": r"[0-9]{1,15}",
-    "reply_to": r"[!-~]{0,160}",
-    "after": rf"(?:{ID.pattern})?",
-}
-"""What an attribute may be, by its name; they travel in this order. Times end at MAX_TIME_MS."""
-_SHAPES = {
-    1: re.compile(r"\n".join(f"({limit})" for name, limit in _LIMITS.items() if name != "after")),
-    2: re.compile(r"\n".join(f"({limit})" for limit in _LIMITS.values())),
-}
-
-
-def _encoded(a: Attributes) -> bytes:
-    text = f"{a.id}\n{a.source}\n{a.type}\n{a.time}\n{a.subject}\n{a.traceparent}\n{a.deadline}\n{a.reply_to}"
-    if a.version > 1:
-        text += f"\n{a.after}"
-    elif a.after:
-        raise Malformed("version 1 has no predecessor")
-    if not _SHAPES[a.version].fullmatch(text) or a.deadline > a.time + HORIZON_MS:
-        raise _beyond(a.version, text)
-    return text.encode()
-
-
-def _decoded(version: int, data: bytes) -> Attributes:
-    text = data.decode("ascii", "replace")
-    found = _SHAPES[version].fullmatch(text)
-    if found is None:
-        raise _beyond(version, text)
-    id_, source, type_, time_text, subject, traceparent, deadline_text, reply_to, *rest = found.groups()
-    time, deadline = int(time_text), int(deadline_text)
-    if deadline > time + HORIZON_MS:
-        raise _beyond(version, text)
-    after = rest[0] if rest else ""
-    return Attributes(id_, source, type_, time, subject, traceparent, deadline, reply_to, after, version)
-
-
-def _beyond(version: int, text: str) -> Malformed:
-    """Which attribute is beyond its limits. Without its value: it may be anything."""
-    fields = text.split("\n")
-    if len(fields) != (8 if version == 1 else 9):
-        return Malformed("the attributes are not the fields of this version")
-    named = fields[0] if ID.fullmatch(fields[0]) else ""
-    for (name, limit), value in zip(_LIMITS.items(), fields, strict=False):
-        if not re.fullmatch(limit, value):
-            return OutOfRange(f"{name} is too long, too large or has characters it may not have", request=named)
-    return OutOfRange("the deadline is more than ten years away", request=named)

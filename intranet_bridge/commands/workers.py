@@ -23,8 +23,9 @@ from pydantic import ValidationError
 
 from intranet_bridge.commands import decision
 from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step
-from intranet_bridge.inbox.inbox import Inbox, OperatorDecision, entry
+from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
+from intranet_bridge.inbox.rows import OperatorDecision
 from intranet_bridge.marketing import MarketingRequest, NotApplied, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.replies import Replies

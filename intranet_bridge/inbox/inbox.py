@@ -34,21 +34,12 @@ while they are held: either a final state with its sealed reply, which the next 
 
 import uuid
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import field
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     ColumnElement,
     Connection,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
     bindparam,
     case,
     func,
@@ -59,61 +50,27 @@ from sqlalchemy import (
 )
 
 from intranet_bridge.inbox.ordering import QueuedCommand
+from intranet_bridge.inbox.rows import (
+    DECISIONS,
+    IDENTITY,
+    INBOX,
+    Failed,
+    Known,
+    OperatorDecision,
+    Received,
+)
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.messages import CODE_LENGTH, fitted
 from protocol.presence import InboxId
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
-from protocol.runtime.decisions import decisions_table
-from protocol.runtime.lease import instances
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Entry
-from protocol.runtime.poison import poison_table
 from protocol.runtime.store import Store, insert_new
-from protocol.values import immutable
 
 log = logger(__name__)
 
-METADATA = MetaData()
-INSTANCES = instances(METADATA)
-POISON = poison_table(METADATA)
-DECISIONS = decisions_table(METADATA)
-IDENTITY = Table(
-    "identity",
-    METADATA,
-    Column("only", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
-    Column("inbox", String(36), nullable=False),
-)
-INBOX = Table(
-    "inbox",
-    METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
-    Column("owner", String(64), nullable=False),
-    Column("operation", String(64), nullable=False),
-    Column("source", String(160), nullable=False),
-    Column("subject", String(160), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("envelope", LargeBinary, nullable=False),
-    Column("reply", LargeBinary),
-    Column("reply_to", String(160), nullable=False),
-    Column("deadline", BigInteger, nullable=False),
-    Column("code", String(64), nullable=False, default=""),
-    Column("note", String(400), nullable=False, default=""),
-    Column("received_at", BigInteger, nullable=False),
-    Column("calling_at", BigInteger),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("replied_at", BigInteger),
-    Column("decided_at", BigInteger),
-    Column("after", String(64)),  # its predecessor, or empty; null: wire version 1 does not say
-    Column("crashes", Integer, nullable=False, server_default="0"),
-    Column("inquiring_at", BigInteger),
-    Index("inbox_state", "owner", "state", "updated_at"),
-    Index("inbox_unsent", "owner", "replied_at", "updated_at"),
-    Index("inbox_decided", "owner", "decided_at"),
-)
 _C = INBOX.c
 _UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
 
@@ -156,57 +113,6 @@ _REPLIED = (
     )
 )
 _READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bindparam("to"))
-
-
-@immutable
-class Failed:
-    """Why a command is failed before anything is done with it, and the sealed reply that says so."""
-
-    code: str
-    note: str
-    reply: bytes = field(repr=False)
-
-
-@immutable
-class Received:
-    """A command as it arrived."""
-
-    id: str
-    operation: str
-    source: str
-    subject: str
-    reply_to: str
-    deadline: int
-    envelope: bytes = field(repr=False)
-    after: str | None = None
-    """Its predecessor, or empty; None if the front did not say."""
-    state: State = State.RECEIVED
-    """UNKNOWN if another inbox may have had it before: then its outcome is unknown from the beginning."""
-    failed: Failed | None = None
-    """It is failed from the beginning: its row is final."""
-
-
-@immutable
-class Known:
-    """What the inbox held of a command when it arrived once more."""
-
-    state: State
-    reply: bytes | None = field(repr=False)
-    ours: bool = False
-    """It waits for this bridge to begin with it."""
-
-
-@immutable
-class OperatorDecision:
-    """A held row an operator decided."""
-
-    id: str
-    state: State
-    code: str
-    note: str
-    reply_to: str
-    envelope: bytes = field(repr=False)
-    command: QueuedCommand
 
 
 class Inbox:

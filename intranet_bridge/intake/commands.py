@@ -4,8 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from intranet_bridge.inbox.inbox import Inbox, Known, Received, entry
+from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
+from intranet_bridge.inbox.rows import Known, Received
 from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge
 from protocol.frames import pack

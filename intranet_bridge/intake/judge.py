@@ -4,7 +4,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from intranet_bridge.inbox.inbox import Failed, Received
+from intranet_bridge.inbox.rows import Failed, Received
 from intranet_bridge.intake.verdict import Quarantine, authentic_command, fits_schema, verdict
 from intranet_bridge.replies import Replies
 from protocol.envelope import Opened, Opener

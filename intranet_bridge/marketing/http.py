@@ -36,7 +36,8 @@ from intranet_bridge.marketing import (
 )
 from intranet_bridge.marketing.answer import AnswerDecoder, AnswerError
 from intranet_bridge.marketing.headers import merged
-from intranet_bridge.marketing.http_client import HttpClient, Lost, NotSent, Response
+from intranet_bridge.marketing.http_client import HttpClient, NotSent
+from intranet_bridge.marketing.http_connection import Lost, Response
 from intranet_bridge.marketing.mapping import Mapped, MappingError, Tables, compiled, condition, optional, truth
 from intranet_bridge.marketing.request import RequestTemplate
 from intranet_bridge.marketing.result import validated

@@ -30,7 +30,8 @@ from intranet_bridge.marketing import (
 )
 from intranet_bridge.marketing.endpoint import client_of, secret_of
 from intranet_bridge.marketing.http import HttpAdapter
-from intranet_bridge.marketing.http_client import HttpClient, Response
+from intranet_bridge.marketing.http_client import HttpClient
+from intranet_bridge.marketing.http_connection import Response
 from intranet_bridge.marketing.mapping import MappingError
 from intranet_bridge.marketing.result import dotted, validated
 from intranet_bridge.settings import BridgeSettings

@@ -20,7 +20,7 @@ from sqlalchemy import update
 
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.ledger.rows import METADATA, Row
-from intranet_bridge.inbox.inbox import INBOX
+from intranet_bridge.inbox.rows import INBOX
 from intranet_bridge.marketing import Absent, Answered, NotApplied, Refused, Rejected
 from protocol.lifecycle import TRANSITIONS, Event, State
 from protocol.runtime.crash_points import Point, reach

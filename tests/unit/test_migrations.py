@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, DefaultClause, Engine, Index, MetaDat
 from dmz_front import app as front
 from dmz_front.ledger.rows import METADATA as FRONT_METADATA
 from intranet_bridge import app as bridge
-from intranet_bridge.inbox import inbox
+from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import Migrations, Step, way
@@ -19,7 +19,7 @@ from protocol.runtime.store import engine
 
 TREES: dict[str, tuple[Migrations, MetaData]] = {
     "front": (front.MIGRATIONS, FRONT_METADATA),
-    "bridge": (bridge.MIGRATIONS, inbox.METADATA),
+    "bridge": (bridge.MIGRATIONS, BRIDGE_METADATA),
 }
 ROWS: dict[str, dict[str, Any]] = {
     "applications": {

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from bridgectl import keys, requests
 from bridgectl.cli import app
-from intranet_bridge.inbox import inbox
-from intranet_bridge.inbox.inbox import INBOX
+from intranet_bridge.inbox import rows
+from intranet_bridge.inbox.rows import INBOX
 from protocol.envelope import Kind, Opener, Sealer
 from protocol.errors import BridgeError
 from protocol.keyring import Keyring
@@ -46,7 +46,7 @@ def database(tmp_path: Path, rings: dict[Role, Keyring], monkeypatch: pytest.Mon
     )
     monkeypatch.setenv("BRIDGECTL_CONFIG", str(tmp_path / "bridgectl.toml"))
     store = engine(f"sqlite:///{tmp_path / 'bridge.sqlite3'}")
-    inbox.METADATA.create_all(store)
+    rows.METADATA.create_all(store)
     sealer = Sealer(rings[Role.FRONT], to=Role.BRIDGE)
     with store.begin() as connection:
         for number, state in enumerate((State.HELD, State.UNKNOWN, State.SUCCEEDED, State.HELD), 1):

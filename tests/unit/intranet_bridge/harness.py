@@ -219,7 +219,7 @@ class Stage:
     async def row(self, id: str) -> Any:
         from sqlalchemy import select
 
-        from intranet_bridge.inbox.inbox import INBOX
+        from intranet_bridge.inbox.rows import INBOX
 
         statement = select(INBOX).where(INBOX.c.id == id)
         return await self.bridge.store.read(lambda connection: connection.execute(statement).first())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmz_front.ledger.rows import REQUESTS
-from intranet_bridge.inbox.inbox import INBOX
+from intranet_bridge.inbox.rows import INBOX
 from protocol.envelope import Opener
 from protocol.errors import EnvelopeError, OutOfRange
 from protocol.keyring import Keyring

@@ -8,7 +8,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from dmz_front.http.connections import PIPELINED, Connection, Connections, Ending, Phase, overdue, turned_away
+from dmz_front.http.connections import PIPELINED, Connection
+from dmz_front.http.limits import Connections, Ending, Phase, overdue, turned_away
 from dmz_front.settings import HttpSection
 from tests.unit.dmz_front.harness import turns
 

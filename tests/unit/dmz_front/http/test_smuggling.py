@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dmz_front.http.connections import Connection, Connections
+from dmz_front.http.connections import Connection
+from dmz_front.http.limits import Connections
 from dmz_front.settings import HttpSection
 from tests.unit.dmz_front.harness import turns
 from tests.unit.dmz_front.http.test_connections import Transport, connected

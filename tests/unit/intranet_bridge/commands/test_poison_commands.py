@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from intranet_bridge.inbox.inbox import INBOX
+from intranet_bridge.inbox.rows import INBOX
 from intranet_bridge.marketing import Unknown
 from protocol.lifecycle import State
 from tests.unit.intranet_bridge.harness import Stage, until

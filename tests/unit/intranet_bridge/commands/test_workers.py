@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from intranet_bridge.inbox.inbox import INBOX
+from intranet_bridge.inbox.rows import INBOX
 from intranet_bridge.marketing import Absent, Answered, Fault, NotApplied, Refused, Rejected, Unknown
 from protocol.destinations import command_replies, commands
 from protocol.envelope import Kind, Sealer

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.inbox.inbox import Inbox, Received
+from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.rows import Received
 from intranet_bridge.marketing import Answered, NotApplied, Unknown
 from protocol.lifecycle import State
 from tests.unit.hostile import hostile

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from sqlalchemy import select
 from sqlalchemy.exc import DataError
 
-from intranet_bridge.inbox.inbox import INBOX, METADATA, Inbox, Received
-from protocol import envelope
+from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.rows import INBOX, METADATA, Received
+from protocol import attribute_text
 from protocol.destinations import queries
 from protocol.lifecycle import State
 from protocol.link.port import Delivery
@@ -93,8 +94,8 @@ async def test_a_row_that_cannot_be_written_is_set_aside_alone(stage: Stage) -> 
     """As if a limit were missing: the database is the last to refuse."""
     with pytest.MonkeyPatch.context() as patch:
         loose = re.compile(r"\n".join(["([^\n]*)"] * 9))
-        patch.setitem(envelope._SHAPES, 2, loose)
-        patch.setattr(envelope, "HORIZON_MS", 10**30)
+        patch.setitem(attribute_text._SHAPES, 2, loose)
+        patch.setattr(attribute_text, "HORIZON_MS", 10**30)
         await stage.start()
         good = [stage.envelope(version=2) for _ in range(3)]
         bad = hostile(stage.front_ring, deadline=FAR)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intranet_bridge.marketing.http_client import HttpClient, Lost, NotSent, Response, _Connection
+from intranet_bridge.marketing.http_client import HttpClient, NotSent
+from intranet_bridge.marketing.http_connection import Connection, Lost, Response
 
 pytestmark = pytest.mark.anyio
 
@@ -402,7 +403,7 @@ def received(data: bytes, cuts: list[int]) -> tuple[Response | Lost, bool]:
     """What a connection makes of bytes that come in packets cut at `cuts`, and whether it may be used again."""
 
     async def run() -> tuple[Response | Lost, bool]:
-        connection, transport = _Connection(4096), Recorded()
+        connection, transport = Connection(4096), Recorded()
         connection.connection_made(transport)
         running = asyncio.ensure_future(connection.exchange(REQUEST, 60))
         await asyncio.sleep(0)
