@@ -52,7 +52,7 @@ class QueriesSection(Section):
     """How queries are taken."""
 
     slots: Annotated[int, Field(ge=1, le=4096)] = 64
-    """MarketingCalls at once. A query that finds none free waits; what waits is bounded by `prefetch`."""
+    """Calls at once. A query that finds none free waits; what waits is bounded by `prefetch`."""
     prefetch: Annotated[int, Field(ge=1, le=4096)] = 64
     """Messages the broker sends ahead; each holds 1 to 64 queries."""
 
@@ -61,7 +61,7 @@ class CommandsSection(Section):
     """How commands are worked on."""
 
     workers: Annotated[int, Field(ge=1, le=1024)] = 32
-    """MarketingCalls at once."""
+    """Calls at once."""
     prefetch: Annotated[int, Field(ge=1, le=4096)] = 64
     """Messages the broker sends before the rows of the earlier ones are on disk."""
     backlog: Annotated[int, Field(ge=1)] = 100_000

@@ -269,7 +269,7 @@ class Connection(HttpToolsProtocol):
         raise _Refusal
 
     def _refuse(self, problem: Problem) -> None:
-        """HttpResponse with the problem, then close; after the answers that come first, if there are any."""
+        """Answer with the problem, then close; after the answers that come first, if there are any."""
         self._all.ended[problem.code] += 1
         phase, self._phase, self._since, self._bytes = self._phase, Phase.REFUSED, self.loop.time(), 0
         cycle = self.cycle

@@ -28,11 +28,11 @@ def same_key(row: Row) -> Select[Any]:
     )
 
 
-MarketingRequest = tuple[Row, Seal | None]
+Proposed = tuple[Row, Seal | None]
 """Without a `Seal` the row has its envelope already."""
 
 
-def accept(connection: Connection, asked: Sequence[MarketingRequest]) -> Sequence[Row]:
+def accept(connection: Connection, asked: Sequence[Proposed]) -> Sequence[Row]:
     """Insert new rows; returns each with its envelope, or the row that has its idempotency key already.
 
     Rows of one subject go in one after another, each sealed with the one before it as its predecessor.
@@ -56,10 +56,10 @@ def accept(connection: Connection, asked: Sequence[MarketingRequest]) -> Sequenc
     return [held[row.id] for row, _ in asked]
 
 
-def _turn(asked: Sequence[MarketingRequest]) -> tuple[Sequence[MarketingRequest], Sequence[MarketingRequest]]:
+def _turn(asked: Sequence[Proposed]) -> tuple[Sequence[Proposed], Sequence[Proposed]]:
     """The first row of each subject, and the others: which of them become rows is known only when the first has."""
-    turn: list[MarketingRequest] = []
-    left: list[MarketingRequest] = []
+    turn: list[Proposed] = []
+    left: list[Proposed] = []
     subjects: set[str] = set()
     for row, seal in asked:
         (left if row.subject in subjects else turn).append((row, seal))

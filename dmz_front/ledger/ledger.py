@@ -136,14 +136,14 @@ class Ledger:
         rows = ({"of": id, "now": now} for id in sorted(ids))
         await self._store.execute(_SENT, *rows, point=Point.FRONT_SENT_UNCOMMITTED)
 
-    async def record_outcome(self, news: Sequence[ReportedOutcome]) -> int:
+    async def record_outcomes(self, outcomes: Sequence[ReportedOutcome]) -> int:
         """Write what replies say; final rows never change. Returns how many rows became final."""
-        finished = sum(await self._store.gather(self._tell, news))
+        finished = sum(await self._store.gather(self._write_outcomes, outcomes))
         self.backlog = max(0, self.backlog - finished)
         return finished
 
-    def _tell(self, connection: Connection, news: Sequence[ReportedOutcome]) -> Sequence[bool]:
-        ids = [item.id for item in news]
+    def _write_outcomes(self, connection: Connection, outcomes: Sequence[ReportedOutcome]) -> Sequence[bool]:
+        ids = [item.id for item in outcomes]
         # Locked, in one order for all: another front may be told of the same command at this moment
         rows = connection.execute(
             select(REQUESTS.c.id, REQUESTS.c.state)
@@ -156,7 +156,7 @@ class Ledger:
         held: list[dict[str, Any]] = []
         final: list[dict[str, Any]] = []
         finished: list[bool] = []
-        for item in news:
+        for item in outcomes:
             state = states.get(item.id)
             to = None if state is None else told(state, item.state)
             finished.append(to in FINAL)

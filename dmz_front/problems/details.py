@@ -25,7 +25,7 @@ class HttpResponse:
 
 
 class Problem(Exception):
-    """An error answer. Raised where it is found, written once by http/api.py."""
+    """An error answer. Raised where it is found, written by http/."""
 
     def __init__(
         self,

@@ -50,6 +50,8 @@ class Queries:
         problem = service_problem(self._bridges.service(operation.name))
         if problem is not None:
             raise problem
+        if not self._lane.connected:
+            raise Problem(503, "broker-unreachable", retry_after_s=PAUSE_RETRY_S)
         if len(self._waiters) >= self._limits.queries_in_flight:
             raise Problem(503, "overloaded", retry_after_s=1)
         self._shed(wait_s)
@@ -71,8 +73,6 @@ class Queries:
         answered = False
         timer = asyncio.get_running_loop().call_later(wait_s, _give_up, future)
         try:
-            if not self._lane.connected:
-                raise Problem(503, "broker-unreachable", retry_after_s=PAUSE_RETRY_S)
             self._lane.post(self._route.destination, envelope, deadline).add_done_callback(
                 lambda receipt: _not_sent(receipt, future)
             )

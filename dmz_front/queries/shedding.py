@@ -54,7 +54,7 @@ class AnswerRate:
         self._rate: float | None = None
 
     def rate(self, now: float, in_flight: int, slots: int) -> float | None:
-        """Answers a second (any monotonic clock), None unless measured. MarketingRequest at each query's arrival."""
+        """Answers a second (any monotonic clock), None unless measured. Asked at each query's arrival."""
         if in_flight < slots or self._begun is None:
             self._restart(now if in_flight >= slots else None, None)
             return None

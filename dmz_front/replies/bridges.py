@@ -67,7 +67,7 @@ class Bridges:
         self.wire_version = LOWEST_VERSION
         """What every bridge reads that may take the next message."""
         self._clock = clock
-        self._seen: dict[str, AttachedBridge] = {}
+        self._attached: dict[str, AttachedBridge] = {}
         self._services: dict[str, Service] = {}
         self._otherwise = Service.NO_BRIDGE
         self._fresh_until = 0
@@ -89,11 +89,11 @@ class Bridges:
     def heard(self, presence: Presence) -> None:
         """A bridge announced itself, or its leaving. An announcement older than the last is ignored."""
         self._count()
-        last = self._seen.get(presence.instance)
+        last = self._attached.get(presence.instance)
         if last is not None and presence.time_ms < last.presence.time_ms:
             return
         # A leaving is remembered too: an announcement it has overtaken must not bring the bridge back.
-        self._seen[presence.instance] = AttachedBridge(presence, self._clock())
+        self._attached[presence.instance] = AttachedBridge(presence, self._clock())
         self._speaks(presence)
         self._silent = self._silent or not presence.inbox
         self._count()
@@ -108,7 +108,7 @@ class Bridges:
     @property
     def first_inbox(self) -> InboxId:
         """The inbox that was heard of first, of those attached; empty if there is none."""
-        says = (seen.presence for seen in self._seen.values() if not seen.presence.leaving)
+        says = (seen.presence for seen in self._attached.values() if not seen.presence.leaving)
         return next((presence.inbox for presence in says if presence.inbox), "")
 
     def service(self, operation: str) -> Service:
@@ -131,7 +131,7 @@ class Bridges:
     def attached(self) -> int:
         """How many bridges are attached; only reads, so that the metrics' thread may ask."""
         since = self._clock() - self._ttl_ms
-        return sum(1 for seen in list(self._seen.values()) if seen.at > since and not seen.presence.leaving)
+        return sum(1 for seen in list(self._attached.values()) if seen.at > since and not seen.presence.leaving)
 
     def _speaks(self, presence: Presence) -> None:
         # One that is silent may be back at any time and takes what is sent now, so it counts until it says that it
@@ -143,10 +143,10 @@ class Bridges:
 
     def _count(self) -> None:
         now = self._clock()
-        self._seen = {name: seen for name, seen in self._seen.items() if seen.at + self._ttl_ms > now}
-        self._fresh_until = min((seen.at for seen in self._seen.values()), default=now) + self._ttl_ms
+        self._attached = {name: seen for name, seen in self._attached.items() if seen.at + self._ttl_ms > now}
+        self._fresh_until = min((seen.at for seen in self._attached.values()), default=now) + self._ttl_ms
         services: dict[str, Service] = {}
-        attached = [seen for seen in self._seen.values() if not seen.presence.leaving]
+        attached = [seen for seen in self._attached.values() if not seen.presence.leaving]
         for seen in attached:
             for operation, state in seen.presence.operations.items():
                 if services.get(operation) is not Service.UP:

@@ -191,7 +191,7 @@ class ReplyRouter:
 
     async def _record(self, link: Link, delivery: Delivery, opened: list[Opened], sealed: list[bytes]) -> None:
         replies: list[Reply] = []
-        news: list[ReportedOutcome] = []
+        outcomes: list[ReportedOutcome] = []
         for item, envelope in zip(opened, sealed, strict=True):
             try:
                 reply = Reply.from_payload(item.attributes, item.payload)
@@ -201,18 +201,18 @@ class ReplyRouter:
                 self._quarantine(link, delivery, pack([envelope]), error)
                 continue
             replies.append(reply)
-            news.append(ReportedOutcome(reply.attributes.id, reply.state, reply.code, envelope))
+            outcomes.append(ReportedOutcome(reply.attributes.id, reply.state, reply.code, envelope))
 
         unwritable: set[str] = set()
         try:
             async for attempt in self._retrying(link, delivery):
                 with attempt:
-                    if news:
-                        unwritable = await self._told(link, delivery, news)
+                    if outcomes:
+                        unwritable = await self._record_outcomes(link, delivery, outcomes)
                         reach(Point.FRONT_TOLD_COMMITTED)
         except Exception:
             # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
-            log.exception("replies-not-recorded", count=len(news))
+            log.exception("replies-not-recorded", count=len(outcomes))
             return
         link.ack(delivery)
         reach(Point.FRONT_REPLY_ACKNOWLEDGED)
@@ -220,18 +220,18 @@ class ReplyRouter:
             if reply.attributes.id not in unwritable:
                 self._commands.wake(reply)
 
-    async def _told(self, link: Link, delivery: Delivery, news: list[ReportedOutcome]) -> set[str]:
+    async def _record_outcomes(self, link: Link, delivery: Delivery, outcomes: list[ReportedOutcome]) -> set[str]:
         """Write down what replies say. One that the database refuses for what is in it is set aside alone, or the
         others would wait behind it for ever. Returns the ids of those.
         """
         try:
-            await self._ledger.record_outcome(news)
+            await self._ledger.record_outcomes(outcomes)
         except Exception as error:
             if not of_the_row(error):
                 raise
-            if len(news) > 1:
-                return {id for item in news for id in await self._told(link, delivery, [item])}
-            (item,) = news
+            if len(outcomes) > 1:
+                return {id for item in outcomes for id in await self._record_outcomes(link, delivery, [item])}
+            (item,) = outcomes
             log.error("row-not-writable", id=item.id, error=type(error).__name__)
             self._set_aside(link, delivery, pack([item.sealed]), UNWRITABLE, item.id)
             return {item.id}

@@ -147,7 +147,7 @@ class Inbox:
         theirs = _active(_C.owner.in_(owners))
         columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
         unfinished = select(*columns).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
-        commands = [_place(row) for row in connection.execute(unfinished)]
+        commands = [_queued(row) for row in connection.execute(unfinished)]
         count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
         if count:
             log.warning("rows-adopted", count=count, unfinished=len(commands), of=owners, owner=self._owner)
@@ -226,7 +226,7 @@ class Inbox:
         statement = select(INBOX).where(_C.owner == self._owner, _C.decided_at.is_not(None)).order_by(_C.sequence)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [
-            OperatorDecision(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, _place(row))
+            OperatorDecision(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, _queued(row))
             for row in rows
         ]
 
@@ -286,7 +286,7 @@ class Inbox:
     def _unfinished(self, connection: Connection) -> list[QueuedCommand]:
         columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
         statement = select(*columns).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
-        return [_place(row) for row in connection.execute(statement)]
+        return [_queued(row) for row in connection.execute(statement)]
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics, as `count` found them."""
@@ -338,7 +338,7 @@ def _known(connection: Connection, rows: Sequence[Received], new: Container[str]
     return {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
 
 
-def _place(row: Any) -> QueuedCommand:
+def _queued(row: Any) -> QueuedCommand:
     state, crashes = State(row.state), row.crashes
     return QueuedCommand(
         row.id, row.operation, row.subject, state, row.attempts, recovered=True, crashes=crashes, after=row.after

@@ -35,7 +35,7 @@ class QueryDelivery:
 class QueuedQuery:
     """A query that waits for a slot."""
 
-    parcel: QueryDelivery
+    message: QueryDelivery
     envelope: bytes = field(repr=False)
     bad: str = ""
     """Why the whole message is to be quarantined, if it is; it waits for its turn all the same, because
@@ -45,8 +45,8 @@ class QueuedQuery:
 class QueryIntake:
     """Queries wait here, sealed, until a slot takes them: so the deadline is judged when it matters."""
 
-    def __init__(self, link: Link, quarantined: DeadLetters, conflict: InboxConflict) -> None:
-        self._link, self._quarantined, self._conflict = link, quarantined, conflict
+    def __init__(self, link: Link, dead_letters: DeadLetters, conflict: InboxConflict) -> None:
+        self._link, self._dead_letters, self._conflict = link, dead_letters, conflict
         self._members: deque[QueuedQuery] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._to_ack: dict[int, Delivery] = {}
@@ -72,8 +72,8 @@ class QueryIntake:
             self._members.append(QueuedQuery(QueryDelivery(delivery, 1), delivery.body, error.reason))
             self._wake()
             return
-        parcel = QueryDelivery(delivery, len(envelopes))
-        self._members.extend([QueuedQuery(parcel, envelope) for envelope in envelopes])
+        message = QueryDelivery(delivery, len(envelopes))
+        self._members.extend([QueuedQuery(message, envelope) for envelope in envelopes])
         for _ in envelopes:
             if not self._wake():
                 break
@@ -85,7 +85,7 @@ class QueryIntake:
             self._idle.append(idle)
             await idle
         member = self._members.popleft()
-        self._taken(member.parcel)
+        self._taken(member.message)
         return member
 
     def quarantine(self, queue: str, body: bytes, reason: str, request: str = "") -> None:
@@ -101,7 +101,7 @@ class QueryIntake:
 
     async def _quarantine(self, queue: str, body: bytes, reason: str, request: str) -> None:
         try:
-            await self._quarantined.send(queue, body, reason, request)
+            await self._dead_letters.send(queue, body, reason, request)
         except LinkError:
             log.warning("not-quarantined", queue=queue, reason=reason)
 
@@ -113,16 +113,16 @@ class QueryIntake:
                 return True
         return False
 
-    def _taken(self, parcel: QueryDelivery) -> None:
-        parcel.left -= 1
-        if parcel.left:
+    def _taken(self, message: QueryDelivery) -> None:
+        message.left -= 1
+        if message.left:
             return
         # Members leave in the order of delivery, so acknowledging the last whole message of this turn of the
         # loop acknowledges those before it (AckMode.CUMULATIVE): one ACK frame a turn, not one a message. Only
         # those of the same connection: there may be one to each broker.
         if not self._to_ack:
             asyncio.get_running_loop().call_soon(self._ack)
-        self._to_ack[parcel.delivery.epoch] = parcel.delivery
+        self._to_ack[message.delivery.epoch] = message.delivery
 
     def _ack(self) -> None:
         last, self._to_ack = self._to_ack, {}

@@ -26,7 +26,7 @@ class MarketingRequest:
     """The operation's request model."""
     traceparent: str = ""
     may_send: Callable[[], bool] = always
-    """MarketingRequest right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
+    """Asked right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
 
 
 class Fault(StrEnum):

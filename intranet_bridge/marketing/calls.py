@@ -11,6 +11,12 @@ from protocol.runtime.logs import logger
 log = logger(__name__)
 
 
+def broken(error: Exception, operation: str, asked: MarketingRequest) -> Unknown:
+    """What became of a call whose adapter raised, which it promised not to: logged, and unknown."""
+    log.error("adapter-failed", request=asked.request_id, operation=operation, exc_info=error)
+    return Unknown(f"adapter: {type(error).__name__}")
+
+
 class MarketingCalls:
     """The operations this bridge serves. An operation it does not serve may not be called: its rows wait in the
     inbox until it is bound again.
@@ -42,8 +48,7 @@ class MarketingCalls:
         try:
             outcome = await adapter.call(asked, adapter.timeout_s)
         except Exception as error:
-            log.exception("adapter-failed", request=asked.request_id, operation=operation)
-            outcome = Unknown(f"adapter: {type(error).__name__}")
+            outcome = broken(error, operation, asked)
         self._heard(operation, asked, outcome, started)
         return outcome
 
@@ -53,8 +58,7 @@ class MarketingCalls:
         try:
             finding = await adapter.inquire(asked, adapter.timeout_s)
         except Exception as error:
-            log.exception("adapter-failed", request=asked.request_id, operation=operation)
-            finding = Unknown(f"adapter: {type(error).__name__}")
+            finding = broken(error, operation, asked)
         self._heard(operation, asked, finding, started)
         return finding
 

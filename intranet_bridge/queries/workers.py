@@ -23,7 +23,7 @@ from intranet_bridge.marketing import (
     Rejected,
     Unknown,
 )
-from intranet_bridge.marketing.calls import MarketingCalls
+from intranet_bridge.marketing.calls import MarketingCalls, broken
 from intranet_bridge.replies import Replies
 from protocol.backoff import Backoff
 from protocol.envelope import Kind as Envelope
@@ -109,7 +109,7 @@ class QueryWorkers:
     async def _work(self, member: QueuedQuery) -> None:
         now = self._clock()
         if member.bad:
-            self._intake.quarantine(member.parcel.delivery.destination, member.envelope, member.bad)
+            self._intake.quarantine(member.message.delivery.destination, member.envelope, member.bad)
             return
         try:
             opened = self._opener.authentic(member.envelope)
@@ -122,13 +122,13 @@ class QueryWorkers:
             self.dropped[error.reason] += 1
             return
         except EnvelopeError as error:
-            queue = member.parcel.delivery.destination
+            queue = member.message.delivery.destination
             self._intake.quarantine(queue, pack([member.envelope]), error.reason, error.request)
             return
         request = opened.attributes
         match verdict(request, Kind.QUERY, self._adapters, now):
             case Quarantine(reason):
-                queue = member.parcel.delivery.destination
+                queue = member.message.delivery.destination
                 self._intake.quarantine(queue, pack([member.envelope]), reason, request.id)
                 return
             case Drop(reason):
@@ -171,7 +171,10 @@ class QueryWorkers:
             started = time.monotonic()
             if not health.breaker.admit(started, timeout):
                 return before or NotApplied("circuit open", reached=False)
-            outcome = await adapter.call(asked, timeout)
+            try:
+                outcome = await adapter.call(asked, timeout)
+            except Exception as error:
+                outcome = broken(error, request.type, asked)
             ended = time.monotonic()
             took_s = ended - started
             self.service_s += (took_s - self.service_s) * _LATEST if self.service_s else took_s

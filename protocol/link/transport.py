@@ -1,9 +1,9 @@
 """stomp.py's transport contract over an asyncio TLS transport: `Protocol12` drives it, frames come out of it.
 
-What is overridden, and why (DESIGN section 4): stomp.py's `transmit` takes a condition and sorts its listeners for
-every frame, and its socket loop is a thread that polls. Here `transmit` appends to a list that is written once
-per turn of the event loop (one TLS record, one system call for all frames of that turn), and frames are
-parsed as the bytes arrive.
+What is overridden, and why (docs/decisions/0001-stomp-frames-over-asyncio.md): stomp.py's `transmit` takes a condition
+and sorts its listeners for every frame, and its socket loop is a thread that polls. Here `transmit` appends to a list
+that is written once per turn of the event loop (one TLS record, one system call for all frames of that turn), and
+frames are parsed as the bytes arrive.
 """
 
 import asyncio

@@ -52,7 +52,7 @@ class Operation:
     expires_ms: int | None = None
     """A command not called by then is expired instead; None keeps it for ever."""
     attempts: int = 3
-    """MarketingCalls that surely had no effect are repeated up to this many times in all."""
+    """Calls that surely had no effect are repeated up to this many times in all."""
     about: str | None = None
     """The request field that says whose data it is about. Default: `account` if there is one, else the first that the
     answer repeats."""

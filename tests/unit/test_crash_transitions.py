@@ -63,14 +63,14 @@ def test_the_ledger(tmp_path: Path, state: State, event: Event, committed: bool)
         if state is not State.ACCEPTED:
             await ledger.sent(["id"])
         if state is State.HELD:
-            await ledger.record_outcome([ReportedOutcome("id", State.HELD, "held", b"r")])
+            await ledger.record_outcomes([ReportedOutcome("id", State.HELD, "held", b"r")])
 
     async def step(ledger: Ledger) -> None:
         if event is Event.SEND:
             await ledger.sent(["id"])
             reach(Point.OUTBOX_RECORDED)
         else:
-            await ledger.record_outcome([ReportedOutcome("id", OUTCOMES[event], "", b"reply")])
+            await ledger.record_outcomes([ReportedOutcome("id", OUTCOMES[event], "", b"reply")])
             reach(Point.FRONT_TOLD_COMMITTED)
 
     async def state_now(ledger: Ledger) -> State:

@@ -62,9 +62,9 @@ async def test_without_a_subject_there_is_no_order(ledger: Ledger) -> None:
 async def test_what_is_final_or_held_is_no_predecessor(ledger: Ledger, state: State) -> None:
     await accepted(ledger, "a")
     await accepted(ledger, "b")
-    await ledger.record_outcome([ReportedOutcome("b", state, "", b"")])
+    await ledger.record_outcomes([ReportedOutcome("b", state, "", b"")])
     assert await accepted(ledger, "c") == "a"
-    await ledger.record_outcome(
+    await ledger.record_outcomes(
         [ReportedOutcome("a", State.SUCCEEDED, "", b""), ReportedOutcome("c", State.SUCCEEDED, "", b"")]
     )
     assert await accepted(ledger, "d") == ""

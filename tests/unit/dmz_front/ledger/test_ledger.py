@@ -109,7 +109,7 @@ async def test_two_fronts_are_told_of_one_command_at_the_same_moment(
     outcomes = (State.SUCCEEDED, State.REFUSED)
     counted = await asyncio.gather(
         *(
-            one.record_outcome(
+            one.record_outcomes(
                 [news(id, outcome) for id in (ids[at : at + 10] if one is ledger else ids[at : at + 10][::-1])]
             )
             for at in range(0, 100, 10)
@@ -130,7 +130,7 @@ async def test_what_a_dead_front_accepted_is_adopted_until_it_is_final(ledger: L
     await ledger.accept(row("mine"))
     await ledger.accept(row("other", front="front-3"))
     await ledger.sent(["sent"])
-    await ledger.record_outcome([news("held", State.HELD), news("final", State.SUCCEEDED)])
+    await ledger.record_outcomes([news("held", State.HELD), news("final", State.SUCCEEDED)])
     assert sorted(await ledger.fronts()) == ["front-1", "front-2", "front-3"]
     assert await store.write(lambda connection: ledger.adopt(connection, ["front-2"], "front-1")) == 3
     due = await ledger.due("front-1", 1_000, 10)
@@ -153,10 +153,10 @@ async def test_only_the_application_finds_its_row(ledger: Ledger) -> None:
 @pytest.mark.parametrize("later", sorted(REPORTED))
 async def test_a_final_state_never_changes(ledger: Ledger, clock: Clock, final: State, later: State) -> None:
     await ledger.accept(row("a"))
-    assert await ledger.record_outcome([news("a", final, "first")]) == 1
+    assert await ledger.record_outcomes([news("a", final, "first")]) == 1
     before = await ledger.find("a", "wechat")
     clock.now += 1_000
-    assert await ledger.record_outcome([news("a", later, "second")]) == 0
+    assert await ledger.record_outcomes([news("a", later, "second")]) == 0
     await ledger.sent(["a"])
     assert await ledger.find("a", "wechat") == before
     assert before is not None
@@ -167,7 +167,7 @@ async def test_a_final_state_never_changes(ledger: Ledger, clock: Clock, final: 
 async def test_told_writes_what_was_said_and_when(ledger: Ledger, clock: Clock) -> None:
     await ledger.accept(row("a"))
     clock.now += 700
-    await ledger.record_outcome([news("a", State.REFUSED, "no-such-account")])
+    await ledger.record_outcomes([news("a", State.REFUSED, "no-such-account")])
     found = await ledger.find("a", "wechat")
     assert found is not None
     assert (found.state, found.code, found.reply) == (State.REFUSED, "no-such-account", b"reply refused")
@@ -177,7 +177,7 @@ async def test_told_writes_what_was_said_and_when(ledger: Ledger, clock: Clock) 
 async def test_duplicates_in_one_batch_count_once(ledger: Ledger) -> None:
     for id in "abc":
         await ledger.accept(row(id))
-    finished = await ledger.record_outcome(
+    finished = await ledger.record_outcomes(
         [
             news("a", State.SUCCEEDED),
             news("a", State.SUCCEEDED),
@@ -199,12 +199,12 @@ async def test_a_held_row_counts_as_backlog_until_it_is_decided_also_after_a_res
     await ledger.accept(row("a"))
     await ledger.accept(row("b"))
     await ledger.accept(row("other", front="front-2"))
-    await ledger.record_outcome([news("a", State.HELD), news("other", State.HELD)])
+    await ledger.record_outcomes([news("a", State.HELD), news("other", State.HELD)])
     again = Ledger(store, clock)
     await again.count_backlog("front-1")
     assert again.backlog == 2
-    await again.record_outcome([news("a", State.EXPIRED)])
-    await again.record_outcome([news("b", State.SUCCEEDED)])
+    await again.record_outcomes([news("a", State.EXPIRED)])
+    await again.record_outcomes([news("b", State.SUCCEEDED)])
     assert again.backlog == 0
     await again.count_backlog("front-1")
     assert again.backlog == 0
@@ -229,7 +229,7 @@ async def test_whatever_replies_come_the_first_final_one_stands_and_the_count_is
         await ledger.accept(row(id))
     first: dict[str, State] = {}
     for batch in batches:
-        await ledger.record_outcome([news(ids[letter], state) for letter, state in batch])
+        await ledger.record_outcomes([news(ids[letter], state) for letter, state in batch])
         for letter, state in batch:
             if state in FINAL:
                 first.setdefault(letter, state)
@@ -245,7 +245,7 @@ async def test_whatever_replies_come_the_first_final_one_stands_and_the_count_is
 async def test_sent_counts_and_a_late_receipt_changes_nothing(ledger: Ledger, store: Store, clock: Clock) -> None:
     for id in "ab":
         await ledger.accept(row(id))
-    await ledger.record_outcome([news("b", State.HELD)])
+    await ledger.record_outcomes([news("b", State.HELD)])
     clock.now += 10
     await ledger.sent(["a", "b"])
     clock.now += 10
@@ -260,7 +260,7 @@ async def test_what_is_due(ledger: Ledger, clock: Clock) -> None:
         await ledger.accept(row(id))
     await ledger.accept(row("of-another-front", front="front-2"))
     await ledger.sent(["sent-long-ago", "answered", "held"])
-    await ledger.record_outcome([news("answered", State.SUCCEEDED), news("held", State.HELD)])
+    await ledger.record_outcomes([news("answered", State.SUCCEEDED), news("held", State.HELD)])
     clock.now += 30_000
     await ledger.sent(["sent-now"])
     assert {entry.id for entry in await ledger.due("front-1", 30_000, 10)} == {"unsent"}
@@ -286,9 +286,9 @@ async def test_forget_deletes_only_what_is_final_and_old(ledger: Ledger, clock: 
     for id in ("open", "sent", "held", "old", "new"):
         await ledger.accept(row(id))
     await ledger.sent(["sent"])
-    await ledger.record_outcome([news("held", State.HELD), news("old", State.FAILED)])
+    await ledger.record_outcomes([news("held", State.HELD), news("old", State.FAILED)])
     clock.now += 1_000
-    await ledger.record_outcome([news("new", State.SUCCEEDED)])
+    await ledger.record_outcomes([news("new", State.SUCCEEDED)])
     assert await ledger.forget(clock.now) == 1
     assert await ledger.counts() == {"accepted": 1, "sent": 1, "held": 1, "succeeded": 1}
     # its key is free again: a new request, not an old answer
@@ -347,7 +347,7 @@ async def test_a_commit_that_failed_after_it_was_done_is_no_duplicate(
 async def test_the_sealed_request_goes_with_the_outcome_and_the_version_stays(ledger: Ledger) -> None:
     await ledger.accept(row("a"))
     await ledger.accept(row("b"))
-    await ledger.record_outcome([news("a", State.HELD), news("b", State.HELD), news("b", State.SUCCEEDED)])
+    await ledger.record_outcomes([news("a", State.HELD), news("b", State.HELD), news("b", State.SUCCEEDED)])
     held, final = await ledger.find("a", "wechat"), await ledger.find("b", "wechat")
     assert held is not None
     assert final is not None
@@ -361,7 +361,7 @@ async def test_a_reply_is_dropped_a_while_after_the_caller_had_it_and_never_befo
 ) -> None:
     for id in ("had", "not-yet", "never-asked"):
         await ledger.accept(row(id))
-    await ledger.record_outcome([news(id, State.REFUSED, "no") for id in ("had", "not-yet", "never-asked")])
+    await ledger.record_outcomes([news(id, State.REFUSED, "no") for id in ("had", "not-yet", "never-asked")])
     ledger.answered("had")
     await ledger.note_answered()
     clock.now += 1_000
@@ -378,7 +378,7 @@ async def test_a_reply_is_dropped_a_while_after_the_caller_had_it_and_never_befo
 
 async def test_sealed_requests_that_an_older_program_kept_are_dropped(ledger: Ledger, store: Store) -> None:
     await ledger.accept(row("a"))
-    await ledger.record_outcome([news("a", State.SUCCEEDED)])
+    await ledger.record_outcomes([news("a", State.SUCCEEDED)])
     old = REQUESTS.update().values(envelope=b"sealed a")
     await store.write(lambda connection: connection.execute(old).rowcount)
     await ledger.drop(0)

@@ -165,7 +165,7 @@ async def test_what_the_store_did_not_take_is_not_acknowledged(
         raise RuntimeError("disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(harness.front.ledger, "record_outcome", broken)
+        patch.setattr(harness.front.ledger, "record_outcomes", broken)
         harness.bridge.send(COMMANDS, *(harness.bridge.sealed(id, DONE) for id in ids))
         await harness.settle()
     assert harness.broker.depth(COMMANDS) == 1
@@ -180,14 +180,14 @@ async def test_what_the_store_did_not_take_is_not_acknowledged(
 async def test_a_reply_is_acknowledged_only_after_the_commit(
     harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, commit = harness.front.ledger.record_outcome, asyncio.Event()
+    told, commit = harness.front.ledger.record_outcomes, asyncio.Event()
     waiter = harness.front.command_waiters.enter(ids[0])
 
     async def held_up(news: object) -> int:
         await commit.wait()
         return await told(news)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(harness.front.ledger, "record_outcome", held_up)
+    monkeypatch.setattr(harness.front.ledger, "record_outcomes", held_up)
     harness.bridge.send(COMMANDS, harness.bridge.sealed(ids[0], DONE))
     await turns()
     assert (harness.broker.depth(COMMANDS), waiter.done()) == (1, False)
@@ -319,14 +319,14 @@ async def test_authentic_replies_beyond_their_limits_are_set_aside_alone(
 async def test_a_reply_that_cannot_be_written_is_set_aside_alone(
     harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, letters = harness.front.ledger.record_outcome, dead(harness, COMMANDS)
+    told, letters = harness.front.ledger.record_outcomes, dead(harness, COMMANDS)
 
     async def refuses_one(news: Sequence[ReportedOutcome]) -> int:
         if any(item.id == ids[1] for item in news):
             raise DataError("UPDATE", {}, Exception("value too long"))
         return await told(news)
 
-    monkeypatch.setattr(harness.front.ledger, "record_outcome", refuses_one)
+    monkeypatch.setattr(harness.front.ledger, "record_outcomes", refuses_one)
     harness.bridge.send(COMMANDS, *(harness.bridge.sealed(id, DONE) for id in ids))
     await harness.settle()
     assert await states(harness, ids) == ["succeeded", "sent", "succeeded"]

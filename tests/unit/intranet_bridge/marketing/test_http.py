@@ -435,7 +435,7 @@ async def test_an_inquirys_answer_about_another_request_is_not_believed() -> Non
 
 
 async def test_a_bridge_whose_lease_ran_out_while_it_waited_for_a_connection_sends_nothing() -> None:
-    """MarketingRequest at the last moment: after the connection is made, before the first byte."""
+    """Asked at the last moment: after the connection is made, before the first byte."""
     async with Server(http(GOOD)) as server:
         client = HttpClient("127.0.0.1", server.port)
         asked: list[int] = []

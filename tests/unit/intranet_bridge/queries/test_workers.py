@@ -58,6 +58,7 @@ async def test_every_outcome_has_its_word(stage: Stage) -> None:
         (Unknown("HTTP 500"), State.FAILED, "marketing-failed"),
         (NotApplied("HTTP 429", reached=True), State.FAILED, "marketing-unavailable"),
         (Unknown("mismatch at account", fault=Fault.MISMATCH), State.FAILED, "answer-mismatch"),
+        (ValueError("an adapter promises not to"), State.FAILED, "marketing-failed"),
     ]
     for outcome, state, code in wanted:
         stage.marketing["bill-query"].script = [outcome]

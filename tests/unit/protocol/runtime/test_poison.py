@@ -1,4 +1,4 @@
-"""PoisonMessages: named on disk before they are opened, one at a time, and not opened a fourth time."""
+"""Poison messages: named on disk before they are opened, one at a time, and not opened a fourth time."""
 
 from collections.abc import AsyncIterator
 
