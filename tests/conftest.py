@@ -1,5 +1,5 @@
-"""What every test shares: a failure of a test on a stand shows what the stand's processes said last; `-n` shares the
-tests out by tests/support/scheduling.py.
+"""What every test shares: when a test on a testbed fails, the ends of the testbed's logs are shown; with `-n`, tests
+are scheduled by tests/support/scheduling.py.
 """
 
 import logging
@@ -11,7 +11,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.postgres import database_url, postgres
 from tests.support.scheduling import Scheduling, rank
 
@@ -61,15 +61,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the tails of the stand's logs: a failure on another machine cannot be looked at there."""
+    """Add the tails of the testbed's logs: a failure on another machine cannot be looked at there."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
-        for name, stand in item.funcargs.items():
-            if isinstance(stand, Stand):
-                report.sections += [(f"{name}: {file}", text) for file, text in _tails(stand)]
+        for name, testbed in item.funcargs.items():
+            if isinstance(testbed, Testbed):
+                report.sections += [(f"{name}: {file}", text) for file, text in _tails(testbed)]
     return report
 
 
-def _tails(stand: Stand) -> list[tuple[str, str]]:
-    logs = sorted(stand.logs.glob("*.log")) if stand.logs.is_dir() else []
+def _tails(testbed: Testbed) -> list[tuple[str, str]]:
+    logs = sorted(testbed.logs.glob("*.log")) if testbed.logs.is_dir() else []
     return [(log.name, "\n".join(log.read_text(errors="replace").splitlines()[-_LINES:])) for log in logs]

@@ -1,1 +1,1 @@
-"""Fault tests bring their own stands: they break them."""
+"""Fault tests bring their own testbeds: they break them."""

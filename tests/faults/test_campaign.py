@@ -37,7 +37,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.mark.timeout(900)
 def test_two_minutes_of_every_fault_break_no_promise(tmp_path: Path) -> None:
-    """Waits as long as a slow machine needs: the books are judged, not the clock."""
+    """Waits as long as a slow machine needs: the outcome counts, not the time."""
     place = tmp_path / "there"
     place.mkdir()
     done = subprocess.run(

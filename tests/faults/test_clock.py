@@ -8,7 +8,7 @@ import pytest
 
 from scripts.tools.fault_campaign.faults import CLOCK
 from scripts.tools.fault_campaign.site import Site
-from tests.support.stands import PLAIN, eventually
+from tests.support.testbeds import PLAIN, eventually
 
 
 def test_housekeeping_goes_on_after_a_clock_was_put_back(tmp_path: Path) -> None:
@@ -18,14 +18,14 @@ def test_housekeeping_goes_on_after_a_clock_was_put_back(tmp_path: Path) -> None
         site = Site(tmp_path / "site", disk_mb=32)
         try:
             await site.set_up({})
-            if CLOCK in site.lacking:
-                pytest.skip(site.lacking[CLOCK])
-            await asyncio.to_thread(site.stand.start)
+            if CLOCK in site.unavailable:
+                pytest.skip(site.unavailable[CLOCK])
+            await asyncio.to_thread(site.testbed.start)
             site.set_clock("front", 600)
-            key = await asyncio.to_thread(site.stand.ctl, "apps", "add", "second", "--scope", "bills")
+            key = await asyncio.to_thread(site.testbed.ctl, "apps", "add", "second", "--scope", "bills")
             await asyncio.to_thread(known, site, key)
             site.set_clock("front", 0)
-            key = await asyncio.to_thread(site.stand.ctl, "apps", "add", "third", "--scope", "bills")
+            key = await asyncio.to_thread(site.testbed.ctl, "apps", "add", "third", "--scope", "bills")
             await asyncio.to_thread(known, site, key)
         finally:
             await site.take_down()

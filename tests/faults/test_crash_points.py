@@ -1,9 +1,9 @@
 """A daemon is killed at each named point in the life of a command, and started again: nothing is lost, nothing done
 twice, nobody told wrong.
 
-One stand for all. Each case starts one daemon armed (`DMZ_BRIDGE_TEST_CRASH_AT`), sends orders through HTTP as a
+One testbed for all. Each case starts one daemon armed (`DMZ_BRIDGE_TEST_CRASH_AT`), sends orders through HTTP as a
 careful application does (the same Idempotency-Key again until it is accepted), sees the process end by SIGKILL at
-that very point, looks into its book as it lies on the disk, and starts it again unarmed.
+that very point, reads its database as it is on disk, and starts it again unarmed.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ import httpx
 import pytest
 
 from scripts.tools.testbed.processes import ended
-from scripts.tools.testbed.testbed import BIN, Stand
-from tests.support.stands import PLAIN, client, eventually, journal, standing, work_order
+from scripts.tools.testbed.testbed import BIN, Testbed
+from tests.support.testbeds import PLAIN, client, eventually, journal, running_testbed, work_order
 
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
 SETTINGS = {
@@ -52,7 +52,7 @@ class Case:
     part: str
     point: str
     found: frozenset[str | None]
-    """What its book may say of the orders when it died at this point; None: it has no row of one."""
+    """The states its database may hold for the orders when it died at this point; None: no row of one."""
     faults: dict[str, Any] | None = None
     account: str = ""
     ends: str = "succeeded"
@@ -120,29 +120,29 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("crash"), settings=SETTINGS) as stand:
-        yield stand
-        ids = set(book(stand, "front"))
-        assert {entry["applied"] for entry in journal(stand)} == {1}  # over all cases together
-        assert {entry["request_id"] for entry in journal(stand)} <= ids
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("crash"), settings=SETTINGS) as testbed:
+        yield testbed
+        ids = set(recorded_states(testbed, "front"))
+        assert {entry["applied"] for entry in journal(testbed)} == {1}  # over all cases together
+        assert {entry["request_id"] for entry in journal(testbed)} <= ids
 
 
-def book(stand: Stand, part: str) -> dict[str, str]:
+def recorded_states(testbed: Testbed, part: str) -> dict[str, str]:
     """Request id → state, as the part's database says."""
     table = {"front": "requests", "bridge": "inbox"}[part]
-    with contextlib.closing(sqlite3.connect(stand.folder / "data" / f"{part}.sqlite3", timeout=10)) as database:
+    with contextlib.closing(sqlite3.connect(testbed.folder / "data" / f"{part}.sqlite3", timeout=10)) as database:
         return dict(database.execute(f"select id, state from {table}"))
 
 
-def deaths(stand: Stand, case: Case) -> int:
+def deaths(testbed: Testbed, case: Case) -> int:
     point = case.point.partition(":")[0]
-    lines = (stand.logs / f"{case.part}.log").read_text().splitlines()
+    lines = (testbed.logs / f"{case.part}.log").read_text().splitlines()
     return sum("CRASH-POINT-REACHED" in line and f'"{point}"' in line for line in lines)
 
 
-def set_faults(stand: Stand, plan: dict[str, Any] | None) -> None:
-    url = f"{stand.marketing_url}/faults"
+def set_faults(testbed: Testbed, plan: dict[str, Any] | None) -> None:
+    url = f"{testbed.marketing_url}/faults"
     answer = (
         httpx.put(url, json=plan, trust_env=False, verify=PLAIN)
         if plan
@@ -151,12 +151,12 @@ def set_faults(stand: Stand, plan: dict[str, Any] | None) -> None:
     answer.raise_for_status()
 
 
-def submit(stand: Stand, number: int, account: str) -> str:
+def submit(testbed: Testbed, number: int, account: str) -> str:
     """As a careful application does: the same key again until it is accepted. The request id."""
     order = work_order(f"第{number}单", account=account or f"321000000000{number + 1}")
     headers = {"Idempotency-Key": f"crash-{uuid.uuid4()}", "Prefer": "wait=1"}
     told: set[str] = set()
-    with client(stand) as http:
+    with client(testbed) as http:
         for _ in range(600):
             with contextlib.suppress(httpx.TransportError):
                 answer = http.post("/v1/work-order", json=order, headers=headers)
@@ -177,9 +177,9 @@ def told_once(http: httpx.Client, id: str, status: str) -> dict[str, Any] | None
 class Watch:
     """Asks for the status of requests all the time, and remembers every answer."""
 
-    def __init__(self, stand: Stand) -> None:
+    def __init__(self, testbed: Testbed) -> None:
         self.seen: dict[str, list[str]] = {}
-        self._stand, self._end = stand, threading.Event()
+        self._testbed, self._end = testbed, threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> "Watch":
@@ -191,7 +191,7 @@ class Watch:
         self._thread.join(30)
 
     def _watch(self) -> None:
-        with client(self._stand) as http:
+        with client(self._testbed) as http:
             while not self._end.wait(0.05):
                 for id in list(self.seen):
                     with contextlib.suppress(httpx.TransportError):
@@ -201,44 +201,44 @@ class Watch:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_killed_at(stand: Stand, case: Case) -> None:
-    set_faults(stand, case.faults)
-    before, known = deaths(stand, case), set(book(stand, "front"))
-    stand.kill(case.part)
-    stand.environment[case.part] = {ARM: case.point}
-    stand.start(case.part)
-    pid = stand.pids[case.part]
+def test_killed_at(testbed: Testbed, case: Case) -> None:
+    set_faults(testbed, case.faults)
+    before, known = deaths(testbed, case), set(recorded_states(testbed, "front"))
+    testbed.kill(case.part)
+    testbed.environment[case.part] = {ARM: case.point}
+    testbed.start(case.part)
+    pid = testbed.pids[case.part]
 
-    with ThreadPoolExecutor(ORDERS) as pool, Watch(stand) as watch:
-        submitted = [pool.submit(submit, stand, number, case.account) for number in range(ORDERS)]
-        eventually(lambda: not stand.running(case.part), 60, f"the death at {case.point}")
+    with ThreadPoolExecutor(ORDERS) as pool, Watch(testbed) as watch:
+        submitted = [pool.submit(submit, testbed, number, case.account) for number in range(ORDERS)]
+        eventually(lambda: not testbed.running(case.part), 60, f"the death at {case.point}")
         assert ended[pid] == -9
-        assert deaths(stand, case) == before + 1
-        found = book(stand, case.part).items()
+        assert deaths(testbed, case) == before + 1
+        found = recorded_states(testbed, case.part).items()
         states: set[str | None] = {state for id, state in found if id not in known} or {None}
         assert states <= case.found
 
-        stand.environment[case.part] = {}
-        stand.start(case.part)
+        testbed.environment[case.part] = {}
+        testbed.start(case.part)
         ids = {order.result(120) for order in submitted}
         assert len(ids) == ORDERS
         watch.seen.update({id: [] for id in ids})
-        with client(stand) as http:
+        with client(testbed) as http:
             for id in ids:
                 told = eventually(partial(told_once, http, id, case.ends), 60, f"the outcome of {id}")
                 assert bool(told.get("result")) == (case.ends == "succeeded")
         eventually(lambda: all(watch.seen.values()), 60, "every status seen")
     for seen in watch.seen.values():
         assert seen == sorted(seen, key=RANK.__getitem__)
-    applied = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+    applied = {entry["request_id"]: entry["applied"] for entry in journal(testbed)}
     assert {id: applied.get(id, 0) for id in ids} == dict.fromkeys(ids, int(case.ends == "succeeded"))
-    assert {book(stand, "bridge")[id] for id in ids} == {case.ends}
+    assert {recorded_states(testbed, "bridge")[id] for id in ids} == {case.ends}
 
 
 @pytest.mark.parametrize(("part", "config"), [("dmz-front", "dmz_front"), ("intranet-bridge", "intranet_bridge")])
-def test_an_unknown_point_is_a_configuration_error(stand: Stand, part: str, config: str) -> None:
-    command = [str(BIN / part), "--config", str(stand.config / f"{config}.toml"), "--check-config"]
-    environment = {**os.environ, "PYTHONPATH": str(stand.root), ARM: "bridge.nowhere"}
+def test_an_unknown_point_is_a_configuration_error(testbed: Testbed, part: str, config: str) -> None:
+    command = [str(BIN / part), "--config", str(testbed.config / f"{config}.toml"), "--check-config"]
+    environment = {**os.environ, "PYTHONPATH": str(testbed.root), ARM: "bridge.nowhere"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert f"error: {ARM}: 'bridge.nowhere' is not a crash point" in done.stderr

@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from scripts.tools.testbed.processes import free_port
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.broker import LocalBroker
-from tests.support.stands import ACCOUNT, PLAIN, books_agree, client, eventually, work_order
+from tests.support.testbeds import ACCOUNT, PLAIN, assert_reconciled, client, eventually, work_order
 
 PATIENCE = 120.0
 """Seconds a thing may take before a test fails: brokers start slowly on a busy machine."""
@@ -28,25 +28,25 @@ PATIENCE = 120.0
 
 @dataclass
 class Pair:
-    """A stand on two brokers of its own."""
+    """A testbed on two brokers of its own."""
 
-    stand: Stand
+    testbed: Testbed
     brokers: tuple[LocalBroker, LocalBroker]
 
     def until_ready(self) -> None:
         """Wait until queries work."""
-        with client(self.stand) as http:
+        with client(self.testbed) as http:
             eventually(lambda: arrears(http).status_code == 200, PATIENCE, "a query to be answered")
 
     def depth(self, place: int, queue: str) -> int:
         """What waits in a queue of one broker, by that broker's own account; 0 if it has no such queue."""
-        control = self.stand.config / "bridgectl.toml"
+        control = self.testbed.config / "bridgectl.toml"
         text = control.read_text()
         first, second = (f"localhost:{broker.port}" for broker in self.brokers)
         if place == 1:
             control.write_text(text.replace(f'["{first}", "{second}"]', f'["{second}"]'))
         try:
-            rows = {row["name"]: row for row in httpx_json(self.stand.ctl("queues", "--json"))}
+            rows = {row["name"]: row for row in httpx_json(self.testbed.ctl("queues", "--json"))}
         finally:
             control.write_text(text)
         return int(rows[queue]["depth"]) if queue in rows else 0
@@ -64,26 +64,26 @@ def httpx_json(text: str) -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def pair(folder: Path, *, shared: bool) -> Iterator[Pair]:
     """Front, bridge and marketing system on two brokers; all ended afterwards whatever happens."""
-    stand = Stand(folder / "stand", customers=200)
+    testbed = Testbed(folder / "testbed", customers=200)
     ports = (free_port(), free_port())
     link = {"link.brokers": [f"localhost:{one}" for one in ports], "link.reconnect_max_s": 1.0}
-    stand.settings = {
+    testbed.settings = {
         "dmz_front": {**link, "delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
         "intranet_bridge": {**link, "operations.work-order.settle_s": 1.0},
         "bridgectl": link,
     }
     store = folder / "store" if shared else None
-    brokers = tuple(LocalBroker(folder / f"broker-{one}", stand.certs, port=one, data=store) for one in ports)
-    two = Pair(stand, (brokers[0], brokers[1]))
+    brokers = tuple(LocalBroker(folder / f"broker-{one}", testbed.certs, port=one, data=store) for one in ports)
+    two = Pair(testbed, (brokers[0], brokers[1]))
     try:
-        stand.set_up()
+        testbed.set_up()
         for broker in brokers:
             broker.start()
-        stand.start("marketing", "bridge", "front")
+        testbed.start("marketing", "bridge", "front")
         two.until_ready()
         yield two
     finally:
-        stand.stop()
+        testbed.stop()
         for broker in brokers:
             broker.stop()
 
@@ -96,7 +96,7 @@ def arrears(http: httpx.Client) -> httpx.Response:
 class Load:
     """Callers that submit orders, and callers that ask, until told to stop."""
 
-    stand: Stand
+    testbed: Testbed
     accepted: dict[str, str] = field(default_factory=dict)
     """Idempotency key → request id."""
     answered: list[float] = field(default_factory=list)
@@ -109,9 +109,9 @@ class Load:
 
     async def run(self, during: "asyncio.Future[None]") -> None:
         """Load until `during` is done."""
-        headers = {"Authorization": f"Bearer {self.stand.app_key}"}
+        headers = {"Authorization": f"Bearer {self.testbed.app_key}"}
         async with httpx.AsyncClient(
-            base_url=self.stand.front_url, headers=headers, timeout=30, trust_env=False, verify=PLAIN
+            base_url=self.testbed.front_url, headers=headers, timeout=30, trust_env=False, verify=PLAIN
         ) as http:
             callers = [asyncio.create_task(self._order(http)) for _ in range(6)]
             callers += [asyncio.create_task(self._ask(http)) for _ in range(3)]
@@ -168,7 +168,7 @@ def test_the_active_broker_is_killed_under_load(shared: bool, tmp_path: Path, re
         first, second = two.brokers
         assert first.accepting
         assert second.accepting is not shared
-        load, took = Load(two.stand), list[str]()
+        load, took = Load(two.testbed), list[str]()
 
         async def kills() -> None:
             for dies, stays in ((first, second), (second, first)):
@@ -186,7 +186,7 @@ def test_the_active_broker_is_killed_under_load(shared: bool, tmp_path: Path, re
             await load.run(asyncio.ensure_future(kills()))
 
         asyncio.run(run())
-        books_agree(two.stand, set(load.accepted.values()))
+        assert_reconciled(two.testbed, set(load.accepted.values()))
         for place in range(2):
             if two.brokers[place].accepting:
                 eventually(partial(two.empty, place, "bridge.command.main"), PATIENCE, "an empty queue")
@@ -195,8 +195,8 @@ def test_the_active_broker_is_killed_under_load(shared: bool, tmp_path: Path, re
 
 @pytest.mark.timeout(900)
 def test_what_a_dead_broker_had_is_sent_again_and_its_old_copies_do_no_harm(tmp_path: Path) -> None:
-    with pair(tmp_path, shared=False) as two, client(two.stand) as http:
-        stand, (first, second) = two.stand, two.brokers
+    with pair(tmp_path, shared=False) as two, client(two.testbed) as http:
+        testbed, (first, second) = two.testbed, two.brokers
 
         def order() -> str:
             headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
@@ -206,32 +206,32 @@ def test_what_a_dead_broker_had_is_sent_again_and_its_old_copies_do_no_harm(tmp_
             return {http.get(f"/v1/requests/{id}").json()["status"] for id in ids} == {"succeeded"}
 
         # On the first broker's disk, and nobody has taken them, when it dies.
-        stand.stop("bridge")
+        testbed.stop("bridge")
         ids = {order() for _ in range(20)}
         eventually(lambda: two.depth(0, "bridge.command.main") > 0, PATIENCE, "the orders on the first broker")
         first.kill()
-        stand.start("bridge")
+        testbed.start("bridge")
         eventually(lambda: done(ids), PATIENCE, "the orders' second way")
         # The first comes back with the copies it had; they are taken, known by their ids, and gone.
         first.start()
         eventually(lambda: two.depth(0, "bridge.command.main") == 0, PATIENCE, "the old copies' end")
-        books_agree(stand, ids)
+        assert_reconciled(testbed, ids)
 
         # A front that starts now sends by the first broker again, while the bridge's replies go by the second.
-        stand.stop("front")
-        stand.start("front")
+        testbed.stop("front")
+        testbed.start("front")
         two.until_ready()
         ids |= {order() for _ in range(20)}
         eventually(lambda: done(ids), PATIENCE, "orders across two brokers")
         assert arrears(http).status_code == 200
-        books_agree(stand, ids)
+        assert_reconciled(testbed, ids)
         # And the other way round: the bridge is new, the front is where it was.
         second.kill()
         two.until_ready()
         second.start()
-        stand.stop("bridge")
-        stand.start("bridge")
+        testbed.stop("bridge")
+        testbed.start("bridge")
         two.until_ready()
         ids |= {order() for _ in range(20)}
         eventually(lambda: done(ids), PATIENCE, "orders across two brokers")
-        books_agree(stand, ids)
+        assert_reconciled(testbed, ids)

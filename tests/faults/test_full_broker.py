@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.processes import StandError
-from scripts.tools.testbed.testbed import ROOT, Stand
+from scripts.tools.testbed.processes import TestbedError
+from scripts.tools.testbed.testbed import ROOT, Testbed
 from tests.support.proxy import Proxy
-from tests.support.stands import ACCOUNT, client, eventually, journal, standing, work_order
+from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
 
 QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {
@@ -65,8 +65,8 @@ def order(http: httpx.Client, number: int = 0) -> httpx.Response:
     return answer
 
 
-def reading(stand: Stand, name: str) -> float:
-    lines = httpx.get(stand.metrics_url, trust_env=False).text.splitlines()
+def reading(testbed: Testbed, name: str) -> float:
+    lines = httpx.get(testbed.metrics_url, trust_env=False).text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
@@ -74,11 +74,11 @@ def works(http: httpx.Client) -> bool:
     return http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
 
 
-def exactly_once(stand: Stand, http: httpx.Client, ids: list[str], seconds: float = 120) -> None:
+def exactly_once(testbed: Testbed, http: httpx.Client, ids: list[str], seconds: float = 120) -> None:
     """All are done, once, their callers are told so, and nothing else was done."""
-    eventually(lambda: reading(stand, "dmz_front_backlog") == 0, seconds, "the drain")
+    eventually(lambda: reading(testbed, "dmz_front_backlog") == 0, seconds, "the drain")
     assert {http.get(f"/v1/requests/{id}").json()["status"] for id in ids} == {"succeeded"}
-    assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == dict.fromkeys(ids, 1)
+    assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)} == dict.fromkeys(ids, 1)
 
 
 @pytest.mark.parametrize("rule", ["keep", "refuse"])
@@ -86,8 +86,8 @@ def test_a_full_store(tmp_path: Path, rule: str) -> None:
     conf = configuration(tmp_path / "conf", **{"${dmz.store:4 gb}": "1 mb"})
     settings = with_front(**{"delivery.when_broker_refuses": rule})
     ids: list[str] = []
-    with standing(tmp_path / "stand", settings=settings, broker_conf=conf) as stand, client(stand) as http:
-        stand.stop("bridge")
+    with running_testbed(tmp_path / "testbed", settings=settings, broker_conf=conf) as testbed, client(testbed) as http:
+        testbed.stop("bridge")
 
         def fill() -> bool:
             for number in range(50):
@@ -98,19 +98,19 @@ def test_a_full_store(tmp_path: Path, rule: str) -> None:
                     assert (answer.status_code, answer.json()["code"]) == (503, "broker-refused")
                     assert int(answer.headers["retry-after"]) > 0
                     return True
-            return reading(stand, "dmz_front_outbox_failures_total") > 0
+            return reading(testbed, "dmz_front_outbox_failures_total") > 0
 
         eventually(fill, 90, "the broker's refusal")
-        sent = reading(stand, 'dmz_front_requests{state="sent"}')
+        sent = reading(testbed, 'dmz_front_requests{state="sent"}')
         assert sent < len(ids)  # some are on the broker, and some in the ledger alone
         if rule == "keep":
             for number in range(50):
                 answer = order(http, number)
                 assert answer.status_code == 202
                 ids.append(answer.json()["request_id"])
-        stand.start("bridge")
+        testbed.start("bridge")
         eventually(lambda: works(http), what="a query while the store is still full")
-        exactly_once(stand, http, ids, 180)
+        exactly_once(testbed, http, ids, 180)
         assert order(http).status_code == 202
 
 
@@ -143,24 +143,24 @@ def filled(directory: Path) -> Path:
     return junk
 
 
-def revived(stand: Stand) -> bool:
+def revived(testbed: Testbed) -> bool:
     """What systemd does for a broker that ended (activemq/README.md, Restart=always)."""
-    if not stand.running("broker"):
-        stand.pids.pop("broker", None)
-        with contextlib.suppress(StandError):
-            stand.start("broker")
-    return stand.running("broker")
+    if not testbed.running("broker"):
+        testbed.pids.pop("broker", None)
+        with contextlib.suppress(TestbedError):
+            testbed.start("broker")
+    return testbed.running("broker")
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
     """Other files take the broker's disk. It stops, starts again until there is room, and leaves out what was torn."""
     conf = configuration(tmp_path / "conf", **{"32 mb": "1 mb"})
-    data = tmp_path / "stand" / "broker" / "data"
+    data = tmp_path / "testbed" / "broker" / "data"
     ids: list[str] = []
     with (
         small_disk(data, 24),
-        standing(tmp_path / "stand", settings=QUICK, broker_conf=conf) as stand,
-        client(stand) as http,
+        running_testbed(tmp_path / "testbed", settings=QUICK, broker_conf=conf) as testbed,
+        client(testbed) as http,
     ):
         assert works(http)
         junk = filled(data)
@@ -170,7 +170,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
                 answer = order(http, number)
                 assert answer.status_code == 202
                 ids.append(answer.json()["request_id"])
-            return reading(stand, "dmz_front_outbox_failures_total") > 0
+            return reading(testbed, "dmz_front_outbox_failures_total") > 0
 
         eventually(troubled, 90, "the broker's trouble")
         begun = time.monotonic()
@@ -178,21 +178,25 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert time.monotonic() - begun < LONGEST_S + 2  # whatever it says, it says it
         time.sleep(3)  # long enough for some attempts to start on a full disk
         junk.unlink()
-        eventually(lambda: revived(stand) and works(http), 90, "the broker's return")
-        exactly_once(stand, http, ids, 180)
+        eventually(lambda: revived(testbed) and works(http), 90, "the broker's return")
+        exactly_once(testbed, http, ids, 180)
 
 
 def test_a_disk_that_became_read_only(tmp_path: Path) -> None:
     """As after an error of the device: the broker cannot be started; when it can, it has all it had."""
-    data = tmp_path / "stand" / "broker" / "data"
+    data = tmp_path / "testbed" / "broker" / "data"
     instance = ["--instance", str(data.parent)]
-    with small_disk(data, 128), standing(tmp_path / "stand", settings=QUICK) as stand, client(stand) as http:
-        stand.stop("bridge")
+    with (
+        small_disk(data, 128),
+        running_testbed(tmp_path / "testbed", settings=QUICK) as testbed,
+        client(testbed) as http,
+    ):
+        testbed.stop("bridge")
         ids = [order(http, number).json()["request_id"] for number in range(20)]
-        eventually(lambda: reading(stand, "dmz_front_outbox_in_hand") == 0, what="all on the broker's disk")
-        stand.stop("broker")
+        eventually(lambda: reading(testbed, "dmz_front_outbox_in_hand") == 0, what="all on the broker's disk")
+        testbed.stop("broker")
         subprocess.run(["mount", "-o", "remount,ro", str(data)], check=True)
-        start = [*BROKER, "start", *instance, "--certs", str(stand.certs), "--port", str(stand.ports.broker)]
+        start = [*BROKER, "start", *instance, "--certs", str(testbed.certs), "--port", str(testbed.ports.broker)]
         hopeless = subprocess.run(start, capture_output=True, text=True, check=False)
         assert hopeless.returncode != 0
         assert "read-only" in hopeless.stderr
@@ -200,9 +204,9 @@ def test_a_disk_that_became_read_only(tmp_path: Path) -> None:
         refused = http.post("/v1/arrears-query", json={"account": ACCOUNT})
         assert refused.status_code in (502, 503)
         subprocess.run(["mount", "-o", "remount,rw", str(data)], check=True)
-        stand.start("broker", "bridge")
+        testbed.start("broker", "bridge")
         eventually(lambda: works(http), 60, "queries to work again")
-        exactly_once(stand, http, ids)
+        exactly_once(testbed, http, ids)
 
 
 class Between:
@@ -227,14 +231,14 @@ class Between:
 
 def test_a_broker_that_stands_still(tmp_path: Path) -> None:
     """It takes bytes and says nothing, for longer than heart-beats and receipts have patience."""
-    stand = Stand(tmp_path / "stand", customers=200)
-    stand.ports = stand.ports.chosen()
-    between = Between(stand.ports.broker)
-    stand.settings = with_front(**{"link.brokers": [f"localhost:{between.proxy.port}"]})
+    testbed = Testbed(tmp_path / "testbed", customers=200)
+    testbed.ports = testbed.ports.chosen()
+    between = Between(testbed.ports.broker)
+    testbed.settings = with_front(**{"link.brokers": [f"localhost:{between.proxy.port}"]})
     try:
-        stand.set_up()
-        stand.start()
-        with client(stand) as http:
+        testbed.set_up()
+        testbed.start()
+        with client(testbed) as http:
             ids = [order(http, number).json()["request_id"] for number in range(20)]
             between.do("stall")
             for number in range(20):
@@ -245,10 +249,10 @@ def test_a_broker_that_stands_still(tmp_path: Path) -> None:
             answer = http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers={"Prefer": "wait=2"})
             assert answer.status_code in (502, 503, 504)
             assert time.monotonic() - begun < LONGEST_S + 2
-            eventually(lambda: reading(stand, "dmz_front_link_up") == 0, 30, "the front's notice")
+            eventually(lambda: reading(testbed, "dmz_front_link_up") == 0, 30, "the front's notice")
             between.do("flow")
             eventually(lambda: works(http), 60, "queries to work again")
-            exactly_once(stand, http, ids)
+            exactly_once(testbed, http, ids)
     finally:
-        stand.stop()
+        testbed.stop()
         between.close()

@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import BIN, Stand
-from tests.support.stands import ACCOUNT, ACCOUNTS, PLAIN, books_agree, client, eventually, journal, work_order
+from scripts.tools.testbed.testbed import BIN, Testbed
+from tests.support.testbeds import ACCOUNT, ACCOUNTS, PLAIN, assert_reconciled, client, eventually, journal, work_order
 
 QUICK = {
     "dmz_front": {"delivery.resend_after_s": 1, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 1},
@@ -28,19 +28,19 @@ ORDERS = 20
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
+def testbed(tmp_path: Path) -> Iterator[Testbed]:
     """One of each, and a second bridge's configuration, whose inbox is a file of its own."""
-    stand = Stand(tmp_path / "stand", customers=200, settings=QUICK, twins=("bridge-2",))
+    testbed = Testbed(tmp_path / "testbed", customers=200, settings=QUICK, twins=("bridge-2",))
     try:
-        stand.set_up()
-        file = stand.config / "bridge-2.toml"
+        testbed.set_up()
+        file = testbed.config / "bridge-2.toml"
         text = file.read_text()
         assert text.count("bridge.sqlite3") == 1
         file.write_text(text.replace("bridge.sqlite3", "bridge-2.sqlite3"))
-        stand.start("broker", "marketing", "bridge", "front")
-        yield stand
+        testbed.start("broker", "marketing", "bridge", "front")
+        yield testbed
     finally:
-        stand.stop()
+        testbed.stop()
 
 
 def submit(http: httpx.Client, number: int = 0) -> httpx.Response:
@@ -48,9 +48,9 @@ def submit(http: httpx.Client, number: int = 0) -> httpx.Response:
     return http.post("/v1/work-order", json=work_order(account=ACCOUNTS[number]), headers=headers)
 
 
-def faults(stand: Stand, plan: dict[str, object] | None) -> None:
+def faults(testbed: Testbed, plan: dict[str, object] | None) -> None:
     method = "DELETE" if plan is None else "PUT"
-    url = f"{stand.marketing_url}/faults"
+    url = f"{testbed.marketing_url}/faults"
     httpx.request(method, url, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
 
 
@@ -64,16 +64,16 @@ def conflict(http: httpx.Client, ids: set[str]) -> bool:
     return answer.status_code == 503 and answer.json()["code"] == "inbox-conflict"
 
 
-def inbox_of(stand: Stand, file: str) -> str:
-    with closing(sqlite3.connect(stand.folder / "data" / file, timeout=10)) as database:
+def inbox_of(testbed: Testbed, file: str) -> str:
+    with closing(sqlite3.connect(testbed.folder / "data" / file, timeout=10)) as database:
         return str(database.execute("select inbox from identity").fetchone()[0])
 
 
-def doctor(stand: Stand) -> dict[str, str]:
+def doctor(testbed: Testbed) -> dict[str, str]:
     """What it says of inboxes."""
-    words = ["doctor", "--json", "--role", "front", "--front-config", str(stand.config / "dmz_front.toml")]
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(stand.config / "bridgectl.toml")}
-    # not stand.ctl: it exits with 1 when something fails, which here something does
+    words = ["doctor", "--json", "--role", "front", "--front-config", str(testbed.config / "dmz_front.toml")]
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
+    # not testbed.ctl: it exits with 1 when something fails, which here something does
     done = subprocess.run([BIN / "bridgectl", *words], env=environment, capture_output=True, text=True, check=False)
     findings: list[dict[str, str]] = json.loads(done.stdout)["findings"]
     return next(finding for finding in findings if finding["name"] == "inbox")
@@ -81,33 +81,33 @@ def doctor(stand: Stand) -> dict[str, str]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("then", ["it comes back", "it is gone for good"])
-def test_a_bridge_with_an_inbox_of_its_own_beside_the_first(stand: Stand, then: str) -> None:
-    with client(stand) as http:
-        faults(stand, {"hang_after_applying": True, "paths": ["/api/wo/create"]})
+def test_a_bridge_with_an_inbox_of_its_own_beside_the_first(testbed: Testbed, then: str) -> None:
+    with client(testbed) as http:
+        faults(testbed, {"hang_after_applying": True, "paths": ["/api/wo/create"]})
         answers = [submit(http, number) for number in range(ORDERS)]
         assert {answer.status_code for answer in answers} == {202}
         ids = {answer.json()["request_id"] for answer in answers}
-        eventually(lambda: len(journal(stand)) >= 8, what="orders that are applied and not answered")
-        stand.start("bridge-2", wait=False)
+        eventually(lambda: len(journal(testbed)) >= 8, what="orders that are applied and not answered")
+        testbed.start("bridge-2", wait=False)
         eventually(lambda: conflict(http, ids), 30, "the front's refusal")
         assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200  # queries go on
-        log = stand.logs / "front.log"
+        log = testbed.logs / "front.log"
         eventually(lambda: '"inbox-conflict"' in log.read_text(), 10, "an error in the front's log")
 
-        stand.kill("bridge")
-        faults(stand, None)
+        testbed.kill("bridge")
+        faults(testbed, None)
         # the one that is left does not keep the region's inbox, however long the other is gone
         eventually(lambda: "inbox-conflict" in log.read_text().splitlines()[-1], 30, "the front to hear of one alone")
-        finding = doctor(stand)
-        assert (finding["status"], inbox_of(stand, "bridge.sqlite3") in finding["seen"]) == ("fail", True), finding
+        finding = doctor(testbed)
+        assert (finding["status"], inbox_of(testbed, "bridge.sqlite3") in finding["seen"]) == ("fail", True), finding
         time.sleep(8)  # the broker has given back what was not acknowledged, and the front sent it again, twice
         assert conflict(http, ids)
-        with closing(sqlite3.connect(stand.folder / "data" / "bridge-2.sqlite3", timeout=10)) as database:
+        with closing(sqlite3.connect(testbed.folder / "data" / "bridge-2.sqlite3", timeout=10)) as database:
             assert database.execute("select count(*) from inbox").fetchone() == (0,)
         if then == "it comes back":
-            stand.stop("bridge-2")
-            stand.start("bridge")
+            testbed.stop("bridge-2")
+            testbed.start("bridge")
         else:
-            stand.ctl("inbox", "bind", inbox_of(stand, "bridge-2.sqlite3"), "--note", "its disk is broken")
+            testbed.ctl("inbox", "bind", inbox_of(testbed, "bridge-2.sqlite3"), "--note", "its disk is broken")
         eventually(lambda: not conflict(http, ids), 60, "commands to be taken again")
-        books_agree(stand, ids)
+        assert_reconciled(testbed, ids)

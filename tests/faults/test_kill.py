@@ -1,6 +1,6 @@
 """`kill -9` in the middle of 500 work orders: every accepted one is applied exactly once.
 
-Three books are compared: what the callers were told, what the front says afterwards, and the marketing system's
+Three records are reconciled: what the callers were told, what the front says afterwards, and the marketing system's
 own journal, which counts every effect (its interface is deliberately not idempotent).
 """
 
@@ -11,8 +11,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
-from tests.support.stands import ACCOUNT, ACCOUNTS, FINAL, PLAIN, books_agree, eventually, journal, standing, work_order
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import (
+    ACCOUNT,
+    ACCOUNTS,
+    FINAL,
+    PLAIN,
+    assert_reconciled,
+    eventually,
+    journal,
+    running_testbed,
+    work_order,
+)
 
 ORDERS = 500
 CALLERS = 16
@@ -34,7 +44,7 @@ async def submit(http: httpx.AsyncClient, key: str, number: int) -> str:
     pytest.fail(f"order {number} was not accepted")
 
 
-async def storm(stand: Stand, victims: list[str]) -> dict[str, str]:
+async def storm(testbed: Testbed, victims: list[str]) -> dict[str, str]:
     """500 orders from 16 callers; each victim is killed and started again along the way. Key → request id."""
     keys = [f"order-{uuid.uuid4()}" for _ in range(ORDERS)]
     accepted: dict[str, str] = {}
@@ -49,14 +59,14 @@ async def storm(stand: Stand, victims: list[str]) -> dict[str, str]:
         for turn, part in enumerate(victims, 1):
             while len(accepted) < ORDERS * turn // (len(victims) + 1):  # noqa: ASYNC110 - a dict tells nobody
                 await asyncio.sleep(0.01)
-            await asyncio.to_thread(stand.kill, part)
+            await asyncio.to_thread(testbed.kill, part)
             await asyncio.sleep(0.5)
-            await asyncio.to_thread(stand.start, part)
+            await asyncio.to_thread(testbed.start, part)
 
-    headers = {"Authorization": f"Bearer {stand.app_key}"}
+    headers = {"Authorization": f"Bearer {testbed.app_key}"}
     limits = httpx.Limits(max_connections=CALLERS)
     async with httpx.AsyncClient(
-        base_url=stand.front_url, headers=headers, timeout=15, trust_env=False, verify=PLAIN, limits=limits
+        base_url=testbed.front_url, headers=headers, timeout=15, trust_env=False, verify=PLAIN, limits=limits
     ) as http:
         await asyncio.gather(havoc(), *(caller(http) for _ in range(CALLERS)))
     return accepted
@@ -68,31 +78,31 @@ async def storm(stand: Stand, victims: list[str]) -> dict[str, str]:
     ids="+".join,
 )
 def test_every_accepted_order_is_applied_exactly_once(tmp_path: Path, victims: list[str]) -> None:
-    with standing(tmp_path / "stand", settings=QUICK) as stand:
-        accepted = asyncio.run(storm(stand, victims))
+    with running_testbed(tmp_path / "testbed", settings=QUICK) as testbed:
+        accepted = asyncio.run(storm(testbed, victims))
         assert len(accepted) == ORDERS
         assert len(set(accepted.values())) == ORDERS
-        books_agree(stand, set(accepted.values()))
+        assert_reconciled(testbed, set(accepted.values()))
 
 
 def test_a_marketing_system_that_dies_after_applying(tmp_path: Path) -> None:
     """The hardest case for a caller: done, but the answer is lost. The bridge asks before it repeats."""
-    with standing(tmp_path / "stand", settings=QUICK) as stand:
+    with running_testbed(tmp_path / "testbed", settings=QUICK) as testbed:
         httpx.put(
-            f"{stand.marketing_url}/faults", json={"die_after_applying": 1}, trust_env=False, verify=PLAIN
+            f"{testbed.marketing_url}/faults", json={"die_after_applying": 1}, trust_env=False, verify=PLAIN
         ).raise_for_status()
-        headers = {"Authorization": f"Bearer {stand.app_key}", "Idempotency-Key": "dies", "Prefer": "respond-async"}
-        with httpx.Client(base_url=stand.front_url, headers=headers, trust_env=False, verify=PLAIN) as http:
+        headers = {"Authorization": f"Bearer {testbed.app_key}", "Idempotency-Key": "dies", "Prefer": "respond-async"}
+        with httpx.Client(base_url=testbed.front_url, headers=headers, trust_env=False, verify=PLAIN) as http:
             id = http.post("/v1/work-order", json=work_order("最难的一单", account=ACCOUNT)).json()["request_id"]
-            eventually(lambda: not stand.running("marketing"), what="the marketing system's death")
-            stand.start("marketing")
+            eventually(lambda: not testbed.running("marketing"), what="the marketing system's death")
+            testbed.start("marketing")
             told = eventually(
                 lambda: (status := http.get(f"/v1/requests/{id}").json())["status"] in FINAL and status,
                 what="the outcome",
             )
         assert told["status"] == "succeeded"
         assert told["result"]["work_order"]
-        assert [entry["applied"] for entry in journal(stand, id)] == [1]
+        assert [entry["applied"] for entry in journal(testbed, id)] == [1]
 
 
 QUICK = {

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Stand
-from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
+from scripts.tools.testbed.testbed import ROOT, Testbed
 from tests.support.stomp import browsed, put
+from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, running_testbed, work_order
 
 SETTINGS = {
     "dmz_front": {"delivery.presence_ttl_s": 20, "link.reconnect_max_s": 0.5},
@@ -33,9 +33,9 @@ FORTY_DAYS_MS = 40 * 24 * 3_600_000
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with standing(tmp_path / "stand", settings=SETTINGS) as stand:
-        yield stand
+def testbed(tmp_path: Path) -> Iterator[Testbed]:
+    with running_testbed(tmp_path / "testbed", settings=SETTINGS) as testbed:
+        yield testbed
 
 
 def submit(http: httpx.Client, content: str) -> str:
@@ -45,95 +45,95 @@ def submit(http: httpx.Client, content: str) -> str:
     return str(answer.json()["request_id"])
 
 
-def rows(stand: Stand, part: str, columns: str) -> list[tuple[Any, ...]]:
+def rows(testbed: Testbed, part: str, columns: str) -> list[tuple[Any, ...]]:
     table = {"front": "requests", "bridge": "inbox"}[part]
-    with contextlib.closing(sqlite3.connect(stand.folder / "data" / f"{part}.sqlite3", timeout=10)) as database:
+    with contextlib.closing(sqlite3.connect(testbed.folder / "data" / f"{part}.sqlite3", timeout=10)) as database:
         return list(database.execute(f"select {columns} from {table} order by id"))
 
 
-def ledger(stand: Stand) -> list[tuple[Any, ...]]:
-    return rows(stand, "front", "id, state, code, reply, envelope, sends, updated_at")
+def ledger(testbed: Testbed) -> list[tuple[Any, ...]]:
+    return rows(testbed, "front", "id, state, code, reply, envelope, sends, updated_at")
 
 
-def inbox(stand: Stand) -> list[tuple[Any, ...]]:
-    return rows(stand, "bridge", "id, state, code, reply, envelope, attempts, sequence, received_at")
+def inbox(testbed: Testbed) -> list[tuple[Any, ...]]:
+    return rows(testbed, "bridge", "id, state, code, reply, envelope, attempts, sequence, received_at")
 
 
-def emptied(stand: Stand, *queues: str) -> bool:
-    now = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}
+def emptied(testbed: Testbed, *queues: str) -> bool:
+    now = {row["name"]: row for row in json.loads(testbed.ctl("queues", "--json"))}
     return all(now[queue]["depth"] == 0 and now[queue]["in_flight"] == 0 for queue in queues)
 
 
-def test_commands_and_replies_sent_again_change_nothing(stand: Stand, tmp_path: Path) -> None:
-    stand.stop("bridge")
-    with client(stand) as http:
+def test_commands_and_replies_sent_again_change_nothing(testbed: Testbed, tmp_path: Path) -> None:
+    testbed.stop("bridge")
+    with client(testbed) as http:
         ids = {submit(http, f"第{number}单") for number in range(6)}
-        eventually(lambda: {row[1] for row in ledger(stand)} == {"sent"}, what="the broker to have them all")
-    requests = [body for _, body in browsed(stand, COMMANDS)]
+        eventually(lambda: {row[1] for row in ledger(testbed)} == {"sent"}, what="the broker to have them all")
+    requests = [body for _, body in browsed(testbed, COMMANDS)]
     assert requests
-    put(stand, "front", COMMANDS, *requests * 3, persistent="true")  # four of each, before any is taken
+    put(testbed, "front", COMMANDS, *requests * 3, persistent="true")  # four of each, before any is taken
 
-    stand.kill("front")
-    stand.start("bridge")
-    eventually(lambda: {row[0] for row in rows(stand, "bridge", "state")} == {"succeeded"}, 60, "every outcome")
-    eventually(lambda: all(row[0] for row in rows(stand, "bridge", "replied_at")), 60, "every reply")
-    eventually(lambda: emptied(stand, COMMANDS), 60, "every copy to be taken")
-    applied = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+    testbed.kill("front")
+    testbed.start("bridge")
+    eventually(lambda: {row[0] for row in rows(testbed, "bridge", "state")} == {"succeeded"}, 60, "every outcome")
+    eventually(lambda: all(row[0] for row in rows(testbed, "bridge", "replied_at")), 60, "every reply")
+    eventually(lambda: emptied(testbed, COMMANDS), 60, "every copy to be taken")
+    applied = {entry["request_id"]: entry["applied"] for entry in journal(testbed)}
     assert applied == dict.fromkeys(ids, 1)
 
-    replies = [body for _, body in browsed(stand, REPLIES)]
+    replies = [body for _, body in browsed(testbed, REPLIES)]
     assert replies
-    put(stand, "bridge", REPLIES, *replies * 2, persistent="true")
-    stand.start("front")
-    eventually(lambda: {row[1] for row in ledger(stand)} == {"succeeded"}, 60, "the callers' answers")
-    eventually(lambda: emptied(stand, REPLIES), 60, "every reply to be taken")
-    told, known = ledger(stand), inbox(stand)
+    put(testbed, "bridge", REPLIES, *replies * 2, persistent="true")
+    testbed.start("front")
+    eventually(lambda: {row[1] for row in ledger(testbed)} == {"succeeded"}, 60, "the callers' answers")
+    eventually(lambda: emptied(testbed, REPLIES), 60, "every reply to be taken")
+    told, known = ledger(testbed), inbox(testbed)
 
     # all once more, now that everything is final
-    put(stand, "front", COMMANDS, *requests * 2, persistent="true")
-    put(stand, "bridge", REPLIES, *replies * 2, persistent="true")
-    eventually(lambda: emptied(stand, COMMANDS, REPLIES), 60, "every copy to be taken")
-    assert (ledger(stand), inbox(stand)) == (told, known)
-    assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == applied
+    put(testbed, "front", COMMANDS, *requests * 2, persistent="true")
+    put(testbed, "bridge", REPLIES, *replies * 2, persistent="true")
+    eventually(lambda: emptied(testbed, COMMANDS, REPLIES), 60, "every copy to be taken")
+    assert (ledger(testbed), inbox(testbed)) == (told, known)
+    assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)} == applied
 
     # and when the bridge has long forgotten that it ever knew them: too old to be opened at all
-    stand.stop("front", "bridge")
+    testbed.stop("front", "bridge")
     for name in ("protocol", "intranet_bridge"):
         shutil.copytree(ROOT / name, tmp_path / "later" / name)
     clock = tmp_path / "later" / "protocol" / "runtime" / "clock.py"
     text = clock.read_text()
     assert text.count("// 1_000_000") == 1
     clock.write_text(text.replace("// 1_000_000", f"// 1_000_000 + {FORTY_DAYS_MS}"))
-    stand.environment["bridge"] = {"PYTHONPATH": str(tmp_path / "later")}
-    stand.start("bridge")
-    eventually(lambda: not inbox(stand), 60, "the rows to be forgotten")
-    put(stand, "front", COMMANDS, *requests, persistent="true")
+    testbed.environment["bridge"] = {"PYTHONPATH": str(tmp_path / "later")}
+    testbed.start("bridge")
+    eventually(lambda: not inbox(testbed), 60, "the rows to be forgotten")
+    put(testbed, "front", COMMANDS, *requests, persistent="true")
     letters = eventually(
-        lambda: len(found := browsed(stand, f"DLQ.{COMMANDS}")) == len(ids) and found, 30, "the dead letters"
+        lambda: len(found := browsed(testbed, f"DLQ.{COMMANDS}")) == len(ids) and found, 30, "the dead letters"
     )
     assert {headers["reason"] for headers, _ in letters} == {"stale"}
-    assert not inbox(stand)
-    assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == applied
+    assert not inbox(testbed)
+    assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)} == applied
 
 
-def test_a_query_sent_again_is_asked_once(stand: Stand) -> None:
+def test_a_query_sent_again_is_asked_once(testbed: Testbed) -> None:
     plan = {"latency_ms": 1, "paths": ["/api/arrears"]}
-    httpx.put(f"{stand.marketing_url}/faults", json=plan, trust_env=False, verify=PLAIN).raise_for_status()
-    stand.kill("bridge")  # the front counts on it for a while
+    httpx.put(f"{testbed.marketing_url}/faults", json=plan, trust_env=False, verify=PLAIN).raise_for_status()
+    testbed.kill("bridge")  # the front counts on it for a while
     answers: list[httpx.Response] = []
 
     def ask() -> None:
-        with client(stand) as http:
+        with client(testbed) as http:
             answers.append(http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers={"Prefer": "wait=20"}))
 
     thread = threading.Thread(target=ask)
     thread.start()
-    (captured,) = eventually(lambda: browsed(stand, QUERIES), 60, "the query")
-    put(stand, "front", QUERIES, captured[1], captured[1], expires=captured[0]["expires"])
-    stand.start("bridge")
+    (captured,) = eventually(lambda: browsed(testbed, QUERIES), 60, "the query")
+    put(testbed, "front", QUERIES, captured[1], captured[1], expires=captured[0]["expires"])
+    testbed.start("bridge")
     thread.join(40)
     assert [answer.status_code for answer in answers] == [200], [answer.text for answer in answers]
-    eventually(lambda: emptied(stand, QUERIES), 60, "every copy to be taken")
-    put(stand, "front", QUERIES, captured[1], expires=captured[0]["expires"])
-    eventually(lambda: emptied(stand, QUERIES), 60, "that one too")
-    assert httpx.get(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).json()["hits"] == 1
+    eventually(lambda: emptied(testbed, QUERIES), 60, "every copy to be taken")
+    put(testbed, "front", QUERIES, captured[1], expires=captured[0]["expires"])
+    eventually(lambda: emptied(testbed, QUERIES), 60, "that one too")
+    assert httpx.get(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).json()["hits"] == 1

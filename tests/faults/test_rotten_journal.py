@@ -14,10 +14,10 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from scripts.tools.testbed.processes import StandError
-from scripts.tools.testbed.testbed import Stand, with_values
-from tests.support.stands import client, eventually, journal, standing, work_order
+from scripts.tools.testbed.processes import TestbedError
+from scripts.tools.testbed.testbed import Testbed, with_values
 from tests.support.stomp import browsed, put
+from tests.support.testbeds import client, eventually, journal, running_testbed, work_order
 
 COMMANDS, REPLIES, LETTERS = "bridge.command.main", "bridge.reply.command.front-1", "DLQ.bridge.command.main"
 SETTINGS = {
@@ -36,9 +36,9 @@ class Record(NamedTuple):
     size: int
 
 
-def newest(stand: Stand) -> Path:
+def newest(testbed: Testbed) -> Path:
     """The journal file that is being written."""
-    return max((stand.folder / "broker" / "data" / "kahadb").glob("db-*.log"), key=lambda file: int(file.stem[3:]))
+    return max((testbed.folder / "broker" / "data" / "kahadb").glob("db-*.log"), key=lambda file: int(file.stem[3:]))
 
 
 def written(file: Path, queue: str) -> list[Record]:
@@ -73,20 +73,20 @@ def overwrite(file: Path, offset: int, what: bytes = b"rotten!!") -> None:
         opened.write(what)
 
 
-def said(stand: Stand, text: str) -> int:
+def said(testbed: Testbed, text: str) -> int:
     """How often the broker's log says it."""
-    return (stand.folder / "broker" / "broker.log").read_text(errors="replace").count(text)
+    return (testbed.folder / "broker" / "broker.log").read_text(errors="replace").count(text)
 
 
-def restart_front(stand: Stand, **delivery: int) -> None:
+def restart_front(testbed: Testbed, **delivery: int) -> None:
     """With other settings. While `resend_after_s` is long nothing is on the broker twice: what is lost is lost."""
-    stand.stop("front")
-    file = stand.config / "dmz_front.toml"
+    testbed.stop("front")
+    file = testbed.config / "dmz_front.toml"
     file.write_text(with_values(file.read_text(), {f"delivery.{name}": value for name, value in delivery.items()}))
-    stand.start("front")
+    testbed.start("front")
 
 
-def ordered(stand: Stand, http: httpx.Client) -> list[str]:
+def ordered(testbed: Testbed, http: httpx.Client) -> list[str]:
     """Eight accepted work orders that wait on the broker, each in a message of its own."""
     ids: list[str] = []
     while len(ids) < 8:
@@ -94,88 +94,90 @@ def ordered(stand: Stand, http: httpx.Client) -> list[str]:
         answer = http.post("/v1/work-order", json=work_order("长" * 300), headers=headers)
         assert answer.status_code == 202
         ids.append(answer.json()["request_id"])
-        eventually(lambda: len(browsed(stand, COMMANDS)) == len(ids), what="the order on the broker")
+        eventually(lambda: len(browsed(testbed, COMMANDS)) == len(ids), what="the order on the broker")
     return ids
 
 
-def exactly_once(stand: Stand, http: httpx.Client, ids: list[str]) -> None:
+def exactly_once(testbed: Testbed, http: httpx.Client, ids: list[str]) -> None:
     """All are done, once, and their callers are told so."""
 
     def outcomes() -> set[str]:
         return {http.get(f"/v1/requests/{id}").json()["status"] for id in ids}
 
     eventually(lambda: outcomes() == {"succeeded"}, 90, "every outcome")
-    applied = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+    applied = {entry["request_id"]: entry["applied"] for entry in journal(testbed)}
     assert {id: applied.get(id) for id in ids} == dict.fromkeys(ids, 1)
-    eventually(lambda: not browsed(stand, COMMANDS), what="the copies to be taken")
-    assert {entry["applied"] for entry in journal(stand)} == {1}
+    eventually(lambda: not browsed(testbed, COMMANDS), what="the copies to be taken")
+    assert {entry["applied"] for entry in journal(testbed)} == {1}
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("rotten"), settings=SETTINGS) as stand:
-        yield stand
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("rotten"), settings=SETTINGS) as testbed:
+        yield testbed
 
 
-def test_commands_and_dead_letters(stand: Stand) -> None:
+def test_commands_and_dead_letters(testbed: Testbed) -> None:
     """After an orderly stop: the index knows every message, rotten or not, and each one dropped is named."""
-    put(stand, "front", COMMANDS, b"junk", b"more junk", persistent="true")
-    eventually(lambda: len(browsed(stand, LETTERS)) == 2, what="the bridge to set them aside")
-    stand.stop("bridge")
-    with client(stand) as http:
-        ids = ordered(stand, http)
-        stand.stop("broker")
-        file = newest(stand)
+    put(testbed, "front", COMMANDS, b"junk", b"more junk", persistent="true")
+    eventually(lambda: len(browsed(testbed, LETTERS)) == 2, what="the bridge to set them aside")
+    testbed.stop("bridge")
+    with client(testbed) as http:
+        ids = ordered(testbed, http)
+        testbed.stop("broker")
+        file = newest(testbed)
         overwrite(file, written(file, LETTERS)[0].offset + 100)
         rot(file, written(file, COMMANDS)[-8:][1::2])
-        stand.start("broker")
-        assert said(stand, f":{COMMANDS}] dropped: ") == 3
+        testbed.start("broker")
+        assert said(testbed, f":{COMMANDS}] dropped: ") == 3
         assert (
-            said(stand, "Rolled back 1 messages") == 1
+            said(testbed, "Rolled back 1 messages") == 1
         )  # the cut off one, which an index ahead of its journal has too
-        restart_front(stand, resend_after_s=1)
-        stand.start("bridge")
-        exactly_once(stand, http, ids)
-    assert said(stand, f":{LETTERS}] dropped: ") == 1
-    (letter,) = (json.loads(body) for _, body in browsed(stand, LETTERS))
+        restart_front(testbed, resend_after_s=1)
+        testbed.start("bridge")
+        exactly_once(testbed, http, ids)
+    assert said(testbed, f":{LETTERS}] dropped: ") == 1
+    (letter,) = (json.loads(body) for _, body in browsed(testbed, LETTERS))
     assert letter["sha256"] == hashlib.sha256(b"more junk").hexdigest()
 
 
-def test_replies(stand: Stand) -> None:
+def test_replies(testbed: Testbed) -> None:
     """After a kill: the index is behind the journal, and what is rotten in what it does not know yet is passed over."""
-    restart_front(stand, resend_after_s=600)
-    stand.stop("bridge")
-    with client(stand) as http:
-        ids = ordered(stand, http)
-        stand.stop("front")
-        stand.start("bridge")
-        eventually(lambda: {entry["request_id"] for entry in journal(stand)} >= set(ids), what="the calls")
-        eventually(lambda: browsed(stand, REPLIES) and not browsed(stand, COMMANDS), what="the replies on the broker")
-        stand.stop("bridge")
-        stand.kill("broker")
-        file, before = newest(stand), said(stand, "Corrupt journal records found")
+    restart_front(testbed, resend_after_s=600)
+    testbed.stop("bridge")
+    with client(testbed) as http:
+        ids = ordered(testbed, http)
+        testbed.stop("front")
+        testbed.start("bridge")
+        eventually(lambda: {entry["request_id"] for entry in journal(testbed)} >= set(ids), what="the calls")
+        eventually(
+            lambda: browsed(testbed, REPLIES) and not browsed(testbed, COMMANDS), what="the replies on the broker"
+        )
+        testbed.stop("bridge")
+        testbed.kill("broker")
+        file, before = newest(testbed), said(testbed, "Corrupt journal records found")
         rot(file, written(file, REPLIES))
-        stand.start("broker")
-        assert said(stand, "Corrupt journal records found") > before
-        stand.start("bridge")
-        restart_front(stand, resend_after_s=1)
-        exactly_once(stand, http, ids)
+        testbed.start("broker")
+        assert said(testbed, "Corrupt journal records found") > before
+        testbed.start("bridge")
+        restart_front(testbed, resend_after_s=1)
+        exactly_once(testbed, http, ids)
 
 
-def test_the_newest_file_is_gone(stand: Stand) -> None:
+def test_the_newest_file_is_gone(testbed: Testbed) -> None:
     """That is no rot: it does not start, and says what to do. What was in the file is sent again."""
-    restart_front(stand, resend_after_s=600)
-    stand.stop("bridge")
-    put(stand, "front", "bridge.command.elsewhere", *[bytes(1_000_000)] * 34, persistent="true")  # a file holds 32 MB
-    with client(stand) as http:
-        ids = ordered(stand, http)
-        stand.stop("broker")
-        gone, index = newest(stand), newest(stand).with_name("db.data")
+    restart_front(testbed, resend_after_s=600)
+    testbed.stop("bridge")
+    put(testbed, "front", "bridge.command.elsewhere", *[bytes(1_000_000)] * 34, persistent="true")  # a file holds 32 MB
+    with client(testbed) as http:
+        ids = ordered(testbed, http)
+        testbed.stop("broker")
+        gone, index = newest(testbed), newest(testbed).with_name("db.data")
         assert len(written(gone, COMMANDS)) == len(ids)
         gone.unlink()
-        with pytest.raises(StandError, match=f"move {index} away"):
-            stand.start("broker")
+        with pytest.raises(TestbedError, match=f"move {index} away"):
+            testbed.start("broker")
         index.unlink()
-        stand.start("broker", "bridge")
-        restart_front(stand, resend_after_s=1)
-        exactly_once(stand, http, ids)
+        testbed.start("broker", "bridge")
+        restart_front(testbed, resend_after_s=1)
+        exactly_once(testbed, http, ids)

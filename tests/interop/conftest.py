@@ -1,14 +1,14 @@
-"""One stand for all tests here: each leaves it as it found it."""
+"""One testbed for all tests here: each leaves it as it found it."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
-from tests.support.stands import standing
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import running_testbed
 
 
 @pytest.fixture(scope="session")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("interop")) as stand:
-        yield stand
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("interop")) as testbed:
+        yield testbed

@@ -23,8 +23,8 @@ from typing import Any
 import httpx
 
 from scripts.tools.testbed.processes import wait_until
-from scripts.tools.testbed.testbed import ROOT, Stand, with_values
-from tests.support.stands import ACCOUNT, journal, work_order
+from scripts.tools.testbed.testbed import ROOT, Testbed, with_values
+from tests.support.testbeds import ACCOUNT, journal, work_order
 
 PROGRAMS = Path(__file__).parent / "clients"
 CALLS = ("query", "command", "again", "invalid", "unauthenticated", "status")
@@ -216,27 +216,32 @@ def ready(client: Client, cache: Path) -> None:
 
 
 @contextlib.contextmanager
-def transport(stand: Stand, name: str) -> Iterator[dict[str, str]]:
-    """The front of a running stand, over this transport; yields what a client finds in its environment."""
+def transport(testbed: Testbed, name: str) -> Iterator[dict[str, str]]:
+    """The front of a running testbed, over this transport; yields what a client finds in its environment."""
     if name == "HTTP":
-        yield {"INTEROP_URL": stand.front_url, "INTEROP_KEY": stand.app_key}
+        yield {"INTEROP_URL": testbed.front_url, "INTEROP_KEY": testbed.app_key}
         return
-    ca, certificate, key = _certificate(stand.folder / "https")
-    file = stand.config / "dmz_front.toml"
+    ca, certificate, key = _certificate(testbed.folder / "https")
+    file = testbed.config / "dmz_front.toml"
     plain = file.read_text(encoding="utf-8")
-    stand.stop("front")
+    testbed.stop("front")
     try:
         file.write_text(with_values(plain, {"http.certificate": str(certificate), "http.key": str(key)}))
-        stand.start("front", wait=False)
-        url = stand.front_url.replace("http:", "https:")
+        testbed.start("front", wait=False)
+        url = testbed.front_url.replace("http:", "https:")
         context = ssl.create_default_context(cafile=str(ca))
-        log = stand.logs / "front.log"
-        wait_until(lambda: _is_ready(url, context), 60, "the front over HTTPS", stand.pids["front"], log)
-        yield {"INTEROP_URL": url, "INTEROP_KEY": stand.app_key, "INTEROP_CA": str(ca), "NODE_EXTRA_CA_CERTS": str(ca)}
+        log = testbed.logs / "front.log"
+        wait_until(lambda: _is_ready(url, context), 60, "the front over HTTPS", testbed.pids["front"], log)
+        yield {
+            "INTEROP_URL": url,
+            "INTEROP_KEY": testbed.app_key,
+            "INTEROP_CA": str(ca),
+            "NODE_EXTRA_CA_CERTS": str(ca),
+        }
     finally:
-        stand.stop("front")
+        testbed.stop("front")
         file.write_text(plain, encoding="utf-8")
-        stand.start("front")
+        testbed.start("front")
 
 
 def _is_ready(url: str, context: ssl.SSLContext) -> bool:
@@ -263,7 +268,7 @@ def _certificate(folder: Path) -> tuple[Path, Path, Path]:
 # --- the calls ---------------------------------------------------------------------------------------------------
 
 
-def run(client: Client, cache: Path, environment: Mapping[str, str], stand: Stand) -> dict[str, str]:
+def run(client: Client, cache: Path, environment: Mapping[str, str], testbed: Testbed) -> dict[str, str]:
     """Make the six calls: for each call, what is wrong with its answer, or nothing."""
     order = work_order(content=f"家里没电了，“请派人”检修 {client.name}")
     asked = {"account": ACCOUNT, "first_month": "2026-04", "last_month": "2026-06"}
@@ -298,7 +303,7 @@ def run(client: Client, cache: Path, environment: Mapping[str, str], stand: Stan
     said = done.stderr.decode(errors="replace").strip().splitlines()
     found = {call: wrong(call, answers) if call in answers else f"no answer: {said[-1:]}" for call in CALLS}
     if not found["command"]:
-        applied = [entry["applied"] for entry in journal(stand, answers["command"][1]["request_id"])]
+        applied = [entry["applied"] for entry in journal(testbed, answers["command"][1]["request_id"])]
         found["again"] = found["again"] or ("" if applied == [1] else f"applied {applied}")
     return found
 

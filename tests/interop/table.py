@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.tools.testbed.testbed import ROOT
 from tests.interop.suite import CALLS, CLIENTS, STATUS, TRANSPORTS, Client, Unavailable, ready, run, transport
-from tests.support.stands import standing
+from tests.support.testbeds import running_testbed
 
 PAGE = ROOT / "docs" / "interop.md"
 BEGIN, END = "<!-- table: written by ./scripts/interop -->\n", "<!-- end of the table -->\n"
@@ -52,12 +52,12 @@ def measured(wanted: list[Client], cache: Path) -> tuple[dict[str, str], Results
             skipped[client.name] = str(reason)
             print(f"   skipped: {reason}", flush=True)
     results: Results = {}
-    with tempfile.TemporaryDirectory() as folder, standing(Path(folder) / "stand") as stand:
+    with tempfile.TemporaryDirectory() as folder, running_testbed(Path(folder) / "testbed") as testbed:
         for over in TRANSPORTS:
-            with transport(stand, over) as environment:
+            with transport(testbed, over) as environment:
                 for client in wanted:
                     if client.name not in skipped:
-                        found = run(client, cache, environment, stand)
+                        found = run(client, cache, environment, testbed)
                         results[client.name, over] = found
                         for call, what in found.items():
                             print(f"{client.name} over {over}, {call}: {what or 'ok'}", flush=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 from tests.interop.suite import CALLS, CLIENTS, TRANSPORTS, Client, Unavailable, ready, run, transport
 
 
@@ -15,15 +15,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=TRANSPORTS)
-def environment(stand: Stand, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    with transport(stand, request.param) as environment:
+def environment(testbed: Testbed, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    with transport(testbed, request.param) as environment:
         yield environment
 
 
 @pytest.mark.parametrize("client", [client for client in CLIENTS if not client.downloads], ids=lambda one: one.name)
-def test_six_calls(client: Client, cache: Path, environment: dict[str, str], stand: Stand) -> None:
+def test_six_calls(client: Client, cache: Path, environment: dict[str, str], testbed: Testbed) -> None:
     try:
         ready(client, cache)
     except Unavailable as reason:
         pytest.skip(str(reason))
-    assert run(client, cache, environment, stand) == dict.fromkeys(CALLS, "")
+    assert run(client, cache, environment, testbed) == dict.fromkeys(CALLS, "")

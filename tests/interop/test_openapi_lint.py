@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Stand
+from scripts.tools.testbed.testbed import ROOT, Testbed
 from tests.interop.suite import Unavailable, npm_install
-from tests.support.stands import PLAIN
+from tests.support.testbeds import PLAIN
 
 LINTERS = ("@redocly/cli@2.77.0", "@stoplight/spectral-cli@6.16.3")
 SILENT = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
@@ -25,8 +25,8 @@ def programs() -> Path:
 
 
 @pytest.fixture
-def document(stand: Stand, tmp_path: Path) -> Path:
-    answer = httpx.get(f"{stand.front_url}/openapi.json", trust_env=False, verify=PLAIN)
+def document(testbed: Testbed, tmp_path: Path) -> Path:
+    answer = httpx.get(f"{testbed.front_url}/openapi.json", trust_env=False, verify=PLAIN)
     file = tmp_path / "openapi.json"
     file.write_bytes(answer.raise_for_status().content)
     return file

@@ -63,7 +63,7 @@ class Namespace:
         return ("ip", "netns", "exec", self.name)
 
     def run(self, *command: str) -> str:
-        """Run a command here to its end; its standard output. Raises StandError with what it said."""
+        """Run a command here to its end; its standard output. Raises TestbedError with what it said."""
         return run([*self.prefix, *command])
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:

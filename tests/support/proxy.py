@@ -1,4 +1,4 @@
-"""The proxy of the stand, for tests."""
+"""The proxy of the testbed, for tests."""
 
 from scripts.tools.testbed.proxy import Proxy
 

@@ -22,16 +22,16 @@ APART = frozenset(
         "tests/system/test_wire_versions.py",
     }
 )
-"""Each test of these brings a stand of its own: they go wherever there is room."""
+"""Each test of these brings a testbed of its own: they go wherever there is room."""
 TOGETHER = {
     "tests/interop/test_clients.py": "interop",
     "tests/interop/test_openapi_lint.py": "interop",
-    "tests/system/test_bad_input.py": "system stand",
-    "tests/system/test_mutual_tls.py": "system stand",
+    "tests/system/test_bad_input.py": "system testbed",
+    "tests/system/test_mutual_tls.py": "system testbed",
     "tests/system/one_way/test_outages.py": "one way",
     "tests/system/one_way/test_rules.py": "one way",
 }
-"""These share a stand of their conftest.py: one is enough."""
+"""These share a testbed of their conftest.py: one is enough."""
 FIRST = (
     "tests/faults/test_campaign.py",
     "tests/faults/test_crash_points.py",

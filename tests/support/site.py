@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.tools.testbed.testbed import Place, Ports, Stand
+from scripts.tools.testbed.testbed import Place, Ports, Testbed
 from tests.support.namespaces import ROOT, Namespace, joined
 
 RULES = ROOT / "config" / "nftables"
@@ -86,12 +86,12 @@ def built() -> Iterator[Site]:
         yield site
 
 
-def stand_on(site: Site, folder: Path) -> Stand:
+def make_testbed(site: Site, folder: Path) -> Testbed:
     """The product on the site, not started: broker and front in the DMZ, bridge and marketing on the intranet.
 
-    Everything as shipped; only the bridge's metrics port, which a stand turns off, is on as in an installation.
+    Everything as shipped; only the bridge's metrics port, which a testbed turns off, is on as in an installation.
     """
-    return Stand(
+    return Testbed(
         folder,
         Ports(front=8080, broker=BROKER_PORT, marketing=MARKETING_PORT, metrics=9101),
         settings={"intranet_bridge": {"metrics.port": METRICS_PORT}},

@@ -6,7 +6,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 
 Reply = tuple[str, dict[str, str], bytes]
 
@@ -14,11 +14,11 @@ Reply = tuple[str, dict[str, str], bytes]
 class Stomp:
     """As little STOMP as shows what the broker allows."""
 
-    def __init__(self, stand: Stand, certs: Path | None, role: str, trust: Path | None = None) -> None:
-        context = ssl.create_default_context(cafile=str(trust or stand.certs / "ca.pem"))
+    def __init__(self, testbed: Testbed, certs: Path | None, role: str, trust: Path | None = None) -> None:
+        context = ssl.create_default_context(cafile=str(trust or testbed.certs / "ca.pem"))
         if certs is not None:
             context.load_cert_chain(certs / f"{role}.pem", certs / f"{role}.key")
-        plain = socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5)
+        plain = socket.create_connection(("127.0.0.1", testbed.ports.broker), timeout=5)
         self.socket = context.wrap_socket(plain, server_hostname="localhost")
         self.buffer = b""
 
@@ -53,17 +53,17 @@ class Stomp:
         return self.receive()
 
 
-def connected(stand: Stand, role: str) -> Stomp:
-    stomp = Stomp(stand, stand.certs, role)
+def connected(testbed: Testbed, role: str) -> Stomp:
+    stomp = Stomp(testbed, testbed.certs, role)
     answer = stomp.connect()
     assert answer is not None
     assert answer[0] == "CONNECTED"
     return stomp
 
 
-def browsed(stand: Stand, queue: str) -> list[tuple[dict[str, str], bytes]]:
+def browsed(testbed: Testbed, queue: str) -> list[tuple[dict[str, str], bytes]]:
     """Header and body of every message of a queue, as who may read it sees them; they stay there."""
-    stomp = connected(stand, reader_of(queue))
+    stomp = connected(testbed, reader_of(queue))
     stomp.send("SUBSCRIBE", id="1", destination=f"/queue/{queue}", browser="true", ack="auto")
     found = []
     while (frame := stomp.receive()) is not None:
@@ -76,15 +76,15 @@ def browsed(stand: Stand, queue: str) -> list[tuple[dict[str, str], bytes]]:
 
 
 def reader_of(queue: str) -> str:
-    """The role whose certificate may read a queue (the stand's `front.pem` is front-1's)."""
+    """The role whose certificate may read a queue (the testbed's `front.pem` is front-1's)."""
     if queue.startswith("DLQ."):
         return "operator"
     return "front" if queue.startswith("bridge.reply.") else "bridge"
 
 
-def put(stand: Stand, role: str, queue: str, *bodies: bytes, **headers: str) -> None:
+def put(testbed: Testbed, role: str, queue: str, *bodies: bytes, **headers: str) -> None:
     """Send these bodies with a role's certificate; returns when the broker has them."""
-    stomp = connected(stand, role)
+    stomp = connected(testbed, role)
     for number, body in enumerate(bodies):
         stomp.send("SEND", body, destination=f"/queue/{queue}", receipt=str(number), **headers)
         answer = stomp.receive()

@@ -1,4 +1,4 @@
-"""One stand for all system tests that leave it as they found it, and the first release to upgrade from."""
+"""One testbed for all system tests that leave it as they found it, and the first release to upgrade from."""
 
 import subprocess
 from collections.abc import Iterator
@@ -7,22 +7,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Stand
-from tests.support.stands import client, standing
+from scripts.tools.testbed.testbed import ROOT, Testbed
+from tests.support.testbeds import client, running_testbed
 
 FIRST_RELEASE = "1da74b7"
 """The commit of release 0.1.0."""
 
 
 @pytest.fixture(scope="session")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("system")) as stand:
-        yield stand
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("system")) as testbed:
+        yield testbed
 
 
 @pytest.fixture
-def http(stand: Stand) -> Iterator[httpx.Client]:
-    with client(stand) as http:
+def http(testbed: Testbed) -> Iterator[httpx.Client]:
+    with client(testbed) as http:
         yield http
 
 

@@ -14,8 +14,8 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import binary, sampled_from
 from schemathesis.core.result import Ok
 
-from scripts.tools.testbed.testbed import Stand
-from tests.support.stands import ACCOUNT, PLAIN, client, eventually, work_order
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, work_order
 
 JSON = {"Content-Type": "application/json"}
 
@@ -101,8 +101,8 @@ def test_unknown_operation_and_wrong_method(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "Bearer", "Bearer wrong", "Basic ZGVtbzpkZW1v"])
-def test_no_key_no_path(stand: Stand, value: str | None) -> None:
-    with httpx.Client(base_url=stand.front_url, trust_env=False, verify=PLAIN) as stranger:
+def test_no_key_no_path(testbed: Testbed, value: str | None) -> None:
+    with httpx.Client(base_url=testbed.front_url, trust_env=False, verify=PLAIN) as stranger:
         headers = {"Authorization": value} if value else {}
         for path in ("/v1/bill-query", "/v1/no-such"):
             answer = stranger.post(path, json={}, headers=headers)
@@ -112,15 +112,15 @@ def test_no_key_no_path(stand: Stand, value: str | None) -> None:
         problem(stranger.get(f"/v1/requests/{uuid.uuid4()}", headers=headers), 401, "unauthenticated")
 
 
-def test_wrong_scope_foreign_requests_and_revocation(stand: Stand, http: httpx.Client) -> None:
-    key = stand.ctl("apps", "add", "kiosk", "--scope", "bills").strip()
+def test_wrong_scope_foreign_requests_and_revocation(testbed: Testbed, http: httpx.Client) -> None:
+    key = testbed.ctl("apps", "add", "kiosk", "--scope", "bills").strip()
     made = http.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": str(uuid.uuid4())})
-    with client(stand, headers={"Authorization": f"Bearer {key}"}) as kiosk:
+    with client(testbed, headers={"Authorization": f"Bearer {key}"}) as kiosk:
         eventually(lambda: kiosk.get("/v1/operations").status_code == 200, what="the new key")
         answer = kiosk.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": "k"})
         problem(answer, 403, "forbidden-scope")
         problem(kiosk.get(f"/v1/requests/{made.json()['request_id']}"), 404, "unknown-request")
-        stand.ctl("apps", "revoke", "kiosk")
+        testbed.ctl("apps", "revoke", "kiosk")
         eventually(lambda: kiosk.get("/v1/operations").status_code == 401, what="the revocation")
 
 
@@ -143,11 +143,11 @@ def test_hostile_json(http: httpx.Client, text: str) -> None:
     assert http.post("/v1/bill-query", content=text, headers=JSON).status_code in (400, 422)
 
 
-def test_no_request_makes_a_500(stand: Stand) -> None:
+def test_no_request_makes_a_500(testbed: Testbed) -> None:
     """A property over the whole documented API, generated from its own document: valid and invalid requests
     alike get an answer the document allows, and never a 500.
     """
-    schema = schemathesis.openapi.from_url(f"{stand.front_url}/openapi.json")
+    schema = schemathesis.openapi.from_url(f"{testbed.front_url}/openapi.json")
     schema.config.update(suppress_health_check=[])
     found = list(schema.get_all_operations())
     operations = [one.ok() for one in found if isinstance(one, Ok)]
@@ -155,15 +155,15 @@ def test_no_request_makes_a_500(stand: Stand) -> None:
     seen: Counter[int] = Counter()
     for operation in operations:
         for mode in schemathesis.GenerationMode:
-            _never_500(operation, mode, stand, seen)
+            _never_500(operation, mode, testbed, seen)
     assert {200, 400, 401, 404, 422} <= seen.keys(), seen  # it did reach both sides of each decision
 
 
-def _never_500(operation: Any, mode: Any, stand: Stand, seen: Counter[int]) -> None:
+def _never_500(operation: Any, mode: Any, testbed: Testbed, seen: Counter[int]) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     def answers(case: Any) -> None:
-        answer = case.call(headers={"Authorization": f"Bearer {stand.app_key}"}, timeout=40)
+        answer = case.call(headers={"Authorization": f"Bearer {testbed.app_key}"}, timeout=40)
         seen[answer.status_code] += 1
         assert answer.status_code < 500 or answer.status_code in (502, 503, 504), answer.text
         if answer.status_code >= 400:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from scripts.tools.testbed.processes import free_port
-from scripts.tools.testbed.testbed import Stand
-from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, running_testbed, work_order
 
 SLOW_S = 0.5
 PORT = free_port()
@@ -30,19 +30,19 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("circuit"), settings=SETTINGS) as stand:
-        yield stand
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("circuit"), settings=SETTINGS) as testbed:
+        yield testbed
 
 
 @pytest.fixture(autouse=True)
-def well(stand: Stand) -> Iterator[None]:
+def well(testbed: Testbed) -> Iterator[None]:
     yield
-    httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
+    httpx.delete(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
 
 
-def trouble(stand: Stand, **plan: object) -> None:
-    httpx.put(f"{stand.marketing_url}/faults", json=plan, trust_env=False, verify=PLAIN).raise_for_status()
+def trouble(testbed: Testbed, **plan: object) -> None:
+    httpx.put(f"{testbed.marketing_url}/faults", json=plan, trust_env=False, verify=PLAIN).raise_for_status()
 
 
 def circuit(operation: str) -> float:
@@ -65,10 +65,10 @@ def bills(http: httpx.Client) -> httpx.Response:
 
 
 @pytest.mark.parametrize("plan", [{"error_rate": 1}, {"latency_ms": SLOW_S * 1000 + 200}], ids=["failures", "slowness"])
-def test_it_opens_pauses_that_operation_only_and_closes_by_a_probe(stand: Stand, plan: dict[str, float]) -> None:
-    with client(stand) as http:
+def test_it_opens_pauses_that_operation_only_and_closes_by_a_probe(testbed: Testbed, plan: dict[str, float]) -> None:
+    with client(testbed) as http:
         assert arrears(http).status_code == 200
-        trouble(stand, **plan, paths=["/api/arrears"])
+        trouble(testbed, **plan, paths=["/api/arrears"])
 
         def paused() -> bool:
             answer = arrears(http)
@@ -87,15 +87,15 @@ def test_it_opens_pauses_that_operation_only_and_closes_by_a_probe(stand: Stand,
         assert bills(http).status_code == 200
         assert circuit("bill-query") == 0
 
-        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
+        httpx.delete(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
         eventually(lambda: arrears(http).status_code == 200, what="the probe")
         assert circuit("arrears-query") == 0
 
 
-def test_commands_wait_out_a_pause_and_other_operations_go_on(stand: Stand) -> None:
-    trouble(stand, error_rate=1, paths=["/api/wo/create"])
+def test_commands_wait_out_a_pause_and_other_operations_go_on(testbed: Testbed) -> None:
+    trouble(testbed, error_rate=1, paths=["/api/wo/create"])
     keys = [str(uuid.uuid4()) for _ in range(4)]
-    with client(stand) as http:
+    with client(testbed) as http:
         places = []
         for number, key in enumerate(keys):
             headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
@@ -106,7 +106,7 @@ def test_commands_wait_out_a_pause_and_other_operations_go_on(stand: Stand) -> N
         eventually(lambda: circuit("work-order") == 2, what="the open circuit")
         assert bills(http).status_code == 200
         assert arrears(http).status_code == 200
-        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
+        httpx.delete(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
         for place in places:
             eventually(partial(succeeded, http, place), 60, "the outcome")
-    assert {entry["applied"] for entry in journal(stand)} == {1}
+    assert {entry["applied"] for entry in journal(testbed)} == {1}

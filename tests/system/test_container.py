@@ -12,7 +12,7 @@ import pytest
 
 from scripts.tools.testbed.processes import free_port
 from tests.support.broker import COMPOSE, LocalBroker, engine_answers, make_certificates, of_compose, run
-from tests.support.stands import eventually
+from tests.support.testbeds import eventually
 
 BRIDGECTL = (sys.executable, "-m", "bridgectl.cli")
 OF_THE_MACHINE = {"dmz.instance", "dmz.host", "dmz.port"}

@@ -9,20 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.postgres import Postgres
-from tests.support.stands import ACCOUNT, PLAIN, eventually, journal, standing, work_order
+from tests.support.testbeds import ACCOUNT, PLAIN, eventually, journal, running_testbed, work_order
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def stand(stand: Stand, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """The session's stand, and one whose two sides each have a PostgreSQL database."""
+def testbed(
+    testbed: Testbed, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Testbed]:
+    """The session's testbed, and one whose two sides each have a PostgreSQL database."""
     if request.param == "sqlite":
-        yield stand
+        yield testbed
         return
     server: Postgres = request.getfixturevalue("postgres")
     stores = {side: server.database(side) for side in ("front", "bridge")}
-    with standing(tmp_path_factory.mktemp("crossing"), stores=stores) as other:
+    with running_testbed(tmp_path_factory.mktemp("crossing"), stores=stores) as other:
         yield other
 
 
@@ -53,7 +55,7 @@ def test_no_such_account_is_a_business_answer(http: httpx.Client) -> None:
     assert answer.json()["refusal"]["code"] == "no-such-account"
 
 
-def test_work_order_is_applied_once_however_often_it_is_sent(stand: Stand, http: httpx.Client) -> None:
+def test_work_order_is_applied_once_however_often_it_is_sent(testbed: Testbed, http: httpx.Client) -> None:
     headers = {"Idempotency-Key": f"once-{uuid.uuid4()}", "Prefer": "wait=10"}
     first = http.post("/v1/work-order", json=work_order(), headers=headers)
     assert first.status_code == 200, first.text
@@ -62,10 +64,10 @@ def test_work_order_is_applied_once_however_often_it_is_sent(stand: Stand, http:
     rewritten = json.dumps(dict(reversed(work_order().items())), indent=2)
     other = http.post("/v1/work-order", content=rewritten, headers=headers | {"Content-Type": "application/json"})
     assert other.json() == first.json()  # the same request in other words
-    assert [entry["applied"] for entry in journal(stand, first.json()["request_id"])] == [1]
+    assert [entry["applied"] for entry in journal(testbed, first.json()["request_id"])] == [1]
 
 
-def test_simultaneous_duplicates_are_one_order(stand: Stand, http: httpx.Client) -> None:
+def test_simultaneous_duplicates_are_one_order(testbed: Testbed, http: httpx.Client) -> None:
     headers = {"Idempotency-Key": f"storm-{uuid.uuid4()}"}
     with ThreadPoolExecutor(8) as pool:
         answers = list(
@@ -74,7 +76,7 @@ def test_simultaneous_duplicates_are_one_order(stand: Stand, http: httpx.Client)
     assert {answer.status_code for answer in answers} <= {200, 202, 409}
     ids = {answer.json()["request_id"] for answer in answers if answer.status_code != 409}
     assert len(ids) == 1
-    entry = eventually(lambda: journal(stand, ids.copy().pop()), what="the effect")
+    entry = eventually(lambda: journal(testbed, ids.copy().pop()), what="the effect")
     assert entry[0]["applied"] == 1
 
 
@@ -136,21 +138,21 @@ def test_health_docs_and_catalogue(http: httpx.Client) -> None:
     assert names == {"bill-query", "arrears-query", "work-order", "work-order-progress"}
 
 
-def test_queue_health_over_the_one_port(stand: Stand, http: httpx.Client) -> None:
+def test_queue_health_over_the_one_port(testbed: Testbed, http: httpx.Client) -> None:
     http.post("/v1/arrears-query", json={"account": ACCOUNT})
-    rows = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}
+    rows = {row["name"]: row for row in json.loads(testbed.ctl("queues", "--json"))}
     assert rows["bridge.query.main"]["consumers"] == 1
     assert rows["bridge.query.main"]["dequeued"] >= 1
     assert rows["bridge.command.main"]["depth"] == 0
     assert "bridge.reply.query.front-1" in rows
-    table = stand.ctl("queues")
+    table = testbed.ctl("queues")
     assert "DEAD LETTERS" in table
     assert "bridge.command.main" in table
 
 
-def test_metrics_count_what_was_answered(stand: Stand, http: httpx.Client) -> None:
+def test_metrics_count_what_was_answered(testbed: Testbed, http: httpx.Client) -> None:
     def count(status: str) -> float:
-        text = httpx.get(stand.metrics_url, trust_env=False, verify=PLAIN).text
+        text = httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text
         wanted = f'dmz_front_answers_total{{operation="arrears-query",status="{status}"}} '
         return sum(float(line.removeprefix(wanted)) for line in text.splitlines() if line.startswith(wanted))
 

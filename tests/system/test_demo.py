@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.tools.testbed.processes import alive, free_port
 from scripts.tools.testbed.testbed import ROOT
-from tests.support.stands import eventually
+from tests.support.testbeds import eventually
 
 
 def demo(*arguments: str, folder: Path) -> list[str]:

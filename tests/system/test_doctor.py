@@ -19,8 +19,8 @@ import pytest
 
 from scripts.tools.testbed import processes
 from scripts.tools.testbed.processes import free_port
-from scripts.tools.testbed.testbed import BIN, ROOT, Stand, with_values
-from tests.support.stands import PLAIN, client, eventually, standing
+from scripts.tools.testbed.testbed import BIN, ROOT, Testbed, with_values
+from tests.support.testbeds import PLAIN, client, eventually, running_testbed
 
 NAMES = {
     "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate",
@@ -67,10 +67,10 @@ def doctor(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def variant(stand: Stand, folder: Path, **changes: dict[str, Any]) -> Path:
-    """A copy of the stand's configuration files with some values changed: file → dotted key → value."""
+def variant(testbed: Testbed, folder: Path, **changes: dict[str, Any]) -> Path:
+    """A copy of the testbed's configuration files with some values changed: file → dotted key → value."""
     folder.mkdir()
-    for file in stand.config.glob("*.toml"):
+    for file in testbed.config.glob("*.toml"):
         text = with_values(file.read_text(encoding="utf-8"), changes.get(file.stem, {}))
         (folder / file.name).write_text(text, encoding="utf-8")
     return folder
@@ -89,8 +89,8 @@ def mode_of(path: Path, mode: int) -> Iterator[None]:
 # --- all is well ------------------------------------------------------------------------------------------
 
 
-def test_a_sound_installation(stand: Stand) -> None:
-    report = examined(stand.config)
+def test_a_sound_installation(testbed: Testbed) -> None:
+    report = examined(testbed.config)
     assert [one for one in report.findings if one["status"] == "fail"] == []
     assert (report.code, report.overall) == (0, "warn")
     assert {one["name"] for one in report.findings} == NAMES
@@ -105,38 +105,38 @@ def test_a_sound_installation(stand: Stand) -> None:
     assert {one["subject"].split()[0] for one in report.of("clock", status="ok")} == {"bridge-1", "broker"}
 
 
-def test_for_people_and_strictly(stand: Stand) -> None:
-    shown = doctor(stand.config, "--strict")
+def test_for_people_and_strictly(testbed: Testbed) -> None:
+    shown = doctor(testbed.config, "--strict")
     assert shown.returncode == 1  # the warnings
     assert "ok    tls " in shown.stdout
     assert "→ " in shown.stdout
     assert shown.stdout.splitlines()[-1].startswith("overall: warn (")
-    quiet = doctor(stand.config, "--quiet")
+    quiet = doctor(testbed.config, "--quiet")
     assert quiet.returncode == 0
     assert {line.split()[0] for line in quiet.stdout.splitlines()} <= {"warn", "→", "overall:", *quiet.stdout.split()}
     assert not any(line.startswith(("ok", "skip")) for line in quiet.stdout.splitlines())
 
 
 @pytest.mark.parametrize("options", [["--role", "broker"], ["--inward", "10.0.0.1"], ["--nonsense"]])
-def test_wrong_usage(stand: Stand, options: list[str]) -> None:
-    assert doctor(stand.config, *options).returncode == 2
+def test_wrong_usage(testbed: Testbed, options: list[str]) -> None:
+    assert doctor(testbed.config, *options).returncode == 2
 
 
 @pytest.mark.parametrize(("role", "other"), [("front", "intranet_bridge"), ("bridge", "dmz_front")])
-def test_one_role_alone(stand: Stand, role: str, other: str) -> None:
-    report = examined(stand.config, "--role", role)
+def test_one_role_alone(testbed: Testbed, role: str, other: str) -> None:
+    report = examined(testbed.config, "--role", role)
     assert report.of("configuration", other) == []
     assert report.of("tls", f"as {role}", "ok")
     [inward] = report.of("inward")
     assert inward["status"] == {"front": "warn", "bridge": "skip"}[role]
 
 
-def test_it_harms_nothing(stand: Stand, http: httpx.Client) -> None:
+def test_it_harms_nothing(testbed: Testbed, http: httpx.Client) -> None:
     def queues() -> dict[str, Any]:
-        return {one["name"]: one for one in json.loads(stand.ctl("queues", "--json"))}
+        return {one["name"]: one for one in json.loads(testbed.ctl("queues", "--json"))}
 
     before = queues()
-    examined(stand.config)
+    examined(testbed.config)
     assert set(queues()) == set(before)  # no queue was made
     assert all(after["dead_letters"] == before[name]["dead_letters"] for name, after in queues().items())
     answer = http.post("/v1/arrears-query", json={"account": "3210000000002"})
@@ -146,10 +146,10 @@ def test_it_harms_nothing(stand: Stand, http: httpx.Client) -> None:
 # --- faults -----------------------------------------------------------------------------------------------
 
 
-def test_a_key_file_that_others_may_read(stand: Stand) -> None:
-    keys, token = stand.folder / "keys", stand.folder / "data" / "marketing.token"
+def test_a_key_file_that_others_may_read(testbed: Testbed) -> None:
+    keys, token = testbed.folder / "keys", testbed.folder / "data" / "marketing.token"
     with mode_of(keys / "bridge.keyring", 0o644), mode_of(keys / "front.keyring", 0o640), mode_of(token, 0o640):
-        report = examined(stand.config)
+        report = examined(testbed.config)
     assert report.code == 1
     open_ = {Path(one["subject"]).name for one in report.of("permissions", status="fail")}
     assert open_ == {"bridge.keyring", "front.keyring", "marketing.token"}
@@ -160,16 +160,16 @@ def test_a_key_file_that_others_may_read(stand: Stand) -> None:
     assert report.of("presence", "bridge-1", "ok")  # one fault does not hide the rest
 
 
-def test_a_database_and_a_folder_that_others_may_change(stand: Stand) -> None:
-    with mode_of(stand.folder / "data" / "front.sqlite3", 0o644), mode_of(stand.folder / "keys", 0o777):
-        report = examined(stand.config)
+def test_a_database_and_a_folder_that_others_may_change(testbed: Testbed) -> None:
+    with mode_of(testbed.folder / "data" / "front.sqlite3", 0o644), mode_of(testbed.folder / "keys", 0o777):
+        report = examined(testbed.config)
     assert report.of("permissions", "front.sqlite3", "warn")
     [folder] = report.of("permissions", status="fail")
-    assert folder["subject"] == str(stand.folder / "keys")
+    assert folder["subject"] == str(testbed.folder / "keys")
 
 
-def test_a_misspelt_setting(stand: Stand, tmp_path: Path) -> None:
-    config = variant(stand, tmp_path / "config")
+def test_a_misspelt_setting(testbed: Testbed, tmp_path: Path) -> None:
+    config = variant(testbed, tmp_path / "config")
     file = config / "dmz_front.toml"
     text = file.read_text().replace("heartbeat_ms", "hartbeat_ms")
     file.write_text(text)
@@ -182,8 +182,8 @@ def test_a_misspelt_setting(stand: Stand, tmp_path: Path) -> None:
     assert report.of("tls", "as bridge", "ok")  # the rest is looked at all the same
 
 
-def test_a_binding_that_does_not_parse(stand: Stand, tmp_path: Path) -> None:
-    config = variant(stand, tmp_path / "config", intranet_bridge={"operations.arrears-query.response": "data.{"})
+def test_a_binding_that_does_not_parse(testbed: Testbed, tmp_path: Path) -> None:
+    config = variant(testbed, tmp_path / "config", intranet_bridge={"operations.arrears-query.response": "data.{"})
     [finding] = examined(config).of("configuration", "intranet_bridge.toml")
     assert finding["status"] == "fail"
     document = (config / "intranet_bridge.toml").read_text().splitlines()
@@ -191,15 +191,15 @@ def test_a_binding_that_does_not_parse(stand: Stand, tmp_path: Path) -> None:
     assert document[number - 1].startswith("response = ")
 
 
-def test_http_tls_files_that_cannot_be_used(stand: Stand, tmp_path: Path) -> None:
-    changes = {"http.certificate": str(stand.certs / "broker.pem"), "http.key": str(stand.certs / "front.key")}
-    [finding] = examined(variant(stand, tmp_path / "config", dmz_front=changes)).of("configuration", "dmz_front")
+def test_http_tls_files_that_cannot_be_used(testbed: Testbed, tmp_path: Path) -> None:
+    changes = {"http.certificate": str(testbed.certs / "broker.pem"), "http.key": str(testbed.certs / "front.key")}
+    [finding] = examined(variant(testbed, tmp_path / "config", dmz_front=changes)).of("configuration", "dmz_front")
     assert finding["status"] == "fail"
     assert "front.key: is not the key of" in finding["seen"]
 
 
-def test_bridgectls_own_file(stand: Stand, tmp_path: Path) -> None:
-    config = variant(stand, tmp_path / "config", bridgectl={"doctor.timeout_s": -1})
+def test_bridgectls_own_file(testbed: Testbed, tmp_path: Path) -> None:
+    config = variant(testbed, tmp_path / "config", bridgectl={"doctor.timeout_s": -1})
     [finding] = examined(config).of("configuration", "bridgectl.toml")
     assert "doctor.timeout_s" in finding["seen"]
     (config / "bridgectl.toml").unlink()
@@ -216,22 +216,22 @@ def test_nothing_is_installed_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("days", "status"), [(20, "warn"), (5, "fail")])
-def test_a_certificate_that_expires_soon(stand: Stand, tmp_path: Path, days: int, status: str) -> None:
+def test_a_certificate_that_expires_soon(testbed: Testbed, tmp_path: Path, days: int, status: str) -> None:
     certs = tmp_path / "certs"
-    shutil.copytree(stand.certs, certs)
+    shutil.copytree(testbed.certs, certs)
     issue = ["certs", "issue", "front", "--name", "front-1", "--dir", str(certs), "--days", str(days), "--force"]
     processes.run([str(BIN / "bridgectl"), *issue])
     changes = {"link.certificate": str(certs / "front.pem"), "link.key": str(certs / "front.key")}
-    report = examined(variant(stand, tmp_path / "config", dmz_front=changes))
+    report = examined(variant(testbed, tmp_path / "config", dmz_front=changes))
     [finding] = report.of("certificate", "front.pem")
     assert (finding["status"], f"expires in {days - 1} days" in finding["seen"]) == (status, True)
     assert "bridgectl certs issue front" in finding["action"]
     assert report.of("tls", "as front", "ok")  # it still works
 
 
-def test_a_certificate_of_another_role(stand: Stand, tmp_path: Path) -> None:
-    changes = {"link.certificate": str(stand.certs / "bridge.pem"), "link.key": str(stand.certs / "bridge.key")}
-    report = examined(variant(stand, tmp_path / "config", dmz_front=changes), "--role", "front")
+def test_a_certificate_of_another_role(testbed: Testbed, tmp_path: Path) -> None:
+    changes = {"link.certificate": str(testbed.certs / "bridge.pem"), "link.key": str(testbed.certs / "bridge.key")}
+    report = examined(variant(testbed, tmp_path / "config", dmz_front=changes), "--role", "front")
     assert report.of("certificate", "bridge.pem", "fail")
     assert report.of("authorization", "as front", "fail")  # a bridge may read requests
     assert report.of("presence", status="fail")  # and no presence
@@ -247,29 +247,29 @@ def moved(by: str) -> dict[str, str]:
 
 
 @needs_faketime
-def test_an_expired_certificate(stand: Stand, tmp_path: Path) -> None:
+def test_an_expired_certificate(testbed: Testbed, tmp_path: Path) -> None:
     certs = tmp_path / "certs"
-    shutil.copytree(stand.certs, certs)
+    shutil.copytree(testbed.certs, certs)
     issue = ["certs", "issue", "bridge", "--name", "bridge-1", "--dir", str(certs), "--days", "30", "--force"]
     processes.run([str(BIN / "bridgectl"), *issue], moved("-40d"))
     changes = {"link.certificate": str(certs / "bridge.pem"), "link.key": str(certs / "bridge.key")}
-    report = examined(variant(stand, tmp_path / "config", intranet_bridge=changes), "--role", "bridge")
+    report = examined(variant(testbed, tmp_path / "config", intranet_bridge=changes), "--role", "bridge")
     [finding] = report.of("certificate", "bridge.pem")
     assert finding["status"] == "fail"
     assert "expired on" in finding["seen"]
     assert report.of("tls", "as bridge", "fail")  # the broker refuses it
 
 
-def test_the_wrong_name_of_the_broker(stand: Stand, tmp_path: Path) -> None:
-    changes = {"link.brokers": [f"127.0.0.2:{stand.ports.broker}", f"localhost:{free_port()}"]}
-    report = examined(variant(stand, tmp_path / "config", dmz_front=changes), "--role", "front")
+def test_the_wrong_name_of_the_broker(testbed: Testbed, tmp_path: Path) -> None:
+    changes = {"link.brokers": [f"127.0.0.2:{testbed.ports.broker}", f"localhost:{free_port()}"]}
+    report = examined(variant(testbed, tmp_path / "config", dmz_front=changes), "--role", "front")
     texts = {one["subject"].split()[0]: one["seen"] for one in report.of("tls", status="fail")}
     assert [text.split(":")[0] for text in texts.values()] == ["not reachable", "not reachable"]
 
 
-def test_a_broker_of_another_authority(stand: Stand, tmp_path: Path) -> None:
+def test_a_broker_of_another_authority(testbed: Testbed, tmp_path: Path) -> None:
     processes.run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(tmp_path / "other")])
-    config = variant(stand, tmp_path / "config", dmz_front={"link.ca": str(tmp_path / "other" / "ca.pem")})
+    config = variant(testbed, tmp_path / "config", dmz_front={"link.ca": str(tmp_path / "other" / "ca.pem")})
     [finding] = examined(config, "--role", "front").of("tls")
     assert finding["status"] == "fail"
     assert "not trusted" in finding["seen"]
@@ -287,7 +287,7 @@ LOOSENINGS = [
 
 @pytest.mark.parametrize(("changes", "failing"), LOOSENINGS, ids=["not-asked", "not-needed"])
 def test_a_broker_that_is_too_friendly(
-    stand: Stand, tmp_path: Path, changes: dict[str, str], failing: set[str]
+    testbed: Testbed, tmp_path: Path, changes: dict[str, str], failing: set[str]
 ) -> None:
     shutil.copytree(ROOT / "activemq", tmp_path / "conf")
     file = tmp_path / "conf" / "activemq.xml"
@@ -298,11 +298,11 @@ def test_a_broker_that_is_too_friendly(
     file.write_text(text, encoding="utf-8")
     port, script = free_port(), [sys.executable, str(ROOT / "scripts" / "broker")]
     where = ["--instance", str(tmp_path / "broker")]
-    how = ["--certs", str(stand.certs), "--conf", str(tmp_path / "conf"), "--port", str(port)]
+    how = ["--certs", str(testbed.certs), "--conf", str(tmp_path / "conf"), "--port", str(port)]
     processes.run([*script, "start", *where, *how])
     try:
         there = {"link.brokers": [f"localhost:{port}"]}
-        config = variant(stand, tmp_path / "config", dmz_front=there, bridgectl={"doctor.presence_s": 0.5})
+        config = variant(testbed, tmp_path / "config", dmz_front=there, bridgectl={"doctor.presence_s": 0.5})
         report = examined(config, "--role", "front")
         about = [one for one in report.findings if f"localhost:{port}" in one["subject"]]
         assert {one["name"] for one in about if one["status"] == "fail"} == failing
@@ -320,12 +320,12 @@ class Careless(socketserver.BaseRequestHandler):
             self.request.sendall(b"CONNECTED\nversion:1.2\nserver:ActiveMQ/6.3.1\n\n\0")
 
 
-def test_a_broker_without_tls(stand: Stand, tmp_path: Path) -> None:
+def test_a_broker_without_tls(testbed: Testbed, tmp_path: Path) -> None:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Careless) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         changes = {"link.brokers": [f"localhost:{server.server_address[1]}"]}
-        report = examined(variant(stand, tmp_path / "config", dmz_front=changes), "--role", "front")
+        report = examined(variant(testbed, tmp_path / "config", dmz_front=changes), "--role", "front")
         server.shutdown()
     assert report.of("tls", status="fail")
     [finding] = report.of("plain-text")
@@ -344,19 +344,19 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize(("program", "status"), [("intranet-bridge", "fail"), ("something-else", "warn")])
-def test_a_listener_beyond_loopback(stand: Stand, tmp_path: Path, program: str, status: str) -> None:
+def test_a_listener_beyond_loopback(testbed: Testbed, tmp_path: Path, program: str, status: str) -> None:
     script = tmp_path / program
     script.write_text(LISTENS)
     running = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     try:
         assert running.stdout is not None
         ports = running.stdout.readline().split()
-        report = examined(stand.config, "--role", "bridge")
+        report = examined(testbed.config, "--role", "bridge")
         found = [one for one in report.of("listeners") if one["subject"].rpartition(":")[2] in ports]
         assert sorted(one["subject"].split()[0] for one in found) == ["tcp", "udp"]
         assert {one["status"] for one in found} == {status}
         assert all(f"{program}, pid {running.pid}" in one["seen"] for one in found)
-        config = variant(stand, tmp_path / "config", bridgectl={"doctor.expected_listeners": list(map(int, ports))})
+        config = variant(testbed, tmp_path / "config", bridgectl={"doctor.expected_listeners": list(map(int, ports))})
         after = examined(config, "--role", "bridge")
         still = [one for one in after.of("listeners") if one["subject"].rpartition(":")[2] in ports]
         assert len(still) == (2 if program == "intranet-bridge" else 0)  # nothing excuses the bridge
@@ -365,53 +365,53 @@ def test_a_listener_beyond_loopback(stand: Stand, tmp_path: Path, program: str, 
         running.wait()
 
 
-def test_ways_inward(stand: Stand) -> None:
+def test_ways_inward(testbed: Testbed) -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         closed, opened = f"127.0.0.1:{free_port()}", f"127.0.0.1:{listening.getsockname()[1]}"
-        report = examined(stand.config, "--role", "front", "--inward", closed, "--inward", opened)
+        report = examined(testbed.config, "--role", "front", "--inward", closed, "--inward", opened)
     assert report.code == 1
     assert {one["subject"]: one["status"] for one in report.of("inward")} == {closed: "ok", opened: "fail"}
     assert "reset" in report.of("inward", closed)[0]["seen"]
 
 
-# --- what needs a stand of its own ------------------------------------------------------------------------
+# --- what needs a testbed of its own ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     metrics = free_port()
     settings = {"intranet_bridge": {"metrics.port": metrics}}
-    with standing(tmp_path_factory.mktemp("doctor"), settings=settings) as stand:
-        yield stand
+    with running_testbed(tmp_path_factory.mktemp("doctor"), settings=settings) as testbed:
+        yield testbed
 
 
 @contextlib.contextmanager
-def bridge_clock(stand: Stand, by: str) -> Iterator[None]:
-    """The stand's bridge with its wall clock off by so much; put right afterwards."""
-    stand.stop("bridge")
-    command = [str(BIN / "intranet-bridge"), "--config", str(stand.config / "intranet_bridge.toml")]
+def bridge_clock(testbed: Testbed, by: str) -> Iterator[None]:
+    """The testbed's bridge with its wall clock off by so much; put right afterwards."""
+    testbed.stop("bridge")
+    command = [str(BIN / "intranet-bridge"), "--config", str(testbed.config / "intranet_bridge.toml")]
     environment = {"PYTHONPATH": str(ROOT)} | moved(by)
-    stand.pids["bridge"] = processes.start(command, stand.logs / "bridge.log", environment)
+    testbed.pids["bridge"] = processes.start(command, testbed.logs / "bridge.log", environment)
     try:
         yield
     finally:
-        stand.stop("bridge")
-        stand.start("bridge")
+        testbed.stop("bridge")
+        testbed.start("bridge")
 
 
-def measured(stand: Stand) -> float | None:
+def measured(testbed: Testbed) -> float | None:
     """What the front's metrics say of the bridge's clock, seconds ahead."""
-    for line in httpx.get(stand.metrics_url, trust_env=False, verify=PLAIN).text.splitlines():
+    for line in httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text.splitlines():
         if line.startswith("dmz_front_clock_skew_seconds{"):
             return float(line.split()[1])
     return None
 
 
-def warned(stand: Stand, seconds: int) -> bool:
+def warned(testbed: Testbed, seconds: int) -> bool:
     """Whether the front's log warns of a clock so far off."""
-    lines = (stand.logs / "front.log").read_text().splitlines()
+    lines = (testbed.logs / "front.log").read_text().splitlines()
     warnings = [json.loads(line) for line in lines if '"clock-skew"' in line]
     return any(abs(one["ahead_s"] - seconds) < 3 for one in warnings)
 
@@ -421,7 +421,7 @@ def warned(stand: Stand, seconds: int) -> bool:
     ("seconds", "status", "attached"),
     [(30, "warn", True), (-30, "warn", True), (-240, "fail", False)],
 )
-def test_a_clock_that_is_off(own: Stand, seconds: int, status: str, attached: bool) -> None:
+def test_a_clock_that_is_off(own: Testbed, seconds: int, status: str, attached: bool) -> None:
     """Far off, the bridge can do nothing for the front and is told absent; its skew is measured all the same.
 
     Not further behind than the certificates are backdated: then TLS itself says no.
@@ -434,16 +434,16 @@ def test_a_clock_that_is_off(own: Stand, seconds: int, status: str, attached: bo
         eventually(lambda: warned(own, seconds), 60, "the front's warning")
     [finding] = report.of("clock", "bridge-1")
     assert finding["status"] == status
-    amount, unit, way = finding["seen"].split()[:3]
+    amount, unit, direction = finding["seen"].split()[:3]
     assert abs(float(amount) - abs(seconds)) < 3
-    assert (unit, way) == ("s", "ahead" if seconds > 0 else "behind")
+    assert (unit, direction) == ("s", "ahead" if seconds > 0 else "behind")
     assert "NTP" in finding["action"]
     assert report.of("presence", "bridge-1", "ok")
     assert bool(report.of("ready", status="ok")) == attached
 
 
 @needs_faketime
-def test_the_bridge_measures_too(own: Stand) -> None:
+def test_the_bridge_measures_too(own: Testbed) -> None:
     bridge_metrics = tomllib.loads((own.config / "intranet_bridge.toml").read_text())["metrics"]["port"]
     with bridge_clock(own, "+30s"), client(own) as http:
 
@@ -461,7 +461,7 @@ def test_the_bridge_measures_too(own: Stand) -> None:
     assert "behind this host's clock" in finding["seen"]
 
 
-def test_parts_that_are_away(own: Stand) -> None:
+def test_parts_that_are_away(own: Testbed) -> None:
     own.stop("bridge")
     try:
         report = examined(own.config)
@@ -478,7 +478,7 @@ def test_parts_that_are_away(own: Stand) -> None:
     assert examined(own.config).overall == "warn"
 
 
-def test_letters_nobody_could_read(own: Stand) -> None:
+def test_letters_nobody_could_read(own: Testbed) -> None:
     from tests.support.stomp import connected
 
     stomp = connected(own, "front")

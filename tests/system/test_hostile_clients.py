@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
-from tests.support.stands import ACCOUNT, PLAIN, client, eventually, standing
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, running_testbed
 
 ATTACKER = "127.0.0.2"  # an address of its own, as the limit for one address counts
 CROWD = "127.0.0.3"
@@ -33,47 +33,47 @@ MOST_MEMORY = 200 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * IDLE
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip(f"this test holds {wanted} sockets, and the hard limit of open files is {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    with standing(tmp_path_factory.mktemp("hostile"), settings={"dmz_front": LIMITS}) as stand:
-        yield stand
+    with running_testbed(tmp_path_factory.mktemp("hostile"), settings={"dmz_front": LIMITS}) as testbed:
+        yield testbed
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def files(stand: Stand) -> int:
-    return len(list(Path(f"/proc/{stand.pids['front']}/fd").iterdir()))
+def files(testbed: Testbed) -> int:
+    return len(list(Path(f"/proc/{testbed.pids['front']}/fd").iterdir()))
 
 
-def memory(stand: Stand) -> int:
-    status = Path(f"/proc/{stand.pids['front']}/status").read_text()
+def memory(testbed: Testbed) -> int:
+    status = Path(f"/proc/{testbed.pids['front']}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) * 1024
 
 
-def ended(stand: Stand, reason: str) -> float:
+def ended(testbed: Testbed, reason: str) -> float:
     """Connections the front ended for a reason, by its own count."""
-    lines = httpx.get(stand.metrics_url, trust_env=False, verify=PLAIN).text.splitlines()
+    lines = httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text.splitlines()
     name = f'dmz_front_connections_ended_total{{reason="{reason}"}} '
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
 
 @pytest.fixture(autouse=True)
-def others(stand: Stand) -> Iterator[None]:
+def others(testbed: Testbed) -> Iterator[None]:
     """A normal client at work during the whole test, and the front's own state before and after it."""
-    with client(stand) as http:  # the front makes some files and caches at first use
+    with client(testbed) as http:  # the front makes some files and caches at first use
         assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
-    eventually(lambda: stand_is_quiet(stand), what="a front at rest")
-    before, memory_before = files(stand), memory(stand)
+    eventually(lambda: quiet_testbed(testbed), what="a front at rest")
+    before, memory_before = files(testbed), memory(testbed)
     answers: list[tuple[int, float]] = []
     done = threading.Event()
 
     def work() -> None:
         while not done.is_set() or len(answers) < 10:
-            with client(stand) as http:  # a new connection for each, so that being let in is tested too
+            with client(testbed) as http:  # a new connection for each, so that being let in is tested too
                 begun = time.monotonic()
                 answer = http.post("/v1/arrears-query", json={"account": ACCOUNT})
                 answers.append((answer.status_code, time.monotonic() - begun))
@@ -88,23 +88,23 @@ def others(stand: Stand) -> Iterator[None]:
         worker.join(60)
     assert {status for status, _ in answers} == {200}
     assert max(seconds for _, seconds in answers) < 5
-    eventually(lambda: files(stand) <= before + 3, 60, "the files to be closed")
-    assert memory(stand) - memory_before < MOST_MEMORY
+    eventually(lambda: files(testbed) <= before + 3, 60, "the files to be closed")
+    assert memory(testbed) - memory_before < MOST_MEMORY
 
 
-def stand_is_quiet(stand: Stand) -> bool:
-    count = files(stand)
+def quiet_testbed(testbed: Testbed) -> bool:
+    count = files(testbed)
     time.sleep(0.5)
-    return files(stand) == count
+    return files(testbed) == count
 
 
-def attacker(stand: Stand, address: str = ATTACKER, receive_buffer: int = 0) -> socket.socket:
+def attacker(testbed: Testbed, address: str = ATTACKER, receive_buffer: int = 0) -> socket.socket:
     plain = socket.socket()
     if receive_buffer:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     plain.bind((address, 0))
     plain.settimeout(30)
-    plain.connect(("127.0.0.1", stand.ports.front))
+    plain.connect(("127.0.0.1", testbed.ports.front))
     return plain
 
 
@@ -125,8 +125,8 @@ def problem(data: bytes) -> tuple[int, str]:
     return int(head.split()[1]), json.loads(body)["code"]
 
 
-def head(stand: Stand, *more: str, method: str = "POST", path: str = "/v1/arrears-query") -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: front", f"Authorization: Bearer {stand.app_key}"]
+def head(testbed: Testbed, *more: str, method: str = "POST", path: str = "/v1/arrears-query") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: front", f"Authorization: Bearer {testbed.app_key}"]
     return "\r\n".join([*lines, "Content-Type: application/json", *more, ""]).encode()
 
 
@@ -151,10 +151,10 @@ def dripped(plain: socket.socket, piece: bytes, seconds: float = 20) -> bytes:
 
 
 @pytest.mark.parametrize("piece", [b"X-A: b\r\n", b"a"], ids=["lines", "one-line"])
-def test_slow_headers(stand: Stand, piece: bytes) -> None:
-    crowd = [attacker(stand) for _ in range(300)]
+def test_slow_headers(testbed: Testbed, piece: bytes) -> None:
+    crowd = [attacker(testbed) for _ in range(300)]
     for plain in crowd:
-        plain.sendall(head(stand))
+        plain.sendall(head(testbed))
     first = crowd.pop()
     assert problem(dripped(first, piece)) == (408, "headers-too-slow")
     first.close()
@@ -163,22 +163,22 @@ def test_slow_headers(stand: Stand, piece: bytes) -> None:
         plain.close()
 
 
-def test_blank_lines_are_no_request(stand: Stand) -> None:
-    plain = attacker(stand)
+def test_blank_lines_are_no_request(testbed: Testbed) -> None:
+    plain = attacker(testbed)
     assert problem(dripped(plain, b"\r\n")) == (408, "headers-too-slow")
     plain.close()
 
 
-def test_a_slow_body(stand: Stand) -> None:
-    plain = attacker(stand)
-    plain.sendall(head(stand, "Content-Length: 60000") + b"\r\n")
+def test_a_slow_body(testbed: Testbed) -> None:
+    plain = attacker(testbed)
+    plain.sendall(head(testbed, "Content-Length: 60000") + b"\r\n")
     assert problem(dripped(plain, b" ")) == (408, "body-too-slow")
     plain.close()
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["silent", "kept-alive"])
-def test_thousands_of_idle_connections(stand: Stand, used: bool) -> None:
-    crowd = [attacker(stand) for _ in range(IDLE)]
+def test_thousands_of_idle_connections(testbed: Testbed, used: bool) -> None:
+    crowd = [attacker(testbed) for _ in range(IDLE)]
     for plain in crowd if used else ():
         plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: front\r\n\r\n")
     if used:
@@ -190,9 +190,9 @@ def test_thousands_of_idle_connections(stand: Stand, used: bool) -> None:
         plain.close()
 
 
-def test_more_connections_than_one_address_may_have(stand: Stand) -> None:
-    crowd = [attacker(stand, CROWD) for _ in range(PER_ADDRESS)]
-    refused = [attacker(stand, CROWD) for _ in range(20)]
+def test_more_connections_than_one_address_may_have(testbed: Testbed) -> None:
+    crowd = [attacker(testbed, CROWD) for _ in range(PER_ADDRESS)]
+    refused = [attacker(testbed, CROWD) for _ in range(20)]
     for plain in refused:
         data = read_all(plain)
         assert problem(data) == (503, "too-many-connections")
@@ -206,10 +206,10 @@ def test_more_connections_than_one_address_may_have(stand: Stand) -> None:
     [b"X-Huge: " + b"a" * 20_000, b"X-Huge: " + b"a" * 2_000_000, b"X-A: b\r\n" * 150],
     ids=["a-large-one", "a-huge-one", "many"],
 )
-def test_huge_headers(stand: Stand, more: bytes) -> None:
-    plain = attacker(stand)
+def test_huge_headers(testbed: Testbed, more: bytes) -> None:
+    plain = attacker(testbed)
     with contextlib.suppress(ConnectionError):
-        plain.sendall(head(stand) + more + b"\r\n\r\n")
+        plain.sendall(head(testbed) + more + b"\r\n\r\n")
     data = read_all(plain)
     # who sends two million bytes into a refusal may lose the answer to the reset that ends it
     if data or len(more) < 100_000:
@@ -218,9 +218,9 @@ def test_huge_headers(stand: Stand, more: bytes) -> None:
 
 
 @pytest.mark.parametrize("piece", [b"X-A: " + b"b" * 100 + b"\r\n", b"b" * 100], ids=["lines", "one-line"])
-def test_endless_headers(stand: Stand, piece: bytes) -> None:
-    plain = attacker(stand)
-    plain.sendall(head(stand) + b"X-Endless: ")
+def test_endless_headers(testbed: Testbed, piece: bytes) -> None:
+    plain = attacker(testbed)
+    plain.sendall(head(testbed) + b"X-Endless: ")
     sent = 0
     with contextlib.suppress(ConnectionError):
         while sent < 50_000_000:
@@ -231,9 +231,9 @@ def test_endless_headers(stand: Stand, piece: bytes) -> None:
     plain.close()
 
 
-def test_an_endless_body_to_a_path_that_reads_none(stand: Stand) -> None:
-    plain = attacker(stand)
-    plain.sendall(head(stand, "Transfer-Encoding: chunked", method="GET", path="/healthz") + b"\r\n")
+def test_an_endless_body_to_a_path_that_reads_none(testbed: Testbed) -> None:
+    plain = attacker(testbed)
+    plain.sendall(head(testbed, "Transfer-Encoding: chunked", method="GET", path="/healthz") + b"\r\n")
     sent = 0
     with contextlib.suppress(ConnectionError):
         while sent < 50_000_000:
@@ -242,8 +242,8 @@ def test_an_endless_body_to_a_path_that_reads_none(stand: Stand) -> None:
     plain.close()
 
 
-def test_thousands_of_requests_at_once_on_one_connection(stand: Stand) -> None:
-    plain = attacker(stand)
+def test_thousands_of_requests_at_once_on_one_connection(testbed: Testbed) -> None:
+    plain = attacker(testbed)
     request = b"GET /healthz HTTP/1.1\r\nHost: front\r\n\r\n"
     with contextlib.suppress(ConnectionError):
         plain.sendall(request * 10_000)
@@ -252,16 +252,16 @@ def test_thousands_of_requests_at_once_on_one_connection(stand: Stand) -> None:
     plain.close()
 
 
-def test_a_client_that_never_reads(stand: Stand) -> None:
-    before = files(stand)
-    crowd = [attacker(stand, receive_buffer=2048) for _ in range(20)]
+def test_a_client_that_never_reads(testbed: Testbed) -> None:
+    before = files(testbed)
+    crowd = [attacker(testbed, receive_buffer=2048) for _ in range(20)]
     for _ in range(400):  # so many answers that no buffer of the system's takes them all
         for plain in crowd:
             with contextlib.suppress(ConnectionError):
                 plain.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: front\r\n\r\n")
         time.sleep(0.01)
-    eventually(lambda: files(stand) < before + 10, 60, "the front to give them up")
-    assert ended(stand, "not-reading") + ended(stand, "too-many-requests") >= 20
+    eventually(lambda: files(testbed) < before + 10, 60, "the front to give them up")
+    assert ended(testbed, "not-reading") + ended(testbed, "too-many-requests") >= 20
     for plain in crowd:
         plain.close()
 
@@ -276,17 +276,17 @@ def test_a_client_that_never_reads(stand: Stand) -> None:
     ],
     ids=["tls", "cut-short", "nulls", "version"],
 )
-def test_what_is_not_http(stand: Stand, junk: bytes) -> None:
-    plain = attacker(stand)
+def test_what_is_not_http(testbed: Testbed, junk: bytes) -> None:
+    plain = attacker(testbed)
     plain.sendall(junk)
     assert problem(read_all(plain)) == (400, "malformed-request")
     plain.close()
 
 
-def test_a_bad_request_behind_good_ones_does_not_spoil_their_answers(stand: Stand) -> None:
-    plain = attacker(stand)
+def test_a_bad_request_behind_good_ones_does_not_spoil_their_answers(testbed: Testbed) -> None:
+    plain = attacker(testbed)
     body = json.dumps({"account": ACCOUNT}).encode()
-    good = head(stand, f"Content-Length: {len(body)}") + b"\r\n" + body
+    good = head(testbed, f"Content-Length: {len(body)}") + b"\r\n" + body
     plain.sendall(good + good + b"no HTTP at all\r\n\r\n")
     data = read_all(plain)
     assert data.count(b"HTTP/1.1 200") == 2, data
@@ -294,13 +294,13 @@ def test_a_bad_request_behind_good_ones_does_not_spoil_their_answers(stand: Stan
     plain.close()
 
 
-def test_an_attack_of_all_kinds_at_once(stand: Stand) -> None:
+def test_an_attack_of_all_kinds_at_once(testbed: Testbed) -> None:
     attacks: list[Callable[[], None]] = [
-        lambda: test_slow_headers(stand, b"a"),
-        lambda: test_endless_headers(stand, b"b" * 100),
-        lambda: test_thousands_of_requests_at_once_on_one_connection(stand),
-        lambda: test_a_slow_body(stand),
-        lambda: test_an_endless_body_to_a_path_that_reads_none(stand),
+        lambda: test_slow_headers(testbed, b"a"),
+        lambda: test_endless_headers(testbed, b"b" * 100),
+        lambda: test_thousands_of_requests_at_once_on_one_connection(testbed),
+        lambda: test_a_slow_body(testbed),
+        lambda: test_an_endless_body_to_a_path_that_reads_none(testbed),
     ]
     threads = [threading.Thread(target=attack) for attack in attacks]
     for thread in threads:

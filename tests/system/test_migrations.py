@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.processes import StandError, run
-from scripts.tools.testbed.testbed import BIN, ROOT, Stand
-from tests.support.stands import PLAIN, client, eventually, journal, work_order
+from scripts.tools.testbed.processes import TestbedError, run
+from scripts.tools.testbed.testbed import BIN, ROOT, Testbed
+from tests.support.testbeds import PLAIN, client, eventually, journal, work_order
 
 DATA = Path(__file__).parent / "data"
 SETTINGS = {
@@ -29,8 +29,8 @@ SETTINGS = {
 PATIENCE = 90.0
 
 
-class OldStand(Stand):
-    """A stand of the first release: its bridgectl made the table it needed, and its front had no `--migrate`."""
+class OldTestbed(Testbed):
+    """A testbed of the first release: its bridgectl made the table it needed, and its front had no `--migrate`."""
 
     def set_up(self) -> None:
         """With an application key made by that bridgectl."""
@@ -43,17 +43,17 @@ class OldStand(Stand):
         key_file.write_text(self.app_key)
 
 
-def rows(stand: Stand, side: str, statement: str) -> list[dict[str, Any]]:
-    with contextlib.closing(sqlite3.connect(stand.folder / "data" / f"{side}.sqlite3")) as database:
+def rows(testbed: Testbed, side: str, statement: str) -> list[dict[str, Any]]:
+    with contextlib.closing(sqlite3.connect(testbed.folder / "data" / f"{side}.sqlite3")) as database:
         database.row_factory = sqlite3.Row
         return [dict(row) for row in database.execute(statement)]
 
 
 @dataclass
 class Flight:
-    """Orders submitted to a stand, one in each state a process can die in."""
+    """Orders submitted to a testbed, one in each state a process can die in."""
 
-    stand: Stand
+    testbed: Testbed
     ids: dict[str, str] = field(default_factory=dict)
     """Idempotency key → request id."""
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -69,18 +69,18 @@ class Flight:
 
     def again(self, key: str, wait: int = 0) -> httpx.Response:
         """The same order with the same key once more."""
-        with client(self.stand) as http:
+        with client(self.testbed) as http:
             headers = {"Idempotency-Key": key, "Prefer": f"wait={wait}"}
             return http.post("/v1/work-order", json=self.bodies[key], headers=headers)
 
     def fault(self, **plan: Any) -> None:
         """What the marketing system does wrong from now on."""
-        url = f"{self.stand.marketing_url}/faults"
+        url = f"{self.testbed.marketing_url}/faults"
         httpx.put(url, json=plan | {"paths": ["/api/wo/create"]}, trust_env=False, verify=PLAIN).raise_for_status()
 
     def states(self) -> dict[str, int]:
         """Rows of the inbox by state; `unreplied`: those finished whose reply has no receipt."""
-        found = rows(self.stand, "bridge", "SELECT state, replied_at FROM inbox")
+        found = rows(self.testbed, "bridge", "SELECT state, replied_at FROM inbox")
         counted: dict[str, int] = {}
         for row in found:
             name = "unreplied" if row["state"] == "succeeded" and row["replied_at"] is None else row["state"]
@@ -93,7 +93,7 @@ class Flight:
 
     def take_off(self) -> None:
         """Bring orders into every state, and kill all but the marketing system there."""
-        stand = self.stand
+        testbed = self.testbed
         for account in (1, 2):
             self.submit(account, wait=20)
         self.until(succeeded=2)
@@ -107,42 +107,42 @@ class Flight:
         for account in (1, 2, 3, 4):
             self.submit(account)  # received, behind those
         self.until(succeeded=2, calling=4, received=4)
-        marketing = stand.pids["marketing"]
+        marketing = testbed.pids["marketing"]
         os.kill(marketing, signal.SIGSTOP)  # until the broker is gone: what it answers then finds no way back
         try:
             for account in (8, 9):
                 self.submit(account)
             self.until(succeeded=2, calling=6, received=4)
-            stand.kill("broker")
+            testbed.kill("broker")
         finally:
             os.kill(marketing, signal.SIGCONT)
         self.until(succeeded=2, calling=4, received=4, unreplied=2)
-        stand.kill("bridge")
-        stand.start("broker")
+        testbed.kill("bridge")
+        testbed.start("broker")
         for account in (1, 8, 9):
             self.submit(account)  # with the broker, for a bridge that is not there
         eventually(lambda: self._front("sent") == 4 + 4 + 2 + 3, PATIENCE, "what the broker has")
-        stand.kill("broker")
+        testbed.kill("broker")
         for account in (2, 3, 9):
             self.submit(account)  # with the front alone
-        stand.kill("front")
+        testbed.kill("front")
         assert (self._front("accepted"), self._front("succeeded")) == (3, 2)
-        httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
+        httpx.delete(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
 
     def _front(self, state: str) -> int:
-        return len(rows(self.stand, "front", f"SELECT id FROM requests WHERE state = '{state}'"))
+        return len(rows(self.testbed, "front", f"SELECT id FROM requests WHERE state = '{state}'"))
 
     def land(self) -> None:
         """Every order was applied once, its caller is told so, and the same key still gives the same answer."""
         ids = set(self.ids.values())
         assert len(ids) == 18
-        with client(self.stand) as http:
+        with client(self.testbed) as http:
 
             def told() -> bool:
                 return {http.get(f"/v1/requests/{id}").json()["status"] for id in ids} == {"succeeded"}
 
             eventually(told, PATIENCE, "the success of every order")
-        assert {entry["request_id"]: entry["applied"] for entry in journal(self.stand)} == dict.fromkeys(ids, 1)
+        assert {entry["request_id"]: entry["applied"] for entry in journal(self.testbed)} == dict.fromkeys(ids, 1)
         for key, id in self.ids.items():
             answer = self.again(key)
             assert (answer.status_code, answer.json()["request_id"]) == (200, id), answer.text
@@ -150,16 +150,16 @@ class Flight:
 
 
 @contextlib.contextmanager
-def ended(stand: Stand) -> Iterator[Stand]:
-    """A stand that is stopped afterwards whatever happens."""
+def ended(testbed: Testbed) -> Iterator[Testbed]:
+    """A testbed that is stopped afterwards whatever happens."""
     try:
-        yield stand
+        yield testbed
     finally:
-        stand.stop()
+        testbed.stop()
 
 
-def revision(stand: Stand, side: str) -> str:
-    [row] = rows(stand, side, f"SELECT version_num FROM alembic_version_{side}")
+def revision(testbed: Testbed, side: str) -> str:
+    [row] = rows(testbed, side, f"SELECT version_num FROM alembic_version_{side}")
     return str(row["version_num"])
 
 
@@ -168,9 +168,9 @@ def newest(side: str) -> str:
     return max(path.name[:4] for path in folder.glob("[0-9]*.py"))
 
 
-def into_the_first_schema(stand: Stand, side: str) -> None:
+def into_the_first_schema(testbed: Testbed, side: str) -> None:
     """Put the rows of a database into one that the first release made (its dump), without what it did not know."""
-    current = stand.folder / "data" / f"{side}.sqlite3"
+    current = testbed.folder / "data" / f"{side}.sqlite3"
     old = current.with_suffix(".old")
     with contextlib.closing(sqlite3.connect(old)) as database:
         database.executescript((DATA / f"first_release_{side}.sqlite.sql").read_text())
@@ -185,30 +185,30 @@ def into_the_first_schema(stand: Stand, side: str) -> None:
 
 
 def test_commands_in_flight_in_the_first_releases_schema(tmp_path: Path) -> None:
-    with ended(Stand(tmp_path / "stand", settings=SETTINGS, customers=200)) as stand:
-        stand.set_up()
-        stand.start()
-        flight = Flight(stand)
+    with ended(Testbed(tmp_path / "testbed", settings=SETTINGS, customers=200)) as testbed:
+        testbed.set_up()
+        testbed.start()
+        flight = Flight(testbed)
         flight.take_off()
         for side in ("front", "bridge"):
-            into_the_first_schema(stand, side)
+            into_the_first_schema(testbed, side)
             with pytest.raises(sqlite3.OperationalError, match="no such table"):
-                revision(stand, side)
-        stand.start()
-        assert [revision(stand, side) for side in ("front", "bridge")] == [newest("front"), newest("bridge")]
+                revision(testbed, side)
+        testbed.start()
+        assert [revision(testbed, side) for side in ("front", "bridge")] == [newest("front"), newest("bridge")]
         flight.land()
 
 
 def test_the_first_release_is_replaced_with_commands_in_flight(first_release: Path, tmp_path: Path) -> None:
-    with ended(OldStand(tmp_path / "stand", settings=SETTINGS, customers=200, root=first_release)) as stand:
-        stand.set_up()
-        stand.start()
-        flight = Flight(stand)
+    with ended(OldTestbed(tmp_path / "testbed", settings=SETTINGS, customers=200, root=first_release)) as testbed:
+        testbed.set_up()
+        testbed.start()
+        flight = Flight(testbed)
         flight.take_off()
-        stand.root = ROOT
-        stand._configure()
-        stand.start()
-        assert [revision(stand, side) for side in ("front", "bridge")] == [newest("front"), newest("bridge")]
+        testbed.root = ROOT
+        testbed._configure()
+        testbed.start()
+        assert [revision(testbed, side) for side in ("front", "bridge")] == [newest("front"), newest("bridge")]
         flight.land()
 
 
@@ -216,50 +216,50 @@ def test_the_first_release_is_replaced_with_commands_in_flight(first_release: Pa
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Testbed:
     """Set up and not started."""
-    stand = Stand(tmp_path_factory.mktemp("installed") / "stand", customers=200)
-    stand.set_up()
-    (stand.folder / "data" / "marketing.token").write_text("token")
-    return stand
+    testbed = Testbed(tmp_path_factory.mktemp("installed") / "testbed", customers=200)
+    testbed.set_up()
+    (testbed.folder / "data" / "marketing.token").write_text("token")
+    return testbed
 
 
-def program(stand: Stand, side: str, *options: str) -> str:
+def program(testbed: Testbed, side: str, *options: str) -> str:
     name, config = {"front": ("dmz-front", "dmz_front"), "bridge": ("intranet-bridge", "intranet_bridge")}[side]
-    command = [str(BIN / name), "--config", str(stand.config / f"{config}.toml"), *options]
-    return run(command, {"PYTHONPATH": str(stand.root)})
+    command = [str(BIN / name), "--config", str(testbed.config / f"{config}.toml"), *options]
+    return run(command, {"PYTHONPATH": str(testbed.root)})
 
 
 @pytest.mark.parametrize("side", ["front", "bridge"])
-def test_the_command_and_the_setting(installed: Stand, side: str) -> None:
-    stand = installed
-    config = stand.config / {"front": "dmz_front.toml", "bridge": "intranet_bridge.toml"}[side]
+def test_the_command_and_the_setting(installed: Testbed, side: str) -> None:
+    testbed = installed
+    config = testbed.config / {"front": "dmz_front.toml", "bridge": "intranet_bridge.toml"}[side]
     text = config.read_text()
-    program(stand, side, "--migrate")
-    assert f"is at revision {newest(side)} already" in program(stand, side, "--migrate")
+    program(testbed, side, "--migrate")
+    assert f"is at revision {newest(side)} already" in program(testbed, side, "--migrate")
     try:
         config.write_text(text.replace('migrate = "auto"', 'migrate = "check"'))
-        assert "now; before" in program(stand, side, "--migrate", "0001") or newest(side) == "0001"
+        assert "now; before" in program(testbed, side, "--migrate", "0001") or newest(side) == "0001"
         if newest(side) != "0001":
-            with pytest.raises(StandError, match=r"is at revision 0001 .* --migrate"):
-                program(stand, side)
-            assert revision(stand, side) == "0001"
-        program(stand, side, "--migrate")
-        database = stand.folder / "data" / f"{side}.sqlite3"
+            with pytest.raises(TestbedError, match=r"is at revision 0001 .* --migrate"):
+                program(testbed, side)
+            assert revision(testbed, side) == "0001"
+        program(testbed, side, "--migrate")
+        database = testbed.folder / "data" / f"{side}.sqlite3"
         with contextlib.closing(sqlite3.connect(database)) as store, store:
             store.execute(f"UPDATE alembic_version_{side} SET version_num = '9876'")
         for setting in ("auto", "check"):
             config.write_text(text.replace('migrate = "auto"', f'migrate = "{setting}"'))
             with pytest.raises(
-                StandError, match=r"error: the database is at revision 9876, .* newer version"
+                TestbedError, match=r"error: the database is at revision 9876, .* newer version"
             ) as refused:
-                program(stand, side)
+                program(testbed, side)
             assert "Traceback" not in str(refused.value)
-        with pytest.raises(StandError, match="is at revision 9876"):
-            program(stand, side, "--migrate")
+        with pytest.raises(TestbedError, match="is at revision 9876"):
+            program(testbed, side, "--migrate")
         with contextlib.closing(sqlite3.connect(database)) as store, store:
             store.execute(f"UPDATE alembic_version_{side} SET version_num = '{newest(side)}'")
-        with pytest.raises(StandError, match="cannot go to revision 4711"):
-            program(stand, side, "--migrate", "4711")
+        with pytest.raises(TestbedError, match="cannot go to revision 4711"):
+            program(testbed, side, "--migrate", "4711")
     finally:
         config.write_text(text)

@@ -12,70 +12,70 @@ from typing import Any
 import pytest
 
 from scripts.tools.testbed.processes import run
-from scripts.tools.testbed.testbed import BIN, ROOT, Stand
-from tests.support.stands import eventually
+from scripts.tools.testbed.testbed import BIN, ROOT, Testbed
 from tests.support.stomp import Stomp, connected, put
+from tests.support.testbeds import eventually
 
 
-def test_without_a_certificate_nothing_is_said(stand: Stand) -> None:
+def test_without_a_certificate_nothing_is_said(testbed: Testbed) -> None:
     with contextlib.suppress(ssl.SSLError, ConnectionError):
-        assert Stomp(stand, None, "").connect() is None
+        assert Stomp(testbed, None, "").connect() is None
 
 
-def test_a_certificate_of_another_authority_is_refused(stand: Stand, tmp_path: Path) -> None:
+def test_a_certificate_of_another_authority_is_refused(testbed: Testbed, tmp_path: Path) -> None:
     run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(tmp_path / "other")])
     with contextlib.suppress(ssl.SSLError, ConnectionError):
-        assert Stomp(stand, tmp_path / "other", "front", stand.certs / "ca.pem").connect() is None
+        assert Stomp(testbed, tmp_path / "other", "front", testbed.certs / "ca.pem").connect() is None
 
 
-def test_the_broker_of_another_authority_is_not_trusted(stand: Stand, tmp_path: Path) -> None:
+def test_the_broker_of_another_authority_is_not_trusted(testbed: Testbed, tmp_path: Path) -> None:
     run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(tmp_path / "other")])
     with pytest.raises(ssl.SSLCertVerificationError):
-        Stomp(stand, stand.certs, "front", tmp_path / "other" / "ca.pem")
+        Stomp(testbed, testbed.certs, "front", tmp_path / "other" / "ca.pem")
 
 
-def test_a_certificate_without_a_role_has_no_login(stand: Stand) -> None:
+def test_a_certificate_without_a_role_has_no_login(testbed: Testbed) -> None:
     with contextlib.suppress(ssl.SSLError, ConnectionError):
-        answer = Stomp(stand, stand.certs, "broker").connect()
+        answer = Stomp(testbed, testbed.certs, "broker").connect()
         assert answer is None or answer[0] == "ERROR"
 
 
-def test_old_tls_is_refused(stand: Stand) -> None:
+def test_old_tls_is_refused(testbed: Testbed) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(stand.certs / "ca.pem")
-    context.load_cert_chain(stand.certs / "front.pem", stand.certs / "front.key")
+    context.load_verify_locations(testbed.certs / "ca.pem")
+    context.load_cert_chain(testbed.certs / "front.pem", testbed.certs / "front.key")
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     with (
-        socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", testbed.ports.broker), timeout=5) as plain,
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):
         context.wrap_socket(plain, server_hostname="localhost")
 
 
 @pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES128-SHA"])
-def test_cbc_suites_are_refused(stand: Stand, suite: str) -> None:
-    context = ssl.create_default_context(cafile=str(stand.certs / "ca.pem"))
-    context.load_cert_chain(stand.certs / "front.pem", stand.certs / "front.key")
+def test_cbc_suites_are_refused(testbed: Testbed, suite: str) -> None:
+    context = ssl.create_default_context(cafile=str(testbed.certs / "ca.pem"))
+    context.load_cert_chain(testbed.certs / "front.pem", testbed.certs / "front.key")
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(suite)
     with (
-        socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", testbed.ports.broker), timeout=5) as plain,
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):
         context.wrap_socket(plain, server_hostname="localhost")
 
 
-def test_plain_tcp_gets_nothing(stand: Stand) -> None:
-    with socket.create_connection(("127.0.0.1", stand.ports.broker), timeout=5) as plain:
+def test_plain_tcp_gets_nothing(testbed: Testbed) -> None:
+    with socket.create_connection(("127.0.0.1", testbed.ports.broker), timeout=5) as plain:
         plain.sendall(b"CONNECT\naccept-version:1.2\nhost:x\n\n\0")
         with contextlib.suppress(ConnectionError):
             assert b"CONNECTED" not in plain.recv(65536)
 
 
-def test_tls_1_3_is_preferred(stand: Stand) -> None:
-    assert connected(stand, "front").socket.version() == "TLSv1.3"
+def test_tls_1_3_is_preferred(testbed: Testbed) -> None:
+    assert connected(testbed, "front").socket.version() == "TLSv1.3"
 
 
 OWN_REGION = "walls"  # a region nobody serves: what is written here is read by nobody
@@ -143,22 +143,22 @@ MAY_READ = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _second_front(stand: Stand) -> None:
-    if not (stand.certs / "front-2.pem").exists():
-        run([str(BIN / "bridgectl"), "certs", "issue", "front", "--name", "front-2", "--dir", str(stand.certs)])
+def _second_front(testbed: Testbed) -> None:
+    if not (testbed.certs / "front-2.pem").exists():
+        run([str(BIN / "bridgectl"), "certs", "issue", "front", "--name", "front-2", "--dir", str(testbed.certs)])
 
 
 @pytest.mark.parametrize(("role", "destination"), MAY_NOT_WRITE)
-def test_no_role_writes_where_it_should_not(stand: Stand, role: str, destination: str) -> None:
-    stomp = connected(stand, role)
+def test_no_role_writes_where_it_should_not(testbed: Testbed, role: str, destination: str) -> None:
+    stomp = connected(testbed, role)
     stomp.send("SEND", b"x", destination=destination, receipt="r", reply_to="/queue/bridge.reply.query.walls")
     answer = stomp.receive()
     assert answer is None or answer[0] == "ERROR", answer
 
 
 @pytest.mark.parametrize(("role", "destination"), MAY_NOT_READ)
-def test_no_role_reads_where_it_should_not(stand: Stand, role: str, destination: str) -> None:
-    stomp = connected(stand, role)
+def test_no_role_reads_where_it_should_not(testbed: Testbed, role: str, destination: str) -> None:
+    stomp = connected(testbed, role)
     plain: dict[str, Any] = {}
     for options in (plain, plain | {"browser": "true"}, GREEDY):
         stomp.send("SUBSCRIBE", id="1", destination=destination, ack="auto", receipt="r", **options)
@@ -167,9 +167,9 @@ def test_no_role_reads_where_it_should_not(stand: Stand, role: str, destination:
 
 
 @pytest.mark.parametrize(("role", "destination"), MAY_READ)
-def test_each_role_reads_its_own(stand: Stand, role: str, destination: str) -> None:
+def test_each_role_reads_its_own(testbed: Testbed, role: str, destination: str) -> None:
     """The positive control of the test above."""
-    stomp = connected(stand, role)
+    stomp = connected(testbed, role)
     stomp.send("SUBSCRIBE", id="1", destination=destination, ack="client", browser="true", receipt="r")
     while (answer := stomp.receive()) is not None and answer[0] == "MESSAGE":
         continue
@@ -181,9 +181,9 @@ def test_each_role_reads_its_own(stand: Stand, role: str, destination: str) -> N
     ("role", "destination"),
     [("front", "/queue/bridge.query.walls"), ("bridge", "/queue/bridge.reply.query.walls")],
 )
-def test_each_role_writes_its_own(stand: Stand, role: str, destination: str) -> None:
+def test_each_role_writes_its_own(testbed: Testbed, role: str, destination: str) -> None:
     """The positive control of the two tests above."""
-    stomp = connected(stand, role)
+    stomp = connected(testbed, role)
     stomp.send("SEND", b"x", destination=destination, receipt="r", expires="1")
     answer = stomp.receive()
     assert answer is not None
@@ -191,13 +191,13 @@ def test_each_role_writes_its_own(stand: Stand, role: str, destination: str) -> 
 
 
 @pytest.mark.parametrize("pattern", ["/queue/bridge.reply.*.*", "/queue/bridge.>", "/queue/>"])
-def test_a_wildcard_takes_no_other_front_s_replies(stand: Stand, pattern: str) -> None:
+def test_a_wildcard_takes_no_other_front_s_replies(testbed: Testbed, pattern: str) -> None:
     """Greedy or not: `front-2` gets nothing that was sent to `front-1`."""
-    thief = connected(stand, "front-2")
+    thief = connected(testbed, "front-2")
     thief.send("SUBSCRIBE", id="1", destination=pattern, ack="auto", receipt="r", **GREEDY)
     thief.receive()
     for kind in ("query", "command"):
-        put(stand, "bridge", f"bridge.reply.{kind}.front-1", b"not an envelope")
+        put(testbed, "bridge", f"bridge.reply.{kind}.front-1", b"not an envelope")
     thief.socket.settimeout(0.5)
     with contextlib.suppress(TimeoutError):
         while (frame := thief.receive()) is not None:
@@ -208,7 +208,7 @@ def test_who_is_shut_out_stays_until_the_connection_ends(tmp_path: Path) -> None
     """As activemq/README.md says, with the command it gives."""
     conf = tmp_path / "activemq"
     shutil.copytree(ROOT / "activemq", conf)
-    own = Stand(tmp_path / "stand", broker_conf=conf)
+    own = Testbed(tmp_path / "testbed", broker_conf=conf)
     try:
         own.set_up()
         run([str(BIN / "bridgectl"), "certs", "issue", "front", "--name", "front-2", "--dir", str(own.certs)])
@@ -227,8 +227,8 @@ def test_who_is_shut_out_stays_until_the_connection_ends(tmp_path: Path) -> None
         own.stop()
 
 
-def may_send(stand: Stand, role: str) -> bool:
-    stomp = Stomp(stand, stand.certs, role)
+def may_send(testbed: Testbed, role: str) -> bool:
+    stomp = Stomp(testbed, testbed.certs, role)
     stomp.connect()
     return sends(stomp)
 
@@ -239,12 +239,12 @@ def sends(stomp: Stomp) -> bool:
     return answer is not None and answer[0] == "RECEIPT"
 
 
-def test_the_broker_listens_on_one_port_alone(stand: Stand) -> None:
-    assert listening(stand.pids["broker"]) == {stand.ports.broker}
+def test_the_broker_listens_on_one_port_alone(testbed: Testbed) -> None:
+    assert listening(testbed.pids["broker"]) == {testbed.ports.broker}
 
 
-def test_the_bridge_listens_on_nothing(stand: Stand) -> None:
-    assert listening(stand.pids["bridge"]) == set()
+def test_the_bridge_listens_on_nothing(testbed: Testbed) -> None:
+    assert listening(testbed.pids["bridge"]) == set()
 
 
 def listening(pid: int) -> set[int]:

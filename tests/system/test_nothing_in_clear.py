@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
-from tests.support.stands import client, eventually, standing, work_order
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import client, eventually, running_testbed, work_order
 
 MARK = f"MARK{uuid.uuid4().hex}"
 ACCOUNT = "3210000000008"
@@ -19,8 +19,8 @@ NAME = "标记姓名欧阳"
 
 
 @pytest.fixture(scope="module")
-def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, str]]:
-    with standing(tmp_path_factory.mktemp("marked"), settings=DEBUG) as stand, client(stand) as http:
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Testbed, str]]:
+    with running_testbed(tmp_path_factory.mktemp("marked"), settings=DEBUG) as testbed, client(testbed) as http:
         order = work_order(f"{MARK} content", account=ACCOUNT, contact_phone=PHONE, contact_name=NAME, address=MARK)
 
         def submit(key: str) -> str:
@@ -34,34 +34,34 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, st
         http.post("/v1/bill-query", json={"account": ACCOUNT, "first_month": MARK, "last_month": "2026-06"})
         http.post("/v1/work-order", json=order | {"type": MARK}, headers={"Idempotency-Key": MARK})
         # Without a bridge the command stays in the broker's store, where it must be found, but not read.
-        stand.stop("bridge")
+        testbed.stop("bridge")
         waiting = submit("waiting")
         eventually(lambda: http.get(f"/v1/requests/{waiting}").json()["status"] == "sent", what="the broker's receipt")
-        yield stand, waiting
+        yield testbed, waiting
 
 
 DEBUG = {name: {"log.level": "debug"} for name in ("dmz_front", "intranet_bridge")}
 
 
-def files(stand: Stand) -> list[Path]:
+def files(testbed: Testbed) -> list[Path]:
     """Everything the product and the broker wrote: all but the marketing system's own and the test's key."""
-    found = [path for path in stand.folder.rglob("*") if path.is_file()]
+    found = [path for path in testbed.folder.rglob("*") if path.is_file()]
     return [path for path in found if not path.name.startswith("marketing")]
 
 
-def test_the_search_would_find_it(marked: tuple[Stand, str]) -> None:
+def test_the_search_would_find_it(marked: tuple[Testbed, str]) -> None:
     """Positive control: what may be readable (the request's id) is found where the data would be."""
-    stand, waiting = marked
-    holding = [path for path in files(stand) if waiting.encode() in path.read_bytes()]
-    assert any(path.is_relative_to(stand.folder / "broker") for path in holding), holding
+    testbed, waiting = marked
+    holding = [path for path in files(testbed) if waiting.encode() in path.read_bytes()]
+    assert any(path.is_relative_to(testbed.folder / "broker") for path in holding), holding
     assert any(path.name.startswith("front.sqlite3") for path in holding), holding
-    marketing = b"".join(path.read_bytes() for path in stand.folder.rglob("marketing.sqlite3*"))
+    marketing = b"".join(path.read_bytes() for path in testbed.folder.rglob("marketing.sqlite3*"))
     assert MARK.encode() in marketing  # it did arrive where it belongs
 
 
 @pytest.mark.parametrize("value", [MARK, ACCOUNT, PHONE, NAME], ids=["text", "account", "phone", "name"])
-def test_no_marked_value_in_any_file(marked: tuple[Stand, str], value: str) -> None:
-    stand, _ = marked
+def test_no_marked_value_in_any_file(marked: tuple[Testbed, str], value: str) -> None:
+    testbed, _ = marked
     forms = {
         "utf-8": value.encode(),
         "utf-16": value.encode("utf-16-be"),
@@ -69,7 +69,7 @@ def test_no_marked_value_in_any_file(marked: tuple[Stand, str], value: str) -> N
         "base64": base64.b64encode(value.encode())[2:-4],
         "hex": value.encode().hex().encode(),
     }
-    for path in files(stand):
+    for path in files(testbed):
         content = path.read_bytes()
         for form, needle in forms.items():
             assert needle not in content, f"{value} ({form}) stands in {path}"

@@ -1,5 +1,5 @@
 """Commands of one account are applied in the order in which they were accepted, whatever happens to their messages and
-whoever takes them. What counts is the marketing system's own book: the numbers it gave its work orders.
+whoever takes them. What counts is the marketing system's own journal: the numbers it gave its work orders.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.postgres import Postgres
-from tests.support.stands import ACCOUNTS, PLAIN, client, eventually, standing, work_order
 from tests.support.stomp import connected
+from tests.support.testbeds import ACCOUNTS, PLAIN, client, eventually, running_testbed, work_order
 
 QUEUE = "/queue/bridge.command.main"
 QUICK = {
@@ -26,15 +26,15 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("order"), settings=QUICK) as stand:
-        yield stand
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("order"), settings=QUICK) as testbed:
+        yield testbed
 
 
-def applied(stand: Stand) -> list[str]:
-    """Request ids in the order of the marketing system's book."""
-    book = f"file:{stand.folder / 'data' / 'marketing.sqlite3'}?mode=ro"
-    with contextlib.closing(sqlite3.connect(book, uri=True)) as database:
+def applied(testbed: Testbed) -> list[str]:
+    """Request ids in the order of the marketing system's journal."""
+    journal_url = f"file:{testbed.folder / 'data' / 'marketing.sqlite3'}?mode=ro"
+    with contextlib.closing(sqlite3.connect(journal_url, uri=True)) as database:
         return [str(row[0]) for row in database.execute("SELECT request_id FROM work_order ORDER BY id")]
 
 
@@ -49,16 +49,16 @@ def submitted(http: httpx.Client, account: str, count: int) -> list[str]:
     return ids
 
 
-def all_applied(stand: Stand, ids: list[str], seconds: float = 60) -> list[str]:
+def all_applied(testbed: Testbed, ids: list[str], seconds: float = 60) -> list[str]:
     """Those of `ids`, in the order in which they were applied, when all are."""
     wanted = set(ids)
-    eventually(lambda: wanted <= set(applied(stand)), seconds, "every order's effect")
-    return [id for id in applied(stand) if id in wanted]
+    eventually(lambda: wanted <= set(applied(testbed)), seconds, "every order's effect")
+    return [id for id in applied(testbed) if id in wanted]
 
 
-def taken(stand: Stand, count: int) -> list[bytes]:
+def taken(testbed: Testbed, count: int) -> list[bytes]:
     """Take frames off the queue as the bridge would, and keep them."""
-    stomp = connected(stand, "bridge")
+    stomp = connected(testbed, "bridge")
     stomp.send("SUBSCRIBE", id="0", destination=QUEUE, ack="client-individual")
     bodies = []
     for _ in range(count):
@@ -74,9 +74,9 @@ def taken(stand: Stand, count: int) -> list[bytes]:
     return bodies
 
 
-def put(stand: Stand, bodies: list[bytes]) -> None:
+def put(testbed: Testbed, bodies: list[bytes]) -> None:
     """Put frames on the queue as a front would."""
-    stomp = connected(stand, "front")
+    stomp = connected(testbed, "front")
     for number, body in enumerate(bodies):
         stomp.send("SEND", body, destination=QUEUE, persistent="true", receipt=str(number))
         answer = stomp.receive()
@@ -84,7 +84,7 @@ def put(stand: Stand, bodies: list[bytes]) -> None:
         assert answer[0] == "RECEIPT", answer
 
 
-def frames_of(stand: Stand, http: httpx.Client, account: str, count: int) -> tuple[list[str], list[bytes]]:
+def frames_of(testbed: Testbed, http: httpx.Client, account: str, count: int) -> tuple[list[str], list[bytes]]:
     """Some orders of an account, accepted and taken off the queue one by one, while the bridge is away."""
     ids: list[str] = []
     frames: list[bytes] = []
@@ -92,51 +92,51 @@ def frames_of(stand: Stand, http: httpx.Client, account: str, count: int) -> tup
         (id,) = submitted(http, account, 1)
         eventually(lambda id=id: http.get(f"/v1/requests/{id}").json()["status"] == "sent", what="the receipt")  # type: ignore[misc]
         ids.append(id)
-        frames += taken(stand, 1)
+        frames += taken(testbed, 1)
     return ids, frames
 
 
-def test_frames_that_arrive_in_the_wrong_order(stand: Stand) -> None:
-    stand.stop("bridge")
+def test_frames_that_arrive_in_the_wrong_order(testbed: Testbed) -> None:
+    testbed.stop("bridge")
     try:
-        with client(stand) as http:
-            ids, frames = frames_of(stand, http, ACCOUNTS[0], 4)
-            put(stand, [frames[at] for at in (3, 1, 0, 2)])
+        with client(testbed) as http:
+            ids, frames = frames_of(testbed, http, ACCOUNTS[0], 4)
+            put(testbed, [frames[at] for at in (3, 1, 0, 2)])
     finally:
-        stand.start("bridge")
-    assert all_applied(stand, ids) == ids
+        testbed.start("bridge")
+    assert all_applied(testbed, ids) == ids
 
 
-def test_a_first_that_was_lost_and_is_sent_again_goes_first(stand: Stand) -> None:
+def test_a_first_that_was_lost_and_is_sent_again_goes_first(testbed: Testbed) -> None:
     """The later ones are at the bridge long before: they wait for it, and other accounts do not wait with them."""
-    stand.stop("bridge")
+    testbed.stop("bridge")
     try:
-        with client(stand) as http:
-            ids, frames = frames_of(stand, http, ACCOUNTS[1], 3)
-            put(stand, frames[1:])  # nobody will ever see the first frame again
+        with client(testbed) as http:
+            ids, frames = frames_of(testbed, http, ACCOUNTS[1], 3)
+            put(testbed, frames[1:])  # nobody will ever see the first frame again
             others = submitted(http, ACCOUNTS[2], 1)
     finally:
-        stand.start("bridge")
-    assert all_applied(stand, others + ids) == others + ids
+        testbed.start("bridge")
+    assert all_applied(testbed, others + ids) == others + ids
 
 
-def test_a_bridge_killed_while_some_wait_for_their_predecessor(stand: Stand) -> None:
-    stand.stop("bridge")
+def test_a_bridge_killed_while_some_wait_for_their_predecessor(testbed: Testbed) -> None:
+    testbed.stop("bridge")
     try:
-        with client(stand) as http:
-            ids, frames = frames_of(stand, http, ACCOUNTS[3], 3)
-            put(stand, [frames[2]])
-            stand.start("bridge")
-            eventually(lambda: not depth(stand), what="the last one in the inbox")
-            stand.kill("bridge")
-            put(stand, [frames[1], frames[0]])
+        with client(testbed) as http:
+            ids, frames = frames_of(testbed, http, ACCOUNTS[3], 3)
+            put(testbed, [frames[2]])
+            testbed.start("bridge")
+            eventually(lambda: not depth(testbed), what="the last one in the inbox")
+            testbed.kill("bridge")
+            put(testbed, [frames[1], frames[0]])
     finally:
-        stand.start("bridge")
-    assert all_applied(stand, ids) == ids
+        testbed.start("bridge")
+    assert all_applied(testbed, ids) == ids
 
 
-def depth(stand: Stand) -> int:
-    rows = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}
+def depth(testbed: Testbed) -> int:
+    rows = {row["name"]: row for row in json.loads(testbed.ctl("queues", "--json"))}
     return int(rows["bridge.command.main"]["depth"])
 
 
@@ -146,35 +146,35 @@ def depth(stand: Stand) -> int:
 def test_two_bridges_that_compete_keep_the_order_of_each_account(tmp_path: Path, postgres: Postgres) -> None:
     """Posted one after another, at either front in turn, without waiting for outcomes: 20 accounts, 30 each."""
     stores = {"front": postgres.database("front"), "bridge": postgres.database("bridge")}
-    with standing(tmp_path / "stand", settings=QUICK, twins=("front-2", "bridge-2"), stores=stores) as stand:
+    with running_testbed(tmp_path / "testbed", settings=QUICK, twins=("front-2", "bridge-2"), stores=stores) as testbed:
         faults = {"jitter_ms": 30, "error_rate": 0.01, "paths": ["/api/wo/"]}
-        httpx.put(f"{stand.marketing_url}/faults", json=faults, trust_env=False, verify=PLAIN).raise_for_status()
-        accepted = asyncio.run(posted(stand, 30))
+        httpx.put(f"{testbed.marketing_url}/faults", json=faults, trust_env=False, verify=PLAIN).raise_for_status()
+        accepted = asyncio.run(posted(testbed, 30))
         everything = [id for ids in accepted.values() for id in ids]
         assert len(set(everything)) == 20 * 30
-        eventually(lambda: set(applied(stand)) >= set(everything), 180, "every order's effect")
-        order = applied(stand)
+        eventually(lambda: set(applied(testbed)) >= set(everything), 180, "every order's effect")
+        order = applied(testbed)
         assert len(order) == 1 + len(everything)  # one was there from the start; none twice
         for account, ids in accepted.items():
             of_account = set(ids)
             assert [id for id in order if id in of_account] == ids, account
         statement = "SELECT owner, count(*) FROM inbox GROUP BY owner"
-        shares: dict[str, int] = dict(postgres.query(stand.stores["bridge"], statement))
+        shares: dict[str, int] = dict(postgres.query(testbed.stores["bridge"], statement))
         assert len(shares) == 2, shares  # both did work
         assert min(int(str(count)) for count in shares.values()) > 50, shares
         statement = "SELECT front, count(*) FROM requests GROUP BY front"
-        fronts: dict[str, int] = dict(postgres.query(stand.stores["front"], statement))
+        fronts: dict[str, int] = dict(postgres.query(testbed.stores["front"], statement))
         assert len(fronts) == 2, fronts
 
 
-async def posted(stand: Stand, count: int) -> dict[str, list[str]]:
+async def posted(testbed: Testbed, count: int) -> dict[str, list[str]]:
     """Account → request ids in the order of acceptance."""
-    headers = {"Authorization": f"Bearer {stand.app_key}", "Prefer": "respond-async"}
+    headers = {"Authorization": f"Bearer {testbed.app_key}", "Prefer": "respond-async"}
     async with contextlib.AsyncExitStack() as stack:
         fronts = [
             await stack.enter_async_context(
                 httpx.AsyncClient(
-                    base_url=stand.url_of(front), headers=headers, timeout=40, trust_env=False, verify=PLAIN
+                    base_url=testbed.url_of(front), headers=headers, timeout=40, trust_env=False, verify=PLAIN
                 )
             )
             for front in ("front", "front-2")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts.tools.testbed.testbed import ROOT
-from tests.support.stands import ACCOUNT, client, journal, standing, work_order
+from tests.support.testbeds import ACCOUNT, client, journal, running_testbed, work_order
 
 
 @pytest.mark.parametrize("kind", ["home", "debian"])
@@ -28,19 +28,19 @@ def test_the_pair_on_another_broker(kind: str, tmp_path: Path, monkeypatch: pyte
     if fetched.returncode != 0 and kind == "debian" and os.geteuid() != 0:
         pytest.skip(f"Debian's package is not installed, and needs root: {fetched.stderr.strip()}")
     assert fetched.returncode == 0, fetched.stderr
-    with standing(tmp_path / "stand", broker_kind=kind) as stand, client(stand) as http:
+    with running_testbed(tmp_path / "testbed", broker_kind=kind) as testbed, client(testbed) as http:
         assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).json()["status"] == "succeeded"
         headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
         made = http.post("/v1/work-order", json=work_order(), headers=headers)
         assert made.status_code == 200, made.text
-        assert [entry["applied"] for entry in journal(stand, made.json()["request_id"])] == [1]
-        rows = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}
+        assert [entry["applied"] for entry in journal(testbed, made.json()["request_id"])] == [1]
+        rows = {row["name"]: row for row in json.loads(testbed.ctl("queues", "--json"))}
         assert rows["bridge.command.main"]["dequeued"] == 1
         # what the bridge is not there for waits, and its age is told
-        stand.stop("bridge")
+        testbed.stop("bridge")
         http.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": "waits", "Prefer": "respond-async"})
         for _ in range(100):
-            row = {row["name"]: row for row in json.loads(stand.ctl("queues", "--json"))}["bridge.command.main"]
+            row = {row["name"]: row for row in json.loads(testbed.ctl("queues", "--json"))}["bridge.command.main"]
             if row["depth"]:
                 break
         assert row["depth"] == 1

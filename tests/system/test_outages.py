@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from scripts.tools.testbed.processes import stop
-from scripts.tools.testbed.testbed import Stand
-from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, standing, work_order
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, running_testbed, work_order
 
 QUICK = {
     "dmz_front": {"delivery.presence_ttl_s": 4, "delivery.resend_after_s": 3, "link.reconnect_max_s": 0.5},
@@ -18,14 +18,14 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("outages"), settings=QUICK) as stand:
-        yield stand
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("outages"), settings=QUICK) as testbed:
+        yield testbed
 
 
 @pytest.fixture
-def http(stand: Stand) -> Iterator[httpx.Client]:
-    with client(stand) as http:
+def http(testbed: Testbed) -> Iterator[httpx.Client]:
+    with client(testbed) as http:
         yield http
 
 
@@ -43,50 +43,52 @@ def succeeds(http: httpx.Client, accepted: httpx.Response) -> None:
     eventually(lambda: http.get(place).json()["status"] == "succeeded", 60, "the outcome")
 
 
-def test_without_a_bridge_queries_say_so_and_commands_wait(stand: Stand, http: httpx.Client) -> None:
-    stand.stop("bridge")  # it says that it leaves, so this is known at once
+def test_without_a_bridge_queries_say_so_and_commands_wait(testbed: Testbed, http: httpx.Client) -> None:
+    testbed.stop("bridge")  # it says that it leaves, so this is known at once
     refused = arrears(http)
     assert (refused.status_code, refused.json()["code"]) == (502, "no-bridge")
     assert int(refused.headers["retry-after"]) > 0
     assert http.get("/readyz").status_code == 503
     accepted = order(http, Prefer="wait=10")
-    stand.start("bridge")
+    testbed.start("bridge")
     succeeds(http, accepted)
     assert arrears(http).status_code == 200
 
 
-def test_a_bridge_killed_without_a_word_is_missed_within_seconds(stand: Stand, http: httpx.Client) -> None:
-    stand.kill("bridge")
+def test_a_bridge_killed_without_a_word_is_missed_within_seconds(testbed: Testbed, http: httpx.Client) -> None:
+    testbed.kill("bridge")
     eventually(lambda: arrears(http).json().get("code") == "no-bridge", 10, "the front's notice")
-    stand.start("bridge")
+    testbed.start("bridge")
     assert arrears(http).status_code == 200
 
 
-def test_without_a_broker_queries_say_so_and_commands_wait(stand: Stand, http: httpx.Client) -> None:
-    stand.stop("broker")
+def test_without_a_broker_queries_say_so_and_commands_wait(testbed: Testbed, http: httpx.Client) -> None:
+    testbed.stop("broker")
     refused = eventually(lambda: (answer := arrears(http)).status_code != 200 and answer, 60, "the front's notice")
     assert refused.status_code in (502, 503)
     assert refused.json()["code"] in ("broker-unreachable", "no-bridge")
     accepted = order(http, Prefer="wait=0")
-    stand.start("broker")
+    testbed.start("broker")
     succeeds(http, accepted)
     eventually(lambda: arrears(http).status_code == 200, 60, "queries to work again")
 
 
-def test_a_failing_marketing_system_is_told_apart_and_does_not_lose_commands(stand: Stand, http: httpx.Client) -> None:
-    stand.stop("marketing")
-    # the tight presence of this stand can lapse for a moment on a machine that stalls
+def test_a_failing_marketing_system_is_told_apart_and_does_not_lose_commands(
+    testbed: Testbed, http: httpx.Client
+) -> None:
+    testbed.stop("marketing")
+    # the tight presence of this testbed can lapse for a moment on a machine that stalls
     failed = eventually(lambda: (answer := arrears(http)).json().get("code") != "no-bridge" and answer, 60, "an answer")
     assert failed.status_code in (502, 503), failed.text
     assert failed.json()["code"].startswith(("marketing-", "operation-paused"))
     accepted = order(http, Prefer="wait=1")
-    stand.start("marketing")
+    testbed.start("marketing")
     succeeds(http, accepted)
     eventually(lambda: arrears(http).status_code == 200, 60, "the circuit to close")
 
 
-def test_a_marketing_system_that_hangs_is_a_504(stand: Stand, http: httpx.Client) -> None:
-    faults = f"{stand.marketing_url}/faults"
+def test_a_marketing_system_that_hangs_is_a_504(testbed: Testbed, http: httpx.Client) -> None:
+    faults = f"{testbed.marketing_url}/faults"
     plan = {"hang": True, "paths": ["/api/arrears"], "times": 1}
     httpx.put(faults, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
     answer = http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers={"Prefer": "wait=1"})
@@ -96,29 +98,29 @@ def test_a_marketing_system_that_hangs_is_a_504(stand: Stand, http: httpx.Client
 
 
 @pytest.mark.parametrize("part", ["front", "bridge"])
-def test_sigterm_drains(stand: Stand, http: httpx.Client, part: str) -> None:
+def test_sigterm_drains(testbed: Testbed, http: httpx.Client, part: str) -> None:
     """What is being answered when SIGTERM comes is still answered."""
-    faults = f"{stand.marketing_url}/faults"
+    faults = f"{testbed.marketing_url}/faults"
     httpx.put(faults, json={"latency_ms": 700, "times": 8}, trust_env=False, verify=PLAIN).raise_for_status()
     answers: list[httpx.Response] = []
 
     def ask(number: int) -> None:
-        with client(stand) as mine:
+        with client(testbed) as mine:
             answers.append(arrears(mine) if number % 2 else order(mine, Prefer="wait=10"))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     eventually(lambda: httpx.get(faults, trust_env=False, verify=PLAIN).json()["hits"] >= 4, 60, "four calls under way")
-    pid = stand.pids[part]
+    pid = testbed.pids[part]
     stop(pid)
     for thread in threads:
         thread.join(30)
     assert [answer.status_code for answer in answers] == [200] * 4, [answer.text for answer in answers]
     httpx.delete(faults, trust_env=False, verify=PLAIN)
-    stand.start(part)
+    testbed.start(part)
     eventually(lambda: arrears(http).status_code == 200, 60, "queries to work again")
 
 
-def test_nothing_was_applied_twice_by_all_that(stand: Stand) -> None:
-    assert {entry["applied"] for entry in journal(stand)} == {1}
+def test_nothing_was_applied_twice_by_all_that(testbed: Testbed) -> None:
+    assert {entry["applied"] for entry in journal(testbed)} == {1}

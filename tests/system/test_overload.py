@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from scripts.tools.benchmark import overload
-from scripts.tools.testbed.testbed import Stand
-from tests.support.stands import ACCOUNT, PLAIN, client, eventually, standing
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, running_testbed
 
 SECONDS = 6
 SLOTS = 5
@@ -23,17 +23,17 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("overload"), settings=SETTINGS) as stand:
-        yield stand
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("overload"), settings=SETTINGS) as testbed:
+        yield testbed
 
 
-def test_three_times_the_capacity(stand: Stand) -> None:
-    overload.slowed(stand)
-    overload.measured(stand, 0.5, 2, CAPACITY)
-    memory = overload.memory(stand.pids["front"]), overload.memory(stand.pids["bridge"])
-    at_capacity = overload.measured(stand, 1.0, SECONDS, CAPACITY)
-    answers = overload.measured(stand, 3.0, SECONDS, CAPACITY)
+def test_three_times_the_capacity(testbed: Testbed) -> None:
+    overload.slowed(testbed)
+    overload.measured(testbed, 0.5, 2, CAPACITY)
+    memory = overload.memory(testbed.pids["front"]), overload.memory(testbed.pids["bridge"])
+    at_capacity = overload.measured(testbed, 1.0, SECONDS, CAPACITY)
+    answers = overload.measured(testbed, 3.0, SECONDS, CAPACITY)
     goodput = len(overload.good(answers))
     peak = max(len(overload.good(at_capacity)), goodput)
     assert goodput >= 0.5 * peak, f"{goodput} of {peak}"
@@ -44,14 +44,14 @@ def test_three_times_the_capacity(stand: Stand) -> None:
     assert {(answer.status, answer.retry_after) for answer in refused} == {(503, True)}
     quickly = sorted(answer.seconds for answer in refused)[len(refused) // 2]
     assert quickly < overload.DEADLINE_S / 4
-    grown = overload.memory(stand.pids["front"]) - memory[0], overload.memory(stand.pids["bridge"]) - memory[1]
+    grown = overload.memory(testbed.pids["front"]) - memory[0], overload.memory(testbed.pids["bridge"]) - memory[1]
     assert max(grown) < 100, f"MB: {grown}"
 
 
-def test_afterwards_all_is_as_before(stand: Stand) -> None:
-    httpx.delete(f"{stand.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
-    with client(stand) as http:
+def test_afterwards_all_is_as_before(testbed: Testbed) -> None:
+    httpx.delete(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
+    with client(testbed) as http:
         eventually(lambda: http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200)
-        metrics = httpx.get(stand.metrics_url, trust_env=False, verify=PLAIN).text
+        metrics = httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text
     assert "dmz_front_shed_total" in metrics
     assert 'dmz_front_waiting{kind="query"} 0.0' in metrics

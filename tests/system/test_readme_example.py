@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from scripts.tools.testbed.testbed import ROOT
-from tests.support.stands import client, standing
+from tests.support.testbeds import client, running_testbed
 
 _EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 
@@ -25,7 +25,7 @@ def test_adding_an_operation_is_one_entry_and_one_block(tmp_path: Path) -> None:
         with (copy / place).open("a", encoding="utf-8") as file:
             file.write(f"\n\n{text}")
 
-    with standing(tmp_path / "stand", root=copy) as stand, client(stand) as http:
+    with running_testbed(tmp_path / "testbed", root=copy) as testbed, client(testbed) as http:
         document = http.get("/openapi.json").json()
         example = document["paths"]["/v1/usage-query"]["post"]["requestBody"]["content"]["application/json"]["example"]
         answer = http.post("/v1/usage-query", json=example)

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import BIN, Stand
-from tests.support.stands import ACCOUNTS, PLAIN, client, eventually, journal, standing, work_order
+from scripts.tools.testbed.testbed import BIN, Testbed
+from tests.support.testbeds import ACCOUNTS, PLAIN, client, eventually, journal, running_testbed, work_order
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "dmz_front": {"link.reconnect_max_s": 1},
@@ -28,62 +28,62 @@ RESULT = {"work_order": "WO2026000099", "accepted_at": "2026-03-01T08:00:00+08:0
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with standing(tmp_path / "stand", settings=SETTINGS) as stand:
-        yield stand
+def testbed(tmp_path: Path) -> Iterator[Testbed]:
+    with running_testbed(tmp_path / "testbed", settings=SETTINGS) as testbed:
+        yield testbed
 
 
-def ctl(stand: Stand, *words: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(stand.config / "bridgectl.toml")}
+def ctl(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
     command = [str(BIN / "bridgectl"), "requests", *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
-def held(stand: Stand, http: httpx.Client, count: int) -> list[str]:
+def held(testbed: Testbed, http: httpx.Client, count: int) -> list[str]:
     """Orders whose call never ended; the marketing system applied none."""
     plan = {"hang": True, "paths": ["/api/wo/create"]}
-    url = f"{stand.marketing_url}/faults"
+    url = f"{testbed.marketing_url}/faults"
     httpx.put(url, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
     ids = []
     for number in range(count):
         headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
         answer = http.post("/v1/work-order", json=work_order(account=ACCOUNTS[number]), headers=headers)
         ids.append(answer.json()["request_id"])
-    file = stand.folder / "data" / "bridge.sqlite3"
+    file = testbed.folder / "data" / "bridge.sqlite3"
 
     def calling() -> bool:
         with closing(sqlite3.connect(file, timeout=10)) as database:
             return len(database.execute("select id from inbox where state = 'calling'").fetchall()) == count
 
     eventually(calling, what="calls")
-    stand.kill("bridge")
+    testbed.kill("bridge")
     httpx.delete(url, trust_env=False, verify=PLAIN).raise_for_status()
     with closing(sqlite3.connect(file, timeout=10)) as database, database:
         database.execute("update inbox set state = 'held', code = 'held', note = 'its outcome is unknown'")
-    stand.start("bridge")
+    testbed.start("bridge")
     return ids
 
 
 @pytest.mark.timeout(240)
-def test_each_decision_reaches_its_caller(stand: Stand) -> None:
-    with client(stand) as http:
-        ids = dict(zip(DIRECTIONS, held(stand, http, len(DIRECTIONS)), strict=True))
-        listed = json.loads(ctl(stand, "list", "--json").stdout)
+def test_each_decision_reaches_its_caller(testbed: Testbed) -> None:
+    with client(testbed) as http:
+        ids = dict(zip(DIRECTIONS, held(testbed, http, len(DIRECTIONS)), strict=True))
+        listed = json.loads(ctl(testbed, "list", "--json").stdout)
         assert {row["id"] for row in listed} == set(ids.values())
-        assert ACCOUNTS[0] not in ctl(stand, "list").stdout
+        assert ACCOUNTS[0] not in ctl(testbed, "list").stdout
 
         one = ids["applied"]
-        assert "家里没电了" not in ctl(stand, "show", one).stdout
-        assert "家里没电了" in ctl(stand, "show", one, "--show").stdout
+        assert "家里没电了" not in ctl(testbed, "show", one).stdout
+        assert "家里没电了" in ctl(testbed, "show", one, "--show").stdout
 
         result = ["--result", json.dumps(RESULT)]
         for direction, id in ids.items():
             more = result if direction == "applied" else []
-            done = ctl(stand, "resolve", id, f"--{direction}", *more, "--note", "asked the marketing people")
+            done = ctl(testbed, "resolve", id, f"--{direction}", *more, "--note", "asked the marketing people")
             assert done.returncode == 0, done.stderr
 
         def told() -> dict[str, Any] | None:
-            found = {way: http.get(f"/v1/requests/{id}").json() for way, id in ids.items()}
+            found = {direction: http.get(f"/v1/requests/{id}").json() for direction, id in ids.items()}
             final = {"succeeded", "failed"}
             return found if {one["status"] for one in found.values()} <= final else None
 
@@ -93,10 +93,10 @@ def test_each_decision_reaches_its_caller(stand: Stand) -> None:
         assert said["not-applied"]["failure"]["code"] == "not-applied"
         assert "operator" in said["not-applied"]["failure"]["message"]
         assert said["call-again"]["status"] == "succeeded"
-        assert {entry["request_id"]: entry["applied"] for entry in journal(stand)} == {ids["call-again"]: 1}
+        assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)} == {ids["call-again"]: 1}
 
-        decided = json.loads(ctl(stand, "show", one, "--json").stdout)["decisions"]
+        decided = json.loads(ctl(testbed, "show", one, "--json").stdout)["decisions"]
         assert [(each["choice"], each["note"]) for each in decided] == [("applied", "asked the marketing people")]
-        again = ctl(stand, "resolve", one, "--not-applied", "--note", "no")
+        again = ctl(testbed, "resolve", one, "--not-applied", "--note", "no")
         assert (again.returncode, "succeeded, not held" in again.stderr) == (1, True)
-        assert json.loads(ctl(stand, "list", "--json").stdout) == []
+        assert json.loads(ctl(testbed, "list", "--json").stdout) == []

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Stand, kind_of, with_values
-from tests.support.stands import ACCOUNT, PLAIN, client, eventually, journal, work_order
+from scripts.tools.testbed.testbed import ROOT, Testbed, kind_of, with_values
+from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, work_order
 
 QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
@@ -24,8 +24,8 @@ CONFIGURATION = {"front": "dmz_front", "bridge": "intranet_bridge"}
 
 
 @dataclass
-class Mixed(Stand):
-    """A stand one part of which is of another release."""
+class Mixed(Testbed):
+    """A testbed one part of which is of another release."""
 
     old: str = ""
     """`front` or `bridge`."""
@@ -65,15 +65,15 @@ def old_root(request: pytest.FixtureRequest) -> Path | None:
 
 @pytest.fixture(params=["front", "bridge"])
 def mixed(request: pytest.FixtureRequest, tmp_path: Path, old_root: Path | None) -> Iterator[Mixed]:
-    stand = Mixed(tmp_path / "stand", customers=200, settings=QUICK, old=request.param, old_root=old_root or ROOT)
+    testbed = Mixed(tmp_path / "testbed", customers=200, settings=QUICK, old=request.param, old_root=old_root or ROOT)
     try:
-        stand.set_up()
+        testbed.set_up()
         if old_root is None:
-            stand.speak(request.param, 1)
-        stand.start()
-        yield stand
+            testbed.speak(request.param, 1)
+        testbed.start()
+        yield testbed
     finally:
-        stand.stop()
+        testbed.stop()
 
 
 def order(http: httpx.Client, number: int = 0, prefer: str = "wait=20") -> httpx.Response:
@@ -81,13 +81,13 @@ def order(http: httpx.Client, number: int = 0, prefer: str = "wait=20") -> httpx
     return http.post("/v1/work-order", json=work_order(f"第{number}单"), headers=headers)
 
 
-def dead_letters(stand: Stand) -> int:
-    return sum(row["dead_letters"] for row in json.loads(stand.ctl("queues", "--json")))
+def dead_letters(testbed: Testbed) -> int:
+    return sum(row["dead_letters"] for row in json.loads(testbed.ctl("queues", "--json")))
 
 
-def spoken(stand: Stand) -> int | None:
+def spoken(testbed: Testbed) -> int | None:
     """What the front's metrics say it sends; None for one that does not say."""
-    lines = httpx.get(stand.metrics_url, trust_env=False, verify=PLAIN).text.splitlines()
+    lines = httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text.splitlines()
     found = [line for line in lines if line.startswith("dmz_front_wire_version ")]
     return int(float(found[0].split()[1])) if found else None
 
@@ -110,50 +110,50 @@ def test_old_and_new_understand_each_other(mixed: Mixed) -> None:
 
 def test_the_bridge_is_upgraded_under_load(tmp_path: Path, old_root: Path | None) -> None:
     """Commands accepted before, while and after: each is done once; then the new version is spoken."""
-    stand = Mixed(tmp_path / "stand", customers=200, settings=QUICK, old="bridge", old_root=old_root or ROOT)
+    testbed = Mixed(tmp_path / "testbed", customers=200, settings=QUICK, old="bridge", old_root=old_root or ROOT)
     try:
-        stand.set_up()
+        testbed.set_up()
         if old_root is None:
-            stand.speak("bridge", 1)
-        stand.start()
-        with client(stand) as http:
-            assert spoken(stand) == 1
+            testbed.speak("bridge", 1)
+        testbed.start()
+        with client(testbed) as http:
+            assert spoken(testbed) == 1
             ids = [order(http, number, "respond-async").json()["request_id"] for number in range(10)]
-            stand.stop("bridge")
+            testbed.stop("bridge")
             ids += [order(http, number, "respond-async").json()["request_id"] for number in range(10)]
-            assert spoken(stand) == 1  # the last one that was here is remembered
-            stand.old = ""
+            assert spoken(testbed) == 1  # the last one that was here is remembered
+            testbed.old = ""
             if old_root is None:
-                stand.speak("bridge", 2)
+                testbed.speak("bridge", 2)
             else:
-                stand._configure()
-            stand.start("bridge")
-            eventually(lambda: spoken(stand) == 2, what="the new version")
+                testbed._configure()
+            testbed.start("bridge")
+            eventually(lambda: spoken(testbed) == 2, what="the new version")
             ids += [order(http, number, "respond-async").json()["request_id"] for number in range(10)]
             eventually(lambda: all(succeeded(http, id) for id in ids), 60, "every outcome")
-        effects = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+        effects = {entry["request_id"]: entry["applied"] for entry in journal(testbed)}
         assert effects == dict.fromkeys(ids, 1)
-        assert dead_letters(stand) == 0
+        assert dead_letters(testbed) == 0
     finally:
-        stand.stop()
+        testbed.stop()
 
 
 def test_what_a_bridge_cannot_read_is_set_aside_with_its_reason(tmp_path: Path) -> None:
     """A downgrade without draining: the case the documentation warns of. Nothing is lost: the letter is kept."""
-    stand = Mixed(tmp_path / "stand", customers=200, settings=QUICK)
+    testbed = Mixed(tmp_path / "testbed", customers=200, settings=QUICK)
     try:
-        stand.set_up()
-        stand.start()
-        with client(stand) as http:
+        testbed.set_up()
+        testbed.start()
+        with client(testbed) as http:
             assert order(http).status_code == 200
-            eventually(lambda: spoken(stand) == 2, what="version 2")
-            os.kill(stand.pids["bridge"], 9)
+            eventually(lambda: spoken(testbed) == 2, what="version 2")
+            os.kill(testbed.pids["bridge"], 9)
             id = order(http, 1, "respond-async").json()["request_id"]
-            stand.speak("bridge", 1)
-            stand.start("bridge")
-            eventually(lambda: dead_letters(stand) >= 1, what="the dead letter")
-            eventually(lambda: spoken(stand) == 1, what="version 1")
+            testbed.speak("bridge", 1)
+            testbed.start("bridge")
+            eventually(lambda: dead_letters(testbed) >= 1, what="the dead letter")
+            eventually(lambda: spoken(testbed) == 1, what="version 1")
             assert order(http, 2).status_code == 200  # what is sent from now on can be read
             assert http.get(f"/v1/requests/{id}").json()["status"] == "sent"
     finally:
-        stand.stop()
+        testbed.stop()

@@ -1,7 +1,7 @@
-"""`./scripts/bench`: what the product costs on this machine, from the operating system's own accounts.
+"""`./scripts/bench`: what the product costs on this machine, measured as CPU time by the operating system.
 
-Everything (load, front, broker, bridge, backend) shares the machine's cores. Figures of one run are compared with
-each other; absolute ones move with the machine.
+Everything (load, front, broker, bridge, backend) shares the machine's cores. Compare figures of one run with each
+other; absolute ones depend on the machine.
 """
 
 import argparse
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.benchmark import envelope, overload, pair
-from scripts.tools.testbed.testbed import Ports, Stand
+from scripts.tools.testbed.testbed import Ports, Testbed
 
 Row = dict[str, Any]
 
 
 def main() -> int:
-    """Run the parts asked for, print tables or JSON."""
+    """Run the requested parts and print tables or JSON."""
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help="envelope, link, queries, commands, overload (default: all)"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     options = parser.parse_args()
     parts = options.parts or ["envelope", "link", "queries", "commands", "overload"]
@@ -61,17 +61,17 @@ def main() -> int:
 def _link(folder: Path, seconds: float) -> list[Row]:
     from scripts.tools.benchmark import link
 
-    stand = Stand(folder, Ports())
+    testbed = Testbed(folder, Ports())
     try:
-        stand.set_up()
-        stand.start("broker")
-        return link.run("localhost", stand.ports.broker, stand.certs, seconds, broker_pid=stand.pids["broker"])
+        testbed.set_up()
+        testbed.start("broker")
+        return link.run("localhost", testbed.ports.broker, testbed.certs, seconds, broker_pid=testbed.pids["broker"])
     finally:
-        stand.stop()
+        testbed.stop()
 
 
 def table(rows: list[Row]) -> str:
-    """Columns as wide as their widest cell; a column for every key of any row."""
+    """Columns as wide as their widest cell, one for every key of any row."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [names, *([_cell(row.get(name, "")) for name in names] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(names))]

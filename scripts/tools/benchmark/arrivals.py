@@ -1,5 +1,5 @@
-"""An open-loop load: requests begin when they are due, however long the earlier ones take, as callers do who know
-nothing of one another. (A closed loop slows down with the system it measures, and hides its collapse.)
+"""An open-loop load: requests are sent when they are due, however long earlier ones take, as independent callers do. (A
+closed loop slows down with the system it measures, and hides its collapse.)
 """
 
 import asyncio
@@ -13,10 +13,10 @@ import aiohttp
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one caller got."""
+    """The response to one request."""
 
     status: int
-    """HTTP status; 0 when there was no answer."""
+    """HTTP status; 0 when there was no response."""
     code: str
     """The problem's code; empty for a 200."""
     retry_after: bool
@@ -27,11 +27,11 @@ class Answer:
 async def offer(
     url: str, key: str, body: object, *, rate: float, seconds: float, wait_s: float, seed: int = 1
 ) -> list[Answer]:
-    """Ask `rate` times a second at random moments (a Poisson process), for `seconds`; all answers.
+    """Send `rate` requests a second on average (a Poisson process) for `seconds`; return all responses.
 
-    `wait_s` is the deadline each caller asks for.
+    `wait_s` is the deadline of each request.
     """
-    random_ = random.Random(seed)  # noqa: S311 - chance for a load, nothing secret
+    random_ = random.Random(seed)  # noqa: S311 - a load is not a secret
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Prefer": f"wait={wait_s:g}"}
     data = json.dumps(body).encode()
     timeout = aiohttp.ClientTimeout(total=wait_s + 30)

@@ -1,4 +1,4 @@
-"""What sealing and opening cost: microseconds of CPU for a message of 300 bytes, median and spread of rounds.
+"""The cost of sealing and opening: CPU microseconds per message of 300 bytes, median and range of several rounds.
 
 Run it alone: `python scripts/tools/benchmark/envelope.py`, or through `scripts/bench`.
 """
@@ -18,7 +18,7 @@ ROUNDS = 7
 
 
 def run() -> list[dict[str, object]]:
-    """One row a measure: name, median, least and greatest of ROUNDS rounds, CPU microseconds."""
+    """One row per operation: name, and median, least and greatest of ROUNDS rounds in CPU microseconds."""
     front, bridge = _keyrings()
     now = time.time_ns() // 1_000_000
     attributes = Attributes(

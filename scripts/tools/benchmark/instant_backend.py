@@ -1,6 +1,6 @@
-"""A backend that answers at once: the least a marketing system can cost, so that the pair's own cost shows.
+"""A backend that responds at once: the least a marketing system can cost, so that the pair's own cost shows.
 
-It reads whole HTTP requests and answers from a table by path, in the simulator's field names.
+It reads whole HTTP requests and responds by path from a table, with the simulator's field names.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Instant(asyncio.Protocol):
 
 
 async def main(port: int) -> None:
-    """Serve until ended."""
+    """Serve until killed."""
     server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 

@@ -1,9 +1,9 @@
-"""Benchmark part a: the link alone. Round trips through a real broker over mutual TLS: client → request queue →
-echo → reply queue → client, each end a process of its own.
+"""The link alone: round trips through a real broker over mutual TLS: client → request queue → echo → reply queue →
+client, each end a process of its own.
 
     python scripts/tools/benchmark/link.py HOST PORT CERTS_DIR SECONDS
 
-prints one JSON object a row; `run` returns them. Three ways to send the same 400 bytes:
+prints one JSON object per row; `run` returns them. Three variants send the same 400 bytes:
 
 - `ours`: protocol.link on uvloop, one message an envelope, every message with a receipt
 - `ours, batched`: the same with `Lane` at both ends
@@ -56,13 +56,13 @@ Send = Callable[[str, bytes], Any]
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time a process has taken (Linux)."""
+    """User and system time of a process (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def listener_pid(port: int) -> int:
-    """The process that listens on a TCP port of this machine."""
+    """The process listening on a TCP port of this machine."""
     import psutil  # type: ignore[import-untyped]
 
     for process in psutil.process_iter():
@@ -73,7 +73,7 @@ def listener_pid(port: int) -> int:
     raise LookupError(f"nothing listens on port {port}")
 
 
-# --- one end: a client that sends again at each answer, or the echo --------------------------------------------
+# --- one end: a client that sends again on each reply, or the echo --------------------------------------------
 
 
 class Job:
@@ -95,7 +95,7 @@ class Job:
             print("ready", flush=True)
 
     def received(self, body: bytes, send: Send) -> None:
-        """A message: answer it, or take it as the answer and ask again."""
+        """Handle a message: echo it, or count it as a reply and send the next."""
         self.count += 1
         send(self.target, body)
 
@@ -109,7 +109,7 @@ class Job:
         print(json.dumps(row), flush=True)
 
     def snapshot(self) -> None:
-        """Measuring begins."""
+        """Start measuring."""
         self._count, self._before = self.count, self._cpu()
 
     def _cpu(self) -> dict[str, float]:
@@ -128,7 +128,7 @@ async def ours(job: Job) -> None:
             client_name=role,
         )
     )
-    batched, persistent = task["way"] == "ours, batched", task["persistent"]
+    batched, persistent = task["variant"] == "ours, batched", task["persistent"]
     lane = Lane(link, persistent=persistent)
 
     def send(destination: str, body: bytes) -> None:
@@ -199,7 +199,7 @@ def main_of_an_end(task: dict[str, Any]) -> None:
     import structlog
 
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    if task["way"] == "stomp.py":
+    if task["variant"] == "stomp.py":
         stomp_py(Job(task))
     else:
         import uvloop
@@ -225,11 +225,11 @@ def run(
     return [one_row(task, *row) for row in ROWS]
 
 
-def one_row(task: dict[str, Any], way: str, outstanding: int, persistent: bool) -> dict[str, Any]:
+def one_row(task: dict[str, Any], variant: str, outstanding: int, persistent: bool) -> dict[str, Any]:
     """Start echo and client, wait for the client's result."""
     kind, name = "command" if persistent else "query", f"bench-{uuid.uuid4().hex[:8]}"
     task = task | {
-        "way": way,
+        "variant": variant,
         "outstanding": outstanding,
         "persistent": persistent,
         "requests": f"/queue/bridge.{kind}.{name}",
@@ -242,9 +242,9 @@ def one_row(task: dict[str, Any], way: str, outstanding: int, persistent: bool) 
         client = _end(task | {"end": "client", "echo_pid": echo.pid})
         out, err = client.communicate(timeout=task["seconds"] + WARM_UP + 30)
         if client.returncode:
-            raise RuntimeError(f"{way}: {err[-2000:]}")
+            raise RuntimeError(f"{variant}: {err[-2000:]}")
         measured: dict[str, Any] = json.loads(out)
-        return {"client": way, "outstanding": outstanding, "persistent": persistent} | measured
+        return {"client": variant, "outstanding": outstanding, "persistent": persistent} | measured
     finally:
         echo.kill()
         echo.communicate()

@@ -1,6 +1,6 @@
-"""More load than the marketing system can bear: what is answered in time, what is refused, and how quickly.
+"""More load than the marketing system can handle: what is answered in time, what is refused, and how quickly.
 
-The capacity is known: each call takes `LATENCY_S` and the bridge makes `SLOTS` at once. Callers wait for `DEADLINE_S`.
+The capacity is known: each call takes `LATENCY_S` and the bridge makes `SLOTS` at a time. Callers wait `DEADLINE_S`.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.benchmark.arrivals import Answer, offer
-from scripts.tools.testbed.testbed import Ports, Stand
+from scripts.tools.testbed.testbed import Ports, Testbed
 
 Row = dict[str, Any]
 
@@ -29,28 +29,28 @@ SETTINGS: dict[str, dict[str, Any]] = {
 BODY = {"account": "3210000000002"}
 
 
-def slowed(stand: Stand) -> None:
+def slowed(testbed: Testbed) -> None:
     """Make every call of the query take `LATENCY_S`."""
     plan = json.dumps({"latency_ms": LATENCY_S * 1000, "paths": ["/api/arrears"]}).encode()
-    request = urllib.request.Request(f"{stand.marketing_url}/faults", plan, method="PUT")  # noqa: S310 - our own
+    request = urllib.request.Request(f"{testbed.marketing_url}/faults", plan, method="PUT")  # noqa: S310 - our own
     with urllib.request.urlopen(request, timeout=5):  # noqa: S310
         pass
 
 
-def measured(stand: Stand, load: float, seconds: float, capacity: float = CAPACITY) -> list[Answer]:
+def measured(testbed: Testbed, load: float, seconds: float, capacity: float = CAPACITY) -> list[Answer]:
     """Offer `load` times the capacity (queries a second) for so long."""
-    url = f"{stand.front_url}/v1/arrears-query"
-    answers = asyncio.run(offer(url, stand.app_key, BODY, rate=load * capacity, seconds=seconds, wait_s=DEADLINE_S))
+    url = f"{testbed.front_url}/v1/arrears-query"
+    answers = asyncio.run(offer(url, testbed.app_key, BODY, rate=load * capacity, seconds=seconds, wait_s=DEADLINE_S))
     time.sleep(1.0)
     return answers
 
 
 def good(answers: Sequence[Answer]) -> list[float]:
-    """The times of the answers that came within the deadline."""
+    """The response times of the successes within the deadline."""
     return sorted(answer.seconds for answer in answers if answer.status == 200 and answer.seconds <= DEADLINE_S)
 
 
-def row(stand: Stand, load: float, answers: Sequence[Answer], seconds: float) -> Row:
+def row(testbed: Testbed, load: float, answers: Sequence[Answer], seconds: float) -> Row:
     """One line of the curve."""
     times = good(answers)
     refused = sorted(answer.seconds for answer in answers if answer.code == "overloaded")
@@ -64,22 +64,22 @@ def row(stand: Stand, load: float, answers: Sequence[Answer], seconds: float) ->
         "p50 ms": at(times, 0.5) * 1000,
         "p99 ms": at(times, 0.99) * 1000,
         "refused p99 ms": at(refused, 0.99) * 1000,
-        "front MB": memory(stand.pids["front"]),
-        "bridge MB": memory(stand.pids["bridge"]),
+        "front MB": memory(testbed.pids["front"]),
+        "bridge MB": memory(testbed.pids["bridge"]),
     }
 
 
 def run(folder: Path, seconds: float) -> list[Row]:
     """The curve from a quarter of the capacity to four times it."""
-    stand = Stand(folder, Ports(), settings=SETTINGS, customers=200)
+    testbed = Testbed(folder, Ports(), settings=SETTINGS, customers=200)
     try:
-        stand.set_up()
-        stand.start()
-        slowed(stand)
-        measured(stand, 0.5, 2)  # connections are made, and the bridge learns what a call takes
-        return [row(stand, load, measured(stand, load, seconds), seconds) for load in LOADS]
+        testbed.set_up()
+        testbed.start()
+        slowed(testbed)
+        measured(testbed, 0.5, 2)  # connections are made, and the bridge learns what a call takes
+        return [row(testbed, load, measured(testbed, load, seconds), seconds) for load in LOADS]
     finally:
-        stand.stop()
+        testbed.stop()
 
 
 def at(times: Sequence[float], share: float) -> float:

@@ -1,7 +1,7 @@
 """The whole pair under load: wrk → dmz-front → ActiveMQ → intranet-bridge → a backend, and back.
 
 Two backends: an instant one (instant_backend.py), which shows what the pair itself costs, and the marketing
-simulator, whose own work is in the picture.
+simulator, whose own work is included.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.testbed.processes import start, wait_until
-from scripts.tools.testbed.testbed import Ports, Stand
+from scripts.tools.testbed.testbed import Ports, Testbed
 
 Row = dict[str, Any]
 
@@ -48,7 +48,7 @@ QUIET = {"dmz_front": {"log.level": "warning"}, "intranet_bridge": {"log.level":
 
 
 def queries(folder: Path, seconds: float) -> list[Row]:
-    """Query round trips at 32 and 128 connections, against both backends; the second run of each counts warm."""
+    """Query round trips at 32 and 128 connections, against both backends, after a warm-up."""
     rows: list[Row] = []
     for backend in ("instant", "simulator"):
         with Bench(folder / backend, backend) as bench:
@@ -70,46 +70,48 @@ def commands(folder: Path, seconds: float) -> list[Row]:
 
 
 class Bench:
-    """A stand under load."""
+    """A testbed under load."""
 
     def __init__(self, folder: Path, backend: str) -> None:
-        self.stand = Stand(folder, Ports(), settings=QUIET)
+        self.testbed = Testbed(folder, Ports(), settings=QUIET)
         self.backend = backend
 
     def __enter__(self) -> "Bench":
-        stand = self.stand
-        stand.set_up()
+        testbed = self.testbed
+        testbed.set_up()
         try:
             if self.backend == "instant":
                 program = Path(__file__).with_name("instant_backend.py")
-                token = stand.folder / "data" / "marketing.token"
+                token = testbed.folder / "data" / "marketing.token"
                 token.touch(mode=0o600)
                 token.write_text("bench")
-                log = stand.logs / "marketing.log"
-                pid = stand.pids["marketing"] = start([sys.executable, str(program), str(stand.ports.marketing)], log)
-                wait_until(lambda: stand._answers(f"{stand.marketing_url}/health"), 10, "the backend", pid, log)
-            stand.start()
+                log = testbed.logs / "marketing.log"
+                pid = testbed.pids["marketing"] = start(
+                    [sys.executable, str(program), str(testbed.ports.marketing)], log
+                )
+                wait_until(lambda: testbed._answers(f"{testbed.marketing_url}/health"), 10, "the backend", pid, log)
+            testbed.start()
         except BaseException:
-            stand.stop()
+            testbed.stop()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stand.stop()
+        self.testbed.stop()
 
     def load(self, script: str, connections: int, seconds: float) -> Row:
-        """Run wrk, and account for every process's CPU meanwhile."""
-        lua = self.stand.folder / "load.lua"
+        """Run wrk, and measure the CPU time of every process meanwhile."""
+        lua = self.testbed.folder / "load.lua"
         lua.write_text(script)
-        before = {part: cpu_seconds(pid) for part, pid in self.stand.pids.items()}
+        before = {part: cpu_seconds(pid) for part, pid in self.testbed.pids.items()}
         done = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(lua), self.stand.front_url],
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(lua), self.testbed.front_url],
             capture_output=True,
             text=True,
             check=True,
-            env={**os.environ, "KEY_FILE": str(self.stand.folder / "app.key")},
+            env={**os.environ, "KEY_FILE": str(self.testbed.folder / "app.key")},
         )
-        used = {part: cpu_seconds(pid) - before[part] for part, pid in self.stand.pids.items()}
+        used = {part: cpu_seconds(pid) - before[part] for part, pid in self.testbed.pids.items()}
         output = done.stdout
         requests = int(_found(r"(\d+) requests in", output))
         failed = int(_found(r"Non-2xx or 3xx responses: (\d+)", output) or 0)
@@ -127,11 +129,11 @@ class Bench:
         }
 
     def drained(self) -> None:
-        """Wait until the ledger holds nothing that is not final, asked of the front's database itself."""
+        """Wait until every command in the front's database is final."""
         import sqlite3
 
         def none_open() -> bool:
-            with sqlite3.connect(f"file:{self.stand.folder}/data/front.sqlite3?mode=ro", uri=True) as database:
+            with sqlite3.connect(f"file:{self.testbed.folder}/data/front.sqlite3?mode=ro", uri=True) as database:
                 query = "SELECT count(*) FROM requests WHERE state IN ('accepted', 'sent')"
                 return bool(database.execute(query).fetchone()[0] == 0)
 

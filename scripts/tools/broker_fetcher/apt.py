@@ -11,7 +11,7 @@ from scripts.tools.broker_fetcher.console import BrokerError, say
 
 
 def install(*packages: str) -> None:
-    """Install packages. Raises BrokerError if they cannot be had."""
+    """Install packages. Raises BrokerError if that fails."""
     names = " ".join(packages)
     if shutil.which("apt-get") is None:
         raise BrokerError(f"please install {names}: there is no apt-get here")
@@ -32,7 +32,7 @@ def update_package_lists() -> None:
 
 
 def apt_get(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run apt-get without questions; it waits while another one has apt's lock."""
+    """Run apt-get non-interactively; it waits while another process holds apt's lock."""
     as_root = [] if os.geteuid() == 0 else ["sudo"]
     command = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq"]
     return subprocess.run([*command, *words], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -8,9 +8,9 @@
 Where the broker comes from: ACTIVEMQ_HOME if it is set, else the newest ActiveMQ 6 from Maven's repository
 (every file checked against its checksum), else Debian's package. The configuration is the same for all three.
 
-Two instances with one --data share a store: the second waits, deaf, and takes over when the first is gone.
+Two instances with one --data share a store: the second waits, not listening, and takes over when the first is gone.
 
-The process in DIR/broker.pid is the Java machine itself. Only the standard library is used.
+The process in DIR/broker.pid is the Java process itself. Only the standard library is used.
 """
 
 from __future__ import annotations

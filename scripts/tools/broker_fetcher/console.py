@@ -1,12 +1,12 @@
-"""What is said to the person at the keyboard, on standard error."""
+"""Messages and errors for the user, on standard error."""
 
 import sys
 
 
 class BrokerError(Exception):
-    """Something the person at the keyboard has to know; printed without a stack trace."""
+    """An error the user has to know about; printed without a stack trace."""
 
 
 def say(text: str) -> None:
-    """One line to the person at the keyboard; standard output is kept for results."""
+    """Print a message; standard output is for results."""
     print(f"broker: {text}", file=sys.stderr, flush=True)

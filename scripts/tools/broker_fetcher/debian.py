@@ -1,4 +1,4 @@
-"""ActiveMQ out of Debian's package of its libraries."""
+"""ActiveMQ from Debian's packages of its libraries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEBIAN_JARS = (
 
 
 def home_from_debian() -> Home:
-    """Debian's libraries, installed if they are not there yet."""
+    """Debian's libraries, installed if they are missing."""
     jars = debian_jars()
     if jars is None:
         install(*DEBIAN_PACKAGES)

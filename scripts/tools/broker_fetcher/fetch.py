@@ -18,7 +18,7 @@ from scripts.tools.broker_fetcher.paths import DOWNLOADS
 
 
 def fetch(kind: str) -> Home:
-    """The broker to run; downloads only what is not there yet."""
+    """The broker to run; downloads only what is missing."""
     explicit = os.environ.get("ACTIVEMQ_HOME")
     if kind == "home" or (kind == "auto" and explicit):
         if not explicit:

@@ -1,4 +1,4 @@
-"""A broker's program files, and the version they are of."""
+"""A broker's program files and their version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def home_from_directory(directory: Path) -> Home:
 
 
 def version_in(jars: list[Path]) -> str:
-    """The version that the name of the broker's jar says."""
+    """The version in the name of the broker's jar."""
     for jar in jars:
         found = re.fullmatch(r"activemq-broker-(\d+(?:\.\d+)+).*\.jar", jar.name)
         if found:
@@ -39,7 +39,7 @@ def version_in(jars: list[Path]) -> str:
 
 
 def warn_if_unsafe(version: str) -> None:
-    """Say so if this version has known vulnerabilities."""
+    """Warn if this version has known vulnerabilities."""
     numbers = tuple(int(part) for part in re.findall(r"\d+", version))
     floor = SAFE_VERSIONS.get(numbers[0]) if numbers else None
     if floor and numbers < floor:

@@ -1,4 +1,4 @@
-"""Starting a broker, asking after it and stopping it: only ever the process of this instance."""
+"""Starting a broker, querying its status and stopping it: only ever the process of its instance."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def start(home: Home, instance: Path, certs: Path, conf: Path, host: str, port: 
         if not (certs / name).is_file():
             raise BrokerError(f"{certs / name} is missing; `bridgectl certs init` makes it")
     data.mkdir(parents=True, exist_ok=True)
-    if not os.access(data, os.W_OK):  # to the broker this looks like a store that another one has, and it would wait
+    if not os.access(data, os.W_OK):  # to the broker this looks like a locked store, and it would wait
         raise BrokerError(f"{data} cannot be written: is its disk read-only?")
     instance.mkdir(parents=True, exist_ok=True)
     with lock(instance / "start.lock"):
@@ -90,7 +90,7 @@ def start(home: Home, instance: Path, certs: Path, conf: Path, host: str, port: 
 def java_command(
     home: Home, instance: Path, certs: Path, conf: Path, host: str, port: int, memory: int, data: Path
 ) -> list[str]:
-    """The command line of the Java machine."""
+    """The command line of the Java process."""
     free = shutil.disk_usage(data).free
     store = min(4 << 30, free // 2)  # ActiveMQ warns when its limit is more than the disk has
     return [
@@ -127,7 +127,7 @@ def java_command(
 def wait_until_started(
     process: subprocess.Popen[bytes], host: str, port: int, log: Path, begin: int, data: Path
 ) -> None:
-    """Return when it accepts TLS, or stands by for a store that another broker has."""
+    """Return when it accepts TLS, or stands by because another broker has the store."""
     end = time.monotonic() + START_SECONDS
     while True:
         accepting = speaks_tls(host, port)
@@ -160,7 +160,7 @@ def journal_advice(data: Path) -> list[str]:
 
 
 def stop(instance: Path) -> bool:
-    """True if a broker was running. Ends no process but this instance's own."""
+    """True if a broker was running. Ends only this instance's own process."""
     pid = own_pid(instance)
     if pid is None:
         forget(instance)
@@ -191,8 +191,8 @@ def status(instance: Path) -> Status:
 
 
 def own_pid(instance: Path) -> int | None:
-    """The running broker's pid, or None. A pid file left by a crash may name somebody else's process by now,
-    so the process must have this very instance in its command line."""
+    """The running broker's pid, or None. After a crash the pid file may name another process, so
+    the process must have this very instance in its command line."""
     try:
         pid = int((instance / "broker.pid").read_text())
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -1,4 +1,4 @@
-"""The Java machine that ActiveMQ runs on."""
+"""The Java runtime that ActiveMQ needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OLDEST_JAVA = 17
 
 
 def need_java() -> None:
-    """Install Java if there is none or too old a one. Raises BrokerError if it cannot be had."""
+    """Install Java if it is missing or too old. Raises BrokerError if that fails."""
     if java_version() < OLDEST_JAVA:
         # Debian 13 has only a later one, and the default of Ubuntu 22.04 is too old
         try:
@@ -27,7 +27,7 @@ def need_java() -> None:
 
 
 def java() -> str:
-    """The program: that of JAVA_HOME if it is set."""
+    """The java command: that of JAVA_HOME if it is set."""
     home = os.environ.get("JAVA_HOME")
     return str(Path(home, "bin", "java")) if home else "java"
 

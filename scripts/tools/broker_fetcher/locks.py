@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""A lock file between processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scripts.tools.broker_fetcher.console import BrokerError
 
 @contextlib.contextmanager
 def lock(path: Path, wait: bool = False) -> Iterator[None]:
-    """One at a time; the second waits or is told so. The system drops the lock of a process that dies."""
+    """Hold an exclusive lock; a second process waits or gets a BrokerError. A process that dies releases it."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -14,7 +14,7 @@ from scripts.tools.broker_fetcher.paths import CONF, DOWNLOADS
 
 
 def home_from_maven() -> Home:
-    """The newest ActiveMQ 6, downloaded if it is not there yet."""
+    """The newest ActiveMQ 6, downloaded if it is missing."""
     if shutil.which("mvn") is None:
         install("maven")
     version = newest_six()
@@ -36,7 +36,7 @@ def home_from_maven() -> Home:
 
 
 def newest_six() -> str:
-    """Maven picks the newest version of a range; it is asked for the description file only."""
+    """Maven picks the newest version of a range; only the POM is requested."""
     say("asking Maven's repository for the newest ActiveMQ 6 …")
     probe = DOWNLOADS / "newest.pom.xml"
     answer = DOWNLOADS / "newest.txt"

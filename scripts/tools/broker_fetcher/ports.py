@@ -1,11 +1,11 @@
-"""Whether a port is taken, and whether TLS is spoken on it."""
+"""Whether a port is in use, and whether a TLS server answers on it."""
 
 import socket
 import ssl
 
 
 def port_taken(host: str, port: int) -> bool:
-    """Whether the port cannot be listened on."""
+    """Whether the port is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -17,8 +17,8 @@ def port_taken(host: str, port: int) -> bool:
 
 
 def speaks_tls(host: str, port: int) -> bool:
-    """Only whether a TLS server answers: nothing is sent, so nobody has to be believed. A broker that wants a
-    certificate ends the handshake by refusing ours."""
+    """Only whether a TLS server answers: nothing is sent, so its certificate need not be verified. A broker that
+    requires a client certificate ends the handshake with an alert, which counts as an answer."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

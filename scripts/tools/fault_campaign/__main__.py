@@ -1,5 +1,5 @@
-"""The fault campaign: load through the HTTP API while parts are killed, stopped and cut off; then three books are
-compared: what callers were told, the ledgers, the marketing system's journal. Exit code 0 if every invariant held.
+"""The fault campaign: load through the HTTP API while parts are killed, stopped and cut off; then three records are
+reconciled: what callers were told, the ledgers, the marketing system's journal. Exit code 0 if every invariant held.
 """
 
 import argparse
@@ -12,17 +12,17 @@ import tempfile
 from pathlib import Path
 
 from scripts.tools.fault_campaign import report
-from scripts.tools.fault_campaign.campaign import Campaign, Orders, Result
+from scripts.tools.fault_campaign.campaign import Campaign, Result, Settings
 from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, table
 from scripts.tools.fault_campaign.plan import plan
 from scripts.tools.fault_campaign.site import Site
-from scripts.tools.testbed.processes import StandError
+from scripts.tools.testbed.processes import TestbedError
 from scripts.tools.testbed.testbed import PARTS, ROOT
 
 QUICK = {
     "dmz_front": {"delivery.resend_after_s": 5, "delivery.sweep_s": 0.5},
 }
-"""`--quick`: patience shortened, so that a short campaign drains soon. The promises do not depend on it."""
+"""`--quick`: shorter timeouts, so that a short campaign drains soon. The guarantees do not depend on them."""
 
 
 def main() -> int:
@@ -36,22 +36,22 @@ def main() -> int:
     if options.plan:
         print("\n".join(map(str, faults)))
         return 0
-    orders = Orders(options.seed, seconds, options.rate, options.queries_rate, options.drain, faults)
+    settings = Settings(options.seed, seconds, options.rate, options.queries_rate, options.drain, faults)
     folder = Path(tempfile.mkdtemp(prefix="dmz-bridge-campaign-"))
     site = Site(folder, disk_mb=64 + int(options.minutes * 30 * options.rate / 60))
     try:
-        result = asyncio.run(_whole(site, orders, options))
+        result = asyncio.run(_whole(site, settings, options))
         if result is None:
             print("interrupted; everything is taken down", file=sys.stderr)
             return 130
-        lacking = site.lacking
+        unavailable = site.unavailable
         print(
-            json.dumps(report.document(orders, result, lacking), indent=2, ensure_ascii=False)
+            json.dumps(report.document(settings, result, unavailable), indent=2, ensure_ascii=False)
             if options.json
-            else report.text(orders, result, lacking)
+            else report.text(settings, result, unavailable)
         )
         return 0 if result.good else 1
-    except StandError as error:
+    except TestbedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     finally:
@@ -61,15 +61,15 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./scripts/campaign", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20, metavar="N", help="of load and faults (default 20)")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="everything by chance follows from it")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="every random choice follows from it")
     parser.add_argument("--rate", type=float, default=60, metavar="R", help="commands a second (default 60)")
     parser.add_argument("--queries-rate", type=float, default=20, metavar="R", help="queries a second (default 20)")
-    parser.add_argument("--drain", type=float, default=300, metavar="S", help="seconds to come to rest at the end")
-    parser.add_argument("--only", nargs="+", default=[], metavar="FAULT", choices=sorted(BY_NAME), help="these alone")
-    parser.add_argument("--quick", action="store_true", help="shorter patience of the daemons than shipped")
-    parser.add_argument("--json", action="store_true", help="one document for programs")
-    parser.add_argument("--plan", action="store_true", help="show the schedule and stop")
-    parser.add_argument("--list-faults", action="store_true", help="say what each fault does and stop")
+    parser.add_argument("--drain", type=float, default=300, metavar="S", help="longest time to drain at the end")
+    parser.add_argument("--only", nargs="+", default=[], metavar="FAULT", choices=sorted(BY_NAME), help="only these")
+    parser.add_argument("--quick", action="store_true", help="shorter timeouts in the daemons than shipped")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--plan", action="store_true", help="print the schedule and exit")
+    parser.add_argument("--list-faults", action="store_true", help="explain each fault and exit")
     parser.add_argument("--keep", type=Path, default=ROOT / "var" / "campaign", metavar="DIR",
                         help="where logs and databases of a failed campaign go")  # fmt: skip
     options = parser.parse_args()
@@ -78,7 +78,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-async def _whole(site: Site, orders: Orders, options: argparse.Namespace) -> Result | None:
+async def _whole(site: Site, settings: Settings, options: argparse.Namespace) -> Result | None:
     """None when interrupted."""
     loop, me = asyncio.get_running_loop(), asyncio.current_task()
     assert me is not None
@@ -87,22 +87,26 @@ async def _whole(site: Site, orders: Orders, options: argparse.Namespace) -> Res
     result: Result | None = None
     try:
         await site.set_up(QUICK if options.quick else {})
-        lacking = {kind.name for kind in KINDS if kind.needs in site.lacking}
-        orders.faults[:] = plan(orders.seed, orders.seconds, options.only, lacking)
-        print(f"seed {orders.seed}: {len(orders.faults)} faults in {orders.seconds:g} s", file=sys.stderr, flush=True)
-        await asyncio.to_thread(site.stand.start, *PARTS)
-        result = await Campaign(site, orders).run()
+        unavailable = {kind.name for kind in KINDS if kind.needs in site.unavailable}
+        settings.faults[:] = plan(settings.seed, settings.seconds, options.only, unavailable)
+        print(
+            f"seed {settings.seed}: {len(settings.faults)} faults in {settings.seconds:g} s",
+            file=sys.stderr,
+            flush=True,
+        )
+        await asyncio.to_thread(site.testbed.start, *PARTS)
+        result = await Campaign(site, settings).run()
         return result
     except asyncio.CancelledError:
         return None
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, lambda: None)  # taking down is not interrupted
+            loop.add_signal_handler(number, lambda: None)  # teardown is not interrupted
         if result is None or not result.good:
-            kept = options.keep / f"seed-{orders.seed}"
+            kept = options.keep / f"seed-{settings.seed}"
             site.keep(kept)
             if result is not None:
-                told = report.document(orders, result, site.lacking) | {"evidence": result.evidence}
+                told = report.document(settings, result, site.unavailable) | {"evidence": result.evidence}
                 (kept / "report.json").write_text(json.dumps(told, indent=1, ensure_ascii=False))
             print(f"logs, databases and report.json are kept in {kept}", file=sys.stderr)
         await site.take_down()

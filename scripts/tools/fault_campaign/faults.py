@@ -1,6 +1,6 @@
-"""What can be done to an installation: every kind of fault, on what, and how long. Pure data.
+"""Every kind of fault, its targets and its duration. Pure data.
 
-The bounds keep to what is promised (protocol/README.md#delivery): the marketing system never works on a call longer
+The bounds keep to what is guaranteed (protocol/README.md#delivery): the marketing system never works on a call longer
 than `settle_s` (5 s as shipped) after its connection is gone, so it is never slowed, stopped or held up for longer.
 """
 
@@ -13,7 +13,7 @@ SETTLE_S = 5.0
 """`settle_s` of the shipped binding of work-order."""
 
 DISK, CLOCK = "a small disk of its own", "a clock of its own"
-"""What a kind of fault needs and not every machine has."""
+"""Requirements of a kind of fault that not every machine meets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Carrying out faults: each begins, lasts, and is undone, whatever happens meanwhile."""
+"""Injecting faults: each begins, lasts, and is undone whatever happens meanwhile."""
 
 import asyncio
 import contextlib
@@ -22,16 +22,16 @@ RESET_EVERY_S = 0.7
 
 
 class Injector:
-    """Does to a site what a plan says."""
+    """Injects the faults of a plan into a site."""
 
     def __init__(self, site: Site) -> None:
-        self._site, self._stand = site, site.stand
+        self._site, self._testbed = site, site.testbed
         self.died: list[str] = []
-        """Parts found dead that nobody killed."""
+        """Parts that ended without being killed."""
 
-    async def carry_out(self, fault: Fault) -> None:
-        """Begin, wait, undo. Returns when the fault is over: the process launched, the hole closed."""
-        self.look_for_the_dead()
+    async def inject(self, fault: Fault) -> None:
+        """Begin, wait, undo. Returns when the fault is over: the process started, the connection restored."""
+        self.restart_dead_parts()
         act = getattr(self, "_" + fault.kind.replace("-", "_"), None)
         if act is not None:
             async with act(fault):
@@ -40,19 +40,19 @@ class Injector:
         async with self._disturbed(fault, self._site.proxies[fault.target]):
             await asyncio.sleep(fault.duration_s)
 
-    def look_for_the_dead(self) -> None:
-        """Note, and start again, what ended without being killed."""
+    def restart_dead_parts(self) -> None:
+        """Note every part that ended without being killed, and start it again."""
         for part in PARTS:
-            if not self._stand.running(part):
+            if not self._testbed.running(part):
                 self.died.append(part)
-                self._stand.start(part, wait=False)
+                self._testbed.start(part, wait=False)
 
     async def heal(self) -> None:
-        """Everything off, everything up."""
+        """End all faults and start every part."""
         for proxy in self._site.proxies.values():
             proxy.flow()
         await self._marketing("DELETE")
-        await asyncio.to_thread(self.look_for_the_dead)
+        await asyncio.to_thread(self.restart_dead_parts)
 
     # --- processes ---------------------------------------------------------------------------------------------
 
@@ -60,41 +60,41 @@ class Injector:
     async def _kill(self, fault: Fault) -> AsyncIterator[None]:
         parts = [part for part in PARTS if part in fault.target.split("+")]
         for part in parts:
-            os.kill(self._stand.pids[part], signal.SIGKILL)
+            os.kill(self._testbed.pids[part], signal.SIGKILL)
         for part in parts:
-            await asyncio.to_thread(self._stand.kill, part)  # waits for its end
+            await asyncio.to_thread(self._testbed.kill, part)  # waits for its end
         try:
             yield
         finally:
-            await asyncio.to_thread(self._stand.start, *parts, wait=False)
+            await asyncio.to_thread(self._testbed.start, *parts, wait=False)
 
     _kill_two = _kill
 
     @asynccontextmanager
     async def _second_inbox(self, fault: Fault) -> AsyncIterator[None]:
-        await asyncio.to_thread(self._stand.start, SECOND, wait=False)
+        await asyncio.to_thread(self._testbed.start, SECOND, wait=False)
         await asyncio.sleep(fault.parameters["beside_s"])
         async with self._kill(fault):
             try:
                 yield
             finally:
-                await asyncio.to_thread(self._stand.stop, SECOND)
+                await asyncio.to_thread(self._testbed.stop, SECOND)
 
     @asynccontextmanager
     async def _restart(self, fault: Fault) -> AsyncIterator[None]:
         part = fault.target
         if part == "broker":
-            await asyncio.to_thread(self._stand.stop, part)
+            await asyncio.to_thread(self._testbed.stop, part)
         else:
-            await asyncio.to_thread(stop, self._stand.pids[part], 40)
+            await asyncio.to_thread(stop, self._testbed.pids[part], 40)
         try:
             yield
         finally:
-            await asyncio.to_thread(self._stand.start, part, wait=False)
+            await asyncio.to_thread(self._testbed.start, part, wait=False)
 
     @asynccontextmanager
     async def _stop(self, fault: Fault) -> AsyncIterator[None]:
-        pid = self._stand.pids[fault.target]
+        pid = self._testbed.pids[fault.target]
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
@@ -119,7 +119,7 @@ class Injector:
                 proxy.delay(fault.parameters["ms"] / 1000)
                 cut = False
             case "half-close":
-                proxy.half_close(fault.parameters["way"])
+                proxy.half_close(fault.parameters["direction"])
             case "reset":
                 again = asyncio.create_task(_resets(proxy, fault.parameters["bytes"]))
             case "refuse":
@@ -162,20 +162,20 @@ class Injector:
     async def _dies_after(self, fault: Fault) -> AsyncIterator[None]:
         await self._marketing("PUT", {"die_after_applying": fault.parameters["calls"]})
         end = time.monotonic() + 10
-        while self._stand.running("marketing") and time.monotonic() < end:  # noqa: ASYNC110 - a process has no event
+        while self._testbed.running("marketing") and time.monotonic() < end:  # noqa: ASYNC110 - a process has no event
             await asyncio.sleep(0.02)
         try:
             yield
         finally:
-            if self._stand.running("marketing"):
+            if self._testbed.running("marketing"):
                 await self._marketing("DELETE")
             else:
-                await asyncio.to_thread(self._stand.start, "marketing", wait=False)
+                await asyncio.to_thread(self._testbed.start, "marketing", wait=False)
 
     async def _marketing(self, method: str, plan: dict[str, Any] | None = None) -> None:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # it is down: then it has no plan
             timeout = aiohttp.ClientTimeout(total=5)
-            async with aiohttp.request(method, f"{self._stand.marketing_url}/faults", json=plan, timeout=timeout):
+            async with aiohttp.request(method, f"{self._testbed.marketing_url}/faults", json=plan, timeout=timeout):
                 pass
 
     # --- disk, database, clock -----------------------------------------------------------------------------------

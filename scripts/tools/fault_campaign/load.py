@@ -1,7 +1,7 @@
-"""The callers: commands and queries through the HTTP API at a steady rate, and everything they were told.
+"""The callers: commands and queries through the HTTP API at a constant rate, and every response they got.
 
-They behave as good callers do (the same Idempotency-Key again until an answer came), as hasty ones do (the same
-command twice at once; hanging up and asking again), and in every way to wait that the API has.
+Some behave well (the same Idempotency-Key again until there is a response), some are impatient (the same command twice
+at once; hanging up and sending again). They use every `Prefer` value that the API knows.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from typing import Any
 
 import aiohttp
 
-from scripts.tools.fault_campaign.stories import FINAL, Story, Word, word_of
+from scripts.tools.fault_campaign.timelines import FINAL, Observation, Timeline, observation_of
 
 ACCOUNTS = 60
-"""The load is about so many accounts, so that each has several commands on the way."""
+"""Accounts that the load uses: few enough for each to have several commands in flight."""
 PROBED_FROM, PROBES = 101, 300
-"""Accounts of the probes: each has an account nobody else uses, so nothing waits before it."""
+"""Accounts of the probes: nobody else uses them, so that a probe never waits for an earlier command."""
 IN_FLIGHT = 1500
 PATIENCE_S = 15.0
-"""How long a caller waits for an answer before it asks again."""
+"""How long a caller waits for a response before it retries."""
 
-_POLLED, _TWICE, _HASTY = 0.15, 0.05, 0.05
+_POLLED, _DUPLICATED, _IMPATIENT = 0.15, 0.05, 0.05
 
 
 class Load:
@@ -33,14 +33,14 @@ class Load:
 
     def __init__(self, url: str, app_key: str, seed: int) -> None:
         self._url, self._app_key = url, app_key
-        self._chance = random.Random(seed ^ 0x10AD)  # noqa: S311 - which account, which way to wait
-        self.stories: list[Story] = []
+        self._rng = random.Random(seed ^ 0x10AD)  # noqa: S311 - a load is not a secret
+        self.timelines: list[Timeline] = []
         self.queries: Counter[str] = Counter()
-        """Answers to queries, by HTTP status and code."""
+        """Responses to queries, by HTTP status and code."""
         self.wrong_queries: list[str] = []
-        """Answers to queries that are about something else."""
-        self.turned_away: Counter[str] = Counter()
-        """Answers to commands that were not accepted, by HTTP status and code."""
+        """Responses that were about another account than the query."""
+        self.rejected: Counter[str] = Counter()
+        """Responses to commands that were not accepted, by HTTP status and code."""
         self.accepted = self.settled = 0
         self.stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -64,7 +64,7 @@ class Load:
     # --- the rate ----------------------------------------------------------------------------------------------
 
     async def run(self, seconds: float, commands_rate: float, queries_rate: float) -> None:
-        """Offer both kinds at their rates for so long."""
+        """Send commands and queries at their rates for so long."""
         await asyncio.gather(
             self._offer(seconds, commands_rate, self._next_command),
             self._offer(seconds, queries_rate, self._next_query),
@@ -76,11 +76,11 @@ class Load:
             while offered < now * rate and len(self._tasks) < IN_FLIGHT:
                 self.spawn(make())
                 offered += 1
-            offered = max(offered, int(now * rate))  # what found no room is not made up for
+            offered = max(offered, int(now * rate))  # what exceeded IN_FLIGHT is not made up for
             await asyncio.sleep(0.5 / rate if rate > 25 else 0.02)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-        """Run beside the load; cancelled with it."""
+        """Run concurrently with the load; cancelled with it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -94,7 +94,7 @@ class Load:
             )
 
     async def finish(self, seconds: float) -> None:
-        """Let the callers come to an end: those that wait for an answer get it, those that poll stop."""
+        """Let the callers finish: those that wait for a response get it, those that poll stop."""
         self.stopping.set()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=seconds)
@@ -102,92 +102,94 @@ class Load:
     # --- commands ----------------------------------------------------------------------------------------------
 
     def _next_command(self) -> Coroutine[Any, Any, Any]:
-        chance = self._chance
+        rng = self._rng
         self._number += 1
-        account = account_of(chance.randint(1, ACCOUNTS))
-        prefer = chance.choice(["", "respond-async", "wait=1", "wait=3", "wait=8"])
-        style = chance.random()
-        story = self.new_story(account)
-        if style < _TWICE:
-            return self._twice(story, prefer)
-        if style < _TWICE + _HASTY:
-            return self._hasty(story, prefer, chance.uniform(0.001, 0.2))
-        return self.command(story, prefer, polled=style > 1 - _POLLED)
+        account = account_of(rng.randint(1, ACCOUNTS))
+        prefer = rng.choice(["", "respond-async", "wait=1", "wait=3", "wait=8"])
+        style = rng.random()
+        timeline = self.new_timeline(account)
+        if style < _DUPLICATED:
+            return self._send_twice(timeline, prefer)
+        if style < _DUPLICATED + _IMPATIENT:
+            return self._hang_up(timeline, prefer, rng.uniform(0.001, 0.2))
+        return self.command(timeline, prefer, polled=style > 1 - _POLLED)
 
-    def new_story(self, account: str) -> Story:
-        """A command nobody has asked for yet."""
-        story = Story(f"campaign-{uuid.UUID(int=self._chance.getrandbits(128))}", account)
-        self.stories.append(story)
-        return story
+    def new_timeline(self, account: str) -> Timeline:
+        """A command that has not been sent yet."""
+        timeline = Timeline(f"campaign-{uuid.UUID(int=self._rng.getrandbits(128))}", account)
+        self.timelines.append(timeline)
+        return timeline
 
-    async def command(self, story: Story, prefer: str = "", *, polled: bool = False) -> None:
-        """Ask until it is accepted, with the same key each time; then maybe follow its status."""
+    async def command(self, timeline: Timeline, prefer: str = "", *, polled: bool = False) -> None:
+        """Send it until it is accepted, with the same key each time; then, if `polled`, poll its status."""
         pause = 0.2
-        while story.accepted is None:
-            word = await self.ask(story, prefer)
-            if word.accepted or (self.stopping.is_set() and word.http):
+        while timeline.accepted is None:
+            observation = await self.submit(timeline, prefer)
+            if observation.accepted or (self.stopping.is_set() and observation.http):
                 break
             await asyncio.sleep(pause)
             pause = min(pause * 1.7, 2.0)
-        if polled and story.accepted is not None:
+        if polled and timeline.accepted is not None:
             pause = 0.3
-            while story.final is None and not self.stopping.is_set():
+            while timeline.final is None and not self.stopping.is_set():
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, 5.0)
-                await self.look(story)
+                await self.poll(timeline)
 
-    async def _twice(self, story: Story, prefer: str) -> None:
-        await asyncio.gather(self.ask(story, prefer), self.ask(story, prefer))
-        await self.command(story, prefer, polled=True)
+    async def _send_twice(self, timeline: Timeline, prefer: str) -> None:
+        await asyncio.gather(self.submit(timeline, prefer), self.submit(timeline, prefer))
+        await self.command(timeline, prefer, polled=True)
 
-    async def _hasty(self, story: Story, prefer: str, after_s: float) -> None:
+    async def _hang_up(self, timeline: Timeline, prefer: str, after_s: float) -> None:
         try:
             async with asyncio.timeout(after_s):
-                await self.ask(story, prefer)
+                await self.submit(timeline, prefer)
         except TimeoutError:
             now = time.monotonic()
-            story.words.append(Word(now - after_s, now, 0, code="hung-up"))
-        await self.command(story, prefer)
+            timeline.observations.append(Observation(now - after_s, now, 0, code="hung-up"))
+        await self.command(timeline, prefer)
 
-    async def ask(self, story: Story, prefer: str = "") -> Word:
+    async def submit(self, timeline: Timeline, prefer: str = "") -> Observation:
         """POST it, once."""
-        headers = {"Idempotency-Key": story.key} | ({"Prefer": prefer} if prefer else {})
-        word = await self._word(self._http.post("/v1/work-order", json=work_order(story.account), headers=headers))
-        self._heard(story, word)
-        if not word.accepted:
-            self.turned_away[f"{word.http} {word.code}"] += 1
-        return word
+        headers = {"Idempotency-Key": timeline.key} | ({"Prefer": prefer} if prefer else {})
+        observation = await self._observe(
+            self._http.post("/v1/work-order", json=work_order(timeline.account), headers=headers)
+        )
+        self._note(timeline, observation)
+        if not observation.accepted:
+            self.rejected[f"{observation.http} {observation.code}"] += 1
+        return observation
 
-    async def look(self, story: Story) -> Word:
+    async def poll(self, timeline: Timeline) -> Observation:
         """GET its status, once."""
-        word = await self._word(self._http.get(f"/v1/requests/{story.id}"))
-        self._heard(story, word)
-        return word
+        observation = await self._observe(self._http.get(f"/v1/requests/{timeline.id}"))
+        self._note(timeline, observation)
+        return observation
 
-    def _heard(self, story: Story, word: Word) -> None:
-        before = story.accepted, story.final
-        story.words.append(word)
-        self.accepted += before[0] is None and story.accepted is not None
-        self.settled += before[1] is None and story.final is not None
+    def _note(self, timeline: Timeline, observation: Observation) -> None:
+        before = timeline.accepted, timeline.final
+        timeline.observations.append(observation)
+        self.accepted += before[0] is None and timeline.accepted is not None
+        self.settled += before[1] is None and timeline.final is not None
 
-    async def _word(self, request: Any) -> Word:
+    async def _observe(self, request: Any) -> Observation:
         asked_at = time.monotonic()
         try:
             async with request as answer:
                 text = await answer.read()
                 document = json.loads(text)
                 location = answer.headers.get("Location", "")
-                return word_of(asked_at, time.monotonic(), answer.status, document, location)
+                return observation_of(asked_at, time.monotonic(), answer.status, document, location)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Word(asked_at, time.monotonic(), 0, code=type(error).__name__)
+            return Observation(asked_at, time.monotonic(), 0, code=type(error).__name__)
 
     # --- queries -----------------------------------------------------------------------------------------------
 
     def _next_query(self) -> Coroutine[Any, Any, Any]:
-        return self.query(account_of(self._chance.randint(1, ACCOUNTS)), bills=self._chance.random() < 0.5)
+        return self.query(account_of(self._rng.randint(1, ACCOUNTS)), bills=self._rng.random() < 0.5)
 
     async def query(self, account: str, *, bills: bool = False) -> int:
-        """Ask once; the HTTP status, 0 if there was no answer."""
+        """Send one query; the HTTP status, 0 if there was no response."""
         body = {"account": account}
         if bills:
             body |= {"first_month": "2026-04", "last_month": "2026-06"}
@@ -207,24 +209,24 @@ class Load:
 
     # --- afterwards --------------------------------------------------------------------------------------------
 
-    async def ask_all(self, wanted: list[Story], how: Any, width: int = 24) -> None:
-        """Do `how(story)` for each, so many at once."""
+    async def for_each(self, wanted: list[Timeline], how: Any, width: int = 24) -> None:
+        """Do `how(timeline)` for each, `width` at a time."""
         left = iter(wanted)
 
         async def one_by_one() -> None:
-            for story in left:
-                await how(story)
+            for timeline in left:
+                await how(timeline)
 
         await asyncio.gather(*(one_by_one() for _ in range(width)))
 
-    async def last_word(self, story: Story) -> None:
-        """Ask until there is an answer: the key again if no id was ever told, then the status. A few times."""
+    async def ask_for_outcome(self, timeline: Timeline) -> None:
+        """Ask for the outcome, up to 20 times: with the key if no request id is known yet, then by its status."""
         for _ in range(20):
-            if story.accepted is None:
-                await self.ask(story, "respond-async")
-            elif (await self.look(story)).state in FINAL | {"held"}:
+            if timeline.accepted is None:
+                await self.submit(timeline, "respond-async")
+            elif (await self.poll(timeline)).state in FINAL | {"held"}:
                 return
-            if story.accepted is None or story.final is None:
+            if timeline.accepted is None or timeline.final is None:
                 await asyncio.sleep(0.3)
 
 

@@ -1,4 +1,4 @@
-"""The schedule, from the seed alone: the same seed and length give the same plan on every machine."""
+"""The schedule, from the seed alone: the same seed and duration give the same plan on every machine."""
 
 import random
 from collections.abc import Collection, Iterator
@@ -8,10 +8,10 @@ from typing import Any
 from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, Kind
 
 FIRST_S = 4.0
-"""The load runs undisturbed for so long at first."""
+"""The load runs without faults for so long at first."""
 CLOCK_FAR_S = 600
 FAR_NEEDS_S = 900
-"""A jump of CLOCK_FAR_S is made only with so much time after it: messages dated ahead are refused until then."""
+"""A jump of CLOCK_FAR_S needs so much time after it: messages dated ahead are refused until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Fault:
     """One entry of the schedule."""
 
     start_s: float
-    """After the load has begun; not before the fault before is over."""
+    """Seconds after the load has begun; never before the previous fault is over."""
     duration_s: float
     kind: str
     target: str
@@ -31,63 +31,63 @@ class Fault:
 
 
 def plan(seed: int, seconds: float, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Fault]:
-    """The faults of a campaign of this length.
+    """The faults of a campaign of this duration.
 
-    The first round has every kind once, as far as there is time; then every kind on every target takes its turn,
-    in an order of chance, again and again. A short campaign has short faults and short rests, to have every kind.
-    `skip` names kinds this machine cannot do, which takes them out and leaves the others where they are.
+    The first round has every kind once, as far as time allows; then every kind on every target follows, in random
+    order, repeatedly. A short campaign has short faults and short pauses, so that every kind occurs. `skip` names kinds
+    this machine cannot inject: they are removed, and the others keep their times.
     """
-    chance = random.Random(seed)  # noqa: S311 - a schedule is not a secret
-    room = min(1.0, seconds / 900)  # how much of the longest faults and rests there is time for
+    rng = random.Random(seed)  # noqa: S311 - a schedule is not a secret
+    room = min(1.0, seconds / 900)  # the share of the longest faults and pauses there is time for
     faults: list[Fault] = []
     now = FIRST_S
-    for kind, target in _turns(chance, only):
+    for kind, target in _turns(rng, only):
         longest = kind.shortest_s + (kind.limit_s(target) - kind.shortest_s) * room
-        duration = round(chance.uniform(kind.shortest_s, longest), 1)
-        rest = chance.uniform(1.5 + 1.5 * room, 2.5 + 5.5 * room)
-        fault = Fault(round(now, 1), duration, kind.name, target, _parameters(chance, kind.name, seconds - now))
+        duration = round(rng.uniform(kind.shortest_s, longest), 1)
+        pause = rng.uniform(1.5 + 1.5 * room, 2.5 + 5.5 * room)
+        fault = Fault(round(now, 1), duration, kind.name, target, _parameters(rng, kind.name, seconds - now))
         if now + duration > seconds - 2:
             return faults
         if kind.name not in skip:
             faults.append(fault)
-        now += duration + rest
+        now += duration + pause
     raise AssertionError("turns never end")
 
 
-def _turns(chance: random.Random, only: Collection[str]) -> Iterator[tuple[Kind, str]]:
+def _turns(rng: random.Random, only: Collection[str]) -> Iterator[tuple[Kind, str]]:
     kinds = [kind for kind in KINDS if not only or kind.name in only]
-    first = [(kind, chance.choice(kind.targets)) for kind in kinds]
-    chance.shuffle(first)
+    first = [(kind, rng.choice(kind.targets)) for kind in kinds]
+    rng.shuffle(first)
     yield from first
     everything = [(kind, target) for kind in kinds for target in kind.targets]
     rest = [turn for turn in everything if turn not in first]
     while True:
-        chance.shuffle(rest)
+        rng.shuffle(rest)
         yield from rest
         rest = list(everything)
 
 
-def _parameters(chance: random.Random, kind: str, left_s: float) -> dict[str, Any]:
+def _parameters(rng: random.Random, kind: str, left_s: float) -> dict[str, Any]:
     match kind:
         case "delay":
-            return {"ms": chance.choice([50, 200, 600, 1500])}
+            return {"ms": rng.choice([50, 200, 600, 1500])}
         case "second-inbox":
-            return {"beside_s": chance.choice([0.5, 2, 4])}
+            return {"beside_s": rng.choice([0.5, 2, 4])}
         case "half-close":
-            return {"way": chance.choice(["up", "down"])}
+            return {"direction": rng.choice(["up", "down"])}
         case "reset":
-            return {"bytes": chance.choice([1, 20, 300, 5000])}
+            return {"bytes": rng.choice([1, 20, 300, 5000])}
         case "fails":
-            return {"share": chance.choice([0.2, 0.6, 1.0])}
+            return {"share": rng.choice([0.2, 0.6, 1.0])}
         case "slow":
-            return {"ms": chance.choice([300, 1500, 3000]), "jitter_ms": chance.choice([0, 1000])}
+            return {"ms": rng.choice([300, 1500, 3000]), "jitter_ms": rng.choice([0, 1000])}
         case "dies-after":
-            return {"calls": chance.choice([1, 2, 10])}
+            return {"calls": rng.choice([1, 2, 10])}
         case "clock":
             jumps = [30, -30, 150, -150]
-            far = chance.choice([CLOCK_FAR_S, -CLOCK_FAR_S])
-            jump = chance.choice([*jumps, far])
-            return {"seconds": chance.choice(jumps) if jump == far and left_s < FAR_NEEDS_S else jump}
+            far = rng.choice([CLOCK_FAR_S, -CLOCK_FAR_S])
+            jump = rng.choice([*jumps, far])
+            return {"seconds": rng.choice(jumps) if jump == far and left_s < FAR_NEEDS_S else jump}
     return {}
 
 

@@ -1,4 +1,4 @@
-"""How long until all works again: measured from the end of a fault, through the callers' own way."""
+"""The recovery time: measured from the end of a fault, through the HTTP API as callers see it."""
 
 import asyncio
 import time
@@ -15,20 +15,20 @@ class Recovery:
     """Seconds from a fault's end; None if it was not seen in time."""
 
     command_s: float | None
-    """Until the first command accepted after the end was final."""
+    """Until the first command accepted after the end had a final state."""
     query_s: float | None
     """Until the first query asked after the end was answered 200."""
 
 
 class Prober:
-    """Sends commands and queries of its own until each kind works."""
+    """Sends commands and queries until one of each succeeds."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._account = 0
 
     async def recovery(self, longest_s: float) -> Recovery:
-        """Measure from now, for so long at most."""
+        """Measure from now, for at most `longest_s`."""
         begun = time.monotonic()
         command = asyncio.create_task(self._first(self._command, begun + longest_s))
         query = asyncio.create_task(self._first(self._query, begun + longest_s))
@@ -37,7 +37,7 @@ class Prober:
         return Recovery(command_s, query_s)
 
     async def _first(self, probe: Callable[[float], Awaitable[bool]], until: float) -> float | None:
-        """When the first of many probes, one every EVERY_S, was successful."""
+        """When the first probe succeeded; one is started every EVERY_S."""
         done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
         async def one() -> None:
@@ -53,14 +53,14 @@ class Prober:
 
     async def _command(self, until: float) -> bool:
         self._account = (self._account + 1) % PROBES
-        story = self._load.new_story(account_of(PROBED_FROM + self._account))
+        timeline = self._load.new_timeline(account_of(PROBED_FROM + self._account))
         begun = time.monotonic()
-        await self._load.command(story, "wait=5")
-        while story.final is None and time.monotonic() < until and not self._load.stopping.is_set():
+        await self._load.command(timeline, "wait=5")
+        while timeline.final is None and time.monotonic() < until and not self._load.stopping.is_set():
             await asyncio.sleep(0.1)
-            await self._load.look(story)
-        accepted = story.accepted
-        return story.final is not None and accepted is not None and accepted.at >= begun
+            await self._load.poll(timeline)
+        accepted = timeline.accepted
+        return timeline.final is not None and accepted is not None and accepted.at >= begun
 
     async def _query(self, _until: float) -> bool:
         return await self._load.query(account_of(PROBED_FROM)) == 200

@@ -1,6 +1,6 @@
-"""The reconciliation of the three books: what callers were told, the ledgers, the marketing system's journal. Pure.
+"""The reconciliation of three records: what callers were told, the ledgers, the marketing system's journal. Pure.
 
-Every disagreement is a `Violation`; a campaign without any has shown what it set out to show.
+Every disagreement is a `Violation`; a campaign without one has confirmed the delivery guarantees.
 """
 
 from collections import Counter
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from scripts.tools.fault_campaign.books import Books
-from scripts.tools.fault_campaign.stories import FINAL, RANK, Story
+from scripts.tools.fault_campaign.records import Records
+from scripts.tools.fault_campaign.timelines import FINAL, RANK, Timeline
 
 VIOLATIONS = {
     "lost": "accepted, and neither final nor held at the end; or told as succeeded and not in the journal",
@@ -29,12 +29,12 @@ VIOLATIONS = {
 """Each kind, and what it means."""
 
 EXPECTED_HTTP = {0, 200, 202, 409, 429, 502, 503, 504}
-"""0: no answer."""
+"""0: no response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken promise."""
+    """One violated guarantee."""
 
     kind: str
     what: str
@@ -45,7 +45,7 @@ class Violation:
 
 @dataclass(slots=True)
 class Verdict:
-    """What the books say."""
+    """The result of the reconciliation."""
 
     accepted: int = 0
     applied_once: int = 0
@@ -61,89 +61,89 @@ class Verdict:
     """Commands whose outcome was unknown at some time, by how it was resolved."""
     violations: list[Violation] = field(default_factory=list)
 
-    def broken(self, kind: str, what: str) -> None:
-        """Note a violation."""
+    def add(self, kind: str, what: str) -> None:
+        """Record a violation."""
         assert kind in VIOLATIONS, kind
         self.violations.append(Violation(kind, what))
 
 
-def reconcile(stories: Sequence[Story], books: Books) -> Verdict:
-    """Compare all books. The stories hold the callers' last questions already."""
+def reconcile(timelines: Sequence[Timeline], records: Records) -> Verdict:
+    """Compare all records. The timelines already hold the callers' final requests."""
     verdict = Verdict()
     known: set[str] = set()
-    for story in stories:
-        if not story.words:
+    for timeline in timelines:
+        if not timeline.observations:
             continue  # the campaign ended before it was sent
-        known |= story.ids
-        _one(story, books, verdict)
-    for name, book in (("ledger", books.ledger), ("inbox", books.inbox), ("journal", books.journal)):
-        for id in book.keys() - known:
-            verdict.broken("stranger", f"{id} is in the {name}")
-    _in_order(stories, books, verdict)
-    _resolved(books, verdict)
+        known |= timeline.ids
+        _check_command(timeline, records, verdict)
+    for name, source in (("ledger", records.ledger), ("inbox", records.inbox), ("journal", records.journal)):
+        for id in source.keys() - known:
+            verdict.add("stranger", f"{id} is in the {name}")
+    _check_order(timelines, records, verdict)
+    _count_resolutions(records, verdict)
     return verdict
 
 
-def _one(story: Story, books: Books, verdict: Verdict) -> None:
-    for word in story.words:
-        if word.http not in EXPECTED_HTTP:
-            verdict.broken("unexpected", f"{word.http} {word.code} for {story.key}")
-    id = story.id
+def _check_command(timeline: Timeline, records: Records, verdict: Verdict) -> None:
+    for observation in timeline.observations:
+        if observation.http not in EXPECTED_HTTP:
+            verdict.add("unexpected", f"{observation.http} {observation.code} for {timeline.key}")
+    id = timeline.id
     if not id:
-        verdict.broken("unanswered", f"{story.key}: {story.words[-1]}")
+        verdict.add("unanswered", f"{timeline.key}: {timeline.observations[-1]}")
         return
     verdict.accepted += 1
-    if len(story.ids) > 1:
-        verdict.broken("two-ids", f"{story.key}: {', '.join(sorted(story.ids))}")
-    effect = books.journal.get(id)
+    if len(timeline.ids) > 1:
+        verdict.add("two-ids", f"{timeline.key}: {', '.join(sorted(timeline.ids))}")
+    effect = records.journal.get(id)
     applied = effect.applied if effect else 0
     verdict.applied_once += applied == 1
     if applied > 1:
         verdict.applied_more += 1
-        verdict.broken("twice", f"{id} was applied {applied} times")
-    _told(story, id, applied, effect.number if effect else "", verdict)
-    _came_to_an_end(story, id, applied, books, verdict)
-    if went_back(story):
+        verdict.add("twice", f"{id} was applied {applied} times")
+    _check_final_answers(timeline, id, applied, effect.number if effect else "", verdict)
+    _check_outcome(timeline, id, applied, records, verdict)
+    if went_back(timeline):
         verdict.backwards += 1
-        verdict.broken("backwards", f"{id}: {' '.join(word.state or '-' for word in story.words)}")
+        verdict.add("backwards", f"{id}: {' '.join(observation.state or '-' for observation in timeline.observations)}")
 
 
-def _told(story: Story, id: str, applied: int, number: str, verdict: Verdict) -> None:
-    finals = [word for word in story.words if word.state in FINAL]
+def _check_final_answers(timeline: Timeline, id: str, applied: int, number: str, verdict: Verdict) -> None:
+    finals = [observation for observation in timeline.observations if observation.state in FINAL]
     wrong = ""
-    if len({(word.state, word.effect) for word in finals}) > 1:
-        wrong = f"told {sorted({f'{word.state} {word.effect}' for word in finals})}"
-    for word in finals:
-        if word.state == "succeeded" and (applied == 0 or word.effect != number):
-            wrong = f"told succeeded with {word.effect or 'nothing'}; the journal has {number or 'nothing'}"
-        elif word.state != "succeeded" and applied:
-            wrong = f"told {word.state}, and applied"
+    if len({(observation.state, observation.effect) for observation in finals}) > 1:
+        wrong = f"told {sorted({f'{observation.state} {observation.effect}' for observation in finals})}"
+    for observation in finals:
+        if observation.state == "succeeded" and (applied == 0 or observation.effect != number):
+            wrong = f"told succeeded with {observation.effect or 'nothing'}; the journal has {number or 'nothing'}"
+        elif observation.state != "succeeded" and applied:
+            wrong = f"told {observation.state}, and applied"
     if wrong:
         verdict.told_wrong += 1
-        verdict.broken("told-wrong", f"{id}: {wrong}")
+        verdict.add("told-wrong", f"{id}: {wrong}")
 
 
-def _came_to_an_end(story: Story, id: str, applied: int, books: Books, verdict: Verdict) -> None:
-    final = story.final
-    in_ledger, in_inbox = books.ledger.get(id), books.inbox.get(id)
+def _check_outcome(timeline: Timeline, id: str, applied: int, records: Records, verdict: Verdict) -> None:
+    final = timeline.final
+    in_ledger, in_inbox = records.ledger.get(id), records.inbox.get(id)
     if final is None and in_ledger == "held":
         verdict.held.append(id)
         verdict.outcomes["held"] += 1
         return
     if final is None or in_ledger is None or (final.state == "succeeded" and not applied):
         verdict.lost += 1
-        last = next((word.state for word in reversed(story.words) if word.state), "")
+        last = next((observation.state for observation in reversed(timeline.observations) if observation.state), "")
         what = f"told {last or 'nothing'}, ledger {in_ledger}, inbox {in_inbox}, applied {applied}"
-        verdict.broken("lost", f"{id} ({story.key}): {what}")
+        verdict.add("lost", f"{id} ({timeline.key}): {what}")
         return
     verdict.outcomes[final.state] += 1
     if final.state != in_ledger or (in_inbox is not None and in_inbox != in_ledger):
-        verdict.broken("ledgers", f"{id}: told {final.state}, ledger {in_ledger}, inbox {in_inbox}")
+        verdict.add("ledgers", f"{id}: told {final.state}, ledger {in_ledger}, inbox {in_inbox}")
 
 
-def went_back(story: Story) -> bool:
-    """Whether an answer asked for after another had come was of a lower rank, or another final state."""
-    told = [word for word in story.words if word.state in RANK]
+def went_back(timeline: Timeline) -> bool:
+    """Whether a response was of a lower rank, or of another final state, than one that came before it was asked for."""
+    told = [observation for observation in timeline.observations if observation.state in RANK]
     for later in told:
         for earlier in told:
             if earlier.at <= later.asked_at:
@@ -154,13 +154,13 @@ def went_back(story: Story) -> bool:
     return False
 
 
-def _in_order(stories: Sequence[Story], books: Books, verdict: Verdict) -> None:
+def _check_order(timelines: Sequence[Timeline], records: Records, verdict: Verdict) -> None:
     by_account: dict[str, list[tuple[float, float, str, str]]] = {}
-    for story in stories:
-        accepted, effect = story.accepted, books.journal.get(story.id)
+    for timeline in timelines:
+        accepted, effect = timeline.accepted, records.journal.get(timeline.id)
         if accepted is not None and effect is not None:
-            row = (story.asked_at, accepted.at, effect.number, story.id)
-            by_account.setdefault(story.account, []).append(row)
+            row = (timeline.asked_at, accepted.at, effect.number, timeline.id)
+            by_account.setdefault(timeline.account, []).append(row)
     for rows in by_account.values():
         waiting: list[tuple[float, str, str]] = []
         last = ("", "")
@@ -170,13 +170,13 @@ def _in_order(stories: Sequence[Story], books: Books, verdict: Verdict) -> None:
                 last = max(last, (earlier, whose))
             if number < last[0]:
                 verdict.out_of_order += 1
-                verdict.broken("order", f"{id} (work order {number}) before {last[1]} (work order {last[0]})")
+                verdict.add("order", f"{id} (work order {number}) before {last[1]} (work order {last[0]})")
             heappush(waiting, (accepted_at, number, id))
 
 
-def _resolved(books: Books, verdict: Verdict) -> None:
-    for id, steps in books.unknown.items():
-        state = books.inbox.get(id, "gone")
+def _count_resolutions(records: Records, verdict: Verdict) -> None:
+    for id, steps in records.unknown.items():
+        state = records.inbox.get(id, "gone")
         if state in FINAL and "retry" in steps:
             how = f"asked, it was not there, called again: {state}"
         elif state in FINAL:
@@ -186,14 +186,14 @@ def _resolved(books: Books, verdict: Verdict) -> None:
         verdict.unknown[how] += 1
 
 
-def changed(before: Books, after: Books, answers: Sequence[tuple[Story, str, str]]) -> list[Violation]:
-    """What a replay changed. `answers`: story, and the state and the effect told to the repeated command."""
+def changed(before: Records, after: Records, answers: Sequence[tuple[Timeline, str, str]]) -> list[Violation]:
+    """What a replay changed. `answers`: timeline, and state and effect in the response to the repeated command."""
     found: list[Violation] = []
-    for story, state, effect in answers:
-        final = story.final
+    for timeline, state, effect in answers:
+        final = timeline.final
         if final is not None and (state, effect) != (final.state, final.effect):
             told = f"{final.state} {final.effect}"
-            found.append(Violation("replay", f"{story.id}: first {told}, now {state or 'nothing'} {effect}"))
+            found.append(Violation("replay", f"{timeline.id}: first {told}, now {state or 'nothing'} {effect}"))
     for name, one, other in (
         ("journal", before.journal, after.journal),
         ("ledger", before.ledger, after.ledger),

@@ -1,5 +1,5 @@
-"""The installation a campaign breaks: a stand whose every connection goes through a proxy, whose daemons have a
-small disk and a clock of their own where the machine can give them that.
+"""The installation under test: a testbed whose every connection goes through a proxy, and whose daemons have a small
+disk and a clock of their own where the machine allows it.
 """
 
 import contextlib
@@ -14,25 +14,25 @@ from typing import Any
 from scripts.tools.fault_campaign.faults import CLOCK, DISK
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.proxy import Proxy
-from scripts.tools.testbed.testbed import Ports, Stand
+from scripts.tools.testbed.testbed import Ports, Testbed
 
 DAEMONS = ("front", "bridge")
 BALLAST = "ballast"
 SECOND = "bridge-2"
-"""A bridge with an inbox of its own, which there must not be."""
+"""A bridge with an inbox of its own, which an installation must not have."""
 CLOCK_SOURCE = Path(__file__).with_name("clock.c")
 
 
 @dataclass
 class Site:
-    """A stand with everything a campaign needs around it."""
+    """A testbed with proxies, disks and clocks that faults can be injected into."""
 
     folder: Path
     disk_mb: int
-    stand: Stand = field(init=False)
+    testbed: Testbed = field(init=False)
     proxies: dict[str, Proxy] = field(init=False)
-    lacking: dict[str, str] = field(default_factory=dict)
-    """What this machine cannot give, and why."""
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """What this machine does not provide, and why."""
     _mounted: list[Path] = field(default_factory=list)
 
     async def set_up(self, settings: dict[str, dict[str, Any]]) -> None:
@@ -53,7 +53,7 @@ class Site:
             "store.file": bridge_file,
             "marketing.url": f"http://127.0.0.1:{self.proxies['bridge-marketing'].port}",
         }
-        self.stand = Stand(
+        self.testbed = Testbed(
             self.folder,
             ports,
             settings={
@@ -67,8 +67,8 @@ class Site:
         )
         for daemon in DAEMONS:
             self._mount(self.database(daemon).parent)
-        self.stand.set_up()
-        file = self.stand.config / f"{SECOND}.toml"
+        self.testbed.set_up()
+        file = self.testbed.config / f"{SECOND}.toml"
         file.write_text(file.read_text().replace(bridge_file, str(self.folder / "data" / "second.sqlite3")))
 
     def database(self, daemon: str) -> Path:
@@ -76,7 +76,7 @@ class Site:
         return self.folder / f"disk-{daemon}" / f"{daemon}.sqlite3"
 
     def clock_file(self, daemon: str) -> Path:
-        """Where clock.c reads how far a daemon's clock is off."""
+        """The file from which clock.c reads the offset of a daemon's clock."""
         return self.folder / f"clock-{daemon}"
 
     @property
@@ -85,10 +85,10 @@ class Site:
         return f"http://127.0.0.1:{self.proxies['callers-front'].port}"
 
     async def take_down(self) -> None:
-        """End every process and connection, and unmount; what is in the folder stays."""
-        if hasattr(self, "stand"):
+        """Stop every process and connection, and unmount; the folder's content stays."""
+        if hasattr(self, "testbed"):
             with contextlib.suppress(OSError):
-                self.stand.stop()
+                self.testbed.stop()
         if hasattr(self, "proxies"):
             for proxy in self.proxies.values():
                 with contextlib.suppress(AttributeError):  # it never listened
@@ -96,7 +96,7 @@ class Site:
         self._unmount()
 
     def keep(self, place: Path) -> None:
-        """Copy the logs and the databases (which hold sealed bodies alone) to a folder, made anew."""
+        """Copy the logs and the databases (which hold only sealed bodies) to a folder, made anew."""
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True, mode=0o700)
         sources = [*self.folder.glob("log/*"), *self.folder.glob("disk-*/*"), *self.folder.glob("broker/**/*.log")]
@@ -107,12 +107,12 @@ class Site:
     def _mount(self, place: Path) -> None:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.geteuid() != 0:
-            self.lacking[DISK] = "only root may mount one"
+            self.unavailable[DISK] = "only root may mount one"
             return
         command = ["mount", "-t", "tmpfs", "-o", f"size={self.disk_mb}m,mode=0700", "dmz-bridge-campaign", str(place)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
-            self.lacking[DISK] = f"mount: {done.stderr.strip()}"
+            self.unavailable[DISK] = f"mount: {done.stderr.strip()}"
         else:
             self._mounted.append(place)
 
@@ -125,14 +125,14 @@ class Site:
     def _clocks(self) -> dict[str, dict[str, str]]:
         compiler = shutil.which("cc")
         if compiler is None:
-            self.lacking[CLOCK] = "there is no C compiler (Debian packages gcc and libc6-dev)"
+            self.unavailable[CLOCK] = "there is no C compiler (Debian packages gcc and libc6-dev)"
             return {}
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         library = self.folder / "clock.so"
         command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(CLOCK_SOURCE), "-ldl"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
-            self.lacking[CLOCK] = f"clock.c does not compile: {done.stderr.strip()[-200:]}"
+            self.unavailable[CLOCK] = f"clock.c does not compile: {done.stderr.strip()[-200:]}"
             return {}
         for daemon in DAEMONS:
             self.clock_file(daemon).write_bytes(bytes(8))
@@ -141,13 +141,13 @@ class Site:
         }
 
     def set_clock(self, daemon: str, seconds: float) -> None:
-        """From now on a daemon's wall clock is off by so much."""
+        """Set a daemon's wall clock off by so many seconds, from now on."""
         with self.clock_file(daemon).open("r+b") as file:  # in place: the daemon has this very file mapped
             file.write(struct.pack("q", int(seconds * 1e9)))
 
 
 def fill(folder: Path) -> None:
-    """Take all space that is left on a small file system, with a file BALLAST."""
+    """Fill a small file system with the file BALLAST."""
     free = shutil.disk_usage(folder).free
     with (folder / BALLAST).open("wb", buffering=0) as file:
         with contextlib.suppress(OSError):

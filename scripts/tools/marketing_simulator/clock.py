@@ -1,4 +1,4 @@
-"""Where the simulator gets the time from; tests put a clock of their own in its place."""
+"""The simulator's source of time; tests replace it."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone

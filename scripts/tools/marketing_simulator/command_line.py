@@ -1,4 +1,4 @@
-"""The command line: options, database, exit status (0: ended as asked, 1: could not start)."""
+"""The command line: options, database, exit status (0: stopped by a signal, 1: could not start)."""
 
 import argparse
 import gc
@@ -18,7 +18,7 @@ from scripts.tools.marketing_simulator.process import LOOPBACK, Settings, StartE
 def parser() -> argparse.ArgumentParser:
     """All options."""
     options = argparse.ArgumentParser(
-        prog="marketing_simulator", description="A stand-in for a utility's marketing system."
+        prog="marketing_simulator", description="A simulator of a utility's marketing system."
     )
     options.add_argument("--host", default=LOOPBACK, help="IPv4 address to listen on (default %(default)s)")
     options.add_argument("--port", type=int, default=8090, help="0: any free one (default 8090)")
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--token-file",
         type=Path,
-        help="access token; made with a random one when missing (default DATABASE.token)",
+        help="access token; created with a random one when missing (default DATABASE.token)",
     )
     options.add_argument(
         "--node-seconds",

@@ -1,11 +1,11 @@
-"""Everything that changes something: the effect and its line in the journal, in one durable transaction.
+"""Every write: the effect and its journal entry, in one durable transaction.
 
 Group commit: the requests that arrive while the disk is busy share the next transaction; each is answered
 after the commit that holds it. The statements run on the event loop's thread (microseconds); only COMMIT,
 which waits for the disk, runs on a thread of its own.
 
-The journal is the instrument of proof. It counts how often each request was *applied*, and the plain
-interface applies a request as often as it comes: a bridge that calls twice is seen here.
+The journal is the evidence. It counts how often each request was *applied*, and the plain interface applies
+a request as often as it comes: a bridge that calls twice shows up here.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ COUNT_IN_JOURNAL = (
 )
 
 Perform = Callable[[sqlite3.Connection], str]
-"""Does the effect inside the open transaction and returns the answer's body."""
+"""Performs the effect inside the open transaction and returns the response body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of a request; `newly` is False when a stored answer was given instead of a new effect."""
+    """The outcome of a request; `newly` is False when a stored response was given instead of a new effect."""
 
     body: bytes
     newly: bool
@@ -64,7 +64,7 @@ class EffectWriter:
         return await waiting.outcome
 
     async def close(self) -> None:
-        """Write what is still waiting, then let go of the disk."""
+        """Write what is still waiting, then close the database."""
         if self._writing is not None:
             await self._writing
         self._disk.shutdown()
@@ -93,7 +93,7 @@ class EffectWriter:
                     waiting.outcome.set_exception(error)
             return
         for waiting, result in zip(group, results, strict=True):
-            if not waiting.outcome.done():  # the caller may have hung up; the effect stands all the same
+            if not waiting.outcome.done():  # the caller may have hung up; the effect remains
                 waiting.outcome.set_result(result)
 
     def _perform(self, waiting: _Waiting, at: str) -> Applied:

@@ -1,7 +1,7 @@
-"""Fault switches: what the tests turn on to see how the bridge lives with a marketing system that misbehaves.
+"""Fault switches: tests turn them on to see how the bridge copes with a failing marketing system.
 
-One plan at a time, held in memory: a restarted simulator has none. Only `/api/*` suffers from it. A request
-counts as *hit* (once) when anything of the plan acted on it; after `times` hits the plan is gone.
+One plan at a time, held in memory: a restarted simulator has none. It only affects `/api/*`. A request counts
+as *hit* (once) when any fault of the plan was applied to it; after `times` hits the plan is removed.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ LONGEST_DELAY_MS = 600_000
 
 
 class FaultPlanError(ValueError):
-    """A plan that cannot be; `field` names what is wrong."""
+    """An invalid plan; `field` names what is wrong."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{reason}: {field}")
@@ -31,11 +31,11 @@ class FaultPlan:
     hang_after_applying: bool = False  # apply and commit, never answer
     die_after_applying: int = 0  # exit right after the commit of the n-th request applied, unanswered; 0: never
     paths: tuple[str, ...] = ()  # only paths that begin with one of these; none: all of /api/
-    times: int | None = None  # how many requests it hits; None: until it is taken away
+    times: int | None = None  # how many requests it hits; None: until it is cleared
 
     @classmethod
     def parse(cls, values: object) -> "FaultPlan":
-        """A plan from the JSON somebody sent; `die_after_applying` may also be true, which means 1."""
+        """A plan from a JSON value; `die_after_applying` may also be true, which means 1."""
         if not isinstance(values, Mapping):
             raise FaultPlanError("(body)", "must be a JSON object")
         known = {field.name for field in fields(cls)}
@@ -78,13 +78,13 @@ class FaultPlan:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def concerns(self, path: str) -> bool:
-        """Whether a request to this path is within the plan."""
+        """Whether the plan applies to this path."""
         return not self.paths or path.startswith(self.paths)
 
 
 @dataclass(slots=True)
-class Visit:
-    """One request under a plan: what to do before working on it. `counted` once it is a hit."""
+class AffectedRequest:
+    """One request under a plan: the faults before it is handled. `counted` once it is a hit."""
 
     plan: FaultPlan
     delay_seconds: float = 0
@@ -95,13 +95,13 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class AfterApplying:
-    """What to do once the effect is committed."""
+    """The faults after the effect is committed."""
 
     hangs: bool = False
     dies: bool = False
 
 
-class FaultDesk:
+class FaultInjector:
     """Holds the plan and decides, request by request, what it does."""
 
     def __init__(self, random: Random | None = None) -> None:
@@ -111,47 +111,47 @@ class FaultDesk:
         self._applied = 0
 
     def set(self, plan: FaultPlan) -> None:
-        """Put a plan in the place of the one before; the counts start again."""
+        """Replace the plan; the counts start again."""
         self._plan, self._hits, self._applied = plan, 0, 0
 
     def clear(self) -> None:
-        """No faults any more. A request that hangs already goes on hanging."""
+        """Remove the plan. A request that already hangs keeps hanging."""
         self._plan = None
 
     def state(self) -> dict[str, object]:
-        """The plan (null when there is none) and how many requests it, or the last one, has hit."""
+        """The plan (null when there is none) and the number of hits of it or of the last one."""
         return {"plan": self._plan.as_json() if self._plan else None, "hits": self._hits}
 
-    def enter(self, path: str) -> Visit | None:
-        """A request begins; None when no plan concerns it."""
+    def enter(self, path: str) -> AffectedRequest | None:
+        """A request begins; None when no plan applies to it."""
         plan = self._plan
         if plan is None or not plan.concerns(path):
             return None
-        visit = Visit(plan)
-        visit.delay_seconds = (plan.latency_ms + plan.jitter_ms * self._random.random()) / 1000
-        visit.hangs = plan.hang
-        visit.fails = not plan.hang and plan.error_rate > 0 and self._random.random() < plan.error_rate
-        if visit.delay_seconds or visit.fails or visit.hangs:
-            self._count(visit)
-        return visit
+        affected = AffectedRequest(plan)
+        affected.delay_seconds = (plan.latency_ms + plan.jitter_ms * self._random.random()) / 1000
+        affected.hangs = plan.hang
+        affected.fails = not plan.hang and plan.error_rate > 0 and self._random.random() < plan.error_rate
+        if affected.delay_seconds or affected.fails or affected.hangs:
+            self._count(affected)
+        return affected
 
-    def applied(self, visit: Visit | None) -> AfterApplying:
+    def applied(self, affected: AffectedRequest | None) -> AfterApplying:
         """A request was applied and committed."""
-        if visit is None or (visit.plan is not self._plan and not visit.counted):
+        if affected is None or (affected.plan is not self._plan and not affected.counted):
             return AfterApplying()  # the plan ended in between, and this request was not one of its hits
-        plan = visit.plan
+        plan = affected.plan
         self._applied += 1
         dies = plan.die_after_applying > 0 and self._applied >= plan.die_after_applying
         if dies or plan.hang_after_applying:
-            self._count(visit)
+            self._count(affected)
         return AfterApplying(hangs=plan.hang_after_applying, dies=dies)
 
-    def _count(self, visit: Visit) -> None:
-        if visit.counted:
+    def _count(self, affected: AffectedRequest) -> None:
+        if affected.counted:
             return
-        visit.counted = True
+        affected.counted = True
         self._hits += 1
-        if visit.plan.times is not None and self._hits >= visit.plan.times:
+        if affected.plan.times is not None and self._hits >= affected.plan.times:
             self._plan = None
 
 

@@ -1,12 +1,12 @@
-"""Sample and checking the fields of a request body; whatever is wrong is refused with the field's name."""
+"""Reading and validating the fields of a request body; an invalid one is refused with its name."""
 
 import json
 import re
 from decimal import Decimal
 from typing import Any
 
-from scripts.tools.marketing_simulator.answers import Code, Refusal
 from scripts.tools.marketing_simulator.months import is_month
+from scripts.tools.marketing_simulator.responses import Code, Refusal
 
 ACCOUNT = re.compile(r"[0-9]{13}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")

@@ -1,4 +1,4 @@
-"""Sample the effects journal: what was applied, how often, and the answer that was given."""
+"""Reading the effects journal: what was applied, how often, and the response that was given."""
 
 import sqlite3
 
@@ -9,7 +9,7 @@ ANSWER = "SELECT answer FROM journal WHERE request_id = ?"
 
 
 def lines(connection: sqlite3.Connection, request_id: str | None = None) -> list[dict[str, object]]:
-    """All lines, ordered by request id, or the one (or none) of a request; `at` and `effect`, the number of the
+    """All entries, ordered by request id, or the one (or none) of a request; `at` and `effect`, the number of the
     work order it made, are the first application's.
     """
     if request_id is None:
@@ -29,6 +29,6 @@ def summary(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def stored_answer(connection: sqlite3.Connection, request_id: str) -> str | None:
-    """The body that answered a request's first application."""
+    """The response body of a request's first application."""
     row = connection.execute(ANSWER, (request_id,)).fetchone()
     return None if row is None else str(row[0])

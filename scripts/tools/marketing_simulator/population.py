@@ -1,6 +1,6 @@
 """The generated customers and their two years of bills: the same for the same seed and day, on every machine.
 
-How a month runs: the meter is read on its last day, the bill is issued the day after and is due on the
+Each month the meter is read on its last day, the bill is issued the day after and is due on the
 `DUE_DAY` of the month of issue. The last billed month is the one before the business day's.
 """
 
@@ -17,7 +17,7 @@ from scripts.tools.marketing_simulator.tariff import charge_for
 FIRST_ACCOUNT = 3210000000001
 BILLED_MONTHS = 24
 DUE_DAY = 25
-METER_RANGE_KWH = 100_000  # a meter of five digits starts again from 00000
+METER_RANGE_KWH = 100_000  # a five-digit meter wraps around to 00000
 SECOND_ACCOUNT_EVERY = 40  # every fortieth customer is the one before, with a second flat
 
 ACTIVE = "1"
@@ -129,13 +129,13 @@ def customer(seed: int, number: int) -> Customer:
 
 
 def consumption(seed: int, account: Customer, month: int) -> int:
-    """Whole kWh used in a month: the average month, the season, and up to 15 % of chance either way."""
+    """Whole kWh used in a month: the average month, the season, and up to 15 % at random up or down."""
     chance = 85 + crc32(f"{seed}:{account.number}:{month}".encode()) % 31
     return account.base_kwh * SEASON_PERCENT[month % 100 - 1] * chance // 10_000
 
 
 def bills(seed: int, account: Customer, today: date) -> Iterator[Bill]:
-    """The bills of one account, oldest first, as they stand on the business day."""
+    """The bills of one account, oldest first, as of the business day."""
     reading = account.first_reading
     for age in range(BILLED_MONTHS, 0, -1):  # age 1 is the newest bill
         month = shifted(month_of(today), -age)

@@ -1,4 +1,4 @@
-"""The running process: composition, listening on loopback, the ready line, the end on SIGTERM."""
+"""The running process: composition, listening on loopback, the ready line, shutdown on SIGTERM."""
 
 import asyncio
 import contextlib
@@ -15,16 +15,16 @@ from aiohttp import web
 
 from scripts.tools.marketing_simulator import database
 from scripts.tools.marketing_simulator.clock import Clock
+from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
-from scripts.tools.marketing_simulator.faults import FaultDesk
-from scripts.tools.marketing_simulator.instruments import Instruments
+from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
 from scripts.tools.marketing_simulator.work_orders import WorkOrders
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 1024
-SECONDS_TO_FINISH = 5.0  # given to requests in work when the process is asked to end
+SECONDS_TO_FINISH = 5.0  # for requests in progress at shutdown
 
 
 class StartError(Exception):
@@ -47,7 +47,7 @@ class Settings:
 
 
 def read_or_create_token(path: Path) -> str:
-    """The access token in a file; a missing file is made with a random one, readable by its owner only."""
+    """The access token in a file; a missing file is created with a random token, readable only by its owner."""
     with contextlib.suppress(FileExistsError):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
@@ -60,7 +60,7 @@ def read_or_create_token(path: Path) -> str:
 
 
 def bind(port: int, host: str = LOOPBACK) -> socket.socket:
-    """An IPv4 socket that does not take connections yet; port 0 lets the system choose."""
+    """A bound IPv4 socket that does not listen yet; port 0 lets the system choose."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -72,7 +72,7 @@ def bind(port: int, host: str = LOOPBACK) -> socket.socket:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Whoever reads the file sees all of it or none."""
+    """Readers see the whole file or none."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     unfinished.write_text(text)
     unfinished.replace(path)
@@ -81,7 +81,7 @@ def write_atomically(path: Path, text: str) -> None:
 async def serve(settings: Settings, listener: socket.socket, token: str) -> None:
     """Run until SIGTERM or SIGINT."""
     clock = Clock(settings.today)
-    faults = FaultDesk()
+    faults = FaultInjector()
     reading = database.connect_for_reading(settings.database)
     effects = EffectWriter(database.connect(settings.database), clock)
     queries = Queries(reading, clock)
@@ -99,7 +99,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
             web.post("/api/wo/createOnce", interfaces.effect(orders.create_once)),
             web.post("/api/wo/progress", interfaces.query(orders.progress)),
             web.post("/api/req/status", interfaces.query(orders.request_status)),
-            *Instruments(settings.database, faults, clock).routes(),
+            *ControlInterfaces(settings.database, faults, clock).routes(),
         ]
     )
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=SECONDS_TO_FINISH)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
-from scripts.tools.marketing_simulator.answers import Code, Refusal, success
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.fields import ACCOUNT, Fields
 from scripts.tools.marketing_simulator.months import months_between
 from scripts.tools.marketing_simulator.population import BILLED_MONTHS, CLOSED, issue_date, reading_date
+from scripts.tools.marketing_simulator.responses import Code, Refusal, success
 from scripts.tools.marketing_simulator.tariff import charge_for, penalty_fen
 
 ACCOUNT_BY_NUMBER = "SELECT number, name, address, status FROM customer WHERE account = ?"
@@ -22,7 +22,7 @@ UNPAID_BILLS = "SELECT month, kwh, amount_fen, due_date FROM bill WHERE number =
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the queries need of an account; `number` is the archive's own key."""
+    """What the queries need of an account; `number` is the database's own key."""
 
     number: int
     name: str
@@ -31,7 +31,7 @@ class Account:
 
 
 class Queries:
-    """Answers from the archive, over a connection that cannot write."""
+    """Reads the database over a read-only connection."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
         self._connection = connection
@@ -77,7 +77,7 @@ class Queries:
         return success(data).encode()
 
     def arrears(self, fields: Fields) -> bytes:
-        """The unpaid bills with the penalty each has run up by the business day."""
+        """The unpaid bills with the penalty accrued by the business day."""
         account = fields.text("consNo", 13, ACCOUNT)
         found = self.account(account)
         if found.closed:

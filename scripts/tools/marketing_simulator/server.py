@@ -1,6 +1,6 @@
-"""The HTTP side: the marketing interfaces under `/api/` behind their token, and the instruments beside them.
+"""The HTTP side: the marketing interfaces under `/api/`, which need a token.
 
-The way of an `/api/` request: token → fault plan → body → query or effect → (fault after applying) → answer.
+The path of an `/api/` request: token → fault plan → body → query or effect → (fault after applying) → response.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from scripts.tools.marketing_simulator.answers import Code, Refusal
 from scripts.tools.marketing_simulator.effects import Applied
-from scripts.tools.marketing_simulator.faults import FaultDesk, Visit
+from scripts.tools.marketing_simulator.faults import AffectedRequest, FaultInjector
 from scripts.tools.marketing_simulator.fields import Fields
+from scripts.tools.marketing_simulator.responses import Code, Refusal
 
 TOKEN_HEADER = "X-Access-Token"  # noqa: S105 - the header's name
 LARGEST_BODY_BYTES = 64 * 1024
@@ -31,26 +31,26 @@ Effect = Callable[[Fields], Awaitable[Applied]]
 class MarketingInterfaces:
     """Makes HTTP handlers of queries and effects."""
 
-    def __init__(self, token: str, faults: FaultDesk) -> None:
+    def __init__(self, token: str, faults: FaultInjector) -> None:
         self._token = token.encode()
         self._faults = faults
         self._closing = asyncio.Event()
 
     def query(self, answer: Query) -> Handler:
-        """A handler for an interface that reads."""
+        """A handler for an interface that only reads."""
 
-        async def act(fields: Fields, visit: Visit | None) -> bytes | None:
+        async def act(fields: Fields, affected: AffectedRequest | None) -> bytes | None:
             return answer(fields)
 
         return self._handler(act)
 
     def effect(self, apply: Effect) -> Handler:
-        """A handler for an interface that changes something."""
+        """A handler for an interface that writes."""
 
-        async def act(fields: Fields, visit: Visit | None) -> bytes | None:
+        async def act(fields: Fields, affected: AffectedRequest | None) -> bytes | None:
             applied = await apply(fields)
-            if applied.newly and visit is not None:
-                after = self._faults.applied(visit)
+            if applied.newly and affected is not None:
+                after = self._faults.applied(affected)
                 if after.dies:
                     os._exit(EXIT_STATUS_OF_A_FAULT)
                 if after.hangs:
@@ -60,24 +60,24 @@ class MarketingInterfaces:
         return self._handler(act)
 
     def close(self) -> None:
-        """Let go of the requests that hang."""
+        """Abort the requests that hang."""
         self._closing.set()
 
-    def _handler(self, act: Callable[[Fields, Visit | None], Awaitable[bytes | None]]) -> Handler:
+    def _handler(self, act: Callable[[Fields, AffectedRequest | None], Awaitable[bytes | None]]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
                 given = request.headers.get(TOKEN_HEADER, "")
                 if not hmac.compare_digest(given.encode(errors="replace"), self._token):
                     raise Refusal(Code.TOKEN)
-                visit = self._faults.enter(request.path)
-                if visit is not None:
-                    if visit.delay_seconds:
-                        await asyncio.sleep(visit.delay_seconds)
-                    if visit.hangs:
+                affected = self._faults.enter(request.path)
+                if affected is not None:
+                    if affected.delay_seconds:
+                        await asyncio.sleep(affected.delay_seconds)
+                    if affected.hangs:
                         return await self._never(request)
-                    if visit.fails:
+                    if affected.fails:
                         raise Refusal(Code.SYSTEM, "fault switch")
-                body = await act(Fields(await request.read()), visit)
+                body = await act(Fields(await request.read()), affected)
                 if body is None:
                     return await self._never(request)
                 return web.Response(body=body, headers=JSON_HEADERS)
@@ -92,13 +92,13 @@ class MarketingInterfaces:
         return handle
 
     async def _never(self, request: web.Request) -> web.StreamResponse:
-        """No answer: until the caller gives up (which cancels this) or the simulator ends."""
+        """No response: until the caller gives up (which cancels this) or the simulator stops."""
         await self._closing.wait()
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=503)
 
 
-def json_answer(value: object, status: int = 200) -> web.Response:
-    """A JSON answer of an instrument."""
+def json_response(value: object, status: int = 200) -> web.Response:
+    """A JSON response of a control interface."""
     return web.Response(body=json.dumps(value, ensure_ascii=False).encode(), status=status, headers=JSON_HEADERS)

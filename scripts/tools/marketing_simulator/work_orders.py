@@ -1,6 +1,6 @@
-"""Work orders (工单): taking one in, its progress, and whether a request was applied at all.
+"""Work orders (工单): creating one, its progress, and whether a request was applied at all.
 
-A work order moves on by itself: node number i, counted from 0, is reached i × `node_seconds` after its
+A work order progresses by itself: node number i, counted from 0, is reached i × `node_seconds` after its
 acceptance.
 """
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from scripts.tools.marketing_simulator.answers import Code, Refusal, success
 from scripts.tools.marketing_simulator.clock import CHINA_STANDARD_TIME, Clock, legacy_time
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import ACCOUNT, PHONE, REQUEST_ID, Fields
 from scripts.tools.marketing_simulator.journal import stored_answer
 from scripts.tools.marketing_simulator.queries import Queries
+from scripts.tools.marketing_simulator.responses import Code, Refusal, success
 
 LARGEST_CAPACITY_KW = 100_000
 INSERT = (
@@ -30,7 +30,7 @@ CONNECTION_NODES = ("受理", "现场勘查", "答复供电方案", "竣工检�
 
 @dataclass(frozen=True, slots=True)
 class WorkOrderType:
-    """One kind of work order and what it asks for."""
+    """One type of work order and the fields it requires."""
 
     code: str
     name: str
@@ -54,7 +54,7 @@ TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class WorkOrder:
-    """A work order as asked for, already checked."""
+    """A requested work order, validated."""
 
     request_id: str
     kind: WorkOrderType
@@ -89,7 +89,7 @@ class WorkOrders:
         return await self._create(fields, "wo/create", once=False)
 
     async def create_once(self, fields: Fields) -> Applied:
-        """`/api/wo/createOnce`: a known `reqId` gets the stored answer and is not applied again."""
+        """`/api/wo/createOnce`: a known `reqId` gets the stored response and is not applied again."""
         return await self._create(fields, "wo/createOnce", once=True)
 
     def progress(self, fields: Fields) -> bytes:
@@ -121,7 +121,7 @@ class WorkOrders:
         return success(data).encode()
 
     def request_status(self, fields: Fields) -> bytes:
-        """`/api/req/status`: the body that answered this request, byte for byte, or 'not applied'."""
+        """`/api/req/status`: the response body of this request, byte for byte, or 'not applied'."""
         answer = stored_answer(self._connection, fields.text("reqId", 64, REQUEST_ID))
         if answer is None:
             raise Refusal(Code.REQUEST_NOT_APPLIED)
@@ -191,7 +191,7 @@ class WorkOrders:
 
 
 def work_order_number(order_id: int, accepted: datetime) -> str:
-    """The number customers see: the day of acceptance and ten digits of the running number."""
+    """The number customers see: the day of acceptance and ten digits of the serial number."""
     return f"{accepted:%Y%m%d}{order_id:010d}"
 
 

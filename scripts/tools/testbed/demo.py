@@ -14,8 +14,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.testbed.processes import INTERRUPTS, StandError
-from scripts.tools.testbed.testbed import PARTS, ROOT, Ports, Stand
+from scripts.tools.testbed.processes import INTERRUPTS, TestbedError
+from scripts.tools.testbed.testbed import PARTS, ROOT, Ports, Testbed
 
 ACCOUNT = "3210000000003"
 _SAID = {"marketing": "marketing system"}
@@ -26,35 +26,35 @@ def say(text: str) -> None:
     print(f"\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"== {text}", flush=True)
 
 
-def curl(stand: Stand, path: str, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, Any]:
+def curl(testbed: Testbed, path: str, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, Any]:
     """Print a curl line that works as it stands in the project's folder, run it, print and return the answer."""
     # The key is read from a file: a secret in argv is for everyone on the machine to read.
-    shown = ["curl", "-sS", "-H", f"@{os.path.relpath(stand.folder / 'curl.headers', ROOT)}"]
+    shown = ["curl", "-sS", "-H", f"@{os.path.relpath(testbed.folder / 'curl.headers', ROOT)}"]
     for name, value in headers.items():
         shown += ["-H", f"{name.replace('_', '-')}: {value}"]
     if body is not None:
         shown += ["-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False)]
-    shown.append(f"{stand.front_url}{path}")
+    shown.append(f"{testbed.front_url}{path}")
     print("$ " + " ".join(shlex.quote(word) for word in shown), flush=True)
     done = subprocess.run([*shown, "-w", "\n%{http_code}"], capture_output=True, text=True, cwd=ROOT, check=False)
     if done.returncode != 0:
-        raise StandError(f"curl failed: {done.stderr.strip()}")
+        raise TestbedError(f"curl failed: {done.stderr.strip()}")
     text, _, status = done.stdout.rpartition("\n")
     print(f"{status} {text}\n", flush=True)
     return int(status), json.loads(text)
 
 
 def check(what: str, holds: bool) -> None:
-    """Raises StandError unless it holds."""
+    """Raises TestbedError unless it holds."""
     if not holds:
-        raise StandError(f"the demo's answer is not as it should be: {what}")
+        raise TestbedError(f"the demo's answer is not as it should be: {what}")
 
 
-def tour(stand: Stand) -> None:
-    """The main job, step by step; every answer is checked."""
+def tour(testbed: Testbed) -> None:
+    """The main use cases, step by step; every response is checked."""
     say("a bill query: HTTP → dmz-front → queue → intranet-bridge → marketing system, and back")
     status, bills = curl(
-        stand, "/v1/bill-query", {"account": ACCOUNT, "first_month": "2026-04", "last_month": "2026-06"}
+        testbed, "/v1/bill-query", {"account": ACCOUNT, "first_month": "2026-04", "last_month": "2026-06"}
     )
     check("three bills", status == 200 and [bill["month"] for bill in bills["result"]["bills"]][:1] == ["2026-04"])
 
@@ -68,70 +68,70 @@ def tour(stand: Stand) -> None:
         "content": "家里没电了，请派人检修。",
     }
     key = f"demo-{uuid.uuid4()}"
-    status, first = curl(stand, "/v1/work-order", order, Idempotency_Key=key, Prefer="wait=10")
+    status, first = curl(testbed, "/v1/work-order", order, Idempotency_Key=key, Prefer="wait=10")
     check("the work order is registered", status == 200 and first["status"] == "succeeded")
     say("the same again, as after a lost connection: the same answer, and no second work order")
-    status, second = curl(stand, "/v1/work-order", order, Idempotency_Key=key)
+    status, second = curl(testbed, "/v1/work-order", order, Idempotency_Key=key)
     check("the same answer", status == 200 and second == first)
-    journal = marketing(stand, f"/journal?request_id={first['request_id']}")
+    journal = marketing(testbed, f"/journal?request_id={first['request_id']}")
     print(f"the marketing system's own journal: {json.dumps(journal)}\n", flush=True)
     check("applied once", [entry["applied"] for entry in journal] == [1])
 
     say("what became of it, and how far it is")
-    status, told = curl(stand, f"/v1/requests/{first['request_id']}")
+    status, told = curl(testbed, f"/v1/requests/{first['request_id']}")
     check("the status", status == 200 and told["status"] == "succeeded")
-    status, progress = curl(stand, "/v1/work-order-progress", {"work_order": first["result"]["work_order"]})
+    status, progress = curl(testbed, "/v1/work-order-progress", {"work_order": first["result"]["work_order"]})
     check("the progress", status == 200 and len(progress["result"]["steps"]) >= 1)
 
     say("the queues, seen over the same port with the monitor's certificate")
     print("$ ./scripts/ctl queues", flush=True)
-    print(stand.ctl("queues"), flush=True)
+    print(testbed.ctl("queues"), flush=True)
 
 
-def marketing(stand: Stand, path: str) -> Any:
+def marketing(testbed: Testbed, path: str) -> Any:
     """Ask the marketing system itself."""
     import urllib.request
 
-    with urllib.request.urlopen(stand.marketing_url + path, timeout=10) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(testbed.marketing_url + path, timeout=10) as answer:  # noqa: S310 - loopback
         return json.load(answer)
 
 
-def set_up(stand: Stand) -> None:
-    """Everything from nothing, saying what is done."""
+def set_up(testbed: Testbed) -> None:
+    """Set up and start everything, printing each step."""
     began = time.monotonic()
     say("the broker: an ActiveMQ of yours (ACTIVEMQ_HOME), Maven's newest, or Debian's")
     if subprocess.run([sys.executable, str(ROOT / "scripts" / "broker"), "fetch"], check=False).returncode != 0:
-        raise StandError("there is no broker to start; it says why above")
-    say(f"certificates, keys and configuration in {os.path.relpath(stand.folder)}")
-    stand.set_up()
-    headers = stand.folder / "curl.headers"
+        raise TestbedError("there is no broker to start; it says why above")
+    say(f"certificates, keys and configuration in {os.path.relpath(testbed.folder)}")
+    testbed.set_up()
+    headers = testbed.folder / "curl.headers"
     headers.touch(mode=0o600)
-    headers.write_text(f"Authorization: Bearer {stand.app_key}\n")
+    headers.write_text(f"Authorization: Bearer {testbed.app_key}\n")
     for part in PARTS:
         say(f"starting the {_SAID.get(part, part)}")
-        stand.start(part)
+        testbed.start(part)
     say(f"all is up after {time.monotonic() - began:.1f} s")
 
 
 def restart(folder: Path, part: str) -> None:
-    """Start one part of a running demo again; raises StandError, with its last words, if it does not get ready."""
-    stand = Stand.attach(folder)
-    if stand.running(part):
-        raise StandError(f"the {part} runs (pid {stand.pids[part]}); end it first")
+    """Start one part of a running demo again; raises TestbedError, with the end of its log, if it fails."""
+    testbed = Testbed.attach(folder)
+    if testbed.running(part):
+        raise TestbedError(f"the {part} runs (pid {testbed.pids[part]}); end it first")
     say(f"starting the {_SAID.get(part, part)} again")
-    stand.start_surely(part)
-    say(f"the {_SAID.get(part, part)} is up, pid {stand.pids[part]}")
+    testbed.start_and_confirm(part)
+    say(f"the {_SAID.get(part, part)} is up, pid {testbed.pids[part]}")
 
 
-def stay(stand: Stand) -> None:
-    """Until Ctrl-C."""
+def stay(testbed: Testbed) -> None:
+    """Keep running until Ctrl-C."""
     say("it stays up until you press Ctrl-C")
     print(
-        f"  front      {stand.front_url}/docs\n"
+        f"  front      {testbed.front_url}/docs\n"
         f"  operator   ./scripts/ctl queues --watch\n"
-        f"  metrics    {stand.metrics_url}\n"
-        f"  try        kill -9 {stand.pids['bridge']}   and then   ./scripts/demo --restart bridge\n"
-        f"  logs       {os.path.relpath(stand.logs)}/",
+        f"  metrics    {testbed.metrics_url}\n"
+        f"  try        kill -9 {testbed.pids['bridge']}   and then   ./scripts/demo --restart bridge\n"
+        f"  logs       {os.path.relpath(testbed.logs)}/",
         flush=True,
     )
     while True:
@@ -162,7 +162,7 @@ def main() -> int:
             restart(folder, options.restart)
             return 0
         return _run(folder, Ports(options.front_port, options.broker_port, options.marketing_port), options.check)
-    except StandError as error:
+    except TestbedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -171,14 +171,14 @@ def main() -> int:
 
 
 def _run(folder: Path, ports: Ports, check_only: bool) -> int:
-    stand = Stand(folder, ports)
+    testbed = Testbed(folder, ports)
     try:
-        set_up(stand)
-        tour(stand)
+        set_up(testbed)
+        tour(testbed)
         if check_only:
             say("every answer was as it should be")
         else:
-            stay(stand)
+            stay(testbed)
         return 0
     except KeyboardInterrupt:
         return 0
@@ -187,10 +187,10 @@ def _run(folder: Path, ports: Ports, check_only: bool) -> int:
             signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must leave nothing behind
         say("stopping")
         # a part may have been started again by `--restart`: the state file has the pids of now
-        if stand.state_file.exists():
-            stand.pids = Stand.attach(folder).pids
-        stand.stop()
-        stand.state_file.unlink(missing_ok=True)
+        if testbed.state_file.exists():
+            testbed.pids = Testbed.attach(folder).pids
+        testbed.stop()
+        testbed.state_file.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starting a program, waiting until it is there, and ending it: only ever processes this stand started."""
+"""Starting a program, waiting until it is ready, and stopping it: only processes that this testbed started."""
 
 import contextlib
 import itertools
@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 
-class StandError(Exception):
+class TestbedError(Exception):
     """Something could not be set up; the text says what and what to do."""
+
+    __test__ = False  # to pytest its name would be that of a class of tests
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> int:
@@ -37,7 +39,7 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """An interrupt that comes inside is raised at the end: so that what was started is written down first."""
+    """Delays an interrupt to the end of the block, so that what was started is recorded first."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
@@ -54,9 +56,9 @@ def uninterrupted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def notified() -> Iterator[tuple[str, Callable[[], bool]]]:
-    """What to give a daemon as NOTIFY_SOCKET, and whether it has said since that it is ready (sd_notify(3))."""
+    """A daemon's NOTIFY_SOCKET, and a function that says whether it has reported ready since (sd_notify(3))."""
     with (
-        tempfile.TemporaryDirectory(prefix="stand-") as folder,
+        tempfile.TemporaryDirectory(prefix="testbed-") as folder,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
     ):
         channel.bind(f"{folder}/notify")
@@ -95,17 +97,17 @@ def alive(pid: int) -> bool:
 def wait_until(
     ready: Callable[[], bool], seconds: float, what: str, pid: int | None = None, log: Path | None = None
 ) -> None:
-    """Return when `ready()`. Raises StandError when the process died or the time is over, with its last words."""
+    """Return when `ready()`. Raises TestbedError, with the end of the log, when the process died or time is up."""
     end = time.monotonic() + seconds
     while not ready():
         if pid is not None and not alive(pid):
-            raise StandError(f"{what} ended at once{_last_words(log)}")
+            raise TestbedError(f"{what} ended at once{_end_of_log(log)}")
         if time.monotonic() > end:
-            raise StandError(f"{what} was not ready within {seconds:g} s{_last_words(log)}")
+            raise TestbedError(f"{what} was not ready within {seconds:g} s{_end_of_log(log)}")
         time.sleep(0.02)
 
 
-def _last_words(log: Path | None) -> str:
+def _end_of_log(log: Path | None) -> str:
     if log is None or not log.exists():
         return ""
     lines = log.read_text(errors="replace").splitlines()[-15:]
@@ -125,34 +127,34 @@ def stop(pid: int, seconds: float = 20.0) -> None:
 
 
 _PORTS = range(20_000, 32_000)
-"""Below those that Linux gives to outgoing connections: a part that is started again has to find its port free."""
-_turn = itertools.count(random.randrange(len(_PORTS)))  # noqa: S311 - so that processes side by side seldom meet
+"""Below the ephemeral ports of Linux: a part that is started again must find its port free."""
+_next_port = itertools.count(random.randrange(len(_PORTS)))  # noqa: S311 - so that concurrent processes seldom collide
 
 
 def free_port() -> int:
-    """A loopback port nobody has now, another one at each call. Raises StandError when there is none."""
+    """A free loopback port, a different one at each call. Raises TestbedError when there is none."""
     for _ in _PORTS:
-        port = _PORTS[next(_turn) % len(_PORTS)]
+        port = _PORTS[next(_next_port) % len(_PORTS)]
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise StandError(f"no port of {_PORTS.start} to {_PORTS.stop - 1} is free")
+    raise TestbedError(f"no port of {_PORTS.start} to {_PORTS.stop - 1} is free")
 
 
 def check_free(port: int, whose: str, option: str) -> None:
-    """Raises StandError when the port is taken."""
+    """Raises TestbedError when the port is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise StandError(
+            raise TestbedError(
                 f"port {port}, wanted for {whose}, is taken by another program; end that or choose one with {option}"
             ) from error
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *, own_session: bool = False) -> str:
-    """Run a command to its end; its standard output. Raises StandError with what it said."""
+    """Run a command to its end and return its standard output. Raises TestbedError with its error output."""
     done = subprocess.run(
         command,
         capture_output=True,
@@ -162,5 +164,5 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *,
         check=False,
     )
     if done.returncode != 0:
-        raise StandError(f"`{' '.join(command)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()}")
+        raise TestbedError(f"`{' '.join(command)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()}")
     return done.stdout

@@ -1,6 +1,6 @@
-"""A TCP proxy whose connections can be disturbed: the network's faults, without touching the network.
+"""A TCP proxy that injects network faults into its connections, without touching the network.
 
-It works on bytes, so what runs over it may be TLS. A direction is `UP` (client to server) or `DOWN`.
+It works on bytes, so it may carry TLS. A direction is `UP` (client to server) or `DOWN`.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 UP, DOWN = "up", "down"
 BOTH = (UP, DOWN)
 _RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER on and 0: closing sends RST and throws away what waits (socket(7))."""
+"""SO_LINGER on and 0: closing sends RST and discards unsent data (socket(7))."""
 
 
 @dataclass
-class _Way:
+class _Direction:
     """What happens to bytes in one direction, on every connection."""
 
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -29,7 +29,7 @@ class _Way:
 
 @dataclass(eq=False)
 class _Pair:
-    """One client's connection and the one to the server that belongs to it."""
+    """A client's connection and its counterpart to the server."""
 
     task: asyncio.Task[None]
     client: asyncio.StreamWriter
@@ -37,17 +37,17 @@ class _Pair:
     ended: set[str] = field(default_factory=set)
     """Directions that were half-closed."""
 
-    def sink(self, way: str) -> asyncio.StreamWriter | None:
-        return self.server if way == UP else self.client
+    def sink(self, direction: str) -> asyncio.StreamWriter | None:
+        return self.server if direction == UP else self.client
 
 
 class Proxy:
-    """Passes bytes on between clients and one server, until told otherwise."""
+    """Forwards bytes between clients and one server, unless a fault is set."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._pairs: set[_Pair] = set()
-        self._ways = {way: _Way() for way in BOTH}
+        self._directions = {direction: _Direction() for direction in BOTH}
         self._refusing = False
         self.port = 0
         self.accepted = 0
@@ -60,45 +60,45 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Stop listening, cut everything."""
+        """Stop listening and reset every connection."""
         self._server.close()
         await self.cut()
 
     # --- faults ----------------------------------------------------------------------------------------------
 
     async def cut(self) -> None:
-        """Lose every connection at once, by RST."""
+        """Reset every connection at once."""
         tasks = [pair.task for pair in self._pairs]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def stall(self, *ways: str) -> None:
-        """Let nothing through (in these directions; default both), keep it; connections stay up."""
-        for way in self._chosen(ways):
-            way.flowing.clear()
+    def stall(self, *directions: str) -> None:
+        """Hold back all data (in these directions; default both); connections stay up."""
+        for direction in self._selected(directions):
+            direction.flowing.clear()
 
-    def swallow(self, *ways: str) -> None:
-        """Throw away what comes (in these directions; default both); connections stay up and nobody is told."""
-        for way in self._chosen(ways):
-            way.swallowing = True
+    def swallow(self, *directions: str) -> None:
+        """Discard all data (in these directions; default both); connections stay up and no end is told."""
+        for direction in self._selected(directions):
+            direction.swallowing = True
 
-    def delay(self, seconds: float, *ways: str) -> None:
-        """Keep every piece back for so long."""
-        for way in self._chosen(ways):
-            way.delay_s = seconds
+    def delay(self, seconds: float, *directions: str) -> None:
+        """Delay every piece of data by so long."""
+        for direction in self._selected(directions):
+            direction.delay_s = seconds
 
-    def reset_within(self, size: int, *ways: str) -> None:
-        """Let `size` bytes more through in each direction, then reset the connection that carries the next one."""
-        for way in self._chosen(ways):
-            way.reset_after = size
+    def reset_within(self, size: int, *directions: str) -> None:
+        """Forward `size` more bytes in each direction, then reset the connection that carries the next one."""
+        for direction in self._selected(directions):
+            direction.reset_after = size
 
-    def half_close(self, way: str) -> None:
-        """Send FIN in one direction of every connection there is, and pass nothing more that way."""
+    def half_close(self, direction: str) -> None:
+        """Send FIN in one direction of every existing connection, and forward nothing more in it."""
         for pair in self._pairs:
-            sink = pair.sink(way)
-            if sink is not None and way not in pair.ended:
-                pair.ended.add(way)
+            sink = pair.sink(direction)
+            if sink is not None and direction not in pair.ended:
+                pair.ended.add(direction)
                 with contextlib.suppress(OSError, RuntimeError):
                     sink.write_eof()
 
@@ -107,16 +107,16 @@ class Proxy:
         self._refusing = True
 
     def flow(self) -> None:
-        """Let everything through again. What was swallowed is gone; connections stay as they are."""
+        """End every fault. Discarded data stay lost; connections stay as they are."""
         self._refusing = False
-        for way in self._ways.values():
-            way.flowing.set()
-            way.swallowing, way.delay_s, way.reset_after = False, 0.0, None
+        for direction in self._directions.values():
+            direction.flowing.set()
+            direction.swallowing, direction.delay_s, direction.reset_after = False, 0.0, None
 
     # --- connections -----------------------------------------------------------------------------------------
 
-    def _chosen(self, ways: tuple[str, ...]) -> Iterator[_Way]:
-        return (self._ways[way] for way in ways or BOTH)
+    def _selected(self, directions: tuple[str, ...]) -> Iterator[_Direction]:
+        return (self._directions[direction] for direction in directions or BOTH)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -140,22 +140,22 @@ class Proxy:
                     _reset(end)
 
     async def _copy(self, pair: _Pair, name: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        way = self._ways[name]
+        direction = self._directions[name]
         while data := await source.read(65536):
-            await way.flowing.wait()
-            if way.delay_s:
-                await asyncio.sleep(way.delay_s)
-            if way.swallowing or name in pair.ended:
+            await direction.flowing.wait()
+            if direction.delay_s:
+                await asyncio.sleep(direction.delay_s)
+            if direction.swallowing or name in pair.ended:
                 continue
-            if way.reset_after is not None:
-                if len(data) > way.reset_after:
-                    sink.write(data[: way.reset_after])
+            if direction.reset_after is not None:
+                if len(data) > direction.reset_after:
+                    sink.write(data[: direction.reset_after])
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(0.2):  # the first part shall arrive before the reset
                             await sink.drain()
                             await asyncio.sleep(0.02)
                     raise ConnectionResetError
-                way.reset_after -= len(data)
+                direction.reset_after -= len(data)
             sink.write(data)
             await sink.drain()
         raise ConnectionResetError

@@ -1,4 +1,4 @@
-"""The stand: one broker, one front, one bridge, one marketing system, in a folder of their own; more on request."""
+"""The testbed: a broker, a front, a bridge and a marketing system in a folder of their own; more of them on request."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from typing import Any
 import tomlkit
 
 from scripts.tools.testbed.processes import (
-    StandError,
+    TestbedError,
     alive,
     check_free,
     free_port,
@@ -32,13 +32,13 @@ BIN = Path(sys.executable).parent
 PARTS = ("broker", "marketing", "bridge", "front")
 """In the order they start."""
 PATIENCE_S = 60.0
-"""How long a part may take to start or to end: a machine may be slow, and busy besides."""
+"""How long a part may take to start or to stop, on a slow and busy machine."""
 _CONFIGURATION = {"front": "dmz_front", "bridge": "intranet_bridge"}
 
 
 @dataclass
 class Ports:
-    """Where the parts listen, on loopback. 0 chooses a free port."""
+    """The ports of the parts. 0 chooses a free one."""
 
     front: int = 0
     broker: int = 0
@@ -47,7 +47,7 @@ class Ports:
     """The front's metrics; the bridge's are off, so that it listens on nothing at all."""
 
     def chosen(self, elsewhere: Container[str] = ()) -> "Ports":
-        """With every 0 replaced; raises StandError for a port that is taken on this machine's loopback."""
+        """With every 0 replaced; raises TestbedError for a port that is taken on this machine's loopback."""
         for name, port in vars(self).items():
             if port and name not in elsewhere:
                 check_free(port, f"the {name}", f"--{name}-port")
@@ -59,14 +59,16 @@ class Place:
     """Where a part runs, when that is not simply this machine."""
 
     prefix: tuple[str, ...]
-    """Goes before its commands, for example `ip netns exec NAME`."""
+    """Prepended to its commands, for example `ip netns exec NAME`."""
     host: str
-    """The IPv4 address it listens on and is called by; 127.0.0.1 for a part that only its own place calls."""
+    """The IPv4 address it listens on; 127.0.0.1 for a part that is only called from its own place."""
 
 
 @dataclass
-class Stand:
-    """A folder with an installation in it. `set_up` once, then start and stop parts at will."""
+class Testbed:
+    """An installation in a folder. `set_up` once, then start and stop parts at will."""
+
+    __test__ = False  # to pytest its name would be that of a class of tests
 
     folder: Path
     ports: Ports = field(default_factory=Ports)
@@ -74,22 +76,22 @@ class Stand:
     """Changes to the shipped configuration files: file → dotted key → value."""
     customers: int = 2_000
     environment: dict[str, dict[str, str]] = field(default_factory=dict)
-    """What a part finds in its environment besides ours, from its next start on."""
+    """Additional environment variables of a part, from its next start on."""
     pids: dict[str, int] = field(default_factory=dict)
     app_key: str = field(default="", repr=False)
     broker_kind: str = "auto"
     """Which ActiveMQ (`scripts/broker --kind`)."""
     twins: tuple[str, ...] = ()
-    """Further instances, named `front-2` or `bridge-2`: of the same configuration, but for name and ports."""
+    """Further instances, named `front-2` or `bridge-2`: with the same configuration except for name and ports."""
     stores: dict[str, str] = field(default_factory=dict)
     """`front`, `bridge` → URL of the database they use instead of an SQLite file."""
     twin_ports: dict[str, int] = field(default_factory=dict)
     broker_conf: Path | None = None
     """The broker's configuration files, if not the shipped ones."""
     root: Path = ROOT
-    """Whose code and configuration files are run; the README's worked example is tried in a copy."""
+    """The source tree whose code and configuration files are used; the README's example is tried in a copy."""
     places: dict[str, Place] = field(default_factory=dict)
-    """Parts that run elsewhere; all others on this machine's loopback."""
+    """Parts that run elsewhere; all others use this machine's loopback."""
 
     # --- where things are -----------------------------------------------------------------------------------
 
@@ -105,12 +107,12 @@ class Stand:
 
     @property
     def logs(self) -> Path:
-        """What the processes said."""
+        """The logs of the processes."""
         return self.folder / "log"
 
     @property
     def state_file(self) -> Path:
-        """What other tools attach by."""
+        """What other processes attach with."""
         return self.folder / "state.json"
 
     @property
@@ -134,7 +136,7 @@ class Stand:
 
     @property
     def metrics_url(self) -> str:
-        """The front's numbers, for Prometheus."""
+        """The front's metrics, for Prometheus."""
         return f"http://127.0.0.1:{self.ports.metrics}/metrics"
 
     def _host(self, part: str) -> str:
@@ -146,7 +148,7 @@ class Stand:
     # --- setting up -----------------------------------------------------------------------------------------
 
     def set_up(self) -> None:
-        """Make certificates, keys, configuration and an application key, as far as they are not there."""
+        """Create certificates, keys, configuration and an application key where they are missing."""
         self.ports = self.ports.chosen(self.places)
         self.twin_ports = {part: free_port() for part in self.twins if kind_of(part) == "front"}
         for folder in (self.folder, self.config, self.logs, self.folder / "data"):
@@ -237,14 +239,14 @@ class Stand:
         return str(self.config / f"{_CONFIGURATION.get(part, part)}.toml")
 
     def ctl(self, *arguments: str) -> str:
-        """Run bridgectl against this stand; its output."""
+        """Run bridgectl against this testbed; its output."""
         environment = {"BRIDGECTL_CONFIG": str(self.config / "bridgectl.toml"), "PYTHONPATH": str(self.root)}
         return run([str(BIN / "bridgectl"), *arguments], environment)
 
     # --- running --------------------------------------------------------------------------------------------
 
     def start(self, *parts: str, wait: bool = True) -> None:
-        """Start parts (all by default) that do not run, each ready before the next. Raises StandError.
+        """Start the parts (default: all) that are not running, each ready before the next. Raises TestbedError.
 
         Without `wait` a part is only launched; a broker is waited for until it accepts connections all the same.
         """
@@ -261,10 +263,10 @@ class Stand:
                         self._start_front(part, wait)
                 self.save()
 
-    def start_surely(self, part: str) -> None:
-        """Start a part, and return when it says itself that it is ready; else it does not run. Raises StandError.
+    def start_and_confirm(self, part: str) -> None:
+        """Start a part, and return when it reports itself ready; otherwise stop it and raise TestbedError.
 
-        `start` takes a bridge's last announcement, which may be a dead one's, for a sign of life.
+        `start` trusts the bridge's last announcement, which may be from before it died.
         """
         try:
             with notified() as (address, ready):
@@ -298,12 +300,12 @@ class Stand:
             self.save()
 
     def kill(self, part: str) -> None:
-        """End a part at once, as a power failure would."""
+        """Kill a part at once, as a power failure would."""
         os.kill(self.pids[part], 9)
         wait_until(lambda: not alive(self.pids[part]), PATIENCE_S, f"the killed {part}'s end")
 
     def running(self, part: str) -> bool:
-        """Whether a part's process is there."""
+        """Whether a part's process is running."""
         return part in self.pids and alive(self.pids[part])
 
     @property
@@ -322,7 +324,7 @@ class Stand:
         if conf := self._shared_ledger() or self.broker_conf:
             how += ["--conf", str(conf)]
         how += ["--host", self._host("broker")]
-        with uninterrupted():  # else a Java machine could be left that nobody knows of
+        with uninterrupted():  # else a Java process could be left behind unrecorded
             run([*command, "start", *where, *how], own_session=True)
             self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"], own_session=True))["pid"])
             self.save()
@@ -356,7 +358,7 @@ class Stand:
         )
 
     def _start_bridge(self, part: str, wait: bool) -> None:
-        # The front tells when the bridge is there; without a front, running is all that can be seen.
+        # The front reports when the bridge is ready; without a front, only the process can be checked.
         command = [str(BIN / "intranet-bridge"), "--config", self._configuration_of(part)]
         self._launch(part, command, lambda: True)
         if wait and self.running("front"):
@@ -383,7 +385,7 @@ class Stand:
         wait_until(ready, PATIENCE_S, f"the {part}", self.pids[part], log)
 
     def _answers(self, url: str, part: str = "") -> bool:
-        """Whether it is a 200, asked from where `part` runs."""
+        """Whether it answers 200, asked from where `part` runs."""
         if prefix := self._prefix(part):
             curl = [*prefix, "curl", "-fs", "-o", "/dev/null", "--max-time", "2", url]
             return subprocess.run(curl, check=False).returncode == 0
@@ -396,7 +398,7 @@ class Stand:
     # --- the state file -------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write state.json: what runs where."""
+        """Write state.json: the running processes and their addresses."""
         state = {
             "front_url": self.front_url,
             "app_key": self.app_key,
@@ -412,12 +414,12 @@ class Stand:
         new.replace(self.state_file)
 
     @classmethod
-    def attach(cls, folder: Path) -> "Stand":
-        """The stand that state.json tells of. Raises StandError when there is none."""
+    def attach(cls, folder: Path) -> "Testbed":
+        """The testbed that state.json describes. Raises TestbedError when there is none."""
         try:
             state = json.loads((folder / "state.json").read_text())
         except OSError as error:
-            raise StandError(f"no demo is running in {folder}; start it with ./scripts/demo") from error
+            raise TestbedError(f"no demo is running in {folder}; start it with ./scripts/demo") from error
         port = {name: int(state[key].rpartition(":")[2]) for name, key in _PORT_KEYS.items()}
         return cls(folder, Ports(**port), pids=state["pids"], app_key=state["app_key"])
 
@@ -431,7 +433,7 @@ def kind_of(part: str) -> str:
 
 
 def with_values(text: str, values: dict[str, Any]) -> str:
-    """A TOML text with some values replaced (None: taken out); comments and the rest stay as they are."""
+    """A TOML text with some values replaced (None: removed); comments and all else stay."""
     document: Any = tomlkit.parse(text)
     for dotted, value in values.items():
         *tables, key = dotted.split(".")

@@ -1,12 +1,12 @@
-"""One site and one stand on it for all tests here; each leaves it as it found it."""
+"""One site and one testbed on it for all tests here; each leaves it as it found it."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.namespaces import why_not
-from tests.support.site import Site, built, stand_on
+from tests.support.site import Site, built, make_testbed
 
 
 @pytest.fixture(scope="package")
@@ -19,12 +19,12 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="package")
-def one_way(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def one_way(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """The product on them, running."""
-    stand = stand_on(site, tmp_path_factory.mktemp("one-way"))
+    testbed = make_testbed(site, tmp_path_factory.mktemp("one-way"))
     try:
-        stand.set_up()
-        stand.start()
-        yield stand
+        testbed.set_up()
+        testbed.start()
+        yield testbed
     finally:
-        stand.stop()
+        testbed.stop()

@@ -1,4 +1,4 @@
-"""The way between intranet and DMZ goes away for longer than the heart-beats allow and comes back, with the shipped
+"""The path between intranet and DMZ goes away for longer than the heart-beats allow and comes back, with the shipped
 settings: queries work again within seconds, and commands accepted meanwhile are applied exactly once.
 """
 
@@ -13,25 +13,25 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.namespaces import bad_cable, enter, joined, kernel_has_netem, silence
 from tests.support.site import WIRE, Site
-from tests.support.stands import ACCOUNT, client, eventually, journal, work_order
+from tests.support.testbeds import ACCOUNT, client, eventually, journal, work_order
 
 LONG = 12.0
 """Seconds; longer than a silent peer is borne with (9 s, and 4.5 to 9 s at the broker)."""
 SHORT = 7.0
 """Longer than a heart-beat, shorter than that; the kernel, repeating what nobody acknowledged after about 3, 6.2 and
-12.6 s, would by itself leave a connection unused for 5 s after the way is back."""
+12.6 s, would by itself leave a connection unused for 5 s after the path is back."""
 RECOVERY = 5.0
-"""Seconds from the return of the way to a query that is answered: what issue 3 demands."""
+"""Seconds from the return of the path to a query that is answered: what issue 3 demands."""
 
 
 class Caller:
     """An application that goes on sending commands and queries, on threads of its own."""
 
-    def __init__(self, site: Site, stand: Stand) -> None:
-        self._site, self._stand = site, stand
+    def __init__(self, site: Site, testbed: Testbed) -> None:
+        self._site, self._testbed = site, testbed
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(one,)) for one in (self._order, self._ask)]
         self.accepted: list[str] = []
@@ -53,7 +53,7 @@ class Caller:
 
     def _run(self, one: Callable[[httpx.Client], None]) -> None:
         enter(self._site.apps.name)
-        with client(self._stand) as http:
+        with client(self._testbed) as http:
             while not self._over.wait(0.05):
                 one(http)
 
@@ -80,26 +80,26 @@ class Caller:
                     return asked[start]
             return None
 
-        began, _, took = eventually(five, 60, "an answer after the way came back")
+        began, _, took = eventually(five, 60, "an answer after the path came back")
         return float(began + took - since)
 
 
 @pytest.fixture
-def caller(site: Site, one_way: Stand) -> Iterator[Caller]:
+def caller(site: Site, one_way: Testbed) -> Iterator[Caller]:
     with Caller(site, one_way) as caller:
         eventually(lambda: len(caller.queries) > 5, 60, "work under way")
         yield caller
 
 
-def settled(site: Site, stand: Stand, caller: Caller) -> None:
+def settled(site: Site, testbed: Testbed, caller: Caller) -> None:
     """Every command that was accepted was applied once, and its caller can know it."""
 
     def states() -> dict[str, str]:
-        with client(stand) as http:
+        with client(testbed) as http:
             return {place: http.get(place).json()["status"] for place in caller.accepted}
 
     eventually(lambda: set(site.apps.call(states).values()) == {"succeeded"}, 60, "all outcomes")
-    applied = {entry["request_id"]: entry["applied"] for entry in site.intranet.call(journal, stand)}
+    applied = {entry["request_id"]: entry["applied"] for entry in site.intranet.call(journal, testbed)}
     mine = {place.rpartition("/")[2] for place in caller.accepted}
     assert {applied.get(one) for one in mine} == {1}
     assert set(applied.values()) == {1}
@@ -129,7 +129,7 @@ def swallowed(site: Site) -> Iterator[None]:
     ids=["interface-down", "packets-dropped"],
 )
 def test_the_way_goes_and_comes_back(
-    site: Site, one_way: Stand, caller: Caller, outage: Any, lengths: list[float]
+    site: Site, one_way: Testbed, caller: Caller, outage: Any, lengths: list[float]
 ) -> None:
     for seconds in lengths:
         with outage(site):
@@ -174,19 +174,21 @@ def impaired(site: Site, folder: Path) -> Iterator[str]:
         site.addresses()
 
 
-def test_a_slow_and_lossy_way_carries_everything(site: Site, one_way: Stand, caller: Caller, tmp_path: Path) -> None:
+def test_a_slow_and_lossy_way_carries_everything(site: Site, one_way: Testbed, caller: Caller, tmp_path: Path) -> None:
     with impaired(site, tmp_path) as how:
         began = time.monotonic()
         took = caller.works_again(began)
         accepted = len(caller.accepted)
-        eventually(lambda: len(caller.queries) > 60 and len(caller.accepted) > accepted + 20, 60, "work on the bad way")
+        eventually(
+            lambda: len(caller.queries) > 60 and len(caller.accepted) > accepted + 20, 60, "work on the bad path"
+        )
         bad = [(status, seconds) for asked, status, seconds in caller.queries if asked > began + took]
     back = time.monotonic()
     good = caller.works_again(back)
     caller.__exit__()
     times = sorted(seconds for _, seconds in bad)
     print(f"by {how}: works after {took:.2f} s, median {times[len(times) // 2]:.2f} s, good again after {good:.2f} s")
-    print("answers on the bad way:", {status: [one for one, _ in bad].count(status) for status, _ in bad})
-    assert times[0] > 0.15, "the way was slow"
+    print("answers on the bad path:", {status: [one for one, _ in bad].count(status) for status, _ in bad})
+    assert times[0] > 0.15, "the path was slow"
     settled(site, one_way, caller)
     assert good <= RECOVERY

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.capture import Packet, capturing
 from tests.support.probes import Target, caught, knock, listen, opened, pinged, throw
 from tests.support.site import (
@@ -28,7 +28,7 @@ from tests.support.site import (
     WIRE,
     Site,
 )
-from tests.support.stands import ACCOUNT, client, eventually, journal, work_order
+from tests.support.testbeds import ACCOUNT, client, eventually, journal, work_order
 
 LISTENED = (22, 80, 443, 5432, METRICS_PORT, 40000, BROKER_PORT)
 TRACKER = "table inet tracker {\n chain watch { type filter hook input priority 10; ct state established accept; }\n}\n"
@@ -38,7 +38,7 @@ PATIENCE = 1.2
 
 
 @pytest.fixture(scope="module")
-def listeners(site: Site, one_way: Stand) -> Iterator[dict[int, socket.socket]]:
+def listeners(site: Site, one_way: Testbed) -> Iterator[dict[int, socket.socket]]:
     """Somebody listens on every address of the bridge's host, beside what the product itself has open."""
     found = site.intranet.call(listen, [port for port in LISTENED if port != METRICS_PORT])
     behind = site.lan.call(listen, [22])
@@ -47,7 +47,7 @@ def listeners(site: Site, one_way: Stand) -> Iterator[dict[int, socket.socket]]:
         one.close()
 
 
-def asked(one_way: Stand) -> list[int]:
+def asked(one_way: Testbed) -> list[int]:
     with client(one_way) as http:
         query = http.post("/v1/arrears-query", json={"account": ACCOUNT})
         headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
@@ -74,13 +74,13 @@ def answered(found: dict[Target, str]) -> dict[Target, str]:
 # --- before anybody else listens ----------------------------------------------------------------------------
 
 
-def test_work_crosses(site: Site, one_way: Stand) -> None:
+def test_work_crosses(site: Site, one_way: Testbed) -> None:
     assert site.apps.call(asked, one_way) == [200, 200]
     assert {entry["applied"] for entry in site.intranet.call(journal, one_way)} == {1}
 
 
 def test_the_bridge_listens_on_loopback_alone_and_its_host_on_nothing_else_but_the_marketing_system(
-    site: Site, one_way: Stand
+    site: Site, one_way: Testbed
 ) -> None:
     lines = [line.split() for line in site.intranet.run("ss", "-Hlntup").splitlines()]
     open_to_others = {line[4] for line in lines if not line[4].startswith(("127.", "[::1]"))}
@@ -90,7 +90,7 @@ def test_the_bridge_listens_on_loopback_alone_and_its_host_on_nothing_else_but_t
 
 
 def test_a_new_bridge_connects_outward_and_the_wire_carries_nothing_else(
-    site: Site, one_way: Stand, tmp_path: Path
+    site: Site, one_way: Testbed, tmp_path: Path
 ) -> None:
     with capturing(site.intranet, WIRE, tmp_path, "crossing") as wire:
         one_way.stop("bridge")
@@ -133,7 +133,7 @@ def test_every_attempt_of_the_dmz_fails_and_is_counted(site: Site, listeners: di
 
 
 def test_a_fallen_dmz_without_rules_of_its_own_gets_no_answer_to_any_syn(
-    site: Site, one_way: Stand, listeners: dict[int, Any], tmp_path: Path
+    site: Site, one_way: Testbed, listeners: dict[int, Any], tmp_path: Path
 ) -> None:
     """Root in the DMZ removes the DMZ's rules: the intranet's alone hold, while work goes on."""
     site.load_rules()
@@ -213,7 +213,7 @@ def test_what_the_dmz_had_open_before_the_rules_came_is_cut(site: Site, tracked:
             site.intranet.run("nft", "delete", "table", "inet", "tracker")
 
 
-def test_loading_the_rules_again_is_felt_by_nobody(site: Site, one_way: Stand) -> None:
+def test_loading_the_rules_again_is_felt_by_nobody(site: Site, one_way: Testbed) -> None:
     eventually(lambda: site.apps.call(asked, one_way) == [200, 200], 60, "work, after the rules were away")
     site.intranet.run("nft", "add", "table", "inet", "somebody_elses")
 
@@ -231,7 +231,7 @@ def test_loading_the_rules_again_is_felt_by_nobody(site: Site, one_way: Stand) -
     site.intranet.run("nft", "delete", "table", "inet", "somebody_elses")
 
 
-def test_the_front_is_for_applications_and_the_broker_for_bridges(site: Site, one_way: Stand) -> None:
+def test_the_front_is_for_applications_and_the_broker_for_bridges(site: Site, one_way: Testbed) -> None:
     site.apps.run("ip", "route", "replace", f"{DMZ4}/32", "via", "203.0.113.10")
     assert site.apps.call(knock, [("203.0.113.10", 8080)], 5) == {("203.0.113.10", 8080): "open"}
     assert answered(site.apps.call(knock, [(DMZ4, BROKER_PORT), ("203.0.113.10", 22)], PATIENCE)) == {}

@@ -4,21 +4,27 @@ from random import Random
 
 import pytest
 
-from scripts.tools.marketing_simulator.faults import AfterApplying, FaultDesk, FaultPlan, FaultPlanError, Visit
+from scripts.tools.marketing_simulator.faults import (
+    AffectedRequest,
+    AfterApplying,
+    FaultInjector,
+    FaultPlan,
+    FaultPlanError,
+)
 
 PATH = "/api/wo/create"
 
 
-def desk(**switches: object) -> FaultDesk:
-    faults = FaultDesk(Random(1))
+def injector(**switches: object) -> FaultInjector:
+    faults = FaultInjector(Random(1))
     faults.set(FaultPlan.parse(switches))
     return faults
 
 
-def entered(faults: FaultDesk, path: str = PATH) -> Visit:
-    visit = faults.enter(path)
-    assert visit is not None
-    return visit
+def entered(faults: FaultInjector, path: str = PATH) -> AffectedRequest:
+    affected = faults.enter(path)
+    assert affected is not None
+    return affected
 
 
 @pytest.mark.parametrize(
@@ -60,33 +66,33 @@ def test_a_plan_shows_every_switch() -> None:
 
 
 def test_without_a_plan_nothing_happens() -> None:
-    faults = FaultDesk()
+    faults = FaultInjector()
     assert faults.enter(PATH) is None
     assert faults.applied(None) == AfterApplying()
 
 
 def test_a_plan_keeps_to_its_paths() -> None:
-    faults = desk(hang=True, paths=["/api/bill/", "/api/arrears/"])
+    faults = injector(hang=True, paths=["/api/bill/", "/api/arrears/"])
     assert faults.enter(PATH) is None
     assert entered(faults, "/api/bill/query").hangs
 
 
 def test_delay_lies_between_latency_and_latency_plus_jitter() -> None:
-    faults = desk(latency_ms=100, jitter_ms=50)
+    faults = injector(latency_ms=100, jitter_ms=50)
     delays = [entered(faults).delay_seconds for _ in range(200)]
     assert 0.1 <= min(delays) < 0.11
     assert 0.14 < max(delays) <= 0.15
 
 
 def test_error_rate_is_a_share_of_the_requests() -> None:
-    faults = desk(error_rate=0.25)
+    faults = injector(error_rate=0.25)
     failed = sum(entered(faults).fails for _ in range(1000))
     assert 200 < failed < 300
     assert faults.state()["hits"] == failed
 
 
 def test_after_so_many_hits_the_plan_is_gone() -> None:
-    faults = desk(error_rate=1, times=2)
+    faults = injector(error_rate=1, times=2)
     assert entered(faults).fails
     assert entered(faults).fails
     assert faults.enter(PATH) is None
@@ -94,14 +100,14 @@ def test_after_so_many_hits_the_plan_is_gone() -> None:
 
 
 def test_one_request_is_one_hit() -> None:
-    faults = desk(latency_ms=5, hang_after_applying=True, times=1)
-    visit = entered(faults)
+    faults = injector(latency_ms=5, hang_after_applying=True, times=1)
+    affected = entered(faults)
     assert faults.enter(PATH) is None  # the plan is used up, but not for the request it hit
-    assert faults.applied(visit).hangs
+    assert faults.applied(affected).hangs
 
 
 def test_what_was_not_applied_is_not_hit_after_applying() -> None:
-    faults = desk(hang_after_applying=True, times=1)
+    faults = injector(hang_after_applying=True, times=1)
     refused, applied, late = entered(faults), entered(faults), entered(faults)
     assert not refused.counted
     assert faults.applied(applied).hangs
@@ -109,5 +115,5 @@ def test_what_was_not_applied_is_not_hit_after_applying() -> None:
 
 
 def test_dies_at_the_nth_application() -> None:
-    faults = desk(die_after_applying=3)
+    faults = injector(die_after_applying=3)
     assert [faults.applied(entered(faults)).dies for _ in range(3)] == [False, False, True]

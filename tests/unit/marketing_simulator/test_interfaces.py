@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from scripts.tools.marketing_simulator import database, journal
-from scripts.tools.marketing_simulator.answers import Refusal
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import Fields
 from scripts.tools.marketing_simulator.queries import Queries
+from scripts.tools.marketing_simulator.responses import Refusal
 from scripts.tools.marketing_simulator.work_orders import WorkOrders
 
 TODAY = date(2026, 1, 15)

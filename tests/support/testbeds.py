@@ -1,4 +1,4 @@
-"""Running installations for black-box tests. Imports nothing of the product."""
+"""Testbeds for black-box tests. Imports nothing of the product."""
 
 import contextlib
 import ssl
@@ -10,32 +10,32 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import Stand
+from scripts.tools.testbed.testbed import Testbed
 
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Believes nobody: stands speak plain HTTP on loopback, and to load the system's authorities takes a client 20 ms."""
+"""Believes nobody: testbeds speak plain HTTP on loopback, and to load the system's authorities takes a client 20 ms."""
 ACCOUNT = "3210000000002"
 ACCOUNTS = [f"32100000000{number:02}" for number in range(1, 22) if number != 7]  # the seventh is closed
 """Twenty customers: commands of different ones do not wait for each other."""
 
 
 @contextlib.contextmanager
-def standing(folder: Path, **changes: Any) -> Iterator[Stand]:
-    """A stand, up and ready; ended afterwards whatever happens."""
-    stand = Stand(folder, customers=200, **changes)
+def running_testbed(folder: Path, **changes: Any) -> Iterator[Testbed]:
+    """A testbed, started and ready; stopped afterwards whatever happens."""
+    testbed = Testbed(folder, customers=200, **changes)
     try:
-        stand.set_up()
-        stand.start()
-        yield stand
+        testbed.set_up()
+        testbed.start()
+        yield testbed
     finally:
-        stand.stop()
+        testbed.stop()
 
 
-def client(stand: Stand, front: str = "front", **options: Any) -> httpx.Client:
-    """An HTTP client of one front, with the stand's application key."""
-    headers = {"Authorization": f"Bearer {stand.app_key}"} | options.pop("headers", {})
+def client(testbed: Testbed, front: str = "front", **options: Any) -> httpx.Client:
+    """An HTTP client of one front, with the testbed's application key."""
+    headers = {"Authorization": f"Bearer {testbed.app_key}"} | options.pop("headers", {})
     return httpx.Client(
-        base_url=stand.url_of(front), headers=headers, timeout=40, trust_env=False, verify=PLAIN, **options
+        base_url=testbed.url_of(front), headers=headers, timeout=40, trust_env=False, verify=PLAIN, **options
     )
 
 
@@ -52,10 +52,10 @@ def work_order(content: str = "家里没电了", **changes: Any) -> dict[str, An
     return order | changes
 
 
-def journal(stand: Stand, request_id: str | None = None) -> list[dict[str, Any]]:
-    """The marketing system's own book of effects."""
+def journal(testbed: Testbed, request_id: str | None = None) -> list[dict[str, Any]]:
+    """The marketing system's journal of effects."""
     parameters = {"request_id": request_id} if request_id else None
-    answer = httpx.get(f"{stand.marketing_url}/journal", params=parameters, trust_env=False, verify=PLAIN)
+    answer = httpx.get(f"{testbed.marketing_url}/journal", params=parameters, trust_env=False, verify=PLAIN)
     entries: list[dict[str, Any]] = answer.raise_for_status().json()
     return entries
 
@@ -75,10 +75,10 @@ def eventually(holds: Callable[[], Any], seconds: float = 60.0, what: str = "it"
 FINAL = {"succeeded", "refused", "failed", "expired"}
 
 
-def books_agree(stand: Stand, ids: set[str], front: str = "front", seconds: float = 120.0) -> None:
+def assert_reconciled(testbed: Testbed, ids: set[str], front: str = "front", seconds: float = 120.0) -> None:
     """Every accepted order was applied once, and callers are told so; fails the test otherwise."""
     told: dict[str, str] = {}
-    with client(stand, front) as http:
+    with client(testbed, front) as http:
 
         def all_final() -> bool:
             for id in ids - told.keys():
@@ -89,7 +89,7 @@ def books_agree(stand: Stand, ids: set[str], front: str = "front", seconds: floa
             return True
 
         eventually(all_final, seconds, "the final outcome of every order")
-    effects = {entry["request_id"]: entry["applied"] for entry in journal(stand)}
+    effects = {entry["request_id"]: entry["applied"] for entry in journal(testbed)}
     assert {id: effects.get(id, 0) for id in ids} == dict.fromkeys(ids, 1)  # none lost, none twice
     assert effects.keys() == ids  # and nothing nobody asked for
     assert set(told.values()) <= {"succeeded"}  # and the callers are told so

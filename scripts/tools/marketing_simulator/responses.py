@@ -1,7 +1,7 @@
-"""How every marketing interface answers: `rtnCode`, `rtnMsg` and, if it went well, `data`.
+"""The response of every marketing interface: `rtnCode`, `rtnMsg` and, on success, `data`.
 
-A refusal is a business answer: HTTP 200 with its own code. Only the technical codes 9xxx have another
-HTTP status.
+A refusal is a business response: HTTP 200 with a code of its own. Only the technical codes 9xxx have another HTTP
+status.
 """
 
 import json
@@ -12,7 +12,7 @@ SUCCESS = "0000"
 
 
 class Code(Enum):
-    """Return codes with the message customers' systems know and the HTTP status."""
+    """Return codes with their message and HTTP status."""
 
     INVALID_FIELD = ("1001", "参数错误", 200)
     NO_SUCH_ACCOUNT = ("1004", "户号不存在", 200)
@@ -33,7 +33,7 @@ class Code(Enum):
 
 
 class Refusal(Exception):
-    """The interface says no; nothing was applied."""
+    """The request is refused; nothing was applied."""
 
     def __init__(self, code: Code, detail: str = "") -> None:
         super().__init__(code.code, detail)
@@ -41,7 +41,7 @@ class Refusal(Exception):
         self.detail = detail
 
     def body(self) -> bytes:
-        """The answer to send."""
+        """The response body."""
         message = f"{self.code.message}: {self.detail}" if self.detail else self.code.message
         return to_json({"rtnCode": self.code.code, "rtnMsg": message}).encode()
 
@@ -52,7 +52,7 @@ def to_json(value: object) -> str:
 
 
 def success(data: Mapping[str, object]) -> str:
-    """The body of a good answer."""
+    """The body of a successful response."""
     return to_json({"rtnCode": SUCCESS, "rtnMsg": "成功", "data": data})
 
 

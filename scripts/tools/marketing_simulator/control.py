@@ -1,6 +1,6 @@
-"""What a marketing system does not have and a test needs: journal, fault switches, health.
+"""The interfaces that only tests need: journal, fault switches, health.
 
-They ask for no token: the simulator listens on loopback only.
+They need no token: the simulator listens on loopback only.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ from aiohttp import web
 from scripts.tools.marketing_simulator import journal
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.database import connect_for_reading, origin
-from scripts.tools.marketing_simulator.faults import FaultDesk, FaultPlan, FaultPlanError
-from scripts.tools.marketing_simulator.server import json_answer
+from scripts.tools.marketing_simulator.faults import FaultInjector, FaultPlan, FaultPlanError
+from scripts.tools.marketing_simulator.server import json_response
 
 
-class Instruments:
-    """Handlers of the instruments. The journal is read over its own connection, off the event loop."""
+class ControlInterfaces:
+    """Handlers of the control interfaces. The journal is read over its own connection, off the event loop."""
 
-    def __init__(self, database: Path, faults: FaultDesk, clock: Clock) -> None:
+    def __init__(self, database: Path, faults: FaultInjector, clock: Clock) -> None:
         self._database = database
         self._faults = faults
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
-        """Where they are found."""
+        """Their paths."""
         return [
             web.get("/health", self.health),
             web.get("/journal", self.journal),
@@ -36,7 +36,7 @@ class Instruments:
         ]
 
     async def health(self, _request: web.Request) -> web.Response:
-        """Up, and from which values the population was generated."""
+        """That it is up, and the parameters that the population was generated from."""
 
         def read() -> dict[str, str]:
             connection = connect_for_reading(self._database)
@@ -53,10 +53,10 @@ class Instruments:
             "generatedFor": values["day"],
             "today": self._clock.today().isoformat(),
         }
-        return json_answer(state)
+        return json_response(state)
 
     async def journal(self, request: web.Request) -> web.Response:
-        """The journal's lines, or with `?request_id=` the line of one request (a list of 0 or 1)."""
+        """The journal's entries, or with `?request_id=` the entry of one request (a list of 0 or 1)."""
         request_id = request.query.get("request_id")
 
         def read() -> list[dict[str, object]]:
@@ -66,7 +66,7 @@ class Instruments:
             finally:
                 connection.close()
 
-        return json_answer(await asyncio.to_thread(read))
+        return json_response(await asyncio.to_thread(read))
 
     async def journal_summary(self, _request: web.Request) -> web.Response:
         """The journal's totals."""
@@ -78,24 +78,24 @@ class Instruments:
             finally:
                 connection.close()
 
-        return json_answer(await asyncio.to_thread(read))
+        return json_response(await asyncio.to_thread(read))
 
     async def show_faults(self, _request: web.Request) -> web.Response:
         """The plan in force."""
-        return json_answer(self._faults.state())
+        return json_response(self._faults.state())
 
     async def set_faults(self, request: web.Request) -> web.Response:
-        """Put a plan in force; what is wrong with it is named."""
+        """Set a plan; an error names the invalid field."""
         try:
             plan = FaultPlan.parse(json.loads(await request.read()))
         except FaultPlanError as error:
-            return json_answer({"error": str(error), "field": error.field}, status=400)
+            return json_response({"error": str(error), "field": error.field}, status=400)
         except ValueError:
-            return json_answer({"error": "must be a JSON object", "field": "(body)"}, status=400)
+            return json_response({"error": "must be a JSON object", "field": "(body)"}, status=400)
         self._faults.set(plan)
-        return json_answer(self._faults.state())
+        return json_response(self._faults.state())
 
     async def clear_faults(self, _request: web.Request) -> web.Response:
-        """No faults any more."""
+        """Remove the plan."""
         self._faults.clear()
-        return json_answer(self._faults.state())
+        return json_response(self._faults.state())

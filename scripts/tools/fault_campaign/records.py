@@ -1,4 +1,4 @@
-"""The books besides the callers' own: both ledgers, read by SQL without touching them, and the simulator's journal."""
+"""The records besides the callers' own: both ledgers, read by SQL without changes, and the simulator's journal."""
 
 import json
 import sqlite3
@@ -11,29 +11,29 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One line of the journal."""
+    """One entry of the journal."""
 
     applied: int
     number: str
-    """The work order it made first; numbers grow in the order of application."""
+    """The first work order it created; numbers increase in the order of application."""
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """Everything that is written down about commands, by request id."""
+class Records:
+    """Everything recorded about commands, by request id."""
 
     ledger: dict[str, str]
-    """The front's: state."""
+    """The state in the front's ledger."""
     inbox: dict[str, str]
-    """The bridge's: state."""
+    """The state in the bridge's inbox."""
     journal: dict[str, Effect]
     unknown: dict[str, list[str]] = field(default_factory=dict)
-    """From the bridge's log: what was done about commands whose outcome was unknown at some time."""
+    """From the bridge's log: the steps taken for commands whose outcome was unknown at some time."""
 
 
-def read(front: Path, bridge: Path, marketing_url: str, bridge_log: Path) -> Books:
-    """All books as they are now."""
-    return Books(
+def read(front: Path, bridge: Path, marketing_url: str, bridge_log: Path) -> Records:
+    """All records as they are now."""
+    return Records(
         states(front, "requests"),
         states(bridge, "inbox"),
         journal(marketing_url),
@@ -60,13 +60,13 @@ def _rows(file: Path, query: str) -> list[Any]:
 
 
 def journal(url: str) -> dict[str, Effect]:
-    """The simulator's own record of what it applied."""
+    """What the simulator recorded as applied, by request id."""
     with urllib.request.urlopen(f"{url}/journal", timeout=60) as answer:  # noqa: S310 - loopback
         return {line["request_id"]: Effect(line["applied"], line["effect"]) for line in json.load(answer)}
 
 
 def unknown(log: Iterable[str]) -> dict[str, list[str]]:
-    """What the bridge's log says it did next about commands of unknown outcome: id → steps."""
+    """The steps in the bridge's log for commands with an unknown outcome: id → steps."""
     found: dict[str, list[str]] = {}
     for line in log:
         if "command-waits" not in line and "command-held" not in line:
