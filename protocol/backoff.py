@@ -1,25 +1,30 @@
 """How long to wait before trying again. Pure: the random number comes in as an argument."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tenacity import RetryCallState, Retrying, wait_exponential
+from tenacity.wait import wait_base
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Waits that double from `shortest_s` to `longest_s`, each with up to half of it added by `chance` [0, 1)."""
+class Backoff(wait_base):
+    """Waits that double from `shortest_s` to `longest_s`, each with up to half of it added by `chance` [0, 1).
 
-    shortest_s: float
-    longest_s: float
-    chance: Callable[[], float]
+    A wait of tenacity's; `after` is for who is woken by something else than its loop.
+    """
+
+    def __init__(self, shortest_s: float, longest_s: float, chance: Callable[[], float]) -> None:
+        self.shortest_s, self.longest_s, self.chance = shortest_s, longest_s, chance
+        self._growth = wait_exponential(multiplier=shortest_s, max=longest_s)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        """Seconds to wait after the attempt that failed."""
+        return min(self._growth(retry_state) * (1 + 0.5 * self.chance()), self.longest_s)
 
     def after(self, failures: int) -> float:
         """Seconds to wait after the `failures`-th failure in a row, counted from 1."""
         state = RetryCallState(Retrying(), None, (), {})
         state.attempt_number = min(failures, 64)
-        growth = wait_exponential(multiplier=self.shortest_s, max=self.longest_s)
-        return min(growth(state) * (1 + 0.5 * self.chance()), self.longest_s)
+        return self(state)
 
 
 def delay(attempt: int, minimum: float, maximum: float, chance: float) -> float:

@@ -186,8 +186,7 @@ class HttpApi:
             yield "dmz_front_answers_total", "HTTP answers", labels, count
         for operation, latency in self.latency.items():
             labels = {"operation": operation}
-            yield "dmz_front_answer_seconds_total", "Time spent until answers", labels, latency.total_s
-            yield "dmz_front_answered_total", "Answers timed", labels, latency.count
+            yield "dmz_front_request_duration_seconds", "From the head to the answer", labels, latency
         yield from self.denials.samples()
 
 

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from pydantic import ValidationError
+from tenacity import AsyncRetrying, RetryCallState
 
 from intranet_bridge.commands import decision
 from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step
@@ -324,14 +325,9 @@ class CommandWorkers:
 
     async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
         """Until it is on disk: what is known of a call must not be forgotten, or it would be made again."""
-        failures = 0
-        while True:
-            try:
-                return await write()
-            except Exception as error:
-                failures += 1
-                log.error("store-failed", error=type(error).__name__, failures=failures)
-                await asyncio.sleep(self._backoff.after(failures))
+        async for attempt in AsyncRetrying(wait=self._backoff, before_sleep=_write_failed):
+            with attempt:
+                await write()
 
     # --- running -----------------------------------------------------------------------------------------
 
@@ -379,7 +375,13 @@ class CommandWorkers:
             yield "bridge_commands_held_total", "Commands held for an operator", labels, number
         yield "bridge_commands_set_aside_total", "Held: the bridge died of them", {}, self.set_aside
         yield "bridge_commands_in_flight", "Commands being worked on", {}, self.in_flight
-        yield from self.latency.samples("bridge", {"kind": "command"})
+        text = "The marketing call included"
+        yield "bridge_request_duration_seconds", text, {"kind": "command"}, self.latency
+
+
+def _write_failed(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.error("store-failed", error=type(error).__name__, failures=state.attempt_number)
 
 
 def _rule(name: str, calls: MarketingCalls, policy: Policy) -> Rule:

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
+from tenacity import AsyncRetrying, RetryCallState
+
 from intranet_bridge.inbox.ordering import Ordering
 from protocol.backoff import Backoff
 from protocol.runtime.logs import logger
@@ -55,21 +57,16 @@ class Predecessors:
 
     async def _ask(self) -> None:
         ids = self._ordering.unresolved(time.monotonic())
-        failures = 0
-        while ids:
-            try:
-                settled = await self._settled(ids)
-            except Exception as error:  # the inbox cannot be read: nothing goes on for want of an answer
-                failures += 1
-                log.error("predecessors-not-asked", error=type(error).__name__, failures=failures)
-                await asyncio.sleep(self._backoff.after(failures))
-                continue
-            for command in self._ordering.resolve(time.monotonic(), ids, settled):
-                self.out_of_order += 1
-                log.warning(
-                    "predecessor-never-came", request=command.id, operation=command.operation, after=command.after
-                )
+        if not ids:
             return
+        # while the inbox cannot be read, nothing goes on for want of an answer
+        settled: Mapping[str, bool] = {}
+        async for attempt in AsyncRetrying(wait=self._backoff, before_sleep=_not_asked):
+            with attempt:
+                settled = await self._settled(ids)
+        for command in self._ordering.resolve(time.monotonic(), ids, settled):
+            self.out_of_order += 1
+            log.warning("predecessor-never-came", request=command.id, operation=command.operation, after=command.after)
 
     def _asked(self, task: "asyncio.Task[None]") -> None:
         self._asking = None
@@ -80,3 +77,8 @@ class Predecessors:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
         yield "bridge_commands_out_of_order_total", "Went on: the predecessor never came", {}, self.out_of_order
+
+
+def _not_asked(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.error("predecessors-not-asked", error=type(error).__name__, failures=state.attempt_number)

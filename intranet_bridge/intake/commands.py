@@ -4,6 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from tenacity import AsyncRetrying, RetryCallState, wait_exponential
+
 from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import Known, Received
@@ -21,6 +23,7 @@ from protocol.runtime.store import UNWRITABLE, of_the_row
 
 log = logger(__name__)
 
+_AGAIN = wait_exponential(multiplier=0.1, max=5.0)
 _HOT_ENVELOPES = 20_000
 """With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
 
@@ -81,30 +84,25 @@ class CommandIntake:
     async def _take(self, delivery: Delivery) -> None:
         reach(Point.BRIDGE_DELIVERED)
         judged = None if self._judge.careful(delivery) else self._judge.judged(delivery)
-        wait_s = 0.1
-        while True:
-            try:
-                if judged is None:
-                    judged = await self._judge.carefully_judged(delivery)
-                good, bad = judged.good, judged.bad
-                if good:
-                    await self._record(good, bad)
-                while bad and self._link.current(delivery):
-                    await self._dead_letters.send(delivery.destination, *bad[0])
-                    reach(Point.BRIDGE_QUARANTINED)
-                    bad.pop(0)
-            except Exception as error:
-                # Not acknowledged, so nothing is lost; a full disk or a lost link may come right again. What a lost
-                # connection brought comes again, perhaps to another bridge, and its dead letters are left to that
-                # delivery. But a commit that seemed to fail may have been done, and then the rows are ours to work
-                # on: so go on until we know.
-                log.error("command-not-recorded", error=type(error).__name__)
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, 5.0)
-                continue
-            self._link.ack(delivery)
-            reach_written(Point.BRIDGE_ACKNOWLEDGED)
-            return
+
+        async def settle() -> None:
+            nonlocal judged
+            if judged is None:
+                judged = await self._judge.carefully_judged(delivery)
+            good, bad = judged.good, judged.bad
+            if good:
+                await self._record(good, bad)
+            while bad and self._link.current(delivery):
+                await self._dead_letters.send(delivery.destination, *bad[0])
+                reach(Point.BRIDGE_QUARANTINED)
+                bad.pop(0)
+
+        # Not acknowledged, so nothing is lost; a full disk or a lost link may come right again. What a lost connection
+        # brought comes again, perhaps to another bridge, and its dead letters are left to that delivery. But a commit
+        # that seemed to fail may have been done, and then the rows are ours to work on: so go on until we know.
+        await AsyncRetrying(wait=_AGAIN, before_sleep=_not_recorded)(settle)
+        self._link.ack(delivery)
+        reach_written(Point.BRIDGE_ACKNOWLEDGED)
 
     async def _record(self, good: list[Received], bad: list[tuple[bytes, str, str]]) -> None:
         """Write rows down; empties `good`. One that the database refuses for what is in it goes to `bad`, alone:
@@ -158,3 +156,8 @@ def _queued(row: Received, state: State, envelope: bytes | None = None) -> Queue
     return QueuedCommand(
         row.id, row.operation, row.subject, state, envelope=envelope, after=row.after, recovered=recovered
     )
+
+
+def _not_recorded(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.error("command-not-recorded", error=type(error).__name__)

