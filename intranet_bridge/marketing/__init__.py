@@ -22,9 +22,11 @@ class MarketingRequest:
     """One request as an adapter gets it: checked by the catalogue's schema."""
 
     request_id: str
+    """The front's id of the request, the same in every attempt: what an idempotent interface tells them apart by."""
     body: Any = field(repr=False)
     """The operation's request model."""
     traceparent: str = ""
+    """W3C Trace Context, or empty."""
     may_send: Callable[[], bool] = always
     """Asked right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
 
@@ -52,7 +54,9 @@ class Refused:
     """The marketing system's business answer is no; nothing was applied."""
 
     code: str
+    """Ours (lower-case words joined by hyphens), by the binding's table."""
     detail: str = field(default="", repr=False)
+    """The marketing system's words, for the caller. At most 300 characters."""
 
 
 @immutable
@@ -81,7 +85,9 @@ class Unknown:
     """The request was (or may have been) handed over, and what became of it is not known."""
 
     reason: str
+    """For the log and an operator; never a word of the answer's content."""
     timed_out: bool = False
+    """Its time ran out; a query's caller is told so (504 in place of 502)."""
     fault: Fault = field(default=Fault.INTERFACE, compare=False)
 
 
@@ -96,7 +102,11 @@ Finding = Answered | Refused | Absent | Unknown
 
 
 class Adapter(Protocol):
-    """One operation at the marketing system."""
+    """One operation at the marketing system: the contract of every kind of adapter.
+
+    Times are seconds. Calls come from one event loop, several at once. An adapter raises nothing but what is a defect
+    of its own (which makes the outcome Unknown), keeps to the time it is given, and logs no content.
+    """
 
     @property
     def timeout_s(self) -> float:
@@ -107,7 +117,12 @@ class Adapter(Protocol):
         """How long the marketing system may still be working on a call whose connection is gone."""
 
     async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
-        """Do it, within `timeout_s`. Never raises for what the marketing system or the network does."""
+        """Do it, within `timeout_s`, and say what it came to. `asked.may_send` is asked right before the first byte.
+
+        Never raises for what the marketing system or the network does.
+        """
 
     async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
-        """What became of an earlier call with this request id."""
+        """What became of an earlier call with this request id. Never raises, as `call`; Absent only when the marketing
+        system surely has no such request, and none that is still under way (`settle_s`).
+        """

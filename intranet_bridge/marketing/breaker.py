@@ -17,7 +17,7 @@ circuit nor keeps it open. The last `window` accounts are kept, as hashes, and o
 from collections import OrderedDict
 from enum import StrEnum
 
-from intranet_bridge.settings import BreakerSection
+from intranet_bridge.marketing.binding import BreakerSection
 
 
 class Circuit(StrEnum):

@@ -8,17 +8,14 @@ has it as the wrong kind. Warned of: tests of what became of a request that are 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import jmespath
 
+from intranet_bridge.marketing.binding import Binding
 from intranet_bridge.marketing.functions import Tables
 from intranet_bridge.marketing.mapping import MappingError, condition, truth
 from intranet_bridge.marketing.shapes import ANY, LIST, NOTHING, NULL, OBJECT, TEXT, Inference, Shape, of_schema, told
 from protocol.operations.operation import Operation
-
-if TYPE_CHECKING:  # the settings are checked with this
-    from intranet_bridge.settings import Binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Complaint:
     fatal: bool = True
 
 
-def complaints(operation: Operation, binding: "Binding") -> Iterator[Complaint]:
+def complaints(operation: Operation, binding: Binding) -> Iterator[Complaint]:
     """All that is wrong with a binding, as far as a start can know."""
     tables = binding.values
     asked = of_schema(operation.request.model_json_schema())

@@ -4,8 +4,8 @@ import ssl
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from intranet_bridge.marketing.binding import MarketingSection
 from intranet_bridge.marketing.http_client import HttpClient
-from intranet_bridge.settings import MarketingSection
 from protocol.errors import ConfigurationError
 from protocol.files import read_bytes
 from protocol.link.tls import outward_context

@@ -35,13 +35,13 @@ from intranet_bridge.marketing import (
     Unknown,
 )
 from intranet_bridge.marketing.answer import AnswerDecoder, AnswerError
+from intranet_bridge.marketing.binding import Binding, MarketingSection, RefusalSection
 from intranet_bridge.marketing.headers import merged
 from intranet_bridge.marketing.http_client import HttpClient, NotSent
 from intranet_bridge.marketing.http_connection import Lost, Response
 from intranet_bridge.marketing.mapping import Mapped, MappingError, Tables, compiled, condition, optional, truth
 from intranet_bridge.marketing.request import RequestTemplate
 from intranet_bridge.marketing.result import validated
-from intranet_bridge.settings import Binding, MarketingSection, RefusalSection
 from protocol.operations import AnswerMismatch
 from protocol.operations.operation import Kind, Operation
 

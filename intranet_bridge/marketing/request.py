@@ -14,10 +14,10 @@ from urllib.parse import quote_plus, urlsplit
 from pydantic_core import to_json
 
 from intranet_bridge.marketing import MarketingRequest
+from intranet_bridge.marketing.binding import Binding
 from intranet_bridge.marketing.headers import merged
 from intranet_bridge.marketing.mapping import MappingError, Tables, optional
 from intranet_bridge.marketing.template import PathTemplate, plain
-from intranet_bridge.settings import Binding
 
 
 class RequestTemplate:

@@ -32,14 +32,21 @@ class UnknownOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. Everything either side needs to carry it follows from here."""
+    """One operation. Everything either side needs to carry it follows from here.
+
+    Raises ValueError (pydantic's ValidationError is one) for an example that does not fit, or names that neither schema
+    has. Times are milliseconds.
+    """
 
     name: str
     """Its name in the path, on the wire and in scopes: lower-case words joined by hyphens."""
     kind: Kind
     summary: str
+    """One line for the API's pages."""
     request: type[BaseModel]
+    """Checked at the front, before anything is done, and again at the bridge."""
     response: type[BaseModel]
+    """What a mapping must make of the marketing system's answer, and what a caller gets as `result`."""
     example: Mapping[str, Any]
     """A request that works as it stands against the demo."""
     scope: str
@@ -47,6 +54,7 @@ class Operation:
     deadline_ms: int = 5_000
     """Query: the answer is due by then. Command: how long an HTTP caller waits by default before 202."""
     unknown_outcome: UnknownOutcome = UnknownOutcome.REPEAT
+    """Of a command."""
     ordering_key: Callable[[Any], str | None] | None = None
     """Commands with the same key are done one after the other, in the order they were accepted."""
     expires_ms: int | None = None

@@ -109,7 +109,11 @@ class Store:
         self._engine.dispose()
 
     async def write(self, work: Work[T]) -> T:
-        """Do `work` in a transaction; return its result once that is on disk. Work may be run twice."""
+        """Do `work` in a transaction; return its result once that is on disk. Work may be run twice.
+
+        Raises what `work` raises, SQLAlchemyError when the database cannot do it, Fenced when `guard` forbids it; then
+        nothing of it is written.
+        """
         (result,) = await self.gather(lambda connection, _: [work(connection)], (None,))
         return result
 
@@ -118,18 +122,21 @@ class Store:
 
         Items of one batch keep the order in which they were brought; between different batches of a group no order
         is promised, so who needs one thing done before another waits for it. The results are this caller's alone.
+        Raises as `write`.
         """
         return await self._submit(batch, items) if items else ()
 
     async def execute(self, statement: Executable, *rows: Mapping[str, Any], point: str | None = None) -> None:
         """Execute one statement for some rows, joined with equal statements of the same group.
 
-        `point` is reached between the statement and the commit.
+        `point` is reached between the statement and the commit. Raises as `write`.
         """
         await self.gather(_Executes(statement, point), rows)
 
     async def read(self, work: Work[T]) -> T:
-        """Read outside any transaction of the writer."""
+        """Read what is committed, outside any transaction of the writer: one read at a time, each on a snapshot of its
+        own statement. Raises SQLAlchemyError.
+        """
         assert self._loop is not None, "start() first"
         return await self._loop.run_in_executor(self._reader, self._read, work)
 

@@ -1,7 +1,7 @@
 """The circuit breaker's state machine, with time as a number."""
 
+from intranet_bridge.marketing.binding import BreakerSection
 from intranet_bridge.marketing.breaker import Breaker, Circuit
-from intranet_bridge.settings import BreakerSection
 
 
 def breaker(**policy: object) -> Breaker:

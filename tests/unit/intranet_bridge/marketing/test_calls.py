@@ -16,10 +16,10 @@ from intranet_bridge.marketing import (
     Rejected,
     Unknown,
 )
+from intranet_bridge.marketing.binding import BreakerSection
 from intranet_bridge.marketing.breaker import Breaker, Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.marketing.health import Health
-from intranet_bridge.settings import BreakerSection
 
 ASKED = MarketingRequest("id", {})
 

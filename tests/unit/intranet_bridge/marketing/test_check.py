@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from intranet_bridge.marketing.binding import Binding
 from intranet_bridge.marketing.check import complaints
-from intranet_bridge.settings import Binding
 from protocol.operations import CATALOGUE
 
 SHIPPED = tomllib.loads((Path(__file__).parents[4] / "config" / "intranet_bridge.toml").read_text(encoding="utf-8"))

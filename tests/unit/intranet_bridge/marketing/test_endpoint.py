@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from intranet_bridge.marketing.binding import AuthenticationSection, MarketingSection, TlsSection
 from intranet_bridge.marketing.endpoint import client_of, secret_of
 from intranet_bridge.marketing.http_client import HttpClient, NotSent
-from intranet_bridge.settings import AuthenticationSection, MarketingSection, TlsSection
 from protocol.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio

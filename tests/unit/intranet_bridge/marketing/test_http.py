@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from intranet_bridge.marketing import Absent, Answered, Fault, MarketingRequest, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.marketing.binding import Binding, MarketingSection
 from intranet_bridge.marketing.http import HttpAdapter
 from intranet_bridge.marketing.http_client import HttpClient, NotSent
-from intranet_bridge.settings import Binding, MarketingSection
 from protocol.operations import CATALOGUE
 
 pytestmark = pytest.mark.anyio

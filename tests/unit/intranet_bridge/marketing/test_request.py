@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from intranet_bridge.marketing import MarketingRequest
+from intranet_bridge.marketing.binding import Binding, MarketingSection
 from intranet_bridge.marketing.headers import merged
 from intranet_bridge.marketing.mapping import MappingError
 from intranet_bridge.marketing.request import RequestTemplate
-from intranet_bridge.settings import Binding, MarketingSection
 
 ASKED = MarketingRequest("01a2-req", None, "")
 
