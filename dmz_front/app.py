@@ -209,7 +209,7 @@ class Front:
             yield from part.samples()
         for state, count in self._by_state.items():
             yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
-        yield "dmz_front_outbox_in_hand", "Commands sent without receipt yet", {}, self.outbox.in_hand
+        yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
         for link, name in zip(self.links, ("queries", "commands", "replies"), strict=True):

@@ -176,7 +176,7 @@ class Bridge:
             self.predecessors, self.queries, self.workers, self.client, self.replies, self.housekeeping,
         ):  # fmt: skip
             yield from part.samples()
-        yield "bridge_replies_in_hand", "Command replies without a receipt", {}, self.outbox.in_hand
+        yield "bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
         yield "bridge_store_commits_total", "Transactions", {}, self.store.commits
         yield from metrics.of_links("bridge_link", self.links)
 

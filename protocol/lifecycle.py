@@ -112,7 +112,7 @@ def move(state: State, event: Event) -> State:
         raise IllegalMove(f"a request that is {state} cannot {event}") from None
 
 
-def told(state: State, reported: State) -> State | None:
+def state_reported(state: State, reported: State) -> State | None:
     """What the ledger does with a reply saying `reported`: the new state, or None to ignore it.
 
     A duplicate or late reply is ignored: a final state never changes, whatever arrives.

@@ -183,7 +183,7 @@ class HttpApi:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""
         for (operation, status), count in list(self.answered.items()):
             labels = {"operation": operation, "status": str(status)}
-            yield "dmz_front_answers_total", "HTTP answers", labels, count
+            yield "dmz_front_responses_total", "HTTP answers", labels, count
         for operation, latency in self.latency.items():
             labels = {"operation": operation}
             yield "dmz_front_request_duration_seconds", "From the head to the answer", labels, latency

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select, text
 from dmz_front.ledger.acceptance import Seal, accept, same_key
 from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, row_of
 from protocol.envelope import MAX_AGE_MS
-from protocol.lifecycle import FINAL, State, told
+from protocol.lifecycle import FINAL, State, state_reported
 from protocol.messages import LOWEST_VERSION
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
@@ -158,7 +158,7 @@ class Ledger:
         finished: list[bool] = []
         for item in outcomes:
             state = states.get(item.id)
-            to = None if state is None else told(state, item.state)
+            to = None if state is None else state_reported(state, item.state)
             finished.append(to in FINAL)
             if to is not None:
                 states[item.id] = to

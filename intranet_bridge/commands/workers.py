@@ -192,7 +192,7 @@ class CommandWorkers:
         except Exception:
             # Mostly the database, before the call: nothing was done, so again later. But should it ever be after
             # the call, then what came of it is unknown, and the rule for that decides, not a second call.
-            log.exception("command-put-off", request=command.id, operation=command.operation, state=command.state)
+            log.exception("command-postponed", request=command.id, operation=command.operation, state=command.state)
             command.recovered = command.state is not State.RECEIVED
             command.failures += 1
             self._ordering.reschedule(command, time.monotonic() + self._backoff.after(command.failures))
@@ -276,13 +276,13 @@ class CommandWorkers:
             code, note = PoisonMessage.reason, f"the bridge died {command.crashes} times with this in hand"
             await self._close(command, about, move(command.state, Event.HOLD), code, note, (code, _HELD, b""))
         except Exception:
-            log.exception("command-put-off", request=command.id, operation=command.operation, state=command.state)
+            log.exception("command-postponed", request=command.id, operation=command.operation, state=command.state)
             self._ordering.reschedule(command, time.monotonic() + self._backoff.longest_s)
             return
         self.set_aside += 1
         self.held[command.operation, code] += 1
         log.error(
-            "command-set-aside", request=command.id, operation=command.operation, reason=code, crashes=command.crashes
+            "poison-command-held", request=command.id, operation=command.operation, reason=code, crashes=command.crashes
         )
 
     async def _close(
@@ -373,7 +373,7 @@ class CommandWorkers:
         for (operation, code), number in dict(self.held).items():
             labels = {"operation": operation, "code": code}
             yield "bridge_commands_held_total", "Commands held for an operator", labels, number
-        yield "bridge_commands_set_aside_total", "Held: the bridge died of them", {}, self.set_aside
+        yield "bridge_poison_commands_total", "Held: the bridge died of them", {}, self.set_aside
         yield "bridge_commands_in_flight", "Commands being worked on", {}, self.in_flight
         text = "The marketing call included"
         yield "bridge_request_duration_seconds", text, {"kind": "command"}, self.latency

@@ -319,7 +319,7 @@ def _found_in_hand(connection: Connection, owners: Sequence[str]) -> None:
     changes = {"state": State.UNKNOWN, "crashes": _C.crashes + 1, "inquiring_at": None}
     count = connection.execute(found.values(changes)).rowcount
     if count:
-        log.warning("commands-found-in-hand", count=count, of=owners, meaning="a bridge died while it worked on them")
+        log.warning("commands-interrupted", count=count, of=owners, meaning="a bridge died while it worked on them")
         reach(Point.BRIDGE_RECOVERY_UNCOMMITTED)
 
 

@@ -329,4 +329,4 @@ class Ordering:
         """The numbers of the metrics."""
         yield "bridge_commands_unfinished", "Commands without an outcome", {}, len(self)
         yield "bridge_commands_blocked", "Wait for a predecessor that is not here", {}, self.blocked
-        yield "bridge_commands_circles_total", "Circles of predecessors cut open", {}, self.circles
+        yield "bridge_predecessor_cycles_total", "Circles of predecessors cut open", {}, self.circles

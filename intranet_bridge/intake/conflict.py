@@ -24,14 +24,14 @@ class InboxConflict:
         self._until = self._said_until = float("-inf")
 
     @property
-    def there(self) -> bool:
+    def active(self) -> bool:
         """Fronts hear of bridges with different inboxes."""
         return self._now() < self._until
 
     @property
     def calls_allowed(self) -> bool:
         """Whether commands may be called: another inbox, or two copies of ours, may hold the same."""
-        return not self.there or self._meant == self._ours()
+        return not self.active or self._meant == self._ours()
 
     def heard(self, meant: str) -> None:
         """A front says so; `meant` is the region's inbox, empty if there are copies of it."""
@@ -49,4 +49,4 @@ class InboxConflict:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield "bridge_inbox_conflict", "1: bridges keep different inboxes", {}, float(self.there)
+        yield "bridge_inbox_conflict", "1: bridges keep different inboxes", {}, float(self.active)

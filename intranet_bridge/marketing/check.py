@@ -14,7 +14,18 @@ import jmespath
 from intranet_bridge.marketing.binding import Binding
 from intranet_bridge.marketing.functions import Tables
 from intranet_bridge.marketing.mapping import MappingError, condition, truth
-from intranet_bridge.marketing.shapes import ANY, LIST, NOTHING, NULL, OBJECT, TEXT, Inference, Shape, of_schema, told
+from intranet_bridge.marketing.shapes import (
+    ANY,
+    LIST,
+    NOTHING,
+    NULL,
+    OBJECT,
+    TEXT,
+    Inference,
+    Shape,
+    in_words,
+    of_schema,
+)
 from protocol.operations.operation import Operation
 
 
@@ -98,7 +109,7 @@ def _misfits(gives: Shape, wanted: Shape, place: str) -> Iterator[str]:
     if gives.kinds == NOTHING.kinds and NULL not in wanted.kinds:
         yield f"{name} can only be null"
     elif not (gives.kinds - {NULL}) & wanted.kinds and gives.kinds != NOTHING.kinds:
-        yield f"{name} is {told(gives)}, and must be {told(wanted)}"
+        yield f"{name} is {in_words(gives)}, and must be {in_words(wanted)}"
     elif OBJECT in gives.kinds and gives.fields is not None and wanted.fields is not None:
         for missing in sorted(wanted.required - set(gives.fields)):
             yield f"leaves out the required field {f'{place}.{missing}'.removeprefix('.')}"

@@ -83,7 +83,7 @@ def of_value(value: Any) -> Shape:
     return Shape(frozenset((OBJECT,)))
 
 
-def told(shape: Shape) -> str:
+def in_words(shape: Shape) -> str:
     """In words."""
     return " or ".join(sorted(shape.kinds))
 
@@ -139,7 +139,7 @@ class Inference:
         name = tree["value"]
         if OBJECT not in sees.kinds:
             if sees.kinds != NOTHING.kinds:
-                self.mistakes.append(f"{name} is looked for in {told(sees)}, which has no fields: always null")
+                self.mistakes.append(f"{name} is looked for in {in_words(sees)}, which has no fields: always null")
             return NOTHING
         if sees.fields is None:
             return ANY
@@ -168,7 +168,7 @@ class Inference:
     def _index(self, _: Tree, __: Sequence[Tree], sees: Shape) -> Shape:
         if LIST not in sees.kinds:
             if sees.kinds != NOTHING.kinds:
-                self.mistakes.append(f"an element is looked for in {told(sees)}: always null")
+                self.mistakes.append(f"an element is looked for in {in_words(sees)}: always null")
             return NOTHING
         return _either(sees.item or ANY, NOTHING)
 
@@ -179,7 +179,7 @@ class Inference:
         base = self._read(children[0], sees)
         if LIST not in base.kinds:
             if base.kinds != NOTHING.kinds:
-                self.mistakes.append(f"elements are looked for in {told(base)}: always null")
+                self.mistakes.append(f"elements are looked for in {in_words(base)}: always null")
             return NOTHING
         each = self._read(children[1], base.item or ANY)
         return Shape(frozenset((LIST,)) | (frozenset() if base.kinds == {LIST} else NOTHING.kinds), item=each)
@@ -218,10 +218,12 @@ class Inference:
         left, right = (self._read(child, sees) for child in children)
         if tree["value"] in ("eq", "ne"):
             if not left.kinds & right.kinds and NOTHING.kinds not in (left.kinds, right.kinds):
-                self.mistakes.append(f"{told(left)} is compared with {told(right)}: never equal")
+                self.mistakes.append(f"{in_words(left)} is compared with {in_words(right)}: never equal")
             return Shape(frozenset((BOOLEAN,)))
         if not (NUMBER in left.kinds and NUMBER in right.kinds):
-            self.mistakes.append(f"{told(left)} and {told(right)} have no order, only numbers have: always null")
+            self.mistakes.append(
+                f"{in_words(left)} and {in_words(right)} have no order, only numbers have: always null"
+            )
         return Shape(frozenset((BOOLEAN, NULL)))
 
     def _function_expression(self, tree: Tree, children: Sequence[Tree], sees: Shape) -> Shape:

@@ -141,7 +141,7 @@ class StompLink:
                 lost = connection.transport.lost
                 await asyncio.wait({lost})  # not `await lost`: our cancellation must not become its result
                 reason = _reason(lost.result())
-                self._log.warning("link.lost", broker=where, reason=reason, epoch=self._epoch)
+                self._log.warning("link-lost", broker=where, reason=reason, epoch=self._epoch)
                 self._went_down(f"connection lost: {reason}")
                 lasted = self._loop.time() - began
                 break
@@ -153,7 +153,7 @@ class StompLink:
         self._connection, self._server = connection, connection.server
         self._epoch += 1
         self.counters.reconnects += self._epoch > 1
-        self._log.info("link.connected", broker=where, server=self._server, epoch=self._epoch)
+        self._log.info("link-connected", broker=where, server=self._server, epoch=self._epoch)
         for name, subscription in self._subscriptions.items():
             self._send_subscribe(connection, name, subscription)
         self._up.set()
@@ -245,7 +245,7 @@ class StompLink:
         def done(answer: "asyncio.Future[None]") -> None:
             error = answer.exception()
             if isinstance(error, SendRefused):
-                self._log.error("link.subscribe_refused", destination=subscription.destination, reason=str(error))
+                self._log.error("link-subscription-refused", destination=subscription.destination, reason=str(error))
 
         future.add_done_callback(done)
 
@@ -294,7 +294,7 @@ class StompLink:
         self.counters.handler_errors += 1
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        self._log.error("link.handler_failed", error=type(error).__name__, place=place)
+        self._log.error("link-handler-failed", error=type(error).__name__, place=place)
 
 
 def _reason(error: BaseException) -> str:

@@ -101,7 +101,7 @@ class PoisonMessages:
         self._in_hand = None if opened >= POISON_DEATHS else digest
         if opened >= POISON_DEATHS:
             if digest not in self._killers:
-                log.error("message-set-aside", reason=PoisonMessage.reason, digest=digest.hex())
+                log.error("poison-message-refused", reason=PoisonMessage.reason, digest=digest.hex())
             self._killers.add(digest)
             raise PoisonMessage("it killed this program three times")
 

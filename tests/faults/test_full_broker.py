@@ -193,7 +193,7 @@ def test_a_disk_that_became_read_only(tmp_path: Path) -> None:
     ):
         testbed.stop("bridge")
         ids = [order(http, number).json()["request_id"] for number in range(20)]
-        eventually(lambda: reading(testbed, "dmz_front_outbox_in_hand") == 0, what="all on the broker's disk")
+        eventually(lambda: reading(testbed, "dmz_front_outbox_in_flight") == 0, what="all on the broker's disk")
         testbed.stop("broker")
         subprocess.run(["mount", "-o", "remount,ro", str(data)], check=True)
         start = [*BROKER, "start", *instance, "--certs", str(testbed.certs), "--port", str(testbed.ports.broker)]

@@ -93,7 +93,7 @@ def test_a_command_that_kills_the_worker_is_held(testbed: Testbed) -> None:
     assert testbed.running("bridge")
     log = (testbed.logs / "bridge.log").read_text()
     assert log.count("CRASH-POINT-REACHED") == 3
-    assert log.count("command-set-aside") == 1
+    assert log.count("poison-command-held") == 1
 
 
 def test_a_message_that_kills_while_it_is_opened_is_quarantined(testbed: Testbed) -> None:

@@ -153,7 +153,7 @@ def test_queue_health_over_the_one_port(testbed: Testbed, http: httpx.Client) ->
 def test_metrics_count_what_was_answered(testbed: Testbed, http: httpx.Client) -> None:
     def count(status: str) -> float:
         text = httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text
-        wanted = f'dmz_front_answers_total{{operation="arrears-query",status="{status}"}} '
+        wanted = f'dmz_front_responses_total{{operation="arrears-query",status="{status}"}} '
         return sum(float(line.removeprefix(wanted)) for line in text.splitlines() if line.startswith(wanted))
 
     good, bad = count("200"), count("422")

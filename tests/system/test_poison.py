@@ -62,7 +62,7 @@ def forged(testbed: Testbed, count: int, **said: object) -> list[bytes]:
 
 def test_signed_with_a_deadline_beyond_all_time_it_stops_no_honest_order_and_no_reply(testbed: Testbed) -> None:
     log = testbed.logs / "bridge.log"
-    connections = log.read_text(encoding="utf-8").count("link.connected")
+    connections = log.read_text(encoding="utf-8").count("link-connected")
     put(testbed, "front", "bridge.command.main", *forged(testbed, 71, deadline=10**25), persistent="true")
     reply_to = "/queue/bridge.reply.query.front-1"
     for deadline in (10**25, 2**63 - 1, time.time_ns() // 1_000_000 + 86_400_000):
@@ -74,4 +74,4 @@ def test_signed_with_a_deadline_beyond_all_time_it_stops_no_honest_order_and_no_
             assert http.post("/v1/work-order", json=work_order(), headers=headers).status_code == 200
             assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
     eventually(lambda: log.read_text(encoding="utf-8").count("out-of-range") >= 74, what="every one in the log")
-    assert log.read_text(encoding="utf-8").count("link.connected") == connections
+    assert log.read_text(encoding="utf-8").count("link-connected") == connections

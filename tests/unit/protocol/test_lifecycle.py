@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import IllegalMove
-from protocol.lifecycle import FINAL, REPORTED, TRANSITIONS, Event, State, move, told
+from protocol.lifecycle import FINAL, REPORTED, TRANSITIONS, Event, State, move, state_reported
 
 # Written out a second time on purpose: a change of the table has to be meant.
 TABLE = """
@@ -84,7 +84,7 @@ def test_an_effect_is_never_made_twice_without_being_named_unknown_first() -> No
 
 @pytest.mark.parametrize(("state", "reported"), list(product(sorted(LEDGER), State)))
 def test_told_says_the_report_or_nothing(state: State, reported: State) -> None:
-    change = told(state, reported)
+    change = state_reported(state, reported)
     ignored = state in FINAL or reported == state or reported not in REPORTED
     assert change is (None if ignored else reported)
 
@@ -96,7 +96,7 @@ RANK = {State.ACCEPTED: 0, State.SENT: 1, State.HELD: 2} | dict.fromkeys(FINAL, 
 def test_told_never_goes_backwards(state: State, reports: list[State]) -> None:
     final = None
     for reported in reports:
-        change = told(state, reported)
+        change = state_reported(state, reported)
         if change is not None:
             assert change is reported
             assert RANK[change] > RANK[state]

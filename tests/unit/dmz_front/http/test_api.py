@@ -399,7 +399,7 @@ async def test_every_answer_is_counted_and_timed(harness: Harness) -> None:
     assert dict(harness.front.api.answered) == {(QUERY, 200): 2, (QUERY, 400): 1}
     assert harness.front.api.latency[QUERY].count == 3
     readings = {(name, tuple(labels.items())): value for name, _, labels, value in harness.front.samples()}
-    assert readings["dmz_front_answers_total", (("operation", QUERY), ("status", "200"))] == 2
+    assert readings["dmz_front_responses_total", (("operation", QUERY), ("status", "200"))] == 2
     assert readings["dmz_front_bridges", ()] == 1
 
 

@@ -92,11 +92,11 @@ OTHER = "22222222-2222-4222-8222-222222222222"
 def test_a_conflict_stops_calls_of_the_wrong_inbox(meant: str, calls_allowed: bool) -> None:
     now = [0.0]
     conflict = InboxConflict(lambda: "ours", lambda: now[0])
-    assert (conflict.there, conflict.calls_allowed) == (False, True)
+    assert (conflict.active, conflict.calls_allowed) == (False, True)
     conflict.heard(meant)
-    assert (conflict.there, conflict.calls_allowed) == (True, calls_allowed)
+    assert (conflict.active, conflict.calls_allowed) == (True, calls_allowed)
     now[0] = 10.0
-    assert (conflict.there, conflict.calls_allowed) == (False, True)
+    assert (conflict.active, conflict.calls_allowed) == (False, True)
 
 
 def test_no_command_is_called_while_another_inbox_is_meant(stage: Stage) -> None:
@@ -106,7 +106,7 @@ def test_no_command_is_called_while_another_inbox_is_meant(stage: Stage) -> None
         query = stage.envelope("bill-query", BILL_BODY)[1]
         message = Outgoing(queries("main"), pack([query]), headers={"inbox": OTHER})
         await stage.link.send(message)
-        await until(lambda: stage.bridge.conflict.there)
+        await until(lambda: stage.bridge.conflict.active)
         id = await stage.command()
         await until(lambda: stage.bridge.workers.steps["work-order", "retry"] > 1)
         assert stage.marketing["work-order"].calls == []

@@ -171,7 +171,7 @@ async def test_a_refused_subscription_is_logged_and_the_rest_works() -> None:
         with capture_logs() as logs:
             link.subscribe(Subscription("/queue/secret", print))
             await link.send(Outgoing("/queue/a", b"x"))
-        assert [entry["event"] for entry in logs] == ["link.subscribe_refused"]
+        assert [entry["event"] for entry in logs] == ["link-subscription-refused"]
         assert link.epoch == 1
         await link.close()
 
@@ -250,7 +250,7 @@ async def test_a_handlers_exception_is_logged_without_the_body() -> None:
             broker.push(encode(Frame("MESSAGE", message, b"account 4711")))
             await link.send(Outgoing("/queue/a", b"x"))
             await broker.until(lambda: "SEND" in broker.commands())
-        assert [entry["event"] for entry in logs] == ["link.handler_failed"]
+        assert [entry["event"] for entry in logs] == ["link-handler-failed"]
         assert logs[0]["error"] == "ValueError"
         assert "4711" not in repr(logs)
         assert link.epoch == 1
