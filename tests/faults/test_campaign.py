@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT
+from scripts.tools.testbed.layout import ROOT
 
 KINDS = 21
 COMMAND = [sys.executable, "-m", "scripts.tools.fault_campaign", "--quick"]

@@ -22,8 +22,9 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.processes import ended
-from scripts.tools.testbed.testbed import BIN, Testbed
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import PLAIN, client, eventually, journal, running_testbed, work_order
 
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"

@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.processes import TestbedError
-from scripts.tools.testbed.testbed import ROOT, Testbed
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.proxy import Proxy
 from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
 

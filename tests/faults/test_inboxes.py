@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import BIN, Testbed
+from scripts.tools.testbed.layout import BIN
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import ACCOUNT, ACCOUNTS, PLAIN, assert_reconciled, client, eventually, journal, work_order
 
 QUICK = {

@@ -17,7 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Testbed
+from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.stomp import browsed, put
 from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, running_testbed, work_order
 

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from scripts.tools.testbed.processes import TestbedError
-from scripts.tools.testbed.testbed import Testbed, with_values
+from scripts.tools.testbed.testbed import Testbed
+from scripts.tools.testbed.toml_values import with_values
 from tests.support.stomp import browsed, put
 from tests.support.testbeds import client, eventually, journal, running_testbed, work_order
 

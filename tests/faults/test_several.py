@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.processes import alive
-from scripts.tools.testbed.testbed import BIN, Testbed
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.postgres import Postgres, server_or_skip
 from tests.support.testbeds import ACCOUNTS, PLAIN, assert_reconciled, client, eventually, running_testbed, work_order
 

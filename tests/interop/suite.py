@@ -22,8 +22,10 @@ from typing import Any
 
 import httpx
 
+from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.processes import wait_until
-from scripts.tools.testbed.testbed import ROOT, Testbed, with_values
+from scripts.tools.testbed.testbed import Testbed
+from scripts.tools.testbed.toml_values import with_values
 from tests.support.testbeds import ACCOUNT, journal, work_order
 
 PROGRAMS = Path(__file__).parent / "clients"

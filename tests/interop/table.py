@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.tools.testbed.testbed import ROOT
+from scripts.tools.testbed.layout import ROOT
 from tests.interop.suite import CALLS, CLIENTS, STATUS, TRANSPORTS, Client, Unavailable, ready, run, transport
 from tests.support.testbeds import running_testbed
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Testbed
+from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.testbed import Testbed
 from tests.interop.suite import Unavailable, npm_install
 from tests.support.testbeds import PLAIN
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.tools.testbed.testbed import Place, Ports, Testbed
+from scripts.tools.testbed.layout import Place, Ports
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.namespaces import ROOT, Namespace, joined
 
 RULES = ROOT / "config" / "nftables"

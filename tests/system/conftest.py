@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Testbed
+from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import client, running_testbed
 
 FIRST_RELEASE = "1da74b7"

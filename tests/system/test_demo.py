@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.processes import alive, free_port
-from scripts.tools.testbed.testbed import ROOT
 from tests.support.testbeds import eventually
 
 

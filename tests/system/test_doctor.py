@@ -18,8 +18,10 @@ import httpx
 import pytest
 
 from scripts.tools.testbed import processes
+from scripts.tools.testbed.layout import BIN, ROOT
 from scripts.tools.testbed.processes import free_port
-from scripts.tools.testbed.testbed import BIN, ROOT, Testbed, with_values
+from scripts.tools.testbed.testbed import Testbed
+from scripts.tools.testbed.toml_values import with_values
 from tests.support.testbeds import PLAIN, client, eventually, running_testbed
 
 NAMES = {

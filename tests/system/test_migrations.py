@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.tools.testbed.layout import BIN, ROOT
 from scripts.tools.testbed.processes import TestbedError, run
-from scripts.tools.testbed.testbed import BIN, ROOT, Testbed
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import PLAIN, client, eventually, journal, work_order
 
 DATA = Path(__file__).parent / "data"

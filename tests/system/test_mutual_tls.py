@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from scripts.tools.testbed.layout import BIN, ROOT
 from scripts.tools.testbed.processes import run
-from scripts.tools.testbed.testbed import BIN, ROOT, Testbed
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.stomp import Stomp, connected, put
 from tests.support.testbeds import eventually
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT
+from scripts.tools.testbed.layout import ROOT
 from tests.support.testbeds import ACCOUNT, client, journal, running_testbed, work_order
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Testbed
+from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.stomp import connected, put
 from tests.support.testbeds import ACCOUNT, client, eventually, running_testbed, work_order
 

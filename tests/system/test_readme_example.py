@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from scripts.tools.testbed.testbed import ROOT
+from scripts.tools.testbed.layout import ROOT
 from tests.support.testbeds import client, running_testbed
 
 _EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import BIN, Testbed
+from scripts.tools.testbed.layout import BIN
+from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import ACCOUNTS, PLAIN, client, eventually, journal, running_testbed, work_order
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.testbed import ROOT, Testbed, kind_of, with_values
+from scripts.tools.testbed.layout import ROOT, kind_of
+from scripts.tools.testbed.testbed import Testbed
+from scripts.tools.testbed.toml_values import with_values
 from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, work_order
 
 QUICK: dict[str, dict[str, Any]] = {

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.benchmark import envelope, overload, pair
-from scripts.tools.testbed.testbed import Ports, Testbed
+from scripts.tools.testbed.layout import Ports
+from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, Any]
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.benchmark.arrivals import Answer, offer
-from scripts.tools.testbed.testbed import Ports, Testbed
+from scripts.tools.testbed.layout import Ports
+from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, Any]
 

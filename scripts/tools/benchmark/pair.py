@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.processes import start, wait_until
-from scripts.tools.testbed.testbed import Ports, Testbed
+from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, Any]
 

@@ -16,8 +16,8 @@ from scripts.tools.fault_campaign.campaign import Campaign, Result, Settings
 from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, table
 from scripts.tools.fault_campaign.plan import plan
 from scripts.tools.fault_campaign.site import Site
+from scripts.tools.testbed.layout import PARTS, ROOT
 from scripts.tools.testbed.processes import TestbedError
-from scripts.tools.testbed.testbed import PARTS, ROOT
 
 QUICK = {
     "dmz_front": {"delivery.resend_after_s": 5, "delivery.sweep_s": 0.5},

@@ -14,9 +14,9 @@ import aiohttp
 
 from scripts.tools.fault_campaign.plan import Fault
 from scripts.tools.fault_campaign.site import BALLAST, SECOND, Site, fill
+from scripts.tools.testbed.layout import PARTS
 from scripts.tools.testbed.processes import stop
 from scripts.tools.testbed.proxy import Proxy
-from scripts.tools.testbed.testbed import PARTS
 
 RESET_EVERY_S = 0.7
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.fault_campaign.faults import CLOCK, DISK
+from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.proxy import Proxy
-from scripts.tools.testbed.testbed import Ports, Testbed
+from scripts.tools.testbed.testbed import Testbed
 
 DAEMONS = ("front", "bridge")
 BALLAST = "ballast"

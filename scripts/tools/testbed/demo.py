@@ -14,8 +14,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from scripts.tools.testbed.layout import PARTS, ROOT, Ports
 from scripts.tools.testbed.processes import INTERRUPTS, TestbedError
-from scripts.tools.testbed.testbed import PARTS, ROOT, Ports, Testbed
+from scripts.tools.testbed.testbed import Testbed
 
 ACCOUNT = "3210000000003"
 _SAID = {"marketing": "marketing system"}

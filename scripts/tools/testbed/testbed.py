@@ -7,17 +7,14 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tomlkit
-
+from scripts.tools.testbed.layout import BIN, PARTS, ROOT, Place, Ports, kind_of
 from scripts.tools.testbed.processes import (
     TestbedError,
     alive,
-    check_free,
     free_port,
     notified,
     run,
@@ -26,42 +23,11 @@ from scripts.tools.testbed.processes import (
     uninterrupted,
     wait_until,
 )
+from scripts.tools.testbed.toml_values import with_values
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(sys.executable).parent
-PARTS = ("broker", "marketing", "bridge", "front")
-"""In the order they start."""
 PATIENCE_S = 60.0
 """How long a part may take to start or to stop, on a slow and busy machine."""
 _CONFIGURATION = {"front": "dmz_front", "bridge": "intranet_bridge"}
-
-
-@dataclass
-class Ports:
-    """The ports of the parts. 0 chooses a free one."""
-
-    front: int = 0
-    broker: int = 0
-    marketing: int = 0
-    metrics: int = 0
-    """The front's metrics; the bridge's are off, so that it listens on nothing at all."""
-
-    def chosen(self, elsewhere: Container[str] = ()) -> "Ports":
-        """With every 0 replaced; raises TestbedError for a port that is taken on this machine's loopback."""
-        for name, port in vars(self).items():
-            if port and name not in elsewhere:
-                check_free(port, f"the {name}", f"--{name}-port")
-        return Ports(**{name: port or free_port() for name, port in vars(self).items()})
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a part runs, when that is not simply this machine."""
-
-    prefix: tuple[str, ...]
-    """Prepended to its commands, for example `ip netns exec NAME`."""
-    host: str
-    """The IPv4 address it listens on; 127.0.0.1 for a part that is only called from its own place."""
 
 
 @dataclass
@@ -425,25 +391,3 @@ class Testbed:
 
 
 _PORT_KEYS = {"front": "front_url", "broker": "broker", "marketing": "marketing_url"}
-
-
-def kind_of(part: str) -> str:
-    """`front-2` is a front."""
-    return part.partition("-")[0]
-
-
-def with_values(text: str, values: dict[str, Any]) -> str:
-    """A TOML text with some values replaced (None: removed); comments and all else stay."""
-    document: Any = tomlkit.parse(text)
-    for dotted, value in values.items():
-        *tables, key = dotted.split(".")
-        table = document
-        for name in tables:
-            if name not in table:
-                table[name] = tomlkit.table()
-            table = table[name]
-        if value is None:
-            table.pop(key, None)
-        else:
-            table[key] = value
-    return tomlkit.dumps(document)
