@@ -75,6 +75,8 @@ def unknown(log: Iterable[str]) -> dict[str, list[str]]:
             event = json.loads(line)
         except ValueError:  # the process was killed in the middle of a line
             continue
+        if event.get("event") not in ("command-waits", "command-held"):
+            continue
         step = event.get("next", "held")
         if event.get("request") and (step in ("inquire", "repeat", "held") or event["request"] in found):
             found.setdefault(event["request"], []).append(step)

@@ -195,6 +195,7 @@ def test_how_the_unknown_was_resolved() -> None:
         '{"event": "command-waits", "request": "b", "next": "inquire"}',
         '{"event": "command-waits", "request": "b", "next": "retry"}',
         '{"event": "command-waits", "request": "c", "next": "retry"}',
+        '{"event": "poison-command-held", "request": "d"}',
         '{"event": "command-waits", "requ',
     ]
     steps = unknown(log)
