@@ -1,7 +1,8 @@
 """What a daemon does by the clock: APScheduler runs it, each job alone and never twice at once.
 
 APScheduler reckons the next runs in wall-clock time: after the clock is put back by ten minutes it would run nothing
-for ten minutes, resends included. So the clock is watched, and the jobs are reckoned anew when it has jumped.
+for ten minutes, resends included. So the clock is watched, and the jobs are reckoned anew when it has jumped, or when
+one's next run is further away than its interval (the clock was put forward and back between two looks).
 """
 
 import asyncio
@@ -93,10 +94,15 @@ class Jobs:
         while True:
             await asyncio.sleep(_LOOK_S)
             before, apart = apart, time.time() - loop.time()
-            if abs(apart - before) > _JUMP_S:
+            if abs(apart - before) > _JUMP_S or any(self._too_far(name) for name in self._seconds):
                 log.warning("clock-jumped", seconds=round(apart - before, 1))
                 for name, seconds in self._seconds.items():
                     self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds)
+
+    def _too_far(self, name: str) -> bool:
+        job = self._scheduler.get_job(name)
+        due = job.next_run_time if job is not None else None
+        return due is not None and due.timestamp() - time.time() > self._seconds[name] + _JUMP_S
 
 
 async def _guarded(name: str, job: Job) -> None:

@@ -1,9 +1,12 @@
 """Housekeeping by the clock: each job alone, never twice at once, and a failure is not its end."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
+from protocol.runtime import jobs as jobs_module
 from protocol.runtime.jobs import Jobs
 
 pytestmark = pytest.mark.anyio
@@ -119,3 +122,20 @@ async def test_a_job_that_does_not_end_is_cancelled_quietly(
     await jobs.close()
     await asyncio.sleep(SOON)
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
+
+
+async def test_a_clock_put_forward_and_back_between_two_looks_keeps_no_job_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it leaves behind: a next run that was reckoned while the clock was ahead."""
+    monkeypatch.setattr(jobs_module, "_LOOK_S", 0.01)
+    ticks, jobs = Ticks(), Jobs()
+    jobs.every(0.05, "job", ticks)
+    jobs.start()
+    ahead = datetime.now(UTC) + timedelta(minutes=10)
+    with capture_logs() as logs:
+        jobs._scheduler.modify_job("job", next_run_time=ahead)
+        before = ticks.count
+        await ticks.at(before + 2)
+    assert [entry["event"] for entry in logs] == ["clock-jumped"]
+    jobs.stop()
