@@ -129,15 +129,28 @@ def stop(pid: int, seconds: float = 20.0) -> None:
 _PORTS = range(20_000, 32_000)
 """Below the ephemeral ports of Linux: a part that is started again must find its port free."""
 _next_port = itertools.count(random.randrange(len(_PORTS)))  # noqa: S311 - so that concurrent processes seldom collide
+_claims: list[socket.socket] = []
+"""An abstract socket for each port given out, for as long as this process lives: others pass the port over, although
+nothing may listen on it for minutes."""
 
 
 def free_port() -> int:
-    """A free loopback port, a different one at each call. Raises TestbedError when there is none."""
+    """A free loopback port, a different one at each call and in each process that asks here.
+
+    Raises TestbedError when there is none.
+    """
     for _ in _PORTS:
         port = _PORTS[next(_next_port) % len(_PORTS)]
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            claim.bind(f"\0dmz-bridge-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return port
     raise TestbedError(f"no port of {_PORTS.start} to {_PORTS.stop - 1} is free")
 
 

@@ -374,7 +374,7 @@ def test_a_trusted_sender_s_bad_attributes_are_malformed(
     front: Keyring, bridge: Keyring, monkeypatch: pytest.MonkeyPatch, text: bytes
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_encoded", lambda _: text)
+        patch.setattr(module, "encoded", lambda _: text)
         sealed = Sealer(front, Role.BRIDGE).seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
     with pytest.raises(Malformed):
         Opener(bridge).open(sealed, now_ms=NOW)
