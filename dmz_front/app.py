@@ -23,6 +23,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from dmz_front.admission.accounts import AccountForms
 from dmz_front.commands.region_inbox import RegionInbox
 from dmz_front.commands.submission import Commands, Policy, Seals
 from dmz_front.http.api import HttpApi
@@ -147,6 +148,7 @@ class Front:
                 admit=lambda scope, headers: self.api.admit(scope, headers),
                 status=self.commands.status,
                 readiness=self.readiness,
+                accounts=AccountForms(settings.accounts),
                 clock=self.clock,
                 docs=settings.http.docs,
                 version=version("dmz-bridge"),

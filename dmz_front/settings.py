@@ -1,10 +1,12 @@
 """What an operator may set for dmz-front (config/dmz_front.toml shows every key with its meaning)."""
 
+import re
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from protocol.operations.fields import AccountNumber
 from protocol.runtime.settings import (
     FilePath,
     Host,
@@ -98,6 +100,32 @@ class DeliverySection(Section):
     """How long a stopping front waits for the answers its callers are waiting for."""
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return text
+
+
+class AccountForm(Section):
+    """What one company's account numbers look like."""
+
+    company: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,64}$")]
+    """As callers know it: named in the API's pages and in the error of a number that fits no form."""
+    pattern: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_pattern)]
+    """A regular expression that the whole number matches."""
+    description: Annotated[str, StringConstraints(max_length=200)] = ""
+    """For people: `13 digits, the first four the district`."""
+    example: AccountNumber
+
+    @model_validator(mode="after")
+    def _example_fits(self) -> Self:
+        if not re.fullmatch(self.pattern, self.example):
+            raise ValueError(f"the example {self.example} does not match the pattern")
+        return self
+
+
 class FrontSettings(Section):
     """config/dmz_front.toml."""
 
@@ -107,6 +135,8 @@ class FrontSettings(Section):
     link: LinkSection
     keys: KeysSection
     store: StoreSection
+    accounts: tuple[AccountForm, ...] = ()
+    """Forms of account numbers; a number that fits none is refused. Without any, all that the schema takes is taken."""
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
     wire: WireSection = WireSection()

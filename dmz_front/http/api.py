@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dmz_front.admission import fields
+from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.denials import Denials, denial
 from dmz_front.admission.policy import (
     authenticate,
@@ -71,6 +72,7 @@ class HttpApi:
         self._commands = commands
         self._http, self._limits = settings.http, settings.limits
         self._rates = RateLimit(self._limits.burst_s)
+        self._accounts = AccountForms(settings.accounts)
         self._clock = clock
         self._pages = pages
         self._ids = GrowingIds()  # the order of ids is the order of acceptance, and of sending
@@ -116,6 +118,7 @@ class HttpApi:
             asked = operation.requests.validate_json(body)
         except ValidationError as error:
             raise schema_problem(error) from None
+        self._accounts.check(operation, asked)
         account = getattr(asked, "account", None)
         if account and self._limits.account_rate:
             self._limit(f"account {application.name} {account}", self._limits.account_rate)

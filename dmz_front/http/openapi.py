@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from dmz_front.admission.accounts import AccountForms
 from dmz_front.problems.codes import CODES, TITLES, of_status
 from protocol.operations import Kind, Operation
 
@@ -16,12 +17,13 @@ _STATUSES = tuple(sorted({status for told in CODES.values() if told.operations f
 _COMMAND_ONLY = {409}
 
 
-def extend(document: dict[str, Any], operations: Iterable[Operation]) -> dict[str, Any]:
-    """Add the operations' paths and schemas to an OpenAPI 3.1 document."""
+def extend(document: dict[str, Any], operations: Iterable[Operation], accounts: AccountForms) -> dict[str, Any]:
+    """Add the operations' paths and schemas to an OpenAPI 3.1 document, with this front's forms of account numbers."""
     operations = list(operations)
     models = [(operation.request, "validation") for operation in operations]
     models += [(operation.response, "serialization") for operation in operations]
     refs, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
+    accounts.describe(definitions.get("$defs", {}))
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | _COMMON_SCHEMAS)
     components.setdefault("securitySchemes", {})["ApplicationKey"] = {"type": "http", "scheme": "bearer"}

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dmz_front.admission import fields
+from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.policy import ALL_SCOPES
 from dmz_front.http import code_pages
 from dmz_front.http.openapi import extend
@@ -50,6 +51,7 @@ def pages(
     admit: Gate,
     status: Callable[[str, str], Awaitable[HttpResponse]],
     readiness: Callable[[], Mapping[str, str]],
+    accounts: AccountForms,
     clock: Clock,
     docs: bool,
     version: str,
@@ -163,7 +165,7 @@ def pages(
         return problem(Problem(500, "internal"))
 
     if docs:
-        _document(app, catalogue)
+        _document(app, catalogue, accounts)
     return app
 
 
@@ -219,13 +221,13 @@ def _without_body(send: Send) -> Send:
     return head
 
 
-def _document(app: FastAPI, catalogue: Mapping[str, Operation]) -> None:
+def _document(app: FastAPI, catalogue: Mapping[str, Operation], accounts: AccountForms) -> None:
     """The operations' part of the OpenAPI document."""
     build = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = extend(build(), catalogue.values())
+            app.openapi_schema = extend(build(), catalogue.values(), accounts)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

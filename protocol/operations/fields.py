@@ -2,11 +2,23 @@
 
 import re
 import unicodedata
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["AccountNumber", "Fen", "Kwh", "Model", "Month", "Phone", "Text", "WorkOrderNumber"]
+__all__ = [
+    "ACCOUNT",
+    "ACCOUNT_FORMAT",
+    "AccountNumber",
+    "Fen",
+    "Kwh",
+    "Model",
+    "Month",
+    "Phone",
+    "Text",
+    "WorkOrderNumber",
+]
 
 
 class Model(BaseModel):
@@ -15,9 +27,31 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Says in a field's annotation what the field means, for who asks (`marked`)."""
+
+    meaning: str
+
+
+ACCOUNT = Mark("account")
+"""A customer's account number."""
+ACCOUNT_FORMAT = "account-number"
+"""Their `format` in JSON Schema, by which the API's pages find them."""
+_ACCOUNT = re.compile("[0-9A-Za-z-]{4,20}")
+
+
+def marked(annotation: Any, mark: Mark) -> bool:
+    """Whether a field's annotation carries the mark, itself or in one of its parts (`AccountNumber | None`)."""
+    if get_origin(annotation) is Annotated:
+        return mark in annotation.__metadata__ or marked(annotation.__origin__, mark)
+    return any(marked(part, mark) for part in get_args(annotation))
+
+
 def _account_number(value: str) -> str:
-    if not (value.isascii() and value.isdigit() and 10 <= len(value) <= 13):
-        raise ValueError("an account number is 10 to 13 digits")
+    # The widest form that is safe in paths, headers, rows and logs. Which one a company has is the front's to check.
+    if not _ACCOUNT.fullmatch(value):
+        raise ValueError("an account number is 4 to 20 of the characters 0-9, A-Z, a-z and -")
     return value
 
 
@@ -77,7 +111,13 @@ def _named(character: str) -> str:
 
 
 AccountNumber = Annotated[
-    str, AfterValidator(_account_number), Field(description="Customer account number, 10 to 13 digits")
+    str,
+    AfterValidator(_account_number),
+    Field(
+        description="Customer account number: text, never a number; leading zeros count",
+        json_schema_extra={"format": ACCOUNT_FORMAT, "pattern": f"^{_ACCOUNT.pattern}$"},
+    ),
+    ACCOUNT,
 ]
 Month = Annotated[str, AfterValidator(_month), Field(description="A month, YYYY-MM")]
 Phone = Annotated[str, AfterValidator(_phone), Field(description="A phone number")]

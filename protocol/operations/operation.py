@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 
+from protocol.operations.fields import ACCOUNT, marked
 from protocol.operations.matching import AnswerMismatch, Echoes, default_pairs
 
 
@@ -79,6 +80,8 @@ class Operation:
         pairs = default_pairs(self.request, self.response, about) if self.echoes is None else self.echoes
         object.__setattr__(self, "matching", Echoes(self.request, self.response, pairs))
         object.__setattr__(self, "about", about or next(iter(pairs.values()), None))
+        annotated = get_type_hints(self.request, include_extras=True)
+        object.__setattr__(self, "accounts", tuple(name for name in fields if marked(annotated[name], ACCOUNT)))
 
     def answer(self, asked: BaseModel, answer: BaseModel) -> bytes:
         """The answer to `asked`, as the caller gets it. Raises AnswerMismatch if it is about something else."""
@@ -88,5 +91,7 @@ class Operation:
         return self.responses.dump_json(answer)
 
     matching: Echoes = None  # type: ignore[assignment]  # set from `echoes`
+    accounts: tuple[str, ...] = ()
+    """Request fields that are account numbers; set from `request`."""
     requests: TypeAdapter[Any] = None  # type: ignore[assignment]  # set from `request`
     responses: TypeAdapter[Any] = None  # type: ignore[assignment]  # set from `response`

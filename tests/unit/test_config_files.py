@@ -60,8 +60,8 @@ def test_it_loads_as_it_is_and_its_paths_are_where_it_is_installed(
 
 
 def uncommented(name: str) -> str:
-    """The file with the keys that are only shown, `# key = value  # why`, set too."""
-    return re.sub(r"(?m)^# (?=[a-z_]+ = )", "", (CONFIG / name).read_text())
+    """The file with the keys and tables that are only shown, `# key = value  # why`, set too."""
+    return re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[[a-z_]+\]\]$)", "", (CONFIG / name).read_text())
 
 
 @pytest.mark.parametrize(("name", "model"), [("bridgectl.toml", ControlSettings), ("dmz_front.toml", FrontSettings)])
@@ -89,6 +89,9 @@ def test_what_the_front_shows_is_the_default() -> None:
     shown = tomllib.loads((CONFIG / "dmz_front.toml").read_text())
     for name, field in FrontSettings.model_fields.items():
         model = field.annotation
+        if name == "accounts":
+            assert field.default == ()  # a list of tables: none is set by default
+            continue
         assert get_args(model) == ()
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             continue

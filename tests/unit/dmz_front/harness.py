@@ -129,7 +129,7 @@ class Harness:
         self.directory, self.key_directory, self.clock, self.patch = directory, key_directory, clock, patch
         self.broker = MemoryBroker(now_ms=clock)
         self.bridge = ScriptedBridge(self.broker, bridge_keyring, clock)
-        self.options: dict[str, dict[str, Any]] = {}
+        self.options: dict[str, Any] = {}
         self.catalogue: dict[str, Operation] = dict(CATALOGUE)
         self.keys: dict[str, str] = {}
         self.front: Front

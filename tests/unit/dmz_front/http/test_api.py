@@ -227,11 +227,22 @@ async def test_a_bom_before_the_body_is_ignored(harness: Harness) -> None:
     assert answers[0].json() == answers[1].json()
 
 
+async def test_an_account_number_of_no_company_here_never_reaches_the_queue(harness: Harness) -> None:
+    harness.options["accounts"] = [{"company": "Power", "pattern": "[0-9]{13}", "example": "3210000000001"}]
+    await harness.start()
+    refused = problem_of(await harness.ask(BILL | {"account": "Z05396-0"}))
+    assert (refused["status"], refused["code"]) == (422, "invalid-request")
+    assert refused["errors"][0]["field"] == "account"
+    assert "3210000000001" in refused["errors"][0]["message"]
+    assert harness.bridge.taken == []
+    assert (await harness.ask(BILL)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"account": 3210000000001}, "account"),
-        ({"account": "321000000000x"}, "account"),
+        ({"account": "321000000000_"}, "account"),
         ({"account": "３２１０００００００００１"}, "account"),  # full-width digits
         ({"account": None}, "account"),
         ({"account": 10**40}, "account"),

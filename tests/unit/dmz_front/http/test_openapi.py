@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dmz_front.admission.accounts import AccountForms
 from dmz_front.http.openapi import extend
 from dmz_front.problems.codes import CODES, TITLES
 from protocol.operations import CATALOGUE, Kind
@@ -159,7 +160,7 @@ async def test_real_answers_fit_what_is_documented(harness: Harness) -> None:
 
 
 def test_a_new_operation_needs_nothing_but_its_entry() -> None:
-    document = extend({"paths": {}}, [CATALOGUE["bill-query"]])
+    document = extend({"paths": {}}, [CATALOGUE["bill-query"]], AccountForms())
     assert list(document["paths"]) == ["/v1/bill-query"]
     assert {"BillQuery", "Bills", "Bill", "Tier", "Problem", "Refused", "Accepted"} <= set(
         document["components"]["schemas"]

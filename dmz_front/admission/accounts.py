@@ -1,0 +1,67 @@
+"""Account numbers as the companies behind this front write them: what fits no form is refused before it is asked for.
+
+The schema takes the widest form that is safe everywhere; what a number looks like is each company's own, so it stands
+in the configuration (`[[accounts]]`), in the API's pages, and in the error.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from dmz_front.problems.details import Problem
+from dmz_front.settings import AccountForm
+from protocol.operations import Operation
+from protocol.operations.fields import ACCOUNT_FORMAT
+
+
+class AccountForms:
+    """The forms of one front."""
+
+    def __init__(self, forms: Sequence[AccountForm] = ()) -> None:
+        self._forms = tuple(forms)
+        self._fits = re.compile("|".join(f"(?:{form.pattern})" for form in forms)).fullmatch if forms else None
+
+    def check(self, operation: Operation, asked: BaseModel) -> None:
+        """Raises Problem 422 naming each account number of a request that fits no form."""
+        fits = self._fits
+        if fits is None:
+            return
+        odd = [
+            name for name in operation.accounts if (value := getattr(asked, name)) is not None and not fits(str(value))
+        ]
+        if odd:
+            message = f"is no account number here; wanted: {self.wanted()}"
+            errors = [{"field": name, "message": message, "type": "account_number"} for name in odd]
+            raise Problem(422, "invalid-request", f"{len(odd)} field(s) do not fit", errors=errors)
+
+    def wanted(self) -> str:
+        """The forms, for people."""
+        return "; or ".join(
+            f"{form.company}: {form.description or form.pattern}, for example {form.example}" for form in self._forms
+        )
+
+    def describe(self, schemas: Mapping[str, Any]) -> None:
+        """Say the forms in JSON Schemas: of each account number in them, pattern, description and examples."""
+        if self._forms:
+            pattern = "|".join(f"(?:{form.pattern})" for form in self._forms)
+            said = {
+                "pattern": f"^(?:{pattern})$",
+                "description": f"Customer account number. {self.wanted()}",
+                "examples": [form.example for form in self._forms],
+            }
+            for schema in schemas.values():
+                _say(schema, said)
+
+
+def _say(schema: Any, said: Mapping[str, Any]) -> None:
+    match schema:
+        case dict():
+            if schema.get("format") == ACCOUNT_FORMAT:
+                schema.update(said)
+            for part in schema.values():
+                _say(part, said)
+        case list():
+            for part in schema:
+                _say(part, said)
