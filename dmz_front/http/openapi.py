@@ -8,8 +8,9 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.http.languages import Language
 from dmz_front.problems.codes import CODES, TITLES, of_status
-from protocol.operations import Kind, Operation
+from protocol.operations import FAMILIES, Family, Kind, Operation
 
 _REF = "#/components/schemas/{model}"
 
@@ -17,8 +18,17 @@ _STATUSES = tuple(sorted({status for told in CODES.values() if told.operations f
 _COMMAND_ONLY = {409}
 
 
-def extend(document: dict[str, Any], operations: Iterable[Operation], accounts: AccountForms) -> dict[str, Any]:
-    """Add the operations' paths and schemas to an OpenAPI 3.1 document, with this front's forms of account numbers."""
+def extend(
+    document: dict[str, Any],
+    operations: Iterable[Operation],
+    accounts: AccountForms,
+    language: Language = Language.ENGLISH,
+) -> dict[str, Any]:
+    """Add the operations' paths and schemas to an OpenAPI 3.1 document, with this front's forms of account numbers.
+
+    Operations are grouped by family, in `language`.
+    """
+    chinese = language is Language.CHINESE
     operations = list(operations)
     models = [(operation.request, "validation") for operation in operations]
     models += [(operation.response, "serialization") for operation in operations]
@@ -30,19 +40,38 @@ def extend(document: dict[str, Any], operations: Iterable[Operation], accounts: 
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours are problems
         components["schemas"].pop(name, None)
     document.setdefault("info", {}).update(_INFO)
-    document["servers"] = [{"url": "/", "description": "This front"}]
-    document["tags"] = [{"name": name, "description": said} for name, said in _TAGS.items()]
+    document["info"]["description"] = _said(document["info"].get("description", ""), language)
+    document["servers"] = [{"url": "/", "description": _said("This front", language)}]
+    families = {name: family for family, entries in FAMILIES.items() for name in (entry.name for entry in entries)}
+    shown = list(dict.fromkeys(families[operation.name] for operation in operations if operation.name in families))
+    document["tags"] = [
+        *({"name": family.title_zh, "description": family.description_zh} for family in shown if chinese),
+        *({"name": family.title, "description": family.description} for family in shown if not chinese),
+        *({"name": _said(name, language), "description": _said(text, language)} for name, text in _TAGS.items()),
+    ]
     for path, told in _PAGES.items():
         if path in document["paths"]:
-            document["paths"][path]["get"] |= told
+            page = document["paths"][path]["get"]
+            page |= told
+            page["summary"] = _said(page["summary"], language)
+            page["tags"] = [_said(tag, language) for tag in page["tags"]]
     for operation in operations:
         request = refs[operation.request, "validation"]
         response = refs[operation.response, "serialization"]
-        document["paths"][f"/v1/{operation.name}"] = {"post": _path(operation, request, response)}
+        document["paths"][f"/v1/{operation.name}"] = {
+            "post": _path(operation, families.get(operation.name), request, response, language)
+        }
     return document
 
 
-def _path(operation: Operation, request: Mapping[str, Any], response: Mapping[str, Any]) -> dict[str, Any]:
+def _path(
+    operation: Operation,
+    family: Family | None,
+    request: Mapping[str, Any],
+    response: Mapping[str, Any],
+    language: Language,
+) -> dict[str, Any]:
+    chinese = language is Language.CHINESE
     command = operation.kind is Kind.COMMAND
     parameters: list[dict[str, Any]] = [_PREFER, _TRACEPARENT]
     responses: dict[str, Any] = {"200": _answer(response)}
@@ -52,17 +81,13 @@ def _path(operation: Operation, request: Mapping[str, Any], response: Mapping[st
     for status in _STATUSES:
         if command or status not in _COMMAND_ONLY:
             responses[str(status)] = _problem(of_status(status))
-    promise = (
-        "A command: once answered 200 or 202 it is never lost and never applied twice. "
-        "Repeat it with the same Idempotency-Key as often as you like."
-        if command
-        else "A query: an answer within its deadline, or a clear problem."
-    )
+    promise, scope = _said(_COMMAND if command else _QUERY, language), _said("Needs the scope", language)
+    title = (family.title_zh if chinese else family.title) if family else operation.kind.title()
     return {
         "operationId": operation.name,
-        "tags": ["commands" if command else "queries"],
-        "summary": operation.summary,
-        "description": f"{promise} Needs the scope `{operation.scope}`.",
+        "tags": [title],
+        "summary": (operation.summary_zh if chinese else "") or operation.summary,
+        "description": f"{promise} {scope} `{operation.scope}`.",
         "security": [{"ApplicationKey": []}],
         "parameters": parameters,
         "requestBody": {
@@ -134,11 +159,37 @@ _INFO: dict[str, Any] = {
     "contact": {"name": "The operator of this front"},
 }
 _TAGS = {
-    "queries": "Read from the marketing system: an answer within the deadline, or a clear problem",
-    "commands": "Change something in the marketing system: never lost, never applied twice",
-    "catalogue": "What a key may use",
+    "requests": "What became of commands, and what a key may use",
     "health": "For load balancers and monitoring",
 }
+_COMMAND = (
+    "A command: once answered 200 or 202 it is never lost and never applied twice. "
+    "Repeat it with the same Idempotency-Key as often as you like."
+)
+_QUERY = "A query: an answer within its deadline, or a clear problem."
+_CHINESE = {
+    "Requests to the utility's marketing system, carried over a one-way network boundary.": (
+        "面向供电、供水企业营销系统的请求，经单向网络边界送达。"
+    ),
+    "This front": "本前置机",
+    "requests": "请求",
+    "What became of commands, and what a key may use": "办理类请求的结果，以及本密钥可用的服务",
+    "health": "健康检查",
+    "For load balancers and monitoring": "供负载均衡与监控使用",
+    _COMMAND: "办理类：一经回答 200 或 202，即不会丢失，也不会重复生效。可用同一 Idempotency-Key 重复发送。",
+    _QUERY: "查询类：在时限内给出结果，或给出明确的问题说明。",
+    "Needs the scope": "所需权限：",
+    "What became of a command": "查询办理结果",
+    "The operations this key may use": "本密钥可用的服务",
+    "Alive": "存活",
+    "Broker reachable and a bridge present": "消息代理可达，且内网桥在线",
+}
+
+
+def _said(text: str, language: Language) -> str:
+    return _CHINESE.get(text, text) if language is Language.CHINESE else text
+
+
 _PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
 _PAGES: dict[str, dict[str, Any]] = {

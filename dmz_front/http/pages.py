@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,8 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dmz_front.admission import fields
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.policy import ALL_SCOPES
-from dmz_front.http import code_pages
-from dmz_front.http.openapi import extend
+from dmz_front.http import code_pages, documentation
 from dmz_front.problems.details import HttpResponse, Problem
 from protocol.messages import uuid7
 from protocol.operations import Operation
@@ -66,11 +64,10 @@ def pages(
         "version": version,
         "description": "Requests to the utility's marketing system, carried over a one-way network boundary.",
     }
-    # the documentation page must work without the internet: the DMZ has none
-    app: FastAPI = FastAPIOffline("/docs", None, **about) if docs else FastAPI(**about, openapi_url=None)
+    app = FastAPI(**about, openapi_url=None)
 
     app.add_middleware(Methods, routes=app.router.routes)
-    public = [*PATHS, code_pages.PATH, *(["/docs", "/openapi.json"] if docs else [])]
+    public = [*PATHS, code_pages.PATH, *(documentation.PATHS if docs else ())]
 
     def answered(answer: HttpResponse, id: str | None = None) -> Response:
         headers = {name.decode(): value.decode() for name, value in answer.headers}
@@ -84,12 +81,12 @@ def pages(
     def admitted(request: Request) -> Application:
         return admit(request.scope, fields.parse(request.scope["headers"]))
 
-    @app.get("/v1/requests/{id}", tags=["commands"], summary="What became of a command")
+    @app.get("/v1/requests/{id}", tags=["requests"], summary="What became of a command")
     async def request_status(id: str, request: Request) -> Response:
         application = admitted(request)
         return answered(await status(id, application.name), id)
 
-    @app.get("/v1/operations", tags=["catalogue"], summary="The operations this key may use")
+    @app.get("/v1/operations", tags=["requests"], summary="The operations this key may use")
     async def operations(request: Request) -> Response:
         application = admitted(request)
         mine = [
@@ -165,7 +162,7 @@ def pages(
         return problem(Problem(500, "internal"))
 
     if docs:
-        _document(app, catalogue, accounts)
+        documentation.document(app, catalogue.values(), accounts)
     return app
 
 
@@ -219,15 +216,3 @@ def _without_body(send: Send) -> Send:
         await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
     return head
-
-
-def _document(app: FastAPI, catalogue: Mapping[str, Operation], accounts: AccountForms) -> None:
-    """The operations' part of the OpenAPI document."""
-    build = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = extend(build(), catalogue.values(), accounts)
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -10,20 +10,24 @@ from types import MappingProxyType
 
 from protocol.operations import bills, work_orders
 from protocol.operations.matching import AnswerMismatch
-from protocol.operations.operation import Kind, Operation, UnknownOutcome
+from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
 
-__all__ = ["CATALOGUE", "AnswerMismatch", "Kind", "Operation", "UnknownOutcome"]
+__all__ = ["CATALOGUE", "FAMILIES", "AnswerMismatch", "Family", "Kind", "Operation", "UnknownOutcome"]
+
+FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
+    {module.FAMILY: module.OPERATIONS for module in (bills, work_orders)}
+)
+"""Each business family with its operations, in the order of the API's pages."""
 
 
-def _catalogue(*families: tuple[Operation, ...]) -> Mapping[str, Operation]:
+def _catalogue(families: Mapping[Family, tuple[Operation, ...]]) -> Mapping[str, Operation]:
     entries: dict[str, Operation] = {}
-    for family in families:
-        for operation in family:
-            if operation.name in entries:
-                raise ValueError(f"two catalogue entries are called {operation.name}")
-            entries[operation.name] = operation
+    for operation in (operation for family in families.values() for operation in family):
+        if operation.name in entries:
+            raise ValueError(f"two catalogue entries are called {operation.name}")
+        entries[operation.name] = operation
     return MappingProxyType(entries)
 
 
-CATALOGUE: Mapping[str, Operation] = _catalogue(bills.OPERATIONS, work_orders.OPERATIONS)
+CATALOGUE: Mapping[str, Operation] = _catalogue(FAMILIES)
 """Operation name → entry."""

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from protocol.operations.fields import AccountNumber, Fen, Kwh, Model, Month
-from protocol.operations.operation import Kind, Operation
+from protocol.operations.operation import Family, Kind, Operation
 
 
 def months_between(first: str, last: str) -> int:
@@ -76,6 +76,12 @@ class Arrears(Model):
     unpaid: tuple[UnpaidBill, ...]
 
 
+FAMILY = Family(
+    "Bills and arrears",
+    "账单与欠费",
+    "What a customer owes and owed",
+    "客户的应缴、已缴与欠费",
+)
 OPERATIONS = (
     Operation(
         name="bill-query",
@@ -85,6 +91,7 @@ OPERATIONS = (
         response=Bills,
         example={"account": "3210000000001", "first_month": "2026-01", "last_month": "2026-06"},
         scope="bills",
+        summary_zh="按月查询一个户号的账单",
     ),
     Operation(
         name="arrears-query",
@@ -94,5 +101,6 @@ OPERATIONS = (
         response=Arrears,
         example={"account": "3210000000001"},
         scope="bills",
+        summary_zh="查询一个户号的欠费及违约金",
     ),
 )

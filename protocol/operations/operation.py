@@ -31,6 +31,16 @@ class UnknownOutcome(StrEnum):
     """Wait for an operator's decision."""
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What a group of operations is about: how the API's pages are arranged."""
+
+    title: str
+    title_zh: str
+    description: str
+    description_zh: str
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation. Everything either side needs to carry it follows from here.
@@ -43,7 +53,7 @@ class Operation:
     """Its name in the path, on the wire and in scopes: lower-case words joined by hyphens."""
     kind: Kind
     summary: str
-    """One line for the API's pages."""
+    """One line for the API's pages, in English."""
     request: type[BaseModel]
     """Checked at the front, before anything is done, and again at the bridge."""
     response: type[BaseModel]
@@ -52,6 +62,8 @@ class Operation:
     """A request that works as it stands against the demo."""
     scope: str
     """What an application's key must be granted."""
+    summary_zh: str = ""
+    """The same in Chinese; without it the English line stands there."""
     deadline_ms: int = 5_000
     """Query: the answer is due by then. Command: how long an HTTP caller waits by default before 202."""
     unknown_outcome: UnknownOutcome = UnknownOutcome.REPEAT

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from protocol.operations.fields import AccountNumber, Model, Phone, Text, WorkOrderNumber
-from protocol.operations.operation import Kind, Operation, UnknownOutcome
+from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
 
 
 class WorkOrderType(StrEnum):
@@ -73,6 +73,12 @@ class Progress(Model):
     steps: tuple[ProgressStep, ...]
 
 
+FAMILY = Family(
+    "Work orders",
+    "工单",
+    "What customers report and ask for, and what became of it",
+    "客户的报修、投诉、建议与申请，以及办理进度",
+)
 OPERATIONS = (
     Operation(
         name="work-order",
@@ -89,6 +95,7 @@ OPERATIONS = (
             "content": "家里没电了，请派人检修。",
         },
         scope="work-orders",
+        summary_zh="登记工单：报修、投诉、建议、举报窃电、新装、增减容",
         deadline_ms=3_000,
         unknown_outcome=UnknownOutcome.INQUIRE,
         ordering_key=lambda order: order.account,
@@ -101,5 +108,6 @@ OPERATIONS = (
         response=Progress,
         example={"work_order": "202607010000000001"},
         scope="work-orders",
+        summary_zh="查询工单的办理进度",
     ),
 )

@@ -10,7 +10,7 @@ import pytest
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.http.openapi import extend
 from dmz_front.problems.codes import CODES, TITLES
-from protocol.operations import CATALOGUE, Kind
+from protocol.operations import CATALOGUE, FAMILIES, Kind
 from tests.unit.dmz_front.harness import Harness
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
@@ -165,3 +165,36 @@ def test_a_new_operation_needs_nothing_but_its_entry() -> None:
     assert {"BillQuery", "Bills", "Bill", "Tier", "Problem", "Refused", "Accepted"} <= set(
         document["components"]["schemas"]
     )
+
+
+async def test_operations_are_grouped_by_family_in_both_languages(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    for language, titles in (
+        ("en", [family.title for family in FAMILIES]),
+        ("zh", [family.title_zh for family in FAMILIES]),
+    ):
+        answer = await harness.call("GET", f"/openapi.json?lang={language}", app=None)
+        assert (answer.headers["content-language"], answer.headers["vary"]) == (language, "Accept-Language")
+        document = answer.json()
+        assert [tag["name"] for tag in document["tags"]][: len(titles)] == titles
+        used = {tag for item in document["paths"].values() for one in item.values() for tag in one["tags"]}
+        assert used == {tag["name"] for tag in document["tags"]}
+        for title, entries in zip(titles, FAMILIES.values(), strict=True):
+            for operation in entries:
+                post = document["paths"][f"/v1/{operation.name}"]["post"]
+                assert post["tags"] == [title]
+                assert post["summary"] == (operation.summary_zh if language == "zh" else operation.summary)
+
+
+async def test_every_operation_has_a_line_in_chinese() -> None:
+    for operation in CATALOGUE.values():
+        assert re.search("[\u4e00-\u9fff]", operation.summary_zh), operation.name
+
+
+async def test_a_browsers_language_is_taken_and_can_be_switched(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    page = await harness.call("GET", "/docs", app=None, accept_language="zh-CN,zh;q=0.9")
+    assert page.headers["content-language"] == "zh"
+    assert '<html lang="zh">' in page.text
+    assert "/openapi.json?lang=zh" in page.text
+    assert 'href="/docs?lang=en"' in page.text

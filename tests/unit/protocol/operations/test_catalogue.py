@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from protocol import operations
-from protocol.operations import CATALOGUE, Kind, Operation, UnknownOutcome
+from protocol.operations import CATALOGUE, Kind, Operation, UnknownOutcome, bills, work_orders
 from protocol.operations.fields import Model
 
 ENTRIES = list(CATALOGUE.values())
@@ -56,7 +56,7 @@ def test_an_entry_whose_example_does_not_fit_cannot_be_made() -> None:
 def test_two_entries_of_one_name_are_refused() -> None:
     entry = CATALOGUE["bill-query"]
     with pytest.raises(ValueError, match="two catalogue entries are called bill-query"):
-        operations._catalogue((entry,), (entry,))
+        operations._catalogue({bills.FAMILY: (entry,), work_orders.FAMILY: (entry,)})
 
 
 def test_nobody_changes_the_catalogue() -> None:
