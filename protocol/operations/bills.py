@@ -1,10 +1,11 @@
 """Bills and arrears: what a customer owes and owed."""
 
+from datetime import date
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from protocol.operations.fields import AccountNumber, Fen, Kwh, Model, Month
+from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Model, Month
 from protocol.operations.operation import Family, Kind, Operation
 
 
@@ -60,6 +61,66 @@ class ArrearsQuery(Model):
     account: AccountNumber
 
 
+class BillDetailQuery(Model):
+    """The bill of one month, in full."""
+
+    account: AccountNumber
+    month: Month
+
+
+class PricedTier(Tier):
+    """One step of the tiered price, with its price."""
+
+    price: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$"), Field(description="Yuan per kWh")]
+
+
+class BillDetail(Model):
+    """The answer to a query for one bill: how its amount comes about."""
+
+    account: AccountNumber
+    month: Month
+    kwh: Kwh
+    amount: Fen
+    read_on: Day
+    issued_on: Day
+    paid_on: Day | None = None
+    """Absent: not paid."""
+    reading_begin: Kwh
+    reading_end: Kwh
+    tiers: tuple[PricedTier, ...]
+
+
+class PaymentsQuery(Model):
+    """What was paid for one account from one day to another, both counted."""
+
+    account: AccountNumber
+    first_day: Day
+    last_day: Day
+
+    @model_validator(mode="after")
+    def _days_in_order(self) -> Self:
+        days = (date.fromisoformat(self.last_day) - date.fromisoformat(self.first_day)).days
+        if not 0 <= days < _MOST_DAYS:
+            raise ValueError(f"last_day must not be before first_day, and at most {_MOST_DAYS} days may be asked for")
+        return self
+
+
+class Payment(Model):
+    """One payment, for the bill of one month."""
+
+    paid_on: Day
+    month: Month
+    amount: Fen
+
+
+class Payments(Model):
+    """The answer to a query for payments; the latest first."""
+
+    account: AccountNumber
+    total: Fen
+    payments: tuple[Payment, ...]
+
+
 class UnpaidBill(Model):
     """A bill that is due."""
 
@@ -75,6 +136,9 @@ class Arrears(Model):
     total: Fen
     unpaid: tuple[UnpaidBill, ...]
 
+
+_MOST_DAYS = 732
+"""Two years."""
 
 FAMILY = Family(
     "Bills and arrears",
@@ -102,5 +166,25 @@ OPERATIONS = (
         example={"account": "3210000000001"},
         scope="bills",
         summary_zh="查询一个户号的欠费及违约金",
+    ),
+    Operation(
+        name="bill-detail",
+        kind=Kind.QUERY,
+        summary="One month's bill in full: readings, tiers and prices, when it was issued and paid",
+        request=BillDetailQuery,
+        response=BillDetail,
+        example={"account": "3210000000001", "month": "2026-05"},
+        scope="bills",
+        summary_zh="查询某月账单明细：示数、阶梯与电价、出账与缴费日期",
+    ),
+    Operation(
+        name="payment-records",
+        kind=Kind.QUERY,
+        summary="What was paid for an account, and for which months",
+        request=PaymentsQuery,
+        response=Payments,
+        example={"account": "3210000000001", "first_day": "2026-01-01", "last_day": "2026-06-30"},
+        scope="bills",
+        summary_zh="查询一个户号的缴费记录及所缴月份",
     ),
 )

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -11,6 +12,7 @@ __all__ = [
     "ACCOUNT",
     "ACCOUNT_FORMAT",
     "AccountNumber",
+    "Day",
     "Fen",
     "Kwh",
     "Model",
@@ -59,6 +61,16 @@ def _month(value: str) -> str:
     year, _, month = value.partition("-")
     if not (len(value) == 7 and value.isascii() and year.isdigit() and month.isdigit() and 1 <= int(month) <= 12):
         raise ValueError("a month is written YYYY-MM, for example 2026-03")
+    return value
+
+
+def _day(value: str) -> str:
+    try:
+        found = date.fromisoformat(value) if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise ValueError("a day is written YYYY-MM-DD and is in the calendar, for example 2026-03-31")
     return value
 
 
@@ -120,6 +132,7 @@ AccountNumber = Annotated[
     ACCOUNT,
 ]
 Month = Annotated[str, AfterValidator(_month), Field(description="A month, YYYY-MM")]
+Day = Annotated[str, AfterValidator(_day), Field(description="A day, YYYY-MM-DD", json_schema_extra={"format": "date"})]
 Phone = Annotated[str, AfterValidator(_phone), Field(description="A phone number")]
 Fen = Annotated[int, Field(ge=-(10**13), le=10**13, description="Money in fen (1/100 yuan), an integer")]
 Kwh = Annotated[

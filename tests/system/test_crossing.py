@@ -48,6 +48,23 @@ def test_arrears_add_up(http: httpx.Client) -> None:
     assert result["total"] == sum(bill["amount"] + bill["penalty"] for bill in result["unpaid"]) > 0
 
 
+def test_a_bill_in_full_adds_up_and_was_paid_by_a_payment(http: httpx.Client) -> None:
+    bill = http.post("/v1/bill-detail", json={"account": ACCOUNT, "month": "2026-05"}).json()["result"]
+    assert sum(tier["amount"] for tier in bill["tiers"]) == bill["amount"] > 0
+    assert bill["read_on"] == "2026-05-31"
+    assert int(bill["reading_end"]) - int(bill["reading_begin"]) == int(bill["kwh"])
+    asked = {"account": ACCOUNT, "first_day": bill["paid_on"], "last_day": bill["paid_on"]}
+    paid = http.post("/v1/payment-records", json=asked).json()["result"]
+    assert {"paid_on": bill["paid_on"], "month": "2026-05", "amount": bill["amount"]} in paid["payments"]
+    assert paid["total"] == sum(one["amount"] for one in paid["payments"])
+
+
+def test_a_month_without_a_bill_is_a_business_answer(http: httpx.Client) -> None:
+    answer = http.post("/v1/bill-detail", json={"account": ACCOUNT, "month": "2019-01"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "refused")
+    assert answer.json()["refusal"]["code"] == "no-such-bill"
+
+
 def test_no_such_account_is_a_business_answer(http: httpx.Client) -> None:
     answer = http.post("/v1/arrears-query", json={"account": "9999999999999"})
     assert answer.status_code == 200
@@ -135,7 +152,9 @@ def test_health_docs_and_catalogue(http: httpx.Client) -> None:
         assert http.get(asset).status_code == 200
     assert b'"5.' in http.get("/static-offline-docs/swagger-ui-bundle.js").content  # 4 cannot show OpenAPI 3.1
     names = {item["name"] for item in http.get("/v1/operations").json()["operations"]}
-    assert names == {"bill-query", "arrears-query", "work-order", "work-order-progress"}
+    assert names == {
+        "bill-query", "bill-detail", "arrears-query", "payment-records", "work-order", "work-order-progress",
+    }  # fmt: skip
 
 
 def test_queue_health_over_the_one_port(testbed: Testbed, http: httpx.Client) -> None:

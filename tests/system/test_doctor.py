@@ -103,7 +103,7 @@ def test_a_sound_installation(testbed: Testbed) -> None:
         assert set(one) == {"name", "subject", "status", "seen", "action"}
         assert one["status"] in ("ok", "skip") or one["action"], one
     [seen] = [one["seen"] for one in report.of("presence")]
-    assert "serves 4 operations" in seen
+    assert "serves 6 operations" in seen
     assert {one["subject"].split()[0] for one in report.of("clock", status="ok")} == {"bridge-1", "broker"}
 
 

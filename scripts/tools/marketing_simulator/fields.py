@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ ACCOUNT = re.compile(r"[0-9]{13}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 PHONE = re.compile(r"\+?[0-9][0-9-]{4,18}[0-9]")
 MONTH = re.compile(r"[0-9]{6}")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Fields:
@@ -50,6 +52,14 @@ class Fields:
         if not is_month(month):
             raise Refusal(Code.INVALID_FIELD, name)
         return month
+
+    def day(self, name: str) -> date:
+        """A day written `YYYY-MM-DD`."""
+        text = self.text(name, 10, DAY)
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            raise Refusal(Code.INVALID_FIELD, name) from error
 
     def optional_number(self, name: str) -> Decimal | None:
         """A JSON number, or a text that is one; None when absent, null or empty."""

@@ -92,6 +92,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         [
             web.post("/api/bill/query", interfaces.query(queries.bills)),
             web.post("/api/arrears/query", interfaces.query(queries.arrears)),
+            web.post("/api/pay/list", interfaces.query(queries.payments)),
             web.post(
                 "/api/wo/create",
                 interfaces.effect(orders.create_once if settings.idempotent else orders.create),

@@ -1,4 +1,4 @@
-"""The interfaces that only read: bills (`/api/bill/query`) and arrears (`/api/arrears/query`)."""
+"""The interfaces that only read: bills, arrears and payments (README.md has their paths)."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -18,6 +18,11 @@ BILLS_OF_MONTHS = (
     " WHERE number = ? AND month BETWEEN ? AND ? ORDER BY month"
 )
 UNPAID_BILLS = "SELECT month, kwh, amount_fen, due_date FROM bill WHERE number = ? AND paid_date IS NULL ORDER BY month"
+
+PAYMENTS_OF_DAYS = (
+    "SELECT paid_date, month, amount_fen FROM bill WHERE number = ? AND amount_fen > 0 AND paid_date BETWEEN ? AND ?"
+    " ORDER BY paid_date DESC, month DESC"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,24 @@ class Queries:
             "penaltyAmt": penalties,
             "totAmt": owed + penalties,
             "oweList": lines,
+        }
+        return success(data).encode()
+
+    def payments(self, fields: Fields) -> bytes:
+        """What was paid from day `dateFrom` to day `dateTo`, the latest first; a bill of nothing is not paid."""
+        account = fields.text("consNo", 13, ACCOUNT)
+        first, last = fields.day("dateFrom"), fields.day("dateTo")
+        if last < first:
+            raise Refusal(Code.DAY_RANGE)
+        found = self.account(account)
+        days = (found.number, first.isoformat(), last.isoformat())
+        rows = self._connection.execute(PAYMENTS_OF_DAYS, days).fetchall()
+        data = {
+            "consNo": account,
+            "consName": found.name,
+            "payCnt": len(rows),
+            "payTotAmt": sum(amount for _, _, amount in rows),
+            "payList": [{"payDate": paid, "amtYm": str(month), "payAmt": amount} for paid, month, amount in rows],
         }
         return success(data).encode()
 

@@ -22,6 +22,7 @@ class Code(Enum):
     NO_SUCH_WORK_ORDER = ("1008", "工单不存在", 200)
     CAPACITY = ("1009", "申请容量缺失或超出范围", 200)
     REQUEST_NOT_APPLIED = ("1010", "请求号未受理", 200)
+    DAY_RANGE = ("1011", "查询日期范围错误", 200)
     TOKEN = ("9001", "访问令牌无效", 401)
     MALFORMED = ("9002", "报文格式错误", 400)
     SYSTEM = ("9999", "系统异常", 500)

@@ -90,6 +90,40 @@ def test_months_without_bills_are_left_out(marketing: Marketing) -> None:
     assert data(marketing.queries.bills(fields(asked)))["billCnt"] == 1
 
 
+def test_payments_are_the_paid_bills_of_the_days(marketing: Marketing) -> None:
+    asked = {"consNo": "3210000000002", "dateFrom": "2025-01-01", "dateTo": "2025-06-30"}
+    answer = data(marketing.queries.payments(fields(asked)))
+    paid = answer["payList"]
+    assert answer["payCnt"] == len(paid) > 3
+    assert answer["payTotAmt"] == sum(one["payAmt"] for one in paid) > 0
+    days = [one["payDate"] for one in paid]
+    assert days == sorted(days, reverse=True)
+    assert all("2025-01-01" <= day <= "2025-06-30" for day in days)
+    bills = data(marketing.queries.bills(fields({"consNo": "3210000000002", "ymFrom": "202412", "ymTo": "202506"})))
+    by_month = {bill["amtYm"]: bill for bill in bills["billList"]}
+    for one in paid:
+        bill = by_month[one["amtYm"]]
+        assert (bill["payDate"], bill["tAmt"]) == (one["payDate"], one["payAmt"])
+    empty = data(marketing.queries.payments(fields(asked | {"consNo": "3210000000005"})))  # bills of nothing
+    assert (empty["payCnt"], empty["payTotAmt"], empty["payList"]) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"dateTo": "2024-12-31"}, "1011"),
+        ({"dateTo": "2025-02-30"}, "1001"),
+        ({"dateFrom": "20250101"}, "1001"),
+        ({"consNo": "9999999999999"}, "1004"),
+    ],
+)
+def test_payments_that_cannot_be_asked_for(marketing: Marketing, change: dict[str, str], code: str) -> None:
+    asked = {"consNo": "3210000000002", "dateFrom": "2025-01-01", "dateTo": "2025-06-30"} | change
+    with pytest.raises(Refusal) as refused:
+        marketing.queries.payments(fields(asked))
+    assert refused.value.code.code == code
+
+
 def test_arrears_add_up_with_their_penalty(marketing: Marketing) -> None:
     answer = data(marketing.queries.arrears(fields({"consNo": "3210000000003"})))
     assert [(line["overDays"], line["penaltyAmt"]) for line in answer["oweList"]] == [

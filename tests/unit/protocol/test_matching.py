@@ -74,6 +74,8 @@ def test_the_shipped_entries_compare_what_both_schemas_name() -> None:
     assert pairs == {
         "bill-query": ("account", {"account": "account"}),
         "arrears-query": ("account", {"account": "account"}),
+        "bill-detail": ("account", {"account": "account", "month": "month"}),
+        "payment-records": ("account", {"account": "account"}),
         "work-order": ("account", {}),
         "work-order-progress": ("work_order", {"work_order": "work_order"}),
     }

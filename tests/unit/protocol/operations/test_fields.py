@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from protocol.operations import CATALOGUE
-from protocol.operations.fields import AccountNumber, Fen, Kwh, Month, Phone, Text, WorkOrderNumber
+from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Month, Phone, Text, WorkOrderNumber
 
 CASES: list[tuple[Any, list[str], list[str]]] = [
     (
@@ -41,6 +41,11 @@ CASES: list[tuple[Any, list[str], list[str]]] = [
             "2026/01",
             "+026-01",
         ],
+    ),
+    (
+        Day,
+        ["2026-02-28", "2024-02-29", "1999-12-31"],
+        ["2026-02-29", "2026-13-01", "20260101", "2026-1-1", "2026-W01-1", "２０２６-01-01", "2026-01-01T00", ""],
     ),
     (
         Phone,
