@@ -101,6 +101,8 @@ class DeliverySection(Section):
 
 
 def _pattern(text: str) -> str:
+    if re.search(r"\(\?[a-zA-Z-]+[:)]", text):
+        raise ValueError("a pattern has no inline flags: JSON Schema, in which callers read it, cannot say them")
     try:
         re.compile(text)
     except re.error as error:

@@ -21,20 +21,21 @@ class AccountForms:
 
     def __init__(self, forms: Sequence[AccountForm] = ()) -> None:
         self._forms = tuple(forms)
-        self._fits = re.compile("|".join(f"(?:{form.pattern})" for form in forms)).fullmatch if forms else None
+        # each by itself: joined into one, a form's groups would have other numbers
+        self._patterns = [re.compile(form.pattern) for form in self._forms]
 
     def check(self, operation: Operation, asked: BaseModel) -> None:
         """Raises Problem 422 naming each account number of a request that fits no form."""
-        fits = self._fits
-        if fits is None:
+        if not self._forms:
             return
-        odd = [
-            name for name in operation.accounts if (value := getattr(asked, name)) is not None and not fits(str(value))
-        ]
+        odd = [name for name in operation.accounts if not self._fits(getattr(asked, name))]
         if odd:
             message = f"is no account number here; wanted: {self.wanted()}"
             errors = [{"field": name, "message": message, "type": "account_number"} for name in odd]
             raise Problem(422, "invalid-request", f"{len(odd)} field(s) do not fit", errors=errors)
+
+    def _fits(self, number: str | None) -> bool:
+        return number is None or any(pattern.fullmatch(number) for pattern in self._patterns)
 
     def wanted(self) -> str:
         """The forms, for people."""
@@ -43,11 +44,10 @@ class AccountForms:
         )
 
     def describe(self, schemas: Mapping[str, Any]) -> None:
-        """Say the forms in JSON Schemas: of each account number in them, pattern, description and examples."""
+        """Say the forms in JSON Schemas: of each account number in them, patterns, description and examples."""
         if self._forms:
-            pattern = "|".join(f"(?:{form.pattern})" for form in self._forms)
             said = {
-                "pattern": f"^(?:{pattern})$",
+                "anyOf": [{"title": form.company, "pattern": f"^(?:{form.pattern})$"} for form in self._forms],
                 "description": f"Customer account number. {self.wanted()}",
                 "examples": [form.example for form in self._forms],
             }
