@@ -9,7 +9,7 @@ from tenacity.wait import wait_base
 class Backoff(wait_base):
     """Waits that double from `shortest_s` to `longest_s`, each with up to half of it added by `chance` [0, 1).
 
-    A wait of tenacity's; `after` is for who is woken by something else than its loop.
+    A wait of tenacity's, for its loops; `after` is for others (runtime/retry.py, and who is woken by a timer).
     """
 
     def __init__(self, shortest_s: float, longest_s: float, chance: Callable[[], float]) -> None:

@@ -20,7 +20,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from pydantic import ValidationError
-from tenacity import AsyncRetrying, RetryCallState
 
 from intranet_bridge.commands import decision
 from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step
@@ -42,6 +41,7 @@ from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency, Sample
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import POISON_DEATHS
+from protocol.runtime.retry import until_done
 
 log = logger(__name__)
 
@@ -325,9 +325,7 @@ class CommandWorkers:
 
     async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
         """Until it is on disk: what is known of a call must not be forgotten, or it would be made again."""
-        async for attempt in AsyncRetrying(wait=self._backoff, before_sleep=_write_failed):
-            with attempt:
-                await write()
+        await until_done(write, self._backoff, _write_failed)
 
     # --- running -----------------------------------------------------------------------------------------
 
@@ -379,9 +377,8 @@ class CommandWorkers:
         yield "bridge_request_duration_seconds", text, {"kind": "command"}, self.latency
 
 
-def _write_failed(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.error("store-failed", error=type(error).__name__, failures=state.attempt_number)
+def _write_failed(error: Exception, failures: int) -> None:
+    log.error("store-failed", error=type(error).__name__, failures=failures)
 
 
 def _rule(name: str, calls: MarketingCalls, policy: Policy) -> Rule:

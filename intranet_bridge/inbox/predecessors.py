@@ -4,12 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-from tenacity import AsyncRetrying, RetryCallState
-
 from intranet_bridge.inbox.ordering import Ordering
 from protocol.backoff import Backoff
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
+from protocol.runtime.retry import until_done
 
 log = logger(__name__)
 
@@ -60,10 +59,7 @@ class Predecessors:
         if not ids:
             return
         # while the inbox cannot be read, nothing goes on for want of an answer
-        settled: Mapping[str, bool] = {}
-        async for attempt in AsyncRetrying(wait=self._backoff, before_sleep=_not_asked):
-            with attempt:
-                settled = await self._settled(ids)
+        settled = await until_done(lambda: self._settled(ids), self._backoff, _not_asked)
         for command in self._ordering.resolve(time.monotonic(), ids, settled):
             self.out_of_order += 1
             log.warning("predecessor-never-came", request=command.id, operation=command.operation, after=command.after)
@@ -79,6 +75,5 @@ class Predecessors:
         yield "bridge_commands_out_of_order_total", "Went on: the predecessor never came", {}, self.out_of_order
 
 
-def _not_asked(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.error("predecessors-not-asked", error=type(error).__name__, failures=state.attempt_number)
+def _not_asked(error: Exception, failures: int) -> None:
+    log.error("predecessors-not-asked", error=type(error).__name__, failures=failures)

@@ -4,13 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from tenacity import AsyncRetrying, RetryCallState, wait_exponential
-
 from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import Known, Received
 from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge
+from protocol.backoff import Backoff
 from protocol.frames import pack
 from protocol.lifecycle import REPORTED, State
 from protocol.link.port import Delivery, Link
@@ -19,11 +18,12 @@ from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.region_inbox import INBOX_HEADER
+from protocol.runtime.retry import until_done
 from protocol.runtime.store import UNWRITABLE, of_the_row
 
 log = logger(__name__)
 
-_AGAIN = wait_exponential(multiplier=0.1, max=5.0)
+_AGAIN = Backoff(0.1, 5.0, lambda: 0.0)
 _HOT_ENVELOPES = 20_000
 """With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
 
@@ -100,7 +100,7 @@ class CommandIntake:
         # Not acknowledged, so nothing is lost; a full disk or a lost link may come right again. What a lost connection
         # brought comes again, perhaps to another bridge, and its dead letters are left to that delivery. But a commit
         # that seemed to fail may have been done, and then the rows are ours to work on: so go on until we know.
-        await AsyncRetrying(wait=_AGAIN, before_sleep=_not_recorded)(settle)
+        await until_done(settle, _AGAIN, _not_recorded)
         self._link.ack(delivery)
         reach_written(Point.BRIDGE_ACKNOWLEDGED)
 
@@ -158,6 +158,5 @@ def _queued(row: Received, state: State, envelope: bytes | None = None) -> Queue
     )
 
 
-def _not_recorded(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
+def _not_recorded(error: Exception, _failures: int) -> None:
     log.error("command-not-recorded", error=type(error).__name__)

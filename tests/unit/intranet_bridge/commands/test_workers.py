@@ -673,7 +673,7 @@ async def test_workers_bound_the_calls_and_the_backlog_bounds_what_is_taken(stag
 
 @scene
 async def test_an_open_circuit_pauses_one_operation_and_probes_it(stage: Stage) -> None:
-    stage.changes |= {"breaker.failures": 3, "breaker.open_min_s": 0.2, "breaker.open_max_s": 0.2}
+    stage.changes |= {"breaker.failures": 3, "breaker.open_min_s": 1.0, "breaker.open_max_s": 1.0}
     down = NotApplied("connect: refused", reached=False)
     broken, sound = stage.marketing["work-order"], stage.marketing["repeatable"]
     broken.default = down
