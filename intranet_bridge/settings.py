@@ -83,6 +83,8 @@ OperationName = Annotated[str, AfterValidator(_catalogued)]
 class BridgeSettings(Section):
     """config/intranet_bridge.toml."""
 
+    include: tuple[str, ...] = ()
+    """Further files, read as if they stood in this one (protocol/runtime/settings.py)."""
     name: Name = "bridge-1"
     region: Name = "main"
     presence_interval_s: Annotated[float, Field(gt=0, le=60)] = 2.0

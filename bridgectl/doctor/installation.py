@@ -61,6 +61,7 @@ class MarketingPart(_Part):
 class View(_Part):
     """What doctor needs to know of either daemon's configuration."""
 
+    include: tuple[str, ...] = ()
     region: str = "main"
     http: HttpPart = HttpPart()
     link: LinkSection

@@ -74,7 +74,7 @@ def _path(
     chinese = language is Language.CHINESE
     command = operation.kind is Kind.COMMAND
     parameters: list[dict[str, Any]] = [_PREFER, _TRACEPARENT]
-    responses: dict[str, Any] = {"200": _answer(response)}
+    responses: dict[str, Any] = {"200": _answer(operation, response, language)}
     if command:
         parameters.insert(0, _IDEMPOTENCY_KEY)
         responses["202"] = _ACCEPTED
@@ -87,7 +87,7 @@ def _path(
         "operationId": operation.name,
         "tags": [title],
         "summary": (operation.summary_zh if chinese else "") or operation.summary,
-        "description": f"{promise} {scope} `{operation.scope}`.",
+        "description": f"{promise} {scope} `{operation.scope}`.{_refusals(operation, language)}",
         "security": [{"ApplicationKey": []}],
         "parameters": parameters,
         "requestBody": {
@@ -98,7 +98,16 @@ def _path(
     }
 
 
-def _answer(result: Mapping[str, Any]) -> dict[str, Any]:
+def _refusals(operation: Operation, language: Language) -> str:
+    """The refusals an operation can give, as a list of Markdown."""
+    if not operation.refusals:
+        return ""
+    chinese = language is Language.CHINESE
+    lines = [f"- `{one.code}`: {one.title_zh if chinese else one.title}" for one in operation.refusals]
+    return "\n\n" + _said("The marketing system may refuse it:", language) + "\n\n" + "\n".join(lines)
+
+
+def _answer(operation: Operation, result: Mapping[str, Any], language: Language) -> dict[str, Any]:
     return {
         "description": "The outcome: the result, or the marketing system's own refusal",
         "headers": {"Request-Id": _REQUEST_ID},
@@ -117,10 +126,25 @@ def _answer(result: Mapping[str, Any]) -> dict[str, Any]:
                         },
                         {"$ref": "#/components/schemas/Refused"},
                     ]
-                }
+                },
+                "examples": _examples(operation, language),
             }
         },
     }
+
+
+def _examples(operation: Operation, language: Language) -> dict[str, Any]:
+    """The recorded answer and each refusal, by the names under which a sandbox key can ask for them."""
+    chinese, id = language is Language.CHINESE, {"request_id": _EXAMPLE_ID}
+    examples: dict[str, Any] = {}
+    if operation.example_answer is not None:
+        answer = {**id, "status": "succeeded", "result": operation.example_answer}
+        examples["succeeded"] = {"summary": _said("Answered", language), "value": answer}
+    for refusal in operation.refusals:
+        title = refusal.title_zh if chinese else refusal.title
+        answer = {**id, "status": "refused", "refusal": {"code": refusal.code, "message": refusal.title_zh}}
+        examples[refusal.code] = {"summary": title, "value": answer}
+    return examples
 
 
 def _problem(codes: tuple[str, ...]) -> dict[str, Any]:
@@ -179,6 +203,8 @@ _CHINESE = {
     _COMMAND: "办理类：一经回答 200 或 202，即不会丢失，也不会重复生效。可用同一 Idempotency-Key 重复发送。",
     _QUERY: "查询类：在时限内给出结果，或给出明确的问题说明。",
     "Needs the scope": "所需权限：",
+    "The marketing system may refuse it:": "营销系统可能给出的拒绝：",
+    "Answered": "已答复",
     "What became of a command": "查询办理结果",
     "The operations this key may use": "本密钥可用的服务",
     "Alive": "存活",
@@ -190,6 +216,7 @@ def _said(text: str, language: Language) -> str:
     return _CHINESE.get(text, text) if language is Language.CHINESE else text
 
 
+_EXAMPLE_ID = "01a22530-a130-7c97-a19d-0dc3ba22d104"
 _PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
 _PAGES: dict[str, dict[str, Any]] = {

@@ -52,6 +52,11 @@ def complaints(operation: Operation, binding: Binding) -> Iterator[Complaint]:
         yield from _test(("refusal", "when"), binding.refusal.when, tables)
         for name, text in (("code", binding.refusal.code), ("detail", binding.refusal.detail)):
             yield from _read(("refusal", name), text, ANY, tables)[1]
+        known = {refusal.code for refusal in operation.refusals}
+        for theirs, ours in binding.refusal.codes.items():
+            if ours not in known:
+                message = f"the catalogue's {operation.name} does not have the refusal {ours}: callers do not expect it"
+                yield Complaint(("refusal", "codes", theirs), message, fatal=False)
     for name, text in (("failure", binding.failure), ("not_applied", binding.not_applied)):
         yield from _test((name,), text, tables)
     inquire = binding.inquire

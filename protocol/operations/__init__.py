@@ -1,7 +1,7 @@
 """The catalogue: every operation the product carries. One file a business family; the one place to add one.
 
-To add an operation, append an `Operation` to its family's `OPERATIONS` and bind it in
-`config/intranet_bridge.toml`; the HTTP path, the OpenAPI page, the validation on both sides, the queues and
+To add an operation, append an `Operation` to its family's `OPERATIONS` and bind it in the family's file under
+`config/bindings/`; the HTTP path, the OpenAPI page, the validation on both sides, the queues and
 the ledger follow from the entry.
 """
 
@@ -11,8 +11,9 @@ from types import MappingProxyType
 from protocol.operations import bills, work_orders
 from protocol.operations.matching import AnswerMismatch
 from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
+from protocol.operations.refusals import Refusal
 
-__all__ = ["CATALOGUE", "FAMILIES", "AnswerMismatch", "Family", "Kind", "Operation", "UnknownOutcome"]
+__all__ = ["CATALOGUE", "FAMILIES", "AnswerMismatch", "Family", "Kind", "Operation", "Refusal", "UnknownOutcome"]
 
 FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
     {module.FAMILY: module.OPERATIONS for module in (bills, work_orders)}
@@ -22,10 +23,14 @@ FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
 
 def _catalogue(families: Mapping[Family, tuple[Operation, ...]]) -> Mapping[str, Operation]:
     entries: dict[str, Operation] = {}
+    refusals: dict[str, Refusal] = {}
     for operation in (operation for family in families.values() for operation in family):
         if operation.name in entries:
             raise ValueError(f"two catalogue entries are called {operation.name}")
         entries[operation.name] = operation
+        for refusal in operation.refusals:
+            if refusals.setdefault(refusal.code, refusal) != refusal:
+                raise ValueError(f"{operation.name}: the refusal {refusal.code} means something else in another entry")
     return MappingProxyType(entries)
 
 

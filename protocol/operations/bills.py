@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Model, Month
 from protocol.operations.operation import Family, Kind, Operation
+from protocol.operations.refusals import ACCOUNT_CLOSED, NO_SUCH_ACCOUNT, Refusal
 
 
 def months_between(first: str, last: str) -> int:
@@ -140,6 +141,9 @@ class Arrears(Model):
 _MOST_DAYS = 732
 """Two years."""
 
+MONTH_RANGE = Refusal("month-range", "These months cannot be asked for", "查询月份范围无效")
+NO_SUCH_BILL = Refusal("no-such-bill", "There is no bill of this month", "该月没有账单")
+
 FAMILY = Family(
     "Bills and arrears",
     "账单与欠费",
@@ -153,9 +157,34 @@ OPERATIONS = (
         summary="Bills of an account, month by month",
         request=BillQuery,
         response=Bills,
-        example={"account": "3210000000001", "first_month": "2026-01", "last_month": "2026-06"},
+        example={"account": "3210000000001", "first_month": "2026-05", "last_month": "2026-06"},
         scope="bills",
         summary_zh="按月查询一个户号的账单",
+        example_answer={
+            "account": "3210000000001",
+            "bills": [
+                {
+                    "month": "2026-05",
+                    "kwh": "162",
+                    "amount": 7910,
+                    "paid": True,
+                    "reading_begin": "5266",
+                    "reading_end": "5428",
+                    "tiers": [{"tier": 1, "kwh": "162", "amount": 7910}],
+                },
+                {
+                    "month": "2026-06",
+                    "kwh": "221",
+                    "amount": 10791,
+                    "paid": True,
+                    "reading_begin": "5428",
+                    "reading_end": "5649",
+                    "tiers": [{"tier": 1, "kwh": "221", "amount": 10791}],
+                },
+            ],
+        },
+        refusals=(NO_SUCH_ACCOUNT, MONTH_RANGE),
+        cacheable=True,
     ),
     Operation(
         name="arrears-query",
@@ -166,6 +195,9 @@ OPERATIONS = (
         example={"account": "3210000000001"},
         scope="bills",
         summary_zh="查询一个户号的欠费及违约金",
+        example_answer={"account": "3210000000001", "total": 0, "unpaid": []},
+        refusals=(NO_SUCH_ACCOUNT, ACCOUNT_CLOSED),
+        cacheable=True,
     ),
     Operation(
         name="bill-detail",
@@ -176,6 +208,20 @@ OPERATIONS = (
         example={"account": "3210000000001", "month": "2026-05"},
         scope="bills",
         summary_zh="查询某月账单明细：示数、阶梯与电价、出账与缴费日期",
+        example_answer={
+            "account": "3210000000001",
+            "month": "2026-05",
+            "kwh": "162",
+            "amount": 7910,
+            "read_on": "2026-05-31",
+            "issued_on": "2026-06-01",
+            "paid_on": "2026-06-08",
+            "reading_begin": "5266",
+            "reading_end": "5428",
+            "tiers": [{"tier": 1, "kwh": "162", "amount": 7910, "price": "0.4883"}],
+        },
+        refusals=(NO_SUCH_ACCOUNT, NO_SUCH_BILL),
+        cacheable=True,
     ),
     Operation(
         name="payment-records",
@@ -186,5 +232,15 @@ OPERATIONS = (
         example={"account": "3210000000001", "first_day": "2026-01-01", "last_day": "2026-06-30"},
         scope="bills",
         summary_zh="查询一个户号的缴费记录及所缴月份",
+        example_answer={
+            "account": "3210000000001",
+            "total": 13477,
+            "payments": [
+                {"paid_on": "2026-06-08", "month": "2026-05", "amount": 7910},
+                {"paid_on": "2026-05-10", "month": "2026-04", "amount": 5567},
+            ],
+        },
+        refusals=(NO_SUCH_ACCOUNT,),
+        cacheable=True,
     ),
 )

@@ -2,21 +2,25 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 __all__ = [
     "ACCOUNT",
     "ACCOUNT_FORMAT",
+    "PERSONAL",
     "AccountNumber",
+    "Address",
     "Day",
     "Fen",
     "Kwh",
     "Model",
     "Month",
+    "PersonName",
     "Phone",
     "Text",
     "WorkOrderNumber",
@@ -38,6 +42,8 @@ class Mark:
 
 ACCOUNT = Mark("account")
 """A customer's account number."""
+PERSONAL = Mark("personal")
+"""Somebody's personal data: names, numbers and addresses by which a person is known or reached."""
 ACCOUNT_FORMAT = "account-number"
 """Their `format` in JSON Schema, by which the API's pages find them."""
 _ACCOUNT = re.compile("[0-9A-Za-z-]{4,20}")
@@ -48,6 +54,26 @@ def marked(annotation: Any, mark: Mark) -> bool:
     if get_origin(annotation) is Annotated:
         return mark in annotation.__metadata__ or marked(annotation.__origin__, mark)
     return any(marked(part, mark) for part in get_args(annotation))
+
+
+def paths(model: type[BaseModel], mark: Mark, above: tuple[type[BaseModel], ...] = ()) -> Iterator[str]:
+    """The fields of a schema that carry the mark, dotted through objects and lists: ``holders.name``."""
+    annotated = get_type_hints(model, include_extras=True)
+    for name in model.model_fields:
+        if marked(annotated[name], mark):
+            yield name
+        for inner in models_in(annotated[name]):
+            if inner is not model and inner not in above:  # a schema that contains itself
+                for path in paths(inner, mark, (*above, model)):
+                    yield f"{name}.{path}"
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The schemas that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from models_in(argument)
 
 
 def _account_number(value: str) -> str:
@@ -127,13 +153,19 @@ AccountNumber = Annotated[
     AfterValidator(_account_number),
     Field(
         description="Customer account number: text, never a number; leading zeros count",
-        json_schema_extra={"format": ACCOUNT_FORMAT, "pattern": f"^{_ACCOUNT.pattern}$"},
+        json_schema_extra={"format": ACCOUNT_FORMAT, "pattern": f"^{_ACCOUNT.pattern}$", "x-personal-data": True},
     ),
     ACCOUNT,
+    PERSONAL,
 ]
 Month = Annotated[str, AfterValidator(_month), Field(description="A month, YYYY-MM")]
 Day = Annotated[str, AfterValidator(_day), Field(description="A day, YYYY-MM-DD", json_schema_extra={"format": "date"})]
-Phone = Annotated[str, AfterValidator(_phone), Field(description="A phone number")]
+Phone = Annotated[
+    str,
+    AfterValidator(_phone),
+    Field(description="A phone number", json_schema_extra={"x-personal-data": True}),
+    PERSONAL,
+]
 Fen = Annotated[int, Field(ge=-(10**13), le=10**13, description="Money in fen (1/100 yuan), an integer")]
 Kwh = Annotated[
     str,
@@ -146,3 +178,9 @@ WorkOrderNumber = Annotated[
     Field(description="The marketing system's work order number"),
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_visible)]
+PersonName = Annotated[
+    Text, StringConstraints(max_length=60), Field(json_schema_extra={"x-personal-data": True}), PERSONAL
+]
+Address = Annotated[
+    Text, StringConstraints(max_length=200), Field(json_schema_extra={"x-personal-data": True}), PERSONAL
+]

@@ -6,11 +6,12 @@ such a name says so with `echoes`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
 from protocol.errors import BridgeError
+from protocol.operations.fields import models_in
 
 
 class AnswerMismatch(BridgeError):
@@ -61,17 +62,10 @@ def default_pairs(request: type[BaseModel], response: type[BaseModel], about: st
 def _paths(model: type[BaseModel], above: tuple[type[BaseModel], ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, info in model.model_fields.items():
         yield (name,)
-        for inner in _models(info.annotation):
+        for inner in models_in(info.annotation):
             if inner is not model and inner not in above:  # a schema that contains itself
                 for path in _paths(inner, (*above, model)):
                     yield (name, *path)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)
 
 
 def _values(value: Any, parts: Sequence[str]) -> Iterator[Any]:

@@ -6,9 +6,11 @@ from enum import StrEnum
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_json
 
-from protocol.operations.fields import ACCOUNT, marked
+from protocol.operations.fields import ACCOUNT, PERSONAL, marked, paths
 from protocol.operations.matching import AnswerMismatch, Echoes, default_pairs
+from protocol.operations.refusals import Refusal
 
 
 class Kind(StrEnum):
@@ -64,6 +66,12 @@ class Operation:
     """What an application's key must be granted."""
     summary_zh: str = ""
     """The same in Chinese; without it the English line stands there."""
+    example_answer: Mapping[str, Any] | None = None
+    """What the example is answered: a `result` of the response schema. It is recorded: a sandbox key gets it."""
+    refusals: tuple[Refusal, ...] = ()
+    """The marketing system's answers of no that a binding may give; callers are told of these."""
+    cacheable: bool = False
+    """Whether an answer may be kept and given again for a while. Of queries."""
     deadline_ms: int = 5_000
     """Query: the answer is due by then. Command: how long an HTTP caller waits by default before 202."""
     unknown_outcome: UnknownOutcome = UnknownOutcome.REPEAT
@@ -92,6 +100,16 @@ class Operation:
         pairs = default_pairs(self.request, self.response, about) if self.echoes is None else self.echoes
         object.__setattr__(self, "matching", Echoes(self.request, self.response, pairs))
         object.__setattr__(self, "about", about or next(iter(pairs.values()), None))
+        if self.example_answer is not None:
+            self.answer(
+                self.requests.validate_python(self.example), self.responses.validate_json(to_json(self.example_answer))
+            )
+        if self.cacheable and self.kind is not Kind.QUERY:
+            raise ValueError(f"{self.name}: a command's answer is not cacheable")
+        if len({refusal.code for refusal in self.refusals}) < len(self.refusals):
+            raise ValueError(f"{self.name}: a refusal is named twice")
+        object.__setattr__(self, "personal", frozenset(paths(self.request, PERSONAL)))
+        object.__setattr__(self, "personal_answer", frozenset(paths(self.response, PERSONAL)))
         annotated = get_type_hints(self.request, include_extras=True)
         object.__setattr__(self, "accounts", tuple(name for name in fields if marked(annotated[name], ACCOUNT)))
 
@@ -105,5 +123,9 @@ class Operation:
     matching: Echoes = None  # type: ignore[assignment]  # set from `echoes`
     accounts: tuple[str, ...] = ()
     """Request fields that are account numbers; set from `request`."""
+    personal: frozenset[str] = frozenset()
+    """Request fields (dotted through objects and lists) that are somebody's personal data: masked wherever people look.
+    Set from `request`, as `personal_answer` is from `response`."""
+    personal_answer: frozenset[str] = frozenset()
     requests: TypeAdapter[Any] = None  # type: ignore[assignment]  # set from `request`
     responses: TypeAdapter[Any] = None  # type: ignore[assignment]  # set from `response`

@@ -5,8 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from protocol.operations.fields import AccountNumber, Model, Phone, Text, WorkOrderNumber
+from protocol.operations.fields import PERSONAL, AccountNumber, Address, Model, PersonName, Phone, Text, WorkOrderNumber
 from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
+from protocol.operations.refusals import ACCOUNT_CLOSED, INVALID_FIELD, NO_SUCH_ACCOUNT, Refusal
 
 
 class WorkOrderType(StrEnum):
@@ -29,10 +30,10 @@ class WorkOrder(Model):
 
     type: Annotated[WorkOrderType, Field(strict=False)]
     account: AccountNumber | None = None
-    contact_name: Annotated[Text, StringConstraints(max_length=60)]
+    contact_name: PersonName
     contact_phone: Phone
-    address: Annotated[Text, StringConstraints(max_length=200)]
-    content: Annotated[Text, StringConstraints(max_length=2000)]
+    address: Address
+    content: Annotated[Text, StringConstraints(max_length=2000), PERSONAL]
     capacity_kw: Annotated[int, Field(ge=1, le=100_000, description="Capacity wished for, in kW")] | None = None
 
     @model_validator(mode="after")
@@ -73,6 +74,9 @@ class Progress(Model):
     steps: tuple[ProgressStep, ...]
 
 
+NO_SUCH_WORK_ORDER = Refusal("no-such-work-order", "There is no work order with this number", "工单不存在")
+CAPACITY = Refusal("capacity", "The capacity is missing or out of range", "申请容量缺失或超出范围")
+
 FAMILY = Family(
     "Work orders",
     "工单",
@@ -96,6 +100,8 @@ OPERATIONS = (
         },
         scope="work-orders",
         summary_zh="登记工单：报修、投诉、建议、举报窃电、新装、增减容",
+        example_answer={"work_order": "202607010000000002", "accepted_at": "2026-07-01 09:30:00"},
+        refusals=(INVALID_FIELD, NO_SUCH_ACCOUNT, ACCOUNT_CLOSED, CAPACITY),
         deadline_ms=3_000,
         unknown_outcome=UnknownOutcome.INQUIRE,
         ordering_key=lambda order: order.account,
@@ -109,5 +115,16 @@ OPERATIONS = (
         example={"work_order": "202607010000000001"},
         scope="work-orders",
         summary_zh="查询工单的办理进度",
+        example_answer={
+            "work_order": "202607010000000001",
+            "status": "已归档",
+            "steps": [
+                {"name": "受理", "at": "2026-07-01 09:00:00"},
+                {"name": "派工", "at": "2026-07-01 09:00:20"},
+                {"name": "归档", "at": "2026-07-01 09:01:40"},
+            ],
+        },
+        refusals=(NO_SUCH_WORK_ORDER,),
+        cacheable=True,
     ),
 )

@@ -2,10 +2,10 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -232,13 +232,17 @@ class LogSection(Section):
 
 
 def load(path: Path, model: type[Settings]) -> Settings:
-    """The settings in a TOML file. Raises ConfigurationError naming the file, the line and the key."""
-    text = read_text(path)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        raise ConfigurationError(str(error), file=str(path), line=int(found[1]) if found else None) from error
+    """The settings in a TOML file and the files its `include` names, which are read as if they stood in it.
+
+    `include` is a list of file names, relative to the file's folder; `*` and `?` stand for any (`bindings/*.toml`).
+    Raises ConfigurationError naming the file, the line and the key.
+    """
+    files = [_File(path)]
+    document = files[0].document
+    if "include" in model.model_fields:
+        for name in _included(files[0]):
+            files.append(_File(name))
+            _merge(document, files, files[-1].document, ())
     try:
         return model.model_validate(document, context={"base": path.parent})
     except ValidationError as error:
@@ -248,14 +252,67 @@ def load(path: Path, model: type[Settings]) -> Settings:
         where = ".".join(str(part) for part in place)
         message = first["msg"].removeprefix("Value error, ")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        line = line_of(text, place)
-        raise ConfigurationError(f"{where}: {message}{more}", file=str(path), line=line) from error
+        file, line = _located(files, place)
+        raise ConfigurationError(f"{where}: {message}{more}", file=str(file), line=line) from error
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self.path, self.text = path, read_text(path)
+        try:
+            self.document = tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            found = re.search(r"at line (\d+)", str(error))
+            raise ConfigurationError(str(error), file=str(path), line=int(found[1]) if found else None) from error
+
+
+def _included(main: _File) -> list[Path]:
+    patterns = main.document.get("include", [])
+    if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):
+        return []  # the model says what is wrong
+    found: list[Path] = []
+    for pattern in patterns:
+        try:
+            names = sorted(main.path.parent.glob(pattern))
+        except (ValueError, NotImplementedError):  # "", or absolute
+            names = []
+        if not names:
+            line = line_of(main.text, ("include",))
+            raise ConfigurationError(f"include: there is no {pattern!r} here", file=str(main.path), line=line)
+        found += [name for name in names if name not in found]
+    return found
+
+
+def _merge(into: dict[str, Any], files: list[_File], new: Mapping[str, Any], above: tuple[str, ...]) -> None:
+    for key, value in new.items():
+        place = (*above, key)
+        if key not in into:
+            into[key] = value
+        elif isinstance(into[key], dict) and isinstance(value, dict):
+            _merge(into[key], files, value, place)
+        else:
+            other, line = _located(files[:-1], place)
+            raise ConfigurationError(
+                f"{'.'.join(place)}: is set in {other}{f':{line}' if line else ''} too",
+                file=str(files[-1].path), line=line_of(files[-1].text, place),
+            )  # fmt: skip
+
+
+def _located(files: list[_File], place: Sequence[int | str]) -> tuple[Path, int | None]:
+    """Where the setting at `place` stands: the file that holds most of its path, the first of equals."""
+    depths = [(_deepest(one.text, place), one) for one in files]
+    (depth, line), file = max(depths, key=lambda one: one[0][0])
+    return file.path, line if depth else None
 
 
 def line_of(text: str, path: Sequence[int | str]) -> int | None:
     """The line in a TOML text where the key at `path` stands, or the nearest table that holds it."""
+    return _deepest(text, path)[1]
+
+
+def _deepest(text: str, path: Sequence[int | str]) -> tuple[int, int | None]:
     names = [str(part) for part in path if not isinstance(part, int)]
-    best: tuple[int, int] | None = None
+    best: tuple[int, int | None] = (0, None)
     table: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?", line)
@@ -267,9 +324,9 @@ def line_of(text: str, path: Sequence[int | str]) -> int | None:
             here = table + _parts(key[1])
         else:
             continue
-        if names[: len(here)] == here and (best is None or len(here) > best[0]):
+        if names[: len(here)] == here and len(here) > best[0]:
             best = (len(here), number)
-    return best[1] if best else None
+    return best
 
 
 def _parts(dotted: str) -> list[str]:

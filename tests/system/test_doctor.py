@@ -71,10 +71,11 @@ def doctor(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 def variant(testbed: Testbed, folder: Path, **changes: dict[str, Any]) -> Path:
     """A copy of the testbed's configuration files with some values changed: file → dotted key → value."""
-    folder.mkdir()
-    for file in testbed.config.glob("*.toml"):
+    for file in testbed.config.rglob("*.toml"):
         text = with_values(file.read_text(encoding="utf-8"), changes.get(file.stem, {}))
-        (folder / file.name).write_text(text, encoding="utf-8")
+        copy = folder / file.relative_to(testbed.config)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text, encoding="utf-8")
     return folder
 
 
@@ -185,11 +186,13 @@ def test_a_misspelt_setting(testbed: Testbed, tmp_path: Path) -> None:
 
 
 def test_a_binding_that_does_not_parse(testbed: Testbed, tmp_path: Path) -> None:
-    config = variant(testbed, tmp_path / "config", intranet_bridge={"operations.arrears-query.response": "data.{"})
+    config = variant(testbed, tmp_path / "config", bills={"operations.arrears-query.response": "data.{"})
     [finding] = examined(config).of("configuration", "intranet_bridge.toml")
     assert finding["status"] == "fail"
-    document = (config / "intranet_bridge.toml").read_text().splitlines()
-    number = int(finding["seen"].split(":")[1])
+    document = (config / "bindings" / "bills.toml").read_text().splitlines()
+    file, line, *_ = finding["seen"].split(":")
+    assert file == str(config / "bindings" / "bills.toml")
+    number = int(line)
     assert document[number - 1].startswith("response = ")
 
 

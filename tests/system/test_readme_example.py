@@ -20,21 +20,21 @@ def test_adding_an_operation_is_one_entry_and_one_block(tmp_path: Path) -> None:
             shutil.copy(ROOT / name, copy / name)
 
     examples = _EXAMPLE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert [place for place, _ in examples] == ["protocol/operations/bills.py", "config/intranet_bridge.toml"]
+    assert [place for place, _ in examples] == ["protocol/operations/bills.py", "config/bindings/bills.toml"]
     for place, text in examples:
         with (copy / place).open("a", encoding="utf-8") as file:
             file.write(f"\n\n{text}")
 
     with running_testbed(tmp_path / "testbed", root=copy) as testbed, client(testbed) as http:
         document = http.get("/openapi.json").json()
-        example = document["paths"]["/v1/usage-query"]["post"]["requestBody"]["content"]["application/json"]["example"]
-        answer = http.post("/v1/usage-query", json=example)
+        told = document["paths"]["/v1/supply-address"]["post"]
+        example = told["requestBody"]["content"]["application/json"]["example"]
+        answer = http.post("/v1/supply-address", json=example)
         assert answer.status_code == 200, answer.text
         result = answer.json()["result"]
-        asked = {"account": example["account"], "first_month": example["month"], "last_month": example["month"]}
-        bill = http.post("/v1/bill-query", json=asked).json()["result"]["bills"][0]
-        assert result == {"account": example["account"], "month": example["month"], "kwh": bill["kwh"]}
+        assert result["account"] == example["account"]
+        assert result["address"].startswith("云河市")
 
-        refused = http.post("/v1/usage-query", json={"account": "9999999999999", "month": "2026-05"}).json()
-        assert refused["refusal"]["code"] == "no-such-account"
-        assert http.post("/v1/usage-query", json={"account": "1", "month": "x"}).status_code == 422
+        refused = http.post("/v1/supply-address", json={"account": "9999999999999"}).json()
+        assert refused["refusal"]["code"] in told["responses"]["200"]["content"]["application/json"]["examples"]
+        assert http.post("/v1/supply-address", json={"account": "1"}).status_code == 422

@@ -3,6 +3,7 @@
 import configparser
 import re
 import shlex
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,7 @@ def test_it_loads_as_it_is_and_its_paths_are_where_it_is_installed(
     monkeypatch.chdir("/")
     installed = tmp_path / name
     installed.write_text((CONFIG / name).read_text())
+    shutil.copytree(CONFIG / "bindings", tmp_path / "bindings")
     found = list(paths_in(load(installed, MODELS[name])))
     assert found
     for path in found:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -183,6 +184,7 @@ class Testbed:
                 values |= {f"{table}.file": None, f"{table}.url": self.stores[kind]}
         self._write_configuration("dmz_front", "dmz_front", front)
         self._write_configuration("intranet_bridge", "intranet_bridge", bridge)
+        self._write_bindings()
         self._write_configuration("bridgectl", "bridgectl", control)
         for part in self.twins:
             name = _CONFIGURATION[kind_of(part)]
@@ -198,8 +200,19 @@ class Testbed:
 
     def _write_configuration(self, shipped: str, name: str, values: dict[str, Any]) -> None:
         text = (self.root / "config" / f"{shipped}.toml").read_text(encoding="utf-8")
-        changed = with_values(text, values | self.settings.get(shipped, {}))
+        values = values | self.settings.get(shipped, {})
+        changed = with_values(text, {key: value for key, value in values.items() if not key.startswith("operations.")})
         (self.config / f"{name}.toml").write_text(changed, encoding="utf-8")
+
+    def _write_bindings(self) -> None:
+        """The bridge's files of bindings, each with the settings that are about an operation of it."""
+        settings = self.settings.get("intranet_bridge", {})
+        for file in sorted((self.root / "config" / "bindings").glob("*.toml")):
+            text = file.read_text(encoding="utf-8")
+            own = [f"operations.{name}." for name in tomllib.loads(text)["operations"]]
+            changed = {name: value for name, value in settings.items() if name.startswith(tuple(own))}
+            (self.config / "bindings").mkdir(exist_ok=True)
+            (self.config / "bindings" / file.name).write_text(with_values(text, changed), encoding="utf-8")
 
     def _configuration_of(self, part: str) -> str:
         return str(self.config / f"{_CONFIGURATION.get(part, part)}.toml")

@@ -1,7 +1,6 @@
 """The configuration: what is shipped is in order; mistakes are named with their file and line."""
 
 import datetime
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,28 +12,24 @@ from protocol.errors import ConfigurationError
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.runtime.settings import load
+from tests.support.shipped import BINDINGS, BRIDGE, copied
 
 ROOT = Path(__file__).parents[3]
-SHIPPED = ROOT / "config" / "intranet_bridge.toml"
 
 
 def changed(folder: Path, old: str, new: str) -> Path:
-    text = SHIPPED.read_text(encoding="utf-8")
-    assert text.count(old) >= 1, old
-    path = folder / "intranet_bridge.toml"
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    return path
+    return copied(folder, old, new)
 
 
 def test_the_shipped_file_is_in_order_and_binds_the_whole_catalogue() -> None:
-    settings = load(SHIPPED, BridgeSettings)
+    settings = load(BRIDGE, BridgeSettings)
     assert set(settings.operations) == set(CATALOGUE)
     assert settings.marketing.authentication is not None
-    assert settings.marketing.authentication.token_file == SHIPPED.parent / "marketing.token"
+    assert settings.marketing.authentication.token_file == BRIDGE.parent / "marketing.token"
 
 
 def test_the_shipped_values_are_the_defaults() -> None:
-    settings = load(SHIPPED, BridgeSettings)
+    settings = load(BRIDGE, BridgeSettings)
     for name in ("queries", "commands", "breaker"):
         section = getattr(settings, name)
         assert section == type(section)()
@@ -73,7 +68,8 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: st
     path = changed(tmp_path, old, new)
     with pytest.raises(ConfigurationError, match=complaint) as told:
         load(path, BridgeSettings)
-    assert str(path) in str(told.value)
+    [where] = [file for file in (path, *path.parent.glob("bindings/*")) if str(told.value).startswith(f"{file}:")]
+    assert new.partition(" = ")[0] in where.read_text(encoding="utf-8")
     if "retention" not in old:  # said of the file as a whole
         assert told.value.line
     assert "secret" not in str(told.value)
@@ -91,9 +87,8 @@ def test_check_config_warns_of_tests_that_are_true_of_an_empty_answer(
 
 
 def test_an_inquired_operation_needs_its_inquiry(tmp_path: Path) -> None:
-    text = SHIPPED.read_text(encoding="utf-8")
-    path = tmp_path / "intranet_bridge.toml"
-    path.write_text(text[: text.index("[operations.work-order.inquire]")], encoding="utf-8")
+    whole = (BINDINGS / "work_orders.toml").read_text(encoding="utf-8")
+    path = copied(tmp_path, whole[whole.index("[operations.work-order.inquire]") :])
     with pytest.raises(ConfigurationError, match=r"needs \[operations\.work-order\.inquire\]"):
         load(path, BridgeSettings)
 
@@ -101,7 +96,7 @@ def test_an_inquired_operation_needs_its_inquiry(tmp_path: Path) -> None:
 def test_check_config_reads_every_file_and_exits_2_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(SHIPPED, tmp_path)
+    copied(tmp_path)
     with pytest.raises(SystemExit) as ended:
         app.main(["--config", str(tmp_path / "intranet_bridge.toml"), "--check-config"])
     assert ended.value.code == 2

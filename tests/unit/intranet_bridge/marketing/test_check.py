@@ -1,7 +1,5 @@
 """What a start can know of a binding: what can never work is refused, naming the setting; what may not is warned of."""
 
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +7,9 @@ import pytest
 from intranet_bridge.marketing.binding import Binding
 from intranet_bridge.marketing.check import complaints
 from protocol.operations import CATALOGUE
+from tests.support.shipped import bindings
 
-SHIPPED = tomllib.loads((Path(__file__).parents[4] / "config" / "intranet_bridge.toml").read_text(encoding="utf-8"))
+SHIPPED = bindings()
 ARREARS: dict[str, Any] = {
     "path": "/a",
     "request": "{consNo: account}",
@@ -26,7 +25,7 @@ def said(operation: str = "arrears-query", **changes: Any) -> list[tuple[str, st
 
 @pytest.mark.parametrize("operation", sorted(CATALOGUE))
 def test_nothing_is_said_of_what_is_shipped(operation: str) -> None:
-    assert said(operation, **SHIPPED["operations"][operation]) == []
+    assert said(operation, **SHIPPED[operation]) == []
 
 
 @pytest.mark.parametrize(
@@ -94,7 +93,7 @@ def test_mappings_that_can_never_fit(changes: dict[str, Any], setting: str, comp
 
 
 def test_the_inquiry_is_checked_too() -> None:
-    shipped = SHIPPED["operations"]["work-order"]
+    shipped = SHIPPED["work-order"]
     for change, setting, complaint in (
         ({"request": "{reqId: requestid}"}, "inquire.request", "no field requestid"),
         ({"found": 'rtnCode == "0000"'}, "inquire.found", '"0000" names a field'),

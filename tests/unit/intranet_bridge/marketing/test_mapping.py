@@ -1,6 +1,5 @@
 """Compiled mappings say what JMESPath says; our own functions; what is refused at start-up."""
 
-from pathlib import Path
 from typing import Any
 
 import jmespath
@@ -12,6 +11,7 @@ from jmespath.exceptions import JMESPathError
 from intranet_bridge.marketing.functions import Functions
 from intranet_bridge.marketing.mapping import MappingError, compiled, condition, truth
 from intranet_bridge.marketing.template import PathTemplate
+from tests.support.shipped import bindings
 
 ANSWER = {
     "rtnCode": "0000",
@@ -151,12 +151,8 @@ def test_a_path_part_stays_in_its_segment() -> None:
 
 
 def test_the_shipped_bindings_map_the_simulators_answers() -> None:
-    import tomllib
-
-    root = Path(__file__).parents[4]
-    bindings = tomllib.loads((root / "config" / "intranet_bridge.toml").read_text(encoding="utf-8"))["operations"]
     answer = {"rtnCode": "0000", "data": {"consNo": "3210000000001", "totAmt": 5, "oweList": []}}
-    assert compiled(bindings["arrears-query"]["response"], {})(answer) == {
+    assert compiled(bindings()["arrears-query"]["response"], {})(answer) == {
         "account": "3210000000001",
         "total": 5,
         "unpaid": [],

@@ -1,8 +1,6 @@
 """Answers of old systems through the mappings as shipped: null, absent, empty, single; complaints without values."""
 
 import json
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +8,9 @@ import pytest
 from intranet_bridge.marketing.mapping import MappingError, compiled
 from intranet_bridge.marketing.result import validated
 from protocol.operations import CATALOGUE
+from tests.support.shipped import bindings
 
-SHIPPED = tomllib.loads((Path(__file__).parents[4] / "config" / "intranet_bridge.toml").read_text(encoding="utf-8"))
+SHIPPED = bindings()
 ACCOUNT = "3210000000001"
 BILL: dict[str, Any] = {
     "amtYm": "202511", "tPq": 180, "tAmt": 8789, "payFlag": "1", "bgnRead": 100, "endRead": 280,
@@ -21,7 +20,7 @@ OWED = {"amtYm": "202511", "rcvblAmt": 5, "penaltyAmt": 2}
 
 
 def result(operation: str, data: Any) -> Any:
-    binding = SHIPPED["operations"][operation]
+    binding = SHIPPED[operation]
     mapped = compiled(binding["response"], binding.get("values", {}))({"rtnCode": "0000", "data": data})
     schema = CATALOGUE[operation].responses
     return json.loads(schema.dump_json(validated(schema, mapped)))

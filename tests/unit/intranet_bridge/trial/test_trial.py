@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from intranet_bridge import app
+from tests.support.shipped import copied
 
-SHIPPED = Path(__file__).parents[4] / "config" / "intranet_bridge.toml"
 ACCOUNT = "3210000000001"
 TOKEN = "s3cret-token"
 GOOD = {"rtnCode": "0000", "data": {"consNo": ACCOUNT, "totAmt": 4711, "oweList": []}}
@@ -63,9 +63,7 @@ class Bench:
     """The command on a copy of the shipped configuration."""
 
     def __init__(self, folder: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
-        self.file, self._capsys = folder / "bridge.toml", capsys
-        text = SHIPPED.read_text(encoding="utf-8").replace(":8090", f":{port}")
-        self.file.write_text(text, encoding="utf-8")
+        self.file, self._capsys = copied(folder, ":8090", f":{port}"), capsys
         (folder / "marketing.token").write_text(TOKEN)
 
     def __call__(self, *arguments: str) -> tuple[int, str]:

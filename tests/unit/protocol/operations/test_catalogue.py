@@ -20,6 +20,9 @@ def test_an_entry_is_whole(operation: Operation) -> None:
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", operation.scope)
     assert CATALOGUE[operation.name] is operation
     assert operation.summary
+    assert operation.summary_zh
+    assert operation.example_answer is not None
+    assert operation.refusals or operation.example == {}
     assert 0 < operation.deadline_ms <= 60_000
     assert operation.attempts >= 1
     assert operation.expires_ms is None or operation.expires_ms > operation.deadline_ms
@@ -57,6 +60,28 @@ def test_two_entries_of_one_name_are_refused() -> None:
     entry = CATALOGUE["bill-query"]
     with pytest.raises(ValueError, match="two catalogue entries are called bill-query"):
         operations._catalogue({bills.FAMILY: (entry,), work_orders.FAMILY: (entry,)})
+
+
+def test_an_entry_that_is_not_sound_is_refused() -> None:
+    entry = CATALOGUE["bill-query"]
+    twice = bills.MONTH_RANGE, bills.MONTH_RANGE
+    with pytest.raises(ValueError, match="a refusal is named twice"):
+        replace(entry, refusals=twice)
+    with pytest.raises(ValidationError, match="bills"):
+        replace(entry, example_answer={"account": "3210000000001"})
+    with pytest.raises(operations.AnswerMismatch):
+        replace(entry, example_answer={"account": "9999999999999", "bills": []})
+    with pytest.raises(ValueError, match="a command's answer is not cacheable"):
+        replace(CATALOGUE["work-order"], cacheable=True)
+    other = replace(CATALOGUE["work-order"], refusals=(replace(bills.MONTH_RANGE, title="else"),))
+    with pytest.raises(ValueError, match="month-range means something else"):
+        operations._catalogue({bills.FAMILY: (entry,), work_orders.FAMILY: (other,)})
+
+
+def test_personal_data_is_known_by_its_fields() -> None:
+    assert CATALOGUE["work-order"].personal == {"account", "contact_name", "contact_phone", "address", "content"}
+    assert CATALOGUE["arrears-query"].personal_answer == {"account"}
+    assert CATALOGUE["work-order-progress"].personal == frozenset()
 
 
 def test_nobody_changes_the_catalogue() -> None:

@@ -273,3 +273,51 @@ def test_settings_do_not_change() -> None:
 def test_line_of(path: tuple[int | str, ...], line: int | None) -> None:
     text = 'a = 1\n# b = 2\n[t]\nb = 3\n[t.u]\nc = 4\n[t."x y"]\n'
     assert line_of(text, path) == line
+
+
+class Including(Section):
+    include: tuple[str, ...] = ()
+    title: str
+    tables: dict[str, Part] = Field(default_factory=dict)
+    extra: FilePath | None = None
+
+
+def including(folder: Path, **files: str) -> Path:
+    (folder / "more").mkdir()
+    main = folder / "main.toml"
+    main.write_text(files.pop("main", 'include = ["more/*.toml"]\ntitle = "t"\n'))
+    for name, text in files.items():
+        (folder / "more" / f"{name}.toml").write_text(text)
+    return main
+
+
+def test_included_files_are_read_as_if_they_stood_in_the_first(tmp_path: Path) -> None:
+    files = {"one": 'extra = "x.pem"\n[tables.a]\nsize = 2\n', "two": '[tables.b]\nname = "b"\n'}
+    found = load(including(tmp_path, **files), Including)
+    assert found.tables == {"a": Part(size=2), "b": Part(name="b")}
+    assert found.extra == tmp_path / "x.pem"
+
+
+def test_a_mistake_in_an_included_file_is_named_with_that_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"tables\.b\.size") as told:
+        load(including(tmp_path, one="[tables.a]\n", two="[tables.b]\n\nsize = 0\n"), Including)
+    assert (told.value.file, told.value.line) == (str(tmp_path / "more" / "two.toml"), 3)
+
+
+def test_what_is_set_in_two_files_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"tables\.a\.size: is set in .*one\.toml:2 too") as told:
+        load(including(tmp_path, one="[tables.a]\nsize = 1\n", two="[tables.a]\n\nsize = 1\n"), Including)
+    assert (told.value.file, told.value.line) == (str(tmp_path / "more" / "two.toml"), 3)
+
+
+@pytest.mark.parametrize("pattern", ["other/*.toml", "more/none.toml", "", "/nowhere/*.toml"])
+def test_an_include_of_nothing_is_refused(tmp_path: Path, pattern: str) -> None:
+    main = including(tmp_path, main=f'title = "t"\ninclude = ["{pattern}"]\n')
+    with pytest.raises(ConfigurationError, match="include: there is no") as told:
+        load(main, Including)
+    assert told.value.line == 2
+
+
+def test_an_include_that_is_no_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="include"):
+        load(including(tmp_path, main='title = "t"\ninclude = "more/*.toml"\n'), Including)

@@ -1,0 +1,21 @@
+"""The marketing system's business answers of no that several families share. A family's own stand in its file.
+
+A refusal is final and nothing was applied. Its code is stable, for programs; its titles are for people.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One no that an operation can answer."""
+
+    code: str
+    """Lower-case words joined by hyphens."""
+    title: str
+    title_zh: str
+
+
+NO_SUCH_ACCOUNT = Refusal("no-such-account", "There is no account with this number", "户号不存在")
+ACCOUNT_CLOSED = Refusal("account-closed", "The account is closed", "户号已销户")
+INVALID_FIELD = Refusal("invalid-field", "The marketing system does not take a field's value", "参数无效")

@@ -1,0 +1,32 @@
+"""The bridge's configuration as it is shipped: the main file and the bindings it includes."""
+
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+CONFIG = Path(__file__).parents[2] / "config"
+BRIDGE = CONFIG / "intranet_bridge.toml"
+BINDINGS = CONFIG / "bindings"
+
+
+def bindings() -> dict[str, dict[str, Any]]:
+    """Operation → its table, over all files."""
+    tables: dict[str, dict[str, Any]] = {}
+    for file in sorted(BINDINGS.glob("*.toml")):
+        tables |= tomllib.loads(file.read_text(encoding="utf-8"))["operations"]
+    return tables
+
+
+def copied(folder: Path, old: str = "", new: str = "") -> Path:
+    """The main file in `folder`, its bindings beside it, with the first `old` of them all replaced."""
+    files = [BRIDGE, *sorted(BINDINGS.glob("*.toml"))]
+    text = next((file for file in files if old in file.read_text(encoding="utf-8")), None)
+    assert text is not None, old
+    for file in files:
+        copy = folder / file.relative_to(CONFIG)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+        if file == text:
+            copy.write_text(file.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    return folder / BRIDGE.name
