@@ -1,15 +1,16 @@
 """The simulator's own SQLite file: schema, connections, first generation.
 
-`customer` and `bill` are generated once and only read; `work_order` and `journal` are written by `effects`.
+`customer` and `bill` are generated once and only read; `journal` and the families' own tables are written by `effects`.
 """
 
 import sqlite3
 from datetime import date
 from pathlib import Path
 
+from scripts.tools.marketing_simulator import work_orders
 from scripts.tools.marketing_simulator.population import Bill, Customer, bills, customer
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 SCHEMA = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE customer (
@@ -21,22 +22,14 @@ CREATE TABLE bill (
     end_reading INTEGER NOT NULL, kwh INTEGER NOT NULL, amount_fen INTEGER NOT NULL,
     due_date TEXT NOT NULL, paid_date TEXT, PRIMARY KEY (number, month)
 ) WITHOUT ROWID;
-CREATE TABLE work_order (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, type TEXT NOT NULL, account TEXT,
-    contact_name TEXT NOT NULL, contact_phone TEXT NOT NULL, address TEXT NOT NULL, content TEXT NOT NULL,
-    capacity TEXT, accepted_ms INTEGER NOT NULL
-);
 CREATE TABLE journal (
     request_id TEXT PRIMARY KEY, operation TEXT NOT NULL, applied INTEGER NOT NULL, at TEXT NOT NULL,
     answer TEXT NOT NULL
 ) WITHOUT ROWID;
 """
 
-# 2026-07-01 09:00 in China: the work order 202607010000000001, there from the start and long finished.
-FIRST_WORK_ORDER = """
-INSERT INTO work_order (request_id, type, contact_name, contact_phone, address, content, accepted_ms)
-VALUES ('first', '01', '王芳', '19900000001', '示范路1号', '示范工单', 1782867600000)
-"""
+FAMILIES = (work_orders,)
+"""The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
 
 
 class OriginMismatchError(Exception):
@@ -95,7 +88,8 @@ def _check_origin(connection: sqlite3.Connection, customers: int | None, seed: i
 
 def _generate(connection: sqlite3.Connection, customers: int, seed: int, today: date) -> None:
     """Everything in one transaction: a file is either empty or complete."""
-    statements = [statement for statement in SCHEMA.split(";") if statement.strip()]
+    scripts = (SCHEMA, *(family.TABLES for family in FAMILIES))
+    statements = [statement for script in scripts for statement in script.split(";") if statement.strip()]
     connection.execute("BEGIN IMMEDIATE")
     for statement in statements:
         connection.execute(statement)
@@ -104,7 +98,6 @@ def _generate(connection: sqlite3.Connection, customers: int, seed: int, today: 
         connection.execute("INSERT INTO customer VALUES (?, ?, ?, ?, ?, ?, ?)", _customer_row(account))
         rows = (_bill_row(bill) for bill in bills(seed, account, today))
         connection.executemany("INSERT INTO bill VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    connection.execute(FIRST_WORK_ORDER)
     values = {"version": SCHEMA_VERSION, "customers": customers, "seed": seed, "day": today.isoformat()}
     connection.executemany("INSERT INTO origin VALUES (?, ?)", [(name, str(value)) for name, value in values.items()])
     connection.execute("COMMIT")

@@ -85,21 +85,14 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
     reading = database.connect_for_reading(settings.database)
     effects = EffectWriter(database.connect(settings.database), clock)
     queries = Queries(reading, clock)
-    orders = WorkOrders(reading, effects, queries, clock, node_seconds=settings.node_seconds)
+    orders = WorkOrders(
+        reading, effects, queries, clock, node_seconds=settings.node_seconds, idempotent=settings.idempotent
+    )
     interfaces = MarketingInterfaces(token, faults)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
         [
-            web.post("/api/bill/query", interfaces.query(queries.bills)),
-            web.post("/api/arrears/query", interfaces.query(queries.arrears)),
-            web.post("/api/pay/list", interfaces.query(queries.payments)),
-            web.post(
-                "/api/wo/create",
-                interfaces.effect(orders.create_once if settings.idempotent else orders.create),
-            ),
-            web.post("/api/wo/createOnce", interfaces.effect(orders.create_once)),
-            web.post("/api/wo/progress", interfaces.query(orders.progress)),
-            web.post("/api/req/status", interfaces.query(orders.request_status)),
+            *(interfaces.route(one) for family in (queries, orders) for one in family.interfaces()),
             *ControlInterfaces(settings.database, faults, clock).routes(),
         ]
     )

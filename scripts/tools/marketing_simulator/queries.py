@@ -1,12 +1,14 @@
 """The interfaces that only read: bills, arrears and payments (README.md has their paths)."""
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.fields import ACCOUNT, Fields
+from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.months import months_between
 from scripts.tools.marketing_simulator.population import BILLED_MONTHS, CLOSED, issue_date, reading_date
 from scripts.tools.marketing_simulator.responses import Code, Refusal, success
@@ -41,6 +43,12 @@ class Queries:
     def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
+
+    def interfaces(self) -> Iterator[Interface]:
+        """What the marketing system offers of them."""
+        yield Interface("/api/bill/query", query=self.bills)
+        yield Interface("/api/arrears/query", query=self.arrears)
+        yield Interface("/api/pay/list", query=self.payments)
 
     def account(self, account: str) -> Account:
         """The account with this 13-digit number, or a refusal."""

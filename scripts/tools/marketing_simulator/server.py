@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from scripts.tools.marketing_simulator.effects import Applied
 from scripts.tools.marketing_simulator.faults import AffectedRequest, FaultInjector
 from scripts.tools.marketing_simulator.fields import Fields
+from scripts.tools.marketing_simulator.interfaces import Effect, Interface, Query
 from scripts.tools.marketing_simulator.responses import Code, Refusal
 
 TOKEN_HEADER = "X-Access-Token"  # noqa: S105 - the header's name
@@ -24,8 +24,6 @@ EXIT_STATUS_OF_A_FAULT = 70
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Query = Callable[[Fields], bytes]
-Effect = Callable[[Fields], Awaitable[Applied]]
 
 
 class MarketingInterfaces:
@@ -35,6 +33,13 @@ class MarketingInterfaces:
         self._token = token.encode()
         self._faults = faults
         self._closing = asyncio.Event()
+
+    def route(self, interface: Interface) -> web.RouteDef:
+        """Where the JSON face serves an interface."""
+        if interface.query is not None:
+            return web.post(interface.path, self.query(interface.query))
+        assert interface.effect is not None, "an interface reads or writes"
+        return web.post(interface.path, self.effect(interface.effect))
 
     def query(self, answer: Query) -> Handler:
         """A handler for an interface that only reads."""

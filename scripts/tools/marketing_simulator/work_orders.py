@@ -5,6 +5,7 @@ acceptance.
 """
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,10 +13,21 @@ from decimal import Decimal
 from scripts.tools.marketing_simulator.clock import CHINA_STANDARD_TIME, Clock, legacy_time
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import ACCOUNT, PHONE, REQUEST_ID, Fields
+from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.journal import stored_answer
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.responses import Code, Refusal, success
 
+TABLES = """
+CREATE TABLE work_order (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, type TEXT NOT NULL, account TEXT,
+    contact_name TEXT NOT NULL, contact_phone TEXT NOT NULL, address TEXT NOT NULL, content TEXT NOT NULL,
+    capacity TEXT, accepted_ms INTEGER NOT NULL
+);
+-- 2026-07-01 09:00 in China: the work order 202607010000000001, there from the start and long finished.
+INSERT INTO work_order (request_id, type, contact_name, contact_phone, address, content, accepted_ms)
+VALUES ('first', '01', '王芳', '19900000001', '示范路1号', '示范工单', 1782867600000);
+"""
 LARGEST_CAPACITY_KW = 100_000
 INSERT = (
     "INSERT INTO work_order (request_id, type, account, contact_name, contact_phone, address, content,"
@@ -77,12 +89,21 @@ class WorkOrders:
         clock: Clock,
         *,
         node_seconds: float,
+        idempotent: bool = False,
     ) -> None:
         self._connection = connection
         self._effects = effects
         self._queries = queries
         self._clock = clock
         self._node_seconds = node_seconds
+        self._idempotent = idempotent
+
+    def interfaces(self) -> Iterator[Interface]:
+        """What the marketing system offers of them."""
+        yield Interface("/api/wo/create", effect=self.create_once if self._idempotent else self.create)
+        yield Interface("/api/wo/createOnce", effect=self.create_once)
+        yield Interface("/api/wo/progress", query=self.progress)
+        yield Interface("/api/req/status", query=self.request_status)
 
     async def create(self, fields: Fields) -> Applied:
         """`/api/wo/create`: NOT idempotent, on purpose. A request that comes twice is applied twice."""
