@@ -135,7 +135,7 @@ class Testbed:
         if not key_file.exists():
             command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
             run(command, {"PYTHONPATH": str(self.root)})
-            key = self.ctl("apps", "add", "demo", "--scope", "bills", "--scope", "work-orders").strip()
+            key = self.ctl("apps", "add", "demo", "--scope", "*").strip()
             key_file.touch(mode=0o600)
             key_file.write_text(key)
         self.app_key = key_file.read_text()
