@@ -12,11 +12,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 __all__ = [
     "ACCOUNT",
     "ACCOUNT_FORMAT",
+    "ATTACHMENT",
     "PERSONAL",
     "AccountNumber",
     "Address",
+    "AttachmentId",
+    "Attachments",
+    "CreditCode",
     "Day",
     "Fen",
+    "IdentityNumber",
     "Kwh",
     "Model",
     "Month",
@@ -42,6 +47,8 @@ class Mark:
 
 ACCOUNT = Mark("account")
 """A customer's account number."""
+ATTACHMENT = Mark("attachment")
+"""The id of a file that was uploaded before (`POST /v1/attachments`)."""
 PERSONAL = Mark("personal")
 """Somebody's personal data: names, numbers and addresses by which a person is known or reached."""
 ACCOUNT_FORMAT = "account-number"
@@ -104,6 +111,49 @@ def _phone(value: str) -> str:
     digits = value.removeprefix("+").replace("-", "")
     if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15):
         raise ValueError("a phone number is 7 to 15 digits, with an optional leading + and inner hyphens")
+    return value
+
+
+_IDENTITY_WEIGHTS = tuple(2 ** (17 - place) % 11 for place in range(17))
+_IDENTITY_CHECKS = "10X98765432"
+
+
+def _identity_number(value: str) -> str:
+    # GB 11643-1999: area, date of birth, sequence, check character (ISO 7064, MOD 11-2). Areas come and go with
+    # reforms, so none is asked for.
+    if not re.fullmatch("[0-9]{17}[0-9Xx]", value):
+        raise ValueError("an identity number is 17 digits and a check character, 0-9 or X")
+    try:
+        date.fromisoformat(f"{value[6:10]}-{value[10:12]}-{value[12:14]}")
+    except ValueError:
+        raise ValueError("the date of birth in the identity number is not in the calendar") from None
+    total = sum(int(digit) * weight for digit, weight in zip(value[:17], _IDENTITY_WEIGHTS, strict=True))
+    if value[17].upper() != _IDENTITY_CHECKS[total % 11]:
+        raise ValueError("the identity number's check character does not fit its digits: mistyped?")
+    return value.upper()
+
+
+_CREDIT_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_CREDIT_WEIGHTS = tuple(3**place % 31 for place in range(17))
+
+
+def _credit_code(value: str) -> str:
+    # GB 32100-2015: registering authority, kind of organisation, area, organisation code, check character.
+    if not re.fullmatch(f"[{_CREDIT_CHARACTERS}]{{2}}[0-9]{{6}}[{_CREDIT_CHARACTERS}]{{10}}", value):
+        raise ValueError(
+            "a unified social credit code is 18 digits and capital letters without I, O, S, V and Z; "
+            "the third to the eighth are digits"
+        )
+    pairs = zip(value[:17], _CREDIT_WEIGHTS, strict=True)
+    total = sum(_CREDIT_CHARACTERS.index(character) * weight for character, weight in pairs)
+    if value[17] != _CREDIT_CHARACTERS[-total % 31]:
+        raise ValueError("the unified social credit code's check character does not fit the others: mistyped?")
+    return value
+
+
+def _attachments(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError("an attachment is named twice")
     return value
 
 
@@ -171,6 +221,34 @@ Kwh = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,4})?$"),
     Field(description="Energy in kWh, a decimal string"),
+]
+IdentityNumber = Annotated[
+    str,
+    AfterValidator(_identity_number),
+    Field(
+        description="A person's identity number (GB 11643): 17 digits and a check character; x is taken as X",
+        json_schema_extra={"pattern": "^[0-9]{17}[0-9Xx]$", "x-personal-data": True},
+    ),
+    PERSONAL,
+]
+CreditCode = Annotated[
+    str,
+    AfterValidator(_credit_code),
+    Field(
+        description="An organisation's unified social credit code (GB 32100): 18 characters, the last one a check",
+        json_schema_extra={"pattern": f"^[{_CREDIT_CHARACTERS}]{{2}}[0-9]{{6}}[{_CREDIT_CHARACTERS}]{{10}}$"},
+    ),
+]
+AttachmentId = Annotated[
+    str,
+    StringConstraints(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+    Field(description="The id of an uploaded file, a UUID as the upload gave it", json_schema_extra={"format": "uuid"}),
+    ATTACHMENT,
+]
+Attachments = Annotated[
+    tuple[AttachmentId, ...],
+    Field(max_length=10, description="Files uploaded before, each named once"),
+    AfterValidator(_attachments),
 ]
 WorkOrderNumber = Annotated[
     str,

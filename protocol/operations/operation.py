@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 
-from protocol.operations.fields import ACCOUNT, PERSONAL, marked, paths
+from protocol.operations.fields import ACCOUNT, ATTACHMENT, PERSONAL, marked, paths
 from protocol.operations.matching import AnswerMismatch, Echoes, default_pairs
 from protocol.operations.refusals import Refusal
 
@@ -111,7 +111,8 @@ class Operation:
         object.__setattr__(self, "personal", frozenset(paths(self.request, PERSONAL)))
         object.__setattr__(self, "personal_answer", frozenset(paths(self.response, PERSONAL)))
         annotated = get_type_hints(self.request, include_extras=True)
-        object.__setattr__(self, "accounts", tuple(name for name in fields if marked(annotated[name], ACCOUNT)))
+        for mark, attribute in ((ACCOUNT, "accounts"), (ATTACHMENT, "attachments")):
+            object.__setattr__(self, attribute, tuple(name for name in fields if marked(annotated[name], mark)))
 
     def answer(self, asked: BaseModel, answer: BaseModel) -> bytes:
         """The answer to `asked`, as the caller gets it. Raises AnswerMismatch if it is about something else."""
@@ -123,6 +124,8 @@ class Operation:
     matching: Echoes = None  # type: ignore[assignment]  # set from `echoes`
     accounts: tuple[str, ...] = ()
     """Request fields that are account numbers; set from `request`."""
+    attachments: tuple[str, ...] = ()
+    """Request fields that name uploaded files; set from `request`."""
     personal: frozenset[str] = frozenset()
     """Request fields (dotted through objects and lists) that are somebody's personal data: masked wherever people look.
     Set from `request`, as `personal_answer` is from `response`."""

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from protocol import operations
 from protocol.operations import CATALOGUE, Kind, Operation, UnknownOutcome, bills, work_orders
-from protocol.operations.fields import Model
+from protocol.operations.fields import AttachmentId, Attachments, IdentityNumber, Model
 
 ENTRIES = list(CATALOGUE.values())
 
@@ -82,6 +82,21 @@ def test_personal_data_is_known_by_its_fields() -> None:
     assert CATALOGUE["work-order"].personal == {"account", "contact_name", "contact_phone", "address", "content"}
     assert CATALOGUE["arrears-query"].personal_answer == {"account"}
     assert CATALOGUE["work-order-progress"].personal == frozenset()
+
+
+class Papers(Model):
+    """A request that names files."""
+
+    holder: IdentityNumber
+    attachments: Attachments = ()
+    plan: AttachmentId | None = None
+
+
+def test_fields_that_name_uploaded_files_are_known() -> None:
+    operation = Operation("papers", Kind.COMMAND, "", Papers, Model, {"holder": "11010519491231002X"}, "papers")
+    assert operation.attachments == ("attachments", "plan")
+    assert operation.personal == {"holder"}
+    assert CATALOGUE["bill-query"].attachments == ()
 
 
 def test_nobody_changes_the_catalogue() -> None:

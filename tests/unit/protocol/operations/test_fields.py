@@ -8,7 +8,21 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from protocol.operations import CATALOGUE
-from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Month, Phone, Text, WorkOrderNumber
+from protocol.operations.fields import (
+    AccountNumber,
+    AttachmentId,
+    Attachments,
+    CreditCode,
+    Day,
+    Fen,
+    IdentityNumber,
+    Kwh,
+    Model,
+    Month,
+    Phone,
+    Text,
+    WorkOrderNumber,
+)
 
 CASES: list[tuple[Any, list[str], list[str]]] = [
     (
@@ -58,6 +72,50 @@ CASES: list[tuple[Any, list[str], list[str]]] = [
         ["", "-1", "1.", ".5", "1.00001", "1234567890", "1e3", "1\n", "１２", "١"],
     ),
     (WorkOrderNumber, ["WO2026000001", "a-b-1"], ["abc", "x" * 41, "a b c", "工单000001", "WO2026\n"]),
+    (
+        IdentityNumber,
+        ["11010519491231002X", "990101198002290038"],  # the first is the standard's own example
+        [
+            "110105194912310021",
+            "11010519491231002",
+            "11010519491231002X0",
+            "１１０１０５１９４９１２３１００２X",
+            "110105491231002",  # the 15 digits of before 1999
+            "11010519491331002X",
+            " 11010519491231002X",
+            "11010519491231002X\n",
+            "X10105194912310021",
+            "",
+        ],
+    ),
+    (
+        CreditCode,
+        ["91350100M000100Y43", "9199010110000000XX"],  # the first is the standard's own example
+        [
+            "91350100M000100Y44",
+            "9135010OM000100Y43",
+            "91350100m000100y43",
+            "91350100M000100Y4",
+            "91350100M000100Y430",
+            "91350100M000100Y43\n",
+            "91350100I000100Y43",
+            "91M50100M000100Y43",
+            "９1350100M000100Y43",
+            "",
+        ],
+    ),
+    (
+        AttachmentId,
+        ["01938f7a-7b7a-7cc3-98c4-dc0c0c07398f"],
+        [
+            "01938F7A-7B7A-7CC3-98C4-DC0C0C07398F",
+            "01938f7a7b7a7cc398c4dc0c0c07398f",
+            "{01938f7a-7b7a-7cc3-98c4-dc0c0c07398f}",
+            "01938f7a-7b7a-7cc3-98c4-dc0c0c07398f\n",
+            "../etc/passwd",
+            "",
+        ],
+    ),
     (
         Text,
         [
@@ -151,3 +209,48 @@ def test_money_has_bounds(amount: int, taken: bool) -> None:
     else:
         with pytest.raises(ValidationError):
             TypeAdapter(Fen).validate_python(amount)
+
+
+def test_a_small_x_is_taken_as_the_capital_it_stands_for() -> None:
+    assert TypeAdapter(IdentityNumber).validate_python("11010519491231002x") == "11010519491231002X"
+
+
+@pytest.mark.parametrize("kind", [IdentityNumber, CreditCode])
+def test_one_mistyped_or_two_swapped_characters_are_found(kind: Any) -> None:
+    right = next(good for known, good, _ in CASES if known is kind)[0]
+    swapped = [right[:i] + right[i + 1] + right[i] + right[i + 2 :] for i in range(17) if right[i] != right[i + 1]]
+    changed = [right[:i] + new + right[i + 1 :] for i in range(18) for new in "0123456789" if right[i] != new]
+    assert len(swapped) > 8
+    for value in swapped + changed:
+        with pytest.raises(ValidationError):
+            TypeAdapter(kind).validate_python(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        (IdentityNumber, "110105194912310021", "check character does not fit"),
+        (IdentityNumber, "11010519491331002X", "date of birth"),
+        (IdentityNumber, "1101051949123100", "17 digits and a check character"),
+        (CreditCode, "91350100M000100Y44", "check character does not fit"),
+        (CreditCode, "9135010OM000100Y43", "without I, O, S, V and Z"),
+    ],
+)
+def test_what_is_wrong_is_said_and_the_value_is_not(kind: Any, value: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said) as caught:
+        TypeAdapter(kind).validate_python(value)
+    assert value not in caught.value.errors()[0]["msg"]
+
+
+class Papers(Model):
+    """A request that names files."""
+
+    attachments: Attachments = ()
+
+
+def test_at_most_ten_attachments_each_named_once() -> None:
+    ids = [f"01938f7a-7b7a-7cc3-98c4-dc0c0c0739{number:02x}" for number in range(11)]
+    assert Papers(attachments=tuple(ids[:10])).attachments == tuple(ids[:10])
+    for wrong in (ids, [ids[0], ids[0]]):
+        with pytest.raises(ValidationError):
+            Papers(attachments=tuple(wrong))
