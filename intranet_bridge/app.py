@@ -1,6 +1,6 @@
 """Composition root of intranet-bridge: which part is made of which, the order of starting, and of stopping.
 
-Start: store → lease → reply links → outbox → marketing client → inbox recovered, housekeeping → workers → intake →
+Start: store → lease → reply links → outbox → systems → inbox recovered, housekeeping → workers → intake →
 metrics → presence. Stop, on SIGTERM, is the reverse:
 
 1. presence says that this bridge leaves: the fronts stop counting on it;
@@ -40,10 +40,9 @@ from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.breaker import Breaker, Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
-from intranet_bridge.marketing.endpoint import client_of, secret_of
 from intranet_bridge.marketing.health import Health
-from intranet_bridge.marketing.http import HttpAdapter
-from intranet_bridge.marketing.http_client import HttpClient
+from intranet_bridge.marketing.kind import System
+from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.presence import Announcer
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.replies import Replies
@@ -90,12 +89,12 @@ class Bridge:
         keyring: Keyring,
         links: Mapping[str, Link],
         adapters: Mapping[str, Adapter],
-        client: HttpClient,
+        systems: Mapping[str, System],
         clock: Clock = wall_clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`links`: one for each of LINKS. `adapters`: one an operation served. `chance`: [0, 1), for jitter."""
-        self.settings, self.links, self.adapters, self.client = settings, links, adapters, client
+        self.settings, self.links, self.adapters, self.systems = settings, links, adapters, systems
         opener = Opener(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
         backoff = Backoff(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
@@ -173,9 +172,11 @@ class Bridge:
             yield from health.samples(now)
         for part in (
             self.query_intake, self.command_intake, self.dead_letters, self.conflict, self.inbox, self.ordering,
-            self.predecessors, self.queries, self.workers, self.client, self.replies, self.housekeeping,
+            self.predecessors, self.queries, self.workers,  self.replies, self.housekeeping,
         ):  # fmt: skip
             yield from part.samples()
+        for system in self.systems.values():
+            yield from system.samples()
         yield "bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
         yield "bridge_store_commits_total", "Transactions", {}, self.store.commits
         yield from metrics.of_links("bridge_link", self.links)
@@ -188,7 +189,8 @@ class Bridge:
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)
         await parts.start("outbox", None, self._flush)
-        await parts.start("marketing", None, self.client.close)
+        for name, system in self.systems.items():
+            await parts.start(f"system {name}", system.start(), system.close)
         await self.poison.start()
         for command in await self.inbox.start():
             self.ordering.add(command)
@@ -247,15 +249,14 @@ def installed(settings: BridgeSettings) -> Bridge:
         name: (receiving_link if name in RECEIVING else stomp_link)(settings.link, f"{settings.name}-{name}")
         for name in LINKS
     }
-    client, secret = client_of(settings.marketing, HttpClient), secret_of(settings.marketing)
+    systems = {name: kind(section.adapter).open(name, section) for name, section in settings.all_systems.items()}
     adapters = {
-        name: HttpAdapter(CATALOGUE[name], binding, settings.marketing, client, secret)
-        for name, binding in settings.operations.items()
+        name: systems[binding.system].adapter(CATALOGUE[name], binding) for name, binding in settings.operations.items()
     }
     keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
     if keyring.role is not Role.BRIDGE:
         raise ConfigurationError("is not a bridge's keyring", file=str(settings.keys.keyring))
-    return Bridge(settings, keyring=keyring, links=links, adapters=adapters, client=client)
+    return Bridge(settings, keyring=keyring, links=links, adapters=adapters, systems=systems)
 
 
 def _software() -> str:

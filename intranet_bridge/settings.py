@@ -1,11 +1,18 @@
 """What an operator may set for intranet-bridge (config/intranet_bridge.toml shows every key with its meaning)."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from intranet_bridge.marketing.binding import Binding, BreakerSection, MarketingSection, Seconds
-from intranet_bridge.marketing.check import complaints
+from intranet_bridge.marketing.binding import (
+    DEFAULT_SYSTEM,
+    BreakerSection,
+    OperationBinding,
+    Seconds,
+    SystemSection,
+)
+from intranet_bridge.marketing.kinds import kind
 from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE
@@ -20,6 +27,7 @@ from protocol.runtime.settings import (
     Section,
     StoreSection,
     WireSection,
+    nested,
 )
 
 
@@ -54,30 +62,34 @@ class CommandsSection(Section):
     than the front's `resend_after_s`, or a command that was lost once is overtaken."""
 
 
-def _catalogued(name: str) -> str:
-    if name not in CATALOGUE:
-        raise ValueError(f"{name!r} is not an operation of the catalogue ({', '.join(sorted(CATALOGUE))})")
-    return name
+def _opened(table: object, place: tuple[str, ...], info: ValidationInfo) -> SystemSection:
+    """A system's table, read by the adapter it names."""
+    name = table.get("adapter", "http") if isinstance(table, dict) else "http"
+    try:
+        found = kind(name)
+    except (ValueError, TypeError) as error:
+        raise Misplaced(str(error), (*place, "adapter")) from None
+    return nested(found.system, table, place, info)
 
 
-def _inquirable(bindings: dict[str, Binding]) -> dict[str, Binding]:
-    for name, binding in bindings.items():
-        operation = CATALOGUE[name]
-        asks = operation.kind is Kind.COMMAND and operation.unknown_outcome is UnknownOutcome.INQUIRE
-        if asks and binding.inquire is None:
-            raise ValueError(f"{name} needs [operations.{name}.inquire]: its unknown outcomes are inquired about")
-    return bindings
-
-
-def _fitting(bindings: dict[str, Binding]) -> dict[str, Binding]:
-    for name, binding in bindings.items():
-        for complaint in complaints(CATALOGUE[name], binding):
-            if complaint.fatal:
-                raise Misplaced(complaint.message, ("operations", name, *complaint.setting))
-    return bindings
-
-
-OperationName = Annotated[str, AfterValidator(_catalogued)]
+def _bound(name: str, table: object, systems: Mapping[str, SystemSection], info: ValidationInfo) -> OperationBinding:
+    """An operation's table, read by the adapter of its system and held against the catalogue."""
+    place = ("operations", name)
+    operation = CATALOGUE.get(name)
+    if operation is None:
+        raise Misplaced(f"{name!r} is not an operation of the catalogue ({', '.join(sorted(CATALOGUE))})", place)
+    system = table.get("system", DEFAULT_SYSTEM) if isinstance(table, dict) else DEFAULT_SYSTEM
+    if system not in systems:
+        known = ", ".join(sorted(systems)) or "none"
+        raise Misplaced(f"there is no system {system!r}; there are: {known}", (*place, "system"))
+    found = kind(systems[system].adapter)
+    binding = nested(found.binding, table, place, info)
+    if operation.kind is Kind.COMMAND and operation.unknown_outcome is UnknownOutcome.INQUIRE and not binding.inquires:
+        raise Misplaced(f"{name} needs [operations.{name}.inquire]: its unknown outcomes are inquired about", place)
+    for complaint in found.complaints(operation, binding):
+        if complaint.fatal:
+            raise Misplaced(complaint.message, (*place, *complaint.setting))
+    return binding
 
 
 class BridgeSettings(Section):
@@ -99,18 +111,48 @@ class BridgeSettings(Section):
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()
-    marketing: MarketingSection
-    operations: Annotated[
-        dict[OperationName, Binding], Field(min_length=1), AfterValidator(_inquirable), AfterValidator(_fitting)
-    ]
+    marketing: SystemSection | None = None
+    """The system of the operations that name none."""
+    systems: dict[Name, SystemSection] = Field(default_factory=dict)
+    """Further ones, by name."""
+    operations: Annotated[dict[str, OperationBinding], Field(min_length=1)]
+
+    @property
+    def all_systems(self) -> dict[str, SystemSection]:
+        """Every system by its name."""
+        return ({DEFAULT_SYSTEM: self.marketing} if self.marketing else {}) | self.systems
 
     def doubts(self) -> list[str]:
         """What is allowed in the bindings, and may not be what was meant."""
+        systems = self.all_systems
         return [
             f"{'.'.join(('operations', name, *complaint.setting))}: {complaint.message}"
             for name, binding in self.operations.items()
-            for complaint in complaints(CATALOGUE[name], binding)
+            for complaint in kind(systems[binding.system].adapter).complaints(CATALOGUE[name], binding)
         ]
+
+    @field_validator("marketing", mode="before")
+    @classmethod
+    def _default_system(cls, table: object, info: ValidationInfo) -> object:
+        return _opened(table, (DEFAULT_SYSTEM,), info)
+
+    @field_validator("systems", mode="before")
+    @classmethod
+    def _further_systems(cls, tables: object, info: ValidationInfo) -> object:
+        if not isinstance(tables, dict):
+            return tables
+        if DEFAULT_SYSTEM in tables:
+            raise Misplaced(f"the table of this one is [{DEFAULT_SYSTEM}]", ("systems", DEFAULT_SYSTEM))
+        return {name: _opened(table, ("systems", str(name)), info) for name, table in tables.items()}
+
+    @field_validator("operations", mode="before")
+    @classmethod
+    def _bindings(cls, tables: object, info: ValidationInfo) -> object:
+        if not isinstance(tables, dict) or "systems" not in info.data or "marketing" not in info.data:
+            return {} if "systems" not in info.data or "marketing" not in info.data else tables
+        marketing: SystemSection | None = info.data["marketing"]
+        systems: dict[str, SystemSection] = ({DEFAULT_SYSTEM: marketing} if marketing else {}) | info.data["systems"]
+        return {name: _bound(str(name), table, systems, info) for name, table in tables.items()}
 
     @model_validator(mode="after")
     def _remembers_longer_than_messages_live(self) -> Self:

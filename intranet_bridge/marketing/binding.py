@@ -1,17 +1,11 @@
-"""The marketing system as the configuration describes it: itself, its interfaces, and when to leave one alone."""
+"""What every kind of back end has in common in the configuration: a system, and an operation bound to it."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from intranet_bridge.marketing.headers import distinct, settable
-from intranet_bridge.marketing.mapping import compiled
-from intranet_bridge.marketing.template import PathTemplate
-from protocol.runtime.settings import (
-    BaseUrl,
-    FilePath,
-    Section,
-)
+from intranet_bridge.marketing.expressions.mapping import compiled
+from protocol.runtime.settings import Name, Section
 
 
 def _expression(text: str) -> str:
@@ -19,20 +13,10 @@ def _expression(text: str) -> str:
     return text
 
 
-def _path(text: str) -> str:
-    PathTemplate(text)
-    return text
-
-
 Expression = Annotated[str, AfterValidator(_expression)]
-"""A JMESPath expression (see marketing/mapping.py)."""
-Path = Annotated[str, AfterValidator(_path)]
-"""A path with `{expression}` parts (see marketing/template.py)."""
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), AfterValidator(settable)]
-HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\t\x20-\x7e]*$")]
-Headers = Annotated[dict[HeaderName, HeaderValue], AfterValidator(distinct)]
+"""A JMESPath expression (see marketing/expressions/mapping.py)."""
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+DEFAULT_SYSTEM = "marketing"
 
 
 class BreakerSection(Section):
@@ -50,45 +34,12 @@ class BreakerSection(Section):
     """It stays open so long before it lets one call probe; twice as long after each failed probe."""
 
 
-class AuthenticationSection(Section):
-    """A secret header. The secret is in a file of its own, never here."""
+class SystemSection(Section):
+    """A back end: what all its interfaces share. `[marketing]` is one, `[systems.NAME]` are others."""
 
-    header: HeaderName = "Authorization"
-    prefix: HeaderValue = ""
-    """For example `Bearer `."""
-    token_file: FilePath
-
-
-class TlsSection(Section):
-    """For https: whom to trust and, if the marketing system asks for it, which certificate to show."""
-
-    ca: FilePath | None = None
-    """Default: the system's authorities."""
-    certificate: FilePath | None = None
-    key: FilePath | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
-        return self
-
-
-class MarketingSection(Section):
-    """The marketing system: what all its interfaces share."""
-
-    url: BaseUrl
+    adapter: str = "http"
+    """The kind of adapter (marketing/kinds.py)."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 5.0
-    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
-    connections: Annotated[int, Field(ge=1, le=1024)] = 64
-    idle_s: Seconds = 4.0
-    """A kept connection is not used again after so long: below the server's own keep-alive, or a request may
-    run into its closing."""
-    answer_limit: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
-    """Bytes; a longer answer is not read."""
-    headers: Headers = Field(default_factory=dict)
-    authentication: AuthenticationSection | None = None
-    tls: TlsSection = TlsSection()
 
 
 class RefusalSection(Section):
@@ -103,40 +54,12 @@ class RefusalSection(Section):
     """Its codes → ours; one that is not listed becomes `marketing-<code>`."""
 
 
-class InquireSection(Section):
-    """How to ask what became of a request id."""
+class OperationBinding(Section):
+    """One operation bound to an interface of a system: what is read from answers, whatever they come over."""
 
-    method: Method = "POST"
-    path: Path
-    query: Expression | None = None
-    request: Expression | None = None
-    found: Expression
-    """True: it was applied, and `response` reads its answer from this one."""
-    not_found: Expression
-    """True: there is no such request, surely. Neither: the inquiry is repeated."""
-    response: Expression | None = None
-    """Default: the operation's own."""
-    timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
-
-
-class Binding(Section):
-    """One operation at the marketing system's HTTP interface."""
-
+    system: Name = DEFAULT_SYSTEM
     values: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Translation tables for `translate('table', value)`."""
-    method: Method = "POST"
-    path: Path
-    query: Expression | None = None
-    """Gives the URL's query parameters: an object; nulls are left out."""
-    request: Expression | None = None
-    """Gives the body, from the request's fields and `request_id`."""
-    encoding: Literal["json", "form"] = "json"
-    charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
-    """Of request and answer; an answer's byte order mark and Content-Type come first (marketing/answer.py)."""
-    answer_charset: Literal["utf-8", "gbk", "gb18030"] | None = None
-    """Of the answer, whatever its Content-Type says (but not its byte order mark)."""
-    omit_nulls: bool = True
-    """Leave null fields out of the body's top level."""
     response: Expression
     """Gives the catalogue's response from the answer."""
     request_id: Expression | None = None
@@ -147,21 +70,20 @@ class Binding(Section):
     """True: a technical failure in a good-looking answer; what was done is unknown."""
     not_applied: Expression | None = None
     """True: surely not applied, try again later ("system busy")."""
-    inquire: InquireSection | None = None
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
     settle_s: Annotated[float, Field(ge=0, le=3600)] | None = None
     """How long the marketing system may go on with a call whose connection is gone; default `timeout_s`."""
-    headers: Headers = Field(default_factory=dict)
+
+    @property
+    def inquires(self) -> bool:
+        """Whether it says how to ask what became of a request id."""
+        return False
 
     def expressions(self) -> list[str]:
         """Every expression of the binding."""
-        parts: list[str | None] = [self.query, self.request, self.response, self.failure, self.not_applied]
-        parts.append(self.request_id)
+        parts: list[str | None] = [self.response, self.failure, self.not_applied, self.request_id]
         if self.refusal:
             parts += [self.refusal.when, self.refusal.code, self.refusal.detail]
-        if self.inquire:
-            parts += [self.inquire.query, self.inquire.request, self.inquire.found]
-            parts += [self.inquire.not_found, self.inquire.response]
         return [part for part in parts if part is not None]
 
     @model_validator(mode="after")

@@ -5,16 +5,14 @@ comparisons that are never true; a result that lacks a required field of the sch
 has it as the wrong kind. Warned of: tests of what became of a request that are true of ``{}`` or null.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import jmespath
 
-from intranet_bridge.marketing.binding import Binding
-from intranet_bridge.marketing.functions import Tables
-from intranet_bridge.marketing.mapping import MappingError, condition, truth
-from intranet_bridge.marketing.shapes import (
+from intranet_bridge.marketing.binding import OperationBinding
+from intranet_bridge.marketing.expressions.functions import Tables
+from intranet_bridge.marketing.expressions.mapping import MappingError, condition, truth
+from intranet_bridge.marketing.expressions.shapes import (
     ANY,
     LIST,
     NOTHING,
@@ -26,71 +24,44 @@ from intranet_bridge.marketing.shapes import (
     in_words,
     of_schema,
 )
+from intranet_bridge.marketing.kind import Complaint
 from protocol.operations.operation import Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """One thing that is wrong, or may be."""
-
-    setting: tuple[str, ...]
-    """Within the binding: ``("refusal", "when")``."""
-    message: str
-    fatal: bool = True
-
-
-def complaints(operation: Operation, binding: Binding) -> Iterator[Complaint]:
-    """All that is wrong with a binding, as far as a start can know."""
+def complaints(operation: Operation, binding: OperationBinding) -> Iterator[Complaint]:
+    """All that is wrong with what a binding reads from answers, as far as a start can know."""
     tables = binding.values
-    asked = of_schema(operation.request.model_json_schema())
-    fields = dict(asked.fields or {}) | {"request_id": Shape(frozenset((TEXT,)))}
-    request = Shape(asked.kinds, fields, required=frozenset(fields))
-    result = of_schema(operation.response.model_json_schema())
-    yield from _asking((), binding.path, binding.query, binding.request, request, tables)
-    yield from _answering(("response",), binding.response, result, tables)
+    yield from answering(("response",), binding.response, operation, tables)
     if binding.refusal:
-        yield from _test(("refusal", "when"), binding.refusal.when, tables)
+        yield from tested(("refusal", "when"), binding.refusal.when, tables)
         for name, text in (("code", binding.refusal.code), ("detail", binding.refusal.detail)):
-            yield from _read(("refusal", name), text, ANY, tables)[1]
+            yield from read(("refusal", name), text, ANY, tables)
         known = {refusal.code for refusal in operation.refusals}
         for theirs, ours in binding.refusal.codes.items():
             if ours not in known:
                 message = f"the catalogue's {operation.name} does not have the refusal {ours}: callers do not expect it"
                 yield Complaint(("refusal", "codes", theirs), message, fatal=False)
     for name, text in (("failure", binding.failure), ("not_applied", binding.not_applied)):
-        yield from _test((name,), text, tables)
-    inquire = binding.inquire
-    if inquire:
-        yield from _asking(("inquire",), inquire.path, inquire.query, inquire.request, request, tables)
-        yield from _test(("inquire", "found"), inquire.found, tables)
-        yield from _test(("inquire", "not_found"), inquire.not_found, tables)
-        yield from _answering(("inquire", "response"), inquire.response, result, tables)
+        yield from tested((name,), text, tables)
 
 
-def _read(setting: tuple[str, ...], text: str | None, sees: Shape, tables: Tables) -> tuple[Shape, list[Complaint]]:
-    if text is None:
-        return ANY, []
-    reading = Inference(text, jmespath.compile(text).parsed, sees, tables)
-    found = [Complaint(setting, message) for message in reading.mistakes]
-    found += [Complaint(setting, message, fatal=False) for message in reading.doubts]
-    if not found and reading.gives.kinds == NOTHING.kinds:
-        found.append(Complaint(setting, "can only be null"))
-    return reading.gives, found
+def request_of(operation: Operation) -> Shape:
+    """What an expression about a request sees: its fields, and `request_id`."""
+    asked = of_schema(operation.request.model_json_schema())
+    fields = dict(asked.fields or {}) | {"request_id": Shape(frozenset((TEXT,)))}
+    return Shape(asked.kinds, fields, required=frozenset(fields))
 
 
-def _asking(
-    table: tuple[str, ...], path: str, query: str | None, body: str | None, request: Shape, tables: Tables
-) -> Iterator[Complaint]:
-    for part in re.findall(r"\{([^{}]*)\}", path):
-        yield from _read((*table, "path"), part, request, tables)[1]
-    yield from _read((*table, "query"), query, request, tables)[1]
-    yield from _read((*table, "request"), body, request, tables)[1]
+def read(setting: tuple[str, ...], text: str | None, sees: Shape, tables: Tables) -> list[Complaint]:
+    """What is wrong with an expression that sees values of a shape."""
+    return _read(setting, text, sees, tables)[1]
 
 
-def _test(setting: tuple[str, ...], text: str | None, tables: Tables) -> Iterator[Complaint]:
+def tested(setting: tuple[str, ...], text: str | None, tables: Tables) -> Iterator[Complaint]:
+    """What is wrong with a test of an answer."""
     if text is None:
         return
-    yield from _read(setting, text, ANY, tables)[1]
+    yield from read(setting, text, ANY, tables)
     test = condition(text, tables)
     for empty, written in (({}, "{}"), (None, "null")):
         try:
@@ -101,7 +72,9 @@ def _test(setting: tuple[str, ...], text: str | None, tables: Tables) -> Iterato
             continue  # such an answer decides nothing
 
 
-def _answering(setting: tuple[str, ...], text: str | None, wanted: Shape, tables: Tables) -> Iterator[Complaint]:
+def answering(setting: tuple[str, ...], text: str | None, operation: Operation, tables: Tables) -> Iterator[Complaint]:
+    """What is wrong with an expression that gives the catalogue's response."""
+    wanted = of_schema(operation.response.model_json_schema())
     gives, found = _read(setting, text, ANY, tables)
     yield from found
     if not found and text is not None:
@@ -125,3 +98,14 @@ def _misfits(gives: Shape, wanted: Shape, place: str) -> Iterator[str]:
                 yield from _misfits(given, wanted.fields[field], f"{place}.{field}")
     elif LIST in gives.kinds and gives.item is not None and wanted.item is not None:
         yield from _misfits(gives.item, wanted.item, f"{place}[]")
+
+
+def _read(setting: tuple[str, ...], text: str | None, sees: Shape, tables: Tables) -> tuple[Shape, list[Complaint]]:
+    if text is None:
+        return ANY, []
+    reading = Inference(text, jmespath.compile(text).parsed, sees, tables)
+    found = [Complaint(setting, message) for message in reading.mistakes]
+    found += [Complaint(setting, message, fatal=False) for message in reading.doubts]
+    if not found and reading.gives.kinds == NOTHING.kinds:
+        found.append(Complaint(setting, "can only be null"))
+    return reading.gives, found

@@ -231,6 +231,21 @@ class LogSection(Section):
     level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
 
 
+def nested(model: type[Settings], table: object, place: Sequence[str], info: ValidationInfo) -> Settings:
+    """A table that a validator reads into a model of its own choice. Raises Misplaced: what is wrong, and where.
+
+    `place`: of the table, from the file's root.
+    """
+    try:
+        return model.model_validate(table, context=info.context)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        cause = first.get("ctx", {}).get("error")
+        inner = cause.place if isinstance(cause, Misplaced) else tuple(str(part) for part in first["loc"])
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise Misplaced(first["msg"].removeprefix("Value error, ") + more, (*place, *inner)) from None
+
+
 def load(path: Path, model: type[Settings]) -> Settings:
     """The settings in a TOML file and the files its `include` names, which are read as if they stood in it.
 

@@ -18,7 +18,6 @@ from intranet_bridge import app
 from intranet_bridge.commands import workers as worker
 from intranet_bridge.intake import verdict
 from intranet_bridge.marketing import Absent, Answered, Finding, MarketingRequest, Outcome, Unknown
-from intranet_bridge.marketing.http_client import HttpClient
 from intranet_bridge.settings import BridgeSettings
 from protocol.destinations import command_replies, commands, presence, queries, query_replies
 from protocol.envelope import Kind, Opener, Sealer
@@ -142,7 +141,7 @@ class Stage:
             keyring=self.ring,
             links={name: MemoryLink(self.broker) for name in app.LINKS},
             adapters=self.marketing,
-            client=HttpClient("localhost", 1),
+            systems={},
             clock=lambda: self.clock(),
         )
         await self.bridge.start(self.daemon)

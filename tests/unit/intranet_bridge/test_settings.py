@@ -7,6 +7,7 @@ import pytest
 
 from bridgectl import certificate_files, keys
 from intranet_bridge import app
+from intranet_bridge.marketing.http.binding import HttpSystem
 from intranet_bridge.settings import BridgeSettings
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
@@ -24,6 +25,7 @@ def changed(folder: Path, old: str, new: str) -> Path:
 def test_the_shipped_file_is_in_order_and_binds_the_whole_catalogue() -> None:
     settings = load(BRIDGE, BridgeSettings)
     assert set(settings.operations) == set(CATALOGUE)
+    assert isinstance(settings.marketing, HttpSystem)
     assert settings.marketing.authentication is not None
     assert settings.marketing.authentication.token_file == BRIDGE.parent / "marketing.token"
 

@@ -205,9 +205,10 @@ def test_nobody_listening_is_a_verdict_too(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_body_for_a_terminal_holds_no_control_character_and_is_unpacked() -> None:
-    from intranet_bridge.trial.masking import Mask
+    from intranet_bridge.marketing.masking import Mask
 
-    shown = Mask(show=True, secret="hush")
+    shown = Mask(show=True)
+    shown.hide("hush")
     assert "\x1b" not in shown.body(b"\x1b[2J hush")
     assert "hush" not in shown.body(b'{"a": "hush"}')
     assert shown.body(gzip.compress('{"名": "电"}'.encode("gbk"))) == '{"名": "电"}'

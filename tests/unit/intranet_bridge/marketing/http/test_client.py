@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intranet_bridge.marketing.http_client import HttpClient, NotSent
-from intranet_bridge.marketing.http_connection import Connection, Lost, Response
+from intranet_bridge.marketing.http.client import HttpClient, NotSent
+from intranet_bridge.marketing.http.connection import Connection, Lost, Response
 
 pytestmark = pytest.mark.anyio
 

@@ -8,17 +8,17 @@ import pytest
 from pydantic import ValidationError
 
 from intranet_bridge.marketing import MarketingRequest
-from intranet_bridge.marketing.binding import Binding, MarketingSection
-from intranet_bridge.marketing.headers import merged
-from intranet_bridge.marketing.mapping import MappingError
-from intranet_bridge.marketing.request import RequestTemplate
+from intranet_bridge.marketing.expressions.mapping import MappingError
+from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem
+from intranet_bridge.marketing.http.headers import merged
+from intranet_bridge.marketing.http.request import RequestTemplate
 
 ASKED = MarketingRequest("01a2-req", None, "")
 
 
 def rendered(values: dict[str, Any], **binding: Any) -> tuple[bytes, bytes]:
     headers = binding.pop("headers", {})
-    plan = Binding.model_validate({"path": "/api", "response": "@"} | binding)
+    plan = HttpBinding.model_validate({"path": "/api", "response": "@"} | binding)
     template = RequestTemplate("http://back.end:8090/base", plan, plan.request, headers, {})
     head, _, body = template.render(ASKED, values).partition(b"\r\n\r\n")
     return head, body
@@ -115,13 +115,13 @@ def test_identity_is_asked_for() -> None:
 )  # fmt: skip
 def test_headers_that_frame_a_message_are_refused_at_start(name: str) -> None:
     with pytest.raises(ValidationError, match=f"the header {name} cannot be set: "):
-        MarketingSection.model_validate({"url": "http://h", "headers": {name: "x"}})
+        HttpSystem.model_validate({"url": "http://h", "headers": {name: "x"}})
     with pytest.raises(ValidationError, match=f"the header {name} cannot be set: "):
-        MarketingSection.model_validate({"url": "http://h", "authentication": {"header": name, "token_file": "t"}})
+        HttpSystem.model_validate({"url": "http://h", "authentication": {"header": name, "token_file": "t"}})
     with pytest.raises(ValidationError, match=f"the header {name} cannot be set: "):
-        Binding.model_validate({"path": "/", "response": "@", "headers": {name: "x"}})
+        HttpBinding.model_validate({"path": "/", "response": "@", "headers": {name: "x"}})
 
 
 def test_one_header_in_two_spellings_is_refused_at_start() -> None:
     with pytest.raises(ValidationError, match="X-A and x-a are the same header"):
-        MarketingSection.model_validate({"url": "http://h", "headers": {"X-A": "1", "x-a": "2"}})
+        HttpSystem.model_validate({"url": "http://h", "headers": {"X-A": "1", "x-a": "2"}})

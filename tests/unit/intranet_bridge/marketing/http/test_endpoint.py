@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.marketing.binding import AuthenticationSection, MarketingSection, TlsSection
-from intranet_bridge.marketing.endpoint import client_of, secret_of
-from intranet_bridge.marketing.http_client import HttpClient, NotSent
+from intranet_bridge.marketing.http.binding import AuthenticationSection, HttpSystem, TlsSection
+from intranet_bridge.marketing.http.client import HttpClient, NotSent
+from intranet_bridge.marketing.http.endpoint import client_of, secret_of
 from protocol.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def test_a_silent_first_address_does_not_keep_it_from_the_second(monkeypat
         silent.listen(0)
         filling.connect(silent.getsockname())  # its backlog is full: further SYNs are dropped
         known_as(monkeypatch, silent.getsockname(), server.sockets[0].getsockname())
-        client = client_of(MarketingSection(url="http://several:1", connect_timeout_s=20), HttpClient)
+        client = client_of(HttpSystem(url="http://several:1", connect_timeout_s=20), HttpClient)
         assert (await client.exchange(REQUEST, 30)).status == 200
         await client.close()
     server.close()
@@ -51,7 +51,7 @@ async def test_a_failure_says_which_address_and_why(monkeypatch: pytest.MonkeyPa
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # not listening
         known_as(monkeypatch, nobody.getsockname())
-        client = client_of(MarketingSection(url="http://several:1"), HttpClient)
+        client = client_of(HttpSystem(url="http://several:1"), HttpClient)
         with pytest.raises(NotSent, match=rf"connect: 127\.0\.0\.1:{nobody.getsockname()[1]}: Connection refused"):
             await client.exchange(REQUEST, 5)
 
@@ -69,11 +69,11 @@ async def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         ),
     ):
         with pytest.raises(ConfigurationError, match=words):
-            client_of(MarketingSection(url="https://several", tls=tls), HttpClient)
+            client_of(HttpSystem(url="https://several", tls=tls), HttpClient)
 
 
 async def test_a_byte_order_mark_is_no_part_of_the_secret(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_bytes(b"\xef\xbb\xbfopen sesame\r\n")
-    marketing = MarketingSection(url="http://h", authentication=AuthenticationSection(token_file=token))
+    marketing = HttpSystem(url="http://h", authentication=AuthenticationSection(token_file=token))
     assert secret_of(marketing) == "open sesame"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
-from intranet_bridge.marketing.functions import Functions
-from intranet_bridge.marketing.mapping import MappingError, compiled, condition, truth
-from intranet_bridge.marketing.template import PathTemplate
+from intranet_bridge.marketing.expressions.functions import Functions
+from intranet_bridge.marketing.expressions.mapping import MappingError, compiled, condition, truth
+from intranet_bridge.marketing.expressions.template import PathTemplate
 from tests.support.shipped import bindings
 
 ANSWER = {

@@ -7,19 +7,18 @@ cost 0.13 ms. And the worker must know whether a request was handed over or sure
 - `NotSent`: no byte of the request left this process. Surely nothing was applied.
 - `Lost`: the request was written, and no whole answer came. What was applied is unknown.
 
-No redirects, no cookies, no proxies. What makes a connection fit for another request: http_connection.py.
+No redirects, no cookies, no proxies. What makes a connection fit for another request: connection.py.
 """
 
 import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from intranet_bridge.marketing.http_connection import Connection, Response
+from intranet_bridge.marketing.http.connection import Connection, Response
 from protocol.link.dial import dial
 from protocol.link.tls import explain
-from protocol.runtime.metrics import Sample
 
 
 class NotSent(Exception):
@@ -150,8 +149,3 @@ class HttpClient:
         else:
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
-
-    def samples(self) -> Iterator[Sample]:
-        """The numbers of the metrics."""
-        yield "bridge_marketing_connections", "Open", {}, self.open
-        yield "bridge_marketing_connections_made_total", "Made", {}, self.made

@@ -17,17 +17,25 @@ _UNPACKED = 4 * 1024 * 1024
 
 
 class Mask:
-    """What may be printed. `secret` is taken out of everything, wherever it stands."""
+    """What may be printed."""
 
-    def __init__(self, *, show: bool, secret: str = "", secret_headers: frozenset[str] = frozenset()) -> None:
-        """`secret_headers`: names, in lower case, whose values are never shown."""
+    def __init__(self, *, show: bool) -> None:
+        """`show`: whether customers' values are printed."""
         self.show = show
-        self._secret, self._secret_headers = secret, secret_headers
+        self._secrets: set[str] = set()
+        self._secret_headers: set[str] = set()
+
+    def hide(self, secret: str, header: str = "") -> None:
+        """Take a secret out of everything from now on, and never show the value of a header."""
+        if secret:
+            self._secrets.add(secret)
+        if header:
+            self._secret_headers.add(header.lower())
 
     def clean(self, text: str) -> str:
         """Text for a terminal: no secret, no control character, not endless."""
-        if self._secret:
-            text = text.replace(self._secret, _HIDDEN)
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
         if len(text) > _LONGEST:
             text = f"{text[:_LONGEST]}… ({len(text)} characters)"
         return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)

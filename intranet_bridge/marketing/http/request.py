@@ -14,17 +14,17 @@ from urllib.parse import quote_plus, urlsplit
 from pydantic_core import to_json
 
 from intranet_bridge.marketing import MarketingRequest
-from intranet_bridge.marketing.binding import Binding
-from intranet_bridge.marketing.headers import merged
-from intranet_bridge.marketing.mapping import MappingError, Tables, optional
-from intranet_bridge.marketing.template import PathTemplate, plain
+from intranet_bridge.marketing.expressions.mapping import MappingError, Tables, optional
+from intranet_bridge.marketing.expressions.template import PathTemplate, plain
+from intranet_bridge.marketing.http.binding import HttpBinding
+from intranet_bridge.marketing.http.headers import merged
 
 
 class RequestTemplate:
     """Renders requests: everything that is the same for all is made once."""
 
     def __init__(
-        self, url: str, binding: Binding, expression: str | None, headers: Mapping[str, str], tables: Tables
+        self, url: str, binding: HttpBinding, expression: str | None, headers: Mapping[str, str], tables: Tables
     ) -> None:
         parts = urlsplit(url)
         self._path = PathTemplate(binding.path, tables)

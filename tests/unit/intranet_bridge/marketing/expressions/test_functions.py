@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.marketing.mapping import MappingError, compiled
+from intranet_bridge.marketing.expressions.mapping import MappingError, compiled
 
 TABLES = {"t": {"1": "one", "true": "yes"}}
 

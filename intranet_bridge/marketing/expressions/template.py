@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic_core import to_json
 
-from intranet_bridge.marketing.mapping import Mapped, MappingError, Tables, compiled
+from intranet_bridge.marketing.expressions.mapping import Mapped, MappingError, Tables, compiled
 
 _SAFE = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 

@@ -4,8 +4,8 @@ import ssl
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from intranet_bridge.marketing.binding import MarketingSection
-from intranet_bridge.marketing.http_client import HttpClient
+from intranet_bridge.marketing.http.binding import HttpSystem
+from intranet_bridge.marketing.http.client import HttpClient
 from protocol.errors import ConfigurationError
 from protocol.files import read_bytes
 from protocol.link.tls import outward_context
@@ -13,7 +13,7 @@ from protocol.link.tls import outward_context
 Client = TypeVar("Client", bound=HttpClient)
 
 
-def client_of(marketing: MarketingSection, make: type[Client]) -> Client:
+def client_of(marketing: HttpSystem, make: type[Client]) -> Client:
     """The client for the marketing system. Raises ConfigurationError for TLS files that cannot be used."""
     parts = urlsplit(marketing.url)
     context: ssl.SSLContext | None = None
@@ -31,7 +31,7 @@ def client_of(marketing: MarketingSection, make: type[Client]) -> Client:
     )
 
 
-def secret_of(marketing: MarketingSection) -> str:
+def secret_of(marketing: HttpSystem) -> str:
     """The authentication secret. Raises ConfigurationError naming its file, never its content."""
     if marketing.authentication is None:
         return ""

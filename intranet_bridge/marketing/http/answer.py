@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from intranet_bridge.marketing.http_connection import Response
+from intranet_bridge.marketing.http.connection import Response
 
 _LABELS = {
     "utf-8": ("utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"),

@@ -7,7 +7,7 @@ from jmespath import Options
 from jmespath.exceptions import JMESPathError
 from jmespath.visitor import TreeInterpreter
 
-from intranet_bridge.marketing.functions import Functions, complaint
+from intranet_bridge.marketing.expressions.functions import Functions, complaint
 
 Tree = Mapping[str, Any]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import httptools
 
-from intranet_bridge.marketing.response_head import HEAD_LIMIT, BadHead, repaired
+from intranet_bridge.marketing.http.response_head import HEAD_LIMIT, BadHead, repaired
 from protocol.runtime.crash_points import Point, reach_written
 
 TIMEOUT = "timeout"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from intranet_bridge.marketing import Absent, Answered, Fault, MarketingRequest, NotApplied, Refused, Rejected, Unknown
-from intranet_bridge.marketing.binding import Binding, MarketingSection
-from intranet_bridge.marketing.http import HttpAdapter
-from intranet_bridge.marketing.http_client import HttpClient, NotSent
+from intranet_bridge.marketing.http.adapter import HttpAdapter
+from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem
+from intranet_bridge.marketing.http.client import HttpClient, NotSent
 from protocol.operations import CATALOGUE
 
 pytestmark = pytest.mark.anyio
@@ -91,9 +91,9 @@ def adapter(port: int, operation: Any = ARREARS, secret: str = "s3cret", **chang
         },
     } | changes
     section = {"url": f"http://127.0.0.1:{port}", "authentication": {"header": "X-Token", "token_file": "unread"}}
-    marketing = MarketingSection.model_validate(section)
+    marketing = HttpSystem.model_validate(section)
     client = HttpClient("127.0.0.1", port, connections=2, idle_s=4, answer_limit=4096)
-    return HttpAdapter(operation, Binding.model_validate(values), marketing, client, secret)
+    return HttpAdapter(operation, HttpBinding.model_validate(values), marketing, client, secret)
 
 
 def asked(operation: Any = ARREARS, **body: Any) -> MarketingRequest:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intranet_bridge.marketing.answer import AnswerDecoder, AnswerError, declared
-from intranet_bridge.marketing.http_connection import Response
+from intranet_bridge.marketing.http.answer import AnswerDecoder, AnswerError, declared
+from intranet_bridge.marketing.http.connection import Response
 
 GOOD = '{"rtnCode":"0000","name":"张三€"}'
 VALUE = {"rtnCode": "0000", "name": "张三€"}

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.marketing.binding import Binding
-from intranet_bridge.marketing.check import complaints
+from intranet_bridge.marketing.http.binding import HttpBinding
+from intranet_bridge.marketing.http.check import complaints
 from protocol.operations import CATALOGUE
 from tests.support.shipped import bindings
 
@@ -19,7 +19,7 @@ ARREARS: dict[str, Any] = {
 
 
 def said(operation: str = "arrears-query", **changes: Any) -> list[tuple[str, str, bool]]:
-    binding = Binding.model_validate((ARREARS if operation == "arrears-query" else {}) | changes)
+    binding = HttpBinding.model_validate((ARREARS if operation == "arrears-query" else {}) | changes)
     return [(".".join(c.setting), c.message, c.fatal) for c in complaints(CATALOGUE[operation], binding)]
 
 

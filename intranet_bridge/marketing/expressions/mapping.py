@@ -15,9 +15,9 @@ import jmespath
 from jmespath.exceptions import IncompleteExpressionError, JMESPathError, LexerError, ParseError
 from jmespath.visitor import TreeInterpreter
 
-from intranet_bridge.marketing.failure import FAILURES, explained
-from intranet_bridge.marketing.functions import Functions, complaint, shortcut
-from intranet_bridge.marketing.functions import Tables as Tables
+from intranet_bridge.marketing.expressions.failure import FAILURES, explained
+from intranet_bridge.marketing.expressions.functions import Functions, complaint, shortcut
+from intranet_bridge.marketing.expressions.functions import Tables as Tables
 
 Mapped = Callable[[Any], Any]
 _NULL: Mapping[str, Any] = {"type": "literal", "value": None, "children": []}

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from intranet_bridge.marketing.mapping import MappingError
+from intranet_bridge.marketing.expressions.mapping import MappingError
 
 
 def validated(schema: TypeAdapter[Any], mapped: Any) -> Any:

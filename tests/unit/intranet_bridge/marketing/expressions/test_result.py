@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.marketing.mapping import MappingError, compiled
-from intranet_bridge.marketing.result import validated
+from intranet_bridge.marketing.expressions.mapping import MappingError, compiled
+from intranet_bridge.marketing.expressions.result import validated
 from protocol.operations import CATALOGUE
 from tests.support.shipped import bindings
 
