@@ -8,14 +8,22 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from bridgectl.doctor.finding import Finding, Status
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
-from protocol.runtime.settings import FilePath, KeysSection, LinkSection, MetricsSection, StoreSection, load
+from protocol.runtime.settings import (
+    FilePath,
+    KeysSection,
+    LinkSection,
+    MetricsSection,
+    StoreSection,
+    from_file,
+    load,
+)
 
 PROGRAMS = {Role.FRONT: "dmz-front", Role.BRIDGE: "intranet-bridge"}
 """The daemon's command, and the user its systemd unit runs it as."""
@@ -38,24 +46,38 @@ class HttpPart(_Part):
     client_ca: FilePath | None = None
 
 
-class TokenPart(_Part):
-    """[marketing.authentication] of the bridge."""
+@dataclass(frozen=True, slots=True)
+class SystemFiles:
+    """The files that a back end's table names, whatever its kind: by the names of the settings.
 
-    token_file: FilePath
+    `key` and all that end in `_file` (tokens, passwords, secrets) are private; `certificate` is shown to the back end.
+    """
 
-
-class TlsPart(_Part):
-    """[marketing.tls] of the bridge."""
-
-    certificate: FilePath | None = None
-    key: FilePath | None = None
+    private: tuple[Path, ...] = ()
+    certificates: tuple[Path, ...] = ()
 
 
-class MarketingPart(_Part):
-    """[marketing] of the bridge."""
+def _files_of(table: object, info: ValidationInfo) -> SystemFiles:
+    """[marketing] or [systems.NAME] of the bridge, and the tables in it."""
+    private: list[Path] = []
+    certificates: list[Path] = []
+    for name, value in _settings(table):
+        if isinstance(value, str) and value and "\0" not in value:
+            if name == "key" or name.endswith("_file"):
+                private.append(from_file(Path(value), info))
+            elif name == "certificate":
+                certificates.append(from_file(Path(value), info))
+    return SystemFiles(tuple(private), tuple(certificates))
 
-    authentication: TokenPart | None = None
-    tls: TlsPart = TlsPart()
+
+def _settings(table: object) -> Iterator[tuple[str, object]]:
+    if isinstance(table, dict):
+        for name, value in table.items():
+            yield str(name), value
+            yield from _settings(value)
+
+
+Files = Annotated[SystemFiles, BeforeValidator(_files_of)]
 
 
 class View(_Part):
@@ -68,16 +90,17 @@ class View(_Part):
     keys: KeysSection
     store: StoreSection
     metrics: MetricsSection = MetricsSection()
-    marketing: MarketingPart = MarketingPart()
+    marketing: Files = SystemFiles()
+    systems: dict[str, Files] = Field(default_factory=dict)
 
     def private_files(self) -> Iterator[Path]:
         """Files that only the service may read."""
         yield self.keys.keyring
         yield self.link.key
-        authentication, tls = self.marketing.authentication, self.marketing.tls
-        for file in (self.http.key, authentication.token_file if authentication else None, tls.key):
-            if file is not None:
-                yield file
+        if self.http.key is not None:
+            yield self.http.key
+        for system in (self.marketing, *self.systems.values()):
+            yield from system.private
 
     def public_files(self) -> Iterator[Path]:
         """Files that only their owner may change."""
@@ -90,9 +113,10 @@ class View(_Part):
     def certificates(self) -> Iterator[Path]:
         """The service's own certificates."""
         yield self.link.certificate
-        for file in (self.http.certificate, self.marketing.tls.certificate):
-            if file is not None:
-                yield file
+        if self.http.certificate is not None:
+            yield self.http.certificate
+        for system in (self.marketing, *self.systems.values()):
+            yield from system.certificates
 
 
 @dataclass(frozen=True, slots=True)

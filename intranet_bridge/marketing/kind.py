@@ -6,7 +6,7 @@ and makes an adapter for each operation bound to it. `[marketing]` and `[systems
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.binding import OperationBinding, SystemSection
@@ -70,8 +70,13 @@ class System(Protocol):
 class AdapterKind(Protocol):
     """One kind of adapter: what an entry point of the group `dmz_bridge.adapters` names."""
 
-    system: ClassVar[type[SystemSection]]
-    binding: ClassVar[type[OperationBinding]]
+    @property
+    def system(self) -> type[SystemSection]:
+        """The model of a system's table."""
+
+    @property
+    def binding(self) -> type[OperationBinding]:
+        """The model of an operation's table."""
 
     def complaints(self, operation: Operation, binding: Any) -> Iterator[Complaint]:
         """All that is wrong with a binding, as far as a start can know (marketing/check.py helps)."""

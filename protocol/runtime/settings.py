@@ -50,7 +50,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _from_file(path: Path, info: ValidationInfo) -> Path:
+def from_file(path: Path, info: ValidationInfo) -> Path:
+    """The path as the configuration file means it. Raises ValueError."""
     base = (info.context or {}).get("base", Path())
     try:
         return Path(base) / path.expanduser()
@@ -142,7 +143,7 @@ def _without_password(value: str) -> None:
         raise ValueError("a password does not belong in the url: put it in a passfile (url: ...?passfile=/path)")
 
 
-FilePath = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_from_file)]
+FilePath = Annotated[Path, BeforeValidator(_path_text), AfterValidator(from_file)]
 """A path; a relative one is taken from the configuration file's folder."""
 Name = Annotated[str, AfterValidator(checked_name)]
 """A region's or an instance's name."""

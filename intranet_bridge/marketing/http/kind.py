@@ -8,7 +8,7 @@ from intranet_bridge.marketing.http.check import complaints
 from intranet_bridge.marketing.http.client import HttpClient
 from intranet_bridge.marketing.http.endpoint import client_of, secret_of
 from intranet_bridge.marketing.http.trial import ObservedSystem
-from intranet_bridge.marketing.kind import Complaint, Observer, System
+from intranet_bridge.marketing.kind import AdapterKind, Complaint, Observer, System
 from protocol.operations.operation import Operation
 from protocol.runtime.metrics import Sample
 
@@ -54,4 +54,4 @@ class HttpKind:
         return OpenHttpSystem(name, system) if observer is None else ObservedSystem(system, observer)
 
 
-KIND = HttpKind()
+KIND: AdapterKind = HttpKind()

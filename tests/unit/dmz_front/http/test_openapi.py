@@ -198,3 +198,19 @@ async def test_a_browsers_language_is_taken_and_can_be_switched(harness: Harness
     assert '<html lang="zh">' in page.text
     assert "/openapi.json?lang=zh" in page.text
     assert 'href="/docs?lang=en"' in page.text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_what_an_operation_can_be_answered_is_shown_by_example(harness: Harness, language: str) -> None:
+    await harness.start(bridge=False)
+    document = (await harness.call("GET", f"/openapi.json?lang={language}", app=None)).json()
+    for operation in CATALOGUE.values():
+        told = document["paths"][f"/v1/{operation.name}"]["post"]
+        examples = told["responses"]["200"]["content"]["application/json"]["examples"]
+        assert set(examples) == {"succeeded", *(refusal.code for refusal in operation.refusals)}
+        operation.responses.validate_json(json.dumps(examples["succeeded"]["value"]["result"]))
+        for refusal in operation.refusals:
+            title = refusal.title_zh if language == "zh" else refusal.title
+            assert f"- `{refusal.code}`: {title}" in told["description"]
+            assert examples[refusal.code]["summary"] == title
+            assert examples[refusal.code]["value"]["refusal"]["code"] == refusal.code

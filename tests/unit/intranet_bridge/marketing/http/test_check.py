@@ -114,6 +114,11 @@ def test_the_inquiry_is_checked_too() -> None:
             "response",
             "to_string() makes the text",
         ),
+        (
+            {"refusal": {"when": "c != '0'", "code": "c", "codes": {"9": "no-such-bill"}}},
+            "refusal.codes.9",
+            "does not have the refusal no-such-bill",
+        ),
         ({"refusal": {"when": "c != '0'", "code": "c", "detail": 'msg || "none"'}}, "refusal.detail", '"none" names'),
     ],
 )
