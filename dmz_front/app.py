@@ -35,6 +35,7 @@ from dmz_front.queries.round_trip import Queries
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.replies.router import ReplyRouter, Waiters
+from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import FrontSettings
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
@@ -136,17 +137,19 @@ class Front:
             limits=settings.limits,
             clock=self.clock,
         )
+        self.sandbox = Sandbox(self.clock)
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
             applications=lambda: self.applications,
             queries=self.queries,
             commands=self.commands,
+            sandbox=self.sandbox,
             settings=settings,
             clock=self.clock,
             pages=pages(
                 catalogue=CATALOGUE,
                 admit=lambda scope, headers: self.api.admit(scope, headers),
-                status=self.commands.status,
+                status=lambda id, application: self.api.status(id, application),
                 readiness=self.readiness,
                 accounts=AccountForms(settings.accounts),
                 clock=self.clock,
@@ -207,7 +210,8 @@ class Front:
 
     def samples(self) -> Iterator[metrics.Sample]:
         """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
-        for part in (self.api, self.http.connections, self.queries, self.commands, self.bridges, self.router):
+        api, connections = self.api, self.http.connections
+        for part in (api, connections, self.queries, self.commands, self.sandbox, self.bridges, self.router):
             yield from part.samples()
         for state, count in self._by_state.items():
             yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count

@@ -30,6 +30,7 @@ def add(
     scope: Annotated[list[str], typer.Option(help="an operation's scope; `*` grants all; repeat for more")],
     network: Annotated[list[str], typer.Option(help="only from this network; repeat for more")] = [],  # noqa: B006
     rate: Annotated[float, typer.Option(help="requests a second; 0 sets no limit")] = 0.0,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="answered from examples; nothing is carried out")] = False,
 ) -> None:
     """Register an application. Its key is printed this once and stored nowhere."""
     known = {operation.scope for operation in CATALOGUE.values()} | {"*"}
@@ -39,12 +40,13 @@ def add(
     try:
         key = _in_store(
             lambda connection: applications.add(
-                connection, name, scope, networks=network, rate=rate, now_ms=wall_clock()
+                connection, name, scope, networks=network, rate=rate, sandbox=sandbox, now_ms=wall_clock()
             )
         )
     except ValueError as error:
         raise BridgeError(str(error)) from error
-    typer.echo("Give this key to the application; it is not shown again:", err=True)
+    what = "sandbox key" if sandbox else "key"
+    typer.echo(f"Give this {what} to the application; it is not shown again:", err=True)
     typer.echo(key)
 
 
@@ -59,6 +61,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = F
                 "scopes": sorted(one.scopes),
                 "networks": [str(network) for network in one.networks],
                 "rate": one.rate,
+                "sandbox": one.sandbox,
                 "created_at": _instant(one.created_at),
                 "revoked_at": _instant(one.revoked_at) if one.revoked_at else None,
             }
@@ -68,13 +71,14 @@ def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = F
         return
     typer.echo(
         table(
-            ["name", "scopes", "networks", "rate", "created", "revoked"],
+            ["name", "scopes", "networks", "rate", "sandbox", "created", "revoked"],
             [
                 (
                     one.name,
                     ",".join(sorted(one.scopes)),
                     ",".join(str(network) for network in one.networks) or "any",
                     f"{one.rate:g}/s" if one.rate else "-",
+                    "yes" if one.sandbox else "-",
                     _instant(one.created_at),
                     _instant(one.revoked_at) if one.revoked_at else "-",
                 )

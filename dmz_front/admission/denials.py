@@ -21,7 +21,7 @@ DISTINCT = 100
 """Lines a window for one application, and for all callers without a valid key together."""
 UNKNOWN = "unknown"
 
-_KEY = re.compile(rb"dmz_([a-z0-9-]{1,64})_[A-Za-z0-9_-]{43}")
+_KEY = re.compile(rb"dmz_(?:sandbox_)?([a-z0-9-]{1,64})_[A-Za-z0-9_-]{43}")
 """What `bridgectl apps add` makes."""
 
 

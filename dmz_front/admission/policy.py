@@ -19,6 +19,8 @@ _UTF_8 = {b"utf-8", b"utf8", b"utf_8", b"us-ascii", b"ascii"}
 """What callers name UTF-8, and what is a part of it."""
 
 ALL_SCOPES = "*"
+CHALLENGE = (b"www-authenticate", b'Bearer realm="dmz-bridge"')
+"""What every 401 carries (RFC 9110 section 11.6.1)."""
 
 
 def authenticate(headers: Mapping[bytes, bytes], known: Mapping[bytes, Application], address: str) -> Application:
@@ -31,7 +33,7 @@ def authenticate(headers: Mapping[bytes, bytes], known: Mapping[bytes, Applicati
             401,
             "unauthenticated",
             "send `Authorization: Bearer <application key>`",
-            headers=[(b"www-authenticate", b'Bearer realm="dmz-bridge"')],
+            headers=[CHALLENGE],
         )
     if found.networks and not _within(address, found):
         raise Problem(403, "forbidden-network", f"the key of {found.name} is bound to other networks")
@@ -84,15 +86,18 @@ def trace_parent(headers: Mapping[bytes, bytes]) -> str:
 
 @immutable
 class Preference:
-    """How long the caller wants to wait for the outcome."""
+    """How long the caller wants to wait for the outcome, and of a sandbox, which example it wants."""
 
     wait_s: float
     applied: bytes = b""
-    """What to say in `Preference-Applied`."""
+    """What to say in `Preference-Applied` of the wait."""
+    example: str = ""
 
 
 def preference(headers: Mapping[bytes, bytes], default_s: float, most_s: float) -> Preference:
-    """Read `Prefer` (RFC 7240 section 4): `respond-async` and `wait=N`; others are ignored, as it says."""
+    """Read `Prefer` (RFC 7240 section 4): `respond-async`, `wait=N` and our `example=NAME`; others are ignored, as it
+    says.
+    """
     value = headers.get(b"prefer")
     if value is None:
         return Preference(default_s)
@@ -100,10 +105,11 @@ def preference(headers: Mapping[bytes, bytes], default_s: float, most_s: float) 
     for part in split(value, 0x2C):
         name, said = named(next(split(part, 0x3B), b""))
         wishes.setdefault(name, said)  # of a preference said twice the first counts
+    example = wishes.get(b"example", b"").decode("latin-1")
     wait = wishes.get(b"wait", b"")
     if wait.isdigit() and len(wait) < 10:
         seconds = min(float(wait), most_s)
-        return Preference(seconds, b"wait=%d" % seconds)
+        return Preference(seconds, b"wait=%d" % seconds, example)
     if b"respond-async" in wishes:
-        return Preference(0.0, b"respond-async")
-    return Preference(default_s)
+        return Preference(0.0, b"respond-async", example)
+    return Preference(default_s, example=example)

@@ -31,6 +31,7 @@ from dmz_front.commands.submission import Commands
 from dmz_front.problems.details import HttpResponse, Problem, schema_problem
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies import responses as answers
+from dmz_front.sandbox.sandbox import MARK, Sandbox
 from dmz_front.settings import FrontSettings
 from protocol.messages import GrowingIds
 from protocol.operations import Kind, Operation
@@ -52,6 +53,14 @@ class Disconnected(Exception):
     """The caller went away before its request was whole."""
 
 
+class Rehearsed(Exception):
+    """A sandbox key's request was answered. An exception, so that the way of real requests has no test for it."""
+
+    def __init__(self, id: str, answer: HttpResponse) -> None:
+        super().__init__(id)
+        self.id, self.answer = id, answer
+
+
 class HttpApi:
     """`POST /v1/{operation}`, and the way to all the rest."""
 
@@ -62,6 +71,7 @@ class HttpApi:
         applications: Callable[[], Mapping[bytes, Application]],
         queries: Queries,
         commands: Commands,
+        sandbox: Sandbox,
         settings: FrontSettings,
         clock: Clock,
         pages: App,
@@ -70,6 +80,7 @@ class HttpApi:
         self._applications = applications
         self._queries = queries
         self._commands = commands
+        self._sandbox = sandbox
         self._http, self._limits = settings.http, settings.limits
         self._rates = RateLimit(self._limits.burst_s)
         self._accounts = AccountForms(settings.accounts)
@@ -97,6 +108,9 @@ class HttpApi:
             answer = problem.answer(id)
         except Disconnected:
             return
+        except Rehearsed as rehearsed:  # counted by the sandbox
+            await write(send, rehearsed.answer, rehearsed.id)
+            return
         except Exception:
             log.exception("request-failed", id=id, operation=operation.name)
             answer = Problem(500, "internal").answer(id)
@@ -107,31 +121,49 @@ class HttpApi:
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, HttpResponse]:
         headers = fields.parse(scope["headers"])
         application = self.admit(scope, headers, operation)
-        check_media_type(headers)
-        if self.draining:
-            raise Problem(503, "shutting-down", retry_after_s=2, headers=[(b"connection", b"close")])
-        key = idempotency_key(headers) if operation.kind is Kind.COMMAND else ""
-        body = await self._body(headers, receive)
-        if body.startswith(codecs.BOM_UTF8):
-            body = body[3:]  # RFC 8259 section 8.1: may be ignored
         try:
-            asked = operation.requests.validate_json(body)
-        except ValidationError as error:
-            raise schema_problem(error) from None
-        self._accounts.check(operation, asked)
-        account = getattr(asked, "account", None)
-        if account and self._limits.account_rate:
-            self._limit(f"account {application.name} {account}", self._limits.account_rate)
-        trace = trace_parent(headers)
-        wish = preference(headers, operation.deadline_ms / 1000, self._limits.max_wait_s)
-        if operation.kind is Kind.QUERY:
-            wait_s = wish.wait_s or operation.deadline_ms / 1000  # a query has no later
-            reply = await self._queries.ask(operation, application.name, body, id, trace, wait_s)
-            return id, answers.of_reply(id, reply)
-        id, answer = await self._commands.submit(operation, application.name, key, asked, body, id, trace, wish.wait_s)
-        if wish.applied:
-            answer.headers.append((b"preference-applied", wish.applied))
-        return id, answer
+            check_media_type(headers)
+            if self.draining:
+                raise Problem(503, "shutting-down", retry_after_s=2, headers=[(b"connection", b"close")])
+            key = idempotency_key(headers) if operation.kind is Kind.COMMAND else ""
+            body = await self._body(headers, receive)
+            if body.startswith(codecs.BOM_UTF8):
+                body = body[3:]  # RFC 8259 section 8.1: may be ignored
+            try:
+                asked = operation.requests.validate_json(body)
+            except ValidationError as error:
+                raise schema_problem(error) from None
+            self._accounts.check(operation, asked)
+            account = getattr(asked, "account", None)
+            if account and self._limits.account_rate:
+                self._limit(f"account {application.name} {account}", self._limits.account_rate)
+            trace = trace_parent(headers)
+            wish = preference(headers, operation.deadline_ms / 1000, self._limits.max_wait_s)
+            if application.sandbox:
+                raise Rehearsed(*self._sandbox.answer(operation, application.name, key, asked, id, wish))
+            if operation.kind is Kind.QUERY:
+                wait_s = wish.wait_s or operation.deadline_ms / 1000  # a query has no later
+                reply = await self._queries.ask(operation, application.name, body, id, trace, wait_s)
+                return id, answers.of_reply(id, reply)
+            if wish.example:  # whoever meant a rehearsal must not have a real order (RFC 7240 would have it ignored)
+                said = "Prefer: example= is for sandbox keys, and this key is real; the command was not accepted"
+                raise Problem(400, "malformed-header", said)
+            id, answer = await self._commands.submit(
+                operation, application.name, key, asked, body, id, trace, wish.wait_s
+            )
+            if wish.applied:
+                answer.headers.append((b"preference-applied", wish.applied))
+            return id, answer
+        except Problem as problem:
+            if application.sandbox:
+                problem.headers.append(MARK)
+            raise
+
+    async def status(self, id: str, application: Application) -> HttpResponse:
+        """The status document of a command of this application. Raises Problem 404 or 503."""
+        if application.sandbox:
+            return self._sandbox.status(id, application.name)
+        return await self._commands.status(id, application.name)
 
     def admit(self, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation | None = None) -> Application:
         """The application that asks, if it may ask now, and for this operation. Raises Problem 401, 403 or 429."""
@@ -139,6 +171,7 @@ class HttpApi:
         if self._limits.ip_rate:
             self._limit(f"ip {address}", self._limits.ip_rate)
         known = self._applications()
+        application = None
         try:
             application = authenticate(headers, known, address)
             if application.rate:
@@ -150,6 +183,8 @@ class HttpApi:
                 denied = denial(problem.code, headers, operation.name if operation else _page(scope["path"]), address)
                 registered = any(denied.application == application.name for application in known.values())
                 self.denials.note(denied, registered=registered)
+            if application is not None and application.sandbox:
+                problem.headers.append(MARK)
             raise
         return application
 

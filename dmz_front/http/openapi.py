@@ -9,13 +9,13 @@ from pydantic.json_schema import models_json_schema
 
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.http.languages import Language
+from dmz_front.http.texts import COMMAND, QUERY, about, said
 from dmz_front.problems.codes import CODES, TITLES, of_status
 from protocol.operations import FAMILIES, Family, Kind, Operation
 
 _REF = "#/components/schemas/{model}"
 
-_STATUSES = tuple(sorted({status for told in CODES.values() if told.operations for status in told.statuses}))
-_COMMAND_ONLY = {409}
+_STATUSES = tuple(sorted({status for told in CODES.values() if told.kinds for status in told.statuses}))
 
 
 def extend(
@@ -40,21 +40,21 @@ def extend(
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours are problems
         components["schemas"].pop(name, None)
     document.setdefault("info", {}).update(_INFO)
-    document["info"]["description"] = _said(document["info"].get("description", ""), language)
-    document["servers"] = [{"url": "/", "description": _said("This front", language)}]
+    document["info"]["description"] = about(language)
+    document["servers"] = [{"url": "/", "description": said("This front", language)}]
     families = {name: family for family, entries in FAMILIES.items() for name in (entry.name for entry in entries)}
     shown = list(dict.fromkeys(families[operation.name] for operation in operations if operation.name in families))
     document["tags"] = [
         *({"name": family.title_zh, "description": family.description_zh} for family in shown if chinese),
         *({"name": family.title, "description": family.description} for family in shown if not chinese),
-        *({"name": _said(name, language), "description": _said(text, language)} for name, text in _TAGS.items()),
+        *({"name": said(name, language), "description": said(text, language)} for name, text in _TAGS.items()),
     ]
     for path, told in _PAGES.items():
         if path in document["paths"]:
             page = document["paths"][path]["get"]
             page |= told
-            page["summary"] = _said(page["summary"], language)
-            page["tags"] = [_said(tag, language) for tag in page["tags"]]
+            page["summary"] = said(page["summary"], language)
+            page["tags"] = [said(tag, language) for tag in page["tags"]]
     for operation in operations:
         request = refs[operation.request, "validation"]
         response = refs[operation.response, "serialization"]
@@ -79,9 +79,9 @@ def _path(
         parameters.insert(0, _IDEMPOTENCY_KEY)
         responses["202"] = _ACCEPTED
     for status in _STATUSES:
-        if command or status not in _COMMAND_ONLY:
-            responses[str(status)] = _problem(of_status(status))
-    promise, scope = _said(_COMMAND if command else _QUERY, language), _said("Needs the scope", language)
+        if codes := of_status(status, operation.kind):
+            responses[str(status)] = _problem(codes)
+    promise, scope = said(COMMAND if command else QUERY, language), said("Needs the scope", language)
     title = (family.title_zh if chinese else family.title) if family else operation.kind.title()
     return {
         "operationId": operation.name,
@@ -104,13 +104,13 @@ def _refusals(operation: Operation, language: Language) -> str:
         return ""
     chinese = language is Language.CHINESE
     lines = [f"- `{one.code}`: {one.title_zh if chinese else one.title}" for one in operation.refusals]
-    return "\n\n" + _said("The marketing system may refuse it:", language) + "\n\n" + "\n".join(lines)
+    return "\n\n" + said("The marketing system may refuse it:", language) + "\n\n" + "\n".join(lines)
 
 
 def _answer(operation: Operation, result: Mapping[str, Any], language: Language) -> dict[str, Any]:
     return {
         "description": "The outcome: the result, or the marketing system's own refusal",
-        "headers": {"Request-Id": _REQUEST_ID},
+        "headers": {"Request-Id": _REQUEST_ID, "Sandbox": _SANDBOX},
         "content": {
             "application/json": {
                 "schema": {
@@ -139,7 +139,7 @@ def _examples(operation: Operation, language: Language) -> dict[str, Any]:
     examples: dict[str, Any] = {}
     if operation.example_answer is not None:
         answer = {**id, "status": "succeeded", "result": operation.example_answer}
-        examples["succeeded"] = {"summary": _said("Answered", language), "value": answer}
+        examples["succeeded"] = {"summary": said("Answered", language), "value": answer}
     for refusal in operation.refusals:
         title = refusal.title_zh if chinese else refusal.title
         answer = {**id, "status": "refused", "refusal": {"code": refusal.code, "message": refusal.title_zh}}
@@ -150,7 +150,7 @@ def _examples(operation: Operation, language: Language) -> dict[str, Any]:
 def _problem(codes: tuple[str, ...]) -> dict[str, Any]:
     return {
         "description": "; ".join(f"`{code}`: {TITLES[code]}" for code in codes),
-        "headers": {"Request-Id": _REQUEST_ID},
+        "headers": {"Request-Id": _REQUEST_ID, "Sandbox": _SANDBOX},
         "content": _PROBLEM_REF,
     }
 
@@ -161,10 +161,10 @@ def _page(
     """A path beside the operations: `answers` maps a status to its description and its schema's name."""
     responses: dict[str, Any] = {
         str(status): {
-            "description": said,
+            "description": told,
             "content": {"application/json": {"schema": {"$ref": _REF.format(model=model)}}},
         }
-        for status, (said, model) in answers.items()
+        for status, (told, model) in answers.items()
     }
     by_status: dict[int, tuple[str, ...]] = {}
     for code in (*problems, *(_OF_THE_KEY if key else ()), *_OF_THE_CONNECTION):
@@ -186,38 +186,12 @@ _TAGS = {
     "requests": "What became of commands, and what a key may use",
     "health": "For load balancers and monitoring",
 }
-_COMMAND = (
-    "A command: once answered 200 or 202 it is never lost and never applied twice. "
-    "Repeat it with the same Idempotency-Key as often as you like."
-)
-_QUERY = "A query: an answer within its deadline, or a clear problem."
-_CHINESE = {
-    "Requests to the utility's marketing system, carried over a one-way network boundary.": (
-        "面向供电、供水企业营销系统的请求，经单向网络边界送达。"
-    ),
-    "This front": "本前置机",
-    "requests": "请求",
-    "What became of commands, and what a key may use": "办理类请求的结果，以及本密钥可用的服务",
-    "health": "健康检查",
-    "For load balancers and monitoring": "供负载均衡与监控使用",
-    _COMMAND: "办理类：一经回答 200 或 202，即不会丢失，也不会重复生效。可用同一 Idempotency-Key 重复发送。",
-    _QUERY: "查询类：在时限内给出结果，或给出明确的问题说明。",
-    "Needs the scope": "所需权限：",
-    "The marketing system may refuse it:": "营销系统可能给出的拒绝：",
-    "Answered": "已答复",
-    "What became of a command": "查询办理结果",
-    "The operations this key may use": "本密钥可用的服务",
-    "Alive": "存活",
-    "Broker reachable and a bridge present": "消息代理可达，且内网桥在线",
-}
-
-
-def _said(text: str, language: Language) -> str:
-    return _CHINESE.get(text, text) if language is Language.CHINESE else text
-
-
 _EXAMPLE_ID = "01a22530-a130-7c97-a19d-0dc3ba22d104"
 _PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_SANDBOX = {
+    "description": "`?1;example=NAME` if the answer is an example, to a sandbox key",
+    "schema": {"type": "string"},
+}
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
 _PAGES: dict[str, dict[str, Any]] = {
     "/v1/requests/{id}": _page(
@@ -254,7 +228,7 @@ _IDEMPOTENCY_KEY = {
 _PREFER = {
     "name": "Prefer",
     "in": "header",
-    "description": "`wait=N` (seconds) or `respond-async` (RFC 7240)",
+    "description": "`wait=N` (seconds) or `respond-async` (RFC 7240); with a sandbox key, `example=NAME`",
     "schema": {"type": "string"},
 }
 _TRACEPARENT = {
@@ -268,6 +242,7 @@ _ACCEPTED = {
     "headers": {
         "Request-Id": _REQUEST_ID,
         "Location": {"schema": {"type": "string"}},
+        "Sandbox": _SANDBOX,
     },
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
 }

@@ -21,6 +21,7 @@ from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.policy import ALL_SCOPES
 from dmz_front.http import code_pages, documentation
 from dmz_front.problems.details import HttpResponse, Problem
+from dmz_front.sandbox.sandbox import MARK
 from protocol.messages import uuid7
 from protocol.operations import Operation
 from protocol.runtime.applications import Application
@@ -47,7 +48,7 @@ def pages(
     *,
     catalogue: Mapping[str, Operation],
     admit: Gate,
-    status: Callable[[str, str], Awaitable[HttpResponse]],
+    status: Callable[[str, Application], Awaitable[HttpResponse]],
     readiness: Callable[[], Mapping[str, str]],
     accounts: AccountForms,
     clock: Clock,
@@ -62,7 +63,6 @@ def pages(
         "redirect_slashes": False,
         "title": "dmz-bridge",
         "version": version,
-        "description": "Requests to the utility's marketing system, carried over a one-way network boundary.",
     }
     app = FastAPI(**about, openapi_url=None)
 
@@ -84,7 +84,7 @@ def pages(
     @app.get("/v1/requests/{id}", tags=["requests"], summary="What became of a command")
     async def request_status(id: str, request: Request) -> Response:
         application = admitted(request)
-        return answered(await status(id, application.name), id)
+        return answered(await status(id, application), id)
 
     @app.get("/v1/operations", tags=["requests"], summary="The operations this key may use")
     async def operations(request: Request) -> Response:
@@ -101,7 +101,8 @@ def pages(
             for operation in catalogue.values()
             if _granted(application, operation)
         ]
-        return answered(HttpResponse(200, json.dumps({"operations": mine}, ensure_ascii=False).encode()))
+        body = json.dumps({"operations": mine}, ensure_ascii=False).encode()
+        return answered(HttpResponse(200, body, [MARK] if application.sandbox else []))
 
     @app.get("/healthz", tags=["health"], summary="Alive")
     async def healthz() -> Response:

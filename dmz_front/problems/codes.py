@@ -7,6 +7,10 @@ here: those are the marketing system's business answers, and each bridge's confi
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from protocol.operations import Kind
+
+_QUERY, _COMMAND = (Kind.QUERY,), (Kind.COMMAND,)
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -18,8 +22,8 @@ class Code:
     meaning: str
     remedy: str
     """What the caller can do."""
-    operations: bool = True
-    """Whether `POST /v1/{operation}` may answer with it."""
+    kinds: tuple[Kind, ...] = (Kind.QUERY, Kind.COMMAND)
+    """The operations whose `POST /v1/{operation}` may answer with it, or whose commands' status documents may."""
 
 
 _AGAIN = "Repeat the request after `Retry-After`; a command with the same Idempotency-Key."
@@ -48,6 +52,7 @@ CODES: Mapping[str, Code] = {
         (400,),
         "Without the key a repeated command could not be told from a second one.",
         "Send `Idempotency-Key:` with a value of your own for each order, and keep it for repetitions.",
+        kinds=_COMMAND,
     ),
     "unauthenticated": Code(
         "No valid application key",
@@ -72,28 +77,28 @@ CODES: Mapping[str, Code] = {
         (404,),
         "No operation of the catalogue has this name.",
         "`GET /v1/operations` lists what there is.",
-        operations=False,
+        kinds=(),
     ),
     "unknown-request": Code(
         "There is no such request",
         (404,),
         "No command with this id was accepted from this application, or it is so old that it is forgotten.",
         "Compare the id with the `Request-Id` or `Location` of the command's answer.",
-        operations=False,
+        kinds=(),
     ),
     "not-found": Code(
         "There is nothing at this path",
         (404,),
         "The path is not one of this API.",
         "Compare it with `/openapi.json`.",
-        operations=False,
+        kinds=(),
     ),
     "method-not-allowed": Code(
         "The method is not allowed here",
         (405,),
         "The path exists, but not for this method; `Allow` says for which.",
         "Use one of those.",
-        operations=False,
+        kinds=(),
     ),
     "headers-too-slow": Code(
         "The headers did not arrive in time",
@@ -112,6 +117,7 @@ CODES: Mapping[str, Code] = {
         (409,),
         "The same command is already on its way, and another caller waits for its outcome.",
         "Ask at `Location` for its status, or repeat it a little later.",
+        kinds=_COMMAND,
     ),
     "body-too-large": Code(
         "The body is too large",
@@ -143,6 +149,7 @@ CODES: Mapping[str, Code] = {
         (422,),
         "The key belongs to an earlier command whose body says something else.",
         "Use a new key for a new order, and the old body for a repetition.",
+        kinds=_COMMAND,
     ),
     "too-many-requests": Code(
         "Too many requests",
@@ -169,6 +176,7 @@ CODES: Mapping[str, Code] = {
         "No bridge of the intranet is connected to the broker at the moment, so that queries cannot be answered. "
         "Commands are still accepted, with 202.",
         _AGAIN,
+        kinds=_QUERY,
     ),
     "operation-not-served": Code(
         "No attached bridge serves this operation",
@@ -200,18 +208,21 @@ CODES: Mapping[str, Code] = {
         (502,),
         "The answer is longer than a message to the front may be.",
         "Ask for less, such as fewer months.",
+        kinds=_QUERY,
     ),
     "overloaded": Code(
         "Too much is in flight for an answer in time; try again shortly",
         (503,),
         "The marketing system is busy with earlier requests, so that this one would have been answered too late.",
         _AGAIN,
+        kinds=_QUERY,
     ),
     "backlog-full": Code(
         "Too many commands wait; try again later",
         (503,),
         "As many accepted commands as the front may keep are not carried out yet. This one was not accepted.",
         _AGAIN,
+        kinds=_COMMAND,
     ),
     "shutting-down": Code(
         "This front is stopping; try again",
@@ -236,24 +247,28 @@ CODES: Mapping[str, Code] = {
         (503,),
         "Several calls in a row failed; the bridge asks again from time to time, and goes on when there is an answer.",
         _AGAIN,
+        kinds=_QUERY,
     ),
     "marketing-unavailable": Code(
         "The marketing system cannot be reached",
         (503,),
         "The bridge has no connection to it, or was told to come again later. Nothing was applied.",
         _AGAIN,
+        kinds=_QUERY,
     ),
     "store-unavailable": Code(
         "The ledger cannot be reached at the moment; nothing was accepted",
         (503,),
         "The front's database does not answer.",
         _AGAIN,
+        kinds=_COMMAND,
     ),
     "inbox-conflict": Code(
         "Bridges with different inboxes are attached: no command is taken until an operator mends it",
         (502, 503),
         "Two bridges of the region keep separate inboxes: a command might be applied twice. Queries are answered.",
         "Tell the operator. A command that was answered with this was not accepted.",
+        kinds=_COMMAND,
     ),
     "too-many-connections": Code(
         "Too many connections are open",
@@ -273,6 +288,7 @@ CODES: Mapping[str, Code] = {
         (504,),
         "The bridge asked it, and had no answer within the query's deadline.",
         "Repeat the query later.",
+        kinds=_QUERY,
     ),
     "http-version-not-supported": Code(
         "The front speaks HTTP/1.1",
@@ -285,45 +301,51 @@ CODES: Mapping[str, Code] = {
         (),
         "Its own expiry passed before the marketing system was called: nothing was applied.",
         "Send a new command with a new key, if it is still wanted.",
+        kinds=_COMMAND,
     ),
     "held": Code(
         "The outcome is unknown and waits for an operator's decision",
         (),
         "The marketing system was called, and whether it applied the command cannot be found out automatically.",
         "Ask for the status again later: it follows the operator's decision. Do not send the order anew.",
+        kinds=_COMMAND,
     ),
     "outcome-unreadable": Code(
         "The marketing system's answers about this command cannot be read; an operator decides",
         (),
         "It was called, and what it says of the outcome could not be read, several times over.",
         "Ask for the status again later: it follows the operator's decision. Do not send the order anew.",
+        kinds=_COMMAND,
     ),
     "not-applied": Code(
         "An operator found that the marketing system did not apply it",
         (502,),
         "The command's outcome was unknown; an operator looked, and decided that it is given up.",
         "Send a new command with a new key, if it is still wanted.",
+        kinds=_COMMAND,
     ),
     "kills-worker": Code(
         "The command was set aside: a bridge ended several times while it had it in hand",
         (),
         "Whether it was applied is not known; an operator decides.",
         "Ask for the status again later. Do not send the order anew.",
+        kinds=_COMMAND,
     ),
     "undelivered": Code(
         "No bridge has confirmed the command for a week",
         (),
         "Whether it was applied is not known; an operator decides.",
         "Tell the operator the request's id. Do not send the order anew.",
+        kinds=_COMMAND,
     ),
 }
 
 TITLES: Mapping[str, str] = {code: told.title for code, told in CODES.items()}
 
 
-def of_status(status: int) -> tuple[str, ...]:
-    """The codes `POST /v1/{operation}` may answer with this HTTP status."""
-    return tuple(code for code, told in CODES.items() if told.operations and status in told.statuses)
+def of_status(status: int, kind: Kind) -> tuple[str, ...]:
+    """The codes `POST /v1/{operation}` may answer with this HTTP status, for an operation of this kind."""
+    return tuple(code for code, told in CODES.items() if kind in told.kinds and status in told.statuses)
 
 
 def published(code: str, instead: str) -> str:

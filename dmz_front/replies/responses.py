@@ -14,7 +14,7 @@ from protocol.messages import Reply
 PAUSE_RETRY_S = 5.0
 """What `Retry-After` says while a circuit breaker is open or no bridge is attached."""
 
-_FAILURES = {
+FAILURES = {
     "marketing-unavailable": 503,
     "marketing-timeout": 504,
     "marketing-failed": 502,
@@ -23,6 +23,7 @@ _FAILURES = {
     "invalid-request": 502,
     "overloaded": 503,
 }
+"""Codes by which the bridge says that a query failed, and the HTTP status of each. Any other is 502."""
 
 _FAILED = {State.FAILED: "marketing-failed", State.EXPIRED: "expired", State.HELD: "held"}
 """States whose status document has a `failure`, and its code where the bridge gave none that is published."""
@@ -58,7 +59,7 @@ def of_reply(id: str, reply: Reply) -> HttpResponse:
             raise Problem(504, "no-answer-in-time", "it expired before the marketing system was called")
         case _:
             code = published(reply.code, "marketing-failed")
-            status = _FAILURES.get(code, 502)
+            status = FAILURES.get(code, 502)
             retry = PAUSE_RETRY_S if status == 503 else None
             raise Problem(status, code, reply.detail, retry_after_s=retry, request_status=str(reply.state))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Float,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     select,
 )
 
@@ -40,6 +42,7 @@ APPLICATIONS = Table(
     Column("rate", Float, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("sandbox", Boolean, nullable=False, default=False, server_default=false()),
 )
 
 
@@ -54,6 +57,8 @@ class Application:
     """Requests a second; 0 sets no limit."""
     created_at: int
     revoked_at: int | None
+    sandbox: bool = False
+    """Its requests are answered from the catalogue's examples, and reach neither broker nor bridge."""
 
 
 def key_hash(key: bytes) -> bytes:
@@ -68,9 +73,11 @@ def add(
     *,
     networks: Sequence[str] = (),
     rate: float = 0.0,
+    sandbox: bool = False,
     now_ms: int,
 ) -> str:
-    """Register an application and return its key, which is shown this once and stored nowhere.
+    """Register an application and return its key, which is shown this once and stored nowhere. The key of a sandbox
+    application says so.
 
     Raises ValueError for a bad name, network or rate, or a name that is taken by an active application.
     """
@@ -83,7 +90,8 @@ def add(
     if found is not None and found.revoked_at is None:
         raise ValueError(f"there is an application {name} already; revoke it first to give it a new key")
     connection.execute(APPLICATIONS.delete().where(APPLICATIONS.c.name == name))
-    key = f"dmz_{name}_{base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b'=').decode()}"
+    kind = "dmz_sandbox" if sandbox else "dmz"
+    key = f"{kind}_{name}_{base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b'=').decode()}"
     connection.execute(
         APPLICATIONS.insert().values(
             name=name,
@@ -92,6 +100,7 @@ def add(
             networks=json.dumps([str(ip_network(network)) for network in networks]),
             rate=rate,
             created_at=now_ms,
+            sandbox=sandbox,
         )
     )
     return key
@@ -124,4 +133,5 @@ def _application(row: Mapping[Any, Any]) -> Application:
         rate=row["rate"],
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
+        sandbox=row["sandbox"],
     )

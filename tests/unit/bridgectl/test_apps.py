@@ -68,10 +68,23 @@ def test_the_list(database: Path) -> None:
     assert (counter["rate"], counter["revoked_at"]) == (2.5, None)
     assert wechat["revoked_at"]
     lines = run("list").output.splitlines()
-    assert lines[0].split() == ["NAME", "SCOPES", "NETWORKS", "RATE", "CREATED", "REVOKED"]
+    assert lines[0].split() == ["NAME", "SCOPES", "NETWORKS", "RATE", "SANDBOX", "CREATED", "REVOKED"]
     assert lines[1].split()[:4] == ["counter", "bills", "10.0.0.0/8", "2.5/s"]
     assert lines[1].split()[-1] == "-"
     assert lines[2].split()[:4] == ["wechat", "*", "any", "-"]
+
+
+def test_a_sandbox_key_says_that_it_is_one(database: Path) -> None:
+    result = run("add", "trial", "--scope", "bills", "--sandbox")
+    assert result.stdout.startswith("dmz_sandbox_trial_")
+    assert "sandbox key" in result.stderr
+    run("add", "wechat", "--scope", "bills")
+    assert {one["name"]: one["sandbox"] for one in listed()} == {"trial": True, "wechat": False}
+    lines = run("list").output.splitlines()
+    assert [line.split()[:5] for line in lines[1:]] == [
+        ["trial", "bills", "any", "-", "yes"],
+        ["wechat", "bills", "any", "-", "-"],
+    ]
 
 
 def test_an_empty_list(database: Path) -> None:

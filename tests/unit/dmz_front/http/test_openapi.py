@@ -10,6 +10,7 @@ import pytest
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.http.openapi import extend
 from dmz_front.problems.codes import CODES, TITLES
+from dmz_front.sandbox.examples import names
 from protocol.operations import CATALOGUE, FAMILIES, Kind
 from tests.unit.dmz_front.harness import Harness
 
@@ -151,7 +152,7 @@ async def test_real_answers_fit_what_is_documented(harness: Harness) -> None:
         documented = responses[str(answer.status_code)]
         assert list(documented["content"]) == [answer.headers["content-type"]]
         for name in documented["headers"]:
-            assert name in answer.headers
+            assert name in answer.headers or name == "Sandbox"  # the latter for sandbox keys
         schema = documented["content"][answer.headers["content-type"]]["schema"]
         schema = schema.get("oneOf", [schema])[0]
         if "$ref" in schema:
@@ -184,6 +185,30 @@ async def test_operations_are_grouped_by_family_in_both_languages(harness: Harne
                 post = document["paths"][f"/v1/{operation.name}"]["post"]
                 assert post["tags"] == [title]
                 assert post["summary"] == (operation.summary_zh if language == "zh" else operation.summary)
+
+
+async def test_the_examples_are_those_a_sandbox_key_may_wish_for(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    await harness.grant("trial", "*", sandbox=True)
+    for language, word in (("en", "sandbox key"), ("zh", "沙箱密钥")):
+        document = (await harness.call("GET", f"/openapi.json?lang={language}", app=None)).json()
+        assert word in document["info"]["description"]
+        assert "Prefer: example=" in document["info"]["description"]
+    for name, operation in CATALOGUE.items():
+        responses = document["paths"][f"/v1/{name}"]["post"]["responses"]
+        told = responses["200"]["content"]["application/json"]["examples"]
+        assert set(told) <= set(names(operation))
+        for example, shown in told.items():
+            answer = await harness.call(
+                "POST", f"/v1/{name}", dict(operation.example), app="trial", prefer=f"example={example}",
+                idempotency_key=example,
+            )  # fmt: skip
+            assert answer.headers["preference-applied"] == f"example={example}"
+            said = answer.json() | {"request_id": shown["value"]["request_id"]}
+            if example == "succeeded":
+                recorded = operation.responses.validate_json(json.dumps(shown["value"]["result"]))
+                shown["value"]["result"] = json.loads(operation.responses.dump_json(recorded))
+            assert said == shown["value"]
 
 
 async def test_every_operation_has_a_line_in_chinese() -> None:

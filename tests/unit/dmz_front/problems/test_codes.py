@@ -11,6 +11,7 @@ import bridgectl
 import dmz_front
 import intranet_bridge
 from dmz_front.problems.codes import CODES, TITLES, of_status
+from protocol.operations import Kind
 
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
 SAYING = {"Problem": 1, "Finish": 1, "Refuse": 0, "_fail": 1, "answer": 2, "sealed": 2, "_close": 3}
@@ -114,7 +115,9 @@ def test_codes_and_titles_tell_problems_apart() -> None:
 
 
 def test_an_operations_statuses() -> None:
-    assert of_status(504) == ("no-answer-in-time", "marketing-timeout")
-    assert "not-found" not in of_status(404)
+    assert of_status(504, Kind.QUERY) == ("no-answer-in-time", "marketing-timeout")
+    assert of_status(504, Kind.COMMAND) == ("no-answer-in-time",)
+    assert of_status(409, Kind.QUERY) == ()
+    assert "not-found" not in of_status(404, Kind.QUERY)
     # the bridge may have died before it heard of the request: no title says that it took it
     assert "took" not in TITLES["no-answer-in-time"]
