@@ -18,6 +18,7 @@ __all__ = [
     "Address",
     "AttachmentId",
     "Attachments",
+    "Contact",
     "CreditCode",
     "Day",
     "Fen",
@@ -262,3 +263,10 @@ PersonName = Annotated[
 Address = Annotated[
     Text, StringConstraints(max_length=200), Field(json_schema_extra={"x-personal-data": True}), PERSONAL
 ]
+
+
+class Contact(Model):
+    """Whom to answer: whole, or not there at all."""
+
+    name: PersonName
+    phone: Phone

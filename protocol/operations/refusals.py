@@ -19,3 +19,4 @@ class Refusal:
 NO_SUCH_ACCOUNT = Refusal("no-such-account", "There is no account with this number", "户号不存在")
 ACCOUNT_CLOSED = Refusal("account-closed", "The account is closed", "户号已销户")
 INVALID_FIELD = Refusal("invalid-field", "The marketing system does not take a field's value", "参数无效")
+CAPACITY = Refusal("capacity", "The capacity is missing or out of range", "申请容量缺失或超出范围")

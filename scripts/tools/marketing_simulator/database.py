@@ -7,10 +7,10 @@ import sqlite3
 from datetime import date
 from pathlib import Path
 
-from scripts.tools.marketing_simulator import work_orders
+from scripts.tools.marketing_simulator import work_order_service, work_orders
 from scripts.tools.marketing_simulator.population import Bill, Customer, bills, customer
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 SCHEMA = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE customer (
@@ -28,7 +28,7 @@ CREATE TABLE journal (
 ) WITHOUT ROWID;
 """
 
-FAMILIES = (work_orders,)
+FAMILIES = (work_orders, work_order_service)
 """The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
 
 

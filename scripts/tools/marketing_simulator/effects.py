@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from scripts.tools.marketing_simulator.clock import Clock
+from scripts.tools.marketing_simulator.responses import Refusal
 
 LARGEST_GROUP = 256  # requests a transaction
 STORED_ANSWER = "SELECT answer FROM journal WHERE request_id = ?"
@@ -24,7 +25,9 @@ COUNT_IN_JOURNAL = (
 )
 
 Perform = Callable[[sqlite3.Connection], str]
-"""Performs the effect inside the open transaction and returns the response body."""
+"""Performs the effect inside the open transaction and returns the response body. It may raise a Refusal: then nothing
+of it is applied, whatever else the transaction holds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +96,25 @@ class EffectWriter:
                     waiting.outcome.set_exception(error)
             return
         for waiting, result in zip(group, results, strict=True):
-            if not waiting.outcome.done():  # the caller may have hung up; the effect remains
+            if waiting.outcome.done():  # the caller may have hung up; the effect remains
+                continue
+            if isinstance(result, Refusal):
+                waiting.outcome.set_exception(result)
+            else:
                 waiting.outcome.set_result(result)
 
-    def _perform(self, waiting: _Waiting, at: str) -> Applied:
+    def _perform(self, waiting: _Waiting, at: str) -> Applied | Refusal:
         if waiting.once:
             stored = self._connection.execute(STORED_ANSWER, (waiting.request_id,)).fetchone()
             if stored is not None:
                 return Applied(stored[0].encode(), newly=False)
-        answer = waiting.perform(self._connection)
+        self._connection.execute("SAVEPOINT one")
+        try:
+            answer = waiting.perform(self._connection)
+        except Refusal as refusal:
+            self._connection.execute("ROLLBACK TO one")
+            self._connection.execute("RELEASE one")
+            return refusal
+        self._connection.execute("RELEASE one")
         self._connection.execute(COUNT_IN_JOURNAL, (waiting.request_id, waiting.operation, at, answer))
         return Applied(answer.encode(), newly=True)

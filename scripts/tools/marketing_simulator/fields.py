@@ -61,6 +61,31 @@ class Fields:
         except ValueError as error:
             raise Refusal(Code.INVALID_FIELD, name) from error
 
+    def optional_day(self, name: str) -> date | None:
+        """A day; None when absent, null or empty."""
+        return None if self.optional_text(name, 10, DAY) is None else self.day(name)
+
+    def whole(self, name: str, least: int, most: int, default: int | None = None) -> int:
+        """A whole number within bounds, a JSON number or text; `default`, if there is one, when it is not there."""
+        number = self.optional_number(name)
+        if number is None and default is not None:
+            return default
+        if number is None or number != number.to_integral_value() or not least <= number <= most:
+            raise Refusal(Code.INVALID_FIELD, name)
+        return int(number)
+
+    def texts(self, name: str, longest: int, most: int) -> tuple[str, ...]:
+        """A list of at most `most` texts, each once; empty when absent, null or empty."""
+        values = self._values.get(name)
+        if values is None or values == "":
+            return ()
+        if not isinstance(values, list) or len(values) > most or len(set(map(str, values))) < len(values):
+            raise Refusal(Code.INVALID_FIELD, name)
+        for value in values:
+            if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
+                raise Refusal(Code.INVALID_FIELD, name)
+        return tuple(values)
+
     def optional_number(self, name: str) -> Decimal | None:
         """A JSON number, or a text that is one; None when absent, null or empty."""
         value = self._values.get(name)

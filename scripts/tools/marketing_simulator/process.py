@@ -20,6 +20,7 @@ from scripts.tools.marketing_simulator.effects import EffectWriter
 from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
+from scripts.tools.marketing_simulator.work_order_service import WorkOrderService
 from scripts.tools.marketing_simulator.work_orders import WorkOrders
 
 LOOPBACK = "127.0.0.1"
@@ -88,11 +89,12 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
     orders = WorkOrders(
         reading, effects, queries, clock, node_seconds=settings.node_seconds, idempotent=settings.idempotent
     )
+    service = WorkOrderService(reading, effects, queries, clock, node_seconds=settings.node_seconds)
     interfaces = MarketingInterfaces(token, faults)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
         [
-            *(interfaces.route(one) for family in (queries, orders) for one in family.interfaces()),
+            *(interfaces.route(one) for family in (queries, orders, service) for one in family.interfaces()),
             *ControlInterfaces(settings.database, faults, clock).routes(),
         ]
     )

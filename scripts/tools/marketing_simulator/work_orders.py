@@ -1,67 +1,42 @@
-"""Work orders (工单): creating one, its progress, and whether a request was applied at all.
-
-A work order progresses by itself: node number i, counted from 0, is reached i × `node_seconds` after its
-acceptance.
-"""
+"""Work orders (工单): creating one, its progress, and whether a request was applied at all."""
 
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
 
-from scripts.tools.marketing_simulator.clock import CHINA_STANDARD_TIME, Clock, legacy_time
+from scripts.tools.marketing_simulator.clock import Clock, legacy_time
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import ACCOUNT, PHONE, REQUEST_ID, Fields
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.journal import stored_answer
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.responses import Code, Refusal, success
+from scripts.tools.marketing_simulator.stored_orders import TYPES, WorkOrderType, epoch_ms, find, work_order_number
 
 TABLES = """
 CREATE TABLE work_order (
     id INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, type TEXT NOT NULL, account TEXT,
     contact_name TEXT NOT NULL, contact_phone TEXT NOT NULL, address TEXT NOT NULL, content TEXT NOT NULL,
-    capacity TEXT, accepted_ms INTEGER NOT NULL
+    capacity TEXT, accepted_ms INTEGER NOT NULL, stays_at INTEGER, cancelled_ms INTEGER, cancel_reason TEXT,
+    score INTEGER, comment TEXT, rated_ms INTEGER
 );
+CREATE INDEX work_order_of_account ON work_order (account);
 -- 2026-07-01 09:00 in China: the work order 202607010000000001, there from the start and long finished.
 INSERT INTO work_order (request_id, type, contact_name, contact_phone, address, content, accepted_ms)
 VALUES ('first', '01', '王芳', '19900000001', '示范路1号', '示范工单', 1782867600000);
+-- 2025-11-03 09:30: 202511030000000002, which waits for the customer at its second node and can be cancelled
+INSERT INTO work_order (request_id, type, account, contact_name, contact_phone, address, content, accepted_ms, stays_at)
+VALUES ('second', '01', '3210000000001', '王芳', '19900000001', '示范路1号', '示范工单', 1762133400000, 1);
+-- and 10:00: 202511030000000003, finished, to be rated
+INSERT INTO work_order (request_id, type, account, contact_name, contact_phone, address, content, accepted_ms)
+VALUES ('third', '07', '3210000000001', '王芳', '19900000001', '示范路1号', '示范工单', 1762135200000);
 """
 LARGEST_CAPACITY_KW = 100_000
 INSERT = (
     "INSERT INTO work_order (request_id, type, account, contact_name, contact_phone, address, content,"
     " capacity, accepted_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-BY_ID = "SELECT type, accepted_ms FROM work_order WHERE id = ?"
-
-REPAIR_NODES = ("受理", "派工", "到达现场", "故障处理", "恢复供电", "归档")
-OPINION_NODES = ("受理", "派发", "调查处理", "回访客户", "归档")
-CONNECTION_NODES = ("受理", "现场勘查", "答复供电方案", "竣工检验", "装表接电", "归档")
-
-
-@dataclass(frozen=True, slots=True)
-class WorkOrderType:
-    """One type of work order and the fields it requires."""
-
-    code: str
-    name: str
-    nodes: tuple[str, ...]
-    needs_account: bool = False
-    needs_capacity: bool = False
-
-
-TYPES = {
-    kind.code: kind
-    for kind in (
-        WorkOrderType("01", "故障报修", REPAIR_NODES),
-        WorkOrderType("02", "投诉", OPINION_NODES),
-        WorkOrderType("03", "建议", OPINION_NODES),
-        WorkOrderType("04", "窃电举报", OPINION_NODES),
-        WorkOrderType("05", "新装", CONNECTION_NODES, needs_capacity=True),
-        WorkOrderType("06", "增容/减容", CONNECTION_NODES, needs_account=True, needs_capacity=True),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +90,20 @@ class WorkOrders:
 
     def progress(self, fields: Fields) -> bytes:
         """`/api/wo/progress`: the nodes reached so far."""
-        number = fields.text("woNo", 20)
-        order_id = int(number[8:]) if number.isascii() and number.isdigit() and len(number) == 18 else -1
-        row = self._connection.execute(BY_ID, (order_id,)).fetchone()
-        if row is None or work_order_number(order_id, _moment(row[1])) != number:
+        order = find(self._connection, fields.text("woNo", 20))
+        if order is None:
             raise Refusal(Code.NO_SUCH_WORK_ORDER)
-        kind, accepted = TYPES[row[0]], _moment(row[1])
-        reached = self._nodes_reached(kind, accepted)
-        finished = reached == len(kind.nodes)
+        now = self._clock.now()
+        code, name = order.status(now, self._node_seconds)
+        nodes = order.nodes(now, self._node_seconds)
         data = {
-            "woNo": number,
-            "woType": kind.code,
-            "woTypeName": kind.name,
-            "woStatus": "30" if finished else "20" if reached > 1 else "10",
-            "woStatusName": "已归档" if finished else "处理中" if reached > 1 else "已受理",
-            "curNode": kind.nodes[reached - 1],
-            "nodeList": [
-                {
-                    "nodeNo": i + 1,
-                    "nodeName": kind.nodes[i],
-                    "nodeTime": legacy_time(self._node_time(accepted, i)),
-                }
-                for i in range(reached)
-            ],
+            "woNo": order.number,
+            "woType": order.kind.code,
+            "woTypeName": order.kind.name,
+            "woStatus": code,
+            "woStatusName": name,
+            "curNode": nodes[-1]["nodeName"],
+            "nodeList": nodes,
         }
         return success(data).encode()
 
@@ -192,7 +158,7 @@ class WorkOrders:
             order.address,
             order.content,
             None if order.capacity_kw is None else str(order.capacity_kw),
-            int(accepted.timestamp() * 1000),
+            epoch_ms(accepted),
         )
         order_id = connection.execute(INSERT, row).lastrowid
         assert order_id is not None, "an INSERT into a table with an integer key gives one"
@@ -202,19 +168,3 @@ class WorkOrders:
             "woType": order.kind.code,
         }
         return success({**data, "acceptTime": legacy_time(accepted)})
-
-    def _nodes_reached(self, kind: WorkOrderType, accepted: datetime) -> int:
-        elapsed = (self._clock.now() - accepted).total_seconds()
-        return max(1, min(len(kind.nodes), 1 + int(elapsed // self._node_seconds)))
-
-    def _node_time(self, accepted: datetime, index: int) -> datetime:
-        return accepted + timedelta(seconds=index * self._node_seconds)
-
-
-def work_order_number(order_id: int, accepted: datetime) -> str:
-    """The number customers see: the day of acceptance and ten digits of the serial number."""
-    return f"{accepted:%Y%m%d}{order_id:010d}"
-
-
-def _moment(epoch_ms: int) -> datetime:
-    return datetime.fromtimestamp(epoch_ms / 1000, CHINA_STANDARD_TIME)

@@ -1,25 +1,18 @@
 """Queries and work orders without a network: data, refusals, progress under a clock of our own."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.tools.marketing_simulator import database, journal
-from scripts.tools.marketing_simulator.clock import Clock
-from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
-from scripts.tools.marketing_simulator.fields import Fields
-from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.responses import Refusal
-from scripts.tools.marketing_simulator.work_orders import WorkOrders
+from tests.unit.marketing_simulator.harness import NODE_SECONDS, TODAY, Marketing, data, fields
 
-TODAY = date(2026, 1, 15)
-NODE_SECONDS = 60.0
 REPAIR = {
     "reqId": "request-1",
     "consNo": "3210000000001",
@@ -31,47 +24,11 @@ REPAIR = {
 }
 
 
-class Marketing:
-    """The simulator's inside on a small database, at a moment that the test moves."""
-
-    def __init__(self, path: Path) -> None:
-        database.prepare(path, customers=20, seed=1, today=TODAY)
-        self.moment = datetime(2026, 1, 15, 1, 0, tzinfo=UTC)  # 09:00 in China
-        clock = Clock(TODAY, lambda: self.moment)
-        self.reading = database.connect_for_reading(path)
-        self.effects = EffectWriter(database.connect(path), clock)
-        self.queries = Queries(self.reading, clock)
-        self.orders = WorkOrders(self.reading, self.effects, self.queries, clock, node_seconds=NODE_SECONDS)
-
-    def create(self, *bodies: dict[str, Any], once: bool = False) -> list[dict[str, Any]]:
-        """Apply requests at the same moment."""
-        create = self.orders.create_once if once else self.orders.create
-
-        async def together() -> list[Applied]:
-            return await asyncio.gather(*(create(fields(body)) for body in bodies))
-
-        return [json.loads(applied.body)["data"] for applied in asyncio.run(together())]
-
-    def close(self) -> None:
-        asyncio.run(self.effects.close())
-        self.reading.close()
-
-
 @pytest.fixture
 def marketing(tmp_path: Path) -> Iterator[Marketing]:
     marketing = Marketing(tmp_path / "marketing.sqlite3")
     yield marketing
     marketing.close()
-
-
-def fields(body: dict[str, Any]) -> Fields:
-    return Fields(json.dumps(body).encode())
-
-
-def data(body: bytes) -> Any:
-    answer = json.loads(body)
-    assert answer["rtnCode"] == "0000"
-    return answer["data"]
 
 
 def test_bill_query_shows_tiers_readings_and_payment(marketing: Marketing) -> None:
@@ -166,7 +123,7 @@ def test_bill_query_refuses(marketing: Marketing, change: dict[str, Any], code: 
         ({"content": "  "}, "1001"),
         ({"content": "\ud800"}, "1001"),
         ({"contactTel": "abc"}, "1001"),
-        ({"woType": "07"}, "1007"),
+        ({"woType": "99"}, "1007"),
         ({"woType": "05"}, "1009"),
         ({"woType": "06", "applyCap": 0}, "1009"),
         ({"woType": "06", "applyCap": True}, "1001"),
@@ -186,7 +143,7 @@ def test_a_refused_work_order_applies_nothing(marketing: Marketing, change: dict
 def test_the_journal_counts_every_application(marketing: Marketing) -> None:
     first, again = marketing.create(REPAIR, REPAIR)
     marketing.create(REPAIR | {"reqId": "request-2", "woType": "06", "applyCap": 12.5})
-    assert first["woNo"] == "202601150000000002" != again["woNo"]
+    assert first["woNo"] == "202601150000000004" != again["woNo"]
     assert journal.lines(marketing.reading, "request-1") == [
         {
             "request_id": "request-1",
@@ -199,7 +156,7 @@ def test_the_journal_counts_every_application(marketing: Marketing) -> None:
     assert journal.lines(marketing.reading, "request-3") == []
     assert journal.summary(marketing.reading) == {"requests": 2, "applied": 3, "applied_more_than_once": 1}
     capacities = marketing.reading.execute("SELECT capacity FROM work_order ORDER BY id").fetchall()
-    assert capacities == [(None,), (None,), (None,), ("12.5",)]  # the first was there from the start
+    assert capacities == [(None,)] * 5 + [("12.5",)]  # three were there from the start
 
 
 def test_the_idempotent_interface_applies_once_and_repeats_its_answer(marketing: Marketing) -> None:

@@ -80,6 +80,10 @@ def test_the_shipped_entries_compare_what_both_schemas_name() -> None:
             "payment-records": ("account", {"account": "account"}),
             "work-order": ("account", {}),
             "work-order-progress": ("work_order", {"work_order": "work_order"}),
+            "work-order-list": ("account", {"account": "account", "page": "page", "work_orders.state": "state"}),
+            "work-order-cancel": ("work_order", {"work_order": "work_order"}),
+            "work-order-rate": ("work_order", {"work_order": "work_order", "rating": "rating"}),
+            "feedback": ("account", {}),
         }.items()
     )
 

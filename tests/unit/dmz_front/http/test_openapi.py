@@ -201,7 +201,7 @@ async def test_the_examples_are_those_a_sandbox_key_may_wish_for(harness: Harnes
         for example, shown in told.items():
             answer = await harness.call(
                 "POST", f"/v1/{name}", dict(operation.example), app="trial", prefer=f"example={example}",
-                idempotency_key=example,
+                idempotency_key=f"{name}-{example}",
             )  # fmt: skip
             assert answer.headers["preference-applied"] == f"example={example}"
             said = answer.json() | {"request_id": shown["value"]["request_id"]}

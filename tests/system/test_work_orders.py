@@ -1,0 +1,60 @@
+"""What became of a work order: found in the list, cancelled by its own customer alone, rated when it is finished."""
+
+import uuid
+from typing import Any
+
+import httpx
+
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import journal, work_order
+
+ACCOUNT = "3210000000011"
+PHONE = "13800000011"
+
+
+def command(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+    answer = http.post(f"/v1/{name}", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def query(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = http.post(f"/v1/{name}", json=body).raise_for_status().json()["result"]
+    return told
+
+
+def test_an_order_of_ones_own_is_listed_and_cancelled(testbed: Testbed, http: httpx.Client) -> None:
+    order = work_order(type="meter-fault", account=ACCOUNT, contact_phone=PHONE)
+    number = command(http, "work-order", order)["result"]["work_order"]
+    listed = query(http, "work-order-list", {"account": ACCOUNT, "page_size": 1})
+    assert listed["total"] >= 1
+    assert listed["work_orders"][0] | {"accepted_at": ""} == {
+        "work_order": number,
+        "type": "meter-fault",
+        "state": "accepted",
+        "status": "已受理",
+        "accepted_at": "",
+    }
+    wish = {"work_order": number, "contact_phone": "13999999999", "reason": "不用上门了"}
+    others, none = (
+        command(http, "work-order-cancel", wish | change) for change in ({}, {"work_order": "202601010000000000"})
+    )
+    assert (others["status"], others["refusal"]) == (none["status"], none["refusal"])  # nothing tells the two apart
+    assert others["refusal"]["code"] == "no-such-work-order"
+    rating = {"work_order": number, "account": ACCOUNT, "rating": 4}
+    assert command(http, "work-order-rate", rating)["refusal"]["code"] == "work-order-not-finished"
+    cancelled = command(http, "work-order-cancel", wish | {"contact_phone": PHONE})
+    assert cancelled["result"]["work_order"] == number
+    assert [entry["applied"] for entry in journal(testbed, cancelled["request_id"])] == [1]
+    assert query(http, "work-order-progress", {"work_order": number})["state"] == "cancelled"
+    states = {
+        one["work_order"]: one["state"] for one in query(http, "work-order-list", {"account": ACCOUNT})["work_orders"]
+    }
+    assert states[number] == "cancelled"
+
+
+def test_what_is_finished_cannot_be_cancelled(http: httpx.Client) -> None:
+    finished = {"work_order": "202511030000000003", "account": "3210000000001", "reason": "不用了"}
+    assert command(http, "work-order-cancel", finished)["refusal"]["code"] == "not-cancellable"
