@@ -1,32 +1,17 @@
 """Bills and arrears: what a customer owes and owed."""
 
-from datetime import date
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field
 
-from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Model, Month
+from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Model, Month, Price
 from protocol.operations.operation import Family, Kind, Operation
-from protocol.operations.refusals import ACCOUNT_CLOSED, NO_SUCH_ACCOUNT, Refusal
+from protocol.operations.refusals import ACCOUNT_CLOSED, MONTH_RANGE, NO_SUCH_ACCOUNT, Refusal
+from protocol.operations.spans import AccountDays, AccountMonths
 
 
-def months_between(first: str, last: str) -> int:
-    """How many months from `first` to `last`, both counted."""
-    return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:]) - int(first[5:]) + 1
-
-
-class BillQuery(Model):
+class BillQuery(AccountMonths):
     """Bills of one account over some months."""
-
-    account: AccountNumber
-    first_month: Month
-    last_month: Month
-
-    @model_validator(mode="after")
-    def _months_in_order(self) -> Self:
-        if not 1 <= months_between(self.first_month, self.last_month) <= 24:
-            raise ValueError("last_month must not be before first_month, and at most 24 months may be asked for")
-        return self
 
 
 class Tier(Model):
@@ -72,7 +57,7 @@ class BillDetailQuery(Model):
 class PricedTier(Tier):
     """One step of the tiered price, with its price."""
 
-    price: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$"), Field(description="Yuan per kWh")]
+    price: Price
 
 
 class BillDetail(Model):
@@ -91,19 +76,8 @@ class BillDetail(Model):
     tiers: tuple[PricedTier, ...]
 
 
-class PaymentsQuery(Model):
+class PaymentsQuery(AccountDays):
     """What was paid for one account from one day to another, both counted."""
-
-    account: AccountNumber
-    first_day: Day
-    last_day: Day
-
-    @model_validator(mode="after")
-    def _days_in_order(self) -> Self:
-        days = (date.fromisoformat(self.last_day) - date.fromisoformat(self.first_day)).days
-        if not 0 <= days < _MOST_DAYS:
-            raise ValueError(f"last_day must not be before first_day, and at most {_MOST_DAYS} days may be asked for")
-        return self
 
 
 class Payment(Model):
@@ -138,10 +112,6 @@ class Arrears(Model):
     unpaid: tuple[UnpaidBill, ...]
 
 
-_MOST_DAYS = 732
-"""Two years."""
-
-MONTH_RANGE = Refusal("month-range", "These months cannot be asked for", "查询月份范围无效")
 NO_SUCH_BILL = Refusal("no-such-bill", "There is no bill of this month", "该月没有账单")
 
 FAMILY = Family(

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -25,9 +25,11 @@ __all__ = [
     "IdentityNumber",
     "Kwh",
     "Model",
+    "Moment",
     "Month",
     "PersonName",
     "Phone",
+    "Price",
     "Text",
     "WorkOrderNumber",
 ]
@@ -55,6 +57,7 @@ PERSONAL = Mark("personal")
 ACCOUNT_FORMAT = "account-number"
 """Their `format` in JSON Schema, by which the API's pages find them."""
 _ACCOUNT = re.compile("[0-9A-Za-z-]{4,20}")
+_MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 def marked(annotation: Any, mark: Mark) -> bool:
@@ -105,6 +108,18 @@ def _day(value: str) -> str:
         found = None
     if found is None:
         raise ValueError("a day is written YYYY-MM-DD and is in the calendar, for example 2026-03-31")
+    return value
+
+
+def _moment(value: str) -> str:
+    try:
+        found = datetime.fromisoformat(value) if _MOMENT.fullmatch(value) else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise ValueError(
+            "a time is written YYYY-MM-DD hh:mm:ss and is in the calendar, for example 2026-03-31 09:30:00"
+        )
     return value
 
 
@@ -211,6 +226,9 @@ AccountNumber = Annotated[
 ]
 Month = Annotated[str, AfterValidator(_month), Field(description="A month, YYYY-MM")]
 Day = Annotated[str, AfterValidator(_day), Field(description="A day, YYYY-MM-DD", json_schema_extra={"format": "date"})]
+Moment = Annotated[
+    str, AfterValidator(_moment), Field(description="A time, YYYY-MM-DD hh:mm:ss, on the clocks of the company's place")
+]
 Phone = Annotated[
     str,
     AfterValidator(_phone),
@@ -250,6 +268,9 @@ Attachments = Annotated[
     tuple[AttachmentId, ...],
     Field(max_length=10, description="Files uploaded before, each named once"),
     AfterValidator(_attachments),
+]
+Price = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$"), Field(description="Yuan per kWh, a decimal string")
 ]
 WorkOrderNumber = Annotated[
     str,

@@ -20,3 +20,4 @@ NO_SUCH_ACCOUNT = Refusal("no-such-account", "There is no account with this numb
 ACCOUNT_CLOSED = Refusal("account-closed", "The account is closed", "户号已销户")
 INVALID_FIELD = Refusal("invalid-field", "The marketing system does not take a field's value", "参数无效")
 CAPACITY = Refusal("capacity", "The capacity is missing or out of range", "申请容量缺失或超出范围")
+MONTH_RANGE = Refusal("month-range", "These months cannot be asked for", "查询月份范围无效")

@@ -6,11 +6,11 @@
 import sqlite3
 from datetime import date
 from pathlib import Path
+from zlib import crc32
 
-from scripts.tools.marketing_simulator import work_order_service, work_orders
+from scripts.tools.marketing_simulator import balances, meters, work_order_service, work_orders
 from scripts.tools.marketing_simulator.population import Bill, Customer, bills, customer
 
-SCHEMA_VERSION = "4"
 SCHEMA = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE customer (
@@ -28,8 +28,10 @@ CREATE TABLE journal (
 ) WITHOUT ROWID;
 """
 
-FAMILIES = (work_orders, work_order_service)
+FAMILIES = (work_orders, work_order_service, balances, meters)
 """The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
+SCHEMA_VERSION = f"4-{crc32(''.join((SCHEMA, *(family.TABLES for family in FAMILIES))).encode()):08x}"
+"""The number changes when rows are generated otherwise, the rest when a table does."""
 
 
 class OriginMismatchError(Exception):

@@ -14,12 +14,15 @@ from pathlib import Path
 from aiohttp import web
 
 from scripts.tools.marketing_simulator import database
+from scripts.tools.marketing_simulator.balances import Balances
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
 from scripts.tools.marketing_simulator.faults import FaultInjector
+from scripts.tools.marketing_simulator.meters import Meters
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
+from scripts.tools.marketing_simulator.usage import Usage
 from scripts.tools.marketing_simulator.work_order_service import WorkOrderService
 from scripts.tools.marketing_simulator.work_orders import WorkOrders
 
@@ -90,11 +93,22 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         reading, effects, queries, clock, node_seconds=settings.node_seconds, idempotent=settings.idempotent
     )
     service = WorkOrderService(reading, effects, queries, clock, node_seconds=settings.node_seconds)
+    origin = database.origin(reading)
+    since = date.fromisoformat(origin["day"]).replace(day=1)
+    balances = Balances(reading, queries, clock)
+    families = (
+        queries,
+        orders,
+        service,
+        balances,
+        Usage(reading, queries, balances, clock, seed=int(origin["seed"]), since=since),
+        Meters(reading, effects, queries, clock),
+    )
     interfaces = MarketingInterfaces(token, faults)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
         [
-            *(interfaces.route(one) for family in (queries, orders, service) for one in family.interfaces()),
+            *(interfaces.route(one) for family in families for one in family.interfaces()),
             *ControlInterfaces(settings.database, faults, clock).routes(),
         ]
     )

@@ -25,6 +25,7 @@ PAYMENTS_OF_DAYS = (
     "SELECT paid_date, month, amount_fen FROM bill WHERE number = ? AND amount_fen > 0 AND paid_date BETWEEN ? AND ?"
     " ORDER BY paid_date DESC, month DESC"
 )
+FARTHEST_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +90,26 @@ class Queries:
         }
         return success(data).encode()
 
+    def owed_fen(self, number: int, as_of: date) -> int:
+        """What the customer with this number owes on a day, penalties included."""
+        return sum(amount + penalty for _, _, amount, _, _, penalty in self._unpaid(number, as_of))
+
     def arrears(self, fields: Fields) -> bytes:
-        """The unpaid bills with the penalty accrued by the business day."""
+        """The unpaid bills with the penalty accrued by the day `calcDate`, by default the business day.
+
+        What was issued after that day is left out; a day more than a year away cannot be asked for.
+        """
         account = fields.text("consNo", 13, ACCOUNT)
+        today = self._clock.today()
+        as_of = fields.optional_day("calcDate") or today
+        if abs((as_of - today).days) > FARTHEST_DAYS:
+            raise Refusal(Code.DAY_RANGE, "calcDate")
         found = self.account(account)
         if found.closed:
             raise Refusal(Code.ACCOUNT_CLOSED)
-        today = self._clock.today()
         owed = penalties = 0
         lines = []
-        for month, kwh, amount, due in self._connection.execute(UNPAID_BILLS, (found.number,)).fetchall():
-            overdue = max(0, (today - date.fromisoformat(due)).days)
-            penalty = penalty_fen(amount, overdue)
+        for month, kwh, amount, due, overdue, penalty in self._unpaid(found.number, as_of):
             owed += amount
             penalties += penalty
             lines.append(
@@ -118,6 +127,7 @@ class Queries:
             "consNo": account,
             "consName": found.name,
             "elecAddr": found.address,
+            "calcDate": as_of.isoformat(),
             "oweCnt": len(lines),
             "oweAmt": owed,
             "penaltyAmt": penalties,
@@ -125,6 +135,13 @@ class Queries:
             "oweList": lines,
         }
         return success(data).encode()
+
+    def _unpaid(self, number: int, as_of: date) -> Iterator[tuple[int, int, int, str, int, int]]:
+        """Month, kWh, amount, due date, days overdue and penalty of each unpaid bill that was issued by then."""
+        for month, kwh, amount, due in self._connection.execute(UNPAID_BILLS, (number,)).fetchall():
+            if issue_date(month) <= as_of:
+                overdue = max(0, (as_of - date.fromisoformat(due)).days)
+                yield month, kwh, amount, due, overdue, penalty_fen(amount, overdue)
 
     def payments(self, fields: Fields) -> bytes:
         """What was paid from day `dateFrom` to day `dateTo`, the latest first; a bill of nothing is not paid."""

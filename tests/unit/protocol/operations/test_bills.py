@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from protocol.operations import CATALOGUE
-from protocol.operations.bills import months_between
+from protocol.operations.spans import months_between
 
 ASKS = CATALOGUE["bill-query"].requests
 ANSWERS = CATALOGUE["bill-query"].responses

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from protocol import operations
-from protocol.operations import CATALOGUE, Kind, Operation, UnknownOutcome, bills, work_orders
+from protocol.operations import CATALOGUE, Kind, Operation, UnknownOutcome, bills, refusals, work_orders
 from protocol.operations.fields import AttachmentId, Attachments, IdentityNumber, Model
 
 ENTRIES = list(CATALOGUE.values())
@@ -64,7 +64,7 @@ def test_two_entries_of_one_name_are_refused() -> None:
 
 def test_an_entry_that_is_not_sound_is_refused() -> None:
     entry = CATALOGUE["bill-query"]
-    twice = bills.MONTH_RANGE, bills.MONTH_RANGE
+    twice = refusals.MONTH_RANGE, refusals.MONTH_RANGE
     with pytest.raises(ValueError, match="a refusal is named twice"):
         replace(entry, refusals=twice)
     with pytest.raises(ValidationError, match="bills"):
@@ -73,7 +73,7 @@ def test_an_entry_that_is_not_sound_is_refused() -> None:
         replace(entry, example_answer={"account": "9999999999999", "bills": []})
     with pytest.raises(ValueError, match="a command's answer is not cacheable"):
         replace(CATALOGUE["work-order"], cacheable=True)
-    other = replace(CATALOGUE["work-order"], refusals=(replace(bills.MONTH_RANGE, title="else"),))
+    other = replace(CATALOGUE["work-order"], refusals=(replace(refusals.MONTH_RANGE, title="else"),))
     with pytest.raises(ValueError, match="month-range means something else"):
         operations._catalogue({bills.FAMILY: (entry,), work_orders.FAMILY: (other,)})
 
