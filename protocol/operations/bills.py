@@ -84,7 +84,8 @@ class Payment(Model):
     """One payment, for the bill of one month."""
 
     paid_on: Day
-    month: Month
+    month: Month | None = None
+    """Absent: it became credit on the account."""
     amount: Fen
 
 

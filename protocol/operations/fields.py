@@ -31,6 +31,7 @@ __all__ = [
     "Phone",
     "Price",
     "Text",
+    "Timestamp",
     "WorkOrderNumber",
 ]
 
@@ -119,6 +120,24 @@ def _moment(value: str) -> str:
     if found is None:
         raise ValueError(
             "a time is written YYYY-MM-DD hh:mm:ss and is in the calendar, for example 2026-03-31 09:30:00"
+        )
+    return value
+
+
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def _timestamp(value: str) -> str:
+    try:
+        found = datetime.fromisoformat(value) if _TIMESTAMP.fullmatch(value) else None
+    except ValueError:
+        found = None
+    if found is None or not 1970 <= found.year <= 9998:  # in every zone it is in the calendar, too
+        raise ValueError(
+            "a time is written with its offset from UTC and is in the calendar (RFC 3339), "
+            "for example 2026-03-31T09:30:00+08:00"
         )
     return value
 
@@ -228,6 +247,11 @@ Month = Annotated[str, AfterValidator(_month), Field(description="A month, YYYY-
 Day = Annotated[str, AfterValidator(_day), Field(description="A day, YYYY-MM-DD", json_schema_extra={"format": "date"})]
 Moment = Annotated[
     str, AfterValidator(_moment), Field(description="A time, YYYY-MM-DD hh:mm:ss, on the clocks of the company's place")
+]
+Timestamp = Annotated[
+    str,
+    AfterValidator(_timestamp),
+    Field(description="A time with its offset from UTC (RFC 3339)", json_schema_extra={"format": "date-time"}),
 ]
 Phone = Annotated[
     str,

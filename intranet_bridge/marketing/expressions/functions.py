@@ -7,6 +7,8 @@
 ``digits(text)``                its digits alone, full-width ones included
 ``month(x)``                    "202511", 202511, "2025/11", "2025-11-25", "2025年11月" … as "2025-11"
 ``date(x)``                     "20251125", "2025/11/25", "2025-11-25 10:30:00" … as "2025-11-25"
+``local(x, zone)``              "2025-11-25T02:30:00Z" as "2025-11-25 10:30:00", the time in `zone`, such as '+08:00'
+``timestamp(x, zone)``          "2025-11-25 10:30:00", "20251125103000" … as "2025-11-25T10:30:00+08:00"
 ``round(x, n)``                 a number, or its text, to `n` decimals, halves away from zero
 ``fen(yuan)``                   "1,234.50" or 1234.5 as 123450; exact, refuses more than two decimals
 ``yuan(fen)``                   123450 as "1234.50"
@@ -20,7 +22,7 @@ But for ``list``, each gives null for null. Numbers are counted in decimals: 2.6
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, cast
 
@@ -32,6 +34,7 @@ Tables = Mapping[str, Mapping[str, Any]]
 _SEPARATED = re.compile(r"(\d{4})(?:[-/.]|年)(\d{1,2})月?(?:(?:[-/.]|(?<=月))(\d{1,2})日?)?", re.ASCII)
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)?", re.ASCII)
 _TIME = re.compile(r"(?:T|\s+)\d{1,2}(?::\d\d){1,2}(?:\.\d{1,9})?|(?<=\d{8})\d{6}", re.ASCII)
+_ZONE = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d{1,30})?", re.ASCII)
 _KINDS = {"string": "a text", "array": "a list", "object": "an object", "boolean": "true or false", "null": "null"}
@@ -106,6 +109,30 @@ def _day(name: str, value: Any) -> tuple[int, int, int | None] | None:
     return year, month, day
 
 
+def _zone(name: str, written: str) -> timezone:
+    found = _ZONE.fullmatch(written)
+    if found is None or int(found[2]) > 14:
+        raise Unfit(f"{name}() was given a zone that is not written like +08:00")
+    offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return timezone(offset if found[1] == "+" else -offset)
+
+
+def _moment(name: str, value: Any) -> datetime | None:
+    """A day with a time of the day, written with separators or without any."""
+    written = _trimmed(value)
+    if written is None:
+        return None
+    try:
+        if len(written) == 14 and written.isascii() and written.isdigit():
+            return datetime.strptime(written, "%Y%m%d%H%M%S")
+        if len(written) > 10:
+            return datetime.fromisoformat(written.replace("/", "-"))
+    except ValueError:
+        pass
+    kind = "text" if isinstance(value, str) else "number"
+    raise Unfit(f"{name}() was given a {kind} that is no time")
+
+
 class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no types
     """The standard functions and ours."""
 
@@ -143,6 +170,24 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
         if day is None:
             raise Unfit("date() was given a month without a day")
         return f"{year:04}-{month:02}-{day:02}"
+
+    @functions.signature({"types": ["string", "null"]}, {"types": ["string"]})  # type: ignore[untyped-decorator]
+    def _func_local(self, value: str | None, zone: str) -> str | None:
+        moment = _moment("local", value)
+        if moment is None:
+            return None
+        if moment.tzinfo is None:
+            raise Unfit("local() was given a time without its offset")
+        return moment.astimezone(_zone("local", zone)).strftime("%Y-%m-%d %H:%M:%S")
+
+    @functions.signature({"types": ["string", "number", "null"]}, {"types": ["string"]})  # type: ignore[untyped-decorator]
+    def _func_timestamp(self, value: Any, zone: str) -> str | None:
+        moment = _moment("timestamp", value)
+        if moment is None:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=_zone("timestamp", zone))
+        return moment.isoformat(timespec="seconds")
 
     @functions.signature({"types": ["string", "number", "null"]}, {"types": ["number"]})  # type: ignore[untyped-decorator]
     def _func_round(self, value: Any, decimals: int) -> int | float | None:

@@ -5,7 +5,8 @@ after the commit that holds it. The statements run on the event loop's thread (m
 which waits for the disk, runs on a thread of its own.
 
 The journal is the evidence. It counts how often each request was *applied*, and the plain interface applies
-a request as often as it comes: a bridge that calls twice shows up here.
+a request as often as it comes: a bridge that calls twice shows up here. A request that finds its work done, by a key of
+the business such as a transaction number, is in the journal with nothing applied.
 """
 
 import asyncio
@@ -20,13 +21,21 @@ from scripts.tools.marketing_simulator.responses import Refusal
 LARGEST_GROUP = 256  # requests a transaction
 STORED_ANSWER = "SELECT answer FROM journal WHERE request_id = ?"
 COUNT_IN_JOURNAL = (
-    "INSERT INTO journal (request_id, operation, applied, at, answer) VALUES (?, ?, 1, ?, ?)"
-    " ON CONFLICT (request_id) DO UPDATE SET applied = applied + 1"
+    "INSERT INTO journal (request_id, operation, applied, at, answer) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (request_id) DO UPDATE SET applied = applied + excluded.applied"
 )
 
-Perform = Callable[[sqlite3.Connection], str]
-"""Performs the effect inside the open transaction and returns the response body. It may raise a Refusal: then nothing
-of it is applied, whatever else the transaction holds.
+
+@dataclass(frozen=True, slots=True)
+class AlreadyDone:
+    """A response body for what another request did before: nothing was written."""
+
+    answer: str
+
+
+Perform = Callable[[sqlite3.Connection], str | AlreadyDone]
+"""Performs the effect inside the open transaction and returns the response body. It may raise a Refusal: then
+nothing of it is applied, whatever else the transaction holds.
 """
 
 
@@ -110,11 +119,13 @@ class EffectWriter:
                 return Applied(stored[0].encode(), newly=False)
         self._connection.execute("SAVEPOINT one")
         try:
-            answer = waiting.perform(self._connection)
+            performed = waiting.perform(self._connection)
         except Refusal as refusal:
             self._connection.execute("ROLLBACK TO one")
             self._connection.execute("RELEASE one")
             return refusal
         self._connection.execute("RELEASE one")
-        self._connection.execute(COUNT_IN_JOURNAL, (waiting.request_id, waiting.operation, at, answer))
-        return Applied(answer.encode(), newly=True)
+        newly = isinstance(performed, str)
+        answer = performed if isinstance(performed, str) else performed.answer
+        self._connection.execute(COUNT_IN_JOURNAL, (waiting.request_id, waiting.operation, int(newly), at, answer))
+        return Applied(answer.encode(), newly=newly)

@@ -2,18 +2,21 @@
 
 import json
 import re
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from scripts.tools.marketing_simulator.clock import CHINA_STANDARD_TIME
 from scripts.tools.marketing_simulator.months import is_month
 from scripts.tools.marketing_simulator.responses import Code, Refusal
 
 ACCOUNT = re.compile(r"[0-9]{13}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 PHONE = re.compile(r"\+?[0-9][0-9-]{4,18}[0-9]")
+BANK_ACCOUNT = re.compile(r"[0-9]{8,32}")
 MONTH = re.compile(r"[0-9]{6}")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 class Fields:
@@ -85,6 +88,26 @@ class Fields:
             if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
                 raise Refusal(Code.INVALID_FIELD, name)
         return tuple(values)
+
+    def moment(self, name: str) -> datetime:
+        """A time written `YYYY-MM-DD hh:mm:ss`, in China Standard Time."""
+        text = self.text(name, 19, MOMENT)
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=CHINA_STANDARD_TIME)
+        except ValueError as error:
+            raise Refusal(Code.INVALID_FIELD, name) from error
+
+    def months(self, name: str) -> tuple[int, ...]:
+        """A list of months, each once, in their order; none when absent."""
+        values = self._values.get(name) or []
+        if not isinstance(values, list) or not all(
+            isinstance(value, str) and MONTH.fullmatch(value) for value in values
+        ):
+            raise Refusal(Code.INVALID_FIELD, name)
+        months = tuple(sorted({int(value) for value in values}))
+        if len(months) < len(values) or not all(is_month(month) for month in months):
+            raise Refusal(Code.INVALID_FIELD, name)
+        return months
 
     def optional_number(self, name: str) -> Decimal | None:
         """A JSON number, or a text that is one; None when absent, null or empty."""

@@ -20,9 +20,12 @@ from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
 from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.meters import Meters
+from scripts.tools.marketing_simulator.payments import Payments
+from scripts.tools.marketing_simulator.points import Points
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
 from scripts.tools.marketing_simulator.usage import Usage
+from scripts.tools.marketing_simulator.withholding import Withholding
 from scripts.tools.marketing_simulator.work_order_service import WorkOrderService
 from scripts.tools.marketing_simulator.work_orders import WorkOrders
 
@@ -103,6 +106,9 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         balances,
         Usage(reading, queries, balances, clock, seed=int(origin["seed"]), since=since),
         Meters(reading, effects, queries, clock),
+        Payments(reading, effects, queries),
+        Withholding(effects, queries, clock),
+        Points(reading, effects, queries),
     )
     interfaces = MarketingInterfaces(token, faults)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)

@@ -10,21 +10,23 @@ from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.fields import ACCOUNT, Fields
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.months import months_between
+from scripts.tools.marketing_simulator.payment_rows import PAID_THROUGH_CHANNELS, UNPAID_BILLS
 from scripts.tools.marketing_simulator.population import BILLED_MONTHS, CLOSED, issue_date, reading_date
 from scripts.tools.marketing_simulator.responses import Code, Refusal, success
 from scripts.tools.marketing_simulator.tariff import charge_for, penalty_fen
 
 ACCOUNT_BY_NUMBER = "SELECT number, name, address, status FROM customer WHERE account = ?"
 BILLS_OF_MONTHS = (
-    "SELECT month, begin_reading, end_reading, kwh, amount_fen, paid_date FROM bill"
-    " WHERE number = ? AND month BETWEEN ? AND ? ORDER BY month"
+    "SELECT month, begin_reading, end_reading, kwh, amount_fen,"
+    " coalesce(paid_date, (SELECT paid_date FROM settled WHERE number = bill.number AND month = bill.month))"
+    " FROM bill WHERE number = ? AND month BETWEEN ? AND ? ORDER BY month"
 )
-UNPAID_BILLS = "SELECT month, kwh, amount_fen, due_date FROM bill WHERE number = ? AND paid_date IS NULL ORDER BY month"
-
-PAYMENTS_OF_DAYS = (
-    "SELECT paid_date, month, amount_fen FROM bill WHERE number = ? AND amount_fen > 0 AND paid_date BETWEEN ? AND ?"
-    " ORDER BY paid_date DESC, month DESC"
-)
+PAYMENTS_OF_DAYS = f"""
+    SELECT * FROM (
+        SELECT paid_date AS day, month, amount_fen AS fen FROM bill WHERE number = :number AND amount_fen > 0
+        UNION ALL {PAID_THROUGH_CHANNELS}
+    ) WHERE day BETWEEN :first AND :last ORDER BY day DESC, month DESC
+"""  # noqa: S608 - constants of this program
 FARTHEST_DAYS = 366
 
 
@@ -144,20 +146,24 @@ class Queries:
                 yield month, kwh, amount, due, overdue, penalty_fen(amount, overdue)
 
     def payments(self, fields: Fields) -> bytes:
-        """What was paid from day `dateFrom` to day `dateTo`, the latest first; a bill of nothing is not paid."""
+        """What was paid from day `dateFrom` to day `dateTo`, the latest first; a bill of nothing is not paid. What
+        channels paid is with its penalty; what became credit has no month.
+        """
         account = fields.text("consNo", 13, ACCOUNT)
         first, last = fields.day("dateFrom"), fields.day("dateTo")
         if last < first:
             raise Refusal(Code.DAY_RANGE)
         found = self.account(account)
-        days = (found.number, first.isoformat(), last.isoformat())
+        days = {"number": found.number, "first": first.isoformat(), "last": last.isoformat()}
         rows = self._connection.execute(PAYMENTS_OF_DAYS, days).fetchall()
         data = {
             "consNo": account,
             "consName": found.name,
             "payCnt": len(rows),
             "payTotAmt": sum(amount for _, _, amount in rows),
-            "payList": [{"payDate": paid, "amtYm": str(month), "payAmt": amount} for paid, month, amount in rows],
+            "payList": [
+                {"payDate": paid, "amtYm": month and str(month), "payAmt": amount} for paid, month, amount in rows
+            ],
         }
         return success(data).encode()
 

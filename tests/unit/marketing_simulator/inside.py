@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts.tools.marketing_simulator import database
+from scripts.tools.marketing_simulator import database, journal
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import Fields
@@ -30,6 +30,11 @@ class Inside:
         self.reading = database.connect_for_reading(path)
         self.effects = EffectWriter(database.connect(path), self.clock)
         self.queries = Queries(self.reading, self.clock)
+
+    def applied(self, request_id: str) -> int | None:
+        """How often the journal says that a request was applied; None if it is not there."""
+        lines = journal.lines(self.reading, request_id)
+        return int(str(lines[0]["applied"])) if lines else None
 
     def close(self) -> None:
         asyncio.run(self.effects.close())
@@ -69,6 +74,21 @@ def refused(act: Callable[..., Any], of: Callable[..., Any], **body: Any) -> str
     with pytest.raises(Refusal) as caught:
         act(of, **body)
     return caught.value.code.code
+
+
+def outcomes(effect: Callable[[Fields], Awaitable[Applied]], *bodies: dict[str, Any]) -> list[Any]:
+    """What effects at the same moment, in one transaction, answer: the `data`, or the code of a refusal."""
+
+    async def one(body: dict[str, Any]) -> Any:
+        try:
+            return _data((await effect(fields(**body))).body)
+        except Refusal as refusal:
+            return refusal.code.code
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(one(body) for body in bodies))
+
+    return asyncio.run(together())
 
 
 def _data(body: bytes) -> Any:

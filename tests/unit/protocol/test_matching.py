@@ -9,6 +9,7 @@ import pytest
 from protocol.operations import CATALOGUE, AnswerMismatch, Kind, Operation
 from protocol.operations.fields import AccountNumber, Fen, Model, Month
 
+TRANSACTION = "channel", "transaction", "line"
 MINE, OTHERS = "3210000000001", "9999999999999"
 
 
@@ -84,6 +85,14 @@ def test_the_shipped_entries_compare_what_both_schemas_name() -> None:
             "realtime-charge-query": ("account", {"account": "account"}),
             "meter-readings": ("account", {"account": "account"}),
             "meter-reading-submit": ("account", {"account": "account", "read_on": "read_on"}),
+            "payment-writeoff": ("account", {n: n for n in ("account", *TRANSACTION, "amount")}),
+            "payment-reversal": ("account", {n: n for n in ("account", *TRANSACTION, "amount")}),
+            "prepay": ("account", {n: n for n in ("account", *TRANSACTION, "amount")}),
+            "payment-state": ("channel", {n: n for n in (*TRANSACTION, "command")}),
+            "withholding-sign": ("account", {"account": "account", "bank": "bank"}),
+            "withholding-cancel": ("account", {"account": "account", "agreement": "agreement"}),
+            "points-balance": ("account", {"account": "account"}),
+            "points-exchange": ("account", {n: n for n in ("account", "reward", "quantity")}),
             "work-order": ("account", {}),
             "work-order-progress": ("work_order", {"work_order": "work_order"}),
             "work-order-list": ("account", {"account": "account", "page": "page", "work_orders.state": "state"}),
