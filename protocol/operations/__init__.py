@@ -8,7 +8,7 @@ the ledger follow from the entry.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from protocol.operations import bills, payment, usage, work_orders
+from protocol.operations import bills, connection, payment, theft, usage, work_orders
 from protocol.operations.matching import AnswerMismatch
 from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
 from protocol.operations.refusals import Refusal
@@ -16,7 +16,7 @@ from protocol.operations.refusals import Refusal
 __all__ = ["CATALOGUE", "FAMILIES", "AnswerMismatch", "Family", "Kind", "Operation", "Refusal", "UnknownOutcome"]
 
 FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
-    {module.FAMILY: module.OPERATIONS for module in (bills, payment, usage, work_orders)}
+    {module.FAMILY: module.OPERATIONS for module in (bills, payment, usage, work_orders, connection, theft)}
 )
 """Each business family with its operations, in the order of the API's pages."""
 

@@ -152,7 +152,7 @@ class ListedWorkOrder(Model):
 
     work_order: WorkOrderNumber
     type: Annotated[WorkOrderType, Field(strict=False)] | None = None
-    """Absent: a type of the marketing system's own."""
+    """None: a type of the marketing system's own."""
     state: Annotated[WorkOrderState, Field(strict=False)]
     status: Annotated[str, Field(max_length=40)]
     accepted_at: Time

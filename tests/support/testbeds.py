@@ -3,6 +3,7 @@
 import contextlib
 import ssl
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,21 @@ def work_order(content: str = "家里没电了", **changes: Any) -> dict[str, An
         "content": content,
     }
     return order | changes
+
+
+def command(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The outcome of a command, sent with a key of its own."""
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+    answer = http.post(f"/v1/{name}", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def query(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The result of a query."""
+    told: dict[str, Any] = http.post(f"/v1/{name}", json=body).raise_for_status().json()["result"]
+    return told
 
 
 def journal(testbed: Testbed, request_id: str | None = None) -> list[dict[str, Any]]:

@@ -1,28 +1,12 @@
 """What became of a work order: found in the list, cancelled by its own customer alone, rated when it is finished."""
 
-import uuid
-from typing import Any
-
 import httpx
 
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import journal, work_order
+from tests.support.testbeds import command, journal, query, work_order
 
 ACCOUNT = "3210000000011"
 PHONE = "13800000011"
-
-
-def command(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, Any]:
-    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
-    answer = http.post(f"/v1/{name}", json=body, headers=headers)
-    assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
-
-
-def query(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = http.post(f"/v1/{name}", json=body).raise_for_status().json()["result"]
-    return told
 
 
 def test_an_order_of_ones_own_is_listed_and_cancelled(testbed: Testbed, http: httpx.Client) -> None:

@@ -8,7 +8,15 @@ from datetime import date
 from pathlib import Path
 from zlib import crc32
 
-from scripts.tools.marketing_simulator import balances, meters, payment_rows, work_order_service, work_orders
+from scripts.tools.marketing_simulator import (
+    applications,
+    balances,
+    meters,
+    payment_rows,
+    theft,
+    work_order_service,
+    work_orders,
+)
 from scripts.tools.marketing_simulator.population import Bill, Customer, bills, customer
 
 SCHEMA = """
@@ -28,7 +36,7 @@ CREATE TABLE journal (
 ) WITHOUT ROWID;
 """
 
-FAMILIES = (work_orders, work_order_service, balances, meters, payment_rows)
+FAMILIES = (work_orders, work_order_service, balances, meters, payment_rows, applications, theft)
 """The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
 SCHEMA_VERSION = f"4-{crc32(''.join((SCHEMA, *(family.TABLES for family in FAMILIES))).encode()):08x}"
 """The number changes when rows are generated otherwise, the rest when a table does."""

@@ -123,3 +123,8 @@ class Fields:
         if not number.is_finite():
             raise Refusal(Code.INVALID_FIELD, name)
         return number
+
+
+def dialled(phone: str) -> str:
+    """A phone number without what people write or leave out: two that are the same have the same digits."""
+    return phone.replace("-", "").removeprefix("+86")

@@ -14,6 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from scripts.tools.marketing_simulator import database
+from scripts.tools.marketing_simulator.applications import Applications
 from scripts.tools.marketing_simulator.balances import Balances
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.control import ControlInterfaces
@@ -24,6 +25,7 @@ from scripts.tools.marketing_simulator.payments import Payments
 from scripts.tools.marketing_simulator.points import Points
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
+from scripts.tools.marketing_simulator.theft import TheftReports
 from scripts.tools.marketing_simulator.usage import Usage
 from scripts.tools.marketing_simulator.withholding import Withholding
 from scripts.tools.marketing_simulator.work_order_service import WorkOrderService
@@ -109,6 +111,8 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         Payments(reading, effects, queries),
         Withholding(effects, queries, clock),
         Points(reading, effects, queries),
+        Applications(reading, effects, queries, clock, node_seconds=settings.node_seconds),
+        TheftReports(reading, effects, clock, node_seconds=settings.node_seconds),
     )
     interfaces = MarketingInterfaces(token, faults)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from scripts.tools.marketing_simulator.clock import Clock, legacy_time
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
-from scripts.tools.marketing_simulator.fields import ACCOUNT, PHONE, REQUEST_ID, Fields
+from scripts.tools.marketing_simulator.fields import ACCOUNT, PHONE, REQUEST_ID, Fields, dialled
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.responses import Code, Refusal, success
@@ -162,14 +162,9 @@ class WorkOrderService:
             if (
                 order is None
                 or (account is not None and account != order.account)
-                or (phone is not None and _dialled(phone) != _dialled(order.contact_phone))
+                or (phone is not None and dialled(phone) != dialled(order.contact_phone))
             ):
                 raise Refusal(Code.NO_SUCH_WORK_ORDER)
             return order
 
         return found
-
-
-def _dialled(phone: str) -> str:
-    """A phone number without what people write or leave out."""
-    return phone.replace("-", "").removeprefix("+86")

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.marketing_simulator import database
+from scripts.tools.marketing_simulator.applications import Applications
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import Fields
 from scripts.tools.marketing_simulator.queries import Queries
+from scripts.tools.marketing_simulator.theft import TheftReports
 from scripts.tools.marketing_simulator.work_order_service import WorkOrderService
 from scripts.tools.marketing_simulator.work_orders import WorkOrders
 
@@ -31,6 +33,9 @@ class Marketing:
         self.queries = Queries(self.reading, clock)
         self.orders = WorkOrders(self.reading, self.effects, self.queries, clock, node_seconds=NODE_SECONDS)
         self.service = WorkOrderService(self.reading, self.effects, self.queries, clock, node_seconds=NODE_SECONDS)
+
+        self.applications = Applications(self.reading, self.effects, self.queries, clock, node_seconds=NODE_SECONDS)
+        self.thefts = TheftReports(self.reading, self.effects, clock, node_seconds=NODE_SECONDS)
 
     def create(self, *bodies: dict[str, Any], once: bool = False) -> list[dict[str, Any]]:
         """Apply requests at the same moment."""

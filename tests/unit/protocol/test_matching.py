@@ -99,6 +99,12 @@ def test_the_shipped_entries_compare_what_both_schemas_name() -> None:
             "work-order-cancel": ("work_order", {"work_order": "work_order"}),
             "work-order-rate": ("work_order", {"work_order": "work_order", "rating": "rating"}),
             "feedback": ("account", {}),
+            "connection-application": ("account", {}),
+            "application-supplement": ("application", {"application": "application"}),
+            "application-progress": ("application", {"application": "application"}),
+            "application-requirements": ("type", {"type": "type", "customer": "customer"}),
+            "theft-report": (None, {}),
+            "theft-report-progress": ("report", {"report": "report"}),
         }.items()
     )
 
