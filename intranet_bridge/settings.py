@@ -28,6 +28,7 @@ from protocol.runtime.settings import (
     StoreSection,
     WireSection,
     nested,
+    toml_path,
 )
 
 
@@ -85,7 +86,9 @@ def _bound(name: str, table: object, systems: Mapping[str, SystemSection], info:
     found = kind(systems[system].adapter)
     binding = nested(found.binding, table, place, info)
     if operation.kind is Kind.COMMAND and operation.unknown_outcome is UnknownOutcome.INQUIRE and not binding.inquires:
-        raise Misplaced(f"{name} needs [operations.{name}.inquire]: its unknown outcomes are inquired about", place)
+        raise Misplaced(
+            f"{name} needs [{toml_path((*place, 'inquire'))}]: its unknown outcomes are inquired about", place
+        )
     for complaint in found.complaints(operation, binding):
         if complaint.fatal:
             raise Misplaced(complaint.message, (*place, *complaint.setting))
@@ -126,7 +129,7 @@ class BridgeSettings(Section):
         """What is allowed in the bindings, and may not be what was meant."""
         systems = self.all_systems
         return [
-            f"{'.'.join(('operations', name, *complaint.setting))}: {complaint.message}"
+            f"{toml_path(('operations', name, *complaint.setting))}: {complaint.message}"
             for name, binding in self.operations.items()
             for complaint in kind(systems[binding.system].adapter).complaints(CATALOGUE[name], binding)
         ]

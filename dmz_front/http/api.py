@@ -10,7 +10,7 @@ import codecs
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,7 +28,8 @@ from dmz_front.admission.policy import (
 )
 from dmz_front.admission.rates import RateLimit
 from dmz_front.commands.submission import Commands
-from dmz_front.problems.details import HttpResponse, Problem, schema_problem
+from dmz_front.http import deprecation
+from dmz_front.problems.details import Headers, HttpResponse, Problem, schema_problem
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies import responses as answers
 from dmz_front.sandbox.sandbox import MARK, Sandbox
@@ -47,6 +48,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+_NONE: tuple[None, Headers] = (None, [])
 
 
 class Disconnected(Exception):
@@ -76,7 +78,9 @@ class HttpApi:
         clock: Clock,
         pages: App,
     ) -> None:
-        self._operations = {f"/v1/{name}": operation for name, operation in catalogue.items()}
+        self._operations = {
+            f"/v1/{name}": (operation, deprecation.headers(operation)) for name, operation in catalogue.items()
+        }
         self._applications = applications
         self._queries = queries
         self._commands = commands
@@ -95,7 +99,7 @@ class HttpApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
-        operation = self._operations.get(scope["path"]) if scope["type"] == "http" else None
+        operation, notices = self._operations.get(scope["path"], _NONE) if scope["type"] == "http" else _NONE
         if operation is None or scope["method"] != "POST":
             await self._pages(scope, receive, send)
             return
@@ -109,14 +113,14 @@ class HttpApi:
         except Disconnected:
             return
         except Rehearsed as rehearsed:  # counted by the sandbox
-            await write(send, rehearsed.answer, rehearsed.id)
+            await write(send, rehearsed.answer, rehearsed.id, notices)
             return
         except Exception:
             log.exception("request-failed", id=id, operation=operation.name)
             answer = Problem(500, "internal").answer(id)
         self.answered[operation.name, answer.status] += 1
         self.latency[operation.name].since(started)
-        await write(send, answer, id)
+        await write(send, answer, id, notices)
 
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, HttpResponse]:
         headers = fields.parse(scope["headers"])
@@ -132,7 +136,7 @@ class HttpApi:
             try:
                 asked = operation.requests.validate_json(body)
             except ValidationError as error:
-                raise schema_problem(error) from None
+                raise schema_problem(error, operation.removed) from None
             self._accounts.check(operation, asked)
             account = getattr(asked, "account", None)
             if account and self._limits.account_rate:
@@ -238,8 +242,8 @@ def _too_large(limit: int) -> Problem:
     return Problem(413, "body-too-large", f"at most {limit} bytes", headers=[(b"connection", b"close")])
 
 
-async def write(send: Send, answer: HttpResponse, id: str) -> None:
-    """Write one answer with its `Request-Id`."""
+async def write(send: Send, answer: HttpResponse, id: str, notices: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    """Write one answer with its `Request-Id`, and what is said with every answer of the operation."""
     await send(
         {
             "type": "http.response.start",
@@ -250,6 +254,7 @@ async def write(send: Send, answer: HttpResponse, id: str) -> None:
                 (b"request-id", id.encode()),
                 (b"cache-control", b"no-store"),
                 *answer.headers,
+                *notices,
             ],
         }
     )

@@ -81,13 +81,21 @@ def _path(
     for status in _STATUSES:
         if codes := of_status(status, operation.kind):
             responses[str(status)] = _problem(codes)
+    if operation.deprecated is not None:
+        responses = {
+            status: response | {"headers": response["headers"] | _DEPRECATION} for status, response in responses.items()
+        }
     promise, scope = said(COMMAND if command else QUERY, language), said("Needs the scope", language)
     title = (family.title_zh if chinese else family.title) if family else operation.kind.title()
     return {
         "operationId": operation.name,
         "tags": [title],
         "summary": (operation.summary_zh if chinese else "") or operation.summary,
-        "description": f"{promise} {scope} `{operation.scope}`.{_refusals(operation, language)}",
+        "description": _deprecation(operation, language)
+        + f"{promise} {scope} `{operation.scope}`."
+        + _removed(operation, language)
+        + _refusals(operation, language),
+        **({"deprecated": True} if operation.deprecated else {}),
         "security": [{"ApplicationKey": []}],
         "parameters": parameters,
         "requestBody": {
@@ -96,6 +104,27 @@ def _path(
         },
         "responses": responses,
     }
+
+
+def _deprecation(operation: Operation, language: Language) -> str:
+    """That it goes out of use, as a paragraph of Markdown."""
+    told = operation.deprecated
+    if told is None:
+        return ""
+    if language is Language.CHINESE:
+        gone = f"，{told.sunset} 起可能停用" if told.sunset else ""
+        return f"**自 {told.since} 起不再推荐使用{gone}，请改用 `{told.successor}`。**\n\n"
+    gone = f"; from {told.sunset} on it may be gone" if told.sunset else ""
+    return f"**Deprecated since {told.since}{gone}. Use `{told.successor}`.**\n\n"
+
+
+def _removed(operation: Operation, language: Language) -> str:
+    """The fields of an earlier version, as a list of Markdown."""
+    if not operation.removed:
+        return ""
+    chinese = language is Language.CHINESE
+    lines = [f"- `{name}`: {told.said_zh if chinese else told.said}" for name, told in operation.removed.items()]
+    return "\n\n" + said("Fields of an earlier version:", language) + "\n\n" + "\n".join(lines)
 
 
 def _refusals(operation: Operation, language: Language) -> str:
@@ -191,6 +220,11 @@ _PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/sc
 _SANDBOX = {
     "description": "`?1;example=NAME` if the answer is an example, to a sandbox key",
     "schema": {"type": "string"},
+}
+_DEPRECATION = {
+    "Deprecation": {"description": "Since when (RFC 9745)", "schema": {"type": "string"}},
+    "Sunset": {"description": "From when on it may be gone (RFC 8594)", "schema": {"type": "string"}},
+    "Link": {"description": "Its successor, as `successor-version`", "schema": {"type": "string"}},
 }
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
 _PAGES: dict[str, dict[str, Any]] = {
@@ -298,6 +332,16 @@ _COMMON_SCHEMAS: dict[str, Any] = {
                         "path": {"type": "string"},
                         "scope": {"type": "string"},
                         "deadline_ms": {"type": "integer"},
+                        "deprecated": {
+                            "type": "object",
+                            "description": "It goes out of use: since when, when it may be gone, what to use",
+                            "required": ["since", "successor"],
+                            "properties": {
+                                "since": {"type": "string", "format": "date"},
+                                "sunset": {"type": "string", "format": "date"},
+                                "successor": {"type": "string"},
+                            },
+                        },
                     },
                 },
             }

@@ -98,6 +98,7 @@ def pages(
                 "scope": operation.scope,
                 "deadline_ms": operation.deadline_ms,
             }
+            | _deprecated(operation)
             for operation in catalogue.values()
             if _granted(application, operation)
         ]
@@ -169,6 +170,14 @@ def pages(
 
 def _granted(application: Application, operation: Operation) -> bool:
     return operation.scope in application.scopes or ALL_SCOPES in application.scopes
+
+
+def _deprecated(operation: Operation) -> dict[str, Any]:
+    told = operation.deprecated
+    if told is None:
+        return {}
+    sunset = {"sunset": told.sunset.isoformat()} if told.sunset else {}
+    return {"deprecated": {"since": told.since.isoformat(), **sunset, "successor": told.successor}}
 
 
 def nearest(path: str, known: Sequence[str]) -> str:

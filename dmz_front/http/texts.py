@@ -19,6 +19,7 @@ _CHINESE: Mapping[str, str] = {
     COMMAND: "办理类：一经回答 200 或 202，即不会丢失，也不会重复生效。可用同一 Idempotency-Key 重复发送。",
     QUERY: "查询类：在时限内给出结果，或给出明确的问题说明。",
     "Needs the scope": "所需权限：",
+    "Fields of an earlier version:": "旧版本中已取消的字段：",
     "The marketing system may refuse it:": "营销系统可能给出的拒绝：",
     "Answered": "已答复",
     "What became of a command": "查询办理结果",

@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from dmz_front.problems.codes import TITLES
+from protocol.operations import Removed
 from protocol.values import immutable
 
 Headers = list[tuple[bytes, bytes]]
@@ -63,8 +65,11 @@ class Problem(Exception):
         return HttpResponse(self.status, body, self.headers, b"application/problem+json")
 
 
-def schema_problem(error: ValidationError) -> Problem:
-    """400 when the body is not JSON at all, else 422 naming each field and what is wrong with it."""
+def schema_problem(error: ValidationError, removed: Mapping[str, Removed] = MappingProxyType({})) -> Problem:
+    """400 when the body is not JSON at all, else 422 naming each field and what is wrong with it.
+
+    `removed`: fields an earlier version had → what to send instead (`Operation.removed`).
+    """
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if found and found[0]["type"] == "json_invalid":
         return Problem(400, "malformed-json", found[0]["msg"])
@@ -74,6 +79,13 @@ def schema_problem(error: ValidationError) -> Problem:
             "message": item["msg"].removeprefix("Value error, "),
             "type": item["type"],
         }
+        | _instead(item["type"], item["loc"], removed)
         for item in found[:20]
     ]
     return Problem(422, "invalid-request", f"{len(found)} field(s) do not fit", errors=errors)
+
+
+def _instead(kind: str, place: Sequence[int | str], removed: Mapping[str, Removed]) -> dict[str, str]:
+    """What is said of a field that an earlier version had."""
+    found = removed.get(".".join(part for part in place if isinstance(part, str)))
+    return {"message": found.said, "type": "removed_field"} if found and kind == "extra_forbidden" else {}

@@ -38,6 +38,7 @@ from protocol.errors import ConfigurationError
 from protocol.messages import uuid7
 from protocol.operations import CATALOGUE, Kind, Operation, UnknownOutcome
 from protocol.runtime.clock import wall_clock
+from protocol.runtime.settings import toml_path
 
 _NEXT = {
     UnknownOutcome.REPEAT: "the call is repeated: the catalogue says that it may be",
@@ -68,7 +69,7 @@ def run(settings: BridgeSettings, given: argparse.Namespace, out: Callable[[str]
     if operation is None or binding is None:
         raise ConfigurationError(f"{given.operation} is not bound; bound are {', '.join(sorted(settings.operations))}")
     if given.inquiry and not binding.inquires:
-        raise ConfigurationError(f"[operations.{given.operation}.inquire] is not there")
+        raise ConfigurationError(f"[{toml_path(('operations', given.operation, 'inquire'))}] is not there")
     id = given.request_id or uuid7(wall_clock(), os.urandom(10))
     if not re.fullmatch(r"[0-9A-Za-z._:-]{1,64}", id):
         raise ConfigurationError("--request-id: 1 to 64 letters, digits and ._:-")

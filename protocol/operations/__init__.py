@@ -10,10 +10,21 @@ from types import MappingProxyType
 
 from protocol.operations import bills, connection, payment, theft, usage, work_orders
 from protocol.operations.matching import AnswerMismatch
-from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
+from protocol.operations.operation import Deprecation, Family, Kind, Operation, Removed, UnknownOutcome
 from protocol.operations.refusals import Refusal
 
-__all__ = ["CATALOGUE", "FAMILIES", "AnswerMismatch", "Family", "Kind", "Operation", "Refusal", "UnknownOutcome"]
+__all__ = [
+    "CATALOGUE",
+    "FAMILIES",
+    "AnswerMismatch",
+    "Deprecation",
+    "Family",
+    "Kind",
+    "Operation",
+    "Refusal",
+    "Removed",
+    "UnknownOutcome",
+]
 
 FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
     {module.FAMILY: module.OPERATIONS for module in (bills, payment, usage, work_orders, connection, theft)}
@@ -31,6 +42,10 @@ def _catalogue(families: Mapping[Family, tuple[Operation, ...]]) -> Mapping[str,
         for refusal in operation.refusals:
             if refusals.setdefault(refusal.code, refusal) != refusal:
                 raise ValueError(f"{operation.name}: the refusal {refusal.code} means something else in another entry")
+    for operation in entries.values():
+        deprecated = operation.deprecated
+        if deprecated is not None and deprecated.successor not in entries:
+            raise ValueError(f"{operation.name}: its successor {deprecated.successor} is not in the catalogue")
     return MappingProxyType(entries)
 
 

@@ -1,11 +1,13 @@
 """Bills and arrears: what a customer owes and owed."""
 
+from datetime import date
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
 from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Model, Month, Price
-from protocol.operations.operation import Family, Kind, Operation
+from protocol.operations.operation import Deprecation, Family, Kind, Operation, Removed
 from protocol.operations.refusals import ACCOUNT_CLOSED, MONTH_RANGE, NO_SUCH_ACCOUNT, Refusal
 from protocol.operations.spans import AccountDays, AccountMonths
 
@@ -20,6 +22,12 @@ class Tier(Model):
     tier: Annotated[int, Field(ge=1, le=9)]
     kwh: Kwh
     amount: Fen
+
+
+class PricedTier(Tier):
+    """One step of the tiered price, with its price."""
+
+    price: Price
 
 
 class Bill(Model):
@@ -41,6 +49,50 @@ class Bills(Model):
     bills: tuple[Bill, ...]
 
 
+class BillPageQuery(Model):
+    """Some bills of one account, the newest first."""
+
+    account: AccountNumber
+    before: (
+        Annotated[Month, Field(description="Only bills of months before this one; absent: from the newest on")] | None
+    ) = None
+    limit: Annotated[int, Field(ge=1, le=24, description="At most so many bills")] = 12
+
+
+class BillStatus(StrEnum):
+    """Whether a bill is paid."""
+
+    PAID = "paid"
+    DUE = "due"
+    OVERDUE = "overdue"
+
+
+class FullBill(Model):
+    """One month's bill, with what is owed for it as of today."""
+
+    month: Month
+    status: Annotated[BillStatus, Field(strict=False)]
+    kwh: Kwh
+    amount: Fen
+    penalty: Annotated[Fen, Field(description="For late payment, as of today, in fen; not part of `amount`")]
+    issued_on: Day
+    due_on: Day
+    paid_on: Day | None = None
+    reading_begin: Kwh
+    reading_end: Kwh
+    tiers: tuple[PricedTier, ...]
+
+
+class BillPage(Model):
+    """The answer to a query for bills, a page of them."""
+
+    account: AccountNumber
+    bills: tuple[FullBill, ...]
+    next_before: (
+        Annotated[Month, Field(description="Ask for the next page with this as `before`; absent: the last page")] | None
+    ) = None
+
+
 class ArrearsQuery(Model):
     """What one account has not paid."""
 
@@ -52,12 +104,6 @@ class BillDetailQuery(Model):
 
     account: AccountNumber
     month: Month
-
-
-class PricedTier(Tier):
-    """One step of the tiered price, with its price."""
-
-    price: Price
 
 
 class BillDetail(Model):
@@ -156,6 +202,61 @@ OPERATIONS = (
         },
         refusals=(NO_SUCH_ACCOUNT, MONTH_RANGE),
         cacheable=True,
+        deprecated=Deprecation(since=date(2026, 12, 1), sunset=date(2027, 12, 1), successor="bill-query.v2"),
+    ),
+    Operation(
+        name="bill-query.v2",
+        kind=Kind.QUERY,
+        summary="Bills of an account, the newest first, with due dates, penalties and prices",
+        request=BillPageQuery,
+        response=BillPage,
+        example={"account": "3210000000001", "before": "2026-07", "limit": 2},
+        scope="bills",
+        summary_zh="查询一个户号的账单（由近及远，分页），含缴费期限、违约金与电价",
+        example_answer={
+            "account": "3210000000001",
+            "bills": [
+                {
+                    "month": "2026-06",
+                    "status": "paid",
+                    "kwh": "221",
+                    "amount": 10791,
+                    "penalty": 0,
+                    "issued_on": "2026-07-01",
+                    "due_on": "2026-07-25",
+                    "paid_on": "2026-07-09",
+                    "reading_begin": "5428",
+                    "reading_end": "5649",
+                    "tiers": [{"tier": 1, "kwh": "221", "amount": 10791, "price": "0.4883"}],
+                },
+                {
+                    "month": "2026-05",
+                    "status": "paid",
+                    "kwh": "162",
+                    "amount": 7910,
+                    "penalty": 0,
+                    "issued_on": "2026-06-01",
+                    "due_on": "2026-06-25",
+                    "paid_on": "2026-06-08",
+                    "reading_begin": "5266",
+                    "reading_end": "5428",
+                    "tiers": [{"tier": 1, "kwh": "162", "amount": 7910, "price": "0.4883"}],
+                },
+            ],
+            "next_before": "2026-05",
+        },
+        refusals=(NO_SUCH_ACCOUNT,),
+        cacheable=True,
+        removed={
+            "first_month": Removed(
+                "removed in v2: bills come page by page, the newest first; `limit` says how many",
+                "v2 已取消：账单由近及远分页返回，用 `limit` 指定条数",
+            ),
+            "last_month": Removed(
+                "removed in v2: bills come page by page, the newest first; `before` names the month after it",
+                "v2 已取消：账单由近及远分页返回，用 `before` 指定其后一个月",
+            ),
+        },
     ),
     Operation(
         name="arrears-query",

@@ -1,7 +1,9 @@
 """What a catalogue entry is."""
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any, get_type_hints
 
@@ -43,6 +45,34 @@ class Family:
     description_zh: str
 
 
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """That an operation goes out of use, and what to use instead (docs/decisions/0013-versions-of-an-operation.md)."""
+
+    since: date
+    """From this day on it is not for new callers (RFC 9745). Days begin at midnight UTC."""
+    sunset: date | None
+    """From this day on it may be gone (RFC 8594); None: not decided."""
+    successor: str
+    """The operation to use instead."""
+
+    def __post_init__(self) -> None:
+        if self.sunset is not None and self.sunset < self.since:  # RFC 9745 section 4
+            raise ValueError(f"the sunset {self.sunset} is before the deprecation {self.since}")
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A request field that a version of an operation has no more."""
+
+    said: str
+    """A sentence: what to send instead."""
+    said_zh: str
+
+
+_NAME = re.compile(r"(?=.{1,64}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?:\.v(?:[2-9]|[1-9][0-9]+))?")
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation. Everything either side needs to carry it follows from here.
@@ -52,7 +82,8 @@ class Operation:
     """
 
     name: str
-    """Its name in the path, on the wire and in scopes: lower-case words joined by hyphens."""
+    """Its name in the path and on the wire: lower-case words joined by hyphens. A later version of an operation has
+    `.v2` and so on after it, and is an entry of its own."""
     kind: Kind
     summary: str
     """One line for the API's pages, in English."""
@@ -85,11 +116,17 @@ class Operation:
     about: str | None = None
     """The request field that says whose data it is about. Default: `account` if there is one, else the first that the
     answer repeats."""
+    deprecated: Deprecation | None = None
+    removed: Mapping[str, Removed] = field(default_factory=dict)
+    """Request fields (dotted through objects and lists) that an earlier version has and this one has not: who sends
+    one is told what to send instead."""
     echoes: Mapping[str, str] | None = None
     """Answer field (dotted through objects and lists) → the request field it must equal; another value is never
     passed on. None: fields of the same name, as matching.py says; `{}`: none, nothing is compared."""
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):  # it stands in paths, envelopes, rows of 64 characters and labels
+            raise ValueError(f"{self.name!r} is not a name: lower-case words joined by hyphens, then .v2 and so on")
         object.__setattr__(self, "requests", TypeAdapter(self.request))
         object.__setattr__(self, "responses", TypeAdapter(self.response))
         self.requests.validate_python(self.example)
@@ -104,6 +141,9 @@ class Operation:
             self.answer(
                 self.requests.validate_python(self.example), self.responses.validate_json(to_json(self.example_answer))
             )
+        for removed in self.removed:
+            if "." not in removed and removed in fields:
+                raise ValueError(f"{self.name}: {removed} is a field of its requests, and is said to be removed")
         if self.cacheable and self.kind is not Kind.QUERY:
             raise ValueError(f"{self.name}: a command's answer is not cacheable")
         if len({refusal.code for refusal in self.refusals}) < len(self.refusals):

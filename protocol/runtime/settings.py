@@ -265,7 +265,7 @@ def load(path: Path, model: type[Settings]) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         cause = first.get("ctx", {}).get("error")
         place = cause.place if isinstance(cause, Misplaced) else first["loc"]
-        where = ".".join(str(part) for part in place)
+        where = toml_path(place)
         message = first["msg"].removeprefix("Value error, ")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         file, line = _located(files, place)
@@ -309,9 +309,14 @@ def _merge(into: dict[str, Any], files: list[_File], new: Mapping[str, Any], abo
         else:
             other, line = _located(files[:-1], place)
             raise ConfigurationError(
-                f"{'.'.join(place)}: is set in {other}{f':{line}' if line else ''} too",
+                f"{toml_path(place)}: is set in {other}{f':{line}' if line else ''} too",
                 file=str(files[-1].path), line=line_of(files[-1].text, place),
             )  # fmt: skip
+
+
+def toml_path(place: Sequence[int | str]) -> str:
+    """The path of a setting as TOML writes it: a name with a dot in it stands in quotes."""
+    return ".".join(f'"{part}"' if "." in str(part) else str(part) for part in place)
 
 
 def _located(files: list[_File], place: Sequence[int | str]) -> tuple[Path, int | None]:

@@ -43,6 +43,31 @@ def test_bill_query_is_answered_from_the_marketing_system(http: httpx.Client) ->
         assert sum(tier["amount"] for tier in bill["tiers"]) == bill["amount"]
 
 
+def test_two_versions_of_an_operation_cross_side_by_side(http: httpx.Client) -> None:
+    old = http.post("/v1/bill-query", json={"account": ACCOUNT, "first_month": "2026-01", "last_month": "2026-06"})
+    assert old.headers["deprecation"].startswith("@")
+    assert old.headers["link"] == '</v1/bill-query.v2>; rel="successor-version"'
+    bills = old.json()["result"]["bills"]
+    pages, before = [], "2026-07"
+    for _ in range(3):
+        answer = http.post("/v1/bill-query.v2", json={"account": ACCOUNT, "before": before, "limit": 2})
+        assert "deprecation" not in answer.headers
+        pages.append(answer.json()["result"])
+        before = pages[-1]["next_before"]
+    found = [bill for page in pages for bill in page["bills"]]
+    assert [bill["month"] for bill in found] == [bill["month"] for bill in reversed(bills)]
+    for new, same in zip(found, reversed(bills), strict=True):
+        assert {name: new[name] for name in ("kwh", "amount", "reading_end")} == {
+            name: same[name] for name in ("kwh", "amount", "reading_end")
+        }
+        assert (new["status"] == "paid") is same["paid"]
+        assert new["due_on"] > new["issued_on"]
+    newest = http.post("/v1/bill-query.v2", json={"account": ACCOUNT, "limit": 1}).json()["result"]["bills"][0]
+    assert newest["status"] in ("due", "overdue")
+    removed = http.post("/v1/bill-query.v2", json={"account": ACCOUNT, "last_month": "2026-06"})
+    assert (removed.status_code, removed.json()["errors"][0]["type"]) == (422, "removed_field")
+
+
 def test_arrears_add_up(http: httpx.Client) -> None:
     result = http.post("/v1/arrears-query", json={"account": "3210000000003"}).json()["result"]
     assert len(result["unpaid"]) == 3

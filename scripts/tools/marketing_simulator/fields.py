@@ -51,7 +51,15 @@ class Fields:
 
     def month(self, name: str) -> int:
         """A month written `YYYYMM`."""
-        month = int(self.text(name, 6, MONTH))
+        return self._month(name, self.text(name, 6, MONTH))
+
+    def optional_month(self, name: str) -> int | None:
+        """A month written `YYYYMM`; None when absent, null or empty."""
+        text = self.optional_text(name, 6, MONTH)
+        return None if text is None else self._month(name, text)
+
+    def _month(self, name: str, text: str) -> int:
+        month = int(text)
         if not is_month(month):
             raise Refusal(Code.INVALID_FIELD, name)
         return month

@@ -21,6 +21,11 @@ BILLS_OF_MONTHS = (
     " coalesce(paid_date, (SELECT paid_date FROM settled WHERE number = bill.number AND month = bill.month))"
     " FROM bill WHERE number = ? AND month BETWEEN ? AND ? ORDER BY month"
 )
+BILLS_BEFORE = (
+    "SELECT month, begin_reading, end_reading, kwh, amount_fen, due_date,"
+    " coalesce(paid_date, (SELECT paid_date FROM settled WHERE number = bill.number AND month = bill.month))"
+    " FROM bill WHERE number = ? AND month < ? ORDER BY month DESC LIMIT ?"
+)
 PAYMENTS_OF_DAYS = f"""
     SELECT * FROM (
         SELECT paid_date AS day, month, amount_fen AS fen FROM bill WHERE number = :number AND amount_fen > 0
@@ -28,6 +33,9 @@ PAYMENTS_OF_DAYS = f"""
     ) WHERE day BETWEEN :first AND :last ORDER BY day DESC, month DESC
 """  # noqa: S608 - constants of this program
 FARTHEST_DAYS = 366
+
+AFTER_ALL_MONTHS = 999912
+"""Written `YYYYMM`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class Queries:
     def interfaces(self) -> Iterator[Interface]:
         """What the marketing system offers of them."""
         yield Interface("/api/bill/query", query=self.bills)
+        yield Interface("/api/bill/page", query=self.bill_page)
         yield Interface("/api/arrears/query", query=self.arrears)
         yield Interface("/api/pay/list", query=self.payments)
 
@@ -95,6 +104,38 @@ class Queries:
     def owed_fen(self, number: int, as_of: date) -> int:
         """What the customer with this number owes on a day, penalties included."""
         return sum(amount + penalty for _, _, amount, _, _, penalty in self._unpaid(number, as_of))
+
+    def bill_page(self, fields: Fields) -> bytes:
+        """At most `pageSize` bills of months before `ymBefore` (or of all), newest first; `hasMore`: older follow."""
+        account = fields.text("consNo", 13, ACCOUNT)
+        before = fields.optional_month("ymBefore") or AFTER_ALL_MONTHS
+        size = fields.optional_number("pageSize")
+        if size is None or size != int(size) or not 1 <= size <= BILLED_MONTHS:
+            raise Refusal(Code.INVALID_FIELD, "pageSize")
+        found = self.account(account)
+        rows = self._connection.execute(BILLS_BEFORE, (found.number, before, int(size) + 1)).fetchall()
+        today = self._clock.today()
+        lines = []
+        for month, begin, end, kwh, amount, due, paid in rows[: int(size)]:
+            overdue = 0 if paid else max(0, (today - date.fromisoformat(due)).days)
+            lines.append(
+                {
+                    "amtYm": str(month),
+                    "payStat": "01" if paid else "03" if overdue else "02",
+                    "tPq": kwh,
+                    "rcvblAmt": amount,
+                    "penaltyAmt": penalty_fen(amount, overdue),
+                    "overDays": overdue,
+                    "lvlList": _tier_lines(kwh),
+                    "bgnRead": begin,
+                    "endRead": end,
+                    **_dates(month),
+                    "dueDate": due,
+                    "payDate": paid,
+                }
+            )
+        data = {"consNo": account, "billList": lines, "hasMore": "1" if len(rows) > len(lines) else "0"}
+        return success(data).encode()
 
     def arrears(self, fields: Fields) -> bytes:
         """The unpaid bills with the penalty accrued by the day `calcDate`, by default the business day.

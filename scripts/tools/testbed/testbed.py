@@ -209,7 +209,8 @@ class Testbed:
         settings = self.settings.get("intranet_bridge", {})
         for file in sorted((self.root / "config" / "bindings").glob("*.toml")):
             text = file.read_text(encoding="utf-8")
-            own = [f"operations.{name}." for name in tomllib.loads(text)["operations"]]
+            names = tomllib.loads(text)["operations"]
+            own = [f'operations."{name}".' if "." in name else f"operations.{name}." for name in names]
             changed = {name: value for name, value in settings.items() if name.startswith(tuple(own))}
             (self.config / "bindings").mkdir(exist_ok=True)
             (self.config / "bindings" / file.name).write_text(with_values(text, changed), encoding="utf-8")

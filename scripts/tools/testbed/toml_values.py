@@ -1,15 +1,20 @@
 """Changing values in the shipped configuration files."""
 
+import re
 from typing import Any
 
 import tomlkit
 
+_PART = re.compile(r'"([^"]*)"|([^."]+)')
+
 
 def with_values(text: str, values: dict[str, Any]) -> str:
-    """A TOML text with some values replaced (None: removed); comments and all else stay."""
+    """A TOML text with some values replaced (None: removed); comments and all else stay. A part of a dotted name that
+    has a dot itself stands in quotes, as in TOML: `operations."bill-query.v2".path`.
+    """
     document: Any = tomlkit.parse(text)
     for dotted, value in values.items():
-        *tables, key = dotted.split(".")
+        *tables, key = (quoted or bare for quoted, bare in _PART.findall(dotted))
         table = document
         for name in tables:
             if name not in table:

@@ -43,6 +43,7 @@ def test_the_shipped_values_are_the_defaults() -> None:
     [
         ("slots = 64", "slot = 64", "queries.slot: Extra"),
         ("[operations.bill-query]", "[operations.bill-inquiry]", "not an operation of the catalogue"),
+        ("    amount: rcvblAmt,\n        penalty", "    penalty", 'operations."bill-query.v2".response: leaves out'),
         ('request = "{consNo: account}"', 'request = "{consNo: account"', "not a JMESPath expression"),
         ('request = "{consNo: account}"', 'request = "lower(account)"', "unknown function lower"),
         (

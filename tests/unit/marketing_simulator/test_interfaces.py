@@ -47,6 +47,44 @@ def test_months_without_bills_are_left_out(marketing: Marketing) -> None:
     assert data(marketing.queries.bills(fields(asked)))["billCnt"] == 1
 
 
+def test_bills_page_by_page_are_all_of_them_with_what_is_owed(marketing: Marketing) -> None:
+    asked: dict[str, Any] = {"consNo": "3210000000003", "pageSize": 7}
+    pages: list[dict[str, Any]] = []
+    while not pages or pages[-1]["hasMore"] == "1":
+        before = pages[-1]["billList"][-1]["amtYm"] if pages else None
+        pages.append(data(marketing.queries.bill_page(fields(asked | {"ymBefore": before}))))
+    months = [bill["amtYm"] for page in pages for bill in page["billList"]]
+    assert [len(page["billList"]) for page in pages] == [7, 7, 7, 3]
+    assert months == sorted(set(months), reverse=True)
+    newest = pages[0]["billList"][:4]
+    assert [bill["payStat"] for bill in newest] == ["02", "03", "03", "01"]
+    owed = data(marketing.queries.arrears(fields({"consNo": "3210000000003"})))["oweList"]
+    told = [(one["amtYm"], one["penaltyAmt"], one["overDays"], one["dueDate"]) for one in newest[2::-1]]
+    assert told == [(one["amtYm"], one["penaltyAmt"], one["overDays"], one["dueDate"]) for one in owed]
+    old = {"consNo": "3210000000003", "ymFrom": newest[3]["amtYm"], "ymTo": newest[3]["amtYm"]}
+    [same] = data(marketing.queries.bills(fields(old)))["billList"]
+    shared = same.keys() & newest[3].keys()
+    assert {"payDate", "lvlList", "endRead", "rlsDate"} <= shared
+    assert {name: same[name] for name in shared} == {name: newest[3][name] for name in shared}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"pageSize": 0}, "1001"),
+        ({"pageSize": 25}, "1001"),
+        ({"pageSize": 1.5}, "1001"),
+        ({"pageSize": None}, "1001"),
+        ({"ymBefore": "2026-01"}, "1001"),
+        ({"consNo": "9999999999999"}, "1004"),
+    ],
+)
+def test_pages_of_bills_that_cannot_be_asked_for(marketing: Marketing, change: dict[str, Any], code: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        marketing.queries.bill_page(fields({"consNo": "3210000000003", "pageSize": 7} | change))
+    assert refused.value.code.code == code
+
+
 def test_payments_are_the_paid_bills_of_the_days(marketing: Marketing) -> None:
     asked = {"consNo": "3210000000002", "dateFrom": "2025-01-01", "dateTo": "2025-06-30"}
     answer = data(marketing.queries.payments(fields(asked)))

@@ -76,6 +76,7 @@ def test_the_shipped_entries_compare_what_both_schemas_name() -> None:
         pairs.items()
         >= {
             "bill-query": ("account", {"account": "account"}),
+            "bill-query.v2": ("account", {"account": "account"}),
             "arrears-query": ("account", {"account": "account"}),
             "bill-detail": ("account", {"account": "account", "month": "month"}),
             "payment-records": ("account", {"account": "account"}),

@@ -24,7 +24,11 @@ async def test_the_catalogue_shows_what_the_key_may_use(harness: Harness) -> Non
         "path": f"/v1/{QUERY}",
         "scope": "bills",
         "deadline_ms": 5_000,
+        "deprecated": {"since": "2026-12-01", "sunset": "2027-12-01", "successor": "bill-query.v2"},
     }
+    assert [one["name"] for one in all_of_them if "deprecated" in one] == [
+        name for name, operation in harness.catalogue.items() if operation.deprecated
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ ENTRIES = list(CATALOGUE.values())
 
 @pytest.mark.parametrize("operation", ENTRIES, ids=list(CATALOGUE))
 def test_an_entry_is_whole(operation: Operation) -> None:
-    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", operation.name)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*(\.v[2-9])?", operation.name)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", operation.scope)
     assert CATALOGUE[operation.name] is operation
     assert operation.summary
@@ -97,6 +98,36 @@ def test_fields_that_name_uploaded_files_are_known() -> None:
     assert operation.attachments == ("attachments", "plan")
     assert operation.personal == {"holder"}
     assert CATALOGUE["bill-query"].attachments == ()
+
+
+@pytest.mark.parametrize("name", ["Bill", "bill_query", "bill-query.v1", "bill-query.v02", "bill.query", "a" * 65, ""])
+def test_a_name_that_no_path_row_or_label_should_hold(name: str) -> None:
+    with pytest.raises(ValueError, match="is not a name"):
+        replace(CATALOGUE["bill-query"], name=name)
+
+
+def test_versions_of_an_operation() -> None:
+    old, new = CATALOGUE["bill-query"], CATALOGUE["bill-query.v2"]
+    assert old.deprecated is not None
+    assert CATALOGUE[old.deprecated.successor] is new
+    with pytest.raises(ValueError, match=r"its successor bill-query\.v2 is not in the catalogue"):
+        operations._catalogue({bills.FAMILY: (old,)})
+    with pytest.raises(ValueError, match="is before the deprecation"):
+        replace(old.deprecated, sunset=date(2020, 1, 1))
+    with pytest.raises(ValueError, match="account is a field of its requests"):
+        replace(new, removed={"account": operations.Removed("gone", "已取消")})
+
+
+def test_a_field_that_a_version_removed_was_one_of_an_earlier_version() -> None:
+    for operation in ENTRIES:
+        if operation.removed:
+            base = operation.name.rpartition(".v")[0]
+            earlier = {name for name in CATALOGUE if name.startswith(base) and name != operation.name}
+            fields = {field for name in earlier for field in CATALOGUE[name].request.model_fields}
+            assert set(operation.removed) <= fields
+            for told in operation.removed.values():
+                assert re.search("[\u4e00-\u9fff]", told.said_zh)
+                assert told.said
 
 
 def test_nobody_changes_the_catalogue() -> None:

@@ -19,6 +19,7 @@ from protocol.runtime.settings import (
     checked_url,
     line_of,
     load,
+    toml_path,
 )
 
 
@@ -267,12 +268,17 @@ def test_settings_do_not_change() -> None:
         (("none",), None),
         (("t", "b", 3, "deep"), 4),
         (("t", "x y"), 7),
+        (("t", "x.y", "z"), 9),
         ((), None),
     ],
 )
 def test_line_of(path: tuple[int | str, ...], line: int | None) -> None:
-    text = 'a = 1\n# b = 2\n[t]\nb = 3\n[t.u]\nc = 4\n[t."x y"]\n'
+    text = 'a = 1\n# b = 2\n[t]\nb = 3\n[t.u]\nc = 4\n[t."x y"]\n[t."x.y"]\nz = 1\n'
     assert line_of(text, path) == line
+
+
+def test_a_setting_is_named_as_toml_writes_it() -> None:
+    assert toml_path(("operations", "bill-query.v2", "path", 3)) == 'operations."bill-query.v2".path.3'
 
 
 class Including(Section):

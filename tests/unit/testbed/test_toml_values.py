@@ -1,0 +1,23 @@
+"""Values of shipped files are changed by dotted names; a name with a dot stands in quotes."""
+
+import tomllib
+
+from scripts.tools.testbed.toml_values import with_values
+
+TEXT = """
+# kept
+[operations."bill-query.v2"]
+path = "/a"
+timeout_s = 1
+"""
+
+
+def test_values_are_changed_and_all_else_stays() -> None:
+    changes = {
+        'operations."bill-query.v2".path': "/b",
+        'operations."bill-query.v2".timeout_s': None,
+        "link.heartbeat_ms": 5,
+    }
+    text = with_values(TEXT, changes)
+    assert "# kept" in text
+    assert tomllib.loads(text) == {"operations": {"bill-query.v2": {"path": "/b"}}, "link": {"heartbeat_ms": 5}}
