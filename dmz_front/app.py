@@ -9,6 +9,7 @@ links       connect to the broker, for ever                 disconnect
 replies     subscribe to replies and presence               write the replies taken
 left        read the reply queues of fronts that are gone   stop
 outbox      sweep what an earlier run left unsent           wait for receipts in hand
+attachments                                                 send nothing more
 jobs        resend, adopt, forget, re-read applications     stop
 HTTP        listen                                          first: refuse new requests, let callers have answers
 ==========  ==============================================  ==================================================
@@ -18,17 +19,22 @@ import argparse
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.attachments.sending import AttachmentSender
+from dmz_front.attachments.uploads import Uploads
 from dmz_front.commands.region_inbox import RegionInbox
 from dmz_front.commands.submission import Commands, Policy, Seals
 from dmz_front.http.api import HttpApi
 from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
+from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.ledger.rows import INSTANCES, POISON
 from dmz_front.queries.round_trip import Queries
@@ -61,6 +67,8 @@ from protocol.runtime.store import Store
 log = logs.logger(__name__)
 
 MIGRATIONS = Migrations("front", Path(__file__).parent / "migrations", "dmz-front")
+_IDLE_MS = 60_000
+"""After so long a front that took the last part of an upload has said what the file is, if it lives."""
 REPLY_PREFETCH = 256
 """Reply frames the broker sends ahead; each holds up to 64 replies."""
 
@@ -87,6 +95,8 @@ class Front:
             alone=settings.store.file is not None,
         )
         self.ledger = Ledger(self.store, self.clock)
+        self.attachments = AttachmentLedger(self.store, settings.name, self.clock)
+        self._attachments_by_state: Mapping[str, int] = {}
         self._by_state: Mapping[str, int] = {}
         self.applications: Mapping[bytes, Application] = {}
         self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock, version_max)
@@ -95,19 +105,32 @@ class Front:
         self.query_link = stomp_link(settings.link, f"{settings.name}-queries")
         self.command_link = stomp_link(settings.link, f"{settings.name}-commands")
         self.reply_link = receiving_link(settings.link, f"{settings.name}-replies")
-        self.links = (self.query_link, self.command_link, self.reply_link)
+        self.attachment_link = stomp_link(settings.link, f"{settings.name}-attachments")
+        self.links = (self.query_link, self.command_link, self.reply_link, self.attachment_link)
         query_lane = Lane(self.query_link, persistent=False)
         command_lane = Lane(self.command_link, persistent=True)
         self.command_lane = command_lane
         self._reading: asyncio.Task[None] | None = None
-        self.inbox = RegionInbox(self.store, self.bridges, command_lane, query_lane, settings.name, self.clock)
+        attachment_lane = Lane(self.attachment_link, persistent=True)
+        self.inbox = RegionInbox(
+            self.store, self.bridges, command_lane, query_lane, settings.name, self.clock, attachment_lane
+        )
         self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
 
         self.query_waiters, self.command_waiters = Waiters(), Waiters()
         self.poison = PoisonMessages(self.store, POISON, self.clock)
-        self.router = ReplyRouter(
-            opener, self.query_waiters, self.command_waiters, self.ledger, self.poison, self.bridges, self.clock
+        self.sender = AttachmentSender(
+            ledger=self.attachments,
+            lane=attachment_lane,
+            destination=destinations.attachments(settings.region),
+            addressed=lambda: self.bridges.addressed,
+            window=settings.attachments.window,
+            resend_after_s=settings.delivery.resend_after_s,
         )
+        self.router = ReplyRouter(
+            opener, self.query_waiters, self.command_waiters, self.ledger, self.poison, self.bridges, self.clock,
+            self.sender.receipts,
+        )  # fmt: skip
         self.orphaned = OrphanedReplies(
             link=lambda front: receiving_link(settings.link, f"{settings.name}-replies-of-{front}"),
             handler=self.router.command_replies,
@@ -121,6 +144,7 @@ class Front:
             seals=Seals(keyring, sealer, opener),
             waiters=self.command_waiters,
             bridges=self.bridges,
+            attachments=self.attachments,
             policy=Policy(
                 settings.limits.backlog,
                 settings.limits.commands_in_flight,
@@ -138,6 +162,16 @@ class Front:
             clock=self.clock,
         )
         self.sandbox = Sandbox(self.clock)
+        self.uploads = Uploads(
+            ledger=self.attachments,
+            keyring=keyring,
+            sealer=sealer,
+            route=destinations.command_route(settings.region, settings.name),
+            wire_version=lambda: self.bridges.wire_version,
+            limits=settings.attachments,
+            clock=self.clock,
+            ready=self.sender.pump,
+        )
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
             applications=lambda: self.applications,
@@ -152,8 +186,9 @@ class Front:
                 status=lambda id, application: self.api.status(id, application),
                 readiness=self.readiness,
                 accounts=AccountForms(settings.accounts),
+                uploads=self.uploads,
                 clock=self.clock,
-                docs=settings.http.docs,
+                limits=settings.http,
                 version=version("dmz-bridge"),
             ),
         )
@@ -181,6 +216,7 @@ class Front:
         await daemon.start("replies", None, self.router.drain)
         await daemon.start("left", None, self.orphaned.close)
         await daemon.start("outbox", None, self._flush)
+        await daemon.start("attachments", None, self.sender.close)
         self.command_link.watch(self._swept_when_connected)
 
         jobs = Jobs()
@@ -189,6 +225,8 @@ class Front:
         jobs.every(1, "applications", self._read_applications)
         jobs.every(1, "inbox", self._read_inbox)
         jobs.every(settings.delivery.sweep_s, "answered", self.ledger.note_answered)
+        jobs.every(settings.delivery.sweep_s, "attachments", self.sender.sweep)
+        jobs.every(60, "used attachments", self._forget_attachments)
         jobs.every(3600, "forget", self._forget)
         await jobs.now_and_every(15, "count", self._count)
         jobs.start()
@@ -210,15 +248,19 @@ class Front:
 
     def samples(self) -> Iterator[metrics.Sample]:
         """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
-        api, connections = self.api, self.http.connections
-        for part in (api, connections, self.queries, self.commands, self.sandbox, self.bridges, self.router):
+        for part in (
+            self.api, self.http.connections, self.queries, self.commands, self.sandbox, self.bridges, self.router,
+            self.uploads, self.sender,
+        ):  # fmt: skip
             yield from part.samples()
+        for state, count in self._attachments_by_state.items():
+            yield "dmz_front_attachments", "Attachments by state", {"state": state}, count
         for state, count in self._by_state.items():
             yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
         yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
-        for link, name in zip(self.links, ("queries", "commands", "replies"), strict=True):
+        for link, name in zip(self.links, ("queries", "commands", "replies", "attachments"), strict=True):
             labels = {"link": name}
             yield "dmz_front_link_up", "Connected to a broker", labels, float(link.connected)
             yield "dmz_front_link_reconnects_total", "Reconnects", labels, link.counters.reconnects
@@ -275,12 +317,20 @@ class Front:
             await self.outbox.sweep()
 
     async def _adopt(self) -> None:
-        if await self.lease.adopt(lambda connection, names: self.ledger.adopt(connection, names, self.settings.name)):
+        if await self.lease.adopt(self._take_over):
             await self.ledger.count_backlog(self.settings.name)
             await self.outbox.sweep()
         await self.orphaned.read(await self.lease.others())
 
+    def _take_over(self, connection: Connection, fronts: Sequence[str]) -> int:
+        return self.ledger.adopt(connection, fronts, self.settings.name) + self.attachments.adopt(connection, fronts)
+
+    async def _forget_attachments(self) -> None:
+        await self.attachments.settle(_IDLE_MS)
+        await self.attachments.forget()
+
     async def _count(self) -> None:
+        self._attachments_by_state = await self.attachments.counts()
         self._by_state = await self.ledger.counts()
         await self.ledger.count_backlog(self.settings.name)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from protocol.attachments import MAX_BYTES
 from protocol.operations.fields import AccountNumber
 from protocol.runtime.settings import (
     FilePath,
@@ -36,6 +37,8 @@ class HttpSection(Section):
     client_ca: FilePath | None = None
     """With it, an application must also show a certificate of this authority."""
     body_limit: Annotated[int, Field(ge=1024, le=192 * 1024)] = 64 * 1024
+    part_limit: Annotated[int, Field(ge=64 * 1024, le=MAX_BYTES)] = 1024 * 1024
+    """Bytes of one part of an attachment. It has `body_timeout_s`, as every body; what came of it by then is kept."""
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     header_limit: Annotated[int, Field(ge=1024, le=256 * 1024)] = 16 * 1024
     """Bytes of the request line and all headers together."""
@@ -79,6 +82,23 @@ class LimitsSection(Section):
     """How many seconds' worth of a rate may come at once."""
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 30
     """The most a caller may ask for with `Prefer: wait=N`."""
+
+
+class AttachmentsSection(Section):
+    """Files that are uploaded before a command names them."""
+
+    unfinished_hours: Annotated[float, Field(gt=0, le=72)] = 6
+    """An upload is forgotten so long after its last part, or three days after its first."""
+    unused_hours: Annotated[float, Field(gt=0, le=72)] = 24
+    """A whole attachment that no command names is forgotten after so long."""
+    count: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Attachments of one application that no command names yet; one more is 429."""
+    bytes: Annotated[int, Field(ge=MAX_BYTES)] = 500 * 1024 * 1024
+    """Of these together, by their declared lengths."""
+    total_bytes: Annotated[int, Field(ge=MAX_BYTES)] = 4 * 1024 * 1024 * 1024
+    """Of all applications together; past it a new one is 503."""
+    window: Annotated[int, Field(ge=1, le=256)] = 8
+    """Messages (of at most 192 KB) on the broker or on their way to the bridge at once."""
 
 
 class DeliverySection(Section):
@@ -140,6 +160,7 @@ class FrontSettings(Section):
     accounts: tuple[AccountForm, ...] = ()
     """Forms of account numbers; a number that fits none is refused. Without any, all that the schema takes is taken."""
     limits: LimitsSection = LimitsSection()
+    attachments: AttachmentsSection = AttachmentsSection()
     delivery: DeliverySection = DeliverySection()
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()

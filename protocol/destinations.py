@@ -5,6 +5,7 @@ destination                              writes        reads         holds
 =======================================  ============  ============  ===========================================
 /queue/bridge.query.<region>             front         bridge        queries: non-persistent, expire
 /queue/bridge.command.<region>           front         bridge        commands: persistent
+/queue/bridge.command.<region>.files     front         bridge        attachments: persistent
 /queue/bridge.reply.query.<front>        bridge        that front    replies to queries
 /queue/bridge.reply.command.<front>      bridge        that front    replies to commands: persistent
 /topic/bridge.presence.<region>          bridge        fronts        who serves what, every few seconds
@@ -51,6 +52,13 @@ def queries(region: str) -> str:
 def commands(region: str) -> str:
     """Where fronts put the commands of a region."""
     return f"/queue/bridge.command.{checked_name(region)}"
+
+
+def attachments(region: str) -> str:
+    """Where fronts put the files that commands of a region name. Whoever may write commands may write here: to a broker
+    it is a queue below that of the commands, with the same rights and limits.
+    """
+    return f"{commands(region)}.files"
 
 
 def query_replies(front: str) -> str:

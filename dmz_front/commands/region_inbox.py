@@ -20,17 +20,21 @@ _AGAIN_MS = 60_000
 
 
 class RegionInbox:
-    """Keeps `bridges.bound` and the headers of the commands' lane as the database says, and says what is wrong."""
+    """Keeps `bridges.bound` and the headers of the lanes of commands and attachments as the database says, and says
+    what is wrong."""
 
-    def __init__(self, store: Store, bridges: Bridges, lane: Lane, queries: Lane, front: str, clock: Clock) -> None:
-        self._store, self._bridges, self._lane, self._queries, self._front, self._clock = (
-            store,
-            bridges,
-            lane,
-            queries,
-            front,
-            clock,
-        )
+    def __init__(
+        self,
+        store: Store,
+        bridges: Bridges,
+        lane: Lane,
+        queries: Lane,
+        front: str,
+        clock: Clock,
+        attachments: Lane | None = None,
+    ) -> None:
+        self._store, self._bridges, self._queries, self._front, self._clock = store, bridges, queries, front, clock
+        self._lanes = [lane] if attachments is None else [lane, attachments]
         self._said: Conflict | None = None
         self._said_at = 0
         self._addressed = False
@@ -44,8 +48,9 @@ class RegionInbox:
             now = self._clock()
             found = await self._store.write(lambda connection: region_inbox.first(connection, heard, self._front, now))
             log.info("inbox-bound", inbox=found.inbox)
-        if found is not None and found.headers() != self._lane.headers:
-            self._lane.headers = found.headers()
+        if found is not None and found.headers() != self._lanes[0].headers:
+            for lane in self._lanes:
+                lane.headers = found.headers()
             bridges.bind(found.inbox)
         self._report(bridges.conflict)
         before, self._addressed = self._addressed, bridges.addressed

@@ -7,19 +7,22 @@ Idempotency-Key always finds the same answer.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from dmz_front.ledger.acceptance import Seal
-from dmz_front.ledger.ledger import Ledger
+from dmz_front.ledger.attachments import AttachmentLedger, NotAttachable
+from dmz_front.ledger.ledger import Claim, Ledger
 from dmz_front.ledger.rows import Row
+from dmz_front.problems.codes import TITLES
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies import responses as answers
 from dmz_front.replies.bridges import Bridges, Service
 from dmz_front.replies.router import Waiters
+from protocol.attachments import named
 from protocol.destinations import Route
 from protocol.envelope import Kind, Opener, Sealer
 from protocol.errors import EnvelopeError
@@ -70,8 +73,10 @@ class Commands:
         seals: Seals,
         waiters: Waiters,
         bridges: Bridges,
+        attachments: AttachmentLedger,
         policy: Policy,
     ) -> None:
+        self._attachments = attachments
         self._route, self._ledger, self._outbox = route, ledger, outbox
         self._keyring, self._sealer, self._opener = seals.keyring, seals.sealer, seals.opener
         self._waiters, self._bridges = waiters, bridges
@@ -91,13 +96,15 @@ class Commands:
     ) -> tuple[str, HttpResponse]:
         """The id the command has in the ledger, and the answer.
 
-        Raises Problem 409 or 422 for a key in use, 502 when no attached bridge serves the operation, 503 when
+        Raises Problem 409 or 422 for a key in use, 422 for attachments it cannot have, 502 when no attached bridge
+        serves the operation, 503 when
         it cannot be written down.
         """
         service = self._bridges.service(operation.name)
         if service is not Service.UP or len(self._waiters) >= self._policy.in_flight:
             wait_s = 0.0  # nobody could answer soon: say 202 at once
         row, seal = self._row(operation, application, key, asked, body, id, trace)
+        files = named(operation, asked) if operation.attachments else {}
         refusal = self._refusal(service)
         if refusal is not None:
             known = await self._known(row)
@@ -109,7 +116,9 @@ class Commands:
         try:
             self._accepting += 1
             try:
-                held = await self._ledger.accept(row, seal)
+                held = await self._ledger.accept(row, seal, self._claim(row, files) if files else None)
+            except NotAttachable as error:
+                raise _not_attachable(error, files) from None
             except SQLAlchemyError:
                 log.exception("command-not-recorded")
                 raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
@@ -133,6 +142,9 @@ class Commands:
             return id, answers.accepted(id, State.ACCEPTED)
         finally:
             self._waiters.leave(id)
+
+    def _claim(self, row: Row, files: Mapping[str, str]) -> Claim:
+        return self._attachments.claim(row.id, row.application, list(files))
 
     async def _by_now(self, row: Row) -> HttpResponse:
         """What the ledger says when the wait is over: another front may have taken the reply."""
@@ -273,3 +285,9 @@ def _bare(row: Row) -> Reply:
     """What can still be said when the stored reply was dropped, or cannot be read (its key was pruned)."""
     attributes = Attributes(row.id, row.front, row.operation, row.updated_at)
     return Reply(attributes, row.state, row.code)
+
+
+def _not_attachable(error: NotAttachable, files: Mapping[str, str]) -> Problem:
+    message = TITLES[error.code][:1].lower() + TITLES[error.code][1:]
+    errors = [{"field": files[id], "message": message, "type": error.code} for id in error.named]
+    return Problem(422, error.code, f"{len(errors)} attachment(s) cannot be used", errors=errors)

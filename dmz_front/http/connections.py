@@ -111,6 +111,8 @@ class Connection(HttpToolsProtocol):
         # A new connection owes a whole head; only between requests may a client be silent for `keep_alive_s`.
         self._phase, self._since, self._bytes = Phase.HEAD, self.loop.time(), 0
         self._large = False
+        self._most = 4 * self._limits.body_limit + self._limits.header_limit
+        """Bytes of the body in hand, far more than which nobody sends who means it."""
         self._unread = 0
         self._unread_since = 0.0
         self._problem: Problem | None = None
@@ -156,7 +158,7 @@ class Connection(HttpToolsProtocol):
             self._bytes += len(data)
             if self._phase is Phase.HEAD and self._large:
                 self._refuse(Problem(431, "headers-too-large", f"at most {self._limits.header_limit} bytes"))
-            elif self._bytes > 4 * self._limits.body_limit + self._limits.header_limit:
+            elif self._bytes > self._most:
                 self._end("endless-body", Ending.CLOSE)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -222,6 +224,9 @@ class Connection(HttpToolsProtocol):
             headers[:] = found.items()
         self.expect_100_continue = version == "1.1" and b"expect" in found
         self._phase, self._since, self._bytes = Phase.BODY, self.loop.time(), 0
+        self._most = 4 * limits.body_limit + limits.header_limit
+        if self.parser.get_method() == b"PATCH":
+            self._most = max(self._most, limits.part_limit + limits.header_limit)
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # whose head nothing follows
             self.cycle.transport = _Corked(self.transport)  # type: ignore[assignment]  # all a cycle asks of it

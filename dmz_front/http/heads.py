@@ -12,7 +12,7 @@ import httptools
 from dmz_front.admission.fields import tokens
 from dmz_front.problems.details import Problem
 
-ALLOWED = b"GET, HEAD, OPTIONS, POST"
+ALLOWED = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST"
 """Every method that is answered somewhere."""
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")

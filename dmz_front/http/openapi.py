@@ -8,9 +8,12 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.http import texts
 from dmz_front.http.languages import Language
 from dmz_front.http.texts import COMMAND, QUERY, about, said
 from dmz_front.problems.codes import CODES, TITLES, of_status
+from protocol.attachments import MAX_BYTES, Manifest
+from protocol.media import MediaType
 from protocol.operations import FAMILIES, Family, Kind, Operation
 
 _REF = "#/components/schemas/{model}"
@@ -32,6 +35,7 @@ def extend(
     operations = list(operations)
     models = [(operation.request, "validation") for operation in operations]
     models += [(operation.response, "serialization") for operation in operations]
+    models.append((Manifest, "validation"))
     refs, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
     accounts.describe(definitions.get("$defs", {}))
     components = document.setdefault("components", {})
@@ -49,11 +53,12 @@ def extend(
         *({"name": family.title, "description": family.description} for family in shown if not chinese),
         *({"name": said(name, language), "description": said(text, language)} for name, text in _TAGS.items()),
     ]
-    for path, told in _PAGES.items():
+    for (path, method), told in _PAGES.items():
         if path in document["paths"]:
-            page = document["paths"][path]["get"]
+            page = document["paths"][path][method]
             page |= told
             page["summary"] = said(page["summary"], language)
+            page["description"] = said(page["description"], language)
             page["tags"] = [said(tag, language) for tag in page["tags"]]
     for operation in operations:
         request = refs[operation.request, "validation"]
@@ -79,7 +84,7 @@ def _path(
         parameters.insert(0, _IDEMPOTENCY_KEY)
         responses["202"] = _ACCEPTED
     for status in _STATUSES:
-        if codes := of_status(status, operation.kind):
+        if codes := of_status(status, operation.kind, attachments=bool(operation.attachments)):
             responses[str(status)] = _problem(codes)
     if operation.deprecated is not None:
         responses = {
@@ -205,6 +210,13 @@ def _page(
     return {"operationId": id, "description": description, "security": security, "responses": responses}
 
 
+def _upload(id: str, description: str, status: int, said: str, *problems: str, **more: Any) -> dict[str, Any]:
+    """A method of the attachments' paths that answers with the attachment."""
+    page = _page(id, description, {status: (said, "Attachment")}, *problems, "forbidden-scope", "store-unavailable")
+    page["responses"][str(status)]["headers"] = _UPLOAD_HEADERS
+    return page | more
+
+
 _OF_THE_KEY = ("unauthenticated", "forbidden-network", "too-many-requests")
 _OF_THE_CONNECTION = ("malformed-request", "headers-too-slow", "headers-too-large", "too-many-connections")
 _INFO: dict[str, Any] = {
@@ -212,6 +224,7 @@ _INFO: dict[str, Any] = {
     "contact": {"name": "The operator of this front"},
 }
 _TAGS = {
+    "attachments": "Files, uploaded in parts before a command names them",
     "requests": "What became of commands, and what a key may use",
     "health": "For load balancers and monitoring",
 }
@@ -227,23 +240,113 @@ _DEPRECATION = {
     "Link": {"description": "Its successor, as `successor-version`", "schema": {"type": "string"}},
 }
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
-_PAGES: dict[str, dict[str, Any]] = {
-    "/v1/requests/{id}": _page(
+_ATTACHMENT_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+}
+_OFFSET_SCHEMA = {"type": "integer", "minimum": 0, "maximum": MAX_BYTES}
+_UPLOAD_HEADERS: dict[str, Any] = {
+    "Upload-Offset": {"description": "Bytes of the file that are here", "schema": _OFFSET_SCHEMA},
+    "Upload-Length": {"description": "Bytes of the whole file", "schema": _OFFSET_SCHEMA},
+    "Upload-Complete": {"description": "`?1`: all of it is here", "schema": {"enum": ["?0", "?1"]}},
+    "Request-Id": _REQUEST_ID,
+}
+_PAGES: dict[tuple[str, str], dict[str, Any]] = {
+    ("/v1/attachments", "post"): _upload(
+        "begin-upload",
+        texts.BEGIN,
+        201,
+        "Begun",
+        "malformed-json",
+        "unsupported-media-type",
+        "body-too-large",
+        "body-too-slow",
+        "invalid-request",
+        "too-many-attachments",
+        "attachments-full",
+        requestBody={
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Manifest"},
+                    "example": {
+                        "length": 68,
+                        "sha256": "f37df4ae1cc21efc9c33bec4fcd2b28d5ad63a4c4eae5db3fd6d1f0fb0cd5f9f",
+                        "media_type": "image/png",
+                    },
+                }
+            },
+        },
+    ),
+    ("/v1/attachments/{id}", "get"): _upload(
+        "upload-progress",
+        texts.HOW_FAR,
+        200,
+        "How far it is",
+        "malformed-header",
+        "unknown-attachment",
+        parameters=[_ATTACHMENT_ID],
+    ),
+    ("/v1/attachments/{id}", "patch"): _upload(
+        "send-part",
+        texts.SEND,
+        200,
+        "Taken",
+        "malformed-header",
+        "unknown-attachment",
+        "upload-offset",
+        "body-too-large",
+        "body-too-slow",
+        "unsupported-media-type",
+        "part-too-small",
+        "attachment-type",
+        "attachment-damaged",
+        "attachment-digest",
+        parameters=[
+            _ATTACHMENT_ID,
+            {
+                "name": "Upload-Offset",
+                "in": "header",
+                "required": True,
+                "description": "At which byte of the file the part begins",
+                "schema": _OFFSET_SCHEMA,
+            },
+        ],
+        requestBody={
+            "required": True,
+            "content": {"application/partial-upload": {"schema": {"type": "string", "format": "binary"}}},
+        },
+    ),
+    ("/v1/attachments/{id}", "delete"): {
+        **_page(
+            "forget-attachment",
+            texts.FORGET,
+            {},
+            "malformed-header",
+            "unknown-attachment",
+            "forbidden-scope",
+            "store-unavailable",
+        ),
+        "parameters": [_ATTACHMENT_ID],
+    },
+    ("/v1/requests/{id}", "get"): _page(
         "request-status",
         "The status document of a command that this application has sent.",
         {200: ("What became of the command; a final status never changes", "Status")},
         "unknown-request",
         "store-unavailable",
     ),
-    "/v1/operations": _page(
+    ("/v1/operations", "get"): _page(
         "operations",
         "The operations whose scope the key has, with their paths and deadlines.",
         {200: ("The operations", "Operations")},
     ),
-    "/healthz": _page(
+    ("/healthz", "get"): _page(
         "health", "Answers as long as the process does.", {200: ("Alive", "Health")}, "too-many-requests", key=False
     ),
-    "/readyz": _page(
+    ("/readyz", "get"): _page(
         "readiness",
         "Whether this front can do its work: for a load balancer.",
         {200: ("Ready", "Readiness"), 503: ("Not ready; `checks` says why", "Readiness")},
@@ -281,6 +384,20 @@ _ACCEPTED = {
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
 }
 _COMMON_SCHEMAS: dict[str, Any] = {
+    "Attachment": {
+        "type": "object",
+        "required": ["attachment", "status", "media_type", "length", "offset"],
+        "properties": {
+            "attachment": {"type": "string", "format": "uuid", "description": "What a command names"},
+            "status": {"enum": ["uploading", "checking", "complete", "rejected"]},
+            "media_type": {"enum": sorted(MediaType)},
+            "length": {"type": "integer"},
+            "offset": {"type": "integer", "description": "Bytes that are here"},
+            "expires_at": {"type": "string", "format": "date-time", "description": "Unless a command names it"},
+            "request_id": {"type": "string", "format": "uuid", "description": "The command that names it"},
+            "failure": {"$ref": "#/components/schemas/Failure"},
+        },
+    },
     "Accepted": {
         "type": "object",
         "required": ["request_id", "status", "location"],

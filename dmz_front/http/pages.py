@@ -19,9 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dmz_front.admission import fields
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.policy import ALL_SCOPES
-from dmz_front.http import code_pages, documentation
+from dmz_front.attachments.uploads import Uploads
+from dmz_front.http import attachments, code_pages, documentation
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.sandbox.sandbox import MARK
+from dmz_front.settings import HttpSection
 from protocol.messages import uuid7
 from protocol.operations import Operation
 from protocol.runtime.applications import Application
@@ -30,11 +32,11 @@ from protocol.runtime.logs import logger
 
 log = logger(__name__)
 
-METHODS = ["GET", "HEAD", "OPTIONS", "POST"]
+METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST"]
 """What is answered somewhere."""
 OPERATION = "operation"
 """The route of `/v1/{operation}`."""
-PATHS = ("/healthz", "/readyz", "/v1/operations", "/v1/requests/{id}")
+PATHS = ("/healthz", "/readyz", "/v1/operations", "/v1/requests/{id}", attachments.PATH)
 """Known to everybody."""
 
 
@@ -51,8 +53,9 @@ def pages(
     status: Callable[[str, Application], Awaitable[HttpResponse]],
     readiness: Callable[[], Mapping[str, str]],
     accounts: AccountForms,
+    uploads: Uploads,
     clock: Clock,
-    docs: bool,
+    limits: HttpSection,
     version: str,
 ) -> FastAPI:
     """The application of everything but `POST /v1/{operation}`.
@@ -67,6 +70,7 @@ def pages(
     app = FastAPI(**about, openapi_url=None)
 
     app.add_middleware(Methods, routes=app.router.routes)
+    docs = limits.docs
     public = [*PATHS, code_pages.PATH, *(documentation.PATHS if docs else ())]
 
     def answered(answer: HttpResponse, id: str | None = None) -> Response:
@@ -116,6 +120,7 @@ def pages(
         body = {"status": "ok" if ready else "not-ready", "checks": dict(checks)}
         return answered(HttpResponse(200 if ready else 503, json.dumps(body).encode()))
 
+    attachments.add(app, uploads=uploads, catalogue=catalogue, admitted=admitted, answered=answered, limits=limits)
     told = code_pages.pages()
 
     @app.get(code_pages.PATH, include_in_schema=False)
@@ -130,7 +135,7 @@ def pages(
     async def no_operation(operation: str, request: Request) -> Response:
         application = admitted(request)
         methods = allowed(app.router.routes, request.scope)
-        if operation in catalogue or "POST" not in methods:
+        if operation in catalogue or request.scope["path"] == attachments.PATH or "POST" not in methods:
             raise Problem(405, "method-not-allowed", headers=[(b"allow", ", ".join(methods).encode())])
         theirs = [f"/v1/{one.name}" for one in catalogue.values() if _granted(application, one)]
         hint = nearest(request.scope["path"], [*PATHS, *theirs])
@@ -189,14 +194,17 @@ def nearest(path: str, known: Sequence[str]) -> str:
 
 def allowed(routes: Sequence[BaseRoute], scope: Mapping[str, Any]) -> list[str]:
     """The methods of a path, in alphabetical order; none if there is no such path."""
-    for route in routes:
-        if route.matches(dict(scope))[0] is Match.NONE:
-            continue
-        if getattr(route, "name", "") == OPERATION:
-            return ["OPTIONS", "POST"]
-        methods = set(getattr(route, "methods", None) or {"GET"}) | {"OPTIONS"}
-        return sorted(methods | {"HEAD"} if "GET" in methods else methods)
-    return []
+    found = [route for route in routes if route.matches(dict(scope))[0] is not Match.NONE]
+    if not found:
+        return []
+    if getattr(found[0], "name", "") == OPERATION:
+        return ["OPTIONS", "POST"]
+    path = getattr(found[0], "path", "")
+    methods = {"OPTIONS"}
+    for route in found:
+        if getattr(route, "path", "") == path:  # a path may have a route for each method
+            methods |= set(getattr(route, "methods", None) or {"GET"})
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 class Methods:

@@ -10,6 +10,17 @@ COMMAND = (
     "Repeat it with the same Idempotency-Key as often as you like."
 )
 QUERY = "A query: an answer within its deadline, or a clear problem."
+BEGIN = (
+    "Says what the file is: its length (20 MB at most), its SHA-256 and its type. `Location` is where its parts go, "
+    "`Upload-Limit` how large a part may be. An upload that gets no parts for some hours is forgotten."
+)
+SEND = (
+    "A part begins where the upload stands; otherwise it is 409 with the right `Upload-Offset`, so that a repeated "
+    "part changes nothing. Of a part that is cut off what has come is kept: ask with `HEAD`. With the last part the "
+    "file is compared with its digest and its type; a command may name it when its `status` is `complete`."
+)
+HOW_FAR = "`HEAD` gives the same headers. `status` is `uploading`, `checking`, `complete` or `rejected`."
+FORGET = "What is not used expires by itself; this makes room at once."
 _CHINESE: Mapping[str, str] = {
     "This front": "本前置机",
     "requests": "请求",
@@ -22,6 +33,20 @@ _CHINESE: Mapping[str, str] = {
     "Fields of an earlier version:": "旧版本中已取消的字段：",
     "The marketing system may refuse it:": "营销系统可能给出的拒绝：",
     "Answered": "已答复",
+    "attachments": "附件",
+    "Files, uploaded in parts before a command names them": "分段上传的文件，上传完成后由办理类请求引用",
+    "Begin an upload": "开始上传",
+    "How far an upload is": "查询上传进度",
+    "Send a part": "上传一个分段",
+    "Forget an attachment that no command names": "删除未被引用的附件",
+    BEGIN: "声明文件的长度（至多 20 MB）、SHA-256 与类型。`Location` 为分段上传的地址，`Upload-Limit` 为分段大小限制。"
+    "若干小时内没有新的分段，上传即作废。",
+    SEND: "分段须从当前进度开始，否则答 409 并给出正确的 `Upload-Offset`，故重复发送不会重复生效。中断的分段，"
+    "已到达的部分予以保留：可用 `HEAD` 查询。最后一段到达后核对摘要与类型；`status` 为 `complete` 后，"
+    "办理类请求方可引用。",
+    HOW_FAR: "`HEAD` 返回相同的头部。`status` 取 `uploading`（上传中）、`checking`（核对中）、`complete`（完成）"
+    "或 `rejected`（不合格）。",
+    FORGET: "未被引用的附件到期自动删除；此操作立即腾出空间。",
     "What became of a command": "查询办理结果",
     "The operations this key may use": "本密钥可用的服务",
     "Alive": "存活",

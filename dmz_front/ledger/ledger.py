@@ -4,7 +4,7 @@ The `requests` table (rows.py) over a command's life: accepted (acceptance.py), 
 sealed request dropped; answered, its sealed reply dropped; forgotten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -67,6 +67,22 @@ _OPEN = sorted(State(state) for state in (State.ACCEPTED, State.SENT, State.HELD
 """The ledger's states that are not final."""
 
 
+Claim = Callable[[Connection], None]
+"""Takes what a new command needs for itself, in the transaction that accepts it."""
+
+
+def _claimed(connection: Connection, row: Row, seal: Seal | None, claim: Claim) -> Row:
+    known = connection.execute(same_key(row)).first()
+    if known is not None:
+        return row_of(known)
+    with connection.begin_nested() as claiming:
+        claim(connection)
+        (held,) = accept(connection, [(row, seal)])
+        if held.id != row.id:  # another front accepted the same key at this moment: what was claimed is free again
+            claiming.rollback()
+    return held
+
+
 class Ledger:
     """The `requests` table."""
 
@@ -107,14 +123,20 @@ class Ledger:
             log.warning("rows-adopted", count=count, of=fronts, front=me)
         return count
 
-    async def accept(self, row: Row, seal: Seal | None = None) -> Row:
+    async def accept(self, row: Row, seal: Seal | None = None, claim: Claim | None = None) -> Row:
         """Commit a new row and return it with its envelope, or the row that has its idempotency key already.
 
         Without `seal` the row has its envelope already. `seal` is told the row's predecessor: the unfinished row of
         the same subject accepted last, by whichever front of this database. So whoever heard of one acceptance
         before it asked for the next has them in order.
+
+        `claim` is called in the same transaction before a new row is inserted; what it raises is raised here, and there
+        is no row.
         """
-        (held,) = await self._store.gather(accept, [(row, seal)])
+        if claim is None:
+            (held,) = await self._store.gather(accept, [(row, seal)])
+        else:
+            held = await self._store.write(lambda connection: _claimed(connection, row, seal, claim))
         if held.id == row.id:  # not `is`: a commit that failed after it was done is done again, and finds its own row
             self.backlog += 1
         return held

@@ -58,6 +58,40 @@ REQUESTS = Table(
     Index("requests_answered", "answered_at", sqlite_where=text(KEPT), postgresql_where=text(KEPT)),
 )
 
+ATTACHMENTS = Table(
+    "attachments",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("application", String(80), nullable=False),  # a sandbox's is marked
+    Column("media_type", String(32), nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("fingerprint", LargeBinary(32), nullable=False),  # keyed hash of the digest it was declared with
+    Column("received", Integer, nullable=False),  # bytes
+    Column("chunks", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("command", String(36)),  # the one that names it
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("attachments_application", "application"),
+    Index("attachments_command", "command"),
+)
+"""Files that were, or are being, uploaded."""
+
+ATTACHMENT_MESSAGES = Table(
+    "attachment_messages",
+    METADATA,
+    Column("id", String(48), primary_key=True),
+    Column("attachment", String(36), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("front", String(64), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Index("attachment_messages_attachment", "attachment", "number"),
+    Index("attachment_messages_front", "front"),
+)
+"""What is sealed of them and not at the bridge yet."""
+
 POISON = poison_table(METADATA)
 
 

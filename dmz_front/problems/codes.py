@@ -24,6 +24,8 @@ class Code:
     """What the caller can do."""
     kinds: tuple[Kind, ...] = (Kind.QUERY, Kind.COMMAND)
     """The operations whose `POST /v1/{operation}` may answer with it, or whose commands' status documents may."""
+    attachments: bool = False
+    """Only where the operation takes attachments."""
 
 
 _AGAIN = "Repeat the request after `Retry-After`; a command with the same Idempotency-Key."
@@ -86,6 +88,14 @@ CODES: Mapping[str, Code] = {
         "Compare the id with the `Request-Id` or `Location` of the command's answer.",
         kinds=(),
     ),
+    "unknown-attachment": Code(
+        "There is no such attachment",
+        (404,),
+        "No upload with this id was begun by this application, or it has expired: unfinished ones after some hours, "
+        "whole ones that no command names after a day, unless the operator set it otherwise.",
+        "Begin a new upload with `POST /v1/attachments`.",
+        kinds=(),
+    ),
     "not-found": Code(
         "There is nothing at this path",
         (404,),
@@ -119,6 +129,14 @@ CODES: Mapping[str, Code] = {
         "Ask at `Location` for its status, or repeat it a little later.",
         kinds=_COMMAND,
     ),
+    "upload-offset": Code(
+        "The part does not begin where the upload stands",
+        (409,),
+        "It was sent already, or an earlier one is missing. `Upload-Offset` and `expected_offset` say where to go on; "
+        "at the length of the file it is whole. Nothing of the part was taken.",
+        "Go on from there. `HEAD` on the attachment tells the offset at any time.",
+        kinds=(),
+    ),
     "body-too-large": Code(
         "The body is too large",
         (413,),
@@ -150,6 +168,80 @@ CODES: Mapping[str, Code] = {
         "The key belongs to an earlier command whose body says something else.",
         "Use a new key for a new order, and the old body for a repetition.",
         kinds=_COMMAND,
+    ),
+    "part-too-small": Code(
+        "The part is too small",
+        (422,),
+        "Only the last part of a file may be so small; `detail` says how much a part must have.",
+        "Send a larger part from the same offset. Nothing of it was taken.",
+        kinds=(),
+    ),
+    "attachment-type": Code(
+        "The file is not of the type it was declared to be",
+        (422, 502),
+        "Its first bytes are not those of the declared type: JPEG, PNG or PDF. What its name was does not matter. "
+        "With 502, or as a command's failure, it was the bridge that found it.",
+        "Begin a new upload with the right `media_type`, of a file of one of these types.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
+    "attachment-damaged": Code(
+        "The file is damaged, or cut off",
+        (422, 502),
+        "It begins as a JPEG, PNG or PDF does, and does not go on or end as one.",
+        "Look whether the file can be opened, and begin a new upload.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
+    "attachment-digest": Code(
+        "The file is not the one that was declared",
+        (422, 502),
+        "The SHA-256 of what arrived is not the declared one: it was changed on the way, or while it was read.",
+        "Begin a new upload.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
+    "no-such-attachment": Code(
+        "The command names an attachment that is not there",
+        (422,),
+        "The command names an attachment that this application did not upload, or that has expired. "
+        "`errors` says which.",
+        "Upload the file, and send the command with the new id. Nothing was done.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
+    "attachment-incomplete": Code(
+        "The attachment is not complete yet",
+        (422,),
+        "The command names an attachment of which parts are missing, or whose content is still being looked at "
+        "(`status` is `uploading` or `checking`). `errors` says which.",
+        "Send the missing parts, wait until its `status` is `complete`, and send the command again. Nothing was done.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
+    "attachment-used": Code(
+        "The attachment belongs to another command",
+        (422,),
+        "Each attachment is used once, and another command names this one. `errors` says which.",
+        "Upload the file again for another command.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
+    "attachments-too-large": Code(
+        "The attachments are too many or too large together",
+        (422,),
+        "A command may name 10 files, of 20 MB (20971520 bytes) together.",
+        "Send fewer or smaller files. Nothing was done.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
+    "too-many-attachments": Code(
+        "Too many attachments wait for a command",
+        (429,),
+        "This application has uploaded, or begun to upload, as much as it may before commands name it; `detail` says "
+        "how much that is.",
+        "Send the commands, or `DELETE` what is not needed. What is not used expires by itself.",
+        kinds=(),
     ),
     "too-many-requests": Code(
         "Too many requests",
@@ -216,6 +308,13 @@ CODES: Mapping[str, Code] = {
         "The marketing system is busy with earlier requests, so that this one would have been answered too late.",
         _AGAIN,
         kinds=_QUERY,
+    ),
+    "attachments-full": Code(
+        "There is no room for attachments at the moment",
+        (503,),
+        "The attachments of all applications take as much room as the operator gave them.",
+        "Repeat the request after `Retry-After`.",
+        kinds=(),
     ),
     "backlog-full": Code(
         "Too many commands wait; try again later",
@@ -324,6 +423,14 @@ CODES: Mapping[str, Code] = {
         "Send a new command with a new key, if it is still wanted.",
         kinds=_COMMAND,
     ),
+    "attachments-missing": Code(
+        "The attachments did not reach the bridge in time",
+        (502,),
+        "The command was there, its files were not, for as long as the bridge waits. Nothing was applied.",
+        "Upload the files again, and send a new command with a new key.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
     "kills-worker": Code(
         "The command was set aside: a bridge ended several times while it had it in hand",
         (),
@@ -343,9 +450,15 @@ CODES: Mapping[str, Code] = {
 TITLES: Mapping[str, str] = {code: told.title for code, told in CODES.items()}
 
 
-def of_status(status: int, kind: Kind) -> tuple[str, ...]:
-    """The codes `POST /v1/{operation}` may answer with this HTTP status, for an operation of this kind."""
-    return tuple(code for code, told in CODES.items() if kind in told.kinds and status in told.statuses)
+def of_status(status: int, kind: Kind, *, attachments: bool = False) -> tuple[str, ...]:
+    """The codes `POST /v1/{operation}` may answer with this HTTP status, for an operation of this kind; `attachments`:
+    if it takes some.
+    """
+    return tuple(
+        code
+        for code, told in CODES.items()
+        if kind in told.kinds and status in told.statuses and (attachments or not told.attachments)
+    )
 
 
 def published(code: str, instead: str) -> str:

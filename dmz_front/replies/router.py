@@ -9,13 +9,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential_jitter
 
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.replies.bridges import Bridges
+from protocol.attachments import TYPE as ATTACHMENT
 from protocol.envelope import SKEW_MS, Kind, Opened, Opener
 from protocol.errors import EnvelopeError, LinkError, PoisonMessage, Stale, WrongKind
 from protocol.frames import pack, unpack
@@ -75,6 +76,10 @@ class Waiters:
         return True
 
 
+async def _nothing_sent(_replies: Sequence[Reply]) -> None:
+    """Of attachments: nobody sends any."""
+
+
 class ReplyRouter:
     """The handlers of the front's three subscriptions."""
 
@@ -87,7 +92,10 @@ class ReplyRouter:
         poison: PoisonMessages,
         bridges: Bridges,
         clock: Clock,
+        attachments: Callable[[Sequence[Reply]], Awaitable[None]] = _nothing_sent,
     ) -> None:
+        """`attachments` is told the bridge's receipts for their messages."""
+        self._attachments = attachments
         self._opener = opener
         self._queries = queries
         self._commands = commands
@@ -192,6 +200,7 @@ class ReplyRouter:
     async def _record(self, link: Link, delivery: Delivery, opened: list[Opened], sealed: list[bytes]) -> None:
         replies: list[Reply] = []
         outcomes: list[ReportedOutcome] = []
+        receipts: list[Reply] = []
         for item, envelope in zip(opened, sealed, strict=True):
             try:
                 reply = Reply.from_payload(item.attributes, item.payload)
@@ -199,6 +208,9 @@ class ReplyRouter:
                     raise WrongKind(f"a reply cannot report {reply.state}")
             except EnvelopeError as error:
                 self._quarantine(link, delivery, pack([envelope]), error)
+                continue
+            if item.attributes.type == ATTACHMENT:
+                receipts.append(reply)
                 continue
             replies.append(reply)
             outcomes.append(ReportedOutcome(reply.attributes.id, reply.state, reply.code, envelope))
@@ -210,6 +222,8 @@ class ReplyRouter:
                     if outcomes:
                         unwritable = await self._record_outcomes(link, delivery, outcomes)
                         reach(Point.FRONT_TOLD_COMMITTED)
+                    if receipts:
+                        await self._attachments(receipts)
         except Exception:
             # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
             log.exception("replies-not-recorded", count=len(outcomes))

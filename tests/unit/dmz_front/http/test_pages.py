@@ -79,7 +79,9 @@ async def test_every_error_is_a_problem(harness: Harness, method: str, path: str
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("/", "GET, HEAD, OPTIONS, POST"),
+        ("/", "DELETE, GET, HEAD, OPTIONS, PATCH, POST"),
+        ("/v1/attachments", "OPTIONS, POST"),
+        ("/v1/attachments/x", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("/healthz", "GET, HEAD, OPTIONS"),
         ("/v1/operations", "GET, HEAD, OPTIONS"),
         ("/v1/requests/x", "GET, HEAD, OPTIONS"),
@@ -93,7 +95,7 @@ async def test_what_a_path_allows_is_said(harness: Harness, path: str, methods: 
     answer = await harness.call("OPTIONS", path, app=None)
     assert (answer.status_code, answer.headers["allow"], answer.content) == (204, methods, b"")
     if path not in ("/", "/v1/nothing"):
-        other = await harness.call("DELETE", path)
+        other = await harness.call("PUT", path)
         assert (other.status_code, other.headers["allow"]) == (405, methods)
 
 
