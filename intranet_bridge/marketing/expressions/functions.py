@@ -15,6 +15,8 @@
 ``translate(table, value)``     ``text(value)`` looked up in the binding's ``values.<table>``; null if absent
 ``replace(text, old, new)``     every `old` in `text` replaced by `new`
 ``cut(text, first, end)``       characters `first` up to `end`, counted from 0
+``gcj02(point)``                a point, `latitude`, `longitude` and `datum` (GCJ-02 or WGS-84), in GCJ-02
+``wgs84(point)``                the same in WGS-84; both rounded to 7 decimals (a centimetre)
 ==============================  ==================================================================
 
 But for ``list``, each gives null for null. Numbers are counted in decimals: 2.675 rounds to 2.68.
@@ -28,6 +30,8 @@ from typing import Any, cast
 
 from jmespath import functions
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
+
+from intranet_bridge.marketing.expressions.coordinates import gcj02_of_wgs84, wgs84_of_gcj02
 
 Tables = Mapping[str, Mapping[str, Any]]
 
@@ -227,6 +231,34 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
     @functions.signature({"types": ["string", "null"]}, {"types": ["number"]}, {"types": ["number"]})  # type: ignore[untyped-decorator]
     def _func_cut(self, subject: str | None, first: int, end: int) -> str | None:
         return None if subject is None else subject[first:end]
+
+    @functions.signature({"types": ["object", "null"]})  # type: ignore[untyped-decorator]
+    def _func_gcj02(self, point: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if point is None else _in_datum("gcj02", point, "GCJ-02", {"WGS-84": gcj02_of_wgs84})
+
+    @functions.signature({"types": ["object", "null"]})  # type: ignore[untyped-decorator]
+    def _func_wgs84(self, point: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if point is None else _in_datum("wgs84", point, "WGS-84", {"GCJ-02": wgs84_of_gcj02})
+
+
+def _in_datum(
+    name: str, point: Mapping[str, Any], datum: str, moves: Mapping[str, Callable[[float, float], tuple[float, float]]]
+) -> dict[str, Any]:
+    latitude, longitude = point.get("latitude"), point.get("longitude")
+    for value in (latitude, longitude):
+        if type(value) not in (int, float):
+            raise Unfit(f"{name}() was given a point without latitude and longitude as numbers")
+    said = point.get("datum")
+    if said != datum:
+        move = moves.get(said) if isinstance(said, str) else None
+        if move is None:
+            raise Unfit(f"{name}() was given a point that names no datum it knows")
+        latitude, longitude = move(cast(float, latitude), cast(float, longitude))
+    return {
+        "latitude": round(cast(float, latitude), 7),
+        "longitude": round(cast(float, longitude), 7),
+        "datum": datum,
+    }
 
 
 def shortcut(

@@ -22,7 +22,7 @@ _RESULTS: Mapping[str, tuple[str, ...]] = {
     "list": (LIST,), "text": (TEXT, NULL), "trim": (TEXT, NULL), "digits": (TEXT, NULL), "month": (TEXT, NULL),
     "local": (TEXT, NULL), "timestamp": (TEXT, NULL),
     "date": (TEXT, NULL), "round": (NUMBER, NULL), "fen": (NUMBER, NULL), "yuan": (TEXT, NULL),
-    "replace": (TEXT, NULL), "cut": (TEXT, NULL),
+    "replace": (TEXT, NULL), "cut": (TEXT, NULL), "gcj02": (OBJECT, NULL), "wgs84": (OBJECT, NULL),
 }  # fmt: skip
 _TEXTS = {"replace": (1, 2), "join": (0,), "starts_with": (1,), "ends_with": (1,), "contains": (1,)}
 """Arguments that are texts of the integrator's, hardly ever a field's."""

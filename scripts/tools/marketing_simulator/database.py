@@ -13,6 +13,7 @@ from scripts.tools.marketing_simulator import (
     balances,
     meters,
     payment_rows,
+    public,
     theft,
     work_order_service,
     work_orders,
@@ -36,7 +37,7 @@ CREATE TABLE journal (
 ) WITHOUT ROWID;
 """
 
-FAMILIES = (work_orders, work_order_service, balances, meters, payment_rows, applications, theft)
+FAMILIES = (work_orders, work_order_service, balances, meters, payment_rows, applications, theft, public)
 """The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
 SCHEMA_VERSION = f"4-{crc32(''.join((SCHEMA, *(family.TABLES for family in FAMILIES))).encode()):08x}"
 """The number changes when rows are generated otherwise, the rest when a table does."""
@@ -103,6 +104,7 @@ def _generate(connection: sqlite3.Connection, customers: int, seed: int, today: 
     connection.execute("BEGIN IMMEDIATE")
     for statement in statements:
         connection.execute(statement)
+    public.fill(connection, today)
     for number in range(1, customers + 1):
         account = customer(seed, number)
         connection.execute("INSERT INTO customer VALUES (?, ?, ?, ?, ?, ?, ?)", _customer_row(account))

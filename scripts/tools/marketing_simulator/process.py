@@ -23,6 +23,7 @@ from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.meters import Meters
 from scripts.tools.marketing_simulator.payments import Payments
 from scripts.tools.marketing_simulator.points import Points
+from scripts.tools.marketing_simulator.public import Public
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
 from scripts.tools.marketing_simulator.theft import TheftReports
@@ -113,6 +114,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         Points(reading, effects, queries),
         Applications(reading, effects, queries, clock, node_seconds=settings.node_seconds),
         TheftReports(reading, effects, clock, node_seconds=settings.node_seconds),
+        Public(reading, queries, clock),
     )
     interfaces = MarketingInterfaces(token, faults)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
