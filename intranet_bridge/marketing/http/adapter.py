@@ -12,27 +12,34 @@ written, no whole answer         Unknown
 5xx, 408                         Unknown: a gateway says 502 or 504 after the system behind it has acted
 429                              NotApplied, reached
 401, 403, 407, 3xx               NotApplied, not reached: our credentials or address are wrong, not the request
+"the session is expired"         asked once more after a log-in (session.py); no log-in: NotApplied, not reached
 other 4xx                        Refused if the refusal expression says so and a code is there, else Rejected
 2xx                              by the binding's expressions; what cannot be read, or says no without
                                  a code, is Unknown
 ===============================  =====================================================================
 """
 
+import time
 from typing import Any
 
-from intranet_bridge.marketing import Fault, Finding, MarketingRequest, NotApplied, Outcome, Rejected, Unknown
-from intranet_bridge.marketing.expressions.mapping import MappingError
-from intranet_bridge.marketing.http.answer import AnswerDecoder, AnswerError
-from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem
+from intranet_bridge.marketing import Answered, Fault, Finding, MarketingRequest, NotApplied, Outcome, Rejected, Unknown
+from intranet_bridge.marketing.expressions.mapping import MappingError, condition, truth
+from intranet_bridge.marketing.http.access import Access
+from intranet_bridge.marketing.http.answer import AnswerError, decoder
+from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem, formats
 from intranet_bridge.marketing.http.client import HttpClient, NotSent
 from intranet_bridge.marketing.http.connection import Lost, Response
 from intranet_bridge.marketing.http.headers import merged
+from intranet_bridge.marketing.http.paging import Pages, PagesError
 from intranet_bridge.marketing.http.request import RequestTemplate
+from intranet_bridge.marketing.http.session import LoginFailed
 from intranet_bridge.marketing.judgement import InquiryJudgement, Judgement, Trace
 from protocol.operations.operation import Kind, Operation
 
 _DENIED = frozenset({401, 403, 407})
 _TURNED_AWAY = _DENIED | {408, 429}
+_UNREAD = object()
+"""No answer: it has not been read yet."""
 
 
 class HttpAdapter:
@@ -44,27 +51,32 @@ class HttpAdapter:
         binding: HttpBinding,
         system: HttpSystem,
         client: HttpClient,
-        secret: str = "",
+        access: Access,
         trace: Trace | None = None,
     ) -> None:
         """`trace` is told what each expression about an answer gave, for trials."""
         tables = binding.values
-        login = system.authentication
-        headers = merged(system.headers, binding.headers, {login.header: login.prefix + secret} if login else {})
+        headers = merged(system.headers, binding.headers, access.headers)
+        written = formats(binding, system)
         self._operation = operation
         self._client = client
         self.timeout_s = binding.timeout_s or system.timeout_s
         self.settle_s = self.timeout_s if binding.settle_s is None else binding.settle_s
-        self._decode = AnswerDecoder(binding.charset, binding.answer_charset, system.answer_limit).decode
+        self._decode = decoder(written, system.answer_limit).decode
         self._judgement = Judgement(operation, binding, trace)
-        self._request = RequestTemplate(system.url, binding, binding.request, headers, tables)
+        self._session, self._expired_status = access.session, access.expired_status
+        self._expired = None if access.expired is None else condition(access.expired, {})
+        self._ask = self._asked if access.session is None else self._asked_in_session
+        self._paging = binding.paging
+        self._request = RequestTemplate(
+            system.url, binding, written, headers, tables, place=access.place, signer=access.signer
+        )  # fmt: skip
         inquire = binding.inquire
         self._inquiry: RequestTemplate | None = None
         if inquire:
-            inquiry = binding.model_copy(
-                update={"method": inquire.method, "path": inquire.path, "query": inquire.query}
-            )
-            self._inquiry = RequestTemplate(system.url, inquiry, inquire.request, headers, tables)
+            self._inquiry = RequestTemplate(
+                system.url, inquire, written, headers, tables, place=access.place, signer=access.signer
+            )  # fmt: skip
             self._inquiry_judgement = InquiryJudgement(
                 self._judgement, inquire.found, inquire.not_found, inquire.response, tables, trace
             )
@@ -73,46 +85,122 @@ class HttpAdapter:
     async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
         """Do it. See the table above."""
         try:
-            request = self._request.render(asked, self._values(asked))
+            if self._paging is not None:
+                return await self._joined(asked, timeout_s, Pages(self._paging))
+            response, answer = await self._ask(self._request, asked, self._values(asked), timeout_s)
         except MappingError as error:
             return Rejected(f"request not mapped: {error}", asked=False)
-        try:
-            try:
-                response = await self._client.exchange(request, timeout_s, may_send=asked.may_send)
-            except Lost as lost:
-                if not lost.stale or self._operation.kind is Kind.COMMAND:
-                    raise
-                response = await self._client.exchange(request, timeout_s, fresh=True)
+        except LoginFailed as failed:
+            return NotApplied(failed.reason, reached=False, denied=failed.denied)
         except NotSent as error:
             return NotApplied(str(error), reached=False)
         except Lost as lost:
             return Unknown(lost.reason, timed_out=lost.timed_out, fault=_fault(lost))
-        return self._outcome(asked, response)
+        return self._outcome(asked, response, answer)
 
     async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
         """What became of this request id."""
         if self._inquiry is None:
             return Unknown("no inquiry is configured")
         try:
-            request = self._inquiry.render(asked, self._values(asked))
-            response = await self._client.exchange(request, min(timeout_s, self.inquiry_timeout_s))
+            response, answer = await self._ask(
+                self._inquiry, asked, self._values(asked), min(timeout_s, self.inquiry_timeout_s)
+            )  # fmt: skip
             status = response.status
             if status >= 500 or status in _TURNED_AWAY or 300 <= status < 400:
                 return Unknown(f"inquiry: HTTP {status}")
-            return self._inquiry_judgement.finding(asked, self._decode(response), f", HTTP {status}")
+            value = self._decode(response) if answer is _UNREAD else answer
+            if isinstance(value, AnswerError):
+                raise value
+            return self._inquiry_judgement.finding(asked, value, f", HTTP {status}")
         except (AnswerError, MappingError, ValueError) as error:
             return Unknown(f"inquiry: {_safe(error)}", fault=Fault.ANSWER)
-        except NotSent as error:
+        except (NotSent, LoginFailed) as error:
             return Unknown(f"inquiry: {_safe(error)}")
         except Lost as lost:
             return Unknown(f"inquiry: {lost.reason}", fault=_fault(lost))
+
+    async def _asked(
+        self, template: RequestTemplate, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
+    ) -> tuple[Response, Any]:
+        """Ask. Raises MappingError, NotSent, Lost."""
+        return await self._exchanged(template, template.render(asked, values), asked, timeout_s), _UNREAD
+
+    async def _asked_in_session(
+        self, template: RequestTemplate, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
+    ) -> tuple[Response, Any]:
+        """Ask with the session's token; once more with a fresh one when an answer says that it is expired, for then
+        nothing was applied. Gives the answer too, if it was read for that. Raises LoginFailed, and as `_asked`."""
+        session, end = self._session, time.monotonic() + timeout_s
+        assert session is not None
+        for _ in range(2):
+            token = await session.token(end - time.monotonic())
+            values["session"] = token
+            request = template.render(asked, values, token)
+            if (left_s := end - time.monotonic()) <= 0:
+                raise NotSent("no time is left after the log-in")
+            response = await self._exchanged(template, request, asked, left_s)
+            answer = _UNREAD if self._expired is None else self._read(response)
+            if not self._says_expired(response, answer):
+                return response, answer
+            session.turned_away(token)
+        raise LoginFailed("a fresh session is turned away", denied=True)
+
+    async def _exchanged(
+        self, template: RequestTemplate, request: bytes, asked: MarketingRequest, timeout_s: float
+    ) -> Response:
+        if template is not self._request:
+            return await self._client.exchange(request, timeout_s)
+        try:
+            return await self._client.exchange(request, timeout_s, may_send=asked.may_send)
+        except Lost as lost:
+            if not lost.stale or self._operation.kind is Kind.COMMAND:
+                raise
+            return await self._client.exchange(request, timeout_s, fresh=True)
+
+    async def _joined(self, asked: MarketingRequest, timeout_s: float, pages: Pages) -> Outcome:
+        """Ask page after page, each judged by itself, so that every one of them is about what was asked."""
+        end, values = time.monotonic() + timeout_s, self._values(asked)
+        while True:
+            if (left_s := end - time.monotonic()) <= 0:
+                return Unknown("timeout between two pages", timed_out=True)
+            values["paging"] = pages.asks
+            response, answer = await self._ask(self._request, asked, values, left_s)
+            if answer is _UNREAD:
+                answer = self._read(response)
+            outcome = self._outcome(asked, response, answer)
+            if not isinstance(outcome, Answered):
+                return outcome
+            try:
+                joined = pages.took(answer)
+            except (PagesError, MappingError) as error:
+                return Unknown(f"answer: {error}", fault=Fault.ANSWER)
+            if joined is not None:
+                return outcome if joined is answer else self._judgement.outcome(asked, joined)
+
+    def _read(self, response: Response) -> Any:
+        """The answer's value, or the AnswerError that says why there is none."""
+        try:
+            return self._decode(response)
+        except AnswerError as error:
+            return error
+
+    def _says_expired(self, response: Response, answer: Any) -> bool:
+        if response.status in self._expired_status:
+            return True
+        if self._expired is None or isinstance(answer, AnswerError):
+            return False
+        try:
+            return truth(self._expired(answer))
+        except MappingError:
+            return False
 
     def _values(self, asked: MarketingRequest) -> dict[str, Any]:
         values: dict[str, Any] = self._operation.requests.dump_python(asked.body, mode="json")
         values["request_id"] = asked.request_id
         return values
 
-    def _outcome(self, asked: MarketingRequest, response: Response) -> Outcome:
+    def _outcome(self, asked: MarketingRequest, response: Response, answer: Any) -> Outcome:
         status = response.status
         if status >= 500 or status == 408:
             return Unknown(f"HTTP {status}")
@@ -120,10 +208,10 @@ class HttpAdapter:
             return NotApplied(f"HTTP {status}", reached=False, denied=True)
         if status == 429:
             return NotApplied("HTTP 429", reached=True)
-        try:
-            answer = self._decode(response)
-        except AnswerError as error:
-            return Rejected(f"HTTP {status}") if status >= 400 else Unknown(str(error), fault=Fault.ANSWER)
+        if answer is _UNREAD:
+            answer = self._read(response)
+        if isinstance(answer, AnswerError):
+            return Rejected(f"HTTP {status}") if status >= 400 else Unknown(str(answer), fault=Fault.ANSWER)
         return self._judgement.outcome(asked, answer, f"HTTP {status}" if status >= 400 else "")
 
 
@@ -133,4 +221,5 @@ def _fault(lost: Lost) -> Fault:
 
 def _safe(error: Exception) -> str:
     """What may be logged of an error: where the answer is wrong, never its text."""
-    return str(error) if isinstance(error, AnswerError | MappingError | NotSent) else type(error).__name__
+    known = AnswerError | MappingError | NotSent | LoginFailed
+    return str(error) if isinstance(error, known) else type(error).__name__

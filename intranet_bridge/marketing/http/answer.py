@@ -1,4 +1,4 @@
-"""From an answer's bytes to the value that expressions read: content codings undone, text decoded, JSON parsed.
+"""From an answer's bytes to the value that expressions read: content codings undone, text decoded, JSON or XML parsed.
 
 One bad character must not hide the code that decides what became of a command, so text decodes with replacement
 where it is not what it should be; where there is no value at all, `AnswerError` says why without a byte of it.
@@ -9,9 +9,11 @@ are all GB18030, with 0x80 for €):
 1. a byte order mark (https://encoding.spec.whatwg.org/#decode);
 2. the binding's ``answer_charset``;
 3. the charset of `Content-Type`, but for ISO-8859-1 and US-ASCII: application servers write those by themselves;
-4. the binding's ``charset``.
+4. the encoding that an XML declaration names (RFC 7303 §3: `Content-Type` comes first);
+5. the binding's ``charset``.
 
-If the bytes are not valid in 3, but are in 4 or in UTF-8, that one is taken; else what is invalid is U+FFFD.
+If the bytes are not valid in the first of 3 to 5, but are in a later one or in UTF-8, that one is taken; else what is
+invalid is U+FFFD.
 """
 
 import codecs
@@ -19,12 +21,15 @@ import json
 import math
 import re
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json
 
+from intranet_bridge.marketing.http.binding import Formats
 from intranet_bridge.marketing.http.connection import Response
+from intranet_bridge.marketing.http.xml_object import XmlError, declared_charset, object_of
 
 _LABELS = {
     "utf-8": ("utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"),
@@ -52,14 +57,37 @@ class AnswerError(Exception):
 class AnswerDecoder:
     """How the answers of one binding are read."""
 
-    def __init__(self, charset: str, answer_charset: str | None = None, limit: int = 1024 * 1024) -> None:
+    decode: Callable[[Response], Any]
+    """The answer's value. Raises AnswerError."""
+
+    def __init__(
+        self, charset: str, answer_charset: str | None = None, limit: int = 1024 * 1024, *, xml: bool = False
+    ) -> None:
         """`limit` bounds what an answer unpacks to, in bytes."""
         self._charset = _CODECS[charset]
         self._fixed = _CODECS[answer_charset] if answer_charset else None
         self._limit = limit
+        self.decode = self._xml if xml else self._json
 
-    def decode(self, response: Response) -> Any:
-        """The answer's JSON value. Raises AnswerError."""
+    def _xml(self, response: Response) -> Any:
+        body = unpacked(response.body, response.codings, self._limit) if response.codings else response.body
+        if response.flaw:
+            raise AnswerError(f"the answer is not whole: {response.flaw}")
+        if body.startswith(_GZIP):
+            body = unpacked(body, b"gzip", self._limit)  # unasked and unsaid
+        if self._fixed:
+            candidates: tuple[str, ...] = (self._fixed,)
+        else:
+            named = declared_charset(body[:400].decode("latin-1"))
+            said = (declared(response.content_type), _CODECS.get(named) if named else None)
+            candidates = (*(codec for codec in said if codec), self._charset, "utf-8")
+        try:
+            return object_of(text_of(body, candidates))
+        except XmlError as error:
+            more = "; more bytes follow than its Content-Length says" if response.excess else ""
+            raise AnswerError(f"{error}{more}") from None
+
+    def _json(self, response: Response) -> Any:
         body = response.body
         if response.codings:
             body = unpacked(body, response.codings, self._limit)
@@ -84,6 +112,11 @@ class AnswerDecoder:
             if response.excess:
                 raise AnswerError(f"{error}; more bytes follow than its Content-Length says") from None
             raise
+
+
+def decoder(written: Formats, limit: int) -> AnswerDecoder:
+    """What reads answers that are written so."""
+    return AnswerDecoder(written.charset, written.answer_charset, limit, xml=written.answer == "xml")
 
 
 @lru_cache(maxsize=64)

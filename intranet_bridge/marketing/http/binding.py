@@ -1,12 +1,16 @@
 """A back end that speaks HTTP as the configuration describes it, and an operation bound to one of its interfaces."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection
 from intranet_bridge.marketing.expressions.template import PathTemplate
-from intranet_bridge.marketing.http.headers import distinct, settable
+from intranet_bridge.marketing.http.headers import HeaderName, Headers, HeaderValue
+from intranet_bridge.marketing.http.signature import SignatureSection
+from intranet_bridge.marketing.http.xml_object import is_name
 from protocol.runtime.settings import BaseUrl, FilePath, Section
 
 
@@ -17,10 +21,56 @@ def _path(text: str) -> str:
 
 Path = Annotated[str, AfterValidator(_path)]
 """A path with `{expression}` parts (see marketing/expressions/template.py)."""
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), AfterValidator(settable)]
-HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\t\x20-\x7e]*$")]
-Headers = Annotated[dict[HeaderName, HeaderValue], AfterValidator(distinct)]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Lifetime = Annotated[float, Field(ge=1, le=365 * 86_400)]
+_TOKEN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"  # noqa: S105 - the token of RFC 9110
+Charset = Literal["utf-8", "gbk", "gb18030"]
+
+
+def _element(text: str) -> str:
+    if not is_name(text):
+        raise ValueError("is not the name of an element")
+    return text
+
+
+class FormatSection(Section):
+    """How bodies and answers are written. What a binding leaves out is its system's, else the default."""
+
+    encoding: Literal["json", "form", "xml"] | None = None
+    """Of bodies; default: json."""
+    root: Annotated[str, AfterValidator(_element)] | None = None
+    """The root element of XML bodies; default: request."""
+    answer: Literal["json", "xml"] | None = None
+    """What answers are; default: xml where bodies are xml, else json."""
+    charset: Charset | None = None
+    """Of request and answer, default utf-8; what an answer says of itself comes first (marketing/http/answer.py)."""
+    answer_charset: Charset | None = None
+    """Of the answer, whatever it says (but not its byte order mark)."""
+    omit_nulls: bool | None = None
+    """Leave null fields out of the body's top level, of XML at every level. Default: yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """What a FormatSection comes to."""
+
+    encoding: str = "json"
+    root: str = "request"
+    answer: str = "json"
+    charset: str = "utf-8"
+    answer_charset: str | None = None
+    omit_nulls: bool = True
+
+
+def formats(*sections: FormatSection) -> Formats:
+    """What is said first counts: the binding before its system."""
+    said: dict[str, Any] = {}
+    for section in reversed(sections):
+        given = {name: getattr(section, name) for name in FormatSection.model_fields}
+        said |= {name: value for name, value in given.items() if value is not None}
+    if said.get("encoding") == "xml":
+        said.setdefault("answer", "xml")
+    return Formats(**said)
 
 
 class AuthenticationSection(Section):
@@ -30,6 +80,79 @@ class AuthenticationSection(Section):
     prefix: HeaderValue = ""
     """For example `Bearer `."""
     token_file: FilePath
+
+
+class TokenPlace(Section):
+    """Where a session's token goes. Expressions of requests see it as `session` too, whatever stands here."""
+
+    header: HeaderName | None = None
+    prefix: HeaderValue = ""
+    cookie: Annotated[str, StringConstraints(pattern=_TOKEN)] | None = None
+    query: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if sum(place is not None for place in (self.header, self.cookie, self.query)) > 1:
+            raise ValueError("give one of header, cookie, query")
+        return self
+
+
+class LoginSection(FormatSection):
+    """How to log in for a session's token. The password is in a file of its own, never here."""
+
+    method: Method = "POST"
+    path: Path
+    query: Expression | None = None
+    request: Expression | None = None
+    """Gives the body, from `user`, `password` and `request_id`."""
+    user: str = ""
+    password_file: FilePath
+    token: Expression | None = None
+    """Gives the token from the answer."""
+    token_cookie: Annotated[str, StringConstraints(pattern=_TOKEN)] | None = None
+    """Or the name of the Set-Cookie that holds it."""
+    code: Expression | None = None
+    """Gives the code of an answer without a token, for the log."""
+    place: TokenPlace = TokenPlace()
+    lifetime_s: Lifetime | None = None
+    """How long a token lives; default: until an answer says that it is expired."""
+    expires_in: Expression | None = None
+    """Gives that from the answer, in seconds."""
+    expired_status: frozenset[Annotated[int, Field(ge=300, le=599)]] = frozenset({401})
+    """Answers of these say that the token is expired, and surely nothing was applied."""
+    expired: Expression | None = None
+    """Or this, true of an answer."""
+    timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+
+    def expressions(self) -> Iterator[tuple[str, str]]:
+        """The name and text of each that reads an answer."""
+        for name in ("token", "code", "expires_in", "expired"):
+            if (text := getattr(self, name)) is not None:
+                yield name, text
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.token is None) == (self.token_cookie is None):
+            raise ValueError("needs either token or token_cookie")
+        return self
+
+
+class OAuthSection(Section):
+    """An access token by OAuth 2.0's client credentials (RFC 6749 §4.4). The secret is in a file of its own."""
+
+    token_url: BaseUrl
+    client_id: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]+$")]
+    client_secret_file: FilePath
+    scope: (
+        Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$")] | None
+    ) = None
+    client_authentication: Literal["basic", "post"] = "basic"
+    """How the client says who it is: in the header, or in the body."""
+    parameters: dict[str, str] = Field(default_factory=dict)
+    """Further ones of the token request, for example `resource`."""
+    timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+    place: TokenPlace = TokenPlace(header="Authorization", prefix="Bearer ")
+    expired_status: frozenset[Annotated[int, Field(ge=300, le=599)]] = frozenset({401})
 
 
 class TlsSection(Section):
@@ -47,7 +170,7 @@ class TlsSection(Section):
         return self
 
 
-class HttpSystem(SystemSection):
+class HttpSystem(FormatSection, SystemSection):
     """A back end that speaks HTTP."""
 
     url: BaseUrl
@@ -60,7 +183,23 @@ class HttpSystem(SystemSection):
     """Bytes; a longer answer is not read."""
     headers: Headers = Field(default_factory=dict)
     authentication: AuthenticationSection | None = None
+    login: LoginSection | None = None
+    oauth: OAuthSection | None = None
+    signature: SignatureSection | None = None
     tls: TlsSection = TlsSection()
+
+    @model_validator(mode="after")
+    def _headers_once(self) -> Self:
+        if self.login and self.oauth:
+            raise ValueError("give one of login and oauth")
+        place = self.login.place if self.login else self.oauth.place if self.oauth else TokenPlace()
+        ours = [self.authentication.header] if self.authentication else []
+        ours += [place.header] if place.header else ["Cookie"] if place.cookie else []
+        ours += self.signature.headers if self.signature else []
+        for header in ours:
+            if [name.lower() for name in (*ours, *self.headers)].count(header.lower()) > 1:
+                raise ValueError(f"the header {header} is set twice")
+        return self
 
 
 class InquireSection(Section):
@@ -79,7 +218,33 @@ class InquireSection(Section):
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
 
 
-class HttpBinding(OperationBinding):
+class PagingSection(Section):
+    """An answer that comes in pages, which are joined. Only of queries.
+
+    Expressions of the request see `paging.number` (from 1), `.offset` (items before it), `.cursor` (null for
+    the first page) and `.size`.
+    """
+
+    items: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
+    """Where a page's items are in an answer, names joined by dots; the joined list is put there."""
+    size: Annotated[int, Field(ge=1, le=10_000)]
+    """Items a page. One with fewer is the last, if nothing else says so."""
+    cursor: Expression | None = None
+    """Gives the next page's cursor from an answer; null or empty: it is the last."""
+    more: Expression | None = None
+    """True of an answer that is not the last."""
+    pages_max: Annotated[int, Field(ge=1, le=1000)] = 20
+    items_max: Annotated[int, Field(ge=1, le=1_000_000)] = 5000
+    """More of either: no answer at all, never a part of one."""
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.cursor is not None and self.more is not None:
+            raise ValueError("give one of cursor and more")
+        return self
+
+
+class HttpBinding(FormatSection, OperationBinding):
     """One operation at an HTTP interface."""
 
     method: Method = "POST"
@@ -88,14 +253,8 @@ class HttpBinding(OperationBinding):
     """Gives the URL's query parameters: an object; nulls are left out."""
     request: Expression | None = None
     """Gives the body, from the request's fields and `request_id`."""
-    encoding: Literal["json", "form"] = "json"
-    charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
-    """Of request and answer; an answer's byte order mark and Content-Type come first (marketing/http/answer.py)."""
-    answer_charset: Literal["utf-8", "gbk", "gb18030"] | None = None
-    """Of the answer, whatever its Content-Type says (but not its byte order mark)."""
-    omit_nulls: bool = True
-    """Leave null fields out of the body's top level."""
     inquire: InquireSection | None = None
+    paging: PagingSection | None = None
     headers: Headers = Field(default_factory=dict)
 
     @property
@@ -109,4 +268,6 @@ class HttpBinding(OperationBinding):
         if self.inquire:
             parts += [self.inquire.query, self.inquire.request, self.inquire.found]
             parts += [self.inquire.not_found, self.inquire.response]
+        if self.paging:
+            parts += [self.paging.cursor, self.paging.more]
         return super().expressions() + [part for part in parts if part is not None]

@@ -53,6 +53,8 @@ class Response:
     """Why the body is not there, or not all of it; only with a status of 300 or more."""
     excess: bool = False
     """More bytes came with the answer than belong to it."""
+    cookies: tuple[bytes, ...] = field(default=(), repr=False)
+    """The values of its `Set-Cookie`, as they came."""
 
 
 class Connection(asyncio.Protocol):
@@ -202,6 +204,8 @@ class Connection(asyncio.Protocol):
                 self._transfer_codings += codings
             case b"content-encoding":
                 self._content_codings.append(value)
+            case b"set-cookie":
+                self._cookies += (value,)
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -231,6 +235,7 @@ class Connection(asyncio.Protocol):
         self._content_codings: list[bytes] = []
         self._transfer_codings: list[bytes] = []
         self._size, self._until_close, self._content_type = 0, True, b""
+        self._cookies: tuple[bytes, ...] = ()
 
     def _new_parser(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -239,7 +244,7 @@ class Connection(asyncio.Protocol):
     def _response(self) -> Response:
         chunks = self._chunks
         codings = b",".join((*self._content_codings, *self._transfer_codings))
-        return Response(self._status, b"".join(chunks), self._content_type, codings)
+        return Response(self._status, b"".join(chunks), self._content_type, codings, "", False, self._cookies)
 
     def _finish(self, response: Response) -> None:
         if self._answer is not None and not self._answer.done():

@@ -1,6 +1,7 @@
 """The marketing system as the configuration names it: the client that reaches it, and our secret there."""
 
 import ssl
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -15,7 +16,12 @@ Client = TypeVar("Client", bound=HttpClient)
 
 def client_of(marketing: HttpSystem, make: type[Client]) -> Client:
     """The client for the marketing system. Raises ConfigurationError for TLS files that cannot be used."""
-    parts = urlsplit(marketing.url)
+    return client_at(marketing.url, marketing, make, connections=marketing.connections)
+
+
+def client_at(url: str, marketing: HttpSystem, make: type[Client], *, connections: int) -> Client:
+    """A client for a server of the marketing system. Raises ConfigurationError for TLS files that cannot be used."""
+    parts = urlsplit(url)
     context: ssl.SSLContext | None = None
     if parts.scheme == "https":
         context = outward_context(marketing.tls.ca, marketing.tls.certificate, marketing.tls.key)
@@ -24,7 +30,7 @@ def client_of(marketing: HttpSystem, make: type[Client]) -> Client:
         parts.hostname,
         parts.port or (443 if context else 80),
         tls=context,
-        connections=marketing.connections,
+        connections=connections,
         connect_timeout_s=marketing.connect_timeout_s,
         idle_s=marketing.idle_s,
         answer_limit=marketing.answer_limit,
@@ -35,11 +41,17 @@ def secret_of(marketing: HttpSystem) -> str:
     """The authentication secret. Raises ConfigurationError naming its file, never its content."""
     if marketing.authentication is None:
         return ""
-    file = marketing.authentication.token_file
+    return secret_in(marketing.authentication.token_file, "token")
+
+
+def secret_in(file: Path, what: str, *, ascii_only: bool = True) -> str:
+    """The secret in a file, without blanks around it. Raises ConfigurationError naming the file, never its content."""
     try:
-        secret = read_bytes(file).decode("ascii").strip()
+        secret = read_bytes(file).decode("ascii" if ascii_only else "utf-8").strip()
     except UnicodeDecodeError:
-        raise ConfigurationError("holds no token: it is not ASCII", file=str(file)) from None
+        raise ConfigurationError(
+            f"holds no {what}: it is not {'ASCII' if ascii_only else 'UTF-8'}", file=str(file)
+        ) from None
     if not secret or not secret.isprintable():
-        raise ConfigurationError("holds no token", file=str(file))
+        raise ConfigurationError(f"holds no {what}", file=str(file))
     return secret

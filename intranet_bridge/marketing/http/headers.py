@@ -1,6 +1,9 @@
 """Header fields of the requests to the marketing system: names are compared without case (RFC 9110 §5.1)."""
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
 
 _REFUSED = {
     "content-length": "it is counted for each request",
@@ -34,6 +37,11 @@ def distinct(headers: dict[str, str]) -> dict[str, str]:
         if other != name:
             raise ValueError(f"{other} and {name} are the same header")
     return headers
+
+
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), AfterValidator(settable)]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\t\x20-\x7e]*$")]
+Headers = Annotated[dict[HeaderName, HeaderValue], AfterValidator(distinct)]
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:

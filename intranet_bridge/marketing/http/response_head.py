@@ -42,7 +42,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9][ \t]+([1-5][0-9]{2})(?:[ \t][^\r\n]*)
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _LENGTH = re.compile(rb"0*[0-9]{1,18}")
-_KEPT = (b"content-type", b"content-encoding")
+_KEPT = (b"content-type", b"content-encoding", b"set-cookie")
 
 
 class BadHead(Exception):

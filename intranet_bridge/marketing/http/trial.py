@@ -9,15 +9,27 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from intranet_bridge.marketing.http import check
+from intranet_bridge.marketing.http.access import (
+    OpenSession,
+    TokenSource,
+    access_of,
+    as_written,
+    session_of,
+    signer_of,
+)
 from intranet_bridge.marketing.http.adapter import HttpAdapter
 from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem
 from intranet_bridge.marketing.http.client import HttpClient
 from intranet_bridge.marketing.http.connection import Response
 from intranet_bridge.marketing.http.endpoint import client_of, secret_of
+from intranet_bridge.marketing.http.signature import Signer
 from intranet_bridge.marketing.kind import Observer
+from intranet_bridge.marketing.masking import Mask
 from protocol.operations.operation import Operation
 from protocol.runtime.metrics import Sample
 
+_UNKNOWN = "***"
 _FORM = "application/x-www-form-urlencoded"
 _HEAD = re.compile(rb"HTTP/[0-9.]+ +([0-9]{3}[^\r\n]*)\r?\n")
 
@@ -25,12 +37,27 @@ _HEAD = re.compile(rb"HTTP/[0-9.]+ +([0-9]{3}[^\r\n]*)\r?\n")
 class ObservedSystem:
     """One back end that is tried."""
 
-    def __init__(self, system: HttpSystem, observer: Observer) -> None:
+    def __init__(self, name: str, system: HttpSystem, observer: Observer) -> None:
         """Raises ConfigurationError for files that cannot be used."""
-        self._system, self._observer = system, observer
-        self._secret = secret_of(system) if observer.sends else "***"
-        login = system.authentication
-        observer.mask.hide(self._secret if observer.sends else "", header=login.header if login else "")
+        self._system, self._observer, mask = system, observer, observer.mask
+        secret = secret_of(system) if observer.sends else _UNKNOWN
+        authentication, signature = system.authentication, system.signature
+        mask.hide(secret if observer.sends else "", header=authentication.header if authentication else "")
+        if signature:
+            mask.hide("", header=signature.header)
+        signer = signer_of(system) if observer.sends else Signer(signature, _UNKNOWN.encode()) if signature else None
+        self._open: OpenSession | None = None
+        session: TokenSource = _Unasked()
+        if observer.sends:
+            # by a client of its own: what a log-in sends and gets is nobody's to see
+            self._apart = client_of(system, HttpClient)
+            self._open = session_of(name, system, self._apart, secret=secret, signer=signer)
+            if self._open is not None:
+                session = _Hidden(self._open, mask)
+        has_session = system.login is not None or system.oauth is not None
+        self._access = access_of(system, secret=secret, session=session if has_session else None, signer=signer)
+        if self._access.place and self._access.place.header:
+            mask.hide("", header=self._access.place.header)
         # One that is not sent to is never connected to: port 1
         self._client = (
             client_of(system, _Listening)
@@ -42,7 +69,8 @@ class ObservedSystem:
     def adapter(self, operation: Operation, binding: HttpBinding) -> HttpAdapter:
         """The operation's own adapter, listened to."""
         self._client.listen(self._observer, binding, self._system.answer_limit)
-        return HttpAdapter(operation, binding, self._system, self._client, self._secret, self._step)
+        check.session(operation, binding, self._system)
+        return HttpAdapter(operation, binding, self._system, self._client, self._access, self._step)
 
     async def start(self) -> None:
         """Serve the saved answer, if one is tried."""
@@ -56,6 +84,10 @@ class ObservedSystem:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._open is not None:
+            await self._open.close()
+        if self._observer.sends:
+            await self._apart.close()
         await self._client.close()
         if self._server is not None:
             self._server.close()
@@ -86,6 +118,35 @@ def saved_answer(data: bytes) -> bytes:
         return b"HTTP/1.1 %b\r\n%b\r\n%b" % (head[1], kept, body)
     kept = re.sub(rb"(?im)^transfer-encoding\s*:[^\n]*\n", b"", kept)
     return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (head[1], kept, len(body), body)
+
+
+class _Hidden:
+    """A session whose tokens, and what they are asked with, are never printed."""
+
+    def __init__(self, opened: OpenSession, mask: Mask) -> None:
+        self._session, self._mask = opened.session, mask
+        self._hide(opened.secret)
+
+    def _hide(self, secret: str) -> None:
+        for written in as_written(secret):
+            self._mask.hide(written)
+
+    async def token(self, within_s: float) -> str:
+        token = await self._session.token(within_s)
+        self._hide(token)
+        return token
+
+    def turned_away(self, token: str) -> None:
+        self._session.turned_away(token)
+
+
+class _Unasked:
+    """In place of a session where nothing is sent."""
+
+    async def token(self, within_s: float) -> str:
+        return _UNKNOWN
+
+    def turned_away(self, token: str) -> None: ...
 
 
 class _Listening(HttpClient):
@@ -127,19 +188,17 @@ class _Listening(HttpClient):
         mask = self._observer.mask
         head, _, body = request.partition(b"\r\n\r\n")
         first, *headers = head.decode("latin-1").split("\r\n")
+        method, target, protocol = first.split(" ")
         if not mask.show:
             inquire = self._binding.inquire
             asks = inquire if self._observer.inquiry and inquire else self._binding
-            method, target, protocol = first.split(" ")
-            query = re.sub(r"=[^&]*", "=<text>", target.partition("?")[2])
-            first = f"{method} {asks.path}{'?' + query if query else ''} {protocol}"
+            target = asks.path + (f"?{query}" if (query := target.partition("?")[2]) else "")
+        target, question, query = target.partition("?")
+        first = f"{method} {target}{question}{mask.form(query)} {protocol}"
         lines = [mask.clean(first), *(mask.header(line) for line in headers)]
         if body:
             form = any(line.lower().startswith(f"content-type: {_FORM}") for line in headers)
-            text = body.decode("latin-1")
-            lines.append(
-                mask.clean(text if mask.show else re.sub(r"=[^&]*", "=<text>", text)) if form else mask.body(body)
-            )
+            lines.append(mask.form(body.decode("latin-1")) if form else mask.body(body))
         return lines
 
     def _answer_lines(self, whole: bytes | None) -> list[str]:

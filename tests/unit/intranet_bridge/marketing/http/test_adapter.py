@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from intranet_bridge.marketing import Absent, Answered, Fault, MarketingRequest, NotApplied, Refused, Rejected, Unknown
+from intranet_bridge.marketing.http.access import access_of
 from intranet_bridge.marketing.http.adapter import HttpAdapter
 from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem
 from intranet_bridge.marketing.http.client import HttpClient, NotSent
@@ -93,7 +94,8 @@ def adapter(port: int, operation: Any = ARREARS, secret: str = "s3cret", **chang
     section = {"url": f"http://127.0.0.1:{port}", "authentication": {"header": "X-Token", "token_file": "unread"}}
     marketing = HttpSystem.model_validate(section)
     client = HttpClient("127.0.0.1", port, connections=2, idle_s=4, answer_limit=4096)
-    return HttpAdapter(operation, HttpBinding.model_validate(values), marketing, client, secret)
+    access = access_of(marketing, secret=secret)
+    return HttpAdapter(operation, HttpBinding.model_validate(values), marketing, client, access)
 
 
 def asked(operation: Any = ARREARS, **body: Any) -> MarketingRequest:

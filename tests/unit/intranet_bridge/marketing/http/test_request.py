@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from intranet_bridge.marketing import MarketingRequest
 from intranet_bridge.marketing.expressions.mapping import MappingError
-from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem
+from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem, formats
 from intranet_bridge.marketing.http.headers import merged
 from intranet_bridge.marketing.http.request import RequestTemplate
 
@@ -19,7 +19,7 @@ ASKED = MarketingRequest("01a2-req", None, "")
 def rendered(values: dict[str, Any], **binding: Any) -> tuple[bytes, bytes]:
     headers = binding.pop("headers", {})
     plan = HttpBinding.model_validate({"path": "/api", "response": "@"} | binding)
-    template = RequestTemplate("http://back.end:8090/base", plan, plan.request, headers, {})
+    template = RequestTemplate("http://back.end:8090/base", plan, formats(plan), headers, {})
     head, _, body = template.render(ASKED, values).partition(b"\r\n\r\n")
     return head, body
 
