@@ -28,10 +28,12 @@ from pathlib import Path
 
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.housekeeping import Housekeeping, Schedule
+from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
 from intranet_bridge.inbox.rows import INSTANCES, POISON
+from intranet_bridge.intake.attachments import AttachmentIntake
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.intake.conflict import InboxConflict
 from intranet_bridge.intake.dead_letters import DeadLetters
@@ -49,7 +51,7 @@ from intranet_bridge.replies import Replies
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial import trial
 from protocol.backoff import Backoff
-from protocol.destinations import commands, queries
+from protocol.destinations import attachments, commands, queries
 from protocol.envelope import Opener, Sealer
 from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
@@ -71,10 +73,12 @@ from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 
 MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
-LINKS = ("queries", "commands", "query-replies", "command-replies", "control")
+LINKS = ("queries", "commands", "attachments", "query-replies", "command-replies", "control")
 """One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
-RECEIVING = {"queries", "commands"}
+RECEIVING = {"queries", "commands", "attachments"}
 """These listen at every broker of the list, the others send to the first that answers."""
+ATTACHMENT_PREFETCH = 4
+"""Messages of up to 192 KB that the broker sends before the earlier ones are on disk."""
 FLUSH_S = 5.0
 """How long stopping waits for the receipts of replies."""
 
@@ -107,6 +111,7 @@ class Bridge:
         self.inbox = Inbox(self.store, settings.name, clock)
         self.poison = PoisonMessages(self.store, POISON, clock)
         self.ordering = Ordering(settings.commands.order_patience_s)
+        self.attachments = AttachmentInbox(self.store, Opener(keyring, version_max=settings.wire.version_max), clock)
         self.outbox = Outbox(
             Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
         )
@@ -122,16 +127,25 @@ class Bridge:
         self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
         self.workers = CommandWorkers(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
-            replies=self.replies,
-            policy=Policy(settings.commands.workers, backoff, clock, settings.commands.unreadable_max),
+            replies=self.replies, attachments=self.attachments,
+            policy=Policy(
+                settings.commands.workers, backoff, clock, settings.commands.unreadable_max,
+                settings.commands.attachment_patience_s,
+            ),
         )  # fmt: skip
         self.command_intake = CommandIntake(
             link=self.links["commands"], judge=CommandJudge(opener, self.poison, self.replies, adapters, clock),
             inbox=self.inbox, ordering=self.ordering, outbox=self.outbox, dead_letters=self.dead_letters,
             backlog=settings.commands.backlog,
         )  # fmt: skip
+        self.attachment_intake = AttachmentIntake(
+            link=self.links["attachments"], opener=opener, inbox=self.inbox, attachments=self.attachments,
+            replies=self.replies, lane=Lane(self.links["command-replies"], persistent=True),
+            dead_letters=self.dead_letters, clock=clock,
+        )  # fmt: skip
         self.housekeeping = Housekeeping(
-            inbox=self.inbox, poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
+            inbox=self.inbox, attachments=self.attachments,
+            poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake,
             schedule=Schedule(
                 clock, settings.commands.sweep_s, settings.store.lease_s / 3, settings.store.retention_days,
@@ -171,7 +185,8 @@ class Bridge:
         for health in self.health.values():
             yield from health.samples(now)
         for part in (
-            self.query_intake, self.command_intake, self.dead_letters, self.conflict, self.inbox, self.ordering,
+            self.query_intake, self.command_intake, self.attachment_intake,
+            self.dead_letters, self.conflict, self.inbox, self.ordering,
             self.predecessors, self.queries, self.workers,  self.replies, self.housekeeping,
         ):  # fmt: skip
             yield from part.samples()
@@ -214,16 +229,21 @@ class Bridge:
             commands(region), self.command_intake.handle, AckMode.INDIVIDUAL, self.settings.commands.prefetch,
             {"selector": selector(self.inbox.id)},
         )  # fmt: skip
-        self._unsubscribe = [links["queries"].subscribe(query), links["commands"].subscribe(command)]
-        await links["queries"].start()
-        await links["commands"].start()
+        attachment = Subscription(
+            attachments(region), self.attachment_intake.handle, AckMode.INDIVIDUAL, ATTACHMENT_PREFETCH,
+            {"selector": selector(self.inbox.id)},
+        )  # fmt: skip
+        subscriptions = {"queries": query, "commands": command, "attachments": attachment}
+        self._unsubscribe = [links[name].subscribe(one) for name, one in subscriptions.items()]
+        for name in subscriptions:
+            await links[name].start()
 
     async def _stop_intake(self) -> None:
         self.query_intake.close()
-        await self.command_intake.close()
+        await asyncio.gather(self.command_intake.close(), self.attachment_intake.close())
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        await asyncio.gather(self.links["queries"].close(), self.links["commands"].close())
+        await asyncio.gather(*(self.links[name].close() for name in ("queries", "commands", "attachments")))
 
     async def _drain(self) -> None:
         seconds = self.settings.drain_s

@@ -5,6 +5,7 @@ sweep                replies without a receipt are offered again; operators' dec
                      deliveries held back by a full backlog are taken
 count                rows by state, for the metrics
 forget               rows past their retention are deleted
+attachments          what belonged to commands that are final, or to none for days, is deleted
 adopt                what a dead bridge left is taken over (runtime/lease.py)
 check files          the certificate's expiry; key files changed since the start
 ===================  ==============================================================================
@@ -18,8 +19,11 @@ from pathlib import Path
 from cryptography import x509
 
 from intranet_bridge.commands.workers import CommandWorkers
+from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.intake.commands import CommandIntake
+from protocol.envelope import MAX_AGE_MS
+from protocol.messages import AHEAD_MS
 from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease
@@ -31,6 +35,8 @@ from protocol.runtime.poison import PoisonMessages
 log = logger(__name__)
 
 _DAY_MS = 24 * 3_600_000
+_UNCLAIMED_MS = MAX_AGE_MS + AHEAD_MS
+"""So long after its last message an attachment is kept that no command names: one may still be on its way."""
 _WARN_DAYS = 30
 
 
@@ -53,6 +59,7 @@ class Housekeeping:
         self,
         *,
         inbox: Inbox,
+        attachments: AttachmentInbox,
         poison: PoisonMessages,
         lease: Lease,
         outbox: Outbox,
@@ -61,6 +68,7 @@ class Housekeeping:
         schedule: Schedule,
     ) -> None:
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
+        self._attachments = attachments
         self._workers, self._intake, self._schedule = workers, intake, schedule
         self._keys_changed_at = _changed_at(schedule.keys)
         self._jobs = Jobs()
@@ -73,6 +81,7 @@ class Housekeeping:
             ("check files", self.check_files, 3600.0),
             ("adopt", self.adopt, self._schedule.adopt_s),
             ("sweep", self.sweep, self._schedule.sweep_s),
+            ("attachments", self.forget_attachments, 60.0),
             ("count", self.count, 15.0),
             ("forget", self.forget, 3600.0),
         ):
@@ -114,6 +123,12 @@ class Housekeeping:
         gone = await self._inbox.forget(before)
         if gone:
             log.info("rows-forgotten", count=gone)
+
+    async def forget_attachments(self) -> None:
+        """See above."""
+        gone = await self._attachments.forget(_UNCLAIMED_MS)
+        if gone:
+            log.info("attachments-forgotten", count=gone)
 
     async def check_files(self) -> None:
         """See above."""

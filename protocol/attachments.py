@@ -38,6 +38,13 @@ MIN_CHUNK_BYTES = 32 * 1024
 """Of every chunk but a file's last: so a file has at most MAX_BYTES / MIN_CHUNK_BYTES + 1 of them."""
 MAX_CHUNKS = MAX_BYTES // MIN_CHUNK_BYTES + 1
 
+FAULT_CODES = {
+    Fault.TYPE: "attachment-type",
+    Fault.DAMAGED: "attachment-damaged",
+    Fault.DIGEST: "attachment-digest",
+}
+"""What a caller is told of each fault."""
+
 _ID = re.compile("([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9]{1,4})")
 _POSITION = 8
 

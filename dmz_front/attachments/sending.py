@@ -13,9 +13,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from dmz_front.attachments.uploads import CODES
 from dmz_front.ledger.attachments import AttachmentLedger
-from protocol.attachments import Receipt, parsed_id
+from protocol.attachments import FAULT_CODES, Receipt, parsed_id
 from protocol.errors import EnvelopeError, LinkError
 from protocol.link.lane import Lane
 from protocol.messages import Reply
@@ -74,7 +73,7 @@ class AttachmentSender:
                 continue
             ids.append(reply.attributes.id)
             if receipt.whole:
-                verdicts[attachment] = CODES[receipt.fault] if receipt.fault else ""
+                verdicts[attachment] = FAULT_CODES[receipt.fault] if receipt.fault else ""
         if ids:
             await self._ledger.arrived(ids, verdicts)
             self.arrived += len(ids)

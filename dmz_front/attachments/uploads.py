@@ -18,11 +18,11 @@ from dmz_front.ledger.attachments import Attachment as Attachment
 from dmz_front.ledger.attachments import AttachmentLedger, Quota, Stage, TooMany
 from dmz_front.problems.details import Problem
 from dmz_front.settings import AttachmentsSection
-from protocol.attachments import CHUNK_BYTES, MIN_CHUNK_BYTES, TYPE, Chunk, Manifest, message_id
+from protocol.attachments import CHUNK_BYTES, FAULT_CODES, MIN_CHUNK_BYTES, TYPE, Chunk, Manifest, message_id
 from protocol.destinations import Route
 from protocol.envelope import Kind, Sealer
 from protocol.keyring import Keyring
-from protocol.media import Examination, Fault, MediaType
+from protocol.media import Examination, MediaType
 from protocol.messages import Attributes, uuid7
 from protocol.runtime.applications import Application
 from protocol.runtime.clock import Clock
@@ -40,13 +40,6 @@ _HOUR_MS = 3_600_000
 _SANDBOX = "sandbox "
 """Before the name of an application in what its sandbox key uploads: no command of a real key can name it, and nothing
 of it is kept."""
-
-CODES = {
-    Fault.TYPE: "attachment-type",
-    Fault.DAMAGED: "attachment-damaged",
-    Fault.DIGEST: "attachment-digest",
-}
-"""What a caller is told of each fault."""
 
 
 class Uploads:
@@ -170,7 +163,7 @@ class Uploads:
         if examination is not None and examination.length == position:
             examination.update(data)
             if examination.fault is not None and known.received < known.length:
-                return await self._decide(known, CODES[examination.fault])
+                return await self._decide(known, FAULT_CODES[examination.fault])
         else:
             examination = None
         if known.received < known.length:
@@ -185,7 +178,7 @@ class Uploads:
             self._ready()
             return known
         fault = examination.finish(known.length, lambda digest: self._fingerprint(digest) == known.fingerprint)
-        return await self._decide(known, CODES[fault] if fault else "")
+        return await self._decide(known, FAULT_CODES[fault] if fault else "")
 
     async def _decide(self, known: Attachment, code: str) -> Attachment:
         self._examinations.pop(known.id, None)

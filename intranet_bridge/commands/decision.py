@@ -24,10 +24,15 @@ A call that was made and whose outcome was lost with a crash is Unknown too: `af
 
 from dataclasses import dataclass, field
 
+from intranet_bridge.inbox.attachments import Waiting
 from intranet_bridge.marketing import Absent, Answered, Fault, Finding, NotApplied, Outcome, Refused, Rejected, Unknown
+from protocol.attachments import FAULT_CODES
 from protocol.backoff import Backoff
 from protocol.lifecycle import Event, State, move
 from protocol.operations.operation import UnknownOutcome
+
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+"""Looks for attachments that are on their way become rarer from the one to the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,20 @@ def before_repeat(expires_at: int, now: int) -> Hold | None:
     if 0 < expires_at < now:
         return Hold((Event.HOLD,), "its expiry passed while its outcome was unknown")
     return None
+
+
+def before_files(state: State, waiting: Waiting, waits: int, patience_ms: int, now: int) -> Step:
+    """What to do with a command whose attachments are not here: wait, and not for ever. `waits`: how often in a row."""
+    if waiting.fault is not None:
+        code, why = FAULT_CODES[waiting.fault], "an attachment is not what it was declared to be"
+    elif now - waiting.since <= patience_ms:
+        seconds = min(_LONGEST_WAIT_S, _SHORTEST_WAIT_S * 2.0 ** min(waits, 10))
+        return RetryAfter((), seconds, counts=True, reason=f"{waiting.missing} attachments are not here yet")
+    else:
+        code, why = "attachments-missing", f"{waiting.missing} attachments did not come"
+    if state is State.RECEIVED:
+        return Finish((Event.FAIL,), code, why)
+    return Hold((Event.HOLD,), f"its outcome is unknown, and it cannot be repeated: {why}")
 
 
 def reached_state(state: State, step: Step) -> State:

@@ -23,10 +23,11 @@ from pydantic import ValidationError
 
 from intranet_bridge.commands import decision
 from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step
+from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import OperatorDecision
-from intranet_bridge.marketing import MarketingRequest, NotApplied, Unknown
+from intranet_bridge.marketing import AttachedFile, MarketingRequest, NotApplied, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.replies import Replies
 from protocol.backoff import Backoff
@@ -60,6 +61,8 @@ class Policy:
     clock: Clock
     unreadable_max: int = 10
     """So many answers about one command that cannot be read, and it is held."""
+    attachment_patience_s: float = 3600.0
+    """So long after a command came its attachments may come."""
 
 
 class CommandWorkers:
@@ -74,8 +77,10 @@ class CommandWorkers:
         opener: Opener,
         calls: MarketingCalls,
         replies: Replies,
+        attachments: AttachmentInbox,
         policy: Policy,
     ) -> None:
+        self._attachments, self._patience_ms = attachments, int(policy.attachment_patience_s * 1000)
         self._ordering, self._inbox, self._outbox = ordering, inbox, outbox
         self._opener, self._calls, self._replies = opener, calls, replies
         self._rules = {name: _rule(name, calls, policy) for name in calls.operations}
@@ -225,12 +230,20 @@ class CommandWorkers:
         late = early(request.deadline, now)
         if late is not None:
             return late
+        files: tuple[AttachedFile, ...] = ()
+        if CATALOGUE[command.operation].attachments:
+            waiting = await self._attachments.waiting(command.id)
+            if waiting is not None:
+                command.waits += 1
+                return decision.before_files(command.state, waiting, command.waits, self._patience_ms, now)
+            command.waits = 0
+            files = await self._attachments.files(command.id)
         reach(Point.BRIDGE_CALLING_DUE, command.id)
         await self._inbox.calling(command, command.attempts + 1)
         command.state, command.attempts = State.CALLING, command.attempts + 1
         reach(Point.BRIDGE_CALLING_COMMITTED, command.id)
         # From here on the row says that this command is in hand, so here begins what its content could do to us.
-        asked = self._asked(command, opened)
+        asked = self._asked(command, opened, files)
         if asked is None:
             if before is not State.RECEIVED:
                 return Hold((Event.LOSE, Event.HOLD), _NOT_ACCEPTED)
@@ -260,13 +273,15 @@ class CommandWorkers:
             case Repeat(_, seconds, reason):
                 await self._sleep(command, state, command.attempts, seconds, "repeat", reason)
 
-    def _asked(self, command: QueuedCommand, opened: Opened) -> MarketingRequest | None:
+    def _asked(
+        self, command: QueuedCommand, opened: Opened, files: tuple[AttachedFile, ...] = ()
+    ) -> MarketingRequest | None:
         """The request as the adapter gets it; None if the catalogue does not accept it (any more)."""
         try:
             body = CATALOGUE[command.operation].requests.validate_json(opened.payload)
         except ValidationError:
             return None
-        return self._calls.request(command.id, body, opened.attributes.traceparent)
+        return self._calls.request(command.id, body, opened.attributes.traceparent, files)
 
     async def _set_aside(self, command: QueuedCommand) -> None:
         """Hold what the bridge died of, without reading it again."""

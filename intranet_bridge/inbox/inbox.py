@@ -51,6 +51,7 @@ from sqlalchemy import (
 
 from intranet_bridge.inbox.ordering import QueuedCommand
 from intranet_bridge.inbox.rows import (
+    ATTACHMENT_USES,
     DECISIONS,
     IDENTITY,
     INBOX,
@@ -272,6 +273,13 @@ class Inbox:
             for at, row in enumerate(rows, 1)
         ]  # fmt: skip
         new = insert_new(connection, INBOX, sorted(values, key=itemgetter("id")))
+        uses = [
+            {"request": row.id, "place": place, "attachment": attachment}
+            for row in {row.id: row for row in rows if row.attachments and row.id in new}.values()
+            for place, attachment in enumerate(row.attachments)
+        ]
+        if uses:
+            connection.execute(ATTACHMENT_USES.insert(), uses)
         reach(Point.BRIDGE_RECEIVED_UNCOMMITTED)
         known = {} if len(new) == len(rows) else _known(connection, rows, new, self._owner)
         results: list[Known | None] = []

@@ -70,6 +70,8 @@ class QueuedCommand:
     """Id of its predecessor; empty: it has none; None: the front did not say (wire version 1)."""
     crashes: int = 0
     """How often the bridge died with it in hand since it last came through a call. Above 0: maybe a poison message."""
+    waits: int = 0
+    """How often, in a row, it waited for its attachments."""
     inquiring: bool = False
     """Its row says that it is being inquired about."""
 

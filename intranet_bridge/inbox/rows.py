@@ -60,6 +60,35 @@ INBOX = Table(
     Index("inbox_decided", "owner", "decided_at"),
 )
 
+ATTACHMENTS = Table(
+    "attachments",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("length", Integer),  # null until its manifest is here
+    Column("received", Integer, nullable=False),  # bytes of its chunks
+    Column("state", String(16), nullable=False),
+    Column("fault", String(16), nullable=False),
+    Column("reference", String(200)),  # what the marketing system calls it, once it has it
+    Column("updated_at", BigInteger, nullable=False),
+    Index("attachments_updated", "updated_at"),
+)
+ATTACHMENT_MESSAGES = Table(
+    "attachment_messages",
+    METADATA,
+    Column("attachment", String(36), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 0: the manifest
+    Column("envelope", LargeBinary, nullable=False),
+)
+ATTACHMENT_USES = Table(
+    "attachment_uses",
+    METADATA,
+    Column("request", String(64), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("attachment", String(36), nullable=False),
+    Index("attachment_uses_attachment", "attachment"),
+)
+"""Which command names which attachments, in its order."""
+
 
 @immutable
 class Failed:
@@ -87,6 +116,8 @@ class Received:
     """UNKNOWN if another inbox may have had it before: then its outcome is unknown from the beginning."""
     failed: Failed | None = None
     """It is failed from the beginning: its row is final."""
+    attachments: tuple[str, ...] = ()
+    """Those it names."""
 
 
 @immutable

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from intranet_bridge.inbox.rows import Failed, Received
-from intranet_bridge.intake.verdict import Quarantine, authentic_command, fits_schema, verdict
+from intranet_bridge.intake.verdict import Quarantine, accepted, attachments, authentic_command, verdict
 from intranet_bridge.replies import Replies
 from protocol.envelope import Opened, Opener
 from protocol.errors import EnvelopeError
@@ -95,8 +95,12 @@ class CommandJudge:
         a = opened.attributes
         after = a.after if a.version > 1 else None
         state = State.RECEIVED if a.time >= since else State.UNKNOWN
-        row = Received(a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state)
-        if state is State.UNKNOWN or fits_schema(a, opened.payload):
+        body = accepted(a, opened.payload)
+        row = Received(
+            a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state,
+            attachments=attachments(a, body),
+        )  # fmt: skip
+        if state is State.UNKNOWN or body is not None:
             return row
         reason = "the bridge's catalogue does not accept this request"
         digest, size = sha256(opened.payload).hexdigest(), len(opened.payload)

@@ -4,8 +4,9 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from protocol.attachments import named
 from protocol.destinations import checked_reply
 from protocol.envelope import MAX_AGE_MS, Opened, Opener
 from protocol.envelope import Kind as Envelope
@@ -79,15 +80,21 @@ def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int)
     return TAKE
 
 
-def fits_schema(attributes: Attributes, payload: bytes) -> bool:
-    """Whether the catalogue accepts the body. (The front validates with the same catalogue, so this one does not only
+def accepted(attributes: Attributes, payload: bytes) -> BaseModel | None:
+    """The body, if the catalogue accepts it. (The front validates with the same catalogue, so this one does not only
     if the two sides run different versions of it, or the front is not what it was.)
     """
     try:
-        CATALOGUE[attributes.type].requests.validate_json(payload)
+        body: BaseModel = CATALOGUE[attributes.type].requests.validate_json(payload)
     except ValidationError:
-        return False
-    return True
+        return None
+    return body
+
+
+def attachments(attributes: Attributes, body: BaseModel | None) -> tuple[str, ...]:
+    """Those that a body names."""
+    operation = CATALOGUE[attributes.type]
+    return tuple(named(operation, body)) if operation.attachments and body is not None else ()
 
 
 def authentic_command(opener: Opener, envelope: bytes, now: int) -> Opened:

@@ -4,7 +4,7 @@ The worker decides by these values alone (commands/decision.py), so an adapter's
 it *knows*: `NotApplied` only when the marketing system surely did nothing, `Unknown` whenever it may have.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -15,6 +15,25 @@ from protocol.values import immutable
 def always() -> bool:
     """Yes."""
     return True
+
+
+@immutable
+class AttachedFile:
+    """A file that a command names: whole, of the type it says, and with the digest it says."""
+
+    id: str
+    """A UUID, the same in every attempt: what an idempotent interface tells files apart by."""
+    media_type: str
+    """`image/jpeg`, `image/png` or `application/pdf`."""
+    length: int
+    """Bytes."""
+    sha256: str = field(repr=False)
+    reference: str | None
+    """What the marketing system calls it, if an earlier attempt has handed it over."""
+    read: Callable[[], Awaitable[bytes]] = field(repr=False)
+    """Its content, opened when it is asked for."""
+    remember: Callable[[str], Awaitable[None]] = field(repr=False)
+    """Keeps the reference (at most 200 characters) for later attempts."""
 
 
 @immutable
@@ -29,6 +48,8 @@ class MarketingRequest:
     """W3C Trace Context, or empty."""
     may_send: Callable[[], bool] = always
     """Asked right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
+    attachments: tuple[AttachedFile, ...] = ()
+    """The files it names, in its order. An inquiry is made without."""
 
 
 class Fault(StrEnum):

@@ -4,7 +4,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from intranet_bridge.marketing import Adapter, Finding, MarketingRequest, NotApplied, Outcome, Unknown, always
+from intranet_bridge.marketing import (
+    Adapter,
+    AttachedFile,
+    Finding,
+    MarketingRequest,
+    NotApplied,
+    Outcome,
+    Unknown,
+    always,
+)
 from intranet_bridge.marketing.health import Health
 from protocol.runtime.logs import logger
 
@@ -36,9 +45,11 @@ class MarketingCalls:
         """How long the marketing system may still be working on a call whose connection is gone."""
         return self.adapters[operation].settle_s
 
-    def request(self, id: str, body: Any, traceparent: str) -> MarketingRequest:
+    def request(
+        self, id: str, body: Any, traceparent: str, attachments: tuple[AttachedFile, ...] = ()
+    ) -> MarketingRequest:
         """A command's request, which is not sent once it is no longer allowed."""
-        return MarketingRequest(id, body, traceparent, self._allowed)
+        return MarketingRequest(id, body, traceparent, self._allowed, attachments)
 
     async def call(self, operation: str, asked: MarketingRequest) -> Outcome:
         """Do it. Never raises: what an adapter raises (it promised not to) makes the outcome unknown."""
