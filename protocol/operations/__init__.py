@@ -8,7 +8,7 @@ the ledger follow from the entry.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from protocol.operations import bills, connection, payment, public, theft, usage, work_orders
+from protocol.operations import accounts, bills, connection, payment, public, theft, usage, work_orders
 from protocol.operations.matching import AnswerMismatch
 from protocol.operations.operation import Deprecation, Family, Kind, Operation, Removed, UnknownOutcome
 from protocol.operations.refusals import Refusal
@@ -27,7 +27,10 @@ __all__ = [
 ]
 
 FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
-    {module.FAMILY: module.OPERATIONS for module in (bills, payment, usage, work_orders, connection, public, theft)}
+    {
+        module.FAMILY: module.OPERATIONS
+        for module in (accounts, bills, payment, usage, work_orders, connection, public, theft)
+    }
 )
 """Each business family with its operations, in the order of the API's pages."""
 

@@ -123,6 +123,8 @@ class Operation:
     echoes: Mapping[str, str] | None = None
     """Answer field (dotted through objects and lists) → the request field it must equal; another value is never
     passed on. None: fields of the same name, as matching.py says; `{}`: none, nothing is compared."""
+    guessed: tuple[str, ...] = ()
+    """Request fields by whose values somebody might guess, such as an identity number: the front limits attempts."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):  # it stands in paths, envelopes, rows of 64 characters and labels
@@ -148,6 +150,9 @@ class Operation:
             raise ValueError(f"{self.name}: a command's answer is not cacheable")
         if len({refusal.code for refusal in self.refusals}) < len(self.refusals):
             raise ValueError(f"{self.name}: a refusal is named twice")
+        for name in self.guessed:
+            if name not in fields:
+                raise ValueError(f"{self.name}: guessed names {name!r}, which its requests do not have")
         object.__setattr__(self, "personal", frozenset(paths(self.request, PERSONAL)))
         object.__setattr__(self, "personal_answer", frozenset(paths(self.response, PERSONAL)))
         annotated = get_type_hints(self.request, include_extras=True)

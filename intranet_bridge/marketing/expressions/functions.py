@@ -14,6 +14,7 @@
 ``yuan(fen)``                   123450 as "1234.50"
 ``translate(table, value)``     ``text(value)`` looked up in the binding's ``values.<table>``; null if absent
 ``replace(text, old, new)``     every `old` in `text` replaced by `new`
+``mask(text, first, last)``     "*" for all but the `first` and `last` characters; one at least is always masked
 ``cut(text, first, end)``       characters `first` up to `end`, counted from 0
 ``gcj02(point)``                a point, `latitude`, `longitude` and `datum` (GCJ-02 or WGS-84), in GCJ-02
 ``wgs84(point)``                the same in WGS-84; both rounded to 7 decimals (a centimetre)
@@ -227,6 +228,18 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
     @functions.signature({"types": ["string", "null"]}, {"types": ["string"]}, {"types": ["string"]})  # type: ignore[untyped-decorator]
     def _func_replace(self, subject: str | None, old: str, new: str) -> str | None:
         return None if subject is None else subject.replace(old, new)
+
+    @functions.signature({"types": ["string", "null"]}, {"types": ["number"]}, {"types": ["number"]})  # type: ignore[untyped-decorator]
+    def _func_mask(self, subject: str | None, first: int, last: int) -> str | None:
+        if type(first) is not int or type(last) is not int or first < 0 or last < 0:
+            raise Unfit("mask() shows a whole number of characters, 0 or more")
+        written = (subject or "").strip()
+        if not written:
+            return None
+        hidden = len(written) - first - last
+        if hidden < 1:
+            return "*" * len(written)
+        return f"{written[:first]}{'*' * hidden}{written[len(written) - last :]}"
 
     @functions.signature({"types": ["string", "null"]}, {"types": ["number"]}, {"types": ["number"]})  # type: ignore[untyped-decorator]
     def _func_cut(self, subject: str | None, first: int, end: int) -> str | None:

@@ -20,7 +20,7 @@ _RESULTS: Mapping[str, tuple[str, ...]] = {
     "ends_with": (BOOLEAN,), "join": (TEXT,), "to_string": (TEXT,), "type": (TEXT,), "keys": (LIST,),
     "values": (LIST,), "map": (LIST,), "sort": (LIST,), "sort_by": (LIST,), "to_array": (LIST,), "merge": (OBJECT,),
     "list": (LIST,), "text": (TEXT, NULL), "trim": (TEXT, NULL), "digits": (TEXT, NULL), "month": (TEXT, NULL),
-    "local": (TEXT, NULL), "timestamp": (TEXT, NULL),
+    "local": (TEXT, NULL), "mask": (TEXT, NULL), "timestamp": (TEXT, NULL),
     "date": (TEXT, NULL), "round": (NUMBER, NULL), "fen": (NUMBER, NULL), "yuan": (TEXT, NULL),
     "replace": (TEXT, NULL), "cut": (TEXT, NULL), "gcj02": (OBJECT, NULL), "wgs84": (OBJECT, NULL),
 }  # fmt: skip

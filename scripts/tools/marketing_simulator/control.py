@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from scripts.tools.marketing_simulator import journal
+from scripts.tools.marketing_simulator.bindings import messages
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.database import connect_for_reading, origin
 from scripts.tools.marketing_simulator.faults import FaultInjector, FaultPlan, FaultPlanError
@@ -30,6 +31,7 @@ class ControlInterfaces:
             web.get("/health", self.health),
             web.get("/journal", self.journal),
             web.get("/journal/summary", self.journal_summary),
+            web.get("/outbox", self.outbox),
             web.get("/faults", self.show_faults),
             web.put("/faults", self.set_faults),
             web.delete("/faults", self.clear_faults),
@@ -75,6 +77,19 @@ class ControlInterfaces:
             connection = connect_for_reading(self._database)
             try:
                 return journal.summary(connection)
+            finally:
+                connection.close()
+
+        return json_response(await asyncio.to_thread(read))
+
+    async def outbox(self, request: web.Request) -> web.Response:
+        """The text messages sent to customers, or with `?account=` those about one account; the latest last."""
+        account = request.query.get("account")
+
+        def read() -> list[dict[str, object]]:
+            connection = connect_for_reading(self._database)
+            try:
+                return messages(connection, account)
             finally:
                 connection.close()
 

@@ -1,6 +1,7 @@
 """The simulator's own SQLite file: schema, connections, first generation.
 
-`customer` and `bill` are generated once and only read; `journal` and the families' own tables are written by `effects`.
+`bill` is generated once and only read; `customer` too, but for what customers correct (bindings.py). `journal` and the
+families' own tables are written by `effects`.
 """
 
 import sqlite3
@@ -11,6 +12,7 @@ from zlib import crc32
 from scripts.tools.marketing_simulator import (
     applications,
     balances,
+    binding_rows,
     meters,
     payment_rows,
     public,
@@ -37,7 +39,7 @@ CREATE TABLE journal (
 ) WITHOUT ROWID;
 """
 
-FAMILIES = (work_orders, work_order_service, balances, meters, payment_rows, applications, theft, public)
+FAMILIES = (work_orders, work_order_service, balances, meters, payment_rows, binding_rows, applications, theft, public)
 """The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
 SCHEMA_VERSION = f"4-{crc32(''.join((SCHEMA, *(family.TABLES for family in FAMILIES))).encode()):08x}"
 """The number changes when rows are generated otherwise, the rest when a table does."""

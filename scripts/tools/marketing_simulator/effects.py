@@ -35,7 +35,7 @@ class AlreadyDone:
 
 Perform = Callable[[sqlite3.Connection], str | AlreadyDone]
 """Performs the effect inside the open transaction and returns the response body. It may raise a Refusal: then
-nothing of it is applied, whatever else the transaction holds.
+nothing of it is applied, unless it keeps something, whatever else the transaction holds.
 """
 
 
@@ -121,7 +121,8 @@ class EffectWriter:
         try:
             performed = waiting.perform(self._connection)
         except Refusal as refusal:
-            self._connection.execute("ROLLBACK TO one")
+            if not refusal.keeps:
+                self._connection.execute("ROLLBACK TO one")
             self._connection.execute("RELEASE one")
             return refusal
         self._connection.execute("RELEASE one")

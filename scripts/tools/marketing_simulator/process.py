@@ -16,6 +16,7 @@ from aiohttp import web
 from scripts.tools.marketing_simulator import database
 from scripts.tools.marketing_simulator.applications import Applications
 from scripts.tools.marketing_simulator.balances import Balances
+from scripts.tools.marketing_simulator.bindings import Bindings
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
@@ -115,6 +116,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         Applications(reading, effects, queries, clock, node_seconds=settings.node_seconds),
         TheftReports(reading, effects, clock, node_seconds=settings.node_seconds),
         Public(reading, queries, clock),
+        Bindings(reading, effects, clock),
     )
     interfaces = MarketingInterfaces(token, faults)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)

@@ -49,6 +49,11 @@ class Code(Enum):
     NO_SUCH_AREA = ("1061", "区域不存在", 200)
     NO_SUCH_NEWS = ("1062", "资讯不存在", 200)
     NO_SUCH_CATEGORY = ("1063", "类别不存在", 200)
+    NO_MATCH = ("1201", "所填信息与档案不符", 200)
+    TOKEN_INVALID = ("1202", "匹配凭证无效或已过期", 200)
+    CODE_INVALID = ("1203", "验证码错误或已失效", 200)
+    NOT_BOUND = ("1204", "未绑定该户号", 200)
+    TOO_MANY_CODES = ("1205", "今日验证码次数已用完", 200)
     TOKEN = ("9001", "访问令牌无效", 401)
     MALFORMED = ("9002", "报文格式错误", 400)
     SYSTEM = ("9999", "系统异常", 500)
@@ -60,12 +65,15 @@ class Code(Enum):
 
 
 class Refusal(Exception):
-    """The request is refused; nothing was applied."""
+    """The request is refused; nothing was applied. With `keeps`, what was written of the attempt stays, such as the
+    count of wrong codes.
+    """
 
-    def __init__(self, code: Code, detail: str = "") -> None:
+    def __init__(self, code: Code, detail: str = "", *, keeps: bool = False) -> None:
         super().__init__(code.code, detail)
         self.code = code
         self.detail = detail
+        self.keeps = keeps
 
     def body(self) -> bytes:
         """The response body."""

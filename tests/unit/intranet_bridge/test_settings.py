@@ -49,12 +49,12 @@ def test_the_shipped_values_are_the_defaults() -> None:
         (
             'request = "{consNo: account}"',
             'request = "{consNo: acount}"',
-            "arrears-query.request: there is no field acount",
+            "account-profile.request: there is no field acount",
         ),
         (
             "when = \"rtnCode != '0000'\"",
             "when = 'rtnCode != \"0000\"'",
-            'bill-query.refusal.when: "0000" names a field',
+            'account-match.refusal.when: "0000" names a field',
         ),
         ("    total: totAmt,\n", "", "arrears-query.response: leaves out the required field total"),
         ("translate('type', type)", "translate('kind', type)", "table under values"),
