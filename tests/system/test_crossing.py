@@ -158,7 +158,8 @@ def test_respond_async_is_202_and_the_status_tells_the_rest(http: httpx.Client) 
 
 def test_every_example_of_the_openapi_document_works_as_it_stands(http: httpx.Client) -> None:
     document = http.get("/openapi.json").json()
-    operations = [(path, item["post"]) for path, item in document["paths"].items() if "post" in item]
+    named = {f"/v1/{name}" for name in bindings()}
+    operations = [(path, item["post"]) for path, item in document["paths"].items() if path in named]
     assert len(operations) >= 4
     for path, operation in operations:
         example = operation["requestBody"]["content"]["application/json"]["example"]
