@@ -48,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
         default=20.0,
         help="how long a work order stays at a node (default 20)",
     )
+    options.add_argument(
+        "--session-seconds",
+        type=_seconds,
+        default=600.0,
+        help="how long one of the GBK face is open (default 600)",
+    )
     options.add_argument("--idempotent", action="store_true", help="make /api/wo/create apply each reqId only once")
     return options
 
@@ -65,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         today=given.today,
         node_seconds=given.node_seconds,
         idempotent=given.idempotent,
+        session_seconds=given.session_seconds,
     )
     try:
         with bind(settings.port, given.host) as listener:

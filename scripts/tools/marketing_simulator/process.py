@@ -20,6 +20,7 @@ from scripts.tools.marketing_simulator.bindings import Bindings
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
+from scripts.tools.marketing_simulator.faces.gbk import GbkFace
 from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.meters import Meters
 from scripts.tools.marketing_simulator.payments import Payments
@@ -55,6 +56,7 @@ class Settings:
     today: date | None = None
     node_seconds: float = 20.0
     idempotent: bool = False
+    session_seconds: float = 600.0
 
 
 def read_or_create_token(path: Path) -> str:
@@ -119,10 +121,13 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         Bindings(reading, effects, clock),
     )
     interfaces = MarketingInterfaces(token, faults)
+    offered = [one for family in families for one in family.interfaces()]
+    gbk = GbkFace(interfaces, token, settings.session_seconds)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
         [
-            *(interfaces.route(one) for family in families for one in family.interfaces()),
+            *(interfaces.route(one) for one in offered),
+            *gbk.routes(offered),
             *ControlInterfaces(settings.database, faults, clock).routes(),
         ]
     )

@@ -56,6 +56,7 @@ class Code(Enum):
     TOO_MANY_CODES = ("1205", "今日验证码次数已用完", 200)
     TOKEN = ("9001", "访问令牌无效", 401)
     MALFORMED = ("9002", "报文格式错误", 400)
+    SESSION = ("9003", "会话已失效", 200)
     SYSTEM = ("9999", "系统异常", 500)
 
     def __init__(self, code: str, message: str, http_status: int) -> None:

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from scripts.tools.marketing_simulator.faults import AffectedRequest, FaultInjector
+from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.fields import Fields
-from scripts.tools.marketing_simulator.interfaces import Effect, Interface, Query
+from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.responses import Code, Refusal
 
 TOKEN_HEADER = "X-Access-Token"  # noqa: S105 - the header's name
@@ -23,7 +23,8 @@ LARGEST_BODY_BYTES = 64 * 1024
 EXIT_STATUS_OF_A_FAULT = 70
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Answered = Callable[[web.Request], Awaitable[bytes | None]]
+"""Gives the answer in JSON; None: there is never one. Raises Refusal."""
 
 
 class MarketingInterfaces:
@@ -36,65 +37,60 @@ class MarketingInterfaces:
 
     def route(self, interface: Interface) -> web.RouteDef:
         """Where the JSON face serves an interface."""
+
+        async def answered(request: web.Request) -> bytes | None:
+            given = request.headers.get(TOKEN_HEADER, "")
+            if not hmac.compare_digest(given.encode(errors="replace"), self._token):
+                raise Refusal(Code.TOKEN)
+            return await self.answer(interface, await request.read())
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self.told(request, answered, _json)
+
+        return web.post(interface.path, handle)
+
+    async def answer(self, interface: Interface, body: bytes) -> bytes | None:
+        """What an interface answers, in JSON whatever face is asked, under the fault plan of its path. None: nothing,
+        for ever. Raises Refusal."""
+        affected = self._faults.enter(interface.path)
+        if affected is not None:
+            if affected.delay_seconds:
+                await asyncio.sleep(affected.delay_seconds)
+            if affected.hangs:
+                return None
+            if affected.fails:
+                raise Refusal(Code.SYSTEM, "fault switch")
+        fields = Fields(body)
         if interface.query is not None:
-            return web.post(interface.path, self.query(interface.query))
+            return interface.query(fields)
         assert interface.effect is not None, "an interface reads or writes"
-        return web.post(interface.path, self.effect(interface.effect))
-
-    def query(self, answer: Query) -> Handler:
-        """A handler for an interface that only reads."""
-
-        async def act(fields: Fields, affected: AffectedRequest | None) -> bytes | None:
-            return answer(fields)
-
-        return self._handler(act)
-
-    def effect(self, apply: Effect) -> Handler:
-        """A handler for an interface that writes."""
-
-        async def act(fields: Fields, affected: AffectedRequest | None) -> bytes | None:
-            applied = await apply(fields)
-            if applied.newly and affected is not None:
-                after = self._faults.applied(affected)
-                if after.dies:
-                    os._exit(EXIT_STATUS_OF_A_FAULT)
-                if after.hangs:
-                    return None
-            return applied.body
-
-        return self._handler(act)
+        applied = await interface.effect(fields)
+        if applied.newly and affected is not None:
+            after = self._faults.applied(affected)
+            if after.dies:
+                os._exit(EXIT_STATUS_OF_A_FAULT)
+            if after.hangs:
+                return None
+        return applied.body
 
     def close(self) -> None:
         """Abort the requests that hang."""
         self._closing.set()
 
-    def _handler(self, act: Callable[[Fields, AffectedRequest | None], Awaitable[bytes | None]]) -> Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            try:
-                given = request.headers.get(TOKEN_HEADER, "")
-                if not hmac.compare_digest(given.encode(errors="replace"), self._token):
-                    raise Refusal(Code.TOKEN)
-                affected = self._faults.enter(request.path)
-                if affected is not None:
-                    if affected.delay_seconds:
-                        await asyncio.sleep(affected.delay_seconds)
-                    if affected.hangs:
-                        return await self._never(request)
-                    if affected.fails:
-                        raise Refusal(Code.SYSTEM, "fault switch")
-                body = await act(Fields(await request.read()), affected)
-                if body is None:
-                    return await self._never(request)
-                return web.Response(body=body, headers=JSON_HEADERS)
-            except Refusal as refusal:
-                return web.Response(body=refusal.body(), status=refusal.code.http_status, headers=JSON_HEADERS)
-            except web.HTTPException:
-                raise
-            except Exception:
-                traceback.print_exc(file=sys.stderr)
-                return web.Response(body=Refusal(Code.SYSTEM).body(), status=500, headers=JSON_HEADERS)
-
-        return handle
+    async def told(
+        self, request: web.Request, answered: Answered, write: Callable[[bytes, int], web.Response]
+    ) -> web.StreamResponse:
+        """The answer, a refusal or a failure, as a face writes it; or nothing, for ever."""
+        try:
+            body = await answered(request)
+            return await self._never(request) if body is None else write(body, 200)
+        except Refusal as refusal:
+            return write(refusal.body(), refusal.code.http_status)
+        except web.HTTPException:
+            raise
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            return write(Refusal(Code.SYSTEM).body(), 500)
 
     async def _never(self, request: web.Request) -> web.StreamResponse:
         """No response: until the caller gives up (which cancels this) or the simulator stops."""
@@ -102,6 +98,10 @@ class MarketingInterfaces:
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=503)
+
+
+def _json(body: bytes, status: int) -> web.Response:
+    return web.Response(body=body, status=status, headers=JSON_HEADERS)
 
 
 def json_response(value: object, status: int = 200) -> web.Response:
