@@ -48,7 +48,7 @@ class Judgement:
         """`trace` is told what each expression gave, for trials."""
         tables = binding.values
         self._operation, self._trace = operation, trace
-        self._refusal = _Refusal(binding.refusal, tables) if binding.refusal else None
+        self._refusal = RefusalReader(binding.refusal, tables) if binding.refusal else None
         self._failure = self._traced("failure", _condition(binding.failure, tables))
         self._not_applied = self._traced("not_applied", _condition(binding.not_applied, tables))
         self._response = compiled(binding.response, tables)
@@ -131,7 +131,7 @@ class InquiryJudgement:
             return Unknown(f"inquiry: {safe(error)}", fault=Fault.ANSWER)
 
 
-class _Refusal:
+class RefusalReader:
     """Reads the marketing system's no."""
 
     def __init__(self, section: RefusalSection, tables: Tables) -> None:

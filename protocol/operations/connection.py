@@ -21,7 +21,14 @@ from protocol.operations.fields import (
     Text,
 )
 from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
-from protocol.operations.refusals import ACCOUNT_CLOSED, CAPACITY, INVALID_FIELD, NO_SUCH_ACCOUNT, Refusal
+from protocol.operations.refusals import (
+    ACCOUNT_CLOSED,
+    CAPACITY,
+    INVALID_ATTACHMENT,
+    INVALID_FIELD,
+    NO_SUCH_ACCOUNT,
+    Refusal,
+)
 from protocol.operations.work_orders import Time
 
 
@@ -330,7 +337,16 @@ OPERATIONS = (
             "accepted_at": "2026-07-01 09:30:00",
             "missing": [{"paper": "A01", "name": "有效身份证明"}],
         },
-        refusals=(INVALID_FIELD, NO_SUCH_ACCOUNT, ACCOUNT_CLOSED, CAPACITY, NOT_OFFERED, NO_SUCH_PAPER, IN_ARREARS),
+        refusals=(
+            INVALID_FIELD,
+            INVALID_ATTACHMENT,
+            NO_SUCH_ACCOUNT,
+            ACCOUNT_CLOSED,
+            CAPACITY,
+            NOT_OFFERED,
+            NO_SUCH_PAPER,
+            IN_ARREARS,
+        ),
         deadline_ms=3_000,
         unknown_outcome=UnknownOutcome.INQUIRE,
         ordering_key=lambda application: application.account,
@@ -354,7 +370,7 @@ OPERATIONS = (
             "received_at": "2026-07-01 09:40:00",
             "missing": [{"paper": "C01", "name": "用电设备清单"}],
         },
-        refusals=(INVALID_FIELD, NO_SUCH_APPLICATION, APPLICATION_FINISHED, NO_SUCH_PAPER),
+        refusals=(INVALID_FIELD, INVALID_ATTACHMENT, NO_SUCH_APPLICATION, APPLICATION_FINISHED, NO_SUCH_PAPER),
         deadline_ms=3_000,
         unknown_outcome=UnknownOutcome.INQUIRE,
         ordering_key=lambda supplement: supplement.application,

@@ -21,3 +21,4 @@ ACCOUNT_CLOSED = Refusal("account-closed", "The account is closed", "户号已�
 INVALID_FIELD = Refusal("invalid-field", "The marketing system does not take a field's value", "参数无效")
 CAPACITY = Refusal("capacity", "The capacity is missing or out of range", "申请容量缺失或超出范围")
 MONTH_RANGE = Refusal("month-range", "These months cannot be asked for", "查询月份范围无效")
+INVALID_ATTACHMENT = Refusal("invalid-attachment", "The marketing system does not take an attachment", "附件无效")

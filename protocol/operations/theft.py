@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from protocol.operations.fields import PERSONAL, Address, Attachments, Contact, Model, Text
 from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
-from protocol.operations.refusals import INVALID_FIELD, Refusal
+from protocol.operations.refusals import INVALID_ATTACHMENT, INVALID_FIELD, Refusal
 from protocol.operations.work_orders import ProgressStep, Time, WorkOrderState
 
 ReportNumber = Annotated[
@@ -66,7 +66,7 @@ OPERATIONS = (
         scope="theft",
         summary_zh="举报窃电（可匿名），凭举报编号查询进度",
         example_answer={"report": "JB2026070100000250917346", "reported_at": "2026-07-01 09:30:00"},
-        refusals=(INVALID_FIELD,),
+        refusals=(INVALID_FIELD, INVALID_ATTACHMENT),
         deadline_ms=3_000,
         unknown_outcome=UnknownOutcome.INQUIRE,
     ),

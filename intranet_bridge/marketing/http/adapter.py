@@ -33,7 +33,9 @@ from intranet_bridge.marketing.http.headers import merged
 from intranet_bridge.marketing.http.paging import Pages, PagesError
 from intranet_bridge.marketing.http.request import RequestTemplate
 from intranet_bridge.marketing.http.session import LoginFailed
+from intranet_bridge.marketing.http.upload import FileRequest, FileTemplate, UploadJudgement, seen
 from intranet_bridge.marketing.judgement import InquiryJudgement, Judgement, Trace
+from protocol.attachments import MAX_FILES
 from protocol.operations.operation import Kind, Operation
 
 _DENIED = frozenset({401, 403, 407})
@@ -71,6 +73,13 @@ class HttpAdapter:
         self._request = RequestTemplate(
             system.url, binding, written, headers, tables, place=access.place, signer=access.signer
         )  # fmt: skip
+        files = binding.attachments
+        self._files: FileTemplate | None = None
+        if files and operation.attachments:
+            self._files = FileTemplate(system.url, files, written, headers, tables, access)
+            self._upload_judgement = UploadJudgement(files, binding.refusal, tables)
+            self._call_timeout_s, self._file_timeout_s = self.timeout_s, files.timeout_s
+            self.timeout_s += MAX_FILES * files.timeout_s
         inquire = binding.inquire
         self._inquiry: RequestTemplate | None = None
         if inquire:
@@ -80,14 +89,20 @@ class HttpAdapter:
             self._inquiry_judgement = InquiryJudgement(
                 self._judgement, inquire.found, inquire.not_found, inquire.response, tables, trace
             )
-            self.inquiry_timeout_s = inquire.timeout_s or self.timeout_s
+            self.inquiry_timeout_s = inquire.timeout_s or binding.timeout_s or system.timeout_s
 
     async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
         """Do it. See the table above."""
         try:
             if self._paging is not None:
                 return await self._joined(asked, timeout_s, Pages(self._paging))
-            response, answer = await self._ask(self._request, asked, self._values(asked), timeout_s)
+            values = self._values(asked)
+            if self._files is not None:
+                handed_over = await self._handed_over(self._files, asked, values)
+                if handed_over is not None:
+                    return handed_over
+                timeout_s = min(timeout_s, self._call_timeout_s)
+            response, answer = await self._ask(self._request, asked, values, timeout_s)
         except MappingError as error:
             return Rejected(f"request not mapped: {error}", asked=False)
         except LoginFailed as failed:
@@ -120,14 +135,41 @@ class HttpAdapter:
         except Lost as lost:
             return Unknown(f"inquiry: {lost.reason}", fault=_fault(lost))
 
+    async def _handed_over(
+        self, template: FileTemplate, asked: MarketingRequest, values: dict[str, Any]
+    ) -> Outcome | None:
+        """Hand over the files, and have `values` say their references; or what comes of a command whose files it does
+        not take. Raises MappingError, LoginFailed, NotSent.
+        """
+        files: list[dict[str, Any]] = []
+        for file in asked.attachments:
+            known = seen(file)
+            if file.reference is None:
+                request = template.of(file, await file.read())
+                if not asked.may_send():
+                    raise NotSent("no longer allowed to send")
+                try:
+                    response, answer = await self._ask(request, asked, {**values, "file": known}, self._file_timeout_s)
+                except Lost as lost:
+                    return NotApplied(f"attachment: {lost.reason}", reached=False)
+                answer = self._read(response) if answer is _UNREAD else answer
+                reference = self._upload_judgement.reference(response, answer)
+                if not isinstance(reference, str):
+                    return reference
+                await file.remember(reference)
+                known["reference"] = reference
+            files.append(known)
+        values["attachments"] = files
+        return None
+
     async def _asked(
-        self, template: RequestTemplate, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
+        self, template: RequestTemplate | FileRequest, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
     ) -> tuple[Response, Any]:
         """Ask. Raises MappingError, NotSent, Lost."""
         return await self._exchanged(template, template.render(asked, values), asked, timeout_s), _UNREAD
 
     async def _asked_in_session(
-        self, template: RequestTemplate, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
+        self, template: RequestTemplate | FileRequest, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
     ) -> tuple[Response, Any]:
         """Ask with the session's token; once more with a fresh one when an answer says that it is expired, for then
         nothing was applied. Gives the answer too, if it was read for that. Raises LoginFailed, and as `_asked`."""
@@ -147,7 +189,7 @@ class HttpAdapter:
         raise LoginFailed("a fresh session is turned away", denied=True)
 
     async def _exchanged(
-        self, template: RequestTemplate, request: bytes, asked: MarketingRequest, timeout_s: float
+        self, template: RequestTemplate | FileRequest, request: bytes, asked: MarketingRequest, timeout_s: float
     ) -> Response:
         if template is not self._request:
             return await self._client.exchange(request, timeout_s)

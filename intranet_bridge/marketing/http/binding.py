@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection
+from intranet_bridge.marketing.binding import Expression, OperationBinding, RefusalSection, Seconds, SystemSection
 from intranet_bridge.marketing.expressions.template import PathTemplate
 from intranet_bridge.marketing.http.headers import HeaderName, Headers, HeaderValue
 from intranet_bridge.marketing.http.signature import SignatureSection
@@ -244,6 +244,26 @@ class PagingSection(Section):
         return self
 
 
+class AttachmentsSection(Section):
+    """An interface that files are handed to, one call each, before the command that names them."""
+
+    method: Method = "POST"
+    path: Path
+    query: Expression | None = None
+    """Path and query see the request's fields and `file`: id, name, extension, media_type, length, sha256."""
+    encoding: Literal["multipart", "raw"] = "multipart"
+    """`multipart`: multipart/form-data; `raw`: the file's bytes are the body."""
+    request: Expression | None = None
+    """Gives the form's other fields: an object of what `path` sees too."""
+    file_field: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,64}$")] = "file"
+    reference: Expression
+    """Gives, from the answer, what the marketing system calls the file: a text or an integer."""
+    refusal: RefusalSection | None = None
+    """Default: the operation's."""
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+    """Of one file."""
+
+
 class HttpBinding(FormatSection, OperationBinding):
     """One operation at an HTTP interface."""
 
@@ -254,6 +274,8 @@ class HttpBinding(FormatSection, OperationBinding):
     request: Expression | None = None
     """Gives the body, from the request's fields and `request_id`."""
     inquire: InquireSection | None = None
+    attachments: AttachmentsSection | None = None
+    """With it, `request` sees `attachments`: a list of files, each with its `reference`; without, ids alone."""
     paging: PagingSection | None = None
     headers: Headers = Field(default_factory=dict)
 
@@ -268,6 +290,8 @@ class HttpBinding(FormatSection, OperationBinding):
         if self.inquire:
             parts += [self.inquire.query, self.inquire.request, self.inquire.found]
             parts += [self.inquire.not_found, self.inquire.response]
+        if self.attachments:
+            parts += [self.attachments.query, self.attachments.request, self.attachments.reference]
         if self.paging:
             parts += [self.paging.cursor, self.paging.more]
         return super().expressions() + [part for part in parts if part is not None]

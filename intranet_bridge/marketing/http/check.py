@@ -9,8 +9,14 @@ import jmespath
 from intranet_bridge.marketing import check
 from intranet_bridge.marketing.check import answering, read, request_of, tested
 from intranet_bridge.marketing.expressions.functions import Tables
-from intranet_bridge.marketing.expressions.shapes import ANY, NUMBER, OBJECT, TEXT, Shape
-from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem, InquireSection, TokenPlace
+from intranet_bridge.marketing.expressions.shapes import ANY, LIST, NUMBER, OBJECT, TEXT, Shape
+from intranet_bridge.marketing.http.binding import (
+    AttachmentsSection,
+    HttpBinding,
+    HttpSystem,
+    InquireSection,
+    TokenPlace,
+)
 from intranet_bridge.marketing.kind import Complaint
 from protocol.errors import ConfigurationError
 from protocol.operations.operation import Kind, Operation
@@ -21,7 +27,16 @@ _PART = r"\{([^{}]*)\}"
 
 def complaints(operation: Operation, binding: HttpBinding) -> Iterator[Complaint]:
     """All that is wrong with a binding, as far as a start can know."""
-    tables, request = binding.values, _with_ours(request_of(operation), binding)
+    tables, bare = binding.values, _with_ours(request_of(operation), binding)
+    request = bare
+    if binding.attachments and not operation.attachments:
+        yield Complaint(("attachments",), f"{operation.name} takes no attachments")
+    elif binding.attachments:
+        request = _with_file(bare, "attachments", Shape(frozenset((LIST,)), item=_FILE))
+        yield from _handing_over(binding, bare, tables)
+    elif operation.attachments:
+        message = "takes attachments, and nothing hands them over: the marketing system gets their ids alone"
+        yield Complaint((), message, fatal=False)
     if binding.paging and operation.kind is Kind.COMMAND:
         yield Complaint(("paging",), "only a query's answer comes in pages: a command is one call")
     yield from _asking((), binding.path, binding.query, binding.request, request, tables)
@@ -31,10 +46,22 @@ def complaints(operation: Operation, binding: HttpBinding) -> Iterator[Complaint
         yield from tested(("paging", "more"), binding.paging.more, {})
     inquire = binding.inquire
     if inquire:
-        yield from _asking(("inquire",), inquire.path, inquire.query, inquire.request, request, tables)
+        yield from _asking(("inquire",), inquire.path, inquire.query, inquire.request, bare, tables)
         yield from tested(("inquire", "found"), inquire.found, tables)
         yield from tested(("inquire", "not_found"), inquire.not_found, tables)
         yield from answering(("inquire", "response"), inquire.response, operation, tables)
+
+
+def _handing_over(binding: HttpBinding, request: Shape, tables: Tables) -> Iterator[Complaint]:
+    section = binding.attachments
+    assert section is not None, "asked for only then"
+    seen = _with_file(request, "file", _FILE)
+    yield from _asking(("attachments",), section.path, section.query, section.request, seen, tables)
+    yield from read(("attachments", "reference"), section.reference, ANY, tables)
+    if section.request is not None and section.encoding == "raw":
+        yield Complaint(("attachments", "request"), "a raw body is the file alone, and has no other fields")
+    if section.refusal:
+        yield from tested(("attachments", "refusal", "when"), section.refusal.when, tables)
 
 
 def login(system: HttpSystem) -> None:
@@ -54,7 +81,8 @@ def login(system: HttpSystem) -> None:
 def session(operation: Operation, binding: HttpBinding, system: HttpSystem) -> None:
     """Raise ConfigurationError if a binding wants a session that its system has not, or leaves its token out."""
     place = system.login.place if system.login else system.oauth.place if system.oauth else None
-    asks: list[HttpBinding | InquireSection] = [binding, *([binding.inquire] if binding.inquire else [])]
+    asks: list[HttpBinding | InquireSection | AttachmentsSection] = [binding]
+    asks += [one for one in (binding.inquire, binding.attachments) if one is not None]
     for one in asks:
         texts = [*re.findall(_PART, one.path), one.query, one.request]
         wants = any(text is not None and _has_field(jmespath.compile(text).parsed, "session") for text in texts)
@@ -75,6 +103,20 @@ def _has_field(tree: Mapping[str, Any], name: str) -> bool:
 def _named(*names: str) -> Shape:
     text = Shape(frozenset((TEXT,)))
     return Shape(frozenset((OBJECT,)), dict.fromkeys(names, text), required=frozenset(names))
+
+
+_FILE = Shape(
+    frozenset((OBJECT,)),
+    {
+        "length": Shape(frozenset((NUMBER,))),
+        **dict.fromkeys(("id", "name", "extension", "media_type", "sha256", "reference"), Shape(frozenset((TEXT,)))),
+    },
+)
+
+
+def _with_file(request: Shape, name: str, shape: Shape) -> Shape:
+    fields = dict(request.fields or {}) | {name: shape}
+    return Shape(request.kinds, fields, required=frozenset(fields))
 
 
 def _with_ours(request: Shape, binding: HttpBinding) -> Shape:

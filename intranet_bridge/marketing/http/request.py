@@ -87,7 +87,7 @@ class RequestTemplate:
         if asked.traceparent:
             tail += b"\r\ntraceparent: " + asked.traceparent.encode()
         if self._place is not None:
-            target, tail = _with_token(self._place, target, tail, token)
+            target, tail = with_token(self._place, target, tail, token)
         if self._body is None:
             if self._signer is not None:
                 tail += self._signer.lines(self._start[:-1], target, b"", asked.request_id.encode())
@@ -126,7 +126,7 @@ class RequestTemplate:
             raise MappingError(f"{name}: a character that {self._charset} does not have") from None
 
 
-def _with_token(place: TokenPlace, target: bytes, tail: bytes, token: str) -> tuple[bytes, bytes]:
+def with_token(place: TokenPlace, target: bytes, tail: bytes, token: str) -> tuple[bytes, bytes]:
     if place.query is not None:
         return target + f"{'&' if b'?' in target else '?'}{place.query}={quote_plus(token)}".encode(), tail
     if place.cookie is not None:

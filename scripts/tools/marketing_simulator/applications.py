@@ -15,6 +15,7 @@ from typing import Any
 from scripts.tools.marketing_simulator.clock import Clock, legacy_time
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import ACCOUNT, PHONE, REQUEST_ID, Fields, dialled
+from scripts.tools.marketing_simulator.files import check_known
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.payment_rows import UNPAID_BILLS
 from scripts.tools.marketing_simulator.queries import Queries
@@ -238,6 +239,7 @@ class Applications:
         )
 
         def perform(connection: sqlite3.Connection) -> str:
+            check_known(connection, files)
             accepted = self._clock.now()
             missing = [code for code in business.required[customer] if code not in papers]
             times = epoch_ms(accepted), None if missing else epoch_ms(accepted)
@@ -264,6 +266,7 @@ class Applications:
                 raise Refusal(Code.NO_SUCH_APPLICATION)
             if found.finished(now, self._node_seconds):
                 raise Refusal(Code.APPLICATION_FINISHED)
+            check_known(connection, files)
             _known(papers, found.business, found.customer)
             connection.execute(INSERT_SUPPLEMENT, (found.id, request_id, note, epoch_ms(now)))
             _keep(connection, found.id, request_id, papers, files)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from scripts.tools.marketing_simulator import journal
+from scripts.tools.marketing_simulator import files, journal
 from scripts.tools.marketing_simulator.bindings import messages
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.database import connect_for_reading, origin
@@ -32,6 +32,7 @@ class ControlInterfaces:
             web.get("/journal", self.journal),
             web.get("/journal/summary", self.journal_summary),
             web.get("/outbox", self.outbox),
+            web.get("/files", self.files),
             web.get("/faults", self.show_faults),
             web.put("/faults", self.set_faults),
             web.delete("/faults", self.clear_faults),
@@ -65,6 +66,18 @@ class ControlInterfaces:
             connection = connect_for_reading(self._database)
             try:
                 return journal.lines(connection, request_id)
+            finally:
+                connection.close()
+
+        return json_response(await asyncio.to_thread(read))
+
+    async def files(self, _request: web.Request) -> web.Response:
+        """The files that were handed over, with their digests."""
+
+        def read() -> list[dict[str, object]]:
+            connection = connect_for_reading(self._database)
+            try:
+                return files.listed(connection)
             finally:
                 connection.close()
 

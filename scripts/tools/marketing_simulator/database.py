@@ -13,6 +13,7 @@ from scripts.tools.marketing_simulator import (
     applications,
     balances,
     binding_rows,
+    files,
     meters,
     payment_rows,
     public,
@@ -39,7 +40,9 @@ CREATE TABLE journal (
 ) WITHOUT ROWID;
 """
 
-FAMILIES = (work_orders, work_order_service, balances, meters, payment_rows, binding_rows, applications, theft, public)
+FAMILIES = (
+    work_orders, work_order_service, balances, meters, payment_rows, binding_rows, applications, theft, files, public,
+)  # fmt: skip
 """The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
 SCHEMA_VERSION = f"4-{crc32(''.join((SCHEMA, *(family.TABLES for family in FAMILIES))).encode()):08x}"
 """The number changes when rows are generated otherwise, the rest when a table does."""

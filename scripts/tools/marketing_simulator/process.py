@@ -22,6 +22,7 @@ from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
 from scripts.tools.marketing_simulator.faces.gbk import GbkFace
 from scripts.tools.marketing_simulator.faults import FaultInjector
+from scripts.tools.marketing_simulator.files import Files
 from scripts.tools.marketing_simulator.meters import Meters
 from scripts.tools.marketing_simulator.payments import Payments
 from scripts.tools.marketing_simulator.points import Points
@@ -120,12 +121,14 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         Public(reading, queries, clock),
         Bindings(reading, effects, clock),
     )
+    files = Files(reading, effects, clock)
     interfaces = MarketingInterfaces(token, faults)
     offered = [one for family in families for one in family.interfaces()]
     gbk = GbkFace(interfaces, token, settings.session_seconds)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
         [
+            web.post(files.path, interfaces.upload(files.path, files.upload)),
             *(interfaces.route(one) for one in offered),
             *gbk.routes(offered),
             *ControlInterfaces(settings.database, faults, clock).routes(),

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from scripts.tools.marketing_simulator.effects import Applied
 from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.fields import Fields
 from scripts.tools.marketing_simulator.interfaces import Interface
@@ -23,6 +24,7 @@ LARGEST_BODY_BYTES = 64 * 1024
 EXIT_STATUS_OF_A_FAULT = 70
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Answered = Callable[[web.Request], Awaitable[bytes | None]]
 """Gives the answer in JSON; None: there is never one. Raises Refusal."""
 
@@ -39,9 +41,7 @@ class MarketingInterfaces:
         """Where the JSON face serves an interface."""
 
         async def answered(request: web.Request) -> bytes | None:
-            given = request.headers.get(TOKEN_HEADER, "")
-            if not hmac.compare_digest(given.encode(errors="replace"), self._token):
-                raise Refusal(Code.TOKEN)
+            self._check_token(request)
             return await self.answer(interface, await request.read())
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -49,10 +49,38 @@ class MarketingInterfaces:
 
         return web.post(interface.path, handle)
 
+    def upload(self, path: str, apply: Callable[[web.Request], Awaitable[Applied]]) -> Handler:
+        """A handler for an interface of the JSON face that reads the request's body by itself."""
+
+        async def answered(request: web.Request) -> bytes | None:
+            self._check_token(request)
+            return await self._under_faults(path, lambda: apply(request))
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self.told(request, answered, _json)
+
+        return handle
+
     async def answer(self, interface: Interface, body: bytes) -> bytes | None:
         """What an interface answers, in JSON whatever face is asked, under the fault plan of its path. None: nothing,
         for ever. Raises Refusal."""
-        affected = self._faults.enter(interface.path)
+
+        async def act() -> Applied:
+            fields = Fields(body)
+            if interface.query is not None:
+                return Applied(interface.query(fields), newly=False)
+            assert interface.effect is not None, "an interface reads or writes"
+            return await interface.effect(fields)
+
+        return await self._under_faults(interface.path, act)
+
+    def _check_token(self, request: web.Request) -> None:
+        given = request.headers.get(TOKEN_HEADER, "")
+        if not hmac.compare_digest(given.encode(errors="replace"), self._token):
+            raise Refusal(Code.TOKEN)
+
+    async def _under_faults(self, path: str, act: Callable[[], Awaitable[Applied]]) -> bytes | None:
+        affected = self._faults.enter(path)
         if affected is not None:
             if affected.delay_seconds:
                 await asyncio.sleep(affected.delay_seconds)
@@ -60,11 +88,7 @@ class MarketingInterfaces:
                 return None
             if affected.fails:
                 raise Refusal(Code.SYSTEM, "fault switch")
-        fields = Fields(body)
-        if interface.query is not None:
-            return interface.query(fields)
-        assert interface.effect is not None, "an interface reads or writes"
-        applied = await interface.effect(fields)
+        applied = await act()
         if applied.newly and affected is not None:
             after = self._faults.applied(affected)
             if after.dies:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from scripts.tools.marketing_simulator.clock import Clock, legacy_time
 from scripts.tools.marketing_simulator.effects import Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import PHONE, REQUEST_ID, Fields
+from scripts.tools.marketing_simulator.files import check_known
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.responses import Code, Refusal, success
 from scripts.tools.marketing_simulator.stored_orders import epoch_ms, moment
@@ -64,6 +65,7 @@ class TheftReports:
         files = fields.texts("attachIds", 64, 10)
 
         def perform(connection: sqlite3.Connection) -> str:
+            check_known(connection, files)
             reported = self._clock.now()
             (id,) = connection.execute(NEXT_ID).fetchone()
             number = f"JB{reported:%Y%m%d}{id:06d}{secrets.randbelow(10**8):08d}"

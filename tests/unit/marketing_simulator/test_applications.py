@@ -45,6 +45,7 @@ def apply(marketing: Marketing, asked: dict[str, Any], **changes: Any) -> Any:
 
 def supplement(marketing: Marketing, number: str, **changes: Any) -> Any:
     body = {"reqId": "supplement", "appNo": number, "linkTel": "19900000001", "attachIds": ["file"]} | changes
+    marketing.keep_files("file")
     return marketing.apply(marketing.applications.supplement, **body)
 
 
@@ -63,6 +64,8 @@ def code(call: Any, *args: Any, **changes: Any) -> str:
 
 
 def test_an_application_with_all_its_papers_goes_as_planned(marketing: Marketing) -> None:
+    assert code(apply, marketing, NEW, attachIds=["x", "y"]) == "1072"
+    marketing.keep_files("x", "y")
     told = apply(marketing, NEW, dataNos=["A01", "A02"], attachIds=["x", "y"])
     assert (told["appNo"], told["lackList"]) == ("SQ202601150000000002", [])
     first = progress(marketing, told["appNo"])

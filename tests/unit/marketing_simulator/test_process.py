@@ -1,7 +1,9 @@
 """The real process: start and end, token, and what survives its death."""
 
+import hashlib
 import http.client
 import json
+import os
 import socket
 import stat
 import subprocess
@@ -182,3 +184,35 @@ def test_a_wrong_plan_is_answered_400(start_simulator: StartSimulator) -> None:
     first, again = (simulator.call("/api/wo/create", repair("request-1")) for _ in range(2))
     assert first == again
     assert simulator.send("GET", "/journal?request_id=request-1")[1][0]["applied"] == 1
+
+
+def form(boundary: str, content: bytes, **fields: str) -> bytes:
+    """A multipart body as the bridge's operators would write it with curl."""
+    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items()]
+    parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n')
+    return "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
+
+
+def test_a_file_is_kept_by_its_digest_once(start_simulator: StartSimulator) -> None:
+    simulator = start_simulator()
+
+    def upload(content: bytes, **fields: str) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=10)
+        headers = {"X-Access-Token": simulator.token, "Content-Type": "multipart/form-data; boundary=xyz"}
+        connection.request("POST", "/api/file/upload", form("xyz", content, **fields), headers)
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
+
+    large = b"\x89PNG\r\n\x1a\n" + os.urandom(3_000_000)
+    first = upload(large, reqId="f1", fileType="png")
+    assert first["data"]["fileSize"] == len(large)
+    assert upload(large, reqId="f1", fileType="png") == first
+    assert upload(large + b"x", reqId="f1", fileType="png")["rtnCode"] == "1071"
+    assert upload(b"%PDF-1.7", reqId="f2", fileType="png")["rtnCode"] == "1070"
+    assert upload(b"%PDF-1.7", reqId="f2", fileType="doc")["rtnCode"] == "1001"
+    (kept,) = simulator.send("GET", "/files")[1]
+    assert (kept["number"], kept["sha256"]) == (first["data"]["fileNo"], hashlib.sha256(large).hexdigest())
+    report = {"reqId": "r1", "addr": "示范路3号", "content": "x", "attachIds": [kept["number"]]}
+    assert simulator.call("/api/theft/report", report)["rtnCode"] == "0000"
+    assert simulator.call("/api/theft/report", report | {"reqId": "r2", "attachIds": ["none"]})["rtnCode"] == "1072"

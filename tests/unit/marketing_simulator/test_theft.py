@@ -30,6 +30,9 @@ def progress(marketing: Marketing, number: str) -> Any:
 
 
 def test_an_anonymous_report_can_be_asked_for_by_its_number_alone(marketing: Marketing) -> None:
+    with pytest.raises(Refusal, match="1072"):
+        report(marketing, attachIds=["a", "b"])
+    marketing.keep_files("a", "b")
     told = report(marketing, attachIds=["a", "b"])
     number = told["rptNo"]
     assert number.startswith("JB20260115000002")
