@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import uuid
 from collections import Counter
 from typing import Any
@@ -153,15 +154,16 @@ def test_no_request_makes_a_500(testbed: Testbed) -> None:
     operations = [one.ok() for one in found if isinstance(one, Ok)]
     assert len(operations) == len(found) >= 8
     seen: Counter[int] = Counter()
+    examples = int(os.environ.get("DMZ_BRIDGE_TEST_EXAMPLES") or max(5, 800 // len(operations) // 2))
     for operation in operations:
         for mode in schemathesis.GenerationMode:
-            _never_500(operation, mode, testbed, seen)
+            _never_500(operation, mode, testbed, seen, examples)
     assert {200, 400, 401, 404, 422} <= seen.keys(), seen  # it did reach both sides of each decision
 
 
-def _never_500(operation: Any, mode: Any, testbed: Testbed, seen: Counter[int]) -> None:
+def _never_500(operation: Any, mode: Any, testbed: Testbed, seen: Counter[int], examples: int) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     def answers(case: Any) -> None:
         answer = case.call(headers={"Authorization": f"Bearer {testbed.app_key}"}, timeout=40)
         seen[answer.status_code] += 1
