@@ -20,6 +20,7 @@ GROUPS = {
     "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
+    "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
     "requests": ("bridgectl.commands.requests", "Commands in the bridge's inbox; decide those that are held."),
 }
 """Command group → the module that holds its typer `app`, and what `bridgectl --help` says of it."""
@@ -46,7 +47,7 @@ class _Lazy(typer.core.TyperGroup):
 app = typer.Typer(
     cls=_Lazy,
     name="bridgectl",
-    help="Operate a dmz-bridge: certificates, keys, queues, dead letters, diagnosis.",
+    help="Operate a dmz-bridge: status, diagnosis, queues, held commands, certificates, keys.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -41,6 +41,7 @@ from dmz_front.queries.round_trip import Queries
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.replies.router import ReplyRouter, Waiters
+from dmz_front.reporting import Reporter
 from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import FrontSettings
 from protocol import destinations
@@ -53,11 +54,12 @@ from protocol.operations import CATALOGUE
 from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.clock import wall_clock
+from protocol.runtime.control import ControlSocket
 from protocol.runtime.daemon import Daemon, run
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.lease import Lease, only_one
-from protocol.runtime.links import receiving_link, stomp_link
+from protocol.runtime.links import LinkStates, receiving_link, stomp_link
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.poison import PoisonMessages
@@ -194,6 +196,11 @@ class Front:
         )
 
         self.http = HttpServer(self.api, settings.http)
+        named = dict(zip(("queries", "commands", "replies"), self.links, strict=True))
+        self.reporter = Reporter(
+            settings=settings, links=LinkStates(named, self.clock), store=self.store, ledger=self.ledger,
+            bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
+        )  # fmt: skip
 
     async def compose(self, daemon: Daemon) -> None:
         """Start everything in the order of the table above."""
@@ -201,6 +208,9 @@ class Front:
         if settings.store.file is not None:
             lock = only_one(settings.store.file, "dmz-front")
             await daemon.start("lock", None, lock.close)
+        if settings.control.socket is not None:
+            control = ControlSocket(settings.control.socket, {"report": self.reporter.report})
+            await daemon.start("control", control.start(), control.close)
         await daemon.start("store", self.store.start(), self.store.close)
         await daemon.start("lease", self.lease.take(), self.lease.release)
         await self.lease.know(await self.ledger.fronts())

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from protocol.attachments import MAX_BYTES
 from protocol.operations.fields import AccountNumber
+from protocol.runtime.control import ControlSection
 from protocol.runtime.settings import (
     FilePath,
     Host,
@@ -164,6 +165,7 @@ class FrontSettings(Section):
     delivery: DeliverySection = DeliverySection()
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
+    control: ControlSection = ControlSection()
     log: LogSection = LogSection()
 
     @model_validator(mode="after")

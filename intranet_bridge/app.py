@@ -48,6 +48,7 @@ from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.presence import Announcer
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.replies import Replies
+from intranet_bridge.reporting import Reporter
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial import trial
 from protocol.backoff import Backoff
@@ -62,9 +63,10 @@ from protocol.operations import CATALOGUE
 from protocol.presence import Availability, Presence
 from protocol.runtime import crash_points, daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
+from protocol.runtime.control import ControlSocket
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.lease import Lease, only_one
-from protocol.runtime.links import receiving_link, stomp_link
+from protocol.runtime.links import LinkStates, receiving_link, stomp_link
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
@@ -103,7 +105,7 @@ class Bridge:
         sealer = Sealer(keyring, to=Role.FRONT)
         backoff = Backoff(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
         quick = Backoff(0.05, 1.0, chance)
-        self.health = {name: Health(name, Breaker(settings.breaker), CATALOGUE[name].about) for name in self.adapters}
+        self.health = {name: self._health(name) for name in self.adapters}
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
         alone = settings.store.file is not None
@@ -156,9 +158,18 @@ class Bridge:
             link=self.links["control"], sealer=sealer, region=settings.region,
             interval_s=settings.presence_interval_s, clock=clock, read=self.presence,
         )  # fmt: skip
+        self.reporter = Reporter(
+            settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
+            inbox=self.inbox, health=self.health, conflict=self.conflict, clock=clock,
+        )  # fmt: skip
         self.clock = clock
         self._unsubscribe: list[Callable[[], None]] = []
         self._sweeping: asyncio.Task[int] | None = None
+
+    def _health(self, name: str) -> Health:
+        binding = self.settings.operations.get(name)
+        system = binding.system if binding else ""
+        return Health(name, Breaker(self.settings.breaker), CATALOGUE[name].about, system)
 
     def presence(self) -> Presence:
         """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
@@ -198,6 +209,9 @@ class Bridge:
 
     async def start(self, parts: daemon.Daemon) -> None:
         """Start everything, in the order written above."""
+        if self.settings.control.socket is not None:
+            control = ControlSocket(self.settings.control.socket, {"report": self.reporter.report})
+            await parts.start("control", control.start(), control.close)
         await parts.start("store", self.store.start(), self.store.close)
         await parts.start("lease", self.lease.take(), self.lease.release)
         await self.lease.know(await self.inbox.owners())

@@ -17,6 +17,7 @@ from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
+from protocol.runtime.control import ControlSection
 from protocol.runtime.settings import (
     KeysSection,
     LinkSection,
@@ -115,6 +116,7 @@ class BridgeSettings(Section):
     breaker: BreakerSection = BreakerSection()
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
+    control: ControlSection = ControlSection()
     log: LogSection = LogSection()
     marketing: SystemSection | None = None
     """The system of the operations that name none."""

@@ -6,11 +6,13 @@ Lines of callers without a valid key have a bound of their own, so that they hid
 
 import asyncio
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
+from protocol.reports import DeniedReport
 from protocol.runtime.applications import key_hash
+from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 
@@ -50,7 +52,9 @@ def denial(code: str, fields: Mapping[bytes, bytes], operation: str, address: st
 class Denials:
     """Counts and logs them."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = wall_clock) -> None:
+        self._clock = clock
+        self._latest: OrderedDict[tuple[str, str, str, str], tuple[int, int]] = OrderedDict()
         self.counts: Counter[tuple[str, str, str]] = Counter()
         """By application, operation and code. An application that is not registered is `unknown`."""
         self._repeats: dict[Denial, int] = {}
@@ -61,6 +65,7 @@ class Denials:
     def note(self, denial: Denial, *, registered: bool) -> None:
         """Count one, and say so if it is the first of its kind. `registered`: its application is a known one."""
         self.counts[denial.application if registered else UNKNOWN, denial.operation, denial.code] += 1
+        self._remember((denial.code, denial.application, denial.key, denial.operation))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WINDOW_S, self.flush)
         if denial in self._repeats:
@@ -86,6 +91,19 @@ class Denials:
             log.warning("denied-others", count=self._others, next="dmz_front_denied_total counts them by operation")
         self._repeats, self._others = {}, 0
         self._lines.clear()
+
+    def _remember(self, kind: tuple[str, str, str, str]) -> None:
+        count, _ = self._latest.pop(kind, (0, 0))
+        self._latest[kind] = count + 1, self._clock()
+        if len(self._latest) > DISTINCT:
+            self._latest.popitem(last=False)
+
+    def reports(self) -> tuple[DeniedReport, ...]:
+        """The latest kinds, the last one first."""
+        return tuple(
+            DeniedReport(code=code, application=application, key=key, operation=operation, count=count, last=last)
+            for (code, application, key, operation), (count, last) in reversed(self._latest.items())
+        )
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""

@@ -15,6 +15,7 @@ from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, row_of
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, state_reported
 from protocol.messages import LOWEST_VERSION
+from protocol.reports import CommandsReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
@@ -65,6 +66,7 @@ class ReportedOutcome:
 
 _OPEN = sorted(State(state) for state in (State.ACCEPTED, State.SENT, State.HELD))
 """The ledger's states that are not final."""
+_UNANSWERED = (State.ACCEPTED, State.SENT)
 
 
 Claim = Callable[[Connection], None]
@@ -264,6 +266,12 @@ class Ledger:
         """Delete final rows not touched since `before_ms`."""
         statement = REQUESTS.delete().where(REQUESTS.c.state.in_(sorted(FINAL)), REQUESTS.c.updated_at < before_ms)
         return await self._store.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def report(self) -> CommandsReport:
+        """How many there are in each state, and how old the oldest without an outcome is."""
+        oldest = select(func.min(REQUESTS.c.accepted_at)).where(REQUESTS.c.state.in_(_UNANSWERED))
+        since = await self._store.read(lambda connection: connection.execute(oldest).scalar())
+        return CommandsReport(by_state=await self.counts(), oldest_unfinished=since or 0)
 
     async def counts(self) -> dict[str, int]:
         """Rows by state."""

@@ -11,6 +11,8 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.metrics import Sample
 from protocol.runtime.region_inbox import INBOX_HEADER
 
+_LOST_MOST = 100
+
 
 class Service(StrEnum):
     """Whether an operation can be done at the moment."""
@@ -68,6 +70,7 @@ class Bridges:
         """What every bridge reads that may take the next message."""
         self._clock = clock
         self._attached: dict[str, AttachedBridge] = {}
+        self._lost: dict[str, AttachedBridge] = {}
         self._services: dict[str, Service] = {}
         self._otherwise = Service.NO_BRIDGE
         self._fresh_until = 0
@@ -94,6 +97,7 @@ class Bridges:
             return
         # A leaving is remembered too: an announcement it has overtaken must not bring the bridge back.
         self._attached[presence.instance] = AttachedBridge(presence, self._clock())
+        self._lost.pop(presence.instance, None)
         self._speaks(presence)
         self._silent = self._silent or not presence.inbox
         self._count()
@@ -127,6 +131,16 @@ class Bridges:
             return False
         return bool(self.bound) or self._silent
 
+    def present(self) -> list[AttachedBridge]:
+        """The bridges that are attached now."""
+        self._count()
+        return [seen for seen in self._attached.values() if not seen.presence.leaving]
+
+    def lost(self) -> list[AttachedBridge]:
+        """The bridges that fell silent without a word that they leave, and were not heard of since."""
+        self._count()
+        return list(self._lost.values())
+
     @property
     def attached(self) -> int:
         """How many bridges are attached; only reads, so that the metrics' thread may ask."""
@@ -143,7 +157,11 @@ class Bridges:
 
     def _count(self) -> None:
         now = self._clock()
-        self._attached = {name: seen for name, seen in self._attached.items() if seen.at + self._ttl_ms > now}
+        for name, seen in list(self._attached.items()):
+            if seen.at + self._ttl_ms <= now:
+                del self._attached[name]
+                if not seen.presence.leaving and len(self._lost) < _LOST_MOST:
+                    self._lost[name] = seen
         self._fresh_until = min((seen.at for seen in self._attached.values()), default=now) + self._ttl_ms
         services: dict[str, Service] = {}
         attached = [seen for seen in self._attached.values() if not seen.presence.leaving]

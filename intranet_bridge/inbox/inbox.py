@@ -63,6 +63,7 @@ from intranet_bridge.inbox.rows import (
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.messages import CODE_LENGTH, fitted
 from protocol.presence import InboxId
+from protocol.reports import CommandsReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
@@ -252,6 +253,14 @@ class Inbox:
             return gone
 
         return await self._store.write(forget)
+
+    async def report(self) -> CommandsReport:
+        """How many of this bridge there are in each state, and how old the oldest without an outcome is."""
+        await self.count()
+        unfinished = _C.state.in_(_UNFINISHED)
+        oldest = select(func.min(_C.received_at)).where(_C.owner == self._owner, unfinished)
+        since = await self._store.read(lambda connection: connection.execute(oldest).scalar())
+        return CommandsReport(by_state=dict(self.by_state), oldest_unfinished=since or 0)
 
     async def count(self) -> None:
         """Refresh `by_state`."""

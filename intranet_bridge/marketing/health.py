@@ -21,6 +21,8 @@ from typing import Any
 
 from intranet_bridge.marketing import Fault, Finding, MarketingRequest, NotApplied, Outcome, Rejected, Unknown
 from intranet_bridge.marketing.breaker import Breaker, Circuit
+from protocol.reports import InterfaceReport
+from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 
@@ -34,18 +36,29 @@ _CIRCUIT = {Circuit.CLOSED: 0, Circuit.HALF_OPEN: 1, Circuit.OPEN: 2}
 class Health:
     """One operation's."""
 
-    def __init__(self, operation: str, breaker: Breaker, about: str | None = None) -> None:
-        """`about`: the request field that says whose data it is."""
+    def __init__(
+        self, operation: str, breaker: Breaker, about: str | None = None, system: str = "", clock: Clock = wall_clock
+    ) -> None:
+        """`about`: the request field that says whose data it is. `system`: the back end it is bound to."""
+        self.system, self._clock = system, clock
         self.operation, self.breaker, self._about = operation, breaker, about
         self._key = os.urandom(16)
         self.failures: Counter[Fault] = Counter()
         """By whose fault."""
         self._unsaid: Counter[Fault] = Counter()
         self._said_at: dict[Fault, float] = {}
+        self.calls = 0
+        self.last_success = 0
+        """Epoch ms; 0: none yet."""
+        self.failing_since = 0
+        """Epoch ms since when no call was answered; 0: the last one was."""
+        self.reason = ""
+        """Of the last failure since then."""
 
     def heard(self, now: float, asked: MarketingRequest, came_to: Outcome | Finding, took_s: float) -> None:
         """What a call, or an inquiry, came to. `now` by any monotonic clock."""
         breaker = self.breaker
+        self.calls += 1
         match came_to:
             case Unknown(reason, fault=Fault.INTERFACE) | NotApplied(reason):
                 changed = breaker.record(now, good=False)
@@ -57,6 +70,7 @@ class Health:
                 breaker.not_asked()
                 return
             case _:
+                self.last_success, self.failing_since, self.reason = self._clock(), 0, ""
                 if breaker.watching:
                     breaker.plain(self._who(asked.body))
                 changed = breaker.record(now, good=True, took_s=took_s)
@@ -70,6 +84,7 @@ class Health:
 
     def _failed(self, now: float, fault: Fault, reason: str, request_id: str) -> None:
         self.failures[fault] += 1
+        self.failing_since, self.reason = self.failing_since or self._clock(), reason
         if fault is Fault.MISMATCH:  # each of them: it was nearly somebody else's data
             total = self.failures[fault]
             log.error("answer-mismatch", request=request_id, operation=self.operation, reason=reason, in_all=total)
@@ -92,6 +107,14 @@ class Health:
         why = came_to.reason if isinstance(came_to, Unknown | NotApplied) else "slow"
         seconds, accounts = round(wait_s, 1), self.breaker.odd_accounts
         log.warning("circuit-open", operation=self.operation, seconds=seconds, reason=why, odd_accounts=accounts)
+
+    def report(self, now: float) -> InterfaceReport:
+        """For an administrator. `now` as for `heard`."""
+        return InterfaceReport(
+            operation=self.operation, system=self.system, circuit=self.breaker.circuit(now).value,
+            failing_since=self.failing_since, reason=self.reason, calls=self.calls,
+            failures=self.failures.total(), last_success=self.last_success,
+        )  # fmt: skip
 
     def samples(self, now: float) -> Iterator[Sample]:
         """The numbers of the metrics. `now` as for `heard`."""

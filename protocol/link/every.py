@@ -49,6 +49,11 @@ class EveryBroker:
         return first.server if first else ""
 
     @property
+    def trouble(self) -> str:
+        """What is wrong with each broker, if none is connected."""
+        return "" if self.connected else "; ".join(member.trouble for member in self._members if member.trouble)
+
+    @property
     def counters(self) -> LinkCounters:
         """The members' totals, added up; a member that does not count adds nothing."""
         counted = [counters for member in self._members if (counters := getattr(member, "counters", None))]

@@ -57,6 +57,11 @@ class MemoryLink:
         return "memory/1" if self._epoch else ""
 
     @property
+    def trouble(self) -> str:
+        """Why it is not connected."""
+        return "" if self.connected else "the broker is down"
+
+    @property
     def outstanding(self) -> int:
         """Sends without receipt."""
         return len(self._receipts) if self._started else 0

@@ -86,6 +86,10 @@ class Link(Protocol):
     def server(self) -> str:
         """What the broker calls itself (CONNECTED `server` header), `""` before the first connection."""
 
+    @property
+    def trouble(self) -> str:
+        """Why it is not connected, as far as is known; empty while it is."""
+
     def watch(self, callback: Callable[[bool], None]) -> None:
         """Call `callback(connected)` at each change, and once now."""
 

@@ -39,6 +39,7 @@ class StompLink:
         self._log = log.bind(link=settings.client_name)
         self._connection: Connection | None = None
         self._epoch = 0
+        self._trouble: dict[str, str] = {}  # broker → why it was not reached, or was lost
         self._server = ""
         self._subscriptions: dict[str, Subscription] = {}
         self._next_subscription = 0
@@ -73,6 +74,11 @@ class StompLink:
     def pending_bytes(self) -> int:
         """Bytes of frames queued because the broker does not read."""
         return self._connection.transport.queued_bytes if self._connection else 0
+
+    @property
+    def trouble(self) -> str:
+        """See `port.Link`: the last reason for each broker."""
+        return "" if self.connected else "; ".join(f"{where}: {reason}" for where, reason in self._trouble.items())
 
     def watch(self, callback: Callable[[bool], None]) -> None:
         """Call `callback(connected)` at each change, and once now."""
@@ -120,7 +126,7 @@ class StompLink:
     async def _run(self) -> None:
         """Connect, wait for the loss, connect again, for ever."""
         attempt, stable = 0, self._settings.backoff_max
-        said: dict[str, str] = {}  # broker → why it was not reached
+        said = self._trouble
         while True:
             lasted = 0.0
             for broker in self._settings.brokers:
@@ -143,6 +149,7 @@ class StompLink:
                 reason = _reason(lost.result())
                 self._log.warning("link-lost", broker=where, reason=reason, epoch=self._epoch)
                 self._went_down(f"connection lost: {reason}")
+                said[where] = f"connection lost: {reason}"
                 lasted = self._loop.time() - began
                 break
             attempt = next_attempt(attempt, lasted, stable)

@@ -20,7 +20,9 @@ processes whose groups wait for each other are a deadlock, which the server ends
 import asyncio
 import contextlib
 import queue
+import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +41,7 @@ from sqlalchemy.exc import (
 )
 
 from protocol.errors import ConfigurationError, Fenced
+from protocol.reports import StoreReport
 from protocol.runtime.crash_points import reach
 
 T = TypeVar("T")
@@ -140,6 +143,28 @@ class Store:
         assert self._loop is not None, "start() first"
         return await self._loop.run_in_executor(self._reader, self._read, work)
 
+    async def report(self, timeout_s: float) -> StoreReport:
+        """How it does: a transaction of nothing is committed now, behind what waits."""
+        url = make_url(str(self._engine.url))
+        file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+        place = str(file) if file else url.render_as_string(hide_password=True)
+        began, trouble = time.monotonic(), ""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.write(_nothing)
+        except TimeoutError:
+            trouble = f"a write waits for more than {timeout_s:g} s"
+        except Fenced:
+            trouble = "the lease is over: another instance may own the rows"
+        except SQLAlchemyError as error:
+            trouble = (str(getattr(error, "orig", None) or error).splitlines() or [""])[0] or type(error).__name__
+        took_ms = (time.monotonic() - began) * 1000
+        disk = await asyncio.to_thread(_disk, file) if file else None
+        return StoreReport(
+            place=place, trouble=trouble, write_ms=round(took_ms, 1),
+            free_bytes=disk.free if disk else None, total_bytes=disk.total if disk else None,
+        )  # fmt: skip
+
     def _submit(self, batch: Batch[Any, Any], items: Sequence[Any]) -> asyncio.Future[Any]:
         assert self._loop is not None, "start() first"
         task = _Task(self._loop.create_future(), batch, items)
@@ -208,6 +233,22 @@ class Store:
                 self.rows_written += at
         self.commits += 1
         return [results[id(task)] for task in group]
+
+
+def _nothing(connection: Connection) -> None:
+    """A write that changes nothing, and needs the lock and the disk as others do."""
+    if connection.dialect.name == "sqlite":
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        connection.exec_driver_sql(f"PRAGMA user_version = {int(version or 0)}")
+    else:
+        connection.exec_driver_sql("SELECT pg_current_xact_id()")
+
+
+def _disk(file: Path) -> Any:
+    try:
+        return shutil.disk_usage(file.parent)
+    except OSError:
+        return None
 
 
 def _answer(outcomes: list[tuple[_Task, Any, Exception | None]]) -> None:

@@ -153,6 +153,7 @@ class Testbed:
             "keys.keyring": str(keys / "front.keyring"),
             "keys.trusted": str(keys / "trusted.json"),
             "store.file": str(data / "front.sqlite3"),
+            "control.socket": str(self.folder / "front.sock"),
             "http.host": self._host("front"),
             "http.port": self.ports.front,
             "metrics.port": self.ports.metrics,
@@ -164,6 +165,7 @@ class Testbed:
             "keys.keyring": str(keys / "bridge.keyring"),
             "keys.trusted": str(keys / "trusted.json"),
             "store.file": str(data / "bridge.sqlite3"),
+            "control.socket": str(self.folder / "bridge.sock"),
             "marketing.url": self.marketing_url,
             "marketing.authentication.token_file": str(data / "marketing.token"),
             "metrics.port": 0,
@@ -191,6 +193,7 @@ class Testbed:
             own: dict[str, Any] = {
                 "name": part,
                 "metrics.port": 0,
+                "control.socket": str(self.folder / f"{part}.sock"),
                 "link.certificate": str(self.certs / f"{part}.pem"),
                 "link.key": str(self.certs / f"{part}.key"),
             }

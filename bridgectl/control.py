@@ -1,0 +1,51 @@
+"""Asking a daemon on this host, over its control socket (protocol/runtime/control.py)."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import BridgeError
+from protocol.runtime.control import short_path
+
+_MOST = 4 * 1024 * 1024
+
+
+class NotRunning(BridgeError):
+    """Nobody answers there: the daemon does not run."""
+
+
+class Stuck(BridgeError):
+    """The daemon is there and does not answer: its event loop stands still."""
+
+
+class NotAllowed(BridgeError):
+    """Only root and the daemon's own user may ask."""
+
+
+def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, Any]:
+    """The daemon's answer. Raises NotRunning, Stuck, NotAllowed, and BridgeError with what the daemon says."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            with short_path(path) as short:
+                connection.connect(short)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NotRunning(f"nothing answers at {path}: {error.strerror}") from None
+        except PermissionError:
+            raise NotAllowed(f"{path}: only root and the daemon's own user may ask") from None
+        except OSError as error:  # a backlog that is full: nobody takes from it
+            raise Stuck(f"{path}: {error.strerror or 'no answer in time'}") from None
+        try:
+            connection.sendall(json.dumps({"ask": question, **more}).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                line = answers.readline(_MOST)
+        except OSError:
+            raise Stuck(f"no answer within {timeout_s:g} s") from None
+    if not line:
+        raise Stuck("it hung up without an answer")
+    answer = json.loads(line)
+    if "error" in answer:
+        raise (NotAllowed if "may not ask" in answer["error"] else BridgeError)(answer["error"])
+    found: dict[str, Any] = answer["answer"]
+    return found

@@ -1,0 +1,124 @@
+"""What can be seen from this host in three seconds: the daemons' own reports, and the broker's of its queues."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from bridgectl.control import NotAllowed, NotRunning, Stuck, ask
+from bridgectl.doctor.installation import CONFIGURATIONS
+from bridgectl.queues import QueueHealth, health
+from bridgectl.queues import ask as ask_broker
+from bridgectl.settings import ControlSettings
+from protocol.errors import BridgeError, ConfigurationError
+from protocol.messages import Role
+from protocol.reports import AnyReport, BridgeReport, FrontReport
+from protocol.runtime.clock import wall_clock
+from protocol.runtime.control import ControlSection
+from protocol.runtime.links import stomp_link
+from protocol.runtime.settings import LinkSection, load
+
+_REPORT: TypeAdapter[FrontReport | BridgeReport] = TypeAdapter(AnyReport)
+
+
+class Silence(StrEnum):
+    """Why a daemon that is configured on this host has no report."""
+
+    NOT_RUNNING = "not-running"
+    STUCK = "stuck"
+    NOT_ALLOWED = "not-allowed"
+    NO_SOCKET = "no-socket"
+    MISCONFIGURED = "misconfigured"
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A daemon that is configured on this host and says nothing."""
+
+    role: Role
+    why: Silence
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything that was seen."""
+
+    now: int
+    front: FrontReport | Silent | None = None
+    """None: no front is configured on this host."""
+    bridge: BridgeReport | Silent | None = None
+    queues: tuple[QueueHealth, ...] | None = None
+    """None: see `broker_trouble`, or the broker was not asked."""
+    broker_trouble: str = ""
+    """Why the broker did not say."""
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    include: tuple[str, ...] = ()
+    control: ControlSection = ControlSection()
+
+
+async def observe(control: Path, settings: ControlSettings, timeout_s: float) -> Observation:
+    """Look at everything at once. Never raises for what it finds."""
+    given = {Role.FRONT: settings.doctor.front_config, Role.BRIDGE: settings.doctor.bridge_config}
+    paths = {role: given[role] or control.parent / name for role, name in CONFIGURATIONS.items()}
+    front, bridge, (queues, trouble) = await asyncio.gather(
+        asyncio.to_thread(_daemon, Role.FRONT, paths[Role.FRONT], timeout_s),
+        asyncio.to_thread(_daemon, Role.BRIDGE, paths[Role.BRIDGE], timeout_s),
+        _broker(settings.link, timeout_s),
+    )
+    assert not isinstance(front, BridgeReport), "_daemon sees to the role"
+    assert not isinstance(bridge, FrontReport), "_daemon sees to the role"
+    return Observation(wall_clock(), front, bridge, queues, trouble)
+
+
+def _daemon(role: Role, path: Path, timeout_s: float) -> FrontReport | BridgeReport | Silent | None:
+    if not path.exists():
+        return None
+    try:
+        socket = load(path, _View).control.socket
+    except ConfigurationError as error:
+        return Silent(role, Silence.MISCONFIGURED, str(error))
+    if socket is None:
+        return Silent(role, Silence.NO_SOCKET, f"{path} has no [control] socket")
+    try:
+        report = _REPORT.validate_python(ask(socket, "report", timeout_s))
+    except NotRunning as error:
+        return Silent(role, Silence.NOT_RUNNING, str(error))
+    except NotAllowed as error:
+        return Silent(role, Silence.NOT_ALLOWED, str(error))
+    except (Stuck, BridgeError) as error:
+        return Silent(role, Silence.STUCK, str(error))
+    except ValidationError:
+        return Silent(role, Silence.STUCK, "its report cannot be read: is it of another release?")
+    if report.role != role.value:
+        return Silent(role, Silence.MISCONFIGURED, f"{socket} belongs to a {report.role}")
+    return report
+
+
+async def _broker(link: LinkSection | None, timeout_s: float) -> tuple[tuple[QueueHealth, ...] | None, str]:
+    if link is None:
+        return None, ""
+    try:
+        connection = stomp_link(link, "bridgectl")
+    except ConfigurationError as error:
+        return None, str(error)
+    await connection.start()
+    try:
+        async with asyncio.timeout(timeout_s):
+            await connection.ready()
+        answers = await ask_broker(connection, f"ctl-{os.getpid()}", timeout_s)
+        return tuple(health(answers, wall_clock())), ""
+    except TimeoutError:
+        return None, connection.trouble or f"no answer within {timeout_s:g} s"
+    except BridgeError as error:
+        return None, str(error)
+    finally:
+        async with asyncio.timeout(1):
+            await connection.close()

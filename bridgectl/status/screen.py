@@ -1,0 +1,149 @@
+"""The one screen of `bridgectl status`: what is wrong first, then how each part stands."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from bridgectl.output import table
+from bridgectl.status.observation import Observation, Silent
+from bridgectl.status.troubles import Level, Trouble, verdict
+from protocol.reports import BridgeReport, FrontReport
+
+_COLOURS = {Level.CRITICAL: "\033[31m", Level.WARNING: "\033[33m", Level.UNKNOWN: "\033[35m", Level.OK: "\033[32m"}
+_INDENT = 10
+
+
+def screen(seen: Observation, found: Sequence[Trouble], *, colour: bool, width: int | None = None) -> str:
+    """The whole screen. `width` in characters; default: the terminal's."""
+    wide = width or shutil.get_terminal_size((100, 40)).columns
+    lines = [_headline(seen, found, colour=colour)]
+    for trouble in found:
+        lines += ["", *_trouble(trouble, seen.now, wide, colour=colour)]
+    for part in (seen.front, seen.bridge):
+        if isinstance(part, FrontReport | BridgeReport):
+            lines += ["", *_daemon(part, seen.now)]
+    if isinstance(seen.bridge, BridgeReport) and seen.bridge.interfaces:
+        lines += ["", _interfaces(seen.bridge, seen.now)]
+    if seen.queues:
+        rows = [
+            (queue.name, queue.depth, queue.consumers, "-" if queue.oldest_s is None else f"{queue.oldest_s:g} s",
+             queue.enqueued, queue.dead_letters)
+            for queue in seen.queues
+        ]  # fmt: skip
+        lines += ["", table(("queue", "depth", "consumers", "oldest", "enqueued", "dead letters"), rows)]
+    return "\n".join(lines)
+
+
+def as_dict(seen: Observation, found: Sequence[Trouble]) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "status": verdict(found).name.lower(),
+        "troubles": [_plain(trouble) for trouble in found],
+        "front": _part(seen.front),
+        "bridge": _part(seen.bridge),
+        "queues": None if seen.queues is None else [queue.as_dict() for queue in seen.queues],
+    }
+
+
+def _plain(trouble: Trouble) -> dict[str, Any]:
+    shown = asdict(trouble)
+    shown["level"] = trouble.level.name.lower()
+    shown["consequences"] = [_plain(one) for one in trouble.consequences]
+    del shown["because"]
+    return shown
+
+
+def _part(part: FrontReport | BridgeReport | Silent | None) -> dict[str, Any] | None:
+    if part is None:
+        return None
+    return {"silent": part.why, "detail": part.detail} if isinstance(part, Silent) else part.model_dump(mode="json")
+
+
+def _headline(seen: Observation, found: Sequence[Trouble], *, colour: bool) -> str:
+    level = verdict(found)
+    counts = [
+        f"{number} {kind.name.lower()}"
+        for kind in (Level.CRITICAL, Level.UNKNOWN, Level.WARNING)
+        if (number := sum(trouble.level is kind for trouble in found))
+    ]
+    told = f"{level.name}: {', '.join(counts) or 'nothing is wrong that can be seen from here'}"
+    return f"{_coloured(told, level, colour=colour)}  ({_instant(seen.now)})"
+
+
+def _trouble(trouble: Trouble, now: int, width: int, *, colour: bool) -> Iterator[str]:
+    since = f" (since {_instant(trouble.since)}, {_span(now - trouble.since)})" if trouble.since else ""
+    label = _coloured(trouble.level.name.ljust(_INDENT - 1), trouble.level, colour=colour)
+    first, *rest = _wrapped(f"{trouble.what}{since}", width)
+    yield f"{label} {first}"
+    yield from (f"{'':{_INDENT}}{line}" for line in rest)
+    for name, text in (("why", trouble.why), ("hurts", trouble.hurts), ("mend", trouble.mend)):
+        if text:
+            yield from _told(name, text, width)
+    for one in trouble.consequences:
+        yield from _told("so", one.what + (f": {one.why}" if one.why else ""), width)
+
+
+def _told(name: str, text: str, width: int) -> Iterator[str]:
+    first, *rest = _wrapped(text, width - 7)
+    yield f"{'':{_INDENT}}{name + ':':<7}{first}"
+    yield from (f"{'':{_INDENT + 7}}{line}" for line in rest)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(30, width - _INDENT), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
+    kind = "dmz-front" if isinstance(report, FrontReport) else "intranet-bridge"
+    up = _span(now - report.started)
+    yield f"{kind} {report.name}, region {report.region}, {report.software or 'unversioned'}, up {up}"
+    links = ", ".join(f"{link.name} {'up' if link.connected else 'DOWN'} ({link.connections})" for link in report.links)
+    yield f"  links     {links}"
+    states = ", ".join(f"{count} {state}" for state, count in sorted(report.commands.by_state.items())) or "none"
+    oldest = report.commands.oldest_unfinished
+    yield f"  commands  {states}" + (f"; oldest unfinished {_span(now - oldest)}" if oldest else "")
+    store = report.store
+    free = f", {store.free_bytes / (1 << 30):.1f} GB free" if store.free_bytes is not None else ""
+    yield f"  store     {store.place}, {store.trouble or f'a write takes {store.write_ms:g} ms'}{free}"
+    for file in report.certificates:
+        ends = _instant(file.not_after)[:10] if file.not_after else file.trouble
+        yield f"  tls       {file.use}: until {ends}"
+    if isinstance(report, FrontReport):
+        for one in report.bridges:
+            working = sum(state == "up" for state in one.operations.values())
+            heard = _span(now - one.heard)
+            yield f"  bridge    {one.name}: {working} of {len(one.operations)} operations up, heard {heard} ago"
+
+
+def _interfaces(bridge: BridgeReport, now: int) -> str:
+    troubled_first = sorted(
+        bridge.interfaces, key=lambda one: (one.circuit == "closed", not one.failing_since, one.operation)
+    )
+    rows = [
+        (one.operation, one.system, one.circuit, one.calls, one.failures,
+         f"{_span(now - one.last_success)} ago" if one.last_success else "-", one.reason or "-")
+        for one in troubled_first
+        if one.calls or one.circuit != "closed"
+    ]  # fmt: skip
+    if not rows:
+        return "no interface was called yet"
+    return table(("interface", "system", "circuit", "calls", "failed", "last success", "last failure"), rows)
+
+
+def _coloured(text: str, level: Level, *, colour: bool) -> str:
+    return f"{_COLOURS[level]}{text}\033[0m" if colour else text
+
+
+def _instant(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _span(ms: int) -> str:
+    seconds = max(0, ms) // 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

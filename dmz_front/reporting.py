@@ -1,0 +1,68 @@
+"""What the front says of itself to an administrator (`bridgectl status`)."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+
+from dmz_front.admission.denials import Denials
+from dmz_front.ledger.ledger import Ledger
+from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
+from dmz_front.settings import FrontSettings
+from protocol.operations import CATALOGUE
+from protocol.reports import AttachedReport, CommandsReport, FrontReport
+from protocol.runtime.certificate_reports import certificate_reports
+from protocol.runtime.clock import Clock
+from protocol.runtime.links import LinkStates
+from protocol.runtime.store import Store
+
+_STORE_S = 1.5
+"""How long a write may take before it is trouble; an administrator is answered within three seconds."""
+
+
+class Reporter:
+    """Makes reports of one front."""
+
+    def __init__(
+        self,
+        *,
+        settings: FrontSettings,
+        links: LinkStates,
+        store: Store,
+        ledger: Ledger,
+        bridges: Bridges,
+        readiness: Callable[[], Mapping[str, str]],
+        denials: Denials,
+        clock: Clock,
+    ) -> None:
+        """Everything it reads from."""
+        self._settings, self._links, self._store, self._ledger = settings, links, store, ledger
+        self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
+        self._started = clock()
+
+    async def report(self, _request: Mapping[str, object]) -> dict[str, object]:
+        """How the front stands now."""
+        settings = self._settings
+        store = await self._store.report(_STORE_S)
+        commands = CommandsReport(by_state={}) if store.trouble else await self._ledger.report()
+        files = (("broker", settings.link.certificate), ("http", settings.http.certificate))
+        conflict = self._bridges.conflict
+        served = [name for name in CATALOGUE if self._bridges.service(name) is not Service.UNSERVED]
+        report = FrontReport(
+            name=settings.name, region=settings.region, software=version("dmz-bridge"), pid=os.getpid(),
+            started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
+            certificates=await asyncio.to_thread(certificate_reports, files), readiness=dict(self._readiness()),
+            bridges=tuple(_attached(one) for one in self._bridges.present()),
+            lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),
+            conflict=conflict.heard if conflict else (),
+            unserved=tuple(name for name in CATALOGUE if name not in served), denied=self._denials.reports(),
+        )  # fmt: skip
+        return report.model_dump(mode="json")
+
+
+def _attached(seen: AttachedBridge) -> AttachedReport:
+    presence = seen.presence
+    return AttachedReport(
+        name=presence.instance, heard=seen.at, said=presence.time_ms, software=presence.software, inbox=presence.inbox,
+        operations={name: state.value for name, state in presence.operations.items()},
+    )  # fmt: skip

@@ -1,0 +1,63 @@
+"""What the bridge says of itself to an administrator (`bridgectl status`)."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.intake.conflict import InboxConflict
+from intranet_bridge.marketing.health import Health
+from intranet_bridge.settings import BridgeSettings
+from protocol.operations import CATALOGUE
+from protocol.reports import BridgeReport, CommandsReport
+from protocol.runtime.certificate_reports import certificate_reports
+from protocol.runtime.clock import Clock
+from protocol.runtime.links import LinkStates
+from protocol.runtime.store import Store
+
+_STORE_S = 1.5
+"""How long a write may take before it is trouble; an administrator is answered within three seconds."""
+
+
+class Reporter:
+    """Makes reports of one bridge."""
+
+    def __init__(
+        self,
+        *,
+        settings: BridgeSettings,
+        software: str,
+        links: LinkStates,
+        store: Store,
+        inbox: Inbox,
+        health: Mapping[str, Health],
+        conflict: InboxConflict,
+        clock: Clock,
+    ) -> None:
+        """Everything it reads from."""
+        self._settings, self._software, self._links, self._store = settings, software, links, store
+        self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
+        self._started = clock()
+
+    async def report(self, _request: Mapping[str, object]) -> dict[str, object]:
+        """How the bridge stands now."""
+        settings = self._settings
+        store = await self._store.report(_STORE_S)
+        commands = CommandsReport(by_state={}) if store.trouble else await self._inbox.report()
+        now = time.monotonic()
+        report = BridgeReport(
+            name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),
+            started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
+            certificates=await asyncio.to_thread(certificate_reports, list(_certificates(settings))),
+            inbox=self._inbox.id, interfaces=tuple(health.report(now) for health in self._health.values()),
+            conflict=self._conflict.active, unbound=tuple(name for name in CATALOGUE if name not in self._health),
+        )  # fmt: skip
+        return report.model_dump(mode="json")
+
+
+def _certificates(settings: BridgeSettings) -> Iterable[tuple[str, Path | None]]:
+    yield "broker", settings.link.certificate
+    for name, system in settings.all_systems.items():
+        yield f"system {name}", getattr(getattr(system, "tls", None), "certificate", None)

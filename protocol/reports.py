@@ -1,0 +1,153 @@
+"""What a daemon says of itself to an administrator on its own host, over its control socket (runtime/control.py).
+
+Names, counts, times and reasons: nothing of a customer. Times are epoch milliseconds by the daemon's clock. A report of
+a newer daemon may say more than an older `bridgectl` reads.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class LinkReport(_Part):
+    """One connection to the broker."""
+
+    name: str
+    connected: bool
+    since: int
+    """When it came up or went down; 0: not yet up since the start."""
+    connections: int
+    """Made since the start."""
+    server: str = ""
+    """What the broker calls itself."""
+    trouble: str = ""
+    """Why it is not connected."""
+
+
+class StoreReport(_Part):
+    """The database."""
+
+    place: str
+    """The file, or the URL without a password."""
+    trouble: str = ""
+    """Why a write that was tried just now did not come to an end; empty: it did."""
+    write_ms: float = 0.0
+    """How long that write took."""
+    free_bytes: int | None = None
+    total_bytes: int | None = None
+    """Of the disk that an SQLite file is on."""
+
+
+class FileReport(_Part):
+    """A certificate the daemon uses."""
+
+    path: str
+    use: str
+    """What it is for: ``broker``, ``http``, ``system marketing``."""
+    not_after: int | None = None
+    trouble: str = ""
+    """Why it cannot be read."""
+
+
+class InterfaceReport(_Part):
+    """One operation's interface at the marketing system, as the bridge finds it."""
+
+    operation: str
+    system: str
+    circuit: Literal["closed", "half-open", "open"]
+    failing_since: int = 0
+    """Since when no call succeeded; 0: the last one did, or there was none."""
+    reason: str = ""
+    """Of the last failure. Never a word of an answer's content."""
+    calls: int = 0
+    failures: int = 0
+    """Since the start."""
+    last_success: int = 0
+
+
+class CommandsReport(_Part):
+    """Commands in a ledger or an inbox."""
+
+    by_state: dict[str, int]
+    oldest_unfinished: int = 0
+    """When the oldest without an outcome was recorded; 0: there is none."""
+
+
+class AttachedReport(_Part):
+    """A bridge, by its last word to the front."""
+
+    name: str
+    heard: int
+    """When, by the front's clock."""
+    said: int = 0
+    """When, by its own."""
+    software: str = ""
+    operations: dict[str, str]
+    """Operation → `up` or `paused`."""
+    inbox: str = ""
+
+
+class DeniedReport(_Part):
+    """Requests of one kind that were turned away."""
+
+    code: str
+    application: str
+    """Whose key it is, or says it is: a revoked key's too."""
+    key: str
+    """The first 8 hexadecimal digits of the key's SHA-256."""
+    operation: str
+    count: int
+    last: int
+
+
+class Report(_Part):
+    """What both daemons say."""
+
+    name: str
+    region: str
+    software: str
+    pid: int
+    started: int
+    now: int
+    links: tuple[LinkReport, ...]
+    store: StoreReport
+    commands: CommandsReport
+    certificates: tuple[FileReport, ...] = ()
+    keys_changed: bool = False
+    """The key files are others than those in use."""
+
+
+class FrontReport(Report):
+    """Of dmz-front."""
+
+    role: Literal["front"] = "front"
+    readiness: dict[str, str]
+    """As `/readyz` says it: each `ok`, or what is wrong."""
+    bridges: tuple[AttachedReport, ...]
+    lost_bridges: tuple[AttachedReport, ...] = ()
+    """Heard of since the start, silent now, and not by their own word that they leave."""
+    conflict: tuple[tuple[str, str], ...] = ()
+    """Inbox and bridge of each, when they keep different ones."""
+    unserved: tuple[str, ...] = ()
+    """Operations of the catalogue that no attached bridge serves."""
+    denied: tuple[DeniedReport, ...] = ()
+    """The latest requests turned away by 401 and 403."""
+
+
+class BridgeReport(Report):
+    """Of intranet-bridge."""
+
+    role: Literal["bridge"] = "bridge"
+    inbox: str
+    interfaces: tuple[InterfaceReport, ...]
+    conflict: bool = False
+    """Fronts say that another inbox is meant."""
+    unbound: tuple[str, ...] = ()
+    """Operations of the catalogue that are bound nowhere here."""
+
+
+AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

@@ -1,0 +1,156 @@
+"""`bridgectl status` on a whole installation: faults are planted, and its first line names each."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.tools.testbed.layout import BIN
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import ACCOUNT, client, eventually, running_testbed
+
+SETTINGS = {"dmz_front": {"delivery.presence_ttl_s": 2}, "intranet_bridge": {"presence_interval_s": 0.5}}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("status"), settings=SETTINGS) as testbed:
+        yield testbed
+
+
+@pytest.fixture
+def http(own: Testbed) -> Iterator[httpx.Client]:
+    with client(own) as one:
+        yield one
+
+
+def status(testbed: Testbed, *arguments: str) -> tuple[int, str]:
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
+    done = subprocess.run(
+        [str(BIN / "bridgectl"), "status", *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout
+
+
+def seen(testbed: Testbed) -> tuple[int, list[dict[str, Any]]]:
+    code, told = status(testbed, "--json")
+    return code, json.loads(told)["troubles"]
+
+
+def first(testbed: Testbed) -> str:
+    _, troubles = seen(testbed)
+    return str(troubles[0]["key"]) if troubles else ""
+
+
+def test_all_is_well_and_each_part_is_shown(own: Testbed, http: httpx.Client) -> None:
+    assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
+    eventually(lambda: seen(own) == (0, []), what="nothing to say")
+    code, told = status(own, "--width", "200")
+    assert code == 0
+    for words in ("OK: nothing is wrong", "dmz-front front-1", "intranet-bridge bridge-1", "bridge.query.main"):
+        assert words in told
+    assert ACCOUNT not in told
+    assert status(own, "--plugin") == (0, "DMZ-BRIDGE OK - nothing is wrong\n")
+
+
+def test_a_marketing_system_that_is_down(own: Testbed, http: httpx.Client) -> None:
+    own.kill("marketing")
+    for _ in range(6):
+        http.post("/v1/arrears-query", json={"account": ACCOUNT})
+    code, [trouble] = seen(own)
+    assert (code, trouble["key"], trouble["level"]) == (2, "system-failing", "critical")
+    assert "Connection refused" in trouble["why"]
+    assert "arrears-query" in trouble["hurts"]
+    code, line = status(own, "--plugin")
+    assert code == 2
+    assert line.startswith("DMZ-BRIDGE CRITICAL - the system marketing")
+    own.start("marketing")
+    eventually(
+        lambda: http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200,
+        what="a probe that succeeds",
+    )
+    eventually(lambda: seen(own) == (0, []), what="the mend")
+
+
+def test_a_bridge_that_is_dead_and_one_that_stands_still(own: Testbed) -> None:
+    own.kill("bridge")
+    eventually(
+        lambda: (
+            [(one["key"], {under["key"] for under in one["consequences"]}) for one in seen(own)[1]]
+            == [("bridge-down", {"bridge-silent", "queue-not-consumed"})]
+        ),
+        what="the dead bridge, its consequences under it",
+    )
+    own.start("bridge")
+    eventually(lambda: seen(own) == (0, []), what="the mend")
+    with stopped(own.pids["bridge"]):
+        eventually(lambda: first(own) == "bridge-stuck", what="the stuck bridge")
+    eventually(lambda: seen(own) == (0, []), what="the mend")
+
+
+def test_a_broker_that_is_down_is_one_trouble_told_in_time(own: Testbed) -> None:
+    own.kill("broker")
+    [trouble] = eventually(
+        lambda: (found := seen(own)[1]) and found[0]["key"] == "broker-unreachable" and len(found) == 1 and found,
+        what="the dead broker, alone",
+    )
+    assert "front-1 and bridge-1" in trouble["what"]
+    own.start("broker")
+    eventually(lambda: seen(own) == (0, []), what="the mend")
+
+
+def test_a_ledger_that_another_process_holds(own: Testbed) -> None:
+    holder = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN EXCLUSIVE'); "
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    ledger = own.folder / "data" / "front.sqlite3"
+    with subprocess.Popen(
+        [str(BIN / "python"), "-c", holder, str(ledger)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        code, [trouble] = seen(own)
+        process.communicate("")
+    assert (code, trouble["key"]) == (2, "database-locked")
+    assert str(ledger) in trouble["mend"]
+    eventually(lambda: seen(own) == (0, []), what="the mend")
+
+
+def test_a_key_that_was_revoked(own: Testbed) -> None:
+    key = own.ctl("apps", "add", "kiosk", "--scope", "bills").strip()
+    own.ctl("apps", "revoke", "kiosk")
+    with client(own, headers={"Authorization": f"Bearer {key}"}) as kiosk:
+        eventually(
+            lambda: kiosk.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 401, what="the revocation"
+        )
+    code, [trouble] = seen(own)
+    assert (code, trouble["key"]) == (1, "key-not-valid")
+    assert "kiosk" in trouble["what"]
+    assert key not in json.dumps(trouble)
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_host_with_neither_daemon_is_not_said_to_be_well(tmp_path: Path) -> None:
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(tmp_path / "bridgectl.toml")}
+    done = subprocess.run(
+        [str(BIN / "bridgectl"), "status"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "neither daemon is configured on this host" in done.stdout

@@ -1,0 +1,246 @@
+"""What `bridgectl status` makes of what is seen: each planted trouble is the first line, consequences are under it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridgectl.queues import QueueHealth
+from bridgectl.status.observation import Observation, Silence, Silent
+from bridgectl.status.screen import as_dict, screen
+from bridgectl.status.troubles import Level, troubles, verdict
+from protocol.messages import Role
+from protocol.reports import (
+    AttachedReport,
+    BridgeReport,
+    CommandsReport,
+    DeniedReport,
+    FileReport,
+    FrontReport,
+    InterfaceReport,
+    LinkReport,
+    StoreReport,
+)
+
+NOW = 1_800_000_000_000
+MINUTE, DAY = 60_000, 86_400_000
+STORE = StoreReport(place="/var/lib/x.sqlite3", write_ms=3, free_bytes=50 << 30, total_bytes=100 << 30)
+COMMON: dict[str, Any] = {
+    "region": "main", "software": "1", "pid": 1, "started": NOW - DAY, "now": NOW, "store": STORE,
+    "commands": CommandsReport(by_state={"succeeded": 5}),
+    "certificates": (FileReport(path="/etc/x.pem", use="broker", not_after=NOW + 300 * DAY),),
+}  # fmt: skip
+BRIDGE_1 = AttachedReport(name="bridge-1", heard=NOW - 900, said=NOW - 1000, operations={"bill-query": "up"})
+
+
+def link(name: str = "queries", *, up: bool = True, trouble: str = "") -> LinkReport:
+    return LinkReport(name=name, connected=up, since=NOW - MINUTE, connections=1, trouble=trouble)
+
+
+FRONT = FrontReport(name="front-1", links=(link(),), readiness={"broker": "ok"}, bridges=(BRIDGE_1,), **COMMON)
+INTERFACE = InterfaceReport(
+    operation="bill-query", system="marketing", circuit="closed", calls=9, last_success=NOW - 5000
+)
+BRIDGE = BridgeReport(name="bridge-1", links=(link(),), inbox="i", interfaces=(INTERFACE,), **COMMON)
+QUEUES = (
+    QueueHealth("bridge.query.main", 0, 1, 0, 5, 5, 0, None, 0),
+    QueueHealth("bridge.command.main", 0, 1, 0, 5, 5, 0, None, 0),
+)
+WELL = Observation(NOW, FRONT, BRIDGE, QUEUES)
+
+
+def front(**changes: Any) -> Observation:
+    return replace(WELL, front=FRONT.model_copy(update=changes))
+
+
+def bridge(**changes: Any) -> Observation:
+    return replace(WELL, bridge=BRIDGE.model_copy(update=changes))
+
+
+def interface(**changes: Any) -> Observation:
+    return bridge(interfaces=(INTERFACE.model_copy(update=changes),))
+
+
+def store(**changes: Any) -> StoreReport:
+    return STORE.model_copy(update=changes)
+
+
+def test_nothing_is_said_of_what_is_well() -> None:
+    assert troubles(WELL) == []
+    assert verdict([]) is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("seen", "key", "level", "words"),
+    [
+        (
+            interface(circuit="open", failing_since=NOW - MINUTE, failures=5, reason="connection refused"),
+            "system-failing", Level.CRITICAL, "connection refused",
+        ),
+        (
+            interface(failing_since=NOW - MINUTE, failures=2, reason="the answer is not JSON: it begins with '<'"),
+            "system-failing", Level.WARNING, "not JSON",
+        ),
+        (
+            bridge(interfaces=(
+                INTERFACE.model_copy(update={"circuit": "open", "failing_since": NOW - MINUTE}),
+                INTERFACE.model_copy(update={"operation": "work-order", "last_success": NOW - 10}),
+            )),
+            "interface-failing", Level.CRITICAL, "bill-query",
+        ),
+        (
+            replace(WELL, bridge=Silent(Role.BRIDGE, Silence.NOT_RUNNING, "refused")),
+            "bridge-down", Level.CRITICAL, "systemctl restart intranet-bridge",
+        ),
+        (
+            replace(WELL, front=Silent(Role.FRONT, Silence.STUCK, "no answer within 2 s")),
+            "front-stuck", Level.CRITICAL, "runs and does not answer",
+        ),
+        (
+            replace(WELL, bridge=Silent(Role.BRIDGE, Silence.NOT_ALLOWED, "only root")),
+            "bridge-not-asked", Level.UNKNOWN, "as root",
+        ),
+        (front(bridges=(), lost_bridges=(BRIDGE_1,)), "bridge-silent", Level.CRITICAL, "bridge-1 is silent"),
+        (front(lost_bridges=(BRIDGE_1,)), "bridge-silent", Level.WARNING, "the other bridges"),
+        (front(bridges=()), "no-bridge", Level.CRITICAL, "the keys do not fit"),
+        (
+            replace(front(bridges=()), queues=()), "no-bridge", Level.CRITICAL, "heard of no bridge",
+        ),
+        (
+            front(bridges=(BRIDGE_1.model_copy(update={"said": NOW - 120_000}),)),
+            "clock-off", Level.CRITICAL, "+119 s",
+        ),
+        (
+            front(conflict=(("a", "bridge-1"), ("b", "bridge-2"))),
+            "inbox-conflict", Level.CRITICAL, "bridge-1 keeps a, bridge-2 keeps b",
+        ),
+        (front(store=store(trouble="database or disk is full")), "disk-full", Level.CRITICAL, "free space"),
+        (front(store=store(free_bytes=10 << 20)), "disk-full", Level.CRITICAL, "10 MB are free"),
+        (bridge(store=store(free_bytes=500 << 20)), "disk-nearly-full", Level.WARNING, "inbox of bridge-1"),
+        (front(store=store(trouble="a write waits for more than 1.5 s")), "database-locked", Level.CRITICAL, "fuser"),
+        (front(store=store(trouble="database disk image is malformed")), "database-damaged", Level.CRITICAL, "restore"),
+        (front(store=store(write_ms=1400)), "database-slow", Level.WARNING, "1.4 s"),
+        (
+            front(certificates=(FileReport(path="/e.pem", use="http", not_after=NOW - DAY),)),
+            "certificate-expired", Level.CRITICAL, "/e.pem",
+        ),
+        (
+            bridge(certificates=(FileReport(path="/e.pem", use="broker", not_after=NOW + 9 * DAY),)),
+            "certificate-expires", Level.WARNING, "in 9 days",
+        ),
+        (
+            bridge(certificates=(FileReport(path="/e.pem", use="broker", trouble="No such file or directory"),)),
+            "certificate-unreadable", Level.CRITICAL, "No such file",
+        ),
+        (
+            bridge(commands=CommandsReport(by_state={"held": 2})),
+            "commands-held", Level.WARNING, "2 commands held",
+        ),
+        (
+            bridge(commands=CommandsReport(by_state={"received": 2}, oldest_unfinished=NOW - 30 * MINUTE)),
+            "commands-waiting", Level.WARNING, "bridge-1",
+        ),
+        (front(unserved=("work-order",)), "operation-unserved", Level.WARNING, "work-order"),
+        (
+            replace(bridge(unbound=tuple("abcdefg")), front=None), "operation-unserved", Level.WARNING, "and 2 more",
+        ),
+        (
+            replace(
+                front(bridges=(BRIDGE_1.model_copy(update={"operations": {"bill-query": "paused"}}),)), bridge=None
+            ),
+            "operations-paused", Level.CRITICAL, "bill-query",
+        ),
+        (
+            replace(WELL, queues=(replace(QUEUES[0], dead_letters=3),)), "dead-letters", Level.WARNING,
+            "3 dead letters",
+        ),
+        (replace(WELL, queues=(replace(QUEUES[0], consumers=0),)), "queue-not-consumed", Level.CRITICAL, "no bridge"),
+        (
+            front(denied=(DeniedReport(code="unauthenticated", application="kiosk", key="ab", operation="bill-query",
+                                       count=3, last=NOW - MINUTE),)),
+            "key-not-valid", Level.WARNING, "3 requests of kiosk",
+        ),
+        (
+            front(denied=(DeniedReport(code="scope", application="kiosk", key="ab", operation="bill-query", count=1,
+                                       last=NOW - MINUTE),)),
+            "key-not-allowed", Level.WARNING, "1 request of kiosk",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)  # fmt: skip
+def test_a_planted_trouble_is_the_first_line(seen: Observation, key: str, level: Level, words: str) -> None:
+    found = troubles(seen)
+    assert (found[0].key, found[0].level) == (key, level)
+    assert len(found) == 1
+    assert words in screen(seen, found, colour=False, width=500)
+    assert verdict(found) is level
+
+
+def test_denials_of_long_ago_are_not_news() -> None:
+    old = DeniedReport(code="scope", application="a", key="", operation="o", count=1, last=NOW - 30 * MINUTE)
+    assert troubles(front(denied=(old,))) == []
+
+
+def test_what_follows_from_a_broker_that_is_down_is_under_it() -> None:
+    down = (link(up=False, trouble="dmz:61616: Connection refused"),)
+    seen = Observation(
+        NOW,
+        FRONT.model_copy(update={"links": down, "bridges": (), "lost_bridges": (BRIDGE_1,)}),
+        BRIDGE.model_copy(update={"links": down}),
+        None,
+        "Connection refused",
+    )
+    [one] = troubles(seen)
+    assert one.key == "broker-unreachable"
+    assert "front-1 and bridge-1" in one.what
+    assert one.why == "dmz:61616: Connection refused"
+    assert [under.key for under in one.consequences] == ["bridge-silent"]
+
+
+def test_a_certificate_that_expired_explains_why_the_broker_refuses() -> None:
+    down = (link(up=False, trouble="the other side says that our certificate has expired"),)
+    expired = (FileReport(path="/e.pem", use="broker", not_after=NOW - DAY),)
+    [one] = troubles(bridge(links=down, certificates=expired))
+    assert one.key == "certificate-expired"
+    assert [under.key for under in one.consequences] == ["broker-refuses"]
+
+
+def test_what_follows_from_a_bridge_that_is_down_is_under_it() -> None:
+    seen = Observation(
+        NOW,
+        FRONT.model_copy(update={"bridges": (), "lost_bridges": (BRIDGE_1,)}),
+        Silent(Role.BRIDGE, Silence.NOT_RUNNING, "refused"),
+        tuple(replace(queue, consumers=0) for queue in QUEUES),
+    )
+    [one] = troubles(seen)
+    assert one.key == "bridge-down"
+    assert {under.key for under in one.consequences} == {"bridge-silent", "queue-not-consumed"}
+
+
+def test_the_worst_comes_first_and_every_trouble_is_told_once() -> None:
+    seen = replace(
+        bridge(commands=CommandsReport(by_state={"held": 1})),
+        front=FRONT.model_copy(update={"store": store(trouble="database is locked")}),
+    )
+    found = troubles(seen)
+    assert [one.key for one in found] == ["database-locked", "commands-held"]
+    assert verdict(found) is Level.CRITICAL
+
+
+def test_programs_get_the_same() -> None:
+    seen = interface(circuit="open", failing_since=NOW - MINUTE, reason="refused")
+    told = as_dict(seen, troubles(seen))
+    assert told["status"] == "critical"
+    assert told["troubles"][0]["key"] == "system-failing"
+    assert told["troubles"][0]["level"] == "critical"
+    assert told["bridge"]["interfaces"][0]["reason"] == "refused"
+    assert told["queues"][0]["name"] == "bridge.query.main"
+
+
+def test_the_screen_is_as_wide_as_it_may_be_and_coloured_only_if_wished() -> None:
+    seen = interface(circuit="open", failing_since=NOW - MINUTE, reason="refused " * 30)
+    found = troubles(seen)
+    lines = screen(seen, found, colour=False, width=70).split("\n\n")[1].splitlines()
+    assert max(map(len, lines)) <= 70
+    assert "\033" not in screen(seen, found, colour=False)
+    assert "\033[31m" in screen(seen, found, colour=True)
