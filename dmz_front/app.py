@@ -108,7 +108,10 @@ class Front:
         self.command_link = stomp_link(settings.link, f"{settings.name}-commands")
         self.reply_link = receiving_link(settings.link, f"{settings.name}-replies")
         self.attachment_link = stomp_link(settings.link, f"{settings.name}-attachments")
-        self.links = (self.query_link, self.command_link, self.reply_link, self.attachment_link)
+        self.links = {
+            "queries": self.query_link, "commands": self.command_link, "replies": self.reply_link,
+            "attachments": self.attachment_link,
+        }  # fmt: skip
         query_lane = Lane(self.query_link, persistent=False)
         command_lane = Lane(self.command_link, persistent=True)
         self.command_lane = command_lane
@@ -196,9 +199,8 @@ class Front:
         )
 
         self.http = HttpServer(self.api, settings.http)
-        named = dict(zip(("queries", "commands", "replies"), self.links, strict=True))
         self.reporter = Reporter(
-            settings=settings, links=LinkStates(named, self.clock), store=self.store, ledger=self.ledger,
+            settings=settings, links=LinkStates(self.links, self.clock), store=self.store, ledger=self.ledger,
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
         )  # fmt: skip
 
@@ -220,7 +222,7 @@ class Front:
         self.bridges.on_inbox = self._read_inbox_soon
         await self.poison.start()
         await self._read_applications()
-        for link in self.links:
+        for link in self.links.values():
             await daemon.start("link", link.start(), link.close)
         self._subscribe()
         await daemon.start("replies", None, self.router.drain)
@@ -249,7 +251,7 @@ class Front:
 
     def readiness(self) -> dict[str, str]:
         """What the front needs, each `"ok"` or what is wrong."""
-        up = all(link.connected for link in self.links)
+        up = all(link.connected for link in self.links.values())
         return {
             "broker": "ok" if up else "not connected",
             "bridge": "ok" if self.bridges.attached else "none attached",
@@ -270,7 +272,7 @@ class Front:
         yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
-        for link, name in zip(self.links, ("queries", "commands", "replies", "attachments"), strict=True):
+        for name, link in self.links.items():
             labels = {"link": name}
             yield "dmz_front_link_up", "Connected to a broker", labels, float(link.connected)
             yield "dmz_front_link_reconnects_total", "Reconnects", labels, link.counters.reconnects

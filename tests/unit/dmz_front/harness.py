@@ -169,7 +169,7 @@ class Harness:
         await front.ledger.count_backlog(front.settings.name)
         front.bridges.remember(await front.ledger.wire_version())
         await front._read_applications()
-        for link in front.links:
+        for link in front.links.values():
             await link.start()
             await link.ready()
         front._subscribe()
@@ -178,7 +178,7 @@ class Harness:
         front = self.front
         await front.outbox.drain()
         await front.router.drain()
-        for link in front.links:
+        for link in front.links.values():
             await link.close()
         await front.store.close()
         if bridge:
