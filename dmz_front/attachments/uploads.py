@@ -117,18 +117,24 @@ class Uploads:
                 buffer += piece
                 if len(buffer) > known.length - known.received:
                     raise Problem(413, "body-too-large", f"{known.length - known.received} bytes of it are missing")
-                while len(buffer) >= CHUNK_BYTES:
+                while len(buffer) >= CHUNK_BYTES + MIN_CHUNK_BYTES:  # what is left of a part is no small chunk
                     known = await self._store(known, buffer, CHUNK_BYTES)
         except CutOff:
             if len(buffer) >= MIN_CHUNK_BYTES or known.received + len(buffer) == known.length:
-                await self._store(known, buffer, len(buffer))
+                await self._store_rest(known, buffer)
             raise
         if buffer:
             if len(buffer) < MIN_CHUNK_BYTES and known.received + len(buffer) < known.length:
                 least = f"at least {MIN_CHUNK_BYTES} bytes, unless they are the last"
                 raise Problem(422, "part-too-small", least, headers=[_offset(known)])
-            known = await self._store(known, buffer, len(buffer))
+            known = await self._store_rest(known, buffer)
         return known
+
+    async def _store_rest(self, known: Attachment, buffer: bytearray) -> Attachment:
+        """Store the end of a part: as two chunks if it is too long for one."""
+        if len(buffer) > CHUNK_BYTES:
+            known = await self._store(known, buffer, len(buffer) // 2)
+        return await self._store(known, buffer, len(buffer))
 
     async def remove(self, owner: str, id: str) -> None:
         """Forget one that no command names. Raises Problem 404, 409."""

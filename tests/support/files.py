@@ -1,39 +1,10 @@
-"""Files as customers send them: small, whole and of random content; and an operation that takes some."""
+"""Files as customers send them: small, whole and of random content. Imports nothing of the product."""
 
 import hashlib
 import os
 import struct
 import zlib
 from dataclasses import dataclass, field
-
-from protocol.operations import Kind, Operation
-from protocol.operations.fields import AttachmentId, Attachments, Model
-
-
-class Report(Model):
-    """Says something, with files."""
-
-    content: str
-    files: Attachments = ()
-    plan: AttachmentId | None = None
-
-
-class Registered(Model):
-    """It is."""
-
-    work_order: str
-    accepted_at: str
-
-
-REPORT = Operation(
-    name="report",
-    kind=Kind.COMMAND,
-    summary="Report something",
-    request=Report,
-    response=Registered,
-    example={"content": "x"},
-    scope="reports",
-)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from protocol.frames import unpack
 from protocol.link.memory import MemoryLink
 from protocol.link.port import AckMode, Delivery, Subscription
 from protocol.media import Fault
-from tests.support.files import REPORT, File, png
+from tests.support.files import File, png
+from tests.unit.attaching import REPORT
 from tests.unit.dmz_front.attachments.test_uploads import begin, part, report, stored, uploaded
 from tests.unit.dmz_front.harness import Harness, Say, code_of, turns
 

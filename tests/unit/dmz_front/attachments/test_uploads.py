@@ -11,7 +11,8 @@ import pytest
 from protocol.attachments import CHUNK_BYTES, MIN_CHUNK_BYTES, TYPE, Chunk, Manifest, parsed_id
 from protocol.envelope import Opened, Opener
 from protocol.keyring import Keyring
-from tests.support.files import REPORT, File, jpeg, pdf, png
+from tests.support.files import File, jpeg, pdf, png
+from tests.unit.attaching import REPORT
 from tests.unit.clock import Clock
 from tests.unit.dmz_front.harness import DONE, Harness, code_of, problem_of, turns
 
@@ -352,3 +353,15 @@ async def test_a_sandbox_key_rehearses_and_nothing_of_it_is_kept(harness: Harnes
     wrong = await begin(harness, file, "new", sha256="0" * 64)
     assert code_of(await part(harness, wrong, 0, file.content, app="new")) == (422, "attachment-digest")
     assert stored(harness) == {}
+
+
+@pytest.mark.parametrize(
+    "size", [CHUNK_BYTES, CHUNK_BYTES + 1, CHUNK_BYTES + MIN_CHUNK_BYTES - 1, 5 * CHUNK_BYTES + 100]
+)
+async def test_a_part_of_any_size_is_taken_whole(harness: Harness, bridge_keyring: Keyring, size: int) -> None:
+    await harness.start(bridge=False)
+    file = jpeg(size + 100_000)
+    id = await begin(harness, file)
+    assert (await part(harness, id, 0, file.content[:size])).headers["upload-offset"] == str(size)
+    assert (await part(harness, id, size, file.content[size:])).json()["status"] == "complete"
+    assert joined(opened(stored(harness), bridge_keyring)) == file.content

@@ -16,7 +16,8 @@ from protocol.lifecycle import State
 from protocol.link.port import AckMode, Subscription
 from protocol.media import Fault, MediaType
 from protocol.messages import uuid7
-from tests.support.files import REPORT, File, jpeg, pdf, png
+from tests.support.files import File, jpeg, pdf, png
+from tests.unit.attaching import REPORT
 from tests.unit.intranet_bridge import harness
 from tests.unit.intranet_bridge.commands.test_workers import scene
 from tests.unit.intranet_bridge.harness import DONE, Marketing, Stage, until, wall

@@ -15,7 +15,8 @@ from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem
 from intranet_bridge.marketing.http.check import complaints
 from intranet_bridge.marketing.http.client import HttpClient
 from protocol.operations import CATALOGUE
-from tests.support.files import REPORT, File, jpeg, pdf, png
+from tests.support.files import File, jpeg, pdf, png
+from tests.unit.attaching import REPORT
 from tests.unit.intranet_bridge.marketing.http.test_adapter import Server, close, hang, http
 
 pytestmark = pytest.mark.anyio
