@@ -17,6 +17,7 @@ from intranet_bridge.marketing.kind import AdapterKind
 GROUP = "dmz_bridge.adapters"
 _OWN = {
     "http": "intranet_bridge.marketing.http.kind",
+    "soap": "intranet_bridge.marketing.soap.kind",
 }
 """Name → the module whose `KIND` it is."""
 

@@ -78,7 +78,7 @@ class ObservedSystem:
         if saved is None:
             return
         answer = saved_answer(saved)
-        self._server = await asyncio.start_server(lambda r, w: _serve(answer, r, w), "127.0.0.1", 0)
+        self._server = await asyncio.start_server(lambda r, w: serve_saved(answer, r, w), "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         self._client = _Listening("127.0.0.1", port, answer_limit=self._system.answer_limit)
 
@@ -210,7 +210,8 @@ class _Listening(HttpClient):
         return [mask.clean(first), *(mask.header(line) for line in headers), shown]
 
 
-async def _serve(answer: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def serve_saved(answer: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one request with a saved answer."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: *([0-9]+)", head)

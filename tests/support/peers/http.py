@@ -13,7 +13,7 @@ from intranet_bridge.contract import COMMAND, DETAIL, OTHER, QUERY, REFUSED, Beh
 from tests.support.peers.books import Books
 
 _TOKEN = "contract-token-5512907734"
-_HANG_S = 60.0
+HANG_S = 60.0
 _REFUSAL = {"when": "code != '0'", "code": "code", "detail": "msg", "codes": {"44": REFUSED}}
 _COMMON = {"refusal": _REFUSAL, "not_applied": "code == '77'"}
 
@@ -74,10 +74,7 @@ class HttpPeer(Peer):
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers["X-Peer-Token"] != _TOKEN:
-                    self.send_error(401)
-                    return
-                peer.serve(self, json.loads(body))
+                peer.take(self, body)
 
             def log_message(self, *_: Any) -> None: ...
 
@@ -109,21 +106,28 @@ class HttpPeer(Peer):
         self._thread.join()
         self._server.server_close()
         for connection in list(self._server.open):
-            _cut(connection)
+            cut(connection)
 
     def saved(self) -> bytes:
         return json.dumps(self.answer("/owed", {"acct": "7305518264093"})).encode()
 
+    def take(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        """A request as it came."""
+        if handler.headers["X-Peer-Token"] != _TOKEN:
+            handler.send_error(401)
+            return
+        self.serve(handler, json.loads(body))
+
     def serve(self, handler: BaseHTTPRequestHandler, asked: dict[str, Any]) -> None:
         """One request: applied, answered, or not, as it is to be."""
         behaviour, changed = self.books.receive()
-        applies = behaviour in _APPLYING and handler.path == "/order"
+        applies = behaviour in APPLYING and handler.path == "/order"
         if applies:
             self.books.apply(asked["id"])
         if behaviour in (Behaviour.SILENT, Behaviour.SILENT_APPLIED):
-            changed.wait(_HANG_S)
+            changed.wait(HANG_S)
         if behaviour in (Behaviour.DROP, Behaviour.DROP_APPLIED):
-            _cut(handler.connection)
+            cut(handler.connection)
             return
         status = 200
         match behaviour:
@@ -160,14 +164,15 @@ class HttpPeer(Peer):
         return {"id": asked["id"], "no": order["work_order"], "at": order["accepted_at"]}
 
 
-_APPLYING = frozenset(
+APPLYING = frozenset(
     {
         Behaviour.ANSWER, Behaviour.GARBAGE, Behaviour.ANOTHER, Behaviour.SILENT_APPLIED, Behaviour.DROP_APPLIED,
     }
 )  # fmt: skip
 
 
-def _cut(connection: socket.socket) -> None:
+def cut(connection: socket.socket) -> None:
+    """Lose a connection."""
     with suppress(OSError):  # it is gone already
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
