@@ -210,11 +210,11 @@ class Front:
         if settings.store.file is not None:
             lock = only_one(settings.store.file, "dmz-front")
             await daemon.start("lock", None, lock.close)
+        await daemon.start("store", self.store.start(), self.store.close)
+        await daemon.start("lease", self.lease.take(), self.lease.release)
         if settings.control.socket is not None:
             control = ControlSocket(settings.control.socket, {"report": self.reporter.report})
             await daemon.start("control", control.start(), control.close)
-        await daemon.start("store", self.store.start(), self.store.close)
-        await daemon.start("lease", self.lease.take(), self.lease.release)
         await self.lease.know(await self.ledger.fronts())
         await self.ledger.count_backlog(settings.name)
         self.bridges.remember(await self.ledger.wire_version())

@@ -209,11 +209,11 @@ class Bridge:
 
     async def start(self, parts: daemon.Daemon) -> None:
         """Start everything, in the order written above."""
+        await parts.start("store", self.store.start(), self.store.close)
+        await parts.start("lease", self.lease.take(), self.lease.release)
         if self.settings.control.socket is not None:
             control = ControlSocket(self.settings.control.socket, {"report": self.reporter.report})
             await parts.start("control", control.start(), control.close)
-        await parts.start("store", self.store.start(), self.store.close)
-        await parts.start("lease", self.lease.take(), self.lease.release)
         await self.lease.know(await self.inbox.owners())
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)

@@ -192,7 +192,7 @@ def _problem(codes: tuple[str, ...]) -> dict[str, Any]:
 def _page(
     id: str, description: str, answers: Mapping[int, tuple[str, str]], *problems: str, key: bool = True
 ) -> dict[str, Any]:
-    """A path beside the operations: `answers` maps a status to its description and its schema's name."""
+    """A path beside the operations: `answers` maps a status to its description and its schema's name; none: 204."""
     responses: dict[str, Any] = {
         str(status): {
             "description": told,
@@ -204,6 +204,8 @@ def _page(
     for code in (*problems, *(_OF_THE_KEY if key else ()), *_OF_THE_CONNECTION):
         status = CODES[code].statuses[0]
         by_status[status] = (*by_status.get(status, ()), code)
+    if not answers:
+        responses["204"] = {"description": "Done"}
     for status, codes in sorted(by_status.items()):
         responses.setdefault(str(status), _problem(codes))
     security: list[dict[str, list[str]]] = [{"ApplicationKey": []}] if key else []

@@ -153,6 +153,10 @@ def test_no_request_makes_a_500(testbed: Testbed) -> None:
     found = list(schema.get_all_operations())
     operations = [one.ok() for one in found if isinstance(one, Ok)]
     assert len(operations) == len(found) >= 8
+    # parts of files are bytes, which JSON's generator has nothing to say of: unit tests have them
+    operations = [
+        one for one in operations if "application/partial-upload" not in one.get_request_payload_content_types()
+    ]
     seen: Counter[int] = Counter()
     examples = int(os.environ.get("DMZ_BRIDGE_TEST_EXAMPLES") or max(5, 800 // len(operations) // 2))
     for operation in operations:

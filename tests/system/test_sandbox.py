@@ -17,7 +17,11 @@ def test_a_sandbox_key_is_answered_every_example_and_nothing_is_done(testbed: Te
         eventually(lambda: http.get("/v1/operations").status_code == 200, what="the new key")
         assert http.get("/v1/operations").headers["sandbox"] == "?1"
         document = http.get("/openapi.json").json()
-        posts = {path: item["post"] for path, item in document["paths"].items() if "post" in item}
+        posts = {
+            path: item["post"]
+            for path, item in document["paths"].items()
+            if "post" in item and path != "/v1/attachments"
+        }
         assert {"/v1/bill-query", "/v1/work-order"} <= set(posts)
         for path, post in posts.items():
             asked = post["requestBody"]["content"]["application/json"]["example"]

@@ -175,7 +175,7 @@ def test_the_verdict_is_the_workers(bench: Bench, tmp_path: Path, saved: bytes, 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("no-such",), "no-such is not bound; bound are arrears-query"),
+        (("no-such",), "no-such is not bound; bound are account-"),
         (("arrears-query", "--body", '{"acount": "31_hidden"}'), "does not fit: account: Field required"),
         (("arrears-query", "--body", '{"account": "31_hidden"}'), "does not fit: account: an account number is"),
         (("arrears-query", "--body", "@missing.json"), "missing.json: cannot be read"),
