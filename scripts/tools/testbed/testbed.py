@@ -204,11 +204,9 @@ class Testbed:
     def _write_configuration(self, shipped: str, name: str, values: dict[str, Any]) -> None:
         text = (self.root / "config" / f"{shipped}.toml").read_text(encoding="utf-8")
         values = values | self.settings.get(shipped, {})
-        # an operation may be bound in a file of its own (_write_bindings); an earlier release has no control socket
-        left = tuple(f"{table}." for table in ("operations", "control") if f"[{table}" not in text)
-        changed = with_values(
-            text, {key: value for key, value in values.items() if not (left and key.startswith(left))}
-        )
+        # operations are bound in files of their own (_write_bindings); an earlier release has no control socket
+        left = ("operations.",) if "\n[control]\n" in text else ("operations.", "control.")
+        changed = with_values(text, {key: value for key, value in values.items() if not key.startswith(left)})
         (self.config / f"{name}.toml").write_text(changed, encoding="utf-8")
 
     def _write_bindings(self) -> None:
