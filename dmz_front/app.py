@@ -5,6 +5,7 @@
 ==========  ==============================================  ==================================================
 store       bring up the schema                             last: finish what is being written, close
 lease       take this instance's lease, count the backlog   give it back: other fronts adopt what is not final
+control     answer administrators of this host              no more
 links       connect to the broker, for ever                 disconnect
 replies     subscribe to replies and presence               write the replies taken
 left        read the reply queues of fronts that are gone   stop

@@ -1,7 +1,7 @@
 """Composition root of intranet-bridge: which part is made of which, the order of starting, and of stopping.
 
-Start: store → lease → reply links → outbox → systems → inbox recovered, housekeeping → workers → intake →
-metrics → presence. Stop, on SIGTERM, is the reverse:
+Start: store → lease → control socket → reply links → outbox → systems → inbox recovered, housekeeping → workers →
+intake → metrics → presence. Stop, on SIGTERM, is the reverse:
 
 1. presence says that this bridge leaves: the fronts stop counting on it;
 2. intake takes nothing more; commands being recorded are recorded and acknowledged, then the subscriptions and

@@ -117,8 +117,6 @@ class Report(_Part):
     store: StoreReport
     commands: CommandsReport
     certificates: tuple[FileReport, ...] = ()
-    keys_changed: bool = False
-    """The key files are others than those in use."""
 
 
 class FrontReport(Report):

@@ -2,8 +2,8 @@
 
 Nothing here answers with an unmasked name, address or telephone number: the schemas refuse it, whoever was to mask it.
 A binding needs proof: a match token, which an identity number with the mobile number of the archive gives, or a
-one-time code, which the marketing system sends to that mobile number. What can be guessed at says so (`guessed`), and
-the front limits the attempts; "no such identity" and "wrong mobile number" are one refusal.
+one-time code, which the marketing system sends to that mobile number. What can be guessed at says so (`guessed`);
+"no such identity" and "wrong mobile number" are one refusal.
 """
 
 import re
