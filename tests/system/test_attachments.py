@@ -74,10 +74,10 @@ def test_files_cross_over_cuts_and_kills_each_once_and_nowhere_in_clear(testbed:
         places = [begin(http, file) for file in files]
         cut_off(testbed, places[0], files[0].content[:500_000], 1_000_000)
         kept = eventually(lambda: int(http.head(places[0]).headers["upload-offset"]), what="what came of the part")
-        assert 0 < kept <= 500_000
         testbed.kill("front")
         testbed.start("front")
-        assert int(http.head(places[0]).headers["upload-offset"]) == kept
+        # what was told is kept; more may have been stored after it was asked, of what was sent
+        assert kept <= int(http.head(places[0]).headers["upload-offset"]) <= 500_000
         testbed.stop("bridge")
         told = [send(http, place, file) for place, file in zip(places, files, strict=True)]
         # the front that took the end of the first has not seen its beginning: the bridge says what it is
