@@ -13,27 +13,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from scripts.tools.marketing_simulator import database
-from scripts.tools.marketing_simulator.applications import Applications
-from scripts.tools.marketing_simulator.balances import Balances
-from scripts.tools.marketing_simulator.bindings import Bindings
+from scripts.tools.marketing_simulator import business, database
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
 from scripts.tools.marketing_simulator.faces.gbk import GbkFace
 from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.files import Files
-from scripts.tools.marketing_simulator.meters import Meters
-from scripts.tools.marketing_simulator.payments import Payments
-from scripts.tools.marketing_simulator.points import Points
-from scripts.tools.marketing_simulator.public import Public
-from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
-from scripts.tools.marketing_simulator.theft import TheftReports
-from scripts.tools.marketing_simulator.usage import Usage
-from scripts.tools.marketing_simulator.withholding import Withholding
-from scripts.tools.marketing_simulator.work_order_service import WorkOrderService
-from scripts.tools.marketing_simulator.work_orders import WorkOrders
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 1024
@@ -98,32 +85,11 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
     faults = FaultInjector()
     reading = database.connect_for_reading(settings.database)
     effects = EffectWriter(database.connect(settings.database), clock)
-    queries = Queries(reading, clock)
-    orders = WorkOrders(
-        reading, effects, queries, clock, node_seconds=settings.node_seconds, idempotent=settings.idempotent
-    )
-    service = WorkOrderService(reading, effects, queries, clock, node_seconds=settings.node_seconds)
-    origin = database.origin(reading)
-    since = date.fromisoformat(origin["day"]).replace(day=1)
-    balances = Balances(reading, queries, clock)
-    families = (
-        queries,
-        orders,
-        service,
-        balances,
-        Usage(reading, queries, balances, clock, seed=int(origin["seed"]), since=since),
-        Meters(reading, effects, queries, clock),
-        Payments(reading, effects, queries),
-        Withholding(effects, queries, clock),
-        Points(reading, effects, queries),
-        Applications(reading, effects, queries, clock, node_seconds=settings.node_seconds),
-        TheftReports(reading, effects, clock, node_seconds=settings.node_seconds),
-        Public(reading, queries, clock),
-        Bindings(reading, effects, clock),
-    )
     files = Files(reading, effects, clock)
     interfaces = MarketingInterfaces(token, faults)
-    offered = [one for family in families for one in family.interfaces()]
+    offered = business.offered(
+        reading, effects, clock, node_seconds=settings.node_seconds, idempotent=settings.idempotent
+    )
     gbk = GbkFace(interfaces, token, settings.session_seconds)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
