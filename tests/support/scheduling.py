@@ -32,6 +32,8 @@ TOGETHER = {
     "tests/system/one_way/test_rules.py": "one way",
 }
 """These share a testbed of their conftest.py: one is enough."""
+BY_PARAMETER = frozenset({"tests/system/test_faces.py"})
+"""Each of their parameters has a testbed of its own; the tests of one stay together."""
 FIRST = (
     "tests/faults/test_campaign.py",
     "tests/faults/test_crash_points.py",
@@ -47,6 +49,8 @@ FIRST = (
 def unit(nodeid: str) -> str:
     """What a test stays together with: those of its file, mostly."""
     file = nodeid.partition("::")[0]
+    if file in BY_PARAMETER:
+        return f"{file}[{nodeid.partition('[')[2]}"
     return nodeid if file in APART else TOGETHER.get(file, file)
 
 

@@ -4,6 +4,7 @@ One plan at a time, held in memory: a restarted simulator has none. It only affe
 as *hit* (once) when any fault of the plan was applied to it; after `times` hits the plan is removed.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from random import Random
@@ -30,7 +31,10 @@ class FaultPlan:
     hang: bool = False  # take the request, apply nothing, never answer
     hang_after_applying: bool = False  # apply and commit, never answer
     die_after_applying: int = 0  # exit right after the commit of the n-th request applied, unanswered; 0: never
+    drop: bool = False  # do as asked, commit, then lose the connection without an answer
+    mix_up: bool = False  # answer about something else: what the answer repeats of the request is another value
     paths: tuple[str, ...] = ()  # only paths that begin with one of these; none: all of /api/
+    except_paths: tuple[str, ...] = ()  # and none that begins with one of these
     times: int | None = None  # how many requests it hits; None: until it is cleared
 
     @classmethod
@@ -55,7 +59,7 @@ class FaultPlan:
                 f"must be a number from 0 to {most}",
                 lambda v, most=most: 0 <= v <= most,
             )
-        for name in ("hang", "hang_after_applying"):
+        for name in ("hang", "hang_after_applying", "drop", "mix_up"):
             _check(plan, name, (bool,), "must be true or false", lambda v: True)
         if isinstance(plan.get("die_after_applying"), bool):
             plan["die_after_applying"] = int(plan["die_after_applying"])
@@ -63,14 +67,15 @@ class FaultPlan:
         if plan.get("times", 0) is None:
             del plan["times"]
         _check(plan, "times", (int,), "must be a whole number from 1", lambda v: v >= 1)
-        _check(
-            plan,
-            "paths",
-            (list, tuple),
-            "must be a list of paths that begin with /api/",
-            lambda v: all(isinstance(path, str) and path.startswith("/api/") for path in v),
-        )
-        plan["paths"] = tuple(plan.get("paths", ()))
+        for name in ("paths", "except_paths"):
+            _check(
+                plan,
+                name,
+                (list, tuple),
+                "must be a list of paths that begin with /api/",
+                lambda v: all(isinstance(path, str) and path.startswith("/api/") for path in v),
+            )
+            plan[name] = tuple(plan.get(name, ()))
         return cls(**plan)
 
     def as_json(self) -> dict[str, object]:
@@ -79,7 +84,7 @@ class FaultPlan:
 
     def concerns(self, path: str) -> bool:
         """Whether the plan applies to this path."""
-        return not self.paths or path.startswith(self.paths)
+        return (not self.paths or path.startswith(self.paths)) and not path.startswith(self.except_paths)
 
 
 @dataclass(slots=True)
@@ -99,6 +104,14 @@ class AfterApplying:
 
     hangs: bool = False
     dies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeAnswering:
+    """The faults of an answer that is ready."""
+
+    drops: bool = False
+    mixes_up: bool = False
 
 
 class FaultInjector:
@@ -146,6 +159,15 @@ class FaultInjector:
             self._count(affected)
         return AfterApplying(hangs=plan.hang_after_applying, dies=dies)
 
+    def answering(self, affected: AffectedRequest | None) -> BeforeAnswering:
+        """A request was done, or found done, and its answer is ready."""
+        if affected is None or (affected.plan is not self._plan and not affected.counted):
+            return BeforeAnswering()
+        plan = affected.plan
+        if plan.drop or plan.mix_up:
+            self._count(affected)
+        return BeforeAnswering(drops=plan.drop, mixes_up=plan.mix_up)
+
     def _count(self, affected: AffectedRequest) -> None:
         if affected.counted:
             return
@@ -153,6 +175,25 @@ class FaultInjector:
         self._hits += 1
         if affected.plan.times is not None and self._hits >= affected.plan.times:
             self._plan = None
+
+
+def mixed_up(asked: bytes, answer: bytes) -> bytes:
+    """A JSON answer as if to another request: what it repeats of this one, by name and value, is changed at its end."""
+    said = {name: str(value) for name, value in json.loads(asked).items() if isinstance(value, str | int) and value}
+
+    def changed(value: Any, name: str = "") -> Any:
+        match value:
+            case dict():
+                return {member: changed(item, member) for member, item in value.items()}
+            case list():
+                return [changed(item, name) for item in value]
+            case str() if value and said.get(name) == value:
+                return value[:-1] + ("1" if value[-1] != "1" else "2")
+            case int() if said.get(name) == str(value):
+                return value + 1
+        return value
+
+    return json.dumps(changed(json.loads(answer)), ensure_ascii=False).encode()
 
 
 def _check(plan: dict[str, Any], name: str, kinds: tuple[type, ...], reason: str, holds: Any) -> None:

@@ -6,6 +6,7 @@ A `reqId` that comes again with the same content gets the same file number; with
 
 import hashlib
 import sqlite3
+from collections.abc import Callable
 
 from aiohttp import BodyPartReader, MultipartReader, web
 
@@ -39,9 +40,9 @@ class Files:
         self._effects = effects
         self._clock = clock
 
-    async def upload(self, request: web.Request) -> Applied:
-        """`/api/file/upload`."""
-        fields, content = await _parts(request)
+    async def upload(self, request: web.Request, named: Callable[[str], str] = str) -> Applied:
+        """`/api/file/upload`. `named`: what a face's name of a part is here."""
+        fields, content = await _parts(request, named)
         request_id, kind = fields.get("reqId", ""), fields.get("fileType", "")
         if not REQUEST_ID.fullmatch(request_id):
             raise Refusal(Code.INVALID_FIELD, "reqId")
@@ -66,7 +67,7 @@ class Files:
         return await self._effects.apply(request_id, "file/upload", perform, once=True)
 
 
-async def _parts(request: web.Request) -> tuple[dict[str, str], bytes]:
+async def _parts(request: web.Request, named: Callable[[str], str]) -> tuple[dict[str, str], bytes]:
     """The fields and the file's content."""
     if not request.content_type.startswith("multipart/"):
         raise Refusal(Code.MALFORMED)
@@ -77,10 +78,11 @@ async def _parts(request: web.Request) -> tuple[dict[str, str], bytes]:
         while (part := await reader.next()) is not None:
             if isinstance(part, MultipartReader) or part.name is None:
                 raise Refusal(Code.MALFORMED)
-            if part.name == "file":
+            name = named(part.name)
+            if name == "file":
                 content = await _content(part)
             else:
-                fields[part.name] = (await part.read()).decode()[:64]
+                fields[name] = (await part.read()).decode()[:64]
     except (ValueError, AssertionError) as error:
         raise Refusal(Code.MALFORMED) from error
     if not content:

@@ -90,7 +90,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
     offered = business.offered(
         reading, effects, clock, node_seconds=settings.node_seconds, idempotent=settings.idempotent
     )
-    gbk = GbkFace(interfaces, token, settings.session_seconds)
+    gbk = GbkFace(interfaces, files, token, settings.session_seconds)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
         [

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from scripts.tools.marketing_simulator.effects import Applied
-from scripts.tools.marketing_simulator.faults import FaultInjector
+from scripts.tools.marketing_simulator.faults import FaultInjector, mixed_up
 from scripts.tools.marketing_simulator.fields import Fields
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.responses import Code, Refusal
@@ -27,6 +27,10 @@ JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Answered = Callable[[web.Request], Awaitable[bytes | None]]
 """Gives the answer in JSON; None: there is never one. Raises Refusal."""
+
+
+class Dropped(Exception):
+    """A request is done, and its caller will not hear of it: the fault switch `drop`."""
 
 
 class MarketingInterfaces:
@@ -54,7 +58,7 @@ class MarketingInterfaces:
 
         async def answered(request: web.Request) -> bytes | None:
             self._check_token(request)
-            return await self._under_faults(path, lambda: apply(request))
+            return await self.under_faults(path, lambda: apply(request))
 
         async def handle(request: web.Request) -> web.StreamResponse:
             return await self.told(request, answered, _json)
@@ -63,7 +67,7 @@ class MarketingInterfaces:
 
     async def answer(self, interface: Interface, body: bytes) -> bytes | None:
         """What an interface answers, in JSON whatever face is asked, under the fault plan of its path. None: nothing,
-        for ever. Raises Refusal."""
+        for ever. Raises Refusal, and Dropped where the connection is to be lost without an answer."""
 
         async def act() -> Applied:
             fields = Fields(body)
@@ -72,14 +76,15 @@ class MarketingInterfaces:
             assert interface.effect is not None, "an interface reads or writes"
             return await interface.effect(fields)
 
-        return await self._under_faults(interface.path, act)
+        return await self.under_faults(interface.path, act, body)
 
     def _check_token(self, request: web.Request) -> None:
         given = request.headers.get(TOKEN_HEADER, "")
         if not hmac.compare_digest(given.encode(errors="replace"), self._token):
             raise Refusal(Code.TOKEN)
 
-    async def _under_faults(self, path: str, act: Callable[[], Awaitable[Applied]]) -> bytes | None:
+    async def under_faults(self, path: str, act: Callable[[], Awaitable[Applied]], asked: bytes = b"") -> bytes | None:
+        """What comes of `act` under the fault plan of a path, as `answer` gives it; `asked` is the request in JSON."""
         affected = self._faults.enter(path)
         if affected is not None:
             if affected.delay_seconds:
@@ -95,7 +100,10 @@ class MarketingInterfaces:
                 os._exit(EXIT_STATUS_OF_A_FAULT)
             if after.hangs:
                 return None
-        return applied.body
+        before = self._faults.answering(affected)
+        if before.drops:
+            raise Dropped
+        return mixed_up(asked, applied.body) if before.mixes_up and asked else applied.body
 
     def close(self) -> None:
         """Abort the requests that hang."""
@@ -110,6 +118,8 @@ class MarketingInterfaces:
             return await self._never(request) if body is None else write(body, 200)
         except Refusal as refusal:
             return write(refusal.body(), refusal.code.http_status)
+        except Dropped:
+            return self._lost(request)
         except web.HTTPException:
             raise
         except Exception:
@@ -119,6 +129,9 @@ class MarketingInterfaces:
     async def _never(self, request: web.Request) -> web.StreamResponse:
         """No response: until the caller gives up (which cancels this) or the simulator stops."""
         await self._closing.wait()
+        return self._lost(request)
+
+    def _lost(self, request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=503)

@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.tools.testbed.faces import JSON, Face
 from scripts.tools.testbed.layout import BIN, PARTS, ROOT, Place, Ports, kind_of
 from scripts.tools.testbed.processes import (
     TestbedError,
@@ -24,7 +24,7 @@ from scripts.tools.testbed.processes import (
     uninterrupted,
     wait_until,
 )
-from scripts.tools.testbed.toml_values import with_values
+from scripts.tools.testbed.toml_values import depth, with_values
 
 PATIENCE_S = 60.0
 """How long a part may take to start or to stop, on a slow and busy machine."""
@@ -57,6 +57,8 @@ class Testbed:
     """The broker's configuration files, if not the shipped ones."""
     root: Path = ROOT
     """The source tree whose code and configuration files are used; the README's example is tried in a copy."""
+    face: Face = JSON
+    """How the bridge reaches the marketing system."""
     places: dict[str, Place] = field(default_factory=dict)
     """Parts that run elsewhere; all others use this machine's loopback."""
 
@@ -166,9 +168,8 @@ class Testbed:
             "keys.trusted": str(keys / "trusted.json"),
             "store.file": str(data / "bridge.sqlite3"),
             "control.socket": str(self.folder / "bridge.sock"),
-            "marketing.url": self.marketing_url,
-            "marketing.authentication.token_file": str(data / "marketing.token"),
             "metrics.port": 0,
+            **self.face.settings(self.marketing_url, data),
         }
         control: dict[str, Any] = {
             **link,
@@ -185,8 +186,8 @@ class Testbed:
             if kind in self.stores:
                 values |= {f"{table}.file": None, f"{table}.url": self.stores[kind]}
         self._write_configuration("dmz_front", "dmz_front", front)
+        bridge = self._write_bindings(bridge | self.settings.get("intranet_bridge", {}))
         self._write_configuration("intranet_bridge", "intranet_bridge", bridge)
-        self._write_bindings()
         self._write_configuration("bridgectl", "bridgectl", control)
         for part in self.twins:
             name = _CONFIGURATION[kind_of(part)]
@@ -203,22 +204,28 @@ class Testbed:
 
     def _write_configuration(self, shipped: str, name: str, values: dict[str, Any]) -> None:
         text = (self.root / "config" / f"{shipped}.toml").read_text(encoding="utf-8")
-        values = values | self.settings.get(shipped, {})
-        # operations are bound in files of their own (_write_bindings); an earlier release has no control socket
-        left = ("operations.",) if "\n[control]\n" in text else ("operations.", "control.")
+        if shipped != "intranet_bridge":
+            values = values | self.settings.get(shipped, {})
+        # an earlier release has no control socket
+        left = () if "\n[control]\n" in text else ("control.",)
         changed = with_values(text, {key: value for key, value in values.items() if not key.startswith(left)})
         (self.config / f"{name}.toml").write_text(changed, encoding="utf-8")
 
-    def _write_bindings(self) -> None:
-        """The bridge's files of bindings, each with the settings that are about an operation of it."""
-        settings = self.settings.get("intranet_bridge", {})
-        for file in sorted((self.root / "config" / "bindings").glob("*.toml")):
-            text = file.read_text(encoding="utf-8")
-            names = tomllib.loads(text)["operations"]
-            own = [f'operations."{name}".' if "." in name else f"operations.{name}." for name in names]
-            changed = {name: value for name, value in settings.items() if name.startswith(tuple(own))}
+    def _write_bindings(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Write the bridge's files of bindings, each with the values whose tables it has; the values that are left."""
+        main = (self.root / "config" / "intranet_bridge.toml").read_text(encoding="utf-8")
+        files = sorted((self.root / self.face.bindings).glob("*.toml"))
+        texts = {file.name: file.read_text(encoding="utf-8") for file in files}
+        own: dict[str, dict[str, Any]] = {"": {}, **{name: {} for name in texts}}
+        for key, value in values.items():
+            place = max(("", *texts), key=lambda name: depth(texts.get(name, main), key))
+            # operations are bound in files of their own; who sets something of one that is not bound sets nothing
+            if not key.startswith("operations.") or (place and depth(texts[place], key) > 1):
+                own[place][key] = value
+        for name, text in texts.items():
             (self.config / "bindings").mkdir(exist_ok=True)
-            (self.config / "bindings" / file.name).write_text(with_values(text, changed), encoding="utf-8")
+            (self.config / "bindings" / name).write_text(with_values(text, own[name]), encoding="utf-8")
+        return own[""]
 
     def _configuration_of(self, part: str) -> str:
         return str(self.config / f"{_CONFIGURATION.get(part, part)}.toml")
@@ -334,7 +341,7 @@ class Testbed:
             str(self.ports.marketing),
         ]
         command += ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
-        command += ["--host", self._host("marketing")]
+        command += ["--host", self._host("marketing"), *self.face.options(data)]
         command += ["--customers", str(self.customers), "--seed", "1", "--today", "2026-07-15"]
         self._launch(
             "marketing",

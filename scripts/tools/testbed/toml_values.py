@@ -1,6 +1,7 @@
 """Changing values in the shipped configuration files."""
 
 import re
+import tomllib
 from typing import Any
 
 import tomlkit
@@ -25,3 +26,14 @@ def with_values(text: str, values: dict[str, Any]) -> str:
         else:
             table[key] = value
     return tomlkit.dumps(document)
+
+
+def depth(text: str, dotted: str) -> int:
+    """How much of a dotted name a TOML text has: so many parts, from the left, are tables or the value there."""
+    table: Any = tomllib.loads(text)
+    parts = [quoted or bare for quoted, bare in _PART.findall(dotted)]
+    for at, name in enumerate(parts):
+        if not isinstance(table, dict) or name not in table:
+            return at
+        table = table[name]
+    return len(parts)

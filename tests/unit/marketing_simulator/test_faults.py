@@ -1,5 +1,6 @@
 """The fault switches, decided without a network."""
 
+import json
 from random import Random
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from scripts.tools.marketing_simulator.faults import (
     AffectedRequest,
     AfterApplying,
+    BeforeAnswering,
     FaultInjector,
     FaultPlan,
     FaultPlanError,
+    mixed_up,
 )
 
 PATH = "/api/wo/create"
@@ -42,6 +45,9 @@ def entered(faults: FaultInjector, path: str = PATH) -> AffectedRequest:
         ({"times": 0}, "times"),
         ({"paths": "/api/"}, "paths"),
         ({"paths": ["/journal"]}, "paths"),
+        ({"except_paths": ["/journal"]}, "except_paths"),
+        ({"drop": 1}, "drop"),
+        ({"mix_up": 1}, "mix_up"),
         ([], "(body)"),
     ],
 )
@@ -60,7 +66,10 @@ def test_a_plan_shows_every_switch() -> None:
         "hang": False,
         "hang_after_applying": False,
         "die_after_applying": 1,
+        "drop": False,
+        "mix_up": False,
         "paths": ("/api/wo/",),
+        "except_paths": (),
         "times": None,
     }
 
@@ -75,6 +84,9 @@ def test_a_plan_keeps_to_its_paths() -> None:
     faults = injector(hang=True, paths=["/api/bill/", "/api/arrears/"])
     assert faults.enter(PATH) is None
     assert entered(faults, "/api/bill/query").hangs
+    faults = injector(hang=True, except_paths=["/api/req/"])
+    assert faults.enter("/api/req/status") is None
+    assert entered(faults).hangs
 
 
 def test_delay_lies_between_latency_and_latency_plus_jitter() -> None:
@@ -117,3 +129,25 @@ def test_what_was_not_applied_is_not_hit_after_applying() -> None:
 def test_dies_at_the_nth_application() -> None:
     faults = injector(die_after_applying=3)
     assert [faults.applied(entered(faults)).dies for _ in range(3)] == [False, False, True]
+
+
+def test_an_answer_that_is_ready_is_lost_or_mixed_up() -> None:
+    faults = injector(drop=True, times=1)
+    affected = entered(faults)
+    assert faults.answering(affected) == BeforeAnswering(drops=True)
+    assert faults.state() == {"plan": None, "hits": 1}
+    assert faults.answering(None) == BeforeAnswering()
+    faults = injector(mix_up=True)
+    assert faults.answering(entered(faults)) == BeforeAnswering(mixes_up=True)
+
+
+def test_what_is_mixed_up_is_what_the_answer_repeats_of_the_request() -> None:
+    asked = b'{"consNo": "3210000000001", "reqId": "r-7", "pageNo": "1", "remark": ""}'
+    answer = {
+        "rtnCode": "0000",
+        "data": {"consNo": "3210000000001", "pageNo": 1, "remark": "", "bills": [{"reqId": "r-7"}]},
+    }
+    assert json.loads(mixed_up(asked, json.dumps(answer).encode())) == {
+        "rtnCode": "0000",
+        "data": {"consNo": "3210000000002", "pageNo": 2, "remark": "", "bills": [{"reqId": "r-1"}]},
+    }

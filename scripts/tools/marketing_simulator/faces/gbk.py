@@ -20,6 +20,7 @@ from aiohttp import web
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from scripts.tools.marketing_simulator.files import Files
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.responses import Code, Refusal, to_json
 from scripts.tools.marketing_simulator.server import MarketingInterfaces, json_response
@@ -69,8 +70,8 @@ class Sessions:
 class GbkFace:
     """Routes for every interface, the log-in, and the control of sessions."""
 
-    def __init__(self, interfaces: MarketingInterfaces, password: str, session_seconds: float) -> None:
-        self._interfaces, self._seconds = interfaces, session_seconds
+    def __init__(self, interfaces: MarketingInterfaces, files: Files, password: str, session_seconds: float) -> None:
+        self._interfaces, self._files, self._seconds = interfaces, files, session_seconds
         self.sessions = Sessions(password, session_seconds)
 
     def routes(self, offered: Iterable[Interface]) -> Iterator[web.RouteDef]:
@@ -78,6 +79,7 @@ class GbkFace:
         yield web.post("/gbk/login.do", self.log_in)
         yield web.get("/sessions", self.show_sessions)
         yield web.delete("/sessions", self.end_sessions)
+        yield web.post(path_of(Files.path), self.upload)
         for interface in offered:
             yield web.post(path_of(interface.path), self._handler(interface))
 
@@ -92,6 +94,15 @@ class GbkFace:
         response = _response(to_json({"rtnCode": "0000", "rtnMsg": "成功", "data": data}).encode(), 200)
         response.set_cookie(COOKIE, id, path="/gbk", httponly=True)
         return response
+
+    async def upload(self, request: web.Request) -> web.StreamResponse:
+        """`/api/file/upload`, its fields named as this face does."""
+
+        async def answered(request: web.Request) -> bytes | None:
+            self.sessions.check(request.cookies.get(COOKIE, ""))
+            return await self._interfaces.under_faults(Files.path, lambda: self._files.upload(request, field_name))
+
+        return await self._interfaces.told(request, answered, _response)
 
     async def show_sessions(self, _request: web.Request) -> web.Response:
         """For tests: how many log-ins there were."""

@@ -1,0 +1,50 @@
+"""The kinds of interface by which a testbed's bridge reaches the marketing system.
+
+Another one is a folder of bindings, `config/examples/NAME/*.toml`, and an entry in `FACES`: what an installation sets
+in them, and what the simulator is told. tests/system/test_faces.py walks the catalogue over each.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+def nothing(_data: Path) -> Sequence[str]:
+    """No options."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One kind of interface."""
+
+    bindings: str
+    """The folder of its bindings, in the source tree: in place of `config/bindings`."""
+    settings: Callable[[str, Path], Mapping[str, Any]]
+    """From the simulator's address and the folder of its data: dotted key → value; None removes it. A value is written
+    into the file that has its table, the main one or one of the bindings'. The access token is there, in
+    `marketing.token`."""
+    options: Callable[[Path], Sequence[str]] = nothing
+    """Of the simulator's command line, from the folder of its data."""
+    lacks: frozenset[str] = frozenset()
+    """Operations of the catalogue that this kind of interface cannot serve."""
+
+
+def _json(url: str, data: Path) -> Mapping[str, Any]:
+    return {"marketing.url": url, "marketing.authentication.token_file": str(data / "marketing.token")}
+
+
+def _xml(url: str, data: Path) -> Mapping[str, Any]:
+    return {
+        "marketing.url": url,
+        "marketing.authentication": None,
+        "marketing.login.password_file": str(data / "marketing.token"),
+    }
+
+
+JSON = Face("config/bindings", _json)
+FACES: Mapping[str, Face] = {
+    "json": JSON,
+    "xml": Face("config/examples/xml", _xml),
+}

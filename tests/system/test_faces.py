@@ -1,0 +1,214 @@
+"""The whole catalogue over each kind of interface that the marketing system may have: answered, refused, answered about
+something else, and answered by nobody.
+"""
+
+import tomllib
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from scripts.tools.testbed.faces import FACES, Face
+from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.files import png
+from tests.support.testbeds import PLAIN, client, command, journal, running_testbed
+
+NOBODY = "9999999999999"
+ABOUT_NOTHING = {"faq", "news-list", "outlets", "policy-texts"}
+"""Public information: the answer says of nothing that it is what was asked for."""
+UNREADABLE = {"usage-daily", "work-order-list"}
+"""Another month, or state, than was asked for is none at all in their answers: they cannot be read."""
+KNOWN_OTHERWISE = {
+    "account-bind", "account-code", "account-unbind",
+    "payment-reversal", "payment-writeoff", "prepay", "withholding-cancel", "withholding-sign",
+}  # fmt: skip
+"""The marketing system knows what these do by more than the request's id: it does it once, whoever asks again."""
+
+
+@dataclass(frozen=True)
+class Documented:
+    """An operation as the API's document tells it."""
+
+    name: str
+    command: bool
+    example: Any
+    answers: Any
+    """The JSON Schema of a 200."""
+    refusals: frozenset[str]
+
+    @classmethod
+    def read(cls, http: httpx.Client) -> "list[Documented]":
+        document = http.get("/openapi.json").raise_for_status().json()
+        named = {one["name"]: one["kind"] for one in http.get("/v1/operations").json()["operations"]}
+        found = []
+        for name, kind in named.items():
+            told = document["paths"][f"/v1/{name}"]["post"]
+            answer = told["responses"]["200"]["content"]["application/json"]
+            found.append(
+                cls(
+                    name,
+                    kind == "command",
+                    told["requestBody"]["content"]["application/json"]["example"],
+                    {**answer["schema"], "components": document["components"]},
+                    frozenset(answer["examples"]),
+                )
+            )
+        return found
+
+    def ask(self, http: httpx.Client, **changes: Any) -> httpx.Response:
+        """The example, changed, as a request of its own."""
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=20"} if self.command else {}
+        return http.post(f"/v1/{self.name}", json=self.example | changes, headers=headers)
+
+
+def bound(face: Face) -> dict[str, dict[str, Any]]:
+    """Operation → its table, in the face's files."""
+    files = [tomllib.loads(file.read_text(encoding="utf-8")) for file in (ROOT / face.bindings).glob("*.toml")]
+    return {name: table for file in files for name, table in file.get("operations", {}).items()}
+
+
+@pytest.fixture(scope="module", params=FACES)
+def testbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    """One whose bridge reaches the marketing system over one face, and asks soon about what it does not know."""
+    face = FACES[request.param]
+    soon = {f'operations."{name}".settle_s': 0.3 for name, binding in bound(face).items() if "inquire" in binding}
+    folder = tmp_path_factory.mktemp(request.param)
+    with running_testbed(folder, face=face, settings={"intranet_bridge": soon}) as testbed:
+        yield testbed
+
+
+@pytest.fixture(scope="module")
+def catalogue(testbed: Testbed) -> list[Documented]:
+    """The operations that the face serves: all but those it says it does not."""
+    with client(testbed) as http:
+        operations = Documented.read(http)
+    assert {one.name for one in operations} - set(bound(testbed.face)) == testbed.face.lacks
+    return [one for one in operations if one.name not in testbed.face.lacks]
+
+
+def asked(http: httpx.Client, operations: list[Documented], **changes: Any) -> dict[str, httpx.Response]:
+    """Each operation's example, several at once."""
+    with ThreadPoolExecutor(12) as pool:
+        answers = pool.map(lambda one: one.ask(http, **changes), operations)
+        return {one.name: answer for one, answer in zip(operations, answers, strict=True)}
+
+
+@contextmanager
+def fault(testbed: Testbed, **plan: Any) -> Iterator[None]:
+    """The marketing system misbehaves, but for its inquiries."""
+    url = f"{testbed.marketing_url}/faults"
+    plan |= {"except_paths": ["/api/req/"]}
+    httpx.put(url, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
+    try:
+        yield
+    finally:
+        httpx.delete(url, trust_env=False, verify=PLAIN).raise_for_status()
+
+
+def unlike(answers: dict[str, httpx.Response], holds: Callable[[str, httpx.Response], bool]) -> dict[str, str]:
+    """The answers that are not as they should be."""
+    return {name: f"{one.status_code} {one.text}" for name, one in answers.items() if not holds(name, one)}
+
+
+def succeeded(_name: str, answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json()["status"] == "succeeded"
+
+
+def refused(answer: httpx.Response, code: str) -> bool:
+    body = answer.json()
+    return answer.status_code == 200 and body["status"] == "refused" and body["refusal"]["code"] == code
+
+
+def told(answer: httpx.Response, problem: str) -> bool:
+    return (answer.status_code, answer.json().get("code")) == (502, problem)
+
+
+def not_applied_once(testbed: Testbed, answers: dict[str, httpx.Response]) -> dict[str, int | None]:
+    """By the marketing system's own journal: how often each of the commands was applied that was not applied once."""
+    entries = {entry["request_id"]: entry["applied"] for entry in journal(testbed)}
+    applied = {name: entries.get(answer.json()["request_id"]) for name, answer in answers.items()}
+    return {name: times for name, times in applied.items() if times != 1 and (times or name not in KNOWN_OTHERWISE)}
+
+
+def test_every_example_is_answered_as_the_document_says(http: httpx.Client, catalogue: list[Documented]) -> None:
+    answers = asked(http, catalogue)
+    assert unlike(answers, succeeded) == {}
+    wrong = {
+        one.name: str(error)
+        for one in catalogue
+        for error in jsonschema_rs.Draft202012Validator(one.answers).iter_errors(answers[one.name].json())
+    }
+    assert wrong == {}
+
+
+def test_no_such_account_is_refused_in_our_words(http: httpx.Client, catalogue: list[Documented]) -> None:
+    those = [one for one in catalogue if "no-such-account" in one.refusals and "account" in one.example]
+    assert len(those) > 20
+    answers = asked(http, those, account=NOBODY)
+    assert unlike(answers, lambda _, answer: refused(answer, "no-such-account")) == {}
+
+
+def test_an_answer_about_something_else_reaches_nobody(
+    testbed: Testbed, http: httpx.Client, catalogue: list[Documented]
+) -> None:
+    queries = [one for one in catalogue if not one.command and one.name not in ABOUT_NOTHING]
+    commands = [one for one in catalogue if one.command]
+    with fault(testbed, mix_up=True):
+        answers = asked(http, queries)
+        outcomes = asked(http, commands)
+    assert (
+        unlike(
+            answers, lambda name, answer: told(answer, "marketing-failed" if name in UNREADABLE else "answer-mismatch")
+        )
+        == {}
+    )
+    # of a command the marketing system is asked, by the request's id, what became of it
+    assert unlike(outcomes, succeeded) == {}
+    assert not_applied_once(testbed, outcomes) == {}
+
+
+def test_what_nobody_answers_is_a_problem_or_found_out(
+    testbed: Testbed, http: httpx.Client, catalogue: list[Documented]
+) -> None:
+    with fault(testbed, drop=True):
+        answers = asked(http, [one for one in catalogue if not one.command])
+        outcomes = asked(http, [one for one in catalogue if one.command])
+    assert unlike(answers, lambda _, answer: told(answer, "marketing-failed")) == {}
+    assert unlike(outcomes, succeeded) == {}
+    assert not_applied_once(testbed, outcomes) == {}
+
+
+def test_a_file_is_handed_over_before_the_command_that_names_it(testbed: Testbed, http: httpx.Client) -> None:
+    if "attachments" not in bound(testbed.face)["theft-report"]:
+        pytest.skip("this face takes no files")
+    photo = png()
+    place = http.post("/v1/attachments", json=photo.declared()).raise_for_status().headers["location"]
+    part = {"Content-Type": "application/partial-upload", "Upload-Offset": "0"}
+    http.patch(place, content=photo.content, headers=part).raise_for_status()
+    id = place.rpartition("/")[2]
+    outcome = command(http, "theft-report", {"place": "人民路3号", "description": "疑似窃电", "attachments": [id]})
+    assert outcome["status"] == "succeeded", outcome
+    files = httpx.get(f"{testbed.marketing_url}/files", trust_env=False, verify=PLAIN).json()
+    assert [(file["sha256"], file["request_id"]) for file in files] == [(photo.sha256, id)]
+
+
+@pytest.mark.parametrize("testbed", ["xml"], indirect=True)
+def test_one_log_in_serves_all_and_another_when_the_session_has_ended(
+    testbed: Testbed, http: httpx.Client, catalogue: list[Documented]
+) -> None:
+    queries = [one for one in catalogue if not one.command]
+    sessions = f"{testbed.marketing_url}/sessions"
+    assert unlike(asked(http, queries), succeeded) == {}
+    before = httpx.get(sessions, trust_env=False, verify=PLAIN).json()
+    assert (before["logins"], before["failed"]) == (1, 0)
+    httpx.delete(sessions, trust_env=False, verify=PLAIN).raise_for_status()
+    assert unlike(asked(http, queries), succeeded) == {}
+    after = httpx.get(sessions, trust_env=False, verify=PLAIN).json()
+    assert (after["logins"], after["failed"]) == (2, 0)
