@@ -135,7 +135,7 @@ class Front:
         )
         self.router = ReplyRouter(
             opener, self.query_waiters, self.command_waiters, self.ledger, self.poison, self.bridges, self.clock,
-            self.sender.receipts,
+            self.sender.receipts, lambda reply: self.api.guessing.settled(reply),
         )  # fmt: skip
         self.orphaned = OrphanedReplies(
             link=lambda front: receiving_link(settings.link, f"{settings.name}-replies-of-{front}"),

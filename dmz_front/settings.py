@@ -65,6 +65,25 @@ class HttpSection(Section):
         return self
 
 
+class GuessingSection(Section):
+    """How long callers must wait who guess at what the catalogue says can be guessed at. Of each front by itself."""
+
+    value_failures: Annotated[int, Field(ge=1, le=1_000)] = 5
+    """So many refusals in `window_s` of one application about one value, such as an identity number or an account: a
+    pause follows the last of them, and each further one."""
+    user_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 20
+    """So many to one user of an application; 0 sets no limit."""
+    application_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
+    """So many to one application; 0 sets no limit."""
+    address_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
+    """So many to one client address; 0 sets no limit."""
+    window_s: Annotated[float, Field(gt=0, le=7 * 86_400)] = 3_600
+    """So many are forgiven, evenly, in this time."""
+    pause_s: Annotated[float, Field(gt=0, le=3_600)] = 5
+    """The first pause; each further refusal doubles it."""
+    pause_max_s: Annotated[float, Field(gt=0, le=86_400)] = 900
+
+
 class LimitsSection(Section):
     """What the front takes on before it says 429 or 503."""
 
@@ -83,6 +102,7 @@ class LimitsSection(Section):
     """How many seconds' worth of a rate may come at once."""
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 30
     """The most a caller may ask for with `Prefer: wait=N`."""
+    guessing: GuessingSection = GuessingSection()
 
 
 class AttachmentsSection(Section):

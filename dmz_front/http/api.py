@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from dmz_front.admission import fields
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.denials import Denials, denial
+from dmz_front.admission.guessing import Guessing
 from dmz_front.admission.policy import (
     authenticate,
     authorise,
@@ -87,6 +88,7 @@ class HttpApi:
         self._sandbox = sandbox
         self._http, self._limits = settings.http, settings.limits
         self._rates = RateLimit(self._limits.burst_s)
+        self.guessing = Guessing(self._limits.guessing)
         self._accounts = AccountForms(settings.accounts)
         self._clock = clock
         self._pages = pages
@@ -125,6 +127,7 @@ class HttpApi:
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, HttpResponse]:
         headers = fields.parse(scope["headers"])
         application = self.admit(scope, headers, operation)
+        attempt = None
         try:
             check_media_type(headers)
             if self.draining:
@@ -147,18 +150,32 @@ class HttpApi:
                 raise Rehearsed(*self._sandbox.answer(operation, application.name, key, asked, id, wish))
             if operation.kind is Kind.QUERY:
                 wait_s = wish.wait_s or operation.deadline_ms / 1000  # a query has no later
+                if operation.guessed:
+                    attempt = self.guessing.begin(operation, asked, application.name, _address(scope))
                 reply = await self._queries.ask(operation, application.name, body, id, trace, wait_s)
-                return id, answers.of_reply(id, reply)
+                answer = answers.of_reply(id, reply)
+                if attempt is not None:
+                    self.guessing.answered(attempt, id, answer)
+                return id, answer
             if wish.example:  # whoever meant a rehearsal must not have a real order (RFC 7240 would have it ignored)
                 said = "Prefer: example= is for sandbox keys, and this key is real; the command was not accepted"
                 raise Problem(400, "malformed-header", said)
-            id, answer = await self._commands.submit(
+            if operation.guessed:
+                attempt = self.guessing.begin(operation, asked, application.name, _address(scope))
+            accepted, answer = await self._commands.submit(
                 operation, application.name, key, asked, body, id, trace, wish.wait_s
             )
+            if attempt is not None:
+                if accepted == id:
+                    self.guessing.answered(attempt, id, answer)
+                else:
+                    self.guessing.told_nothing(attempt)
             if wish.applied:
                 answer.headers.append((b"preference-applied", wish.applied))
-            return id, answer
+            return accepted, answer
         except Problem as problem:
+            if attempt is not None:
+                self.guessing.told_nothing(attempt)
             if application.sandbox:
                 problem.headers.append(MARK)
             raise
@@ -171,7 +188,7 @@ class HttpApi:
 
     def admit(self, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation | None = None) -> Application:
         """The application that asks, if it may ask now, and for this operation. Raises Problem 401, 403 or 429."""
-        address = scope["client"][0] if scope.get("client") else ""
+        address = _address(scope)
         if self._limits.ip_rate:
             self._limit(f"ip {address}", self._limits.ip_rate)
         known = self._applications()
@@ -230,6 +247,11 @@ class HttpApi:
             labels = {"operation": operation}
             yield "dmz_front_request_duration_seconds", "From the head to the answer", labels, latency
         yield from self.denials.samples()
+        yield from self.guessing.samples()
+
+
+def _address(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else ""
 
 
 def _page(path: str) -> str:

@@ -84,7 +84,10 @@ def _path(
         parameters.insert(0, _IDEMPOTENCY_KEY)
         responses["202"] = _ACCEPTED
     for status in _STATUSES:
-        if codes := of_status(status, operation.kind, attachments=bool(operation.attachments)):
+        codes = of_status(
+            status, operation.kind, attachments=bool(operation.attachments), guessed=bool(operation.guessed)
+        )
+        if codes:
             responses[str(status)] = _problem(codes)
     if operation.deprecated is not None:
         responses = {

@@ -26,6 +26,8 @@ class Code:
     """The operations whose `POST /v1/{operation}` may answer with it, or whose commands' status documents may."""
     attachments: bool = False
     """Only where the operation takes attachments."""
+    guessed: bool = False
+    """Only where something can be guessed at."""
 
 
 _AGAIN = "Repeat the request after `Retry-After`; a command with the same Idempotency-Key."
@@ -243,6 +245,15 @@ CODES: Mapping[str, Code] = {
         "Send the commands, or `DELETE` what is not needed. What is not used expires by itself.",
         kinds=(),
     ),
+    "too-many-failures": Code(
+        "Too many attempts failed; wait before the next one",
+        (429,),
+        "Identity numbers, accounts and codes could be found out by trying. So after several refusals about one of "
+        "them, or to one user, application or address (`detail` says which), each further one begins a pause, and the "
+        "pauses grow.",
+        "Wait for `Retry-After`, and let the customer check what was typed. Nothing was done.",
+        guessed=True,
+    ),
     "too-many-requests": Code(
         "Too many requests",
         (429,),
@@ -450,14 +461,17 @@ CODES: Mapping[str, Code] = {
 TITLES: Mapping[str, str] = {code: told.title for code, told in CODES.items()}
 
 
-def of_status(status: int, kind: Kind, *, attachments: bool = False) -> tuple[str, ...]:
+def of_status(status: int, kind: Kind, *, attachments: bool = False, guessed: bool = False) -> tuple[str, ...]:
     """The codes `POST /v1/{operation}` may answer with this HTTP status, for an operation of this kind; `attachments`:
-    if it takes some.
+    if it takes some; `guessed`: if something can be guessed at.
     """
     return tuple(
         code
         for code, told in CODES.items()
-        if kind in told.kinds and status in told.statuses and (attachments or not told.attachments)
+        if kind in told.kinds
+        and status in told.statuses
+        and (attachments or not told.attachments)
+        and (guessed or not told.guessed)
     )
 
 

@@ -29,6 +29,12 @@ _FAILED = {State.FAILED: "marketing-failed", State.EXPIRED: "expired", State.HEL
 """States whose status document has a `failure`, and its code where the bridge gave none that is published."""
 
 
+class RefusedResponse(HttpResponse):
+    """The answer that the marketing system said no."""
+
+    __slots__ = ()
+
+
 def service_problem(service: Service) -> Problem | None:
     """Why an operation cannot be asked for now, if so."""
     match service:
@@ -52,7 +58,8 @@ def of_reply(id: str, reply: Reply) -> HttpResponse:
             body = b'{"request_id":"%b","status":"succeeded","result":%b}'
             return HttpResponse(200, body % (id.encode(), reply.result or b"null"))
         case State.REFUSED:
-            return _json(200, {"request_id": id, "status": "refused", "refusal": _reason(reply)})
+            told = _json(200, {"request_id": id, "status": "refused", "refusal": _reason(reply)})
+            return RefusedResponse(told.status, told.body)
         case State.HELD:
             return accepted(id, State.HELD)
         case State.EXPIRED:

@@ -80,6 +80,10 @@ async def _nothing_sent(_replies: Sequence[Reply]) -> None:
     """Of attachments: nobody sends any."""
 
 
+def _unawaited(_reply: Reply) -> None:
+    """Nobody else wants to know."""
+
+
 class ReplyRouter:
     """The handlers of the front's three subscriptions."""
 
@@ -93,8 +97,12 @@ class ReplyRouter:
         bridges: Bridges,
         clock: Clock,
         attachments: Callable[[Sequence[Reply]], Awaitable[None]] = _nothing_sent,
+        unawaited: Callable[[Reply], None] = _unawaited,
     ) -> None:
-        """`attachments` is told the bridge's receipts for their messages."""
+        """`attachments` is told the bridge's receipts for their messages; `unawaited` what became of each command whose
+        caller does not wait any more.
+        """
+        self._unawaited = unawaited
         self._attachments = attachments
         self._opener = opener
         self._queries = queries
@@ -231,8 +239,8 @@ class ReplyRouter:
         link.ack(delivery)
         reach(Point.FRONT_REPLY_ACKNOWLEDGED)
         for reply in replies:
-            if reply.attributes.id not in unwritable:
-                self._commands.wake(reply)
+            if reply.attributes.id not in unwritable and not self._commands.wake(reply):
+                self._unawaited(reply)
 
     async def _record_outcomes(self, link: Link, delivery: Delivery, outcomes: list[ReportedOutcome]) -> set[str]:
         """Write down what replies say. One that the database refuses for what is in it is set aside alone, or the

@@ -124,8 +124,8 @@ class Operation:
     """Answer field (dotted through objects and lists) → the request field it must equal; another value is never
     passed on. None: fields of the same name, as matching.py says; `{}`: none, nothing is compared."""
     guessed: tuple[str, ...] = ()
-    """Request fields by whose values somebody might guess, such as an identity number. Nothing acts on it yet: attempts
-    meet the general limits alone (SECURITY.md)."""
+    """Request fields by whose values somebody might guess, such as an identity number: the front counts the refusals of
+    each value, and lets who guesses wait (`[limits.guessing]`)."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):  # it stands in paths, envelopes, rows of 64 characters and labels

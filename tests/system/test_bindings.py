@@ -1,4 +1,4 @@
-"""An account is found, bound, listed and unbound; a one-time code crosses; nothing tells why a match failed."""
+"""An account is found, bound, listed and unbound; a code crosses; nothing tells why a match failed; guessers wait."""
 
 import uuid
 from typing import Any
@@ -56,3 +56,14 @@ def test_a_one_time_code_binds_once(testbed: Testbed, http: httpx.Client) -> Non
     profile = http.post("/v1/account-profile", json={"account": account}).json()["result"]
     assert profile["mobile"] == "199****0009"
     assert profile["name"].endswith("*")
+
+
+def test_who_guesses_waits_and_the_others_do_not(http: httpx.Client) -> None:
+    guess = {"user": uuid.uuid4().hex, "identity_number": "110105194912310097", "consent": CONSENT}
+    for last in range(5):
+        assert sent(http, "account-match", mobile=f"1990000001{last}", **guess)["refusal"]["code"] == "no-match"
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    answer = http.post("/v1/account-match", json=guess | {"mobile": "19900000019"}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (429, "too-many-failures"), answer.text
+    assert 1 <= int(answer.headers["Retry-After"]) <= 5
+    assert sent(http, "account-match", user=guess["user"], **HOLDER)["status"] == "succeeded"

@@ -1,16 +1,19 @@
 """The endpoint itself: who gets in, which bodies, which headers; and that nothing a caller sends is a 500."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from dmz_front.http import api as http_api
 from protocol.lifecycle import State
+from protocol.operations import CATALOGUE
 from protocol.runtime import applications
 from tests.unit.dmz_front.harness import BILL, COMMAND, ORDER, QUERY, Harness, Say, code_of, problem_of, turns
 
@@ -73,6 +76,7 @@ def stop_time(monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> None
     monkeypatch.setattr(http_api, "time", SimpleNamespace(monotonic=now, perf_counter=time.perf_counter))
 
 
+KEYS = itertools.count()
 GONE = {"type": "http.disconnect"}
 BODY = json.dumps(BILL).encode()
 
@@ -148,6 +152,69 @@ async def test_too_many_requests_from_one_address_or_about_one_account(
     # the address is counted before the key is looked at: guessing keys is limited too
     for expected in (401, 401, 401, 429):
         assert (await harness.ask(app=None, address="10.0.0.11", authorization="Bearer x")).status_code == expected
+
+
+MATCH = dict(CATALOGUE["account-match"].example)
+
+
+async def matched(harness: Harness, *, app: str = "wechat", prefer: str = "wait=5", **change: str) -> httpx.Response:
+    """One attempt under a key of its own."""
+    key = f"match-{next(KEYS)}"
+    body = MATCH | change
+    return await harness.call("POST", "/v1/account-match", body, app=app, idempotency_key=key, prefer=prefer)
+
+
+async def test_who_guesses_waits_and_nothing_is_asked(harness: Harness) -> None:
+    harness.options["limits"] = {"guessing": {"value_failures": 2, "pause_s": 7.5}}
+    await harness.start()
+    await harness.grant("trial", "*", sandbox=True)
+    await harness.grant("counter", "*")
+    harness.bridge.script = lambda _: Say(State.REFUSED, "no-match")
+    mobiles = ["19900000001", "19900000002", "19900000003"]
+    for mobile in mobiles:  # a sandbox key counts nowhere
+        assert (await matched(harness, app="trial", prefer="example=no-match", mobile=mobile)).status_code == 200
+    *let_through, paused = [await matched(harness, mobile=mobile) for mobile in mobiles]
+    assert [answer.json()["status"] for answer in let_through] == ["refused", "refused"]
+    assert code_of(paused) == (429, "too-many-failures")
+    assert paused.headers["retry-after"] == "8"
+    assert paused.json()["detail"] == "too many attempts failed of one identity_number"
+    assert len(harness.bridge.taken) == 2
+    # others are not kept from anything
+    assert (await matched(harness, app="counter")).status_code == 200
+    assert (await harness.order()).status_code == 200
+    assert (await harness.ask()).status_code == 200
+
+
+async def test_what_failed_or_was_a_repetition_is_no_guess(harness: Harness) -> None:
+    harness.options["limits"] = {"guessing": {"value_failures": 1}}
+    await harness.start()
+    harness.bridge.script = lambda _: Say(State.FAILED, "marketing-unavailable")
+    for _ in range(3):
+        assert code_of(await matched(harness)) == (503, "marketing-unavailable")
+    harness.bridge.script = lambda _: Say(State.SUCCEEDED, result=b"{}")
+    for _ in range(3):
+        sent = {"idempotency_key": "same", "prefer": "wait=5"}
+        assert (await harness.call("POST", "/v1/account-match", MATCH, **sent)).status_code == 200
+    with_example = await matched(harness, prefer="example=no-match")
+    assert code_of(with_example) == (400, "malformed-header")
+    assert harness.front.api.guessing._failures == {}
+
+
+async def test_an_attempt_whose_caller_did_not_wait_is_settled_by_its_reply(harness: Harness) -> None:
+    harness.options["limits"] = {"guessing": {"value_failures": 1}}
+    await harness.start()
+    harness.bridge.script = lambda _: None
+    ids = [(await matched(harness, prefer="respond-async")).json()["request_id"]]
+    assert code_of(await matched(harness)) == (429, "too-many-failures")
+    await harness.settle()
+    for state, code in ((State.SUCCEEDED, 202), (State.REFUSED, 429)):
+        harness.bridge.reply(harness.bridge.taken[-1], Say(state, "no-match"))
+        await harness.settle()
+        assert (await harness.status(ids[-1])).json()["status"] == state
+        answer = await matched(harness, prefer="respond-async")
+        assert answer.status_code == code
+        ids.append(answer.json()["request_id"])
+        await harness.settle()
 
 
 async def test_a_stopping_front_takes_nothing_new(harness: Harness) -> None:

@@ -104,6 +104,12 @@ async def test_every_operation_has_its_path_and_its_example_works(document: dict
         assert schema["additionalProperties"] is False
 
 
+async def test_what_can_be_guessed_at_says_that_it_is_slowed_down(document: dict[str, Any]) -> None:
+    for name, operation in CATALOGUE.items():
+        said = document["paths"][f"/v1/{name}"]["post"]["responses"]["429"]["description"]
+        assert ("`too-many-failures`" in said) is bool(operation.guessed)
+
+
 async def test_commands_and_queries_promise_different_things(document: dict[str, Any]) -> None:
     for name, operation in CATALOGUE.items():
         post = document["paths"][f"/v1/{name}"]["post"]

@@ -119,5 +119,7 @@ def test_an_operations_statuses() -> None:
     assert of_status(504, Kind.COMMAND) == ("no-answer-in-time",)
     assert of_status(409, Kind.QUERY) == ()
     assert "not-found" not in of_status(404, Kind.QUERY)
+    assert "too-many-failures" not in of_status(429, Kind.COMMAND)
+    assert "too-many-failures" in of_status(429, Kind.COMMAND, guessed=True)
     # the bridge may have died before it heard of the request: no title says that it took it
     assert "took" not in TITLES["no-answer-in-time"]

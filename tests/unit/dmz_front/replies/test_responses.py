@@ -41,6 +41,7 @@ def test_outcomes_that_are_answers(state: State) -> None:
     answer = answers.of_reply("id-1", Reply(ABOUT, state))
     assert json.loads(answer.body)["status"] == state
     assert answer.status == (202 if state is State.HELD else 200)
+    assert isinstance(answer, answers.RefusedResponse) is (state is State.REFUSED)
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.SUCCEEDED, State.REFUSED, State.HELD}))
