@@ -1,0 +1,172 @@
+"""A database as the configuration describes it, and an operation bound to statements on it."""
+
+from importlib.util import find_spec
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection
+from intranet_bridge.marketing.sql.statement import Inserting, Reading
+from protocol.runtime.settings import FilePath, Section
+
+DRIVERS = {
+    "postgresql+psycopg": ("psycopg", "pip install 'dmz-bridge[postgres]'"),
+    "mysql+pymysql": ("pymysql", "pip install 'dmz-bridge[mysql]'"),
+    "mariadb+pymysql": ("pymysql", "pip install 'dmz-bridge[mysql]'"),
+    "oracle+oracledb": ("oracledb", "pip install oracledb"),
+    "dm+dmPython": ("dmPython", "pip install dmPython dmSQLAlchemy (DM's own; they come with its server too)"),
+}
+"""What a URL may begin with → the module of its driver, and how to get it."""
+_SECRET = ("password", "passwd", "pwd", "sslpassword", "secret", "token")
+
+
+def _url(value: str) -> str:
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError("is no database URL, as postgresql+psycopg://user@host/database") from None
+    if url.get_backend_name() == "sqlite":
+        raise ValueError("an SQLite database is given by `file`, not by `url`")
+    driver = DRIVERS.get(url.drivername)
+    if driver is None:
+        raise ValueError(f"begins with one of {', '.join(f'{name}://' for name in DRIVERS)}")
+    if url.password is not None or any(name.lower() in _SECRET for name in url.query):
+        raise ValueError("a password does not belong in the url: it has a file of its own (`password_file`)")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise ValueError("the port is 1 to 65535")
+    if find_spec(driver[0]) is None:
+        raise ValueError(f"its driver {driver[0]} is not installed here: {driver[1]}")
+    return value
+
+
+class TlsSection(Section):
+    """TLS to PostgreSQL, MySQL or MariaDB. With this table it is demanded, and the server's name is checked."""
+
+    ca: FilePath | None = None
+    """Default: the system's authorities."""
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        return self
+
+
+class SqlSystem(SystemSection):
+    """A database."""
+
+    url: Annotated[str, AfterValidator(_url)] | None = None
+    """An SQLAlchemy URL without a password."""
+    file: FilePath | None = None
+    """Or an SQLite file. It must be there already."""
+    password_file: FilePath | None = None
+    connections: Annotated[int, Field(ge=1, le=256)] = 8
+    """At most, each with a thread; kept open between statements."""
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+    recycle_s: Seconds = 1800.0
+    """A kept connection is not used again when it is older."""
+    row_limit: Annotated[int, Field(ge=1, le=100_000)] = 5_000
+    """An answer of more rows cannot be read."""
+    tls: TlsSection | None = None
+
+    @property
+    def address(self) -> URL:
+        """Where it is, without the password."""
+        return make_url(self.url) if self.url is not None else URL.create("sqlite", database=str(self.file))
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.url is None) == (self.file is None):
+            raise ValueError("needs either url or file")
+        if self.file is not None and (self.password_file is not None or self.tls is not None):
+            raise ValueError("an SQLite file has neither a password nor TLS")
+        if self.tls is not None and not self.address.drivername.startswith(("postgresql", "mysql", "mariadb")):
+            raise ValueError("tls is for PostgreSQL, MySQL and MariaDB: other drivers have parameters of the url")
+        return self
+
+
+AnswerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+Statements = Annotated[dict[AnswerName, Reading], Field(min_length=1, max_length=16)]
+
+
+class InquireSection(Section):
+    """How to ask what became of a request id."""
+
+    statement: Reading | None = None
+    statements: Statements | None = None
+    """Default, of both: `poll`, whose answer may then also be a refusal."""
+    found: Expression | None = None
+    """True: it was done. Default: `done`."""
+    not_found: Expression
+    """True: there is no such request, surely. Neither: the inquiry is repeated."""
+    response: Expression | None = None
+    """Default: the operation's own."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.statement is not None and self.statements is not None:
+            raise ValueError("needs either statement or statements")
+        return self
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """Its own statements, by the name that their rows have in the answer."""
+        return self.statements or ({} if self.statement is None else {"rows": self.statement})
+
+
+class SqlBinding(OperationBinding):
+    """One operation at a database.
+
+    A query: `statement` or `statements`. A command: `insert` hands the request over, `poll` is repeated until `done`.
+    Expressions about an answer see ``{rows: [...]}``, or a list of rows under each name of `statements`.
+    """
+
+    parameters: Expression = "{request_id: request_id}"
+    """Gives the values of the statements' `:names`, from the request's fields and `request_id`."""
+    statement: Reading | None = None
+    statements: Statements | None = None
+    """Read in one transaction."""
+    insert: Inserting | None = None
+    """Its table has the request id as a unique key: a duplicate means that it was handed over before."""
+    poll: Reading | None = None
+    done: Expression | None = None
+    poll_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
+    """Between two polls, at most; the first come sooner."""
+    json_columns: tuple[AnswerName, ...] = ()
+    """Columns whose text is JSON, to be read as what it says."""
+    inquire: InquireSection | None = None
+
+    @property
+    def inquires(self) -> bool:
+        """Whether it says how to ask what became of a request id."""
+        return self.inquire is not None
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """The statements of a query, by the name that their rows have in the answer."""
+        return self.statements or ({} if self.statement is None else {"rows": self.statement})
+
+    def expressions(self) -> list[str]:
+        """Every expression of the binding."""
+        parts = [self.parameters, self.done]
+        if self.inquire:
+            parts += [self.inquire.found, self.inquire.not_found, self.inquire.response]
+        return super().expressions() + [part for part in parts if part is not None]
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.statement is not None and self.statements is not None:
+            raise ValueError("needs either statement or statements")
+        if self.insert is None and not self.reading:
+            raise ValueError("needs statement or statements (a query), or insert, poll and done (a command)")
+        if self.insert is not None and self.reading:
+            raise ValueError("a query has statement or statements, a command insert, poll and done: not both")
+        if len({self.insert is None, self.poll is None, self.done is None}) > 1:
+            raise ValueError("insert, poll and done belong together")
+        if self.inquire is not None and self.insert is None:
+            raise ValueError("only a command is inquired about")
+        return self
