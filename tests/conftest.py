@@ -12,10 +12,11 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from scripts.tools.testbed.testbed import Testbed
+from tests.support.mariadb import mariadb
 from tests.support.postgres import database_url, postgres
 from tests.support.scheduling import Scheduling, rank
 
-__all__ = ["database_url", "postgres"]
+__all__ = ["database_url", "mariadb", "postgres"]
 
 _LINES = 40
 

@@ -13,6 +13,7 @@ Nothing here needs pytest: the tests are methods that take a `peer` and raise As
 """
 
 from intranet_bridge.contract.peer import ACCOUNT as ACCOUNT
+from intranet_bridge.contract.peer import ACCOUNTS as ACCOUNTS
 from intranet_bridge.contract.peer import COMMAND as COMMAND
 from intranet_bridge.contract.peer import DETAIL as DETAIL
 from intranet_bridge.contract.peer import OTHER as OTHER

@@ -19,6 +19,12 @@ ACCOUNT = "7305518264093"
 """Whom requests are about, unless a test asks for several."""
 OTHER = "8246091375528"
 """Whom a `Behaviour.ANOTHER` answer is about: an account, and the request id that it names."""
+MANY = tuple(f"90{number:011}" for number in range(24))
+"""Whom many requests at once are about."""
+LATE = tuple(f"91{number:011}" for number in range(3))
+"""Whom the requests after a late answer are about."""
+ACCOUNTS = (ACCOUNT, OTHER, *MANY, *LATE)
+"""Everybody whom queries are about: a peer that answers from tables fills them with these."""
 REFUSED = "no-such-account"
 """Our code of the refusal, by the binding's table."""
 DETAIL = "户号 7305 不在册, 请核对"

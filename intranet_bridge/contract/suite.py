@@ -14,6 +14,8 @@ from intranet_bridge.contract.peer import (
     ACCOUNT,
     COMMAND,
     DETAIL,
+    LATE,
+    MANY,
     OTHER,
     QUERY,
     REFUSED,
@@ -51,16 +53,14 @@ class AdapterContract:
         run(peer, steps)
 
     def test_every_one_of_many_at_once_gets_its_own_answer(self, peer: Peer) -> None:
-        accounts = [f"90{number:011}" for number in range(24)]
-
         async def steps(bench: Bench) -> None:
-            queries = [bench.call(QUERY, f"q-{account}", account=account, within_s=30) for account in accounts]
-            commands = [bench.call(COMMAND, f"c-{account}", account=account, within_s=30) for account in accounts]
+            queries = [bench.call(QUERY, f"q-{account}", account=account, within_s=30) for account in MANY]
+            commands = [bench.call(COMMAND, f"c-{account}", account=account, within_s=30) for account in MANY]
             outcomes = await asyncio.gather(*queries, *commands)
             answers = [_result(outcome) for outcome in outcomes]
-            expected = [owed(account) for account in accounts]
-            assert answers == expected + [registered(f"c-{account}") for account in accounts]
-            assert [peer.applied(f"c-{account}") for account in accounts] == [1] * len(accounts)
+            expected = [owed(account) for account in MANY]
+            assert answers == expected + [registered(f"c-{account}") for account in MANY]
+            assert [peer.applied(f"c-{account}") for account in MANY] == [1] * len(MANY)
 
         run(peer, steps)
 
@@ -168,11 +168,10 @@ class AdapterContract:
 
     def test_a_late_answer_is_never_the_next_requests(self, peer: Peer) -> None:
         async def steps(bench: Bench) -> None:
-            for number in range(3):
+            for number, account in enumerate(LATE):
                 peer.behave(Behaviour.SILENT)
                 _unknown(await bench.call(QUERY, within_s=SHORT_S / 3), None)
                 peer.behave(Behaviour.ANSWER)  # and what waited may be answered now
-                account = f"91{number:011}"
                 assert _result(await bench.call(QUERY, f"q-{number}", account=account)) == owed(account)
 
         run(peer, steps)

@@ -104,10 +104,13 @@ class InquiryJudgement:
 
     def __init__(
         self, judgement: Judgement, found: str, not_found: str, response: str | None, tables: Tables,
-        trace: Trace | None = None,
+        trace: Trace | None = None, *, whole: bool = False,
     ) -> None:  # fmt: skip
-        """The expressions of an inquiry; without `response` the binding's own reads the answer."""
-        self._judgement = judgement
+        """The expressions of an inquiry; without `response` the binding's own reads the answer.
+
+        `whole`: what is found is an answer as a call gets it, so it may be a refusal, a failure or "not applied".
+        """
+        self._judgement, self._whole = judgement, whole
         self._found, self._absent = condition(found, tables), condition(not_found, tables)
         self._response = optional(response, tables)
         if trace is not None:
@@ -124,11 +127,24 @@ class InquiryJudgement:
                 return Absent()
             if not truth(self._found(answer)):
                 return Unknown(f"undecided inquiry{said}", fault=Fault.ANSWER)
+            if self._whole:
+                return self._stored(asked, answer)
             return self._judgement.answered(asked, answer, self._response)
         except AnswerMismatch as error:
             return Unknown(f"inquiry: mismatch at {error.field}", fault=Fault.MISMATCH)
         except (MappingError, ValueError) as error:
             return Unknown(f"inquiry: {safe(error)}", fault=Fault.ANSWER)
+
+    def _stored(self, asked: MarketingRequest, answer: Any) -> Finding:
+        outcome = self._judgement.outcome(asked, answer)
+        match outcome:
+            case Answered() | Refused():
+                return outcome
+            case NotApplied():
+                return Absent()  # nothing came of it, surely: it is called again
+            case Unknown():
+                return Unknown(f"inquiry: {outcome.reason}", fault=outcome.fault)
+        raise AssertionError("no transport turned it down")
 
 
 class RefusalReader:

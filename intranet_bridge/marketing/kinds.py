@@ -18,6 +18,7 @@ GROUP = "dmz_bridge.adapters"
 _OWN = {
     "http": "intranet_bridge.marketing.http.kind",
     "soap": "intranet_bridge.marketing.soap.kind",
+    "sql": "intranet_bridge.marketing.sql.kind",
 }
 """Name → the module whose `KIND` it is."""
 

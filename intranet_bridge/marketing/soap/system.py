@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from intranet_bridge.marketing.http.client import HttpClient
 from intranet_bridge.marketing.http.endpoint import Client, client_of, secret_of
 from intranet_bridge.marketing.http.headers import merged
 from intranet_bridge.marketing.judgement import Trace
+from intranet_bridge.marketing.passwords import password_in
 from intranet_bridge.marketing.soap.adapter import THREADS, AnswerReader, SoapAdapter
 from intranet_bridge.marketing.soap.binding import InquireSection, SoapBinding, SoapSystem
 from intranet_bridge.marketing.soap.description import Description, misnamed
@@ -24,7 +24,6 @@ from intranet_bridge.marketing.soap.fetch import basic, document_of
 from intranet_bridge.marketing.soap.message import Message, Security
 from intranet_bridge.marketing.soap.reader import Reader
 from protocol.errors import ConfigurationError
-from protocol.files import read_bytes
 from protocol.operations.operation import Operation
 from protocol.runtime.metrics import Sample
 
@@ -34,8 +33,8 @@ class Secrets:
 
     def __init__(self, section: SoapSystem) -> None:
         self.token = secret_of(_http(section, "http://unused"))
-        self.basic = _password(section.basic.password_file) if section.basic else ""
-        self.wsse = _password(section.username_token.password_file) if section.username_token else ""
+        self.basic = password_in(section.basic.password_file) if section.basic else ""
+        self.wsse = password_in(section.username_token.password_file) if section.username_token else ""
 
 
 class Bound:
@@ -156,16 +155,6 @@ def _http(section: SoapSystem, address: str) -> HttpSystem:
         authentication=section.authentication,
         tls=section.tls,
     )
-
-
-def _password(file: Path) -> str:
-    try:
-        password = read_bytes(file).decode().strip("\r\n")
-    except UnicodeDecodeError:
-        raise ConfigurationError("holds no password: it is not UTF-8 text", file=str(file)) from None
-    if not password or not password.isprintable():
-        raise ConfigurationError("holds no password", file=str(file))
-    return password
 
 
 def _fields(text: str, sees: Shape, tables: Tables) -> Mapping[str, Any] | None:

@@ -23,10 +23,11 @@ rows that cannot be read               Unknown, by the answer's fault
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from intranet_bridge.marketing import (
@@ -40,13 +41,14 @@ from intranet_bridge.marketing import (
     always,
 )
 from intranet_bridge.marketing.expressions.mapping import MappingError, compiled, condition, truth
-from intranet_bridge.marketing.judgement import InquiryJudgement, Judgement, Trace, traced
+from intranet_bridge.marketing.judgement import InquiryJudgement, Judgement
 from intranet_bridge.marketing.kind import Observer
-from intranet_bridge.marketing.sql import statement
 from intranet_bridge.marketing.sql.binding import SqlBinding, SqlSystem
 from intranet_bridge.marketing.sql.database import Attempt, Database, Lost, NotSent
 from intranet_bridge.marketing.sql.dialects import Said
-from intranet_bridge.marketing.sql.values import UnreadableRows, objects
+from intranet_bridge.marketing.sql.insert import Insert
+from intranet_bridge.marketing.sql.reading import Reading, saved_answer
+from intranet_bridge.marketing.sql.values import UnreadableRows
 from protocol.operations.operation import Operation
 
 Parameters = dict[str, Any]
@@ -66,6 +68,7 @@ class SqlAdapter:
         observer: Observer | None = None,
     ) -> None:
         """`observer` listens to a trial."""
+        self._told: dict[str, Any] | None = None
         tables, trace = binding.values, observer.step if observer else None
         self._operation, self._database, self._observer = operation, database, observer
         self.timeout_s = binding.timeout_s or system.timeout_s
@@ -73,24 +76,31 @@ class SqlAdapter:
         database.bound(self.timeout_s)
         self._parameters = compiled(binding.parameters, tables)
         self._judgement = Judgement(operation, binding, trace)
-        reads = Reads(system.row_limit, frozenset(name.lower() for name in binding.json_columns))
-        self._query = reads.of(binding.reading) if binding.insert is None else None
+        self._query = self._insert = self._inquiry = None
+        reads = partial(
+            Reading, row_limit=system.row_limit, json_columns={name.lower() for name in binding.json_columns}
+        )
         if binding.insert is None:
+            self._query = reads(binding.reading)
             return
         assert binding.poll is not None, "checked by the settings"
         assert binding.done is not None, "checked by the settings"
-        self._insert = _Insert(binding.insert, database)
-        self._poll, self._poll_s = reads.of({"rows": binding.poll}), binding.poll_s
+        self._insert = Insert(binding.insert, database)
+        self._poll, self._poll_s = reads({"rows": binding.poll}), binding.poll_s
         self._done = condition(binding.done, tables)
         inquire = binding.inquire
         if inquire is None:
             return
-        own = inquire.reading
-        self._inquiry = reads.of(own) if own else self._poll
+        self._inquiry = reads(inquire.reading) if inquire.reading else self._poll
         self._inquiry_judgement = InquiryJudgement(
-            self._judgement, inquire.found or binding.done, inquire.not_found, inquire.response, tables, trace,
-            whole=not own,
-        )  # fmt: skip
+            self._judgement,
+            inquire.found or binding.done,
+            inquire.not_found,
+            inquire.response,
+            tables,
+            trace,
+            whole=inquire.response is None,
+        )
 
     async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
         """Do it. See the table above."""
@@ -98,17 +108,18 @@ class SqlAdapter:
             parameters = self._values(asked)
         except MappingError as error:
             return Rejected(f"request not mapped: {error}", asked=False)
-        if self._query is not None:
-            return await self._ask(asked, self._query, parameters, timeout_s)
-        return await self._hand_over(asked, parameters, timeout_s)
+        if self._insert is not None:
+            return await self._hand_over(asked, self._insert, parameters, timeout_s)
+        assert self._query is not None, "it has one of them"
+        return await self._ask(asked, self._query, parameters, timeout_s)
 
     async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
         """What became of this request id."""
-        if not hasattr(self, "_inquiry"):
+        if self._inquiry is None:
             return Unknown("no inquiry is configured")
         try:
             parameters = self._values(asked)
-            self._tell(self._inquiry.lines(parameters))
+            self._tell(self._inquiry.lines, parameters)
             answer = await self._read(self._inquiry, parameters, timeout_s)
         except (MappingError, UnreadableRows) as error:
             return Unknown(f"inquiry: {error}", fault=Fault.ANSWER)
@@ -117,15 +128,13 @@ class SqlAdapter:
         except Lost as lost:
             return Unknown(f"inquiry: {lost.reason}", timed_out=lost.timed_out)
         except SQLAlchemyError as error:
-            return Unknown(f"inquiry: {self._failure(error)}")
+            return Unknown(f"inquiry: {self._database.failure(error)}")
         return self._inquiry_judgement.finding(asked, answer)
 
     # --- queries ------------------------------------------------------------------------------------------
 
-    async def _ask(
-        self, asked: MarketingRequest, query: "Reading", parameters: Parameters, timeout_s: float
-    ) -> Outcome:
-        self._tell(query.lines(parameters))
+    async def _ask(self, asked: MarketingRequest, query: Reading, parameters: Parameters, timeout_s: float) -> Outcome:
+        self._tell(query.lines, parameters)
         try:
             answer = await self._read(query, parameters, timeout_s, asked.may_send)
         except NotSent as error:
@@ -137,14 +146,14 @@ class SqlAdapter:
         except DBAPIError as error:
             said = self._database.dialect.said(error)
             fault = Fault.ANSWER if said is Said.UNFIT else Fault.INTERFACE
-            return Unknown(self._failure(error), timed_out=said is Said.TIMEOUT, fault=fault)
+            return Unknown(self._database.failure(error), timed_out=said is Said.TIMEOUT, fault=fault)
         except SQLAlchemyError as error:
-            return Unknown(self._failure(error))
+            return Unknown(self._database.failure(error))
         return self._judgement.outcome(asked, answer)
 
     async def _read(
         self,
-        reading: "Reading",
+        reading: Reading,
         parameters: Parameters,
         timeout_s: float,
         may_send: Callable[[], bool] = always,
@@ -164,28 +173,32 @@ class SqlAdapter:
                 return answer
 
             answer = await self._database.perform(job, timeout_s, may_send, repeatable=True)
-        if observer is not None:
+        if observer is not None and answer != self._told:
+            self._told = answer  # polling gives the same again and again
             observer.answer([observer.mask.json(answer)])
         return answer
 
     # --- commands -----------------------------------------------------------------------------------------
 
-    async def _hand_over(self, asked: MarketingRequest, parameters: Parameters, timeout_s: float) -> Outcome:
-        self._tell([*self._insert.lines(parameters), *self._poll.lines(parameters)])
+    async def _hand_over(
+        self, asked: MarketingRequest, insert: Insert, parameters: Parameters, timeout_s: float
+    ) -> Outcome:
+        self._tell([*insert.lines, *self._poll.lines], parameters)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         if self._observer is None or self._observer.saved is None:
             try:
                 came_to = await self._database.perform(
-                    lambda connection, attempt: self._insert.done(connection, attempt, parameters),
-                    timeout_s, asked.may_send,
-                )  # fmt: skip
+                    lambda connection, attempt: insert.done(connection, attempt, parameters),
+                    timeout_s,
+                    asked.may_send,
+                )
             except NotSent as error:
                 return NotApplied(str(error), reached=False, denied=error.denied)
             except Lost as lost:
                 return Unknown(lost.reason, timed_out=lost.timed_out)
             except SQLAlchemyError as error:
-                return Unknown(self._failure(error))
+                return Unknown(self._database.failure(error))
             if came_to is not None:
                 return came_to
         return await self._polled(asked, parameters, deadline)
@@ -208,7 +221,7 @@ class SqlAdapter:
             except Lost as lost:
                 failed = "" if lost.timed_out else f"poll: {lost.reason}"
             except SQLAlchemyError as error:
-                failed = f"poll: {self._failure(error)}"
+                failed = f"poll: {self._database.failure(error)}"
             left_s = deadline - loop.time()
             if left_s <= 0 or (self._observer is not None and self._observer.saved is not None):
                 self._step("done", False)
@@ -232,16 +245,11 @@ class SqlAdapter:
                 raise MappingError(f"the parameter {name} holds what no database takes")
         return given
 
-    def _failure(self, error: SQLAlchemyError) -> str:
-        """What may be told of an error: its class and the database's code, never its text."""
-        code = self._database.dialect.code(error) if isinstance(error, DBAPIError) else ""
-        return f"{type(error).__name__} {code}".rstrip()
-
-    def _tell(self, lines: list[str]) -> None:
+    def _tell(self, statements: list[str], parameters: Parameters) -> None:
         """Tell the observer what is about to be executed. Raises TrialEnds."""
         if self._observer is not None:
             mask = self._observer.mask
-            self._observer.request([mask.clean(line) for line in lines])
+            self._observer.request([*map(mask.clean, statements), f"parameters: {mask.json(parameters)}"])
 
     def _step(self, name: str, gave: object) -> None:
         if self._observer is not None:

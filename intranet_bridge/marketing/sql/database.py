@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 from intranet_bridge.marketing import always
 from intranet_bridge.marketing.sql.binding import DRIVERS, SqlSystem
 from intranet_bridge.marketing.sql.dialects import BreakOff, Dialect, dialect_of, sqlite_connection
+from intranet_bridge.marketing.sql.values import UnreadableRows
 from protocol.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -107,6 +108,11 @@ class Database:
         assert isinstance(pool, QueuePool), "as it was made"
         return pool.checkedin() + pool.checkedout()
 
+    def failure(self, error: SQLAlchemyError) -> str:
+        """What may be told of an error: its class and the database's code, never its text."""
+        code = self.dialect.code(error) if isinstance(error, DBAPIError) else ""
+        return f"{type(error).__name__} {code}".rstrip()
+
     def bound(self, timeout_s: float) -> None:
         """An operation may take so long. Called before the first connection."""
         self._longest_s = max(self._longest_s, timeout_s)
@@ -180,13 +186,15 @@ class Database:
             try:
                 connection = self._engine.connect()
             except DBAPIError as error:
-                code = self.dialect.code(error)
-                reason = f"no connection: {type(error).__name__} {code}".rstrip()
-                raise NotSent(reason, denied=self.dialect.denies(error)) from None
+                raise NotSent(f"no connection: {self.failure(error)}", denied=self.dialect.denies(error)) from None
+            except NotSent:
+                raise
+            except Exception as error:  # a driver's own, of the settings of a new connection
+                raise NotSent(f"no connection: {type(error).__name__}") from None
             info = connection.connection.info
             try:
                 attempt.holds(info[_BREAK_OFF])
-                if not (alive and info.setdefault(_USED, False)) or self._answers(connection):
+                if not (alive and info[_USED]) or self._answers(connection):
                     return connection
             except BaseException:
                 connection.close()
@@ -208,6 +216,11 @@ class Database:
         connection.connection.info[_USED] = True
         try:
             return job(connection, attempt)
+        except (SQLAlchemyError, NotSent, Lost, UnreadableRows):
+            raise
+        except Exception as error:  # a driver whose connection was broken off may stumble
+            connection.invalidate()
+            raise Lost(type(error).__name__) from None
         finally:
             try:
                 if connection.in_transaction() and not connection.invalidated:
@@ -223,6 +236,7 @@ class Database:
     def _connect(self, dialect: Any, record: Any, positional: Any, named: dict[str, Any]) -> Any:
         raw = sqlite_connection(self._system) if self._system.file else dialect.connect(*positional, **named)
         self.made += 1
+        record.info[_USED] = False
         record.info[_BREAK_OFF] = break_off = self.dialect.break_off(raw)
         attempt: Attempt | None = getattr(self._local, "attempt", None)
         if attempt is not None:

@@ -84,6 +84,7 @@ class Postgres(Dialect):
         """See `Dialect`."""
         given = super().arguments(system, password)
         given["connect_timeout"] = max(2, math.ceil(system.connect_timeout_s))  # libpq's least
+        given["prepare_threshold"] = None  # plans kept by the server break when a table is altered, and with poolers
         if system.tls is not None:
             given |= {"sslmode": "verify-full", "sslrootcert": str(system.tls.ca or "system")}
             if system.tls.certificate is not None:
@@ -116,11 +117,13 @@ class Postgres(Dialect):
     def said(self, error: DBAPIError) -> Said:
         """See `Dialect` (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
         code = self.code(error)
+        if error.connection_invalidated or code == "40003":
+            return Said.LOST
+        if code == "57014":
+            return Said.TIMEOUT
         match code[:2]:
-            case "" | "08" | "57" | "58" | "XX" if code != "57014" or error.connection_invalidated:
+            case "" | "08" | "57" | "58" | "XX":
                 return Said.LOST
-            case "57":
-                return Said.TIMEOUT
             case "23":
                 return Said.DUPLICATE if code == "23505" else Said.UNFIT
             case "22":
@@ -188,6 +191,10 @@ class MySql(Dialect):
         if number in (1048, 1136, 1264, 1292, 1364, 1366, 1406, 1452, 3819, 4025):
             return Said.UNFIT
         return Said.NO
+
+    def said_at_commit(self, error: DBAPIError) -> Said:
+        """See `Dialect`: a deadlock, as a Galera cluster finds it at the end, rolls back."""
+        return Said.NO if self.code(error) == "1213" else Said.LOST
 
     def denies(self, error: DBAPIError) -> bool:
         """See `Dialect`."""

@@ -12,5 +12,5 @@ from tests.support.peers import PEERS
 class TestAdapters(AdapterContract):
     @pytest.fixture(params=PEERS)
     def peer(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Peer]:
-        with PEERS[request.param](tmp_path) as peer:
+        with PEERS[request.param](tmp_path, request) as peer:
             yield peer
