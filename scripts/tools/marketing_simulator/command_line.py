@@ -12,7 +12,15 @@ import uvloop
 
 from scripts.tools.marketing_simulator import database
 from scripts.tools.marketing_simulator.clock import Clock
-from scripts.tools.marketing_simulator.process import LOOPBACK, Settings, StartError, bind, read_or_create_token, serve
+from scripts.tools.marketing_simulator.process import (
+    LOOPBACK,
+    Settings,
+    StartError,
+    bind,
+    interface_tables,
+    read_or_create_token,
+    serve,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
         default=600.0,
         help="how long one of the GBK face is open (default 600)",
     )
+    options.add_argument("--sql-url", help="keep up interface tables in this database: sqlite:///FILE ...")
+    options.add_argument("--sql-password-file", type=Path, help="the password of --sql-url")
     options.add_argument("--idempotent", action="store_true", help="make /api/wo/create apply each reqId only once")
     return options
 
@@ -61,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the simulator."""
     given = parser().parse_args(arguments)
+    try:
+        sql = interface_tables(given.sql_url, given.sql_password_file) if given.sql_url else None
+    except (StartError, OSError) as error:
+        print(f"marketing_simulator: {error}", file=sys.stderr)
+        return 1
     settings = Settings(
         port=given.port,
         database=given.database,
@@ -72,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         node_seconds=given.node_seconds,
         idempotent=given.idempotent,
         session_seconds=given.session_seconds,
+        sql=sql,
     )
     try:
         with bind(settings.port, given.host) as listener:

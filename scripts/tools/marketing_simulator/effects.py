@@ -64,6 +64,8 @@ class EffectWriter:
         self._clock = clock
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
+        self.listener: Callable[[bytes], None] | None = None
+        """Told every answer that is committed, before whoever waits for it."""
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
 
     async def apply(self, request_id: str, operation: str, perform: Perform, *, once: bool) -> Applied:
@@ -105,6 +107,8 @@ class EffectWriter:
                     waiting.outcome.set_exception(error)
             return
         for waiting, result in zip(group, results, strict=True):
+            if self.listener is not None and isinstance(result, Applied):
+                self.listener(result.body)
             if waiting.outcome.done():  # the caller may have hung up; the effect remains
                 continue
             if isinstance(result, Refusal):

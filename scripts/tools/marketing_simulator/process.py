@@ -12,12 +12,17 @@ from datetime import date
 from pathlib import Path
 
 from aiohttp import web
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from scripts.tools.marketing_simulator import business, database
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
 from scripts.tools.marketing_simulator.faces.gbk import GbkFace
+from scripts.tools.marketing_simulator.faces.sql.exports import Exports
+from scripts.tools.marketing_simulator.faces.sql.face import SqlFace
+from scripts.tools.marketing_simulator.faces.sql.store import Store
 from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.files import Files
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
@@ -45,6 +50,8 @@ class Settings:
     node_seconds: float = 20.0
     idempotent: bool = False
     session_seconds: float = 600.0
+    sql: URL | None = None
+    """Where the interface tables are kept up, if anywhere."""
 
 
 def read_or_create_token(path: Path) -> str:
@@ -79,6 +86,17 @@ def write_atomically(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
+def interface_tables(url: str, password_file: Path | None) -> URL:
+    """Where the interface tables are. Raises StartError."""
+    try:
+        where = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StartError("--sql-url is no database URL, as sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from error
+    if where.password is not None:
+        raise StartError("a password is not given in --sql-url: --sql-password-file")
+    return where if password_file is None else where.set(password=password_file.read_text().strip())
+
+
 async def serve(settings: Settings, listener: socket.socket, token: str) -> None:
     """Run until SIGTERM or SIGINT."""
     clock = Clock(settings.today)
@@ -90,6 +108,11 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
     offered = business.offered(
         reading, effects, clock, node_seconds=settings.node_seconds, idempotent=settings.idempotent
     )
+    sql = None
+    if settings.sql is not None:
+        exports = Exports(offered, reading, clock, settings.node_seconds)
+        sql = SqlFace(Store(settings.sql), exports, interfaces, offered, reading, clock)
+        effects.listener = sql.applied
     gbk = GbkFace(interfaces, files, token, settings.session_seconds)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
@@ -102,8 +125,12 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
     )
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=SECONDS_TO_FINISH)
     await runner.setup()
+    polling = None
     try:
         ending = _ending_signal()
+        if sql is not None:
+            await sql.prepare()
+            polling = asyncio.create_task(sql.run())
         await web.SockSite(runner, listener, backlog=BACKLOG).start()
         host, port = listener.getsockname()
         if settings.port_file is not None:
@@ -113,7 +140,15 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
             flush=True,
         )
         await ending.wait()
+    except SQLAlchemyError as error:
+        raise StartError(f"the interface tables cannot be made: {str(error).splitlines()[0]}") from error
     finally:
+        if polling is not None:
+            polling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await polling
+        if sql is not None:
+            sql.close()
         interfaces.close()
         await runner.cleanup()
         await effects.close()
