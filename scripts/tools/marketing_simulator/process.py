@@ -91,7 +91,9 @@ def interface_tables(url: str, password_file: Path | None) -> URL:
     try:
         where = make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise StartError("--sql-url is no database URL, as sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from error
+        raise StartError(
+            "--sql-url is no database URL, as sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+        ) from error
     if where.password is not None:
         raise StartError("a password is not given in --sql-url: --sql-password-file")
     return where if password_file is None else where.set(password=password_file.read_text().strip())

@@ -50,7 +50,9 @@ class Face:
         self.inside = Inside(folder / "marketing.sqlite3")
         self.file = folder / "interface.sqlite3"
         self.faults = FaultInjector()
-        self.offered = offered(self.inside.reading, self.inside.effects, self.inside.clock, node_seconds=NODE_S)
+        self.offered = offered(
+            self.inside.reading, self.inside.effects, self.inside.clock, node_seconds=NODE_S, idempotent=False
+        )
         self.restart()
 
     def restart(self) -> None:

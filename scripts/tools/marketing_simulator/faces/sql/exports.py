@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from math import cos, pi, radians
 from typing import Any, NamedTuple
 
@@ -278,7 +279,10 @@ class Exports:
 
 
 def _row(*parts: Mapping[str, Any]) -> Row:
-    return {element_name(name): value for part in parts for name, value in part.items()}
+    return {_column(name): value for part in parts for name, value in part.items()}
+
+
+_column = lru_cache(maxsize=None)(element_name)
 
 
 def _empty(*tables: str) -> dict[str, list[Row]]:
