@@ -2,12 +2,16 @@
 something else, and answered by nobody.
 """
 
+import os
+import re
+import subprocess
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,8 +19,9 @@ import jsonschema_rs
 import pytest
 
 from scripts.tools.testbed.faces import FACES, Face
-from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.layout import BIN, ROOT
 from scripts.tools.testbed.testbed import Testbed
+from scripts.tools.testbed.toml_values import with_values
 from tests.support.files import png
 from tests.support.testbeds import PLAIN, client, command, journal, running_testbed
 
@@ -212,3 +217,38 @@ def test_one_log_in_serves_all_and_another_when_the_session_has_ended(
     assert unlike(asked(http, queries), succeeded) == {}
     after = httpx.get(sessions, trust_env=False, verify=PLAIN).json()
     assert (after["logins"], after["failed"]) == (2, 0)
+
+
+_EXAMPLE = re.compile(r"<!-- example: \S+\.toml -->\n```toml\n(.*?)```", re.DOTALL)
+
+
+def test_the_page_about_it_binds_a_query_and_a_command_in_less_than_30_lines(testbed: Testbed, tmp_path: Path) -> None:
+    """As an integrator would: the page's lines in place of the bindings, then `intranet-bridge try`."""
+    name = next(name for name, face in FACES.items() if face is testbed.face)
+    page = ROOT / "docs" / "adapters" / f"{name}.md"
+    text = _EXAMPLE.findall(page.read_text(encoding="utf-8"))[0]
+    assert len([line for line in text.splitlines() if line.strip() and not line.startswith("#")]) < 30
+    data = testbed.folder / "data"
+    (tmp_path / "example.toml").write_text(with_values(text, dict(testbed.face.settings(testbed.marketing_url, data))))
+    main = (testbed.config / "intranet_bridge.toml").read_text()
+    config = tmp_path / "intranet_bridge.toml"
+    config.write_text(with_values(main, {"include": ["example.toml"], "marketing": None, "systems": None}))
+
+    def bridge(*arguments: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [str(BIN / "intranet-bridge"), *arguments, "--config", str(config)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    with client(testbed) as http:
+        commands = {one.name for one in Documented.read(http) if one.command}
+    operations = tomllib.loads(text)["operations"]
+    assert len(commands & operations.keys()) > 0 < len(operations.keys() - commands)
+    for operation in operations.keys() - commands:
+        assert "schema: it fits" in bridge("try", operation)
+    for operation in commands & operations.keys():
+        id = str(uuid.uuid4())
+        assert "schema: it fits" in bridge("try", operation, "--request-id", id, "--really")
+        assert journal(testbed, id)[0]["applied"] == 1
+        assert "inquire.found: true" in bridge("try", operation, "--request-id", id, "--inquiry")
