@@ -11,7 +11,7 @@ import typer
 import typer.core
 import typer.main
 
-from protocol.errors import BridgeError
+from protocol.errors import BridgeError, NotAsked
 
 GROUPS = {
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
@@ -21,7 +21,7 @@ GROUPS = {
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
     "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
-    "requests": ("bridgectl.commands.requests", "Commands in the bridge's inbox; decide those that are held."),
+    "requests": ("bridgectl.commands.requests", "Commands in ledger and inbox; decide those that are held."),
 }
 """Command group → the module that holds its typer `app`, and what `bridgectl --help` says of it."""
 
@@ -61,9 +61,14 @@ def _root() -> None:
 
 
 def main() -> None:
-    """Run bridgectl. Exit codes: 0 done, 1 something is wrong (said on stderr), 2 wrong usage."""
+    """Run bridgectl. Exit codes: 0 done, 1 something is wrong (said on stderr), 2 wrong usage, 3 a daemon that could
+    not be asked; `status` has those of monitoring plug-ins.
+    """
     try:
         app()
+    except NotAsked as error:
+        print(f"bridgectl: {error}", file=sys.stderr)
+        sys.exit(3)
     except BridgeError as error:
         print(f"bridgectl: {error}", file=sys.stderr)
         sys.exit(1)

@@ -5,21 +5,21 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from protocol.errors import BridgeError
+from protocol.errors import BridgeError, NotAsked
 from protocol.runtime.control import short_path
 
 _MOST = 4 * 1024 * 1024
 
 
-class NotRunning(BridgeError):
+class NotRunning(NotAsked):
     """Nobody answers there: the daemon does not run."""
 
 
-class Stuck(BridgeError):
+class Stuck(NotAsked):
     """The daemon is there and does not answer: its event loop stands still."""
 
 
-class NotAllowed(BridgeError):
+class NotAllowed(NotAsked):
     """Only root and the daemon's own user may ask."""
 
 

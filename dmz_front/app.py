@@ -30,6 +30,7 @@ from sqlalchemy import Connection
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.attachments.sending import AttachmentSender
 from dmz_front.attachments.uploads import Uploads
+from dmz_front.commands.administration import Administration
 from dmz_front.commands.region_inbox import RegionInbox
 from dmz_front.commands.submission import Commands, Policy, Seals
 from dmz_front.http.api import HttpApi
@@ -205,6 +206,11 @@ class Front:
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
         )  # fmt: skip
 
+        self.administration = Administration(
+            name=settings.name, ledger=self.ledger, outbox=self.outbox,
+            sendable=lambda: self.command_link.connected and self.bridges.addressed,
+        )  # fmt: skip
+
     async def compose(self, daemon: Daemon) -> None:
         """Start everything in the order of the table above."""
         settings = self.settings
@@ -214,7 +220,8 @@ class Front:
         await daemon.start("store", self.store.start(), self.store.close)
         await daemon.start("lease", self.lease.take(), self.lease.release)
         if settings.control.socket is not None:
-            control = ControlSocket(settings.control.socket, {"report": self.reporter.report})
+            answers = {"report": self.reporter.report, **self.administration.answers()}
+            control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
         await self.lease.know(await self.ledger.fronts())
         await self.ledger.count_backlog(settings.name)

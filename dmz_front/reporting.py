@@ -13,6 +13,7 @@ from protocol.operations import CATALOGUE
 from protocol.reports import AttachedReport, CommandsReport, FrontReport
 from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
+from protocol.runtime.control import Peer
 from protocol.runtime.links import LinkStates
 from protocol.runtime.store import Store
 
@@ -40,7 +41,7 @@ class Reporter:
         self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
         self._started = clock()
 
-    async def report(self, _request: Mapping[str, object]) -> dict[str, object]:
+    async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
         settings = self._settings
         store = await self._store.report(_STORE_S)

@@ -26,6 +26,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from intranet_bridge.commands.administration import Administration
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.housekeeping import Housekeeping, Schedule
 from intranet_bridge.inbox.attachments import AttachmentInbox
@@ -59,7 +60,7 @@ from protocol.keyring import Keyring
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
 from protocol.messages import Role
-from protocol.operations import CATALOGUE
+from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Availability, Presence
 from protocol.runtime import crash_points, daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
@@ -162,6 +163,10 @@ class Bridge:
             settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
             inbox=self.inbox, health=self.health, conflict=self.conflict, clock=clock,
         )  # fmt: skip
+        self.administration = Administration(
+            store=self.store, workers=self.workers, outbox=self.outbox, opener=opener, replies=self.replies,
+            calls=calls, inquires={name for name in adapters if self._inquires(name)}, clock=clock,
+        )  # fmt: skip
         self.clock = clock
         self._unsubscribe: list[Callable[[], None]] = []
         self._sweeping: asyncio.Task[int] | None = None
@@ -170,6 +175,10 @@ class Bridge:
         binding = self.settings.operations.get(name)
         system = binding.system if binding else ""
         return Health(name, Breaker(self.settings.breaker), CATALOGUE[name].about, system)
+
+    def _inquires(self, name: str) -> bool:
+        binding = self.settings.operations.get(name)
+        return binding is not None and binding.inquires and CATALOGUE[name].unknown_outcome is UnknownOutcome.INQUIRE
 
     def presence(self) -> Presence:
         """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
@@ -212,7 +221,8 @@ class Bridge:
         await parts.start("store", self.store.start(), self.store.close)
         await parts.start("lease", self.lease.take(), self.lease.release)
         if self.settings.control.socket is not None:
-            control = ControlSocket(self.settings.control.socket, {"report": self.reporter.report})
+            answers = {"report": self.reporter.report, **self.administration.answers()}
+            control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
         await self.lease.know(await self.inbox.owners())
         for name in ("control", "query-replies", "command-replies"):
@@ -229,6 +239,7 @@ class Bridge:
         await parts.start("intake", self._start_intake(), self._stop_intake)
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
+        self.administration.ready = True
 
     async def _start_workers(self) -> None:
         self.queries.start()
@@ -260,6 +271,7 @@ class Bridge:
         await asyncio.gather(*(self.links[name].close() for name in ("queries", "commands", "attachments")))
 
     async def _drain(self) -> None:
+        self.administration.ready = False
         seconds = self.settings.drain_s
         self.predecessors.close()
         await asyncio.gather(self.queries.drain(seconds), self.workers.drain(seconds))

@@ -100,11 +100,7 @@ class Housekeeping:
         """See above."""
         await self._outbox.sweep()
         self._intake.resume()
-        for decided in await self._inbox.decided():
-            try:
-                await self._workers.act_on(decided)
-            except Exception as error:  # one row that cannot be read must not keep the others
-                log.error("decision-not-acted-on", request=decided.id, error=type(error).__name__)
+        await self._workers.act_on_decisions()
 
     async def adopt(self) -> None:
         """See above."""

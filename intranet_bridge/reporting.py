@@ -14,6 +14,7 @@ from protocol.operations import CATALOGUE
 from protocol.reports import BridgeReport, CommandsReport
 from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
+from protocol.runtime.control import Peer
 from protocol.runtime.links import LinkStates
 from protocol.runtime.store import Store
 
@@ -41,7 +42,7 @@ class Reporter:
         self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
         self._started = clock()
 
-    async def report(self, _request: Mapping[str, object]) -> dict[str, object]:
+    async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the bridge stands now."""
         settings = self._settings
         store = await self._store.report(_STORE_S)

@@ -17,6 +17,10 @@ class ConfigurationError(BridgeError):
         self.file, self.line = file, line
 
 
+class NotAsked(BridgeError):
+    """A daemon that an administrator's command could not ask, so nothing is known of it."""
+
+
 class IllegalMove(BridgeError):
     """An event that the lifecycle does not allow in the state a request is in."""
 

@@ -12,6 +12,7 @@
                               ▲                                fail          │ unknown ──► calling (repeat)
                               │ an operator resolves                         ▼    │ ├────► received (inquiry: not there)
                              held ◄────────────────────── hold ───────────────────┘ └────► succeeded … (inquiry: found)
+                               └──────── an operator has it inquired about ──► unknown
 """
 
 from enum import StrEnum
@@ -51,6 +52,7 @@ class Event(StrEnum):
     RETRY = "retry"
     LOSE = "lose"
     HOLD = "hold"
+    INQUIRE = "inquire"
     SUCCEED = "succeed"
     REFUSE = "refuse"
     FAIL = "fail"
@@ -95,6 +97,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     },
     State.HELD: {
         Event.RETRY: State.RECEIVED,
+        Event.INQUIRE: State.UNKNOWN,
         Event.SUCCEED: State.SUCCEEDED,
         Event.REFUSE: State.REFUSED,
         Event.FAIL: State.FAILED,

@@ -1,33 +1,40 @@
-"""`bridgectl requests`: commands in the bridge's inbox, and the decision that a held one waits for."""
+"""`bridgectl requests`: commands as the running daemons have them, and the decision that a held one waits for."""
 
+import os
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter
 
-from bridgectl import requests
-from bridgectl.doctor.installation import CONFIGURATIONS, PROGRAMS, View
+from bridgectl import daemons
 from bridgectl.output import as_json, table
-from bridgectl.requests import DECISIONS, LONGEST_NOTE, Choice, Decision
-from bridgectl.settings import ControlSettings, control_path
-from bridgectl.stores import in_store, operator
-from protocol.errors import BridgeError
-from protocol.keyring import Keyring
+from protocol.administration import (
+    LONGEST_NOTE,
+    MOST_ROWS,
+    Choice,
+    CommandDetail,
+    CommandReport,
+    Evidence,
+)
 from protocol.lifecycle import State
 from protocol.messages import Role
-from protocol.runtime.clock import wall_clock
-from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.settings import load
 
-app = typer.Typer(no_args_is_help=True, help="Commands in the bridge's inbox; decide those that are held.")
+app = typer.Typer(no_args_is_help=True, help="Commands in ledger and inbox; decide those that are held.")
+
+_REPORTS = TypeAdapter(list[CommandReport])
+_INQUIRY_S = 60.0
+"""The marketing system is asked meanwhile."""
 
 
 class Wanted(StrEnum):
-    """The states of an inbox, and all of them."""
+    """The states of a command, and all of them."""
 
     HELD = State.HELD.value
+    ACCEPTED = State.ACCEPTED.value
+    SENT = State.SENT.value
     RECEIVED = State.RECEIVED.value
     CALLING = State.CALLING.value
     UNKNOWN = State.UNKNOWN.value
@@ -38,93 +45,113 @@ class Wanted(StrEnum):
     ALL = "all"
 
 
+class Side(StrEnum):
+    """Which daemon is asked."""
+
+    FRONT = "front"
+    BRIDGE = "bridge"
+
+
 Config = Annotated[
     Path | None, typer.Option("--bridge-config", help="of intranet-bridge [default: beside bridgectl.toml]")
 ]
+At = Annotated[Side | None, typer.Option("--side", help="which daemon is asked [default: the bridge, if it is here]")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")]
 
 
-def _view(given: Path | None) -> View:
-    control = control_path()
-    if given is None and control.exists():
-        given = load(control, ControlSettings).doctor.bridge_config
-    return load(given or control.parent / CONFIGURATIONS[Role.BRIDGE], View)
-
-
-def _in_inbox(view: View, work: Any) -> Any:
-    return in_store(view.store, "bridge", DECISIONS.name, PROGRAMS[Role.BRIDGE], work)
-
-
-def _keyring(view: View) -> Keyring:
-    keyring = load_keyring(view.keys.keyring, view.keys.trusted)
-    if keyring.role is not Role.BRIDGE:
-        raise BridgeError(f"{view.keys.keyring} is not a bridge's keyring")
-    return keyring
+def _daemon(side: Side | None, config: Path | None) -> tuple[Role, Path]:
+    return daemons.one(None if side is None else Role(side.value), config)
 
 
 @app.command("list")
 def list_(
-    state: Annotated[list[Wanted], typer.Option(help="in this state; repeat for more")] = [Wanted.HELD],  # noqa: B006
-    limit: Annotated[int, typer.Option(min=1, help="how many at most, the oldest first")] = 100,
+    state: Annotated[list[Wanted], typer.Option(help="in this state; repeat for more")] = [  # noqa: B006
+        Wanted.HELD,
+        Wanted.UNKNOWN,
+    ],
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="how many at most, the oldest first")] = 100,
     json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    side: At = None,
     bridge_config: Config = None,
 ) -> None:
-    """List commands: those held, or in another state. Nothing of a customer is shown."""
+    """List commands: those held or of unknown outcome, or in another state. Nothing of a customer is shown."""
     wanted = set(Wanted) if Wanted.ALL in state else set(state)
-    states = [State(one.value) for one in wanted - {Wanted.ALL}]
-    rows = _in_inbox(_view(bridge_config), lambda connection: requests.listed(connection, states, limit))
+    states = sorted(State(one.value) for one in wanted - {Wanted.ALL})
+    role, path = _daemon(side, bridge_config)
+    found = _REPORTS.validate_python(daemons.tell(role, path, "commands", states=states, limit=limit))
     if json:
-        typer.echo(as_json([_readable(row) for row in rows]))
+        typer.echo(as_json([_readable(one) for one in found]))
         return
-    columns = ("id", "operation", "source", "state", "code", "received_at", "attempts", "owner", "note")
-    typer.echo(table(columns, [[_readable(row)[name] or "-" for name in columns] for row in rows]))
+    now = datetime.now(UTC).timestamp() * 1000
+    rows = [
+        (one.id, one.operation, one.source, one.state, one.code or "-", _span(now - one.recorded), one.attempts or
+         one.sends, one.owner, one.decide or "-", one.note or "-")
+        for one in found
+    ]  # fmt: skip
+    columns = ("id", "operation", "source", "state", "code", "age", "tries", "owner", "decide", "note")
+    typer.echo(table(columns, rows))
 
 
 @app.command()
 def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")],
+    id: Id,
     body: Annotated[bool, typer.Option("--show", help="open the request too: a customer's data")] = False,
+    inquire: Annotated[bool, typer.Option("--ask/--no-ask", help="ask the marketing system about it")] = True,
     json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    side: At = None,
     bridge_config: Config = None,
 ) -> None:
-    """Show one command and what was decided of it; its content only with --show, with the bridge's keys."""
-    view = _view(bridge_config)
-    row = _in_inbox(view, lambda connection: requests.found(connection, id))
-    envelope = row.pop("envelope")
-    shown = _readable(row) | {"replied": row["replied_at"] is not None}
-    del shown["reply"], shown["replied_at"]
-    shown["decisions"] = [one | {"decided_at": _instant(one["decided_at"])} for one in row["decisions"]]
-    if body:
-        shown["request"] = requests.opened(_keyring(view), envelope)
+    """Show one command, what was decided of it, and what the marketing system says; its content only with --show.
+
+    A command that is held or unknown is asked about by its request id, where its binding can ask: nothing is applied.
+    """
+    role, path = _daemon(side, bridge_config)
+    told = daemons.tell(role, path, "command", _INQUIRY_S, id=id, reveal=body, inquire=inquire)
+    detail = CommandDetail.model_validate(told)
     if json:
-        typer.echo(as_json(shown))
+        typer.echo(as_json(_detail(detail, body=body)))
         return
-    lines = [(name, value) for name, value in shown.items() if name != "decisions"]
+    lines = list(_readable(detail.command).items())
+    if detail.evidence is not None:
+        lines.append(("marketing", _evidence(detail.evidence)))
     lines += [
-        ("decided", f"{one['choice']} by {one['decided_by']} at {one['decided_at']}: {one['note']}")
-        for one in shown["decisions"]
-    ]
+        ("decided", f"{one.choice} by {one.by} at {_instant(one.at)}: {one.note}") for one in detail.decisions
+    ]  # fmt: skip
+    if body:
+        lines.append(("request", detail.request))
     for name, value in lines:
         typer.echo(f"{name:<12}  {'-' if value in (None, '') else value}")
 
 
 @app.command()
 def resolve(
-    id: Annotated[str, typer.Argument(metavar="ID", help="the request id")],
+    id: Id,
     note: Annotated[str, typer.Option("--note", help="how you know; kept with the decision")],
     applied: Annotated[bool, typer.Option("--applied", help="the marketing system did it: succeeded")] = False,
     not_applied: Annotated[bool, typer.Option("--not-applied", help="it did not, and shall not: failed")] = False,
     call_again: Annotated[bool, typer.Option("--call-again", help="it did not: call it again")] = False,
+    ask_again: Annotated[
+        bool, typer.Option("--ask-again", help="ask it once more by request id, and do as that says")
+    ] = False,
     result: Annotated[str | None, typer.Option(metavar="JSON", help="with --applied: the answer's JSON")] = None,
+    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    side: At = None,
     bridge_config: Config = None,
 ) -> None:
-    """Decide a held command: exactly one of --applied, --not-applied and --call-again. It cannot be undone.
+    """Decide a held command: exactly one of --applied, --not-applied, --call-again, --ask-again. It cannot be undone.
 
-    The caller's status follows within seconds; --call-again is called as if it had just arrived.
+    The running daemon does it, once, whoever else decides at the same moment; the caller's status follows within
+    seconds. --call-again is called as if it had just arrived. --ask-again takes the answer if there is one, and calls
+    it again if the marketing system has no such request.
     """
-    flags = {Choice.APPLIED: applied, Choice.NOT_APPLIED: not_applied, Choice.CALL_AGAIN: call_again}
+    flags = {
+        Choice.APPLIED: applied, Choice.NOT_APPLIED: not_applied, Choice.CALL_AGAIN: call_again,
+        Choice.ASK_AGAIN: ask_again,
+    }  # fmt: skip
     chosen = [choice for choice, given in flags.items() if given]
     if len(chosen) != 1:
-        raise typer.BadParameter("give exactly one of --applied, --not-applied and --call-again", param_hint="choice")
+        said = "give exactly one of --applied, --not-applied, --call-again and --ask-again"
+        raise typer.BadParameter(said, param_hint="choice")
     [choice] = chosen
     if result is not None and choice is not Choice.APPLIED:
         raise typer.BadParameter("goes with --applied alone", param_hint="--result")
@@ -132,18 +159,74 @@ def resolve(
         raise typer.BadParameter(f"say in 1 to {LONGEST_NOTE} characters how you know", param_hint="--note")
     if result is not None and not result.strip():
         raise typer.BadParameter("is empty: leave it out if the answer is not known", param_hint="--result")
-    view = _view(bridge_config)
-    keyring = None if choice is Choice.CALL_AGAIN else _keyring(view)
-    decision = Decision(choice, operator(), " ".join(note.split()), (result or "").encode("utf-8", "replace"))
-    _in_inbox(view, lambda connection: requests.resolve(connection, keyring, id, decision, wall_clock()))
-    becomes = {Choice.APPLIED: "succeeded", Choice.NOT_APPLIED: "failed", Choice.CALL_AGAIN: "called again"}[choice]
-    typer.echo(f"{id} is {becomes}; the bridge acts on it at its next sweep")
+    role, path = _daemon(side, bridge_config)
+    told = daemons.tell(
+        role, path, "resolve", id=id, choice=choice.value, note=note, result=result or "",
+        sudo_user=os.environ.get("SUDO_USER", "")[:64],
+    )  # fmt: skip
+    now = CommandReport.model_validate(told)
+    if json:
+        typer.echo(as_json(_readable(now)))
+        return
+    becomes = {
+        Choice.APPLIED: "succeeded", Choice.NOT_APPLIED: "failed", Choice.CALL_AGAIN: "called again",
+        Choice.ASK_AGAIN: "asked about again",
+    }[choice]  # fmt: skip
+    typer.echo(f"{id} is {becomes}; it is {now.state} now, and its caller is told")
 
 
-def _readable(row: dict[str, Any]) -> dict[str, Any]:
-    times = ("received_at", "calling_at", "updated_at", "deadline")
-    return {name: _instant(value) if name in times and value else value for name, value in row.items()}
+@app.command()
+def resend(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="the request ids")] = None,
+    every: Annotated[bool, typer.Option("--all", help="all that wait for an outcome, up to 1000, the oldest")] = False,
+    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """On the front's host: send now what waits for its next turn, for example after the bridge was mended.
+
+    The bridge knows a command by its id: what it has already is not done again.
+    """
+    if bool(ids) == every:
+        raise typer.BadParameter("give ids, or --all", param_hint="ID")
+    role, path = daemons.one(Role.FRONT)
+    told = daemons.tell(role, path, "resend", ids=ids or [])
+    if json:
+        typer.echo(as_json(told))
+        return
+    typer.echo(f"{told['sent']} sent again" + ("; there may be more: once more with --all" if told["more"] else ""))
+
+
+_TIMES = ("recorded", "sent", "calling", "updated", "replied", "expires")
+
+
+def _readable(report: CommandReport) -> dict[str, Any]:
+    shown = report.model_dump(mode="json")
+    return {name: (_instant(value) if value else None) if name in _TIMES else value for name, value in shown.items()}
+
+
+def _detail(detail: CommandDetail, *, body: bool) -> dict[str, Any]:
+    shown = _readable(detail.command)
+    shown["evidence"] = detail.evidence.model_dump(mode="json") if detail.evidence else None
+    shown["decisions"] = [one.model_dump(mode="json") | {"at": _instant(one.at)} for one in detail.decisions]
+    if body:
+        shown["request"] = detail.request
+    return shown
+
+
+def _evidence(evidence: Evidence) -> str:
+    said = {
+        "applied": "it was applied", "refused": "it was refused", "absent": "it is not there",
+        "unknown": "nothing that can be used", "not-asked": "was not asked",
+    }[evidence.came_to]  # fmt: skip
+    return f"{said}: {evidence.detail}" if evidence.detail else said
 
 
 def _instant(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _span(ms: float) -> str:
+    seconds = max(0, int(ms // 1000))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

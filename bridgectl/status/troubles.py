@@ -428,8 +428,17 @@ def _commands(seen: Observation) -> Iterator[Trouble]:
                 f"{held} command{'s' * (held > 1)} held for a decision",
                 "their outcome is not known and may not be guessed",
                 hurts="their callers wait",
-                mend="bridgectl requests list, then bridgectl requests resolve ID",
+                mend="bridgectl requests list; requests show ID asks about one; bridgectl requests resolve ID",
             )
+    elif isinstance(front, FrontReport) and (held := front.commands.by_state.get("held", 0)):
+        yield Trouble(
+            Level.WARNING,
+            "commands-held",
+            f"{held} command{'s' * (held > 1)} held for a decision",
+            "their outcome is not known and may not be guessed",
+            hurts="their callers wait",
+            mend="on the intranet host: bridgectl requests list",
+        )
     for report in (front, bridge):
         if isinstance(report, FrontReport | BridgeReport):
             oldest = report.commands.oldest_unfinished
@@ -442,7 +451,7 @@ def _commands(seen: Observation) -> Iterator[Trouble]:
                     oldest,
                     mend="bridgectl requests list --state received --state unknown"
                     if report is bridge
-                    else "bridgectl queues",
+                    else "once the bridge is well: bridgectl requests resend --all",
                     because=because,
                 )
                 return

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from dmz_front.ledger.acceptance import Seal, accept, same_key
 from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, row_of
+from protocol.administration import CommandReport
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, state_reported
 from protocol.messages import LOWEST_VERSION
@@ -67,6 +68,25 @@ class ReportedOutcome:
 _OPEN = sorted(State(state) for state in (State.ACCEPTED, State.SENT, State.HELD))
 """The ledger's states that are not final."""
 _UNANSWERED = (State.ACCEPTED, State.SENT)
+
+
+_TOLD_OF = tuple(
+    REQUESTS.c[name]
+    for name in (
+        "id", "operation", "application", "front", "state", "code", "accepted_at", "sent_at", "sends", "updated_at",
+        "answered_at", "expires_at",
+    )
+)  # fmt: skip
+"""What an administrator is told: nothing that is sealed, hashed or a pseudonym."""
+
+
+def _command_report(row: Any) -> CommandReport:
+    return CommandReport(
+        side="front", id=row.id, operation=row.operation, state=row.state, code=row.code,
+        source=f"{row.front}/{row.application}", owner=row.front, recorded=row.accepted_at, sent=row.sent_at or 0,
+        sends=row.sends, updated=row.updated_at, replied=row.answered_at or 0, expires=row.expires_at,
+        decide="bridge" if row.state == State.HELD else "",
+    )  # fmt: skip
 
 
 Claim = Callable[[Connection], None]
@@ -216,6 +236,28 @@ class Ledger:
         )
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [row_of(row).entry() for row in rows]
+
+    async def unanswered(self, front: str, ids: Sequence[str] | None, limit: int) -> list[Entry]:
+        """Rows of this front without an outcome, and young enough to be sent, the oldest first; `ids`: of these."""
+        young = REQUESTS.c.accepted_at > self._clock() - UNDELIVERED_MS
+        statement = select(*COLUMNS).where(REQUESTS.c.front == front, young, REQUESTS.c.state.in_(_UNANSWERED))
+        if ids is not None:
+            statement = statement.where(REQUESTS.c.id.in_(ids))
+        statement = statement.order_by(REQUESTS.c.id).limit(limit)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [row_of(row).entry() for row in rows]
+
+    async def listed(self, states: Sequence[State], limit: int) -> list[CommandReport]:
+        """Commands in these states, of whichever front of this database, the oldest first."""
+        statement = select(*_TOLD_OF).where(REQUESTS.c.state.in_(states)).order_by(REQUESTS.c.id).limit(limit)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [_command_report(row) for row in rows]
+
+    async def told(self, id: str) -> CommandReport | None:
+        """One command, whoever's; None if it is not here."""
+        statement = select(*_TOLD_OF).where(REQUESTS.c.id == id)
+        row = await self._store.read(lambda connection: connection.execute(statement).first())
+        return None if row is None else _command_report(row)
 
     async def hold_undelivered(self, front: str) -> int:
         """Name unknown what was not answered in UNDELIVERED_MS: a bridge would refuse it as stale now, and it

@@ -89,6 +89,7 @@ class CommandWorkers:
         self._running: dict[asyncio.Task[None], QueuedCommand] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._deciding = asyncio.Lock()
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """(operation, state) → commands."""
         self.steps: Counter[tuple[str, str]] = Counter()
@@ -149,18 +150,28 @@ class CommandWorkers:
             self._ordering.add(command)
         self._ordering.work.send()
 
-    async def act_on(self, decided: OperatorDecision) -> None:
-        """What an operator decided of a held row."""
+    async def act_on_decisions(self) -> None:
+        """Work on what operators decided of held rows. One after another: a row must not be begun with twice."""
+        async with self._deciding:
+            for decided in await self._inbox.decided():
+                try:
+                    await self._act_on(decided)
+                except Exception as error:  # one row that cannot be read must not keep the others
+                    log.error("decision-not-acted-on", request=decided.id, error=type(error).__name__)
+
+    async def _act_on(self, decided: OperatorDecision) -> None:
         reach(Point.BRIDGE_DECISION_FOUND, decided.id)
-        if decided.state is State.RECEIVED:
-            decided.command.crashes = 0
-            if decided.command.id not in self._ordering:
-                # `moved` also clears the decision; a crash before it finds the row `received` anyway
-                await self._inbox.moved(decided.command, State.RECEIVED, 0, decided.note)
-                reach(Point.BRIDGE_MOVED_COMMITTED, decided.id)
-                decided.command.attempts = 0
-                self._ordering.add(decided.command)
-                self._ordering.work.send()
+        if decided.state in (State.RECEIVED, State.UNKNOWN):
+            command = decided.command
+            command.crashes = 0
+            if command.id not in self._ordering:
+                attempts = 0 if decided.state is State.RECEIVED else command.attempts
+                # this also clears the decision; a crash before it finds the row in the state decided anyway
+                if await self._inbox.resumed(command, decided.state, attempts, decided.note):
+                    reach(Point.BRIDGE_MOVED_COMMITTED, decided.id)
+                    command.attempts = attempts
+                    self._ordering.add(command)
+                    self._ordering.work.send()
             return
         request = self._opener.authentic(decided.envelope).attributes
         sealed = self._replies.sealed(request, decided.state, decided.code, decided.note)

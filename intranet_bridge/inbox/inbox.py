@@ -27,9 +27,9 @@ kept longer than any message can come back (`MAX_AGE_MS`), and deleted after `st
 A row is worked on by its owner alone; what a dead owner left is adopted by another bridge (runtime/lease.py), which
 treats it as it would its own after a crash.
 
-Held rows are decided by an operator (`bridgectl requests resolve`, bridgectl/requests.py), in one transaction and only
-while they are held: either a final state with its sealed reply, which the next sweep sends like any other, or
-`received` with `decided_at`, which the next sweep finds, has called again, and clears. `decisions` keeps who and why.
+Held rows are decided by an operator (`bridgectl requests resolve`, administration.py), in one transaction and only
+while they are held: either a final state with its sealed reply, which is sent like any other, or `received` or
+`unknown` with `decided_at`, which the owner of the row finds, has called or inquired about again, and clears.
 """
 
 import uuid
@@ -182,6 +182,19 @@ class Inbox:
             {"of": command.id, "me": self._owner, "now": self._clock(), **row},
             point=Point.BRIDGE_MOVED_UNCOMMITTED,
         )
+
+    async def resumed(self, command: QueuedCommand, state: State, attempts: int, note: str) -> bool:
+        """Begin with what an operator decided; False, and nothing is changed, if that was begun with already."""
+        row = {"to": state, "tries": attempts, "why": fitted(note, 400), "deaths": 0}
+        named = {"of": command.id, "me": self._owner, "now": self._clock(), **row}
+        statement = _MOVED.where(_C.decided_at.is_not(None), _C.state == state)
+
+        def resume(connection: Connection) -> bool:
+            changed = connection.execute(statement, named).rowcount
+            reach(Point.BRIDGE_MOVED_UNCOMMITTED)
+            return changed == 1
+
+        return await self._store.write(resume)
 
     async def finished(self, id: str, state: State, attempts: int, code: str, note: str, sealed: bytes) -> None:
         """The outcome, or held, with the sealed reply; not replied yet."""

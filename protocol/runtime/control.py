@@ -13,10 +13,12 @@ import asyncio
 import contextlib
 import json
 import os
+import pwd
 import socket
 import stat
 import struct
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,31 @@ from protocol.runtime.settings import FilePath, Section
 
 log = logger(__name__)
 
-Answer = Callable[[Mapping[str, Any]], Awaitable[Any]]
-"""Answers one question; gets the whole request. Raises BridgeError for one that cannot be answered."""
 
-_LONGEST = 16 * 1024
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who asks, by the kernel's word."""
+
+    uid: int
+    pid: int
+
+    @property
+    def name(self) -> str:
+        """The user's name."""
+        try:
+            return pwd.getpwuid(self.uid).pw_name[:64]
+        except KeyError:
+            return f"uid {self.uid}"
+
+
+Answer = Callable[[Mapping[str, Any], Peer], Awaitable[Any]]
+"""Answers one question; gets the whole request and who asks. Raises BridgeError for one that cannot be answered."""
+
+_LONGEST = 1 << 20
 _PATIENCE_S = 10.0
+"""For a question to come, and for an answer to be taken."""
+_ANSWER_S = 90.0
+"""For an answer to be found: a marketing system may be asked for it."""
 _AT_ONCE = 8
 
 
@@ -67,8 +89,13 @@ class ControlSocket:
             return
         self._busy += 1
         try:
+            # read before anything is said: a Unix socket closed with unread bytes loses what was written to it
             async with asyncio.timeout(_PATIENCE_S):
-                writer.write(json.dumps(await self._told(reader, writer), ensure_ascii=False).encode() + b"\n")
+                line = await _line(reader)
+            async with asyncio.timeout(_ANSWER_S):
+                told = await self._told(line, peer(writer.get_extra_info("socket")))
+            async with asyncio.timeout(_PATIENCE_S):
+                writer.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError):
             pass
@@ -76,16 +103,10 @@ class ControlSocket:
             self._busy -= 1
             writer.close()
 
-    async def _told(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
-        # read before anything is said: a Unix socket closed with unread bytes loses what was written to it
-        try:
-            line = await reader.readline()
-        except ValueError:  # longer than _LONGEST
-            line = b""
-        user = peer_user(writer.get_extra_info("socket"))
-        if user not in (0, os.geteuid()):
-            log.warning("control-denied", user=user)
-            return {"error": f"user {user} may not ask: root and the daemon's own user may"}
+    async def _told(self, line: bytes, who: Peer) -> dict[str, Any]:
+        if who.uid not in (0, os.geteuid()):
+            log.warning("control-denied", user=who.uid)
+            return {"error": f"user {who.uid} may not ask: root and the daemon's own user may"}
         try:
             request = json.loads(line)
             name = request["ask"]
@@ -93,7 +114,7 @@ class ControlSocket:
         except (ValueError, TypeError, KeyError):
             return {"error": f"not a question this daemon answers; it answers: {', '.join(sorted(self._answers))}"}
         try:
-            return {"answer": await answer(request)}
+            return {"answer": await answer(request, who)}
         except BridgeError as error:
             return {"error": str(error)}
         except Exception as error:
@@ -101,10 +122,18 @@ class ControlSocket:
             return {"error": f"the daemon failed to answer: {type(error).__name__}"}
 
 
-def peer_user(connection: socket.socket) -> int:
-    """The user at the other end of a Unix socket."""
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readline()
+    except ValueError:  # longer than _LONGEST
+        return b""
+
+
+def peer(connection: socket.socket) -> Peer:
+    """Who is at the other end of a Unix socket."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
+    pid, uid, _ = struct.unpack("3i", credentials)
+    return Peer(uid, pid)
 
 
 def _bound(path: Path) -> socket.socket:

@@ -1,6 +1,6 @@
 """What operators decided of held commands: a line each, in the bridge's database, kept as long as the command.
 
-`bridgectl requests resolve` writes it, in the transaction that changes the command's row.
+The bridge writes it (`bridgectl requests resolve` asks it to), in the transaction that changes the command's row.
 """
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table

@@ -22,9 +22,9 @@ from tests.support.testbeds import ACCOUNTS, PLAIN, client, eventually, journal,
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "dmz_front": {"link.reconnect_max_s": 1},
-    "intranet_bridge": {"link.reconnect_max_s": 1, "commands.sweep_s": 0.5, "operations.work-order.settle_s": 60.0},
+    "intranet_bridge": {"link.reconnect_max_s": 1, "commands.sweep_s": 0.5, "operations.work-order.settle_s": 1.0},
 }
-DIRECTIONS = ("applied", "not-applied", "call-again")
+DIRECTIONS = ("applied", "not-applied", "call-again", "ask-again")
 RESULT = {"work_order": "WO2026000099", "accepted_at": "2026-03-01T08:00:00+08:00"}
 
 
@@ -69,12 +69,15 @@ def held(testbed: Testbed, http: httpx.Client, count: int) -> list[str]:
 def test_each_decision_reaches_its_caller(testbed: Testbed) -> None:
     with client(testbed) as http:
         ids = dict(zip(DIRECTIONS, held(testbed, http, len(DIRECTIONS)), strict=True))
+        eventually(lambda: ctl(testbed, "list").returncode == 0, what="the bridge's answer")
         listed = json.loads(ctl(testbed, "list", "--json").stdout)
         assert {row["id"] for row in listed} == set(ids.values())
         assert ACCOUNTS[0] not in ctl(testbed, "list").stdout
 
         one = ids["applied"]
-        assert "家里没电了" not in ctl(testbed, "show", one).stdout
+        shown = ctl(testbed, "show", one).stdout
+        assert "家里没电了" not in shown
+        assert "it is not there" in shown  # the marketing system was asked
         assert "家里没电了" in ctl(testbed, "show", one, "--show").stdout
 
         result = ["--result", json.dumps(RESULT)]
@@ -93,8 +96,9 @@ def test_each_decision_reaches_its_caller(testbed: Testbed) -> None:
         assert said["not-applied"]["status"] == "failed"
         assert said["not-applied"]["failure"]["code"] == "not-applied"
         assert "operator" in said["not-applied"]["failure"]["message"]
-        assert said["call-again"]["status"] == "succeeded"
-        assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)} == {ids["call-again"]: 1}
+        called = {ids[direction] for direction in ("call-again", "ask-again")}  # the latter found nothing, and called
+        assert {said["call-again"]["status"], said["ask-again"]["status"]} == {"succeeded"}
+        assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)} == dict.fromkeys(called, 1)
 
         decided = json.loads(ctl(testbed, "show", one, "--json").stdout)["decisions"]
         assert [(each["choice"], each["note"]) for each in decided] == [("applied", "asked the marketing people")]

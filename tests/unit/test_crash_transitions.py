@@ -21,7 +21,7 @@ from sqlalchemy import update
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.ledger.rows import METADATA, Row
 from intranet_bridge.inbox.rows import INBOX
-from intranet_bridge.marketing import Absent, Answered, NotApplied, Refused, Rejected
+from intranet_bridge.marketing import Absent, Answered, Fault, NotApplied, Refused, Rejected, Unknown
 from protocol.lifecycle import TRANSITIONS, Event, State
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.store import Store
@@ -41,7 +41,7 @@ LEDGER: list[Transition] = [
     (state, event)
     for state in (State.ACCEPTED, State.SENT, State.HELD)
     for event in TRANSITIONS[state]
-    if event is not Event.RETRY  # the bridge's
+    if event not in (Event.RETRY, Event.INQUIRE)  # the bridge's
 ]
 ROW = Row("id", "front-1", "wechat", "key", b"f" * 32, "work-order", "/queue/q", envelope=b"x", accepted_at=NOW)
 
@@ -114,6 +114,7 @@ class Move:
 
 
 BUSY = NotApplied("HTTP 429", reached=True)
+ODD = Unknown("not JSON", fault=Fault.ANSWER)
 S, E = State, Event
 
 
@@ -156,6 +157,10 @@ for outcome in (E.SUCCEED, E.REFUSE, E.FAIL):
 INBOX_MOVES += both(
     S.HELD, E.RETRY, "moved", operation="delicate", script=[LOST], decided=S.RECEIVED, from_=S.RECEIVED, calls=(2, 2)
 )
+INBOX_MOVES += both(
+    S.HELD, E.INQUIRE, "moved", script=[ODD], changes={"commands.unreadable_max": 1}, decided=S.UNKNOWN,
+    from_=S.UNKNOWN, **DID_IT,
+)  # fmt: skip
 INBOX_MOVES += [
     Move(((S.HELD, E.RETRY),), "bridge.decision-found", S.RECEIVED, operation="delicate", script=[LOST],
          decided=S.RECEIVED, calls=2),

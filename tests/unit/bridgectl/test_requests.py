@@ -1,172 +1,157 @@
-"""`bridgectl requests`: what is shown, what is refused, and what a decision writes."""
+"""`bridgectl requests`: what it asks the daemon of this host, what it prints, and what it refuses by itself."""
 
+import asyncio
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import os
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
 from typer.testing import CliRunner, Result
 
-from bridgectl import keys, requests
 from bridgectl.cli import app
-from intranet_bridge.inbox import rows
-from intranet_bridge.inbox.rows import INBOX
-from protocol.envelope import Kind, Opener, Sealer
-from protocol.errors import BridgeError
-from protocol.keyring import Keyring
-from protocol.lifecycle import State
-from protocol.messages import Attributes, Reply, Role
-from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.store import engine
+from bridgectl.control import NotRunning
+from protocol.administration import CommandDetail, CommandReport, DecisionReport, Evidence
+from protocol.errors import BridgeError, ConfigurationError
+from protocol.runtime.control import ControlSocket, Peer
 
 NOW = 1_770_000_000_000
-SECRET = "人民路1号"
-RESULT = {"work_order": "WO2026000001", "accepted_at": "2026-03-01T08:00:00+08:00"}
+HELD = CommandReport(
+    side="bridge", id="request-1", operation="work-order", state="held", code="held", note="its outcome is unknown",
+    source="front-1/wechat", owner="bridge-1", recorded=NOW, attempts=2, decide="here",
+)  # fmt: skip
+DETAIL = CommandDetail(
+    command=HELD,
+    decisions=(DecisionReport(choice="call-again", by="root", at=NOW, note="was away"),),
+    evidence=Evidence(came_to="absent", detail="it has no such request"),
+    request='{"address":"人民路1号"}',
+)
+
+
+class Daemon:
+    """Answers in a thread of its own, and notes what it was asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        answers = {"commands": self._list, "command": self._show, "resolve": self._resolve}
+        self._socket = ControlSocket(path, answers)
+        asyncio.run_coroutine_threadsafe(self._socket.start(), self._loop).result(5)
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._socket.close(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    async def _list(self, request: Mapping[str, Any], _who: Peer) -> Any:
+        self.asked.append(dict(request))
+        return [HELD.model_dump(mode="json")]
+
+    async def _show(self, request: Mapping[str, Any], _who: Peer) -> Any:
+        self.asked.append(dict(request))
+        told = DETAIL.model_dump(mode="json")
+        return told if request["reveal"] else told | {"request": ""}
+
+    async def _resolve(self, request: Mapping[str, Any], who: Peer) -> Any:
+        self.asked.append(dict(request))
+        assert who.uid == os.geteuid()
+        if request["id"] != "request-1":
+            raise BridgeError("the inbox has no request of this id")
+        return HELD.model_copy(update={"state": "succeeded", "decide": ""}).model_dump(mode="json")
 
 
 @pytest.fixture
-def rings(tmp_path: Path) -> dict[Role, Keyring]:
-    keys.init(tmp_path / "keys", now=datetime.now(UTC))
-    trusted = tmp_path / "keys" / keys.TRUSTED
-    return {
-        role: load_keyring(keys.keyring_path(tmp_path / "keys", role), trusted) for role in (Role.FRONT, Role.BRIDGE)
-    }
-
-
-@pytest.fixture
-def database(tmp_path: Path, rings: dict[Role, Keyring], monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    bridge = keys.keyring_path(tmp_path / "keys", Role.BRIDGE)
-    (tmp_path / "intranet_bridge.toml").write_text(
-        f'[link]\nbrokers = ["localhost:1"]\nca = "x"\ncertificate = "x"\nkey = "x"\n'
-        f'[keys]\nkeyring = "{bridge}"\ntrusted = "{tmp_path / "keys" / keys.TRUSTED}"\n'
-        f'[store]\nfile = "bridge.sqlite3"\n'
-    )
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    socket = tmp_path / "control.sock"
+    (tmp_path / "intranet_bridge.toml").write_text(f'[control]\nsocket = "{socket}"\n')
     monkeypatch.setenv("BRIDGECTL_CONFIG", str(tmp_path / "bridgectl.toml"))
-    store = engine(f"sqlite:///{tmp_path / 'bridge.sqlite3'}")
-    rows.METADATA.create_all(store)
-    sealer = Sealer(rings[Role.FRONT], to=Role.BRIDGE)
-    with store.begin() as connection:
-        for number, state in enumerate((State.HELD, State.UNKNOWN, State.SUCCEEDED, State.HELD), 1):
-            id = f"request-{number}"
-            attributes = Attributes(id, "front-1/wechat", "work-order", NOW)
-            body = json.dumps({"address": SECRET}, ensure_ascii=False).encode()
-            row = {
-                "id": id, "sequence": number, "owner": "bridge-1", "operation": "work-order", "attempts": 1,
-                "source": "front-1/wechat", "subject": "", "state": state, "deadline": 0, "received_at": NOW + number,
-                "envelope": sealer.seal(Kind.REQUEST, attributes, body, now_ms=NOW), "replied_at": NOW,
-                "reply_to": "/queue/bridge.reply.command.front-1", "updated_at": NOW, "crashes": 0,
-            }  # fmt: skip
-            connection.execute(INBOX.insert().values(row))
-    yield store
-    store.dispose()
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    daemon = Daemon(socket)
+    yield daemon
+    daemon.close()
 
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(app, ["requests", *words])
 
 
-def row(database: Engine, id: str) -> Any:
-    with database.connect() as connection:
-        return connection.execute(select(INBOX).where(INBOX.c.id == id)).one()
+def test_list(daemon: Daemon) -> None:
+    shown = run("list")
+    assert shown.exit_code == 0, shown.exception
+    for words in ("request-1", "work-order", "front-1/wechat", "held", "here", "its outcome is unknown"):
+        assert words in shown.output
+    [row] = json.loads(run("list", "--json", "--state", "all", "--limit", "7").output)
+    assert (row["id"], row["recorded"], row["calling"]) == ("request-1", "2026-02-02T02:40:00+00:00", None)
+    assert daemon.asked[0] == {"ask": "commands", "states": ["held", "unknown"], "limit": 100}
+    assert (len(daemon.asked[1]["states"]), daemon.asked[1]["limit"]) == (10, 7)
 
 
-def reply(database: Engine, rings: dict[Role, Keyring], id: str) -> Reply:
-    opened = Opener(rings[Role.FRONT]).authentic(row(database, id).reply)
-    return Reply.from_payload(opened.attributes, opened.payload)
+def test_show(daemon: Daemon) -> None:
+    shown = run("show", "request-1")
+    assert shown.exit_code == 0, shown.exception
+    for words in (
+        "it is not there: it has no such request",
+        "call-again by root at 2026-02-02T02:40:00+00:00: was away",
+    ):
+        assert words in shown.output
+    assert "人民路" not in shown.output
+    assert "人民路" in run("show", "request-1", "--show", "--no-ask").output
+    assert "人民路" in json.loads(run("show", "request-1", "--show", "--json").output)["request"]
+    assert [(one["reveal"], one["inquire"]) for one in daemon.asked[:2]] == [(False, True), (True, False)]
 
 
-def test_the_columns_are_the_inboxes() -> None:
-    assert {column.name for column in requests.INBOX.columns} <= {column.name for column in INBOX.columns}
-
-
-@pytest.mark.parametrize(
-    ("words", "ids"),
-    [
-        ([], ["request-1", "request-4"]),
-        (["--limit", "1"], ["request-1"]),
-        (["--state", "unknown", "--state", "succeeded"], ["request-2", "request-3"]),
-        (["--state", "all"], ["request-1", "request-2", "request-3", "request-4"]),
-    ],
-)
-def test_list(database: Engine, words: list[str], ids: list[str]) -> None:
-    assert [one["id"] for one in json.loads(run("list", "--json", *words).output)] == ids
-    assert all(id in run("list", *words).output for id in ids)
-
-
-def test_a_customers_data_is_shown_to_who_asks_for_it(database: Engine) -> None:
-    assert SECRET not in run("show", "request-1").output
-    assert SECRET not in run("show", "request-1", "--json").output
-    assert SECRET in run("show", "request-1", "--show").output
-
-
-def test_applied(database: Engine, rings: dict[Role, Keyring]) -> None:
-    done = run("resolve", "request-1", "--applied", "--result", json.dumps(RESULT), "--note", "seen there")
+def test_resolve(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "alice")
+    done = run("resolve", "request-1", "--applied", "--result", '{"work_order": "1"}', "--note", "seen there")
     assert done.exit_code == 0, done.exception
-    found = row(database, "request-1")
-    assert (found.state, found.replied_at, found.decided_at) == (State.SUCCEEDED, None, None)
-    said = reply(database, rings, "request-1")
-    assert (said.state, json.loads(said.result), said.attributes.id) == (State.SUCCEEDED, RESULT, "request-1")
-    [decided] = json.loads(run("show", "request-1", "--json").output)["decisions"]
-    assert (decided["choice"], decided["note"]) == ("applied", "seen there")
-    assert decided["decided_by"]
-    assert json.dumps(RESULT["work_order"]).encode() not in b"".join(
-        value for value in found if isinstance(value, bytes)
-    )
-
-
-def test_applied_and_the_answer_is_not_known(database: Engine, rings: dict[Role, Keyring]) -> None:
-    assert run("resolve", "request-1", "--applied", "--note", "seen there").exit_code == 0
-    assert reply(database, rings, "request-1").result == b""
-
-
-def test_not_applied(database: Engine, rings: dict[Role, Keyring]) -> None:
-    assert run("resolve", "request-1", "--not-applied", "--note", "not there").exit_code == 0
-    said = reply(database, rings, "request-1")
-    assert (said.state, said.code) == (State.FAILED, "not-applied")
-    assert said.detail
-
-
-def test_call_again(database: Engine) -> None:
-    assert run("resolve", "request-1", "--call-again", "--note", "not there").exit_code == 0
-    found = row(database, "request-1")
-    assert (found.state, found.decided_at is not None, found.reply) == (State.RECEIVED, True, None)
+    assert "request-1 is succeeded" in done.output
+    [asked] = daemon.asked
+    assert asked == {
+        "ask": "resolve", "id": "request-1", "choice": "applied", "note": "seen there",
+        "result": '{"work_order": "1"}', "sudo_user": "alice",
+    }  # fmt: skip
+    for choice in ("not-applied", "call-again", "ask-again"):
+        assert run("resolve", "request-1", f"--{choice}", "--note", "n", "--json").exit_code == 0
+        assert daemon.asked[-1]["choice"] == choice
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "said"),
     [
-        (["request-1"], 2, "exactly one"),
-        (["request-1", "--applied", "--not-applied"], 2, "exactly one"),
-        (["request-1", "--not-applied", "--result", "{}"], 2, "--applied alone"),
-        (["request-1", "--applied", "--result", ""], 2, "is empty"),
-        (["request-1", "--applied", "--result", "{"], 1, "does not fit the answer of work-order"),
-        (["request-1", "--applied", "--result", "{}"], 1, "work_order"),
-        (["request-9", "--applied"], 1, "has no request 'request-9'"),
-        (["request-2", "--applied"], 1, "is unknown, not held"),
-        (["request-3", "--call-again"], 1, "is succeeded, not held"),
+        (["request-1", "--note", "n"], "exactly one"),
+        (["request-1", "--applied", "--not-applied", "--note", "n"], "exactly one"),
+        (["request-1", "--not-applied", "--result", "{}", "--note", "n"], "--applied alone"),
+        (["request-1", "--applied", "--result", "", "--note", "n"], "is empty"),
+        (["request-1", "--applied", "--note", " "], "how you know"),
+        (["request-1", "--applied"], "--note"),
     ],
 )
-def test_what_is_refused_changes_nothing(database: Engine, words: list[str], code: int, said: str) -> None:
-    before = [tuple(row(database, f"request-{number}")) for number in range(1, 5)]
-    result = run("resolve", *words, "--note", "why")
-    assert result.exit_code == code
-    assert said in (str(result.exception) if isinstance(result.exception, BridgeError) else result.output)
-    assert [tuple(row(database, f"request-{number}")) for number in range(1, 5)] == before
+def test_what_is_refused_is_not_asked_for(daemon: Daemon, words: list[str], said: str) -> None:
+    result = run("resolve", *words)
+    assert (result.exit_code, said in result.output, daemon.asked) == (2, True, [])
 
 
-def test_a_note_is_needed(database: Engine) -> None:
-    assert run("resolve", "request-1", "--applied").exit_code == 2
-    assert run("resolve", "request-1", "--applied", "--note", " ").exit_code == 2
-    assert row(database, "request-1").state == State.HELD
-
-
-def test_without_a_database(tmp_path: Path, database: Engine) -> None:
-    database.dispose()
-    (tmp_path / "bridge.sqlite3").unlink()
-    result = run("list")
+def test_what_the_daemon_refuses_is_said(daemon: Daemon) -> None:
+    result = run("resolve", "request-9", "--applied", "--note", "n")
     assert isinstance(result.exception, BridgeError)
-    assert "has no database yet" in str(result.exception)
-    assert not (tmp_path / "bridge.sqlite3").exists()
+    assert "no request of this id" in str(result.exception)
+
+
+def test_a_daemon_that_does_not_run_has_no_socket_or_is_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDGECTL_CONFIG", str(tmp_path / "bridgectl.toml"))
+    nowhere = run("list")
+    assert isinstance(nowhere.exception, ConfigurationError)
+    assert "neither daemon is configured on this host" in str(nowhere.exception)
+    (tmp_path / "intranet_bridge.toml").write_text("")
+    assert "has no [control] socket" in str(run("list").exception)
+    (tmp_path / "intranet_bridge.toml").write_text(f'[control]\nsocket = "{tmp_path / "control.sock"}"\n')
+    down = run("list")
+    assert isinstance(down.exception, NotRunning)
+    assert "systemctl start intranet-bridge" in str(down.exception)
+    assert "dmz-front is not configured on this host" in str(run("list", "--side", "front").exception)

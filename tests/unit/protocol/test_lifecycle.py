@@ -37,6 +37,7 @@ TABLE = """
     unknown  refuse  -> refused
     unknown  hold    -> held
     held     retry   -> received
+    held     inquire -> unknown
     held     succeed -> succeeded
     held     refuse  -> refused
     held     fail    -> failed
@@ -58,7 +59,7 @@ def test_every_state_and_event(state: State, event: Event) -> None:
 
 def test_the_table_knows_every_state() -> None:
     assert set(TRANSITIONS) == set(State)
-    assert sum(map(len, TRANSITIONS.values())) == len(MOVES) == 29
+    assert sum(map(len, TRANSITIONS.values())) == len(MOVES) == 30
 
 
 def test_nothing_happens_after_a_final_state() -> None:

@@ -137,6 +137,10 @@ def test_nothing_is_said_of_what_is_well() -> None:
             "commands-held", Level.WARNING, "2 commands held",
         ),
         (
+            replace(front(commands=CommandsReport(by_state={"held": 1})), bridge=None),
+            "commands-held", Level.WARNING, "on the intranet host",
+        ),
+        (
             bridge(commands=CommandsReport(by_state={"received": 2}, oldest_unfinished=NOW - 30 * MINUTE)),
             "commands-waiting", Level.WARNING, "bridge-1",
         ),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import pytest
 from bridgectl.control import NotAllowed, NotRunning, Stuck, ask
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime import control
-from protocol.runtime.control import ControlSocket
+from protocol.runtime.control import ControlSocket, Peer
 
 pytestmark = pytest.mark.anyio
 
@@ -23,19 +24,19 @@ async def told(path: Path, question: str, timeout_s: float = 5, **more: Any) -> 
     return await asyncio.to_thread(ask, path, question, timeout_s, **more)
 
 
-async def echo(request: Mapping[str, Any]) -> dict[str, Any]:
+async def echo(request: Mapping[str, Any], _who: Peer) -> dict[str, Any]:
     return dict(request)
 
 
-async def refuse(_request: Mapping[str, Any]) -> None:
+async def refuse(_request: Mapping[str, Any], _who: Peer) -> None:
     raise BridgeError("not today")
 
 
-async def break_down(_request: Mapping[str, Any]) -> None:
+async def break_down(_request: Mapping[str, Any], _who: Peer) -> None:
     raise RuntimeError("a customer's name")
 
 
-async def hang(_request: Mapping[str, Any]) -> None:
+async def hang(_request: Mapping[str, Any], _who: Peer) -> None:
     await asyncio.Event().wait()
 
 
@@ -102,7 +103,7 @@ async def test_a_daemon_that_is_there_and_does_not_answer_is_stuck(path: Path) -
 async def test_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = ControlSocket(path, ANSWERS)
     await server.start()
-    monkeypatch.setattr(control, "peer_user", lambda _: os.geteuid() + 4711)
+    monkeypatch.setattr(control, "peer", lambda _: Peer(os.geteuid() + 4711, 1))
     try:
         with pytest.raises(NotAllowed, match="may not ask"):
             await told(path, "echo")
@@ -113,7 +114,8 @@ async def test_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_kernel_says_who_asks() -> None:
     one, other = socket.socketpair(socket.AF_UNIX)
     with one, other:
-        assert control.peer_user(one) == os.geteuid()
+        assert control.peer(one) == Peer(os.geteuid(), os.getpid())
+        assert control.peer(one).name == pwd.getpwuid(os.geteuid()).pw_name
 
 
 async def test_the_socket_of_a_dead_daemon_is_taken_over_and_a_living_one_is_not(path: Path) -> None:

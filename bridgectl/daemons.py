@@ -1,0 +1,65 @@
+"""The daemons of this host, as commands ask them: over the control sockets that their configuration files name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from bridgectl.control import NotRunning, ask
+from bridgectl.doctor.installation import CONFIGURATIONS, PROGRAMS
+from bridgectl.settings import ControlSettings, control_path
+from protocol.errors import ConfigurationError
+from protocol.messages import Role
+from protocol.runtime.control import ControlSection
+from protocol.runtime.settings import load
+
+PATIENCE_S = 10.0
+"""For an answer that only the daemon itself has to give."""
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    include: tuple[str, ...] = ()
+    control: ControlSection = ControlSection()
+
+
+def configured(given: Path | None = None) -> Iterator[tuple[Role, Path]]:
+    """Which daemons have a configuration on this host, and where. `given`: that of the bridge, instead of the usual."""
+    control = control_path()
+    settings = load(control, ControlSettings) if control.exists() else ControlSettings()
+    named = {Role.BRIDGE: given or settings.doctor.bridge_config, Role.FRONT: settings.doctor.front_config}
+    for role, path in named.items():
+        path = path or control.parent / CONFIGURATIONS[role]
+        if path.exists():
+            yield role, path
+
+
+def one(role: Role | None, given: Path | None = None) -> tuple[Role, Path]:
+    """The daemon that is asked: of that role, or the one there is; the bridge where both are.
+
+    Raises ConfigurationError if it is not configured here.
+    """
+    found = dict(configured(given))
+    wanted = role or (Role.BRIDGE if Role.BRIDGE in found else Role.FRONT)
+    if wanted not in found:
+        whose = PROGRAMS[role] if role else "neither daemon"
+        what = "is not configured on this host" if role else "is configured on this host"
+        raise ConfigurationError(f"{whose} {what}: no {CONFIGURATIONS[wanted]} beside {control_path()}")
+    return wanted, found[wanted]
+
+
+def tell(role: Role, configuration: Path, question: str, timeout_s: float = PATIENCE_S, **more: Any) -> Any:
+    """The daemon's answer. Raises ConfigurationError without a socket, and what `control.ask` raises."""
+    socket = load(configuration, _View).control.socket
+    if socket is None:
+        raise ConfigurationError(
+            f"has no [control] socket, over which {PROGRAMS[role]} is asked: set it (config/ shows how) and restart",
+            file=str(configuration),
+        )
+    try:
+        return ask(socket, question, timeout_s, **more)
+    except NotRunning as error:
+        program = PROGRAMS[role]
+        raise NotRunning(f"{program} does not run ({error}): systemctl start {program}") from None

@@ -1,0 +1,62 @@
+"""What an administrator asks the running front about commands: what the ledger has, and that one be sent now.
+
+Over the control socket. What is held is decided where it is known, at the bridge.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dmz_front.ledger.ledger import Ledger
+from protocol.administration import CommandDetail, ListCommands, ResendCommands, ShowCommand, asked
+from protocol.errors import BridgeError
+from protocol.runtime.control import Answer, Peer
+from protocol.runtime.logs import logger
+from protocol.runtime.outbox import Outbox
+
+log = logger(__name__)
+
+
+class Administration:
+    """Answers the questions about commands."""
+
+    def __init__(self, *, name: str, ledger: Ledger, outbox: Outbox, sendable: Callable[[], bool]) -> None:
+        """`sendable`: whether there is a broker, and it is known which inbox commands are for."""
+        self._name, self._ledger, self._outbox, self._sendable = name, ledger, outbox, sendable
+
+    def answers(self) -> Mapping[str, Answer]:
+        """What can be asked."""
+        return {"commands": self.list, "command": self.show, "resend": self.resend, "resolve": self.resolve}
+
+    async def list(self, request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
+        """Commands in some states."""
+        question = asked(ListCommands, request)
+        reports = await self._ledger.listed(question.states, question.limit)
+        return [report.model_dump(mode="json") for report in reports]
+
+    async def show(self, request: Mapping[str, Any], _peer: Peer) -> dict[str, Any]:
+        """One command. Its content is sealed for the bridge."""
+        question = asked(ShowCommand, request)
+        report = await self._ledger.told(question.id)
+        if report is None:
+            raise BridgeError(f"the ledger has no request {question.id}: never accepted here, or forgotten")
+        if question.reveal:
+            raise BridgeError("what was asked is sealed for the bridge: ask on its host")
+        return CommandDetail(command=report).model_dump(mode="json")
+
+    async def resolve(self, _request: Mapping[str, Any], _peer: Peer) -> None:
+        """Not here. Raises BridgeError."""
+        raise BridgeError("a command is decided where it is known: bridgectl requests resolve, on the bridge's host")
+
+    async def resend(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+        """Send again, now, what this front accepted and has no outcome. The bridge knows each by its id."""
+        question = asked(ResendCommands, request)
+        if not self._sendable():
+            raise BridgeError("nothing can be sent now: no broker is connected, or no bridge was heard of yet")
+        entries = await self._ledger.unanswered(self._name, question.ids or None, question.limit)
+        missing = sorted(set(question.ids) - {entry.id for entry in entries})
+        if missing:
+            raise BridgeError(f"not waiting for an outcome at {self._name}: {', '.join(missing[:5])}")
+        for entry in entries:
+            self._outbox.offer(entry)
+        log.warning("commands-resent", count=len(entries), requests=question.ids[:20], by=peer.name)
+        return {"sent": len(entries), "more": question.limit == len(entries)}

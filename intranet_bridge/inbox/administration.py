@@ -1,0 +1,112 @@
+"""Commands of the inbox as an administrator sees and decides them.
+
+A decision is one transaction, which changes a row only while it is held, whoever else decides or works at that moment.
+A final state goes in with its sealed reply, and the outbox sends that; `received` (call again) and `unknown` (ask
+again) go in with `decided_at`, and who owns the row works on it (`CommandWorkers.act_on_decisions`). `decisions` keeps
+who and why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from intranet_bridge.inbox.rows import DECISIONS, INBOX
+from protocol.administration import LONGEST_NOTE, Choice, CommandReport, DecisionReport
+from protocol.errors import BridgeError
+from protocol.lifecycle import Event, State, move
+from protocol.messages import fitted
+from protocol.values import immutable
+
+EVENTS = {
+    Choice.APPLIED: Event.SUCCEED,
+    Choice.NOT_APPLIED: Event.FAIL,
+    Choice.CALL_AGAIN: Event.RETRY,
+    Choice.ASK_AGAIN: Event.INQUIRE,
+}
+"""What a decision does to a held command."""
+
+_C = INBOX.c
+_SHOWN = (
+    _C.id, _C.operation, _C.source, _C.state, _C.code, _C.note, _C.attempts, _C.crashes, _C.owner, _C.received_at,
+    _C.calling_at, _C.updated_at, _C.replied_at, _C.deadline,
+)  # fmt: skip
+
+
+@immutable
+class Ruling:
+    """A decision, ready to be written."""
+
+    id: str
+    choice: Choice
+    by: str
+    note: str
+    at: int
+    code: str = ""
+    sealed: bytes | None = field(default=None, repr=False)
+    """The sealed reply, if the decision is final."""
+
+
+@immutable
+class Kept:
+    """A row, and what was decided of it."""
+
+    report: CommandReport
+    decisions: tuple[DecisionReport, ...]
+    envelope: bytes = field(repr=False)
+
+
+def listed(connection: Connection, states: Sequence[State], limit: int) -> list[CommandReport]:
+    """Commands in these states, oldest first."""
+    statement = select(*_SHOWN).where(_C.state.in_(states)).order_by(_C.received_at, _C.id).limit(limit)
+    return [_report(row) for row in connection.execute(statement)]
+
+
+def found(connection: Connection, id: str) -> Kept | None:
+    """One command; None if the inbox has it not."""
+    row = connection.execute(select(*_SHOWN, _C.envelope).where(_C.id == id)).first()
+    if row is None:
+        return None
+    of = select(DECISIONS).where(DECISIONS.c.request == id).order_by(DECISIONS.c.decided_at)
+    decisions = tuple(
+        DecisionReport(choice=one.choice, by=one.decided_by, at=one.decided_at, note=one.note)
+        for one in connection.execute(of)
+    )
+    return Kept(_report(row), decisions, row.envelope)
+
+
+def decide(connection: Connection, ruling: Ruling) -> None:
+    """Write a decision down. Raises BridgeError, and changes nothing, if there is no such command or it is not held.
+
+    Done twice, because a commit was done and seemed to fail, it is the same as once.
+    """
+    state = move(State.HELD, EVENTS[ruling.choice])
+    changes: dict[str, Any] = {
+        "state": state, "updated_at": ruling.at, "note": fitted(f"{ruling.choice} by {ruling.by}: {ruling.note}", 400),
+    }  # fmt: skip
+    if ruling.sealed is not None:
+        changes |= {"code": ruling.code, "reply": ruling.sealed, "replied_at": None, "decided_at": None}
+    else:
+        changes |= {"decided_at": ruling.at, "crashes": 0}
+    statement = INBOX.update().where(_C.id == ruling.id, _C.state == State.HELD).values(changes)
+    of = {"request": ruling.id, "decided_at": ruling.at}
+    line = {"choice": ruling.choice, "decided_by": fitted(ruling.by, 64), "note": fitted(ruling.note, LONGEST_NOTE)}
+    if connection.execute(statement).rowcount != 1:
+        mine = select(DECISIONS).where(*(DECISIONS.c[name] == value for name, value in (of | line).items()))
+        if connection.execute(mine).first() is not None:
+            return
+        known = connection.execute(select(_C.state).where(_C.id == ruling.id)).first()
+        if known is None:
+            raise BridgeError(f"the inbox has no request {ruling.id}")
+        raise BridgeError(f"request {ruling.id} is {known.state}, not held: there is nothing to decide")
+    connection.execute(DECISIONS.insert().values(of | line))
+
+
+def _report(row: Any) -> CommandReport:
+    return CommandReport(
+        side="bridge", id=row.id, operation=row.operation, state=row.state, code=row.code, note=row.note,
+        source=row.source, owner=row.owner, recorded=row.received_at, calling=row.calling_at or 0,
+        attempts=row.attempts, crashes=row.crashes, updated=row.updated_at, replied=row.replied_at or 0,
+        expires=row.deadline, decide="here" if row.state == State.HELD else "",
+    )  # fmt: skip

@@ -1,0 +1,142 @@
+"""What an administrator may ask of a command, and what a daemon answers, over its control socket (runtime/control.py).
+
+Ids, names, states, times and reasons; what a customer wrote or is told only where it is asked for by `reveal`. Times
+are epoch milliseconds by the daemon's clock.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from protocol.errors import BridgeError
+from protocol.lifecycle import State
+
+LONGEST_NOTE = 400
+"""Characters of the reason that is kept with a decision."""
+LONGEST_RESULT = 192 * 1024
+"""Bytes; as the bridge's own replies."""
+MOST_ROWS = 1000
+"""Of one list."""
+
+RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._:-]{1,64}$")]
+
+
+class Choice(StrEnum):
+    """What an operator may decide of a held command."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not-applied"
+    CALL_AGAIN = "call-again"
+    ASK_AGAIN = "ask-again"
+
+
+class _Question(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ListCommands(_Question):
+    """Commands in some states, the oldest first."""
+
+    states: tuple[State, ...] = (State.HELD,)
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
+
+
+class ShowCommand(_Question):
+    """One command."""
+
+    id: RequestId
+    reveal: bool = False
+    """Open the request too."""
+    inquire: bool = False
+    """Ask the marketing system what it knows, where the binding can."""
+
+
+class ResolveCommand(_Question):
+    """A decision on a held command."""
+
+    id: RequestId
+    choice: Choice
+    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
+    result: str = Field(default="", repr=False)
+    """Applied: the answer's JSON, for the caller; empty if it is not known."""
+    sudo_user: Annotated[str, StringConstraints(max_length=64)] = ""
+    """Who became root to say so, as `sudo` says."""
+
+
+class ResendCommands(_Question):
+    """Send again, now: those named, or the oldest."""
+
+    ids: tuple[RequestId, ...] = Field(default=(), max_length=MOST_ROWS)
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = MOST_ROWS
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CommandReport(_Told):
+    """A command as the ledger of the front, or the inbox of the bridge, has it."""
+
+    side: Literal["front", "bridge"]
+    id: str
+    operation: str
+    state: str
+    code: str = ""
+    note: str = ""
+    """Why; never a word of what was asked or answered."""
+    source: str = ""
+    """Front and application."""
+    owner: str = ""
+    """The instance that works on it."""
+    recorded: int
+    sent: int = 0
+    """Front: when the broker last had it."""
+    sends: int = 0
+    calling: int = 0
+    """Bridge: when it was last called."""
+    attempts: int = 0
+    crashes: int = 0
+    updated: int = 0
+    replied: int = 0
+    """Bridge: when the broker had the reply. Front: when a caller was first given the outcome."""
+    expires: int = 0
+    """0: never."""
+    decide: Literal["here", "bridge", ""] = ""
+    """Where it may be decided; empty: it is not held."""
+
+
+class DecisionReport(_Told):
+    """What was decided of a command."""
+
+    choice: str
+    by: str
+    at: int
+    note: str
+
+
+class Evidence(_Told):
+    """What the marketing system says of a command when asked."""
+
+    came_to: Literal["applied", "refused", "absent", "unknown", "not-asked"]
+    detail: str = ""
+
+
+class CommandDetail(_Told):
+    """One command, and all that is known of it."""
+
+    command: CommandReport
+    decisions: tuple[DecisionReport, ...] = ()
+    evidence: Evidence | None = None
+    request: str = Field(default="", repr=False)
+    """What the customer asked for, if it was to be revealed."""
+
+
+def asked(model: type[_Question], request: Any) -> Any:
+    """A question as `model`. Raises BridgeError naming the field, never its value."""
+    try:
+        return model.model_validate(dict(request), strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the question"
+        raise BridgeError(f"{place}: {first['msg']}") from None
