@@ -33,7 +33,7 @@ def add(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="answered from examples; nothing is carried out")] = False,
 ) -> None:
     """Register an application. Its key is printed this once and stored nowhere."""
-    known = {operation.scope for operation in CATALOGUE.values()} | {"*"}
+    known = {"*"}.union(*(operation.scopes for operation in CATALOGUE.values()))
     for wanted in scope:
         if wanted not in known:
             raise BridgeError(f"there is no scope {wanted}; there are: {', '.join(sorted(known))}")

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from pydantic import BaseModel
+
 from dmz_front.admission.fields import media_type, named, split, tokens
 from dmz_front.problems.details import Problem
 from protocol.operations import Operation
@@ -54,6 +56,15 @@ def authorise(application: Application, operation: Operation) -> None:
     """Raises Problem 403 unless the application was granted the operation's scope."""
     if operation.scope not in application.scopes and ALL_SCOPES not in application.scopes:
         raise Problem(403, "forbidden-scope", f"{operation.name} needs the scope {operation.scope}")
+
+
+def authorise_fields(application: Application, operation: Operation, asked: BaseModel) -> None:
+    """Raises Problem 403 unless the application was granted the scope of each given field that has one of its own."""
+    if ALL_SCOPES in application.scopes:
+        return
+    for name, scope in operation.field_scopes.items():
+        if getattr(asked, name) is not None and scope not in application.scopes:
+            raise Problem(403, "forbidden-scope", f"{name} needs the scope {scope}")
 
 
 def check_media_type(headers: Mapping[bytes, bytes]) -> None:

@@ -22,6 +22,7 @@ from dmz_front.admission.guessing import Guessing
 from dmz_front.admission.policy import (
     authenticate,
     authorise,
+    authorise_fields,
     check_media_type,
     idempotency_key,
     preference,
@@ -140,6 +141,8 @@ class HttpApi:
                 asked = operation.requests.validate_json(body)
             except ValidationError as error:
                 raise schema_problem(error, operation.removed) from None
+            if operation.field_scopes:
+                authorise_fields(application, operation, asked)
             self._accounts.check(operation, asked)
             account = getattr(asked, "account", None)
             if account and self._limits.account_rate:
@@ -176,6 +179,8 @@ class HttpApi:
         except Problem as problem:
             if attempt is not None:
                 self.guessing.told_nothing(attempt)
+            if problem.status == 403:
+                self._denied(problem, scope, headers, operation)
             if application.sandbox:
                 problem.headers.append(MARK)
             raise
@@ -201,13 +206,19 @@ class HttpApi:
                 authorise(application, operation)
         except Problem as problem:
             if problem.status in (401, 403):
-                denied = denial(problem.code, headers, operation.name if operation else _page(scope["path"]), address)
-                registered = any(denied.application == application.name for application in known.values())
-                self.denials.note(denied, registered=registered)
+                self._denied(problem, scope, headers, operation)
             if application is not None and application.sandbox:
                 problem.headers.append(MARK)
             raise
         return application
+
+    def _denied(
+        self, problem: Problem, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation | None
+    ) -> None:
+        asked = operation.name if operation else _page(scope["path"])
+        denied = denial(problem.code, headers, asked, _address(scope))
+        registered = any(denied.application == application.name for application in self._applications().values())
+        self.denials.note(denied, registered=registered)
 
     def _limit(self, key: str, rate: float) -> None:
         wait = self._rates.wait(key, rate, time.monotonic())

@@ -101,6 +101,7 @@ def _path(
         "summary": (operation.summary_zh if chinese else "") or operation.summary,
         "description": _deprecation(operation, language)
         + f"{promise} {scope} `{operation.scope}`."
+        + _field_scopes(operation, language)
         + _removed(operation, language)
         + _refusals(operation, language),
         **({"deprecated": True} if operation.deprecated else {}),
@@ -124,6 +125,14 @@ def _deprecation(operation: Operation, language: Language) -> str:
         return f"**自 {told.since} 起不再推荐使用{gone}，请改用 `{told.successor}`。**\n\n"
     gone = f"; from {told.sunset} on it may be gone" if told.sunset else ""
     return f"**Deprecated since {told.since}{gone}. Use `{told.successor}`.**\n\n"
+
+
+def _field_scopes(operation: Operation, language: Language) -> str:
+    if language is Language.CHINESE:
+        return "".join(f"提供 `{name}` 时还需权限 `{scope}`。" for name, scope in operation.field_scopes.items())
+    return "".join(
+        f" To give `{name}` needs the scope `{scope}` too." for name, scope in operation.field_scopes.items()
+    )
 
 
 def _removed(operation: Operation, language: Language) -> str:
@@ -454,6 +463,11 @@ _COMMON_SCHEMAS: dict[str, Any] = {
                         "path": {"type": "string"},
                         "scope": {"type": "string"},
                         "deadline_ms": {"type": "integer"},
+                        "field_scopes": {
+                            "type": "object",
+                            "description": "Request fields that need a scope of their own, and which",
+                            "additionalProperties": {"type": "string"},
+                        },
                         "deprecated": {
                             "type": "object",
                             "description": "It goes out of use: since when, when it may be gone, what to use",

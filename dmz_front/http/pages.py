@@ -102,6 +102,7 @@ def pages(
                 "scope": operation.scope,
                 "deadline_ms": operation.deadline_ms,
             }
+            | ({"field_scopes": dict(operation.field_scopes)} if operation.field_scopes else {})
             | _deprecated(operation)
             for operation in catalogue.values()
             if _granted(application, operation)

@@ -67,7 +67,8 @@ CODES: Mapping[str, Code] = {
     "forbidden-scope": Code(
         "The application key lacks the scope of this operation",
         (403,),
-        "The key is valid, but was not given for this operation; `detail` names the scope.",
+        "The key is valid, but was not given for this operation, or for a field of the request; `detail` names the "
+        "scope.",
         "Ask the operator for that scope. `GET /v1/operations` lists what the key may use.",
     ),
     "forbidden-network": Code(

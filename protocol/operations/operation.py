@@ -127,6 +127,10 @@ class Operation:
     """Request fields by whose values somebody might guess, such as an identity number: the front counts the refusals of
     each value, and lets who guesses wait (`[limits.guessing]`)."""
 
+    field_scopes: Mapping[str, str] = field(default_factory=dict)
+    """Request field → the scope that an application needs besides the operation's own to give it: where asking by it
+    tells more than the rest does."""
+
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):  # it stands in paths, envelopes, rows of 64 characters and labels
             raise ValueError(f"{self.name!r} is not a name: lower-case words joined by hyphens, then .v2 and so on")
@@ -151,14 +155,20 @@ class Operation:
             raise ValueError(f"{self.name}: a command's answer is not cacheable")
         if len({refusal.code for refusal in self.refusals}) < len(self.refusals):
             raise ValueError(f"{self.name}: a refusal is named twice")
-        for name in self.guessed:
-            if name not in fields:
-                raise ValueError(f"{self.name}: guessed names {name!r}, which its requests do not have")
+        for said, names in (("guessed", self.guessed), ("field_scopes", self.field_scopes)):
+            for name in names:
+                if name not in fields:
+                    raise ValueError(f"{self.name}: {said} names {name!r}, which its requests do not have")
         object.__setattr__(self, "personal", frozenset(paths(self.request, PERSONAL)))
         object.__setattr__(self, "personal_answer", frozenset(paths(self.response, PERSONAL)))
         annotated = get_type_hints(self.request, include_extras=True)
         for mark, attribute in ((ACCOUNT, "accounts"), (ATTACHMENT, "attachments")):
             object.__setattr__(self, attribute, tuple(name for name in fields if marked(annotated[name], mark)))
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """All that an application can be granted for it."""
+        return frozenset({self.scope, *self.field_scopes.values()})
 
     def answer(self, asked: BaseModel, answer: BaseModel) -> bytes:
         """The answer to `asked`, as the caller gets it. Raises AnswerMismatch if it is about something else."""

@@ -307,6 +307,7 @@ OPERATIONS = (
         },
         refusals=(NO_SUCH_ACCOUNT, NO_SUCH_AREA),
         scope="public",
+        field_scopes={"account": "outages"},  # the answer tells that there is such an account, and where it lies
         cacheable=True,
     ),
     Operation(

@@ -91,6 +91,10 @@ def test_an_empty_list(database: Path) -> None:
     assert listed() == []
 
 
+def test_a_scope_of_a_field_alone_is_known_too(database: Path) -> None:
+    run("add", "maps", "--scope", "public", "--scope", "outages")
+
+
 def test_revoke(database: Path) -> None:
     run("add", "wechat", "--scope", "bills")
     assert run("revoke", "wechat").output == "wechat is revoked\n"

@@ -115,6 +115,29 @@ async def test_scopes_and_networks(harness: Harness) -> None:
     assert code_of(await harness.order(app="bills")) == (403, "forbidden-scope")
 
 
+async def test_a_field_may_need_a_scope_of_its_own(harness: Harness) -> None:
+    await harness.start()
+    await harness.grant("news", "public")
+    await harness.grant("both", "public", "outages")
+    await harness.grant("trial", "public", sandbox=True)
+    harness.bridge.script = lambda _: Say(result=b"{}")
+    by_account, by_area = {"account": "3210000000001"}, {"area": "990101"}
+
+    async def asked(app: str, body: dict[str, str]) -> httpx.Response:
+        return await harness.call("POST", "/v1/outage-notices", body, app=app)
+
+    refused = await asked("news", by_account)
+    assert code_of(refused) == (403, "forbidden-scope")
+    assert refused.json()["detail"] == "account needs the scope outages"
+    assert harness.bridge.taken == []
+    assert harness.front.api.denials.counts["news", "outage-notices", "forbidden-scope"] == 1
+    assert code_of(await asked("trial", by_account | by_area)) == (403, "forbidden-scope")
+    for app, body in (("news", by_area), ("both", by_account), ("wechat", by_account)):
+        assert (await asked(app, body)).status_code == 200
+    listed = (await harness.call("GET", "/v1/operations", app="news")).json()["operations"]
+    assert [one["name"] for one in listed if "field_scopes" in one] == ["outage-notices"]
+
+
 async def test_too_many_requests_of_one_application(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.options["limits"] = {"burst_s": 1}
     now = 1_000.0

@@ -1,6 +1,7 @@
 """Public information: one way of asking at a time, a datum always said, texts of lines."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,15 @@ def test_a_body_has_lines_and_no_other_controls(body: str, fits: bool) -> None:
     example = CATALOGUE["news-item"].example_answer
     assert example is not None
     assert taken("news-item", dict(example) | {"body": body}, answer=True) is fits
+
+
+def test_whether_an_account_exists_is_not_public() -> None:
+    by_account = [entry for entry in CATALOGUE.values() if entry.scope == "public" and entry.accounts]
+    assert [(entry.name, dict(entry.field_scopes)) for entry in by_account] == [
+        ("outage-notices", {"account": "outages"})
+    ]
+    with pytest.raises(ValueError, match="field_scopes names 'acount'"):
+        replace(CATALOGUE["outage-notices"], field_scopes={"acount": "outages"})
 
 
 def test_a_position_is_personal_and_the_account_asked_for_must_be_in_the_answer() -> None:
