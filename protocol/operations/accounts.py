@@ -16,7 +16,9 @@ from protocol.operations.fields import (
     PERSONAL,
     AccountNumber,
     Address,
+    Email,
     IdentityNumber,
+    MaskedName,
     Model,
     PersonName,
     Timestamp,
@@ -28,19 +30,6 @@ from protocol.operations.refusals import ACCOUNT_CLOSED, INVALID_FIELD, NO_SUCH_
 def _mobile(value: str) -> str:
     if not re.fullmatch("1[3-9][0-9]{9}", value):
         raise ValueError("a mobile number is 11 digits and begins with 13 to 19")
-    return value
-
-
-def _email(value: str) -> str:
-    if not re.fullmatch(r"[0-9A-Za-z._%+-]{1,64}@([0-9A-Za-z-]{1,63}\.){1,8}[A-Za-z]{2,24}", value):
-        raise ValueError("an e-mail address is name@domain")
-    return value
-
-
-def _masked_name(value: str) -> str:
-    shown = len(value) - value.count("*")
-    if "*" not in value or shown > max(2, len(value) // 2):
-        raise ValueError("a name is answered masked: at most two characters, or half of them, are shown")
     return value
 
 
@@ -71,20 +60,6 @@ MobileNumber = Annotated[
         description="A mobile number of the mainland: 11 digits",
         json_schema_extra={"pattern": "^1[3-9][0-9]{9}$"} | _PERSONAL_DATA,
     ),
-    PERSONAL,
-]
-Email = Annotated[
-    str,
-    StringConstraints(max_length=120),
-    AfterValidator(_email),
-    Field(description="An e-mail address", json_schema_extra={"format": "email"} | _PERSONAL_DATA),
-    PERSONAL,
-]
-MaskedName = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=60),
-    AfterValidator(_masked_name),
-    Field(description="A customer's name, masked", json_schema_extra=_PERSONAL_DATA),
     PERSONAL,
 ]
 MaskedPhone = Annotated[

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Model, Month, Price
+from protocol.operations import invoices
+from protocol.operations.fields import AccountNumber, Day, Fen, Kwh, Model, Moment, Month, Price
 from protocol.operations.operation import Deprecation, Family, Kind, Operation, Removed
-from protocol.operations.refusals import ACCOUNT_CLOSED, MONTH_RANGE, NO_SUCH_ACCOUNT, Refusal
+from protocol.operations.refusals import ACCOUNT_CLOSED, DAY_RANGE, MONTH_RANGE, NO_SUCH_ACCOUNT, NO_SUCH_BILL
 from protocol.operations.spans import AccountDays, AccountMonths
 
 
@@ -97,6 +98,7 @@ class ArrearsQuery(Model):
     """What one account has not paid."""
 
     account: AccountNumber
+    as_of: Annotated[Day, Field(description="The day that penalties are counted to; absent: today")] | None = None
 
 
 class BillDetailQuery(Model):
@@ -155,11 +157,27 @@ class Arrears(Model):
     """The answer to an arrears query; `total` includes the penalty."""
 
     account: AccountNumber
+    as_of: Annotated[Day, Field(description="The day that penalties are counted to")] | None = None
     total: Fen
     unpaid: tuple[UnpaidBill, ...]
 
 
-NO_SUCH_BILL = Refusal("no-such-bill", "There is no bill of this month", "该月没有账单")
+class BalanceQuery(Model):
+    """What one account has and owes."""
+
+    account: AccountNumber
+
+
+class Balance(Model):
+    """The answer to a query for a balance."""
+
+    account: AccountNumber
+    as_of: Moment
+    prepaid: Annotated[Fen, Field(description="Paid in advance and not used up, in fen")]
+    credit: Annotated[Fen, Field(description="To be given back or set off: corrections, refunds; in fen")]
+    owed: Annotated[Fen, Field(description="Unpaid bills with their penalty, in fen")]
+    balance: Annotated[Fen, Field(description="`prepaid` and `credit` less `owed`; below 0: to pay")]
+
 
 FAMILY = Family(
     "Bills and arrears",
@@ -267,8 +285,28 @@ OPERATIONS = (
         example={"account": "3210000000001"},
         scope="bills",
         summary_zh="查询一个户号的欠费及违约金",
-        example_answer={"account": "3210000000001", "total": 0, "unpaid": []},
-        refusals=(NO_SUCH_ACCOUNT, ACCOUNT_CLOSED),
+        example_answer={"account": "3210000000001", "as_of": "2026-07-15", "total": 0, "unpaid": []},
+        refusals=(NO_SUCH_ACCOUNT, ACCOUNT_CLOSED, DAY_RANGE),
+        cacheable=True,
+    ),
+    Operation(
+        name="balance-query",
+        kind=Kind.QUERY,
+        summary="What an account has paid in advance, what is credited to it, and what it owes",
+        request=BalanceQuery,
+        response=Balance,
+        example={"account": "3210000000004"},
+        scope="bills",
+        summary_zh="查询一个户号的预存、退补余额及欠费",
+        example_answer={
+            "account": "3210000000004",
+            "as_of": "2026-07-15 09:30:00",
+            "prepaid": 120_000,
+            "credit": 1_260,
+            "owed": 0,
+            "balance": 121_260,
+        },
+        refusals=(NO_SUCH_ACCOUNT,),
         cacheable=True,
     ),
     Operation(
@@ -315,4 +353,5 @@ OPERATIONS = (
         refusals=(NO_SUCH_ACCOUNT,),
         cacheable=True,
     ),
+    *invoices.OPERATIONS,
 )

@@ -21,9 +21,11 @@ __all__ = [
     "Contact",
     "CreditCode",
     "Day",
+    "Email",
     "Fen",
     "IdentityNumber",
     "Kwh",
+    "MaskedName",
     "Model",
     "Moment",
     "Month",
@@ -149,6 +151,19 @@ def _phone(value: str) -> str:
     return value
 
 
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z._%+-]{1,64}@([0-9A-Za-z-]{1,63}\.){1,8}[A-Za-z]{2,24}", value):
+        raise ValueError("an e-mail address is name@domain")
+    return value
+
+
+def _masked_name(value: str) -> str:
+    shown = len(value) - value.count("*")
+    if "*" not in value or shown > max(2, len(value) // 2):
+        raise ValueError("a name is answered masked: at most two characters, or half of them, are shown")
+    return value
+
+
 _IDENTITY_WEIGHTS = tuple(2 ** (17 - place) % 11 for place in range(17))
 _IDENTITY_CHECKS = "10X98765432"
 
@@ -257,6 +272,20 @@ Phone = Annotated[
     str,
     AfterValidator(_phone),
     Field(description="A phone number", json_schema_extra={"x-personal-data": True}),
+    PERSONAL,
+]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=120),
+    AfterValidator(_email),
+    Field(description="An e-mail address", json_schema_extra={"format": "email", "x-personal-data": True}),
+    PERSONAL,
+]
+MaskedName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    AfterValidator(_masked_name),
+    Field(description="A customer's name, masked", json_schema_extra={"x-personal-data": True}),
     PERSONAL,
 ]
 Fen = Annotated[int, Field(ge=-(10**13), le=10**13, description="Money in fen (1/100 yuan), an integer")]

@@ -22,3 +22,5 @@ INVALID_FIELD = Refusal("invalid-field", "The marketing system does not take a f
 CAPACITY = Refusal("capacity", "The capacity is missing or out of range", "申请容量缺失或超出范围")
 MONTH_RANGE = Refusal("month-range", "These months cannot be asked for", "查询月份范围无效")
 INVALID_ATTACHMENT = Refusal("invalid-attachment", "The marketing system does not take an attachment", "附件无效")
+DAY_RANGE = Refusal("day-range", "This day cannot be asked for", "查询日期范围无效")
+NO_SUCH_BILL = Refusal("no-such-bill", "There is no bill of this month", "该月没有账单")

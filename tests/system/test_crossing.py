@@ -5,6 +5,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -83,6 +84,50 @@ def test_a_bill_in_full_adds_up_and_was_paid_by_a_payment(http: httpx.Client) ->
     paid = http.post("/v1/payment-records", json=asked).json()["result"]
     assert {"paid_on": bill["paid_on"], "month": "2026-05", "amount": bill["amount"]} in paid["payments"]
     assert paid["total"] == sum(one["amount"] for one in paid["payments"])
+
+
+def test_arrears_as_of_a_day_and_the_balance_that_counts_them_to_today(http: httpx.Client) -> None:
+    account = "3210000000008"
+    now, later = (
+        http.post("/v1/arrears-query", json={"account": account, **asked}).json()["result"]
+        for asked in ({}, {"as_of": "2026-09-30"})
+    )
+    assert (now["as_of"], later["as_of"]) == ("2026-07-15", "2026-09-30")
+    assert later["total"] > now["total"] > 0
+    too_far = http.post("/v1/arrears-query", json={"account": account, "as_of": "2036-01-01"}).json()
+    assert (too_far["status"], too_far["refusal"]["code"]) == ("refused", "day-range")
+    balance = http.post("/v1/balance-query", json={"account": account}).json()["result"]
+    assert balance["balance"] == balance["prepaid"] + balance["credit"] - balance["owed"] == -now["total"]
+
+
+def test_an_invoice_is_asked_for_once_and_then_listed(testbed: Testbed, http: httpx.Client) -> None:
+    asked = {
+        "account": "3210000000006",
+        "months": ["2026-02", "2026-03"],
+        "buyer_type": "person",
+        "title": "示范户主",
+        "email": "customer@example.com",
+    }
+
+    def ask(**change: object) -> dict[str, Any]:
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+        told: dict[str, Any] = http.post("/v1/invoice-request", json=asked | change, headers=headers).json()
+        return told
+
+    first, again = ask(), ask()
+    assert first["status"] == "succeeded", first
+    assert again["result"] == first["result"]
+    assert [journal(testbed, told["request_id"])[0]["applied"] for told in (first, again)] == [1, 0]
+    assert ask(months=["2026-03"])["refusal"]["code"] == "already-invoiced"
+    assert ask(account="3210000000008", months=["2026-06"])["refusal"]["code"] == "month-unpaid"
+    span = {"account": asked["account"], "first_month": "2026-03", "last_month": "2026-03"}
+    [listed] = http.post("/v1/invoice-query", json=span).json()["result"]["invoices"]
+    assert {name: listed[name] for name in ("invoice_request", "months", "amount", "title")} == {
+        "invoice_request": first["result"]["invoice_request"],
+        "months": asked["months"],
+        "amount": first["result"]["amount"],
+        "title": "示***",
+    }
 
 
 def test_a_month_without_a_bill_is_a_business_answer(http: httpx.Client) -> None:

@@ -32,7 +32,7 @@ UNREADABLE = {"usage-daily", "work-order-list"}
 """Another month, or state, than was asked for is none at all in their answers: they cannot be read."""
 KNOWN_OTHERWISE = {
     "account-bind", "account-code", "account-unbind",
-    "payment-reversal", "payment-writeoff", "prepay", "withholding-cancel", "withholding-sign",
+    "invoice-request", "payment-reversal", "payment-writeoff", "prepay", "withholding-cancel", "withholding-sign",
 }  # fmt: skip
 """The marketing system knows what these do by more than the request's id: it does it once, whoever asks again."""
 

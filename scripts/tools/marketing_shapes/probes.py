@@ -38,6 +38,7 @@ PROBES: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("/api/pay/list", {"consNo": "3210000000008", "dateFrom": "2026-07-01", "dateTo": "2026-07-15"}),
     ("/api/pq/month", {"consNo": "3210000000001", "ymFrom": "202407", "ymTo": "202606"}),
     *(("/api/balance/query", {"consNo": f"3210000000{number:03}"}) for number in range(1, 41)),
+    ("/api/invoice/list", {"consNo": "3210000000001", "ymFrom": "202605", "ymTo": "202605"}),  # not issued yet
     ("/api/wo/create", {"reqId": "o1", "woType": "05", "applyCap": 8, **_ORDER}),
     ("/api/wo/createOnce", {"reqId": "o2", "woType": "07", "consNo": "3210000000001", **_ORDER}),
     ("/api/wo/progress", {"woNo": "202607150000000004"}),

@@ -10,6 +10,7 @@ from scripts.tools.marketing_simulator.bindings import Bindings
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.effects import EffectWriter
 from scripts.tools.marketing_simulator.interfaces import Interface
+from scripts.tools.marketing_simulator.invoices import Invoices
 from scripts.tools.marketing_simulator.meters import Meters
 from scripts.tools.marketing_simulator.payments import Payments
 from scripts.tools.marketing_simulator.points import Points
@@ -43,6 +44,7 @@ def offered(
         Applications(reading, effects, queries, clock, node_seconds=node_seconds),
         TheftReports(reading, effects, clock, node_seconds=node_seconds),
         Public(reading, queries, clock),
+        Invoices(reading, effects, queries, clock, node_seconds=node_seconds),
         Bindings(reading, effects, clock),
     )
     return [one for family in families for one in family.interfaces()]

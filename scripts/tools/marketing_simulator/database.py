@@ -14,6 +14,7 @@ from scripts.tools.marketing_simulator import (
     balances,
     binding_rows,
     files,
+    invoices,
     meters,
     payment_rows,
     public,
@@ -41,7 +42,8 @@ CREATE TABLE journal (
 """
 
 FAMILIES = (
-    work_orders, work_order_service, balances, meters, payment_rows, binding_rows, applications, theft, files, public,
+    work_orders, work_order_service, balances, meters, payment_rows, binding_rows, applications, theft, files, invoices,
+    public,
 )  # fmt: skip
 """The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
 SCHEMA_VERSION = f"4-{crc32(''.join((SCHEMA, *(family.TABLES for family in FAMILIES))).encode()):08x}"
@@ -115,6 +117,7 @@ def _generate(connection: sqlite3.Connection, customers: int, seed: int, today: 
         connection.execute("INSERT INTO customer VALUES (?, ?, ?, ?, ?, ?, ?)", _customer_row(account))
         rows = (_bill_row(bill) for bill in bills(seed, account, today))
         connection.executemany("INSERT INTO bill VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    invoices.fill(connection, today)
     values = {"version": SCHEMA_VERSION, "customers": customers, "seed": seed, "day": today.isoformat()}
     connection.executemany("INSERT INTO origin VALUES (?, ?)", [(name, str(value)) for name, value in values.items()])
     connection.execute("COMMIT")

@@ -22,6 +22,8 @@ MATCH_TOKEN = re.compile(r"[0-9A-Za-z_-]{16,128}")
 ONE_TIME_CODE = re.compile(r"[0-9]{4,8}")
 BANK_ACCOUNT = re.compile(r"[0-9]{8,32}")
 MONTH = re.compile(r"[0-9]{6}")
+EMAIL = re.compile(r"[!-?A-~]+@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+")
+TAX_NUMBER = re.compile(r"[0-9A-Z]{15,18}")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 

@@ -77,9 +77,12 @@ def test_the_shipped_entries_compare_what_both_schemas_name() -> None:
         >= {
             "bill-query": ("account", {"account": "account"}),
             "bill-query.v2": ("account", {"account": "account"}),
-            "arrears-query": ("account", {"account": "account"}),
+            "arrears-query": ("account", {"account": "account", "as_of": "as_of"}),
+            "balance-query": ("account", {"account": "account"}),
             "bill-detail": ("account", {"account": "account", "month": "month"}),
             "payment-records": ("account", {"account": "account"}),
+            "invoice-query": ("account", {"account": "account"}),
+            "invoice-request": ("account", {"account": "account", "months": "months"}),
             "usage-query": ("account", {"account": "account"}),
             "usage-daily": ("account", {"account": "account", "month": "month"}),
             "tariff-explain": ("account", {"account": "account"}),

@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from protocol.operations import CATALOGUE
-from protocol.operations.accounts import Email, MaskedAddress, MaskedName, MaskedPhone, MobileNumber, UserId
-from protocol.operations.fields import PERSONAL, marked
+from protocol.operations.accounts import MaskedAddress, MaskedPhone, MobileNumber, UserId
+from protocol.operations.fields import PERSONAL, Email, MaskedName, marked
 
 CASES: list[tuple[Any, list[str], list[str]]] = [
     (MaskedName, ["田*", "*娟", "*", "欧阳*", "欧***", "云河****公司"], ["田娟", "", "田建国*", "云河市阳光花园公*"]),

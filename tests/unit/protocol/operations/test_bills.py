@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from protocol.operations import CATALOGUE
 from protocol.operations.spans import months_between
 
+INVOICE = dict(CATALOGUE["invoice-request"].example)
 ASKS = CATALOGUE["bill-query"].requests
 ANSWERS = CATALOGUE["bill-query"].responses
 BILL = {"month": "2026-01", "kwh": "120.5", "amount": 6_000, "paid": True}
@@ -69,3 +70,50 @@ def test_arrears_come_with_their_penalty() -> None:
         json.dumps({"account": "3210000000001", "total": 103, "unpaid": unpaid})
     )
     assert (found.total, found.unpaid[0].penalty) == (103, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({}, None),
+        ({"buyer_type": "person", "tax_number": None}, None),
+        ({"months": ["2025-12", "2026-01"]}, None),
+        ({"tax_number": None}, "needed for a company"),
+        ({"buyer_type": "person"}, "a person has none"),
+        ({"tax_number": "91350100M000100Y44"}, "check character"),
+        ({"months": []}, "at least 1"),
+        ({"months": ["2026-01", "2026-01"]}, "in order, each once"),
+        ({"months": ["2026-02", "2026-01"]}, "in order, each once"),
+        ({"months": [f"20{year}-01" for year in range(10, 23)]}, "at most 12"),
+        ({"email": "invoice"}, "e-mail address"),
+    ],
+)
+def test_an_invoice_that_may_be_asked_for(change: dict[str, Any], complaint: str | None) -> None:
+    asks = CATALOGUE["invoice-request"].requests
+    body = json.dumps({name: value for name, value in (INVOICE | change).items() if value is not None})
+    if complaint is None:
+        asks.validate_json(body)
+    else:
+        with pytest.raises(ValidationError, match=complaint):
+            asks.validate_json(body)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({}, None),
+        ({"state": "requested", "number": None, "issued_on": None}, None),
+        ({"number": None}, "has its number"),
+        ({"issued_on": None}, "has its number"),
+        ({"title": "示范户主"}, "masked"),
+    ],
+)
+def test_an_invoice_is_answered_whole_and_its_title_masked(change: dict[str, Any], complaint: str | None) -> None:
+    operation = CATALOGUE["invoice-query"]
+    example = dict(operation.example_answer or {})
+    answer = json.dumps(example | {"invoices": [example["invoices"][0] | change]})
+    if complaint is None:
+        operation.responses.validate_json(answer)
+    else:
+        with pytest.raises(ValidationError, match=complaint):
+            operation.responses.validate_json(answer)

@@ -151,9 +151,11 @@ def test_a_path_part_stays_in_its_segment() -> None:
 
 
 def test_the_shipped_bindings_map_the_simulators_answers() -> None:
-    answer = {"rtnCode": "0000", "data": {"consNo": "3210000000001", "totAmt": 5, "oweList": []}}
+    data = {"consNo": "3210000000001", "calcDate": "2026-07-15", "totAmt": 5, "oweList": []}
+    answer = {"rtnCode": "0000", "data": data}
     assert compiled(bindings()["arrears-query"]["response"], {})(answer) == {
         "account": "3210000000001",
+        "as_of": "2026-07-15",
         "total": 5,
         "unpaid": [],
     }

@@ -74,7 +74,7 @@ def test_one_object_where_a_list_is_meant() -> None:
 @pytest.mark.parametrize("owed", [{}, {"oweList": None}, {"oweList": ""}, {"oweList": []}])
 def test_nothing_owed(owed: dict[str, Any]) -> None:
     data = {"consNo": ACCOUNT, "totAmt": 0} | owed
-    assert result("arrears-query", data) == {"account": ACCOUNT, "total": 0, "unpaid": []}
+    assert result("arrears-query", data) == {"account": ACCOUNT, "as_of": None, "total": 0, "unpaid": []}
 
 
 def test_a_field_that_is_optional_keeps_its_default_when_null() -> None:

@@ -122,7 +122,7 @@ async def test_a_call_carries_the_mapped_body_the_id_the_trace_and_the_secret() 
     async with Server(http(GOOD)) as server:
         one = adapter(server.port)
         outcome = await one.call(asked(), 5)
-        assert outcome == Answered(b'{"account":"3210000000001","total":7,"unpaid":[]}')
+        assert outcome == Answered(b'{"account":"3210000000001","as_of":null,"total":7,"unpaid":[]}')
         head, _, body = server.requests[0].partition(b"\r\n\r\n")
         assert json.loads(body) == {"consNo": "3210000000001", "id": "01a2-req"}
         lines = head.split(b"\r\n")

@@ -72,7 +72,7 @@ def test_tests_that_can_only_be_mistakes(text: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "setting", "complaint"),
     [
-        ({"request": "{consNo: acount}"}, "request", "no field acount: the fields are account, request_id"),
+        ({"request": "{consNo: acount}"}, "request", "no field acount: the fields are account, as_of, request_id"),
         ({"request": "{consNo: replace(account, \"-\", '')}"}, "request", '"-" names a field'),
         ({"request": "{a: account.number}"}, "request", "number is looked for in a text"),
         ({"request": "{a: account} | {b: account}"}, "request", "no field account: the fields are a"),

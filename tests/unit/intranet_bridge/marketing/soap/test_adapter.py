@@ -108,7 +108,7 @@ TECHNICAL, ODD = Fault.INTERFACE, Fault.ANSWER
 @pytest.mark.parametrize(
     ("response", "outcome", "whose"),
     [
-        (Response(200, said(GOOD)), Answered(b'{"account":"3210000000001","total":7,"unpaid":[]}'), None),
+        (Response(200, said(GOOD)), Answered(b'{"account":"3210000000001","as_of":null,"total":7,"unpaid":[]}'), None),
         (Response(200, said("<code>44</code><msg>x</msg>")), Refused("no-such-account", "x"), None),
         (
             Response(500, fault("s:Client", "<NoAccount/>", "户号不存在")),
