@@ -1,11 +1,14 @@
 """Migrations make the schema the code says: from nothing and from the first release, in both databases."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Column, DefaultClause, Engine, Index, MetaData, String, Table, inspect, text
 
 from dmz_front import app as front
@@ -213,6 +216,8 @@ def test_what_is_compared(migrations: Migrations, metadata: MetaData, database: 
 def test_revisions_are_one_numbered_line(migrations: Migrations) -> None:
     files = sorted(path.stem for path in migrations.folder.glob("*.py"))
     assert [file[:4] for file in files] == list(migrations.revisions)
+    scripts = ScriptDirectory(str(migrations.folder), version_locations=[str(migrations.folder)])
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(migrations.revisions)
     assert list(migrations.revisions) == [f"{number:04}" for number in range(1, len(files) + 1)]
 
 
@@ -354,3 +359,12 @@ def test_the_command_is_refused_while_the_program_runs_on_the_file(name: str, tm
         migrations.command(f"sqlite:///{file}", file, "head")
     assert not file.exists()
     assert migrations.newest in migrations.command(f"sqlite:///{file}", file, "head")
+
+
+def test_a_daemon_with_nothing_to_migrate_does_not_import_alembic(name: str) -> None:
+    package = TREES[name][0].folder.parent.name
+    seen = subprocess.run(
+        [sys.executable, "-c", f"import sys, {package}.app; print('alembic' in sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert seen.stdout.strip() == "False"
