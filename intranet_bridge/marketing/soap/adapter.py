@@ -141,7 +141,8 @@ class SoapAdapter:
             except Lost as lost:
                 if not lost.stale or self._operation.kind is Kind.COMMAND:
                     raise
-                response = await self._client.exchange(request, deadline - time.monotonic(), fresh=True)
+                again = self._message.render(asked, self._values(asked))  # a nonce is taken once
+                response = await self._client.exchange(again, deadline - time.monotonic(), fresh=True)
         except NotSent as error:
             return NotApplied(str(error), reached=False)
         except Lost as lost:

@@ -15,6 +15,9 @@ def complaints(operation: Operation, binding: SoapBinding) -> Iterator[Complaint
     yield from read(("request",), binding.request, request, tables)
     yield from read(("header",), binding.header, request, tables)
     yield from check.complaints(operation, binding)
+    if operation.attachments:
+        message = "takes attachments, and nothing hands them over: the marketing system gets their ids alone"
+        yield Complaint((), message, fatal=False)
     known = {refusal.code for refusal in operation.refusals} | {NOT_APPLIED, FAILURE}
     for fault, ours in binding.faults.items():
         if ours not in known:

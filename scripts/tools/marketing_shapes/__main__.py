@@ -1,28 +1,30 @@
-"""`python -m scripts.tools.marketing_shapes`: writes marketing_simulator/shapes.json; `--check` only compares."""
+"""`python -m scripts.tools.marketing_shapes`: writes marketing_simulator/shapes.json and the bindings of
+config/examples/soap that follow from the shipped ones; `--check` only compares.
+"""
 
 import argparse
 import sys
 
-from scripts.tools.marketing_shapes.derivation import DerivationError, derived, written
-from scripts.tools.marketing_simulator.shapes import FILE
+from scripts.tools.marketing_shapes.derivation import DerivationError
+from scripts.tools.marketing_shapes.files import made, stale
+from scripts.tools.marketing_shapes.soap_bindings import TranslationError
 
 
 def main() -> int:
-    """0: written, or as it should be; 1: stale, or not to be derived."""
+    """0: written, or as it should be; 1: stale, or not to be made."""
     options = argparse.ArgumentParser(prog="marketing_shapes", description=__doc__)
-    options.add_argument("--check", action="store_true", help="write nothing; status 1 when the file is stale")
+    options.add_argument("--check", action="store_true", help="write nothing; status 1 when a file is stale")
     given = options.parse_args()
     try:
-        text = written(derived()) + "\n"
-    except DerivationError as error:
+        if given.check:
+            names = stale()
+            print(f"stale: {', '.join(names)}" if names else "nothing is stale")
+            return int(bool(names))
+        for file, text in list(made()):
+            file.write_text(text, encoding="utf-8")
+    except (DerivationError, TranslationError) as error:
         print(f"marketing_shapes: {error}", file=sys.stderr)
         return 1
-    if given.check:
-        stale = not FILE.exists() or FILE.read_text(encoding="utf-8") != text
-        if stale:
-            print(f"marketing_shapes: {FILE.name} is stale", file=sys.stderr)
-        return int(stale)
-    FILE.write_text(text, encoding="utf-8")
     return 0
 
 

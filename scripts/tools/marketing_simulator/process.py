@@ -20,6 +20,7 @@ from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.control import ControlInterfaces
 from scripts.tools.marketing_simulator.effects import EffectWriter
 from scripts.tools.marketing_simulator.faces.gbk import GbkFace
+from scripts.tools.marketing_simulator.faces.soap import SoapFace
 from scripts.tools.marketing_simulator.faces.sql.exports import Exports
 from scripts.tools.marketing_simulator.faces.sql.face import SqlFace
 from scripts.tools.marketing_simulator.faces.sql.store import Store
@@ -122,6 +123,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
             web.post(files.path, interfaces.upload(files.path, files.upload)),
             *(interfaces.route(one) for one in offered),
             *gbk.routes(offered),
+            *SoapFace(interfaces, token).routes(offered),
             *ControlInterfaces(settings.database, faults, clock).routes(),
         ]
     )

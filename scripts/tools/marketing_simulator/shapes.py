@@ -2,8 +2,8 @@
 
 shapes.json is derived (`python -m scripts.tools.marketing_shapes`), never edited: path → `request` and `answer`, the
 fields of the body and those of `data`. A field is `"text"`, `"integer"`, `"number"`, an object of fields, or a list of
-one of these; `?` after a type says that the field may be null or absent. Every field of a request may be absent: the
-business says which are needed.
+one of these; `?` after a type says that the field may be null or absent, and any list may be absent. Every field of a
+request may be absent: the business says which are needed.
 """
 
 import json
@@ -91,7 +91,7 @@ def check(shape: Record, value: Mapping[str, Any], place: str = "") -> None:
             raise ShapeError(f"{place}{name} is not in the shape")
     for name, field in shape.fields.items():
         found = value.get(name)
-        if found is None and not field.optional:
+        if found is None and not field.optional and not isinstance(field.shape, Many):
             raise ShapeError(f"{place}{name} is missing")
         if found is not None:
             _check(field.shape, found, f"{place}{name}")

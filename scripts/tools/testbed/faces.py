@@ -43,8 +43,18 @@ def _xml(url: str, data: Path) -> Mapping[str, Any]:
     }
 
 
+def _soap(url: str, data: Path) -> Mapping[str, Any]:
+    return {
+        "marketing": None,  # its own is among the bindings
+        "marketing.wsdl": str(data / "marketing.wsdl"),
+        "marketing.fetch.url": f"{url}/soap/MarketingService?wsdl",
+        "marketing.username_token.password_file": str(data / "marketing.token"),
+    }
+
+
 JSON = Face("config/bindings", _json)
 FACES: Mapping[str, Face] = {
     "json": JSON,
     "xml": Face("config/examples/xml", _xml),
+    "soap": Face("config/examples/soap", _soap),
 }

@@ -255,6 +255,17 @@ async def test_a_query_is_repeated_over_a_new_connection_when_the_old_one_was_st
     assert len(client.requests) == 1
 
 
+async def test_a_repeated_query_has_a_nonce_of_its_own(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    password.write_text("secret")
+    token = {"username": "dmz", "password_file": password, "digest": True}
+    client = Client(Lost("connection lost", stale=True), Response(200, said(GOOD)))
+    assert isinstance(await adapter(client, section=system(username_token=token)).call(asked(), 5), Answered)
+    first, second = (body_of(request).findtext(".//{*}Nonce") for request in client.requests)
+    assert first != second
+
+
 async def test_a_long_answer_is_read_aside_within_its_time() -> None:
     bill = "<bill><month>2026-01</month><amount>7</amount><penalty>0</penalty></bill>"
     body = said(GOOD.replace("</data>", bill * (ASIDE // len(bill) + 1) + "</data>"))
