@@ -28,6 +28,14 @@ settings.load_profile("ours")
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _template(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Certificates, keys and an application key are made once for all testbeds that do not bring their own: to make
+    them is five programs' starts."""
+    shared = tmp_path_factory.getbasetemp()
+    Testbed.template = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "template"
+
+
 @pytest.fixture(autouse=True)
 def _logging_restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging as it was, after a test that sets it up; and no logger keeps what it was first used with, so that the

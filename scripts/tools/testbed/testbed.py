@@ -1,5 +1,6 @@
 """The testbed: a broker, a front, a bridge and a marketing system in a folder of their own; more of them on request."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from scripts.tools.testbed.faces import JSON, Face
 from scripts.tools.testbed.layout import BIN, PARTS, ROOT, Place, Ports, kind_of
@@ -36,6 +37,9 @@ class Testbed:
     """An installation in a folder. `set_up` once, then start and stop parts at will."""
 
     __test__ = False  # to pytest its name would be that of a class of tests
+    template: ClassVar[Path | None] = None
+    """Where certificates, keys, the front's new database and an application key are kept, made once by the first
+    testbed that needs them, for the others to begin with a copy. None: each makes its own."""
 
     folder: Path
     ports: Ports = field(default_factory=Ports)
@@ -122,6 +126,31 @@ class Testbed:
         self.twin_ports = {part: free_port() for part in self.twins if kind_of(part) == "front"}
         for folder in (self.folder, self.config, self.logs, self.folder / "data"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.template is not None and self.root == ROOT:
+            self._copy_from(self.template)
+        self._make_what_is_missing()
+
+    def _copy_from(self, template: Path) -> None:
+        """Begin with the template's files, as far as they are those that this testbed would make."""
+        template.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (template / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+            if not (template / "app.key").exists():
+                model = Testbed(template, Ports().chosen())
+                for folder in (model.config, model.folder / "data"):
+                    folder.mkdir(exist_ok=True, mode=0o700)
+                model._make_what_is_missing()
+        if not (self.folder / "keys").exists():
+            shutil.copytree(template / "keys", self.folder / "keys")
+        if not self.certs.exists() and "broker" not in self.places:  # a broker elsewhere has another name
+            shutil.copytree(template / "certs", self.certs)
+        own_store = any(name.startswith("store.") for name in self.settings.get("dmz_front", {}))
+        made = [self.folder / "app.key", *(self.folder / "data").glob("front.sqlite3*")]
+        if "front" not in self.stores and not own_store and not any(file.exists() for file in made):
+            for file in (template / "app.key", *(template / "data").glob("front.sqlite3*")):
+                shutil.copy2(file, self.folder / file.relative_to(template))
+
+    def _make_what_is_missing(self) -> None:
         if not all((self.certs / name).exists() for name in ("broker.p12", "monitor.pem")):
             shutil.rmtree(self.certs, ignore_errors=True)
             sans = ["--broker-san", self.places["broker"].host] if "broker" in self.places else []
