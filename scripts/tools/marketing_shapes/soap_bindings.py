@@ -61,7 +61,7 @@ def _paragraph(text: str) -> str:
         elif line.startswith(("response = ", "request_id = ")):
             line = line.replace("data.", "return.", 1)
         elif line == "found = \"rtnCode == '0000'\"":
-            line = 'found = "return.reqId"'
+            line = "found = \"return.reqId != ''\""
         elif line == "not_found = \"rtnCode == '1010'\"":
             line = 'faults = { "rtnCode=1010" = "not_found" }'
         elif FILES in line:  # JMESPath has no comments: it is said above the table
