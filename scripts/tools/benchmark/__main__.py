@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.benchmark import envelope, overload, pair
+from scripts.tools.benchmark import envelope, overload, pair, soap
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.testbed import Testbed
 
@@ -24,12 +24,12 @@ def main() -> int:
     """Run the requested parts and print tables or JSON."""
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help="envelope, link, queries, commands, overload (default: all)"
+        "parts", nargs="*", metavar="PART", help="envelope, link, queries, commands, overload, soap (default: all)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     options = parser.parse_args()
-    parts = options.parts or ["envelope", "link", "queries", "commands", "overload"]
+    parts = options.parts or ["envelope", "link", "queries", "commands", "overload", "soap"]
     results: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]}}
 
     def report(part: str, rows: Iterable[Row]) -> None:
@@ -52,6 +52,8 @@ def main() -> int:
                     report(part, pair.commands(Path(folder) / part, options.seconds))
                 case "overload":
                     report(part, overload.run(Path(folder) / part, options.seconds))
+                case "soap":
+                    report(part, soap.run(Path(folder) / part, options.seconds))
                 case _:
                     parser.error(f"there is no part {part}")
     if options.json:
