@@ -325,8 +325,9 @@ def _masked(told: str, *values: str) -> None:
 
 
 def _result(outcome: Outcome | Finding) -> object:
+    """Without what is optional in the catalogue's answer, and not said."""
     assert isinstance(outcome, Answered), outcome
-    return json.loads(outcome.result)
+    return {name: value for name, value in json.loads(outcome.result).items() if value is not None}
 
 
 def _unknown(outcome: Outcome | Finding, fault: Fault | None) -> None:
