@@ -21,6 +21,9 @@ from pymysql.cursors import Cursor
 
 from tests.support.postgres import Unavailable
 
+_SMALL = "--innodb-log-file-size=8M"
+"""Its files are made and removed at each run."""
+
 
 @dataclass(frozen=True)
 class Account:
@@ -46,7 +49,7 @@ class MariaDb:
         done = subprocess.run(
             [
                 self._install, "--no-defaults", f"--datadir={self._folder / 'data'}", "--skip-test-db",
-                "--auth-root-authentication-method=normal", *_user(),
+                "--auth-root-authentication-method=normal", _SMALL, *_user(),
             ],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -61,7 +64,7 @@ class MariaDb:
                 [
                     self._server, "--no-defaults", f"--datadir={self._folder / 'data'}", f"--socket={self.socket}",
                     f"--pid-file={self._folder / 'pid'}", "--skip-networking", "--skip-log-bin",
-                    "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", *_user(),
+                    "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", _SMALL, *_user(),
                 ],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip

@@ -55,6 +55,9 @@ Parameters = dict[str, Any]
 FIRST_POLL_S = 0.02
 """The first pause between polls; each is twice the one before, up to the binding's `poll_s`."""
 
+LAST_POLL_S = 0.1
+"""What the last poll is left of the time."""
+
 
 class SqlAdapter:
     """One operation."""
@@ -223,10 +226,10 @@ class SqlAdapter:
             except SQLAlchemyError as error:
                 failed = f"poll: {self._database.failure(error)}"
             left_s = deadline - loop.time()
-            if left_s <= 0 or (self._observer is not None and self._observer.saved is not None):
+            if left_s <= LAST_POLL_S or (self._observer is not None and self._observer.saved is not None):
                 self._step("done", False)
                 return Unknown(f"handed over, not done in time{'; ' if failed else ''}{failed}", timed_out=True)
-            await asyncio.sleep(min(pause_s, left_s))
+            await asyncio.sleep(min(pause_s, left_s - LAST_POLL_S))
             pause_s = min(2 * pause_s, self._poll_s)
 
     # --- both ---------------------------------------------------------------------------------------------
