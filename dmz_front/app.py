@@ -65,6 +65,7 @@ from protocol.runtime.links import LinkStates, receiving_link, stomp_link
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.poison import PoisonMessages
+from protocol.runtime.request_log import RequestLog
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 
@@ -134,9 +135,10 @@ class Front:
             window=settings.attachments.window,
             resend_after_s=settings.delivery.resend_after_s,
         )
+        self.requests = RequestLog("status", settings.log.queries, self.clock)
         self.router = ReplyRouter(
             opener, self.query_waiters, self.command_waiters, self.ledger, self.poison, self.bridges, self.clock,
-            self.sender.receipts, lambda reply: self.api.guessing.settled(reply),
+            self.sender.receipts, lambda reply: self.api.guessing.settled(reply), requests=self.requests,
         )  # fmt: skip
         self.orphaned = OrphanedReplies(
             link=lambda front: receiving_link(settings.link, f"{settings.name}-replies-of-{front}"),
@@ -186,6 +188,7 @@ class Front:
             commands=self.commands,
             sandbox=self.sandbox,
             settings=settings,
+            requests=self.requests,
             clock=self.clock,
             pages=pages(
                 catalogue=CATALOGUE,
@@ -277,6 +280,7 @@ class Front:
             yield "dmz_front_attachments", "Attachments by state", {"state": state}, count
         for state, count in self._by_state.items():
             yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
+        yield from self.requests.samples("dmz_front_request_lines_left_out_total")
         yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Database commits", {}, self.store.commits

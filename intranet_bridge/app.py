@@ -72,6 +72,7 @@ from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.region_inbox import selector
+from protocol.runtime.request_log import RequestLog
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
 
@@ -121,16 +122,17 @@ class Bridge:
         self.replies = Replies(settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock)
         self.dead_letters = DeadLetters(self.links["control"])
         self.conflict = InboxConflict(lambda: self.inbox.id)
+        self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
         calls = MarketingCalls(adapters, self.health, lambda: self.lease.held() and self.conflict.calls_allowed)
         self.queries = QueryWorkers(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
-            slots=settings.queries.slots, clock=clock,
+            slots=settings.queries.slots, clock=clock, requests=self.requests,
         )  # fmt: skip
         self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
         self.workers = CommandWorkers(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
-            replies=self.replies, attachments=self.attachments,
+            replies=self.replies, attachments=self.attachments, requests=self.requests,
             policy=Policy(
                 settings.commands.workers, backoff, clock, settings.commands.unreadable_max,
                 settings.commands.attachment_patience_s,
@@ -212,6 +214,7 @@ class Bridge:
             yield from part.samples()
         for system in self.systems.values():
             yield from system.samples()
+        yield from self.requests.samples("bridge_request_lines_left_out_total")
         yield "bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
         yield "bridge_store_commits_total", "Transactions", {}, self.store.commits
         yield from metrics.of_links("bridge_link", self.links)

@@ -272,7 +272,7 @@ class Commands:
             opened = self._opener.authentic(row.reply)
             return replace(Reply.from_payload(opened.attributes, opened.payload), state=row.state)
         except EnvelopeError as error:
-            log.warning("stored-reply-unreadable", id=row.id, reason=error.reason)
+            log.warning("stored-reply-unreadable", request=row.id, reason=error.reason)
             return None
 
     def samples(self) -> Iterator[Sample]:

@@ -42,6 +42,7 @@ from protocol.runtime.applications import Application
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency, Sample
+from protocol.runtime.request_log import RequestLog
 
 log = logger(__name__)
 
@@ -50,6 +51,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+_TURNED_AWAY = frozenset({401, 403, 429})
 _NONE: tuple[None, Headers] = (None, [])
 
 
@@ -79,6 +81,7 @@ class HttpApi:
         settings: FrontSettings,
         clock: Clock,
         pages: App,
+        requests: RequestLog,
     ) -> None:
         self._operations = {
             f"/v1/{name}": (operation, deprecation.headers(operation)) for name, operation in catalogue.items()
@@ -93,6 +96,7 @@ class HttpApi:
         self._accounts = AccountForms(settings.accounts)
         self._clock = clock
         self._pages = pages
+        self._requests = requests
         self._ids = GrowingIds()  # the order of ids is the order of acceptance, and of sending
         self.draining = False
         self.answered: Counter[tuple[str, int]] = Counter()
@@ -119,11 +123,22 @@ class HttpApi:
             await write(send, rehearsed.answer, rehearsed.id, notices)
             return
         except Exception:
-            log.exception("request-failed", id=id, operation=operation.name)
+            log.exception("request-failed", request=id, operation=operation.name)
             answer = Problem(500, "internal").answer(id)
         self.answered[operation.name, answer.status] += 1
         self.latency[operation.name].since(started)
+        self._note(operation, id, answer, started)
         await write(send, answer, id, notices)
+
+    def _note(self, operation: Operation, id: str, answer: HttpResponse, started: float) -> None:
+        """The line of this hop. Who is turned away is in the log once for many (`denied`)."""
+        status, outcome = answer.status, answer.outcome
+        if status >= 400 and status not in _TURNED_AWAY:
+            self._requests.failed("request-answered", id, operation.name, outcome, started, status)
+        elif status >= 400 or operation.kind is Kind.QUERY:
+            self._requests.sampled("request-answered", id, operation.name, outcome, started, status)
+        else:
+            self._requests.command("request-answered", id, operation.name, outcome, "", started, status)
 
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, HttpResponse]:
         headers = fields.parse(scope["headers"])

@@ -24,6 +24,8 @@ class HttpResponse:
     body: bytes = field(repr=False)
     headers: Headers = field(default_factory=list)
     media: bytes = b"application/json"
+    outcome: str = ""
+    """What it says, in a word, for the log: a state, or a problem's code."""
 
 
 class Problem(Exception):
@@ -62,7 +64,7 @@ class Problem(Exception):
         document["request_id"] = request_id
         document |= self.members
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        return HttpResponse(self.status, body, self.headers, b"application/problem+json")
+        return HttpResponse(self.status, body, self.headers, b"application/problem+json", self.code)
 
 
 def schema_problem(error: ValidationError, removed: Mapping[str, Removed] = MappingProxyType({})) -> Problem:

@@ -56,10 +56,10 @@ def of_reply(id: str, reply: Reply) -> HttpResponse:
         case State.SUCCEEDED:
             # The result's bytes go out as the bridge validated them: nothing is parsed or written again here.
             body = b'{"request_id":"%b","status":"succeeded","result":%b}'
-            return HttpResponse(200, body % (id.encode(), reply.result or b"null"))
+            return HttpResponse(200, body % (id.encode(), reply.result or b"null"), outcome=State.SUCCEEDED.value)
         case State.REFUSED:
             told = _json(200, {"request_id": id, "status": "refused", "refusal": _reason(reply)})
-            return RefusedResponse(told.status, told.body)
+            return RefusedResponse(told.status, told.body, outcome=f"refused: {reply.code}")
         case State.HELD:
             return accepted(id, State.HELD)
         case State.EXPIRED:
@@ -74,9 +74,8 @@ def of_reply(id: str, reply: Reply) -> HttpResponse:
 def accepted(id: str, state: State) -> HttpResponse:
     """202: it is in the ledger and will be done; here is where to look."""
     place = f"/v1/requests/{id}"
-    answer = _json(202, {"request_id": id, "status": state, "location": place})
-    answer.headers.append((b"location", place.encode()))
-    return answer
+    told = _json(202, {"request_id": id, "status": state, "location": place})
+    return HttpResponse(told.status, told.body, [(b"location", place.encode())], outcome=str(state))
 
 
 def status(row: Row, reply: Reply | None) -> HttpResponse:

@@ -30,6 +30,7 @@ from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.poison import PoisonMessages
+from protocol.runtime.request_log import RequestLog
 from protocol.runtime.skew import Skews
 from protocol.runtime.store import UNWRITABLE, of_the_row
 
@@ -98,11 +99,13 @@ class ReplyRouter:
         clock: Clock,
         attachments: Callable[[Sequence[Reply]], Awaitable[None]] = _nothing_sent,
         unawaited: Callable[[Reply], None] = _unawaited,
+        requests: RequestLog | None = None,
     ) -> None:
         """`attachments` is told the bridge's receipts for their messages; `unawaited` what became of each command whose
         caller does not wait any more.
         """
         self._unawaited = unawaited
+        self._requests = requests or RequestLog("status", 0, clock)
         self._attachments = attachments
         self._opener = opener
         self._queries = queries
@@ -239,6 +242,8 @@ class ReplyRouter:
         link.ack(delivery)
         reach(Point.FRONT_REPLY_ACKNOWLEDGED)
         for reply in replies:
+            about = reply.attributes
+            self._requests.command("outcome-recorded", about.id, about.type, reply.state, reply.code, None, 0)
             if reply.attributes.id not in unwritable and not self._commands.wake(reply):
                 self._unawaited(reply)
 
@@ -254,7 +259,7 @@ class ReplyRouter:
             if len(outcomes) > 1:
                 return {id for item in outcomes for id in await self._record_outcomes(link, delivery, [item])}
             (item,) = outcomes
-            log.error("row-not-writable", id=item.id, error=type(error).__name__)
+            log.error("row-not-writable", request=item.id, error=type(error).__name__)
             self._set_aside(link, delivery, pack([item.sealed]), UNWRITABLE, item.id)
             return {item.id}
         return set()
@@ -319,7 +324,7 @@ class ReplyRouter:
 
     def _set_aside(self, link: Link, delivery: Delivery, body: bytes, reason: str, id: str) -> None:
         self.refused[reason] += 1
-        log.warning("envelope-refused", queue=delivery.destination, reason=reason, id=id)
+        log.warning("envelope-refused", queue=delivery.destination, reason=reason, request=id)
         if delivery.destination.startswith("/queue/"):
             try:
                 link.send(dead_letter(delivery.destination, body, reason)).add_done_callback(_ignore)

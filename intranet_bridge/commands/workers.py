@@ -42,6 +42,7 @@ from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency, Sample
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import POISON_DEATHS
+from protocol.runtime.request_log import RequestLog
 from protocol.runtime.retry import until_done
 
 log = logger(__name__)
@@ -79,6 +80,7 @@ class CommandWorkers:
         replies: Replies,
         attachments: AttachmentInbox,
         policy: Policy,
+        requests: RequestLog,
     ) -> None:
         self._attachments, self._patience_ms = attachments, int(policy.attachment_patience_s * 1000)
         self._ordering, self._inbox, self._outbox = ordering, inbox, outbox
@@ -86,6 +88,7 @@ class CommandWorkers:
         self._rules = {name: _rule(name, calls, policy) for name in calls.operations}
         self._backoff, self._clock, self.workers = policy.backoff, policy.clock, policy.workers
         ordering.work.connect(self.pump)
+        self._requests = requests
         self._running: dict[asyncio.Task[None], QueuedCommand] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -327,6 +330,7 @@ class CommandWorkers:
         self._outbox.offer(entry(command.id, state, request.reply_to, sealed))
         self._ordering.done(command)
         self.outcomes[command.operation, state] += 1
+        self._requests.command("command-finished", command.id, command.operation, state, code, None, command.attempts)
 
     async def _sleep(
         self, command: QueuedCommand, state: State, attempts: int, seconds: float, what: str, reason: str

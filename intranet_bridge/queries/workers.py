@@ -37,6 +37,7 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency, Sample
+from protocol.runtime.request_log import RequestLog
 from protocol.runtime.skew import Skews
 
 log = logger(__name__)
@@ -66,9 +67,11 @@ class QueryWorkers:
         backoff: Backoff,
         slots: int,
         clock: Clock,
+        requests: RequestLog,
     ) -> None:
         self._intake, self._opener, self._adapters, self._health = intake, opener, calls.adapters, calls.health
         self._replies, self._backoff, self._clock, self.slots = replies, backoff, clock, slots
+        self._requests = requests
         self._guard = ReplayGuard()
         self._tasks: list[asyncio.Task[None]] = []
         self.in_flight = 0
@@ -107,7 +110,7 @@ class QueryWorkers:
                 self.in_flight -= 1
 
     async def _work(self, member: QueuedQuery) -> None:
-        now = self._clock()
+        now, began = self._clock(), time.perf_counter()
         if member.bad:
             self._intake.quarantine(member.message.delivery.destination, member.envelope, member.bad)
             return
@@ -135,7 +138,7 @@ class QueryWorkers:
                 self.dropped[reason] += 1
                 return
             case Refuse(code):
-                self._fail(request, code, "")
+                self._fail(request, code, "", began)
                 return
         if self._guard.seen(request.id, request.deadline, now_ms=now):
             self.dropped["replayed"] += 1
@@ -144,17 +147,17 @@ class QueryWorkers:
             body = CATALOGUE[request.type].requests.validate_json(opened.payload)
         except ValidationError:
             # The front validates with the same catalogue: the two sides run different versions of it
-            self._fail(request, "invalid-request", "the bridge's catalogue does not accept this request")
+            self._fail(request, "invalid-request", "the bridge's catalogue does not accept this request", began)
             return
         if hopeless((request.deadline - now) / 1000, self.service_s, self._intake.waiting):
             self.dropped["hopeless"] += 1
-            self._fail(request, "overloaded", "")
+            self._fail(request, "overloaded", "", began)
             return
         reach(Point.BRIDGE_QUERY_OPENED, request.id)
         started = time.perf_counter()
         outcome = await self._ask(request, MarketingRequest(request.id, body, request.traceparent))
         self.latency.since(started)
-        self._answer(request, outcome)
+        self._answer(request, outcome, began)
 
     async def _ask(self, request: Attributes, asked: MarketingRequest) -> Outcome:
         """One call; again only while it surely was not reached and the deadline leaves time. An interface that turns
@@ -192,26 +195,28 @@ class QueryWorkers:
                 return outcome
             await asyncio.sleep(wait_s)
 
-    def _answer(self, request: Attributes, outcome: Outcome) -> None:
+    def _answer(self, request: Attributes, outcome: Outcome, began: float) -> None:
         match outcome:
             case Answered(result):
                 self.outcomes[request.type, "succeeded"] += 1
+                self._requests.sampled("query-answered", request.id, request.type, "succeeded", began, 0)
                 self._replies.answer(request, State.SUCCEEDED, result=result)
             case Refused(code, detail):
                 self.outcomes[request.type, "refused"] += 1
+                self._requests.sampled("query-answered", request.id, request.type, f"refused: {code}", began, 0)
                 self._replies.answer(request, State.REFUSED, code, detail)
             case Rejected(reason):
-                self._fail(request, "marketing-rejected", reason)
+                self._fail(request, "marketing-rejected", reason, began)
             case NotApplied(reason):
-                self._fail(request, "marketing-unavailable", reason)
+                self._fail(request, "marketing-unavailable", reason, began)
             case Unknown(reason, fault=Fault.MISMATCH):
-                self._fail(request, "answer-mismatch", reason)
+                self._fail(request, "answer-mismatch", reason, began)
             case Unknown(reason, timed_out):
-                self._fail(request, "marketing-timeout" if timed_out else "marketing-failed", reason)
+                self._fail(request, "marketing-timeout" if timed_out else "marketing-failed", reason, began)
 
-    def _fail(self, request: Attributes, code: str, detail: str) -> None:
+    def _fail(self, request: Attributes, code: str, detail: str, began: float) -> None:
         self.outcomes[request.type, code] += 1
-        log.info("query-not-answered", request=request.id, operation=request.type, code=code, reason=detail)
+        self._requests.failed("query-answered", request.id, request.type, code, began, 0, detail)
         # The reason is for our log; the caller gets the code
         self._replies.answer(request, State.FAILED, code)
 

@@ -230,6 +230,8 @@ class LogSection(Section):
     """How much is logged."""
 
     level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    queries: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """The share of answered queries that get a line; commands and failures always do."""
 
 
 def nested(model: type[Settings], table: object, place: Sequence[str], info: ValidationInfo) -> Settings:

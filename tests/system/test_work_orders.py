@@ -1,9 +1,13 @@
 """What became of a work order: found in the list, cancelled by its own customer alone, rated when it is finished."""
 
+import json
+import uuid
+from typing import Any
+
 import httpx
 
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import command, journal, query, work_order
+from tests.support.testbeds import command, eventually, journal, query, work_order
 
 ACCOUNT = "3210000000011"
 PHONE = "13800000011"
@@ -42,3 +46,22 @@ def test_an_order_of_ones_own_is_listed_and_cancelled(testbed: Testbed, http: ht
 def test_what_is_finished_cannot_be_cancelled(http: httpx.Client) -> None:
     finished = {"work_order": "202511030000000003", "account": "3210000000001", "reason": "不用了"}
     assert command(http, "work-order-cancel", finished)["refusal"]["code"] == "not-cancellable"
+
+
+def test_a_commands_id_leads_through_the_logs_of_both_sides(testbed: Testbed, http: httpx.Client) -> None:
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    answer = http.post("/v1/work-order", json=work_order(), headers=headers).json()
+    assert answer["status"] == "succeeded"
+    id = answer["request_id"]
+
+    def lines() -> dict[str, list[dict[str, Any]]]:
+        texts = {program: (testbed.logs / f"{program}.log").read_text() for program in ("front", "bridge")}
+        return {
+            program: [json.loads(line) for line in text.splitlines() if id in line] for program, text in texts.items()
+        }
+
+    eventually(lambda: len(lines()["front"]) == 2, what="its last line")
+    found = lines()
+    assert [line["event"] for line in found["front"]] == ["outcome-recorded", "request-answered"]
+    assert [line["event"] for line in found["bridge"]] == ["command-finished"]
+    assert all(line["request"] == id and "家里没电了" not in str(line) for one in found.values() for line in one)

@@ -21,6 +21,7 @@ ANSWERS = {
         b'"acceptTime":"2026-11-22 06:28:10"}}'
     ),
 }
+_REQUEST_ID = re.compile(rb'"reqId":\s*"([0-9a-zA-Z-]+)"')
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 
 
@@ -39,8 +40,10 @@ class Instant(asyncio.Protocol):
             whole = end + 4 + (int(found[1]) if found else 0)
             if len(self.buffer) < whole:
                 return
-            self.buffer = self.buffer[whole:]
+            asked, self.buffer = self.buffer[end + 4 : whole], self.buffer[whole:]
             body = ANSWERS.get(head.split(b" ", 2)[1], b"{}")
+            if b'"reqId":"x"' in body and (id := _REQUEST_ID.search(asked)):  # else it would be about another request
+                body = body.replace(b'"reqId":"x"', b'"reqId":"%b"' % id[1])
             self.transport.write(
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
             )
