@@ -43,12 +43,14 @@ class AccountForms:
             f"{form.company}: {form.description or form.pattern}, for example {form.example}" for form in self._forms
         )
 
-    def describe(self, schemas: Mapping[str, Any]) -> None:
-        """Say the forms in JSON Schemas: of each account number in them, patterns, description and examples."""
+    def describe(self, schemas: Mapping[str, Any], named: str = "Customer account number.") -> None:
+        """Say the forms in JSON Schemas: of each account number in them, patterns, description and examples. `named` is
+        what an account number is called.
+        """
         if self._forms:
             said = {
                 "anyOf": [{"title": form.company, "pattern": f"^(?:{form.pattern})$"} for form in self._forms],
-                "description": f"Customer account number. {self.wanted()}",
+                "description": f"{named} {self.wanted()}",
                 "examples": [form.example for form in self._forms],
             }
             for schema in schemas.values():

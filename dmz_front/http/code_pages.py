@@ -1,10 +1,12 @@
-"""A page for each code: what a problem's `type` leads to. HTML without script or anything from elsewhere; written
-once, at start.
+"""A page for each code, in English and Chinese: what a problem's `type` leads to. HTML without script or anything from
+elsewhere; written once, at start.
 """
 
 import re
 from html import escape
 
+from dmz_front.http.languages import Language
+from dmz_front.http.texts import problem, said, switch
 from dmz_front.problems.codes import CODES, Code
 
 PATH = "/problems"
@@ -28,46 +30,61 @@ a { color: #0b62c4; } a:hover { text-decoration-thickness: 2px; }
 """
 
 
-def pages() -> dict[str, bytes]:
-    """Every page by its path."""
-    found = {f"{PATH}/{code}": _of(code, told) for code, told in CODES.items()}
-    return {PATH: _index()} | found
+def pages() -> dict[tuple[str, Language], bytes]:
+    """Every page by its path and language."""
+    return {
+        (path, language): page
+        for language in Language
+        for path, page in (
+            (PATH, _index(language)),
+            *((f"{PATH}/{code}", _of(code, told, language)) for code, told in CODES.items()),
+        )
+    }
 
 
-def _of(code: str, told: Code) -> bytes:
+def headers(language: Language) -> dict[str, str]:
+    """What goes with a page."""
+    return HEADERS | {"Content-Language": language, "Vary": "Accept-Language"}
+
+
+def _of(code: str, told: Code, language: Language) -> bytes:
+    title, meaning, remedy = problem(code, language)
     where = (
-        f"<p>HTTP status: {', '.join(str(status) for status in told.statuses)}</p>"
+        f"{said('HTTP status:', language)} {', '.join(str(status) for status in told.statuses)}"
         if told.statuses
-        else "<p>In the <code>failure</code> of a command's status document</p>"
+        else said("In the `failure` of a command's status document", language)
     )
     return _page(
-        told.title,
-        f"<p><code>{code}</code></p>{where}"
-        f"<h2>What it means</h2><p>{_text(told.meaning)}</p>"
-        f"<h2>What you can do</h2><p>{_text(told.remedy)}</p>"
-        f'<p style="margin-top:2rem"><a href="{PATH}">All problems</a></p>',
+        f"{PATH}/{code}",
+        title,
+        f"<p><code>{code}</code></p><p>{_text(where)}</p>"
+        f"<h2>{said('What it means', language)}</h2><p>{_text(meaning)}</p>"
+        f"<h2>{said('What you can do', language)}</h2><p>{_text(remedy)}</p>"
+        f'<p style="margin-top:2rem"><a href="{PATH}?lang={language}">{said("All problems", language)}</a></p>',
+        language,
     )
 
 
-def _index() -> bytes:
+def _index(language: Language) -> bytes:
     items = "".join(
-        f'<li><a href="{PATH}/{code}"><code>{code}</code></a> '
-        f"{' '.join(str(status) for status in told.statuses)}<br>{_text(told.title)}</li>"
+        f'<li><a href="{PATH}/{code}?lang={language}"><code>{code}</code></a> '
+        f"{' '.join(str(status) for status in told.statuses)}<br>{_text(problem(code, language)[0])}</li>"
         for code, told in sorted(CODES.items())
     )
-    return _page(
-        "Problems",
-        "<p>Every error is a document of the type <code>application/problem+json</code> (RFC 9457). Its "
-        f"<code>code</code> is one of these and never changes its meaning.</p><ul>{items}</ul>",
+    about = said(
+        "Every error is a document of the type `application/problem+json` (RFC 9457). Its `code` is one of these and "
+        "never changes its meaning.",
+        language,
     )
+    return _page(PATH, said("Problems", language), f"<p>{_text(about)}</p><ul>{items}</ul>", language)
 
 
-def _page(title: str, content: str) -> bytes:
+def _page(path: str, title: str, content: str, language: Language) -> bytes:
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1>{content}</main></body></html>\n"
+        f"<body>{switch(path, language)}<main><h1>{escape(title)}</h1>{content}</main></body></html>\n"
     ).encode()
 
 

@@ -10,13 +10,14 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.http import texts
 from dmz_front.http.languages import Language, chosen
 from dmz_front.http.openapi import extend
+from dmz_front.http.texts import switch
 from protocol.operations import Operation
 
 PATHS = ("/docs", "/openapi.json")
 _ASSETS = "/static-offline-docs"
-_NAMES = {Language.CHINESE: "中文", Language.ENGLISH: "English"}
 
 
 def document(app: FastAPI, operations: Iterable[Operation], accounts: AccountForms) -> None:
@@ -41,7 +42,10 @@ def document(app: FastAPI, operations: Iterable[Operation], accounts: AccountFor
         )
         text = bytes(html.body).decode()
         text = text.replace("<html>", f'<html lang="{language}">', 1)
-        return text.replace("<body>", f"<body>{_switch(language)}", 1).encode()
+        text = text.replace("</head>", f"<style>{texts.file('docs.css')}</style></head>", 1)
+        if language is Language.CHINESE:  # before Swagger UI begins to draw
+            text = text.replace("<script>", f"<script>{texts.file('labels.zh.js')}</script><script>", 1)
+        return text.replace("<body>", f"<body>{switch('/docs', language)}", 1).encode()
 
     app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")), name="documentation")
     app.get("/openapi.json", include_in_schema=False)(_in_language(build, "application/json"))
@@ -57,12 +61,3 @@ def _in_language(build: Callable[[Language], bytes], media: str) -> Callable[[Re
         return Response(build(language), media_type=media, headers=headers)
 
     return answer
-
-
-def _switch(current: Language) -> str:
-    """Links to the page in each language."""
-    links = " · ".join(
-        f"<b>{name}</b>" if language is current else f'<a href="/docs?lang={language}" lang="{language}">{name}</a>'
-        for language, name in _NAMES.items()
-    )
-    return f'<nav style="font:14px sans-serif;padding:8px 20px;text-align:right">{links}</nav>'

@@ -8,14 +8,17 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from dmz_front.admission.accounts import AccountForms
-from dmz_front.http import texts
+from dmz_front.http import code_pages, texts
 from dmz_front.http.languages import Language
-from dmz_front.http.texts import COMMAND, QUERY, about, said
-from dmz_front.problems.codes import CODES, TITLES, of_status
+from dmz_front.http.texts import COMMAND, QUERY, about, said, title
+from dmz_front.problems.codes import CODES, of_status
 from protocol.attachments import MAX_BYTES, Manifest
 from protocol.media import MediaType
 from protocol.operations import FAMILIES, Family, Kind, Operation
 
+_CODES = "x-problem-codes"
+"""Where the codes of an answer stand until its description is made from them."""
+_AS_IT_IS = ("example", "examples")
 _REF = "#/components/schemas/{model}"
 
 _STATUSES = tuple(sorted({status for told in CODES.values() if told.kinds for status in told.statuses}))
@@ -37,7 +40,7 @@ def extend(
     models += [(operation.response, "serialization") for operation in operations]
     models.append((Manifest, "validation"))
     refs, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
-    accounts.describe(definitions.get("$defs", {}))
+    accounts.describe(definitions.get("$defs", {}), said("Customer account number.", language))
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | _COMMON_SCHEMAS)
     components.setdefault("securitySchemes", {})["ApplicationKey"] = {"type": "http", "scheme": "bearer"}
@@ -58,7 +61,6 @@ def extend(
             page = document["paths"][path][method]
             page |= told
             page["summary"] = said(page["summary"], language)
-            page["description"] = said(page["description"], language)
             page["tags"] = [said(tag, language) for tag in page["tags"]]
     for operation in operations:
         request = refs[operation.request, "validation"]
@@ -66,7 +68,25 @@ def extend(
         document["paths"][f"/v1/{operation.name}"] = {
             "post": _path(operation, families.get(operation.name), request, response, language)
         }
-    return document
+    translated: dict[str, Any] = _in_language(document, language)
+    return translated
+
+
+def _in_language(node: Any, language: Language) -> Any:
+    """A part of the document with its descriptions in a language, and its problems described."""
+    match node:
+        case dict():
+            found = {name: part if name in _AS_IT_IS else _in_language(part, language) for name, part in node.items()}
+            if codes := found.pop(_CODES, None):
+                found["description"] = "\n".join(
+                    f"- [`{code}`]({code_pages.PATH}/{code}?lang={language}): {title(code, language)}" for code in codes
+                )
+            elif isinstance(text := found.get("description"), str):
+                found["description"] = said(text, language)
+            return found
+        case list():
+            return [_in_language(part, language) for part in node]
+    return node
 
 
 def _path(
@@ -88,16 +108,16 @@ def _path(
             status, operation.kind, attachments=bool(operation.attachments), guessed=bool(operation.guessed)
         )
         if codes:
-            responses[str(status)] = _problem(codes)
+            responses[str(status)] = _problem(status, codes)
     if operation.deprecated is not None:
         responses = {
             status: response | {"headers": response["headers"] | _DEPRECATION} for status, response in responses.items()
         }
     promise, scope = said(COMMAND if command else QUERY, language), said("Needs the scope", language)
-    title = (family.title_zh if chinese else family.title) if family else operation.kind.title()
+    family_title = (family.title_zh if chinese else family.title) if family else operation.kind.title()
     return {
         "operationId": operation.name,
-        "tags": [title],
+        "tags": [family_title],
         "summary": (operation.summary_zh if chinese else "") or operation.summary,
         "description": _deprecation(operation, language)
         + f"{promise} {scope} `{operation.scope}`."
@@ -193,11 +213,18 @@ def _examples(operation: Operation, language: Language) -> dict[str, Any]:
     return examples
 
 
-def _problem(codes: tuple[str, ...]) -> dict[str, Any]:
+def _problem(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
+    example = {
+        "type": f"{code_pages.PATH}/{codes[0]}",
+        "title": CODES[codes[0]].title,
+        "status": status,
+        "code": codes[0],
+        "request_id": _EXAMPLE_ID,
+    }
     return {
-        "description": "; ".join(f"`{code}`: {TITLES[code]}" for code in codes),
+        _CODES: codes,
         "headers": {"Request-Id": _REQUEST_ID, "Sandbox": _SANDBOX},
-        "content": _PROBLEM_REF,
+        "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}, "example": example}},
     }
 
 
@@ -219,7 +246,7 @@ def _page(
     if not answers:
         responses["204"] = {"description": "Done"}
     for status, codes in sorted(by_status.items()):
-        responses.setdefault(str(status), _problem(codes))
+        responses.setdefault(str(status), _problem(status, codes))
     security: list[dict[str, list[str]]] = [{"ApplicationKey": []}] if key else []
     return {"operationId": id, "description": description, "security": security, "responses": responses}
 
@@ -243,7 +270,6 @@ _TAGS = {
     "health": "For load balancers and monitoring",
 }
 _EXAMPLE_ID = "01a22530-a130-7c97-a19d-0dc3ba22d104"
-_PROBLEM_REF = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _SANDBOX = {
     "description": "`?1;example=NAME` if the answer is an example, to a sandbox key",
     "schema": {"type": "string"},
@@ -392,10 +418,19 @@ _ACCEPTED = {
     "description": "Written down and on its way; `Location` says where to look",
     "headers": {
         "Request-Id": _REQUEST_ID,
-        "Location": {"schema": {"type": "string"}},
+        "Location": {"description": "Where its status document is", "schema": {"type": "string"}},
         "Sandbox": _SANDBOX,
     },
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/Accepted"},
+            "example": {
+                "request_id": _EXAMPLE_ID,
+                "status": "accepted",
+                "location": f"/v1/requests/{_EXAMPLE_ID}",
+            },
+        }
+    },
 }
 _COMMON_SCHEMAS: dict[str, Any] = {
     "Attachment": {

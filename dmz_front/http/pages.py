@@ -21,6 +21,7 @@ from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.policy import ALL_SCOPES
 from dmz_front.attachments.uploads import Uploads
 from dmz_front.http import attachments, code_pages, documentation
+from dmz_front.http.languages import chosen
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.sandbox.sandbox import MARK
 from dmz_front.settings import HttpSection
@@ -127,10 +128,13 @@ def pages(
     @app.get(code_pages.PATH, include_in_schema=False)
     @app.get(code_pages.PATH + "/{code}", include_in_schema=False)
     async def problem_page(request: Request) -> Response:
-        page = told.get(request.scope["path"])
+        language = chosen(
+            request.query_params.get("lang"), request.headers.get("accept-language", "").encode("latin-1")
+        )
+        page = told.get((request.scope["path"], language))
         if page is None:
             raise Problem(404, "not-found", f"GET {code_pages.PATH} lists the codes")
-        return Response(page, headers=code_pages.HEADERS, media_type="text/html")
+        return Response(page, headers=code_pages.headers(language), media_type="text/html")
 
     @app.api_route("/v1/{operation}", methods=["GET", "POST"], include_in_schema=False, name=OPERATION)
     async def no_operation(operation: str, request: Request) -> Response:

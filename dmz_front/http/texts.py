@@ -1,9 +1,13 @@
 """What the API's pages say, in English, and the same in Chinese."""
 
+import json
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 
 from dmz_front.http.languages import Language
+from dmz_front.problems.chinese import CHINESE
+from dmz_front.problems.codes import CODES
 
 COMMAND = (
     "A command: once answered 200 or 202 it is never lost and never applied twice. "
@@ -21,6 +25,7 @@ SEND = (
 )
 HOW_FAR = "`HEAD` gives the same headers. `status` is `uploading`, `checking`, `complete` or `rejected`."
 FORGET = "What is not used expires by itself; this makes room at once."
+_NAMES = {Language.CHINESE: "中文", Language.ENGLISH: "English"}
 _CHINESE: Mapping[str, str] = {
     "This front": "本前置机",
     "requests": "请求",
@@ -33,6 +38,16 @@ _CHINESE: Mapping[str, str] = {
     "Fields of an earlier version:": "旧版本中已取消的字段：",
     "The marketing system may refuse it:": "营销系统可能给出的拒绝：",
     "Answered": "已答复",
+    "Customer account number.": "户号。",
+    "Problems": "问题代码",
+    "Every error is a document of the type `application/problem+json` (RFC 9457). Its `code` is one of these and never "
+    "changes its meaning.": "每个错误都是 `application/problem+json`（RFC 9457）文档，其 `code` 为下列之一，"
+    "含义永不改变。",
+    "HTTP status:": "HTTP 状态：",
+    "In the `failure` of a command's status document": "见于办理类请求状态文档的 `failure`",
+    "What it means": "含义",
+    "What you can do": "处理办法",
+    "All problems": "全部问题代码",
     "attachments": "附件",
     "Files, uploaded in parts before a command names them": "分段上传的文件，上传完成后由办理类请求引用",
     "Begin an upload": "开始上传",
@@ -56,9 +71,44 @@ _CHINESE: Mapping[str, str] = {
 
 def said(text: str, language: Language) -> str:
     """The text in a language; as it is, where there is no other."""
-    return _CHINESE.get(text, text) if language is Language.CHINESE else text
+    if language is not Language.CHINESE:
+        return text
+    return _CHINESE.get(text) or _descriptions().get(" ".join(text.split())) or text
+
+
+@cache
+def _descriptions() -> Mapping[str, str]:
+    """Descriptions in the API's document, in English (with one space for any white space) → in Chinese."""
+    found: dict[str, str] = json.loads(file("descriptions.zh.json"))
+    return found
+
+
+def title(code: str, language: Language) -> str:
+    """A problem's title."""
+    return problem(code, language)[0]
+
+
+def problem(code: str, language: Language) -> tuple[str, str, str]:
+    """A problem's title, what it means and what can be done."""
+    told = CODES[code]
+    english = told.title, told.meaning, told.remedy
+    return CHINESE.get(code, english) if language is Language.CHINESE else english
 
 
 def about(language: Language) -> str:
     """What stands above the operations, in Markdown: what this is, and how a sandbox key is used."""
-    return (files(__package__) / "about" / f"{language}.md").read_text(encoding="utf-8")
+    return file(f"{language}.md")
+
+
+def file(name: str) -> str:
+    """A file of the pages' texts."""
+    return (files(__package__) / "about" / name).read_text(encoding="utf-8")
+
+
+def switch(path: str, current: Language) -> str:
+    """Links to a page in each language, in HTML."""
+    links = " · ".join(
+        f"<b>{name}</b>" if language is current else f'<a href="{path}?lang={language}" lang="{language}">{name}</a>'
+        for language, name in _NAMES.items()
+    )
+    return f'<nav style="font:14px sans-serif;padding:8px 20px;text-align:right">{links}</nav>'

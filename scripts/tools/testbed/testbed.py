@@ -164,7 +164,7 @@ class Testbed:
         self._configure()
         key_file = self.folder / "app.key"
         if not key_file.exists():
-            command = [*self._program("dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
+            command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
             run(command, {"PYTHONPATH": str(self.root)})
             key = self.ctl("apps", "add", "demo", "--scope", "*").strip()
             key_file.touch(mode=0o600)
@@ -243,13 +243,11 @@ class Testbed:
     def _write_bindings(self, values: dict[str, Any]) -> dict[str, Any]:
         """Write the bridge's files of bindings, each with the values whose tables it has; the values that are left."""
         main = (self.root / "config" / "intranet_bridge.toml").read_text(encoding="utf-8")
-        gone = {key: None for key, value in values.items() if value is None and "." not in key}  # whole tables of it
-        main = with_values(main, gone)
         files = sorted((self.root / self.face.bindings).glob("*.toml"))
         texts = {file.name: file.read_text(encoding="utf-8") for file in files}
         own: dict[str, dict[str, Any]] = {"": {}, **{name: {} for name in texts}}
         for key, value in values.items():
-            place = "" if key in gone else max(("", *texts), key=lambda name: depth(texts.get(name, main), key))
+            place = max(("", *texts), key=lambda name: depth(texts.get(name, main), key))
             # operations are bound in files of their own; who sets something of one that is not bound sets nothing
             if not key.startswith("operations.") or (place and depth(texts[place], key) > 1):
                 own[place][key] = value
@@ -380,21 +378,15 @@ class Testbed:
             lambda: not wait or self._answers(f"{self.marketing_url}/health", "marketing"),
         )
 
-    def _program(self, daemon: str) -> list[str]:
-        """A daemon's command. Of another source tree, its module: the installed command begins in one of this tree."""
-        if self.root == ROOT:
-            return [str(BIN / daemon)]
-        return [sys.executable, "-P", "-m", f"{daemon.replace('-', '_')}.app"]
-
     def _start_bridge(self, part: str, wait: bool) -> None:
         # The front reports when the bridge is ready; without a front, only the process can be checked.
-        command = [*self._program("intranet-bridge"), "--config", self._configuration_of(part)]
+        command = [str(BIN / "intranet-bridge"), "--config", self._configuration_of(part)]
         self._launch(part, command, lambda: True)
         if wait and self.running("front"):
             self._wait_ready("front", part)
 
     def _start_front(self, part: str, wait: bool) -> None:
-        command = [*self._program("dmz-front"), "--config", self._configuration_of(part)]
+        command = [str(BIN / "dmz-front"), "--config", self._configuration_of(part)]
         self._launch(part, command, lambda: not wait or self._answers(f"{self.url_of(part)}/healthz", part))
         bridge = next((bridge for bridge in self.parts if kind_of(bridge) == "bridge" and self.running(bridge)), None)
         if wait and bridge is not None and self.running("broker"):

@@ -9,6 +9,7 @@ import pytest
 
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.http.openapi import extend
+from dmz_front.problems.chinese import CHINESE
 from dmz_front.problems.codes import CODES, TITLES
 from dmz_front.sandbox.examples import names
 from protocol.operations import CATALOGUE, FAMILIES, Kind
@@ -107,7 +108,7 @@ async def test_every_operation_has_its_path_and_its_example_works(document: dict
 async def test_what_can_be_guessed_at_says_that_it_is_slowed_down(document: dict[str, Any]) -> None:
     for name, operation in CATALOGUE.items():
         said = document["paths"][f"/v1/{name}"]["post"]["responses"]["429"]["description"]
-        assert ("`too-many-failures`" in said) is bool(operation.guessed)
+        assert ("[`too-many-failures`]" in said) is bool(operation.guessed)
 
 
 async def test_commands_and_queries_promise_different_things(document: dict[str, Any]) -> None:
@@ -229,6 +230,49 @@ async def test_a_browsers_language_is_taken_and_can_be_switched(harness: Harness
     assert '<html lang="zh">' in page.text
     assert "/openapi.json?lang=zh" in page.text
     assert 'href="/docs?lang=en"' in page.text
+
+
+async def test_the_chinese_document_is_in_chinese(harness: Harness) -> None:
+    """A few texts may be new and wait for a translation (about/descriptions.zh.json)."""
+    harness.options["accounts"] = [{"company": "甲公司", "pattern": "[0-9]{13}", "example": "3210000000001"}]
+    await harness.start(bridge=False)
+    document = (await harness.call("GET", "/openapi.json?lang=zh", app=None)).json()
+    told = {
+        node[name]
+        for node in inside(document)
+        for name in ("description", "summary")
+        if isinstance(node.get(name), str)
+    }
+    english = sorted(text for text in told if not re.search("[\u4e00-\u9fff]", text))
+    assert len(english) * 20 < len(told), english
+    post = document["paths"]["/v1/account-match"]["post"]
+    assert [parameter["description"][:2] for parameter in post["parameters"]] == ["本笔", "`w", "W3"]
+    assert post["responses"]["429"]["description"] == "\n".join(
+        f"- [`{code}`](/problems/{code}?lang=zh): {CHINESE[code][0]}"
+        for code in ("too-many-failures", "too-many-requests")
+    )
+
+
+async def test_each_problem_is_shown_by_example(document: dict[str, Any]) -> None:
+    for item in document["paths"].values():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                if shown := response.get("content", {}).get("application/problem+json"):
+                    assert (shown["example"]["status"], shown["example"]["type"]) == (
+                        int(status), f"/problems/{shown['example']['code']}",
+                    )  # fmt: skip
+                    assert f"[`{shown['example']['code']}`]" in response["description"]
+
+
+async def test_the_page_speaks_the_readers_language_and_fits_a_phone(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    chinese, english = [(await harness.call("GET", f"/docs?lang={one}", app=None)).text for one in ("zh", "en")]
+    for page in (chinese, english):
+        assert '<meta name="viewport" content="width=device-width' in page
+        assert "@media (max-width: 700px)" in page
+    assert '"Try it out": "试一试"' in chinese
+    assert chinese.index("MutationObserver") < chinese.index("SwaggerUIBundle({")
+    assert "MutationObserver" not in english
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

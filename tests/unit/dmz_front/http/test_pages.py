@@ -232,12 +232,27 @@ async def test_the_index_of_problems_leads_to_every_page(harness: Harness) -> No
     await harness.start(bridge=False)
     index = await harness.call("GET", "/problems", app=None)
     links = re.findall(r'href="([^"]+)"', index.text)
-    assert sorted(links) == sorted(f"/problems/{code}" for code in CODES)
-    for link in links:
-        page = (await harness.call("GET", link, app=None)).text
+    pages = {f"/problems/{code}" for code in CODES}
+    assert sorted(links) == sorted([*(f"{page}?lang=en" for page in pages), "/problems?lang=zh"])
+    for path in pages:
+        page = (await harness.call("GET", path, app=None)).text
         assert "`" not in page
-        assert set(re.findall(r'(?:href|src)="([^"]+)"', page)) == {"/problems"}  # nothing from elsewhere
+        # nothing from elsewhere
+        assert set(re.findall(r'(?:href|src)="([^"]+)"', page)) == {"/problems?lang=en", f"{path}?lang=zh"}
         assert "<script" not in page
+
+
+async def test_the_pages_of_problems_are_in_the_readers_language(harness: Harness) -> None:
+    await harness.start(bridge=False)
+    chinese = await harness.call("GET", "/problems/held", app=None, accept_language="zh-CN")
+    assert (chinese.headers["content-language"], chinese.headers["vary"]) == ("zh", "Accept-Language")
+    assert "<h1>结果未知，等待运维人员裁定</h1>" in chinese.text
+    assert '<html lang="zh">' in chinese.text
+    assert 'href="/problems?lang=zh"' in chinese.text
+    switched = await harness.call("GET", "/problems/held?lang=en", app=None, accept_language="zh-CN")
+    assert switched.headers["content-language"] == "en"
+    index = await harness.call("GET", "/problems?lang=zh", app=None)
+    assert "含义永不改变" in index.text
 
 
 async def test_documentation_can_be_turned_off(harness: Harness) -> None:

@@ -10,6 +10,7 @@ import pytest
 import bridgectl
 import dmz_front
 import intranet_bridge
+from dmz_front.problems.chinese import CHINESE
 from dmz_front.problems.codes import CODES, TITLES, of_status
 from protocol.operations import Kind
 
@@ -112,6 +113,14 @@ def test_codes_and_titles_tell_problems_apart() -> None:
         for text in (told.title, told.meaning, told.remedy):
             assert text[0].isupper() or text[0] == "`"
             assert text.count("`") % 2 == 0
+
+
+def test_every_code_is_published_in_chinese() -> None:
+    assert set(CHINESE) == set(CODES)
+    for code, texts in CHINESE.items():
+        for text, english in zip(texts, (CODES[code].title, CODES[code].meaning, CODES[code].remedy), strict=True):
+            assert re.search("[\u4e00-\u9fff]", text), code
+            assert set(re.findall("`[^`]+`", text)) == set(re.findall("`[^`]+`", english)), code
 
 
 def test_an_operations_statuses() -> None:
