@@ -53,6 +53,7 @@ from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Subscription
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
+from protocol.reports import CommandsReport
 from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.clock import wall_clock
@@ -102,7 +103,7 @@ class Front:
         self.ledger = Ledger(self.store, self.clock)
         self.attachments = AttachmentLedger(self.store, settings.name, self.clock)
         self._attachments_by_state: Mapping[str, int] = {}
-        self._by_state: Mapping[str, int] = {}
+        self._commands = CommandsReport(by_state={})
         self.applications: Mapping[bytes, Application] = {}
         self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock, version_max)
 
@@ -278,18 +279,18 @@ class Front:
             yield from part.samples()
         for state, count in self._attachments_by_state.items():
             yield "dmz_front_attachments", "Attachments by state", {"state": state}, count
-        for state, count in self._by_state.items():
+        for state, count in self._commands.by_state.items():
             yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
         yield from self.requests.samples("dmz_front_request_lines_left_out_total")
+        oldest = self._commands.oldest_unfinished / 1000
+        text = "When the oldest command without an outcome came; 0: none"
+        yield "dmz_front_oldest_unfinished_timestamp_seconds", text, {}, oldest
         yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
-        yield "dmz_front_commits_total", "Database commits", {}, self.store.commits
-        for name, link in self.links.items():
-            labels = {"link": name}
-            yield "dmz_front_link_up", "Connected to a broker", labels, float(link.connected)
-            yield "dmz_front_link_reconnects_total", "Reconnects", labels, link.counters.reconnects
-            yield "dmz_front_link_bytes_out_total", "Bytes sent", labels, link.counters.bytes_out
-            yield "dmz_front_link_bytes_in_total", "Bytes received", labels, link.counters.bytes_in
+        yield "dmz_front_commits_total", "Transactions committed to the ledger database", {}, self.store.commits
+        yield from metrics.of_links("dmz_front_link", self.links)
+        files = (("broker", self.settings.link.certificate), ("http", self.settings.http.certificate))
+        yield from metrics.of_certificates("dmz_front", files)
 
     def _subscribe(self) -> None:
         link, name = self.reply_link, self.settings.name
@@ -355,7 +356,7 @@ class Front:
 
     async def _count(self) -> None:
         self._attachments_by_state = await self.attachments.counts()
-        self._by_state = await self.ledger.counts()
+        self._commands = await self.ledger.report()
         await self.ledger.count_backlog(self.settings.name)
 
     async def _forget(self) -> None:

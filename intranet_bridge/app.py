@@ -43,14 +43,13 @@ from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.breaker import Breaker, Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
-from intranet_bridge.marketing.concurrency import places_of
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.marketing.kind import System
 from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.presence import Announcer
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.replies import Replies
-from intranet_bridge.reporting import Reporter
+from intranet_bridge.reporting import Reporter, certificate_files
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial import trial
 from protocol.backoff import Backoff
@@ -125,10 +124,7 @@ class Bridge:
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
-        self.places = places_of(settings.operations, settings.all_systems)
-        calls = MarketingCalls(
-            adapters, self.health, lambda: self.lease.held() and self.conflict.calls_allowed, self.places
-        )
+        calls = MarketingCalls(adapters, self.health, lambda: self.lease.held() and self.conflict.calls_allowed)
         self.queries = QueryWorkers(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
             slots=settings.queries.slots, clock=clock, requests=self.requests,
@@ -167,8 +163,7 @@ class Bridge:
         )  # fmt: skip
         self.reporter = Reporter(
             settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
-            inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
-            clock=clock,
+            inbox=self.inbox, health=self.health, conflict=self.conflict, clock=clock,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, workers=self.workers, outbox=self.outbox, opener=opener, replies=self.replies,
@@ -211,20 +206,20 @@ class Bridge:
         now = time.monotonic()
         for health in self.health.values():
             yield from health.samples(now)
-        for name, places in self.places.items():
-            yield from places.samples(name, self.ordering.ready(name))
         for part in (
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
-            self.predecessors, self.queries, self.workers,  self.replies, self.housekeeping,
+            self.predecessors, self.queries, self.workers, self.replies,
         ):  # fmt: skip
             yield from part.samples()
         for system in self.systems.values():
             yield from system.samples()
-        yield from self.requests.samples("bridge_request_lines_left_out_total")
-        yield "bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
-        yield "bridge_store_commits_total", "Transactions", {}, self.store.commits
-        yield from metrics.of_links("bridge_link", self.links)
+        yield from self.requests.samples("intranet_bridge_request_lines_left_out_total")
+        yield "intranet_bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
+        text = "Transactions committed to the inbox database"
+        yield "intranet_bridge_store_commits_total", text, {}, self.store.commits
+        yield from metrics.of_links("intranet_bridge_link", self.links)
+        yield from metrics.of_certificates("intranet_bridge", certificate_files(self.settings))
 
     async def start(self, parts: daemon.Daemon) -> None:
         """Start everything, in the order written above."""

@@ -7,11 +7,10 @@ count                rows by state, for the metrics
 forget               rows past their retention are deleted
 attachments          what belonged to commands that are final, or to none for days, is deleted
 adopt                what a dead bridge left is taken over (runtime/lease.py)
-check files          the certificate's expiry; key files changed since the start
+check files          whether the certificate ends soon; key files changed since the start
 ===================  ==============================================================================
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +27,6 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease
 from protocol.runtime.logs import logger
-from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
 
@@ -72,8 +70,6 @@ class Housekeeping:
         self._workers, self._intake, self._schedule = workers, intake, schedule
         self._keys_changed_at = _changed_at(schedule.keys)
         self._jobs = Jobs()
-        self.certificate_expires_s: float | None = None
-        """Epoch seconds, once looked at."""
 
     async def start(self) -> None:
         """Do everything once, then by the clock."""
@@ -133,17 +129,11 @@ class Housekeeping:
         except (OSError, ValueError) as error:
             log.error("certificate-unreadable", file=str(self._schedule.certificate), error=type(error).__name__)
         else:
-            self.certificate_expires_s = expires.timestamp()
             days = (expires - datetime.fromtimestamp(self._schedule.clock() / 1000, UTC)).days
             if days < _WARN_DAYS:
                 log.warning("certificate-expires", file=str(self._schedule.certificate), days=days)
         if _changed_at(self._schedule.keys) != self._keys_changed_at:
             log.warning("key-files-changed", next="restart this daemon to use them: it drains, nothing is lost")
-
-    def samples(self) -> Iterator[Sample]:
-        """The numbers of the metrics."""
-        if self.certificate_expires_s is not None:
-            yield "bridge_certificate_expires_seconds", "Epoch seconds", {}, self.certificate_expires_s
 
 
 def _changed_at(files: tuple[Path, ...]) -> tuple[int, ...]:

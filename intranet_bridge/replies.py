@@ -66,4 +66,5 @@ class Replies:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield "bridge_query_replies_not_sent_total", "Link down or full", {}, self.not_sent
+        text = "Answers to queries not sent: the link was down or full"
+        yield "intranet_bridge_query_replies_not_sent_total", text, {}, self.not_sent

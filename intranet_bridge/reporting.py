@@ -3,17 +3,15 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from intranet_bridge.inbox.inbox import Inbox
-from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.intake.conflict import InboxConflict
-from intranet_bridge.marketing.concurrency import Places
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.settings import BridgeSettings
 from protocol.operations import CATALOGUE
-from protocol.reports import BridgeReport, CommandsReport, InterfaceReport
+from protocol.reports import BridgeReport, CommandsReport
 from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
@@ -36,15 +34,12 @@ class Reporter:
         store: Store,
         inbox: Inbox,
         health: Mapping[str, Health],
-        places: Mapping[str, Places],
-        ordering: Ordering,
         conflict: InboxConflict,
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
         self._settings, self._software, self._links, self._store = settings, software, links, store
         self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
-        self._places, self._ordering = places, ordering
         self._started = clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
@@ -56,21 +51,15 @@ class Reporter:
         report = BridgeReport(
             name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
-            certificates=await asyncio.to_thread(certificate_reports, list(_certificates(settings))),
-            inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in self._health.values()),
+            certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
+            inbox=self._inbox.id, interfaces=tuple(health.report(now) for health in self._health.values()),
             conflict=self._conflict.active, unbound=tuple(name for name in CATALOGUE if name not in self._health),
         )  # fmt: skip
         return report.model_dump(mode="json")
 
-    def _interface(self, health: Health, now: float) -> InterfaceReport:
-        report, places = health.report(now), self._places.get(health.operation)
-        if places is None:
-            return report
-        waiting = places.waiting + self._ordering.ready(health.operation)
-        return report.model_copy(update={"at_once": places.at_once, "in_use": places.in_use, "waiting": waiting})
 
-
-def _certificates(settings: BridgeSettings) -> Iterable[tuple[str, Path | None]]:
+def certificate_files(settings: BridgeSettings) -> Iterator[tuple[str, Path | None]]:
+    """(use, file) of each certificate that this bridge shows to others."""
     yield "broker", settings.link.certificate
     for name, system in settings.all_systems.items():
         yield f"system {name}", getattr(getattr(system, "tls", None), "certificate", None)

@@ -13,6 +13,8 @@ from protocol.messages import Role
 app = typer.Typer(help="Make, show and check TLS certificates.", no_args_is_help=True, rich_markup_mode=None)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The certificate directory.")]
+INSTALLED = Path("/etc/dmz-bridge/certs")
+"""Where an installation keeps them."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Days = Annotated[int, typer.Option(min=1, max=825, help="Days a leaf certificate is valid.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
@@ -68,7 +70,7 @@ def issue(
 
 
 @app.command()
-def show(directory: Directory, as_json_: Json = False) -> None:
+def show(directory: Directory = INSTALLED, as_json_: Json = False) -> None:
     """List the certificates of a directory."""
     from bridgectl import certificate_checks
 
@@ -103,7 +105,7 @@ def show(directory: Directory, as_json_: Json = False) -> None:
 
 @app.command()
 def check(
-    directory: Directory,
+    directory: Directory = INSTALLED,
     as_json_: Json = False,
     warn_days: Annotated[int, typer.Option(min=0, help="Warn when fewer days are left.")] = 30,
 ) -> None:

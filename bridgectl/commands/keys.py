@@ -14,6 +14,8 @@ from protocol.messages import Role
 app = typer.Typer(help="Make, show and rotate the envelope's keys.", no_args_is_help=True, rich_markup_mode=None)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The key directory.")]
+INSTALLED = Path("/etc/dmz-bridge/keys")
+"""Where an installation keeps them."""
 
 
 class Holder(StrEnum):
@@ -39,7 +41,9 @@ def init(
 
 
 @app.command()
-def show(directory: Directory, as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def show(
+    directory: Directory = INSTALLED, as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
     """List ids, ages and states; never a secret."""
     from bridgectl import keys
 

@@ -140,7 +140,7 @@ def _clocks_and_health(
             if finding := health.judge_http(one.view.http):
                 yield finding
         else:
-            heard = health.metric(one.view.metrics, "bridge_clock_skew_seconds", "front", doctor.timeout_s)
+            heard = health.metric(one.view.metrics, "intranet_bridge_clock_skew_seconds", "front", doctor.timeout_s)
             if isinstance(heard, str):
                 action = "turn on [metrics] of the bridge, or run doctor on the front's host"
                 yield Finding("clock", "fronts", Status.SKIP, heard, action)

@@ -9,8 +9,8 @@ from typing import Any
 
 from bridgectl.output import table
 from bridgectl.status.observation import Observation, Silent
-from bridgectl.status.troubles import Level, Trouble, verdict
-from protocol.reports import BridgeReport, FrontReport, InterfaceReport
+from bridgectl.status.troubles import Level, Trouble, runbook, verdict
+from protocol.reports import BridgeReport, FrontReport
 
 _COLOURS = {Level.CRITICAL: "\033[31m", Level.WARNING: "\033[33m", Level.UNKNOWN: "\033[35m", Level.OK: "\033[32m"}
 _INDENT = 10
@@ -51,6 +51,7 @@ def as_dict(seen: Observation, found: Sequence[Trouble]) -> dict[str, Any]:
 def _plain(trouble: Trouble) -> dict[str, Any]:
     shown = asdict(trouble)
     shown["level"] = trouble.level.name.lower()
+    shown["runbook"] = runbook(trouble)
     shown["consequences"] = [_plain(one) for one in trouble.consequences]
     del shown["because"]
     return shown
@@ -79,7 +80,8 @@ def _trouble(trouble: Trouble, now: int, width: int, *, colour: bool) -> Iterato
     first, *rest = _wrapped(f"{trouble.what}{since}", width)
     yield f"{label} {first}"
     yield from (f"{'':{_INDENT}}{line}" for line in rest)
-    for name, text in (("why", trouble.why), ("hurts", trouble.hurts), ("mend", trouble.mend)):
+    told = (("why", trouble.why), ("hurts", trouble.hurts), ("mend", trouble.mend), ("more", runbook(trouble)))
+    for name, text in told:
         if text:
             yield from _told(name, text, width)
     for one in trouble.consequences:
@@ -123,20 +125,14 @@ def _interfaces(bridge: BridgeReport, now: int) -> str:
         bridge.interfaces, key=lambda one: (one.circuit == "closed", not one.failing_since, one.operation)
     )
     rows = [
-        (one.operation, one.system, one.circuit, one.calls, _at_once(one), one.failures,
+        (one.operation, one.system, one.circuit, one.calls, one.failures,
          f"{_span(now - one.last_success)} ago" if one.last_success else "-", one.reason or "-")
         for one in troubled_first
-        if one.calls or one.circuit != "closed" or one.waiting
+        if one.calls or one.circuit != "closed"
     ]  # fmt: skip
     if not rows:
         return "no interface was called yet"
-    return table(("interface", "system", "circuit", "calls", "at once", "failed", "last success", "last failure"), rows)
-
-
-def _at_once(one: InterfaceReport) -> str:
-    if not one.at_once:
-        return "-"
-    return f"{one.in_use} of {one.at_once}" + (f", {one.waiting} wait" if one.waiting else "")
+    return table(("interface", "system", "circuit", "calls", "failed", "last success", "last failure"), rows)
 
 
 def _coloured(text: str, level: Level, *, colour: bool) -> str:

@@ -5,6 +5,7 @@ ledger comes before what the ledger's silence does to callers. A later trouble t
 shown under it.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -68,6 +69,12 @@ def troubles(seen: Observation) -> list[Trouble]:
 
 def _first(trouble: Trouble, keys: set[str]) -> str:
     return next(key for key in trouble.because if key in keys)
+
+
+def runbook(trouble: Trouble) -> str:
+    """The page of docs/ about it. What can befall either daemon has one page."""
+    befalls = re.sub("^(front|bridge)-(down|stuck|misconfigured|not-asked)$", r"\2", trouble.key)
+    return f"docs/runbooks/{befalls}.md"
 
 
 def verdict(found: Sequence[Trouble]) -> Level:
@@ -466,7 +473,7 @@ def _queues(seen: Observation) -> Iterator[Trouble]:
                 "dead-letters",
                 f"{queue.dead_letters} dead letters of {queue.name}",
                 "nobody could make anything of them",
-                mend="bridgectl dlq list says why; bridgectl dlq redrive or purge",
+                mend="bridgectl queues; the daemons' logs say why",
             )
         if queue.name.startswith(("bridge.query.", "bridge.command.")) and not queue.consumers:
             yield Trouble(

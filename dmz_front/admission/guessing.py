@@ -217,9 +217,5 @@ class Guessing:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
         yield "dmz_front_guessing_paused_total", "Requests refused after too many failures", {}, self.paused
-        yield (
-            "dmz_front_guessing_keys",
-            "Values, users, applications and addresses with failures",
-            {},
-            len(self._failures),
-        )
+        text = "Values, users, applications and addresses with failures"
+        yield "dmz_front_guessing_keys", text, {}, len(self._failures)

@@ -114,11 +114,7 @@ class AttachmentSender:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield (
-            "dmz_front_attachments_in_flight",
-            "Messages of attachments without the bridge's receipt",
-            {},
-            len(self._in_hand),
-        )
+        text = "Messages of attachments without the bridge's receipt"
+        yield "dmz_front_attachments_in_flight", text, {}, len(self._in_hand)
         yield "dmz_front_attachments_sent_total", "Messages of attachments sent", {}, self.sent
         yield "dmz_front_attachments_arrived_total", "Messages of attachments that the bridge has", {}, self.arrived

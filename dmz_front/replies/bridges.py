@@ -179,7 +179,7 @@ class Bridges:
         yield "dmz_front_bridges", "Bridges attached", {}, self.attached
         conflict = float(self.conflict is not None)
         yield "dmz_front_inbox_conflict", "1: bridges keep different inboxes, no command is taken", {}, conflict
-        yield "dmz_front_wire_version", "Of what is sent", {}, self.wire_version
+        yield "dmz_front_wire_version", "Version of the envelopes that are sent", {}, self.wire_version
 
 
 def conflict(bound: InboxId, attached: Sequence[Presence]) -> Conflict | None:

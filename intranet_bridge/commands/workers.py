@@ -89,9 +89,6 @@ class CommandWorkers:
         self._backoff, self._clock, self.workers = policy.backoff, policy.clock, policy.workers
         ordering.work.connect(self.pump)
         self._requests = requests
-        calls.when_free(self.pump)
-        self._placed: set[str] = set()
-        """Ids of the commands that have a place of their operation's calls at once, where these are limited."""
         self._running: dict[asyncio.Task[None], QueuedCommand] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -121,8 +118,6 @@ class CommandWorkers:
             command = self._next_command(now)
             if command is None:
                 break
-            if command.operation in self._calls.places:
-                self._placed.add(command.id)
             task = loop.create_task(self._run(command))
             self._running[task] = command
             task.add_done_callback(self._ran)
@@ -237,9 +232,7 @@ class CommandWorkers:
                 asked = self._asked(command, opened)
                 if asked is None:
                     return Hold((Event.HOLD,), _NOT_ACCEPTED)
-                started = time.monotonic()
                 finding = await self._calls.inquire(command.operation, asked)
-                self._give_back(command, time.monotonic() - started)
                 reach(Point.BRIDGE_INQUIRED, command.id)
                 command.failures = command.failures + 1 if isinstance(finding, Unknown) else 0
                 command.unread += decision.unreadable(finding)
@@ -269,9 +262,7 @@ class CommandWorkers:
             if before is not State.RECEIVED:
                 return Hold((Event.LOSE, Event.HOLD), _NOT_ACCEPTED)
             return Finish((Event.FAIL,), "invalid-request", _NOT_ACCEPTED)
-        started = time.monotonic()
         outcome = await self._calls.call(command.operation, asked)
-        self._give_back(command, time.monotonic() - started)
         reach(Point.BRIDGE_CALLED, command.id)
         command.crashes = 0  # it came through
         command.failures = command.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
@@ -379,16 +370,8 @@ class CommandWorkers:
         self._ordering.take_poison(poison)
         return poison
 
-    def _give_back(self, command: QueuedCommand, took_s: float | None = None) -> None:
-        """Its call has ended, or there was none: what becomes of it on disk holds no place."""
-        if command.id in self._placed:
-            self._placed.discard(command.id)
-            self._calls.release(command.operation, took_s)
-
     def _ran(self, task: "asyncio.Task[None]") -> None:
-        command = self._running.pop(task, None)
-        if command is not None:
-            self._give_back(command)
+        self._running.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             log.error("command-task-failed", error=type(task.exception()).__name__)
         self.pump()
@@ -411,17 +394,18 @@ class CommandWorkers:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""
         for (operation, outcome), number in dict(self.outcomes).items():
             labels = {"kind": "command", "operation": operation, "outcome": outcome}
-            yield "bridge_requests_total", "Requests by outcome", labels, number
+            yield "intranet_bridge_requests_total", "Requests by outcome", labels, number
         for (operation, step), number in dict(self.steps).items():
             labels = {"operation": operation, "step": step}
-            yield "bridge_command_steps_total", "Retries, repeats, inquiries", labels, number
+            yield "intranet_bridge_command_steps_total", "Retries, repeats, inquiries", labels, number
         for (operation, code), number in dict(self.held).items():
             labels = {"operation": operation, "code": code}
-            yield "bridge_commands_held_total", "Commands held for an operator", labels, number
-        yield "bridge_poison_commands_total", "Held: the bridge died of them", {}, self.set_aside
-        yield "bridge_commands_in_flight", "Commands being worked on", {}, self.in_flight
-        text = "The marketing call included"
-        yield "bridge_request_duration_seconds", text, {"kind": "command"}, self.latency
+            yield "intranet_bridge_commands_held_total", "Commands held for an operator", labels, number
+        text = "Commands held because the bridge died of them"
+        yield "intranet_bridge_poison_commands_total", text, {}, self.set_aside
+        yield "intranet_bridge_commands_in_flight", "Commands being worked on", {}, self.in_flight
+        text = "How long the work took, the marketing call included"
+        yield "intranet_bridge_request_duration_seconds", text, {"kind": "command"}, self.latency
 
 
 def _write_failed(error: Exception, failures: int) -> None:

@@ -127,6 +127,8 @@ class Inbox:
         """Which inbox this is, once started: made at the first start, the same for all who share the database."""
         self._dropped = False
         self.by_state: Mapping[str, int] = {}
+        self.oldest_unfinished = 0
+        """Epoch milliseconds; 0: every command has its outcome. Both as `count` found them."""
         """Rows by state at the last count."""
 
     async def start(self) -> list[QueuedCommand]:
@@ -270,16 +272,18 @@ class Inbox:
     async def report(self) -> CommandsReport:
         """How many of this bridge there are in each state, and how old the oldest without an outcome is."""
         await self.count()
-        unfinished = _C.state.in_(_UNFINISHED)
-        oldest = select(func.min(_C.received_at)).where(_C.owner == self._owner, unfinished)
-        since = await self._store.read(lambda connection: connection.execute(oldest).scalar())
-        return CommandsReport(by_state=dict(self.by_state), oldest_unfinished=since or 0)
+        return CommandsReport(by_state=dict(self.by_state), oldest_unfinished=self.oldest_unfinished)
 
     async def count(self) -> None:
-        """Refresh `by_state`."""
-        statement = select(_C.state, func.count()).where(_C.owner == self._owner).group_by(_C.state)
-        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        """Refresh `by_state` and `oldest_unfinished`."""
+        own = _C.owner == self._owner
+        numbers = select(_C.state, func.count()).where(own).group_by(_C.state)
+        oldest = select(func.min(_C.received_at)).where(own, _C.state.in_(_UNFINISHED))
+        rows, since = await self._store.read(
+            lambda connection: (connection.execute(numbers).all(), connection.execute(oldest).scalar())
+        )
         self.by_state = {row.state: row[1] for row in rows}
+        self.oldest_unfinished = since or 0
 
     def _record(self, connection: Connection, rows: Sequence[Received]) -> Sequence[Known | None]:
         now = self._clock()
@@ -321,7 +325,9 @@ class Inbox:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics, as `count` found them."""
         for state, number in dict(self.by_state).items():
-            yield "bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
+            yield "intranet_bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
+        oldest, text = self.oldest_unfinished / 1000, "When the oldest command without an outcome came; 0: none"
+        yield "intranet_bridge_oldest_unfinished_timestamp_seconds", text, {}, oldest
 
 
 def _identity(connection: Connection) -> InboxId:

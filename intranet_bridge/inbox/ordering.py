@@ -191,10 +191,6 @@ class Ordering:
         """When the first sleeper wakes."""
         return self._sleeping[0][0] if self._sleeping else None
 
-    def ready(self, operation: str) -> int:
-        """How many of an operation could be taken, if it may be called."""
-        return len(self._ready.get(operation, ()))
-
     def waiting(self) -> list[str]:
         """Operations with something ready."""
         ready = [operation for operation, queue in self._ready.items() if queue]
@@ -333,6 +329,7 @@ class Ordering:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield "bridge_commands_unfinished", "Commands without an outcome", {}, len(self)
-        yield "bridge_commands_blocked", "Wait for a predecessor that is not here", {}, self.blocked
-        yield "bridge_predecessor_cycles_total", "Circles of predecessors cut open", {}, self.circles
+        yield "intranet_bridge_commands_unfinished", "Commands without an outcome", {}, len(self)
+        text = "Commands that wait for a predecessor that is not here"
+        yield "intranet_bridge_commands_blocked", text, {}, self.blocked
+        yield "intranet_bridge_predecessor_cycles_total", "Circles of predecessors cut open", {}, self.circles

@@ -72,7 +72,8 @@ class Predecessors:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield "bridge_commands_out_of_order_total", "Went on: the predecessor never came", {}, self.out_of_order
+        text = "Commands that went on although their predecessor never came"
+        yield "intranet_bridge_commands_out_of_order_total", text, {}, self.out_of_order
 
 
 def _not_asked(error: Exception, failures: int) -> None:

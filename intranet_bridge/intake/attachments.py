@@ -131,7 +131,8 @@ class AttachmentIntake:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""
         for outcome, number in dict(self.taken).items():
-            yield "bridge_attachments_total", "Files that were all here, by what they are", {"outcome": outcome}, number
+            text = "Files that were all here, by what they are"
+            yield "intranet_bridge_attachments_total", text, {"outcome": outcome}, number
 
 
 def _not_stored(error: Exception, _failures: int) -> None:

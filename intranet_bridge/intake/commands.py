@@ -147,8 +147,9 @@ class CommandIntake:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield "bridge_misaddressed_total", "Frames of commands for another inbox, not taken", {}, self.misaddressed
-        yield "bridge_commands_redelivered_total", "Commands that arrived once more", {}, self.duplicates
+        text = "Frames of commands for another inbox, not taken"
+        yield "intranet_bridge_misaddressed_total", text, {}, self.misaddressed
+        yield "intranet_bridge_commands_redelivered_total", "Commands that arrived once more", {}, self.duplicates
 
 
 def _queued(row: Received, state: State, envelope: bytes | None = None) -> QueuedCommand:

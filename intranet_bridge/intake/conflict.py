@@ -49,4 +49,4 @@ class InboxConflict:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield "bridge_inbox_conflict", "1: bridges keep different inboxes", {}, float(self.active)
+        yield "intranet_bridge_inbox_conflict", "1: bridges keep different inboxes", {}, float(self.active)

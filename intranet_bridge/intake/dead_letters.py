@@ -27,4 +27,4 @@ class DeadLetters:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""
         for reason, number in dict(self.by_reason).items():
-            yield "bridge_quarantined_total", "Envelopes sent to the dead letters", {"reason": reason}, number
+            yield "intranet_bridge_quarantined_total", "Envelopes sent to the dead letters", {"reason": reason}, number

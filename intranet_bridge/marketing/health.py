@@ -119,9 +119,10 @@ class Health:
     def samples(self, now: float) -> Iterator[Sample]:
         """The numbers of the metrics. `now` as for `heard`."""
         labels = {"operation": self.operation}
-        yield "bridge_circuit", "0 closed, 1 half open, 2 open", labels, _CIRCUIT[self.breaker.circuit(now)]
+        yield "intranet_bridge_circuit", "0 closed, 1 half open, 2 open", labels, _CIRCUIT[self.breaker.circuit(now)]
         text = "Answers about something else than was asked; not passed on"
-        yield "bridge_answer_mismatches_total", text, labels, self.failures[Fault.MISMATCH]
+        yield "intranet_bridge_answer_mismatches_total", text, labels, self.failures[Fault.MISMATCH]
         for fault in (Fault.INTERFACE, Fault.ANSWER):
             by_fault = {**labels, "fault": str(fault)}
-            yield "bridge_interface_failures_total", "Calls without a usable answer", by_fault, self.failures[fault]
+            text = "Calls without a usable answer"
+            yield "intranet_bridge_interface_failures_total", text, by_fault, self.failures[fault]

@@ -52,27 +52,24 @@ class LinkSettings:
             raise ConfigurationError("the link needs 0 < backoff_min <= backoff_max")
 
 
+def _counts(what: str) -> int:
+    number: int = field(default=0, metadata={"help": what})
+    return number
+
+
 @dataclass(slots=True)
 class LinkCounters:
-    """Plain totals since the link was made; the metrics module reads them."""
+    """Plain totals since the link was made; the metrics module publishes each with its help."""
 
-    frames_in: int = 0
-    frames_out: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    """Bytes are counted inside TLS."""
-    reconnects: int = 0
-    """Connections made after the first."""
-    connect_failures: int = 0
-    receipts_missed: int = 0
-    """Sends whose receipt did not come in time: outcome unknown."""
-    receipts_late: int = 0
-    """Receipts that came after that."""
-    refused: int = 0
-    """Sends or subscriptions answered by ERROR."""
-    overloaded: int = 0
-    """Sends turned away because the queue was full."""
-    stale_acks: int = 0
-    """Acknowledgements dropped because their connection or subscription was gone."""
-    handler_errors: int = 0
-    """Exceptions raised by subscription handlers."""
+    frames_in: int = _counts("STOMP frames received")
+    frames_out: int = _counts("STOMP frames sent")
+    bytes_in: int = _counts("Bytes received, counted inside TLS")
+    bytes_out: int = _counts("Bytes sent, counted inside TLS")
+    reconnects: int = _counts("Connections made after the first")
+    connect_failures: int = _counts("Connections that could not be made")
+    receipts_missed: int = _counts("Sends whose receipt did not come in time: outcome unknown")
+    receipts_late: int = _counts("Receipts that came after their time")
+    refused: int = _counts("Sends or subscriptions answered by ERROR")
+    overloaded: int = _counts("Sends turned away because the queue to the broker was full")
+    stale_acks: int = _counts("Acknowledgements dropped because their connection or subscription was gone")
+    handler_errors: int = _counts("Exceptions raised by subscription handlers")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -13,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from protocol.errors import ConfigurationError
 from protocol.link.port import Link
+from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.settings import MetricsSection
 
 
@@ -99,11 +101,19 @@ def serve(section: MetricsSection, read: Callable[[], Iterable[Sample]]) -> Call
     return stop
 
 
+def of_certificates(prefix: str, files: Iterable[tuple[str, Path | None]]) -> Iterator[Sample]:
+    """When each (use, file) ends; one that cannot be read is as good as expired: 0. Reads the files."""
+    text = "When the certificate ends, epoch seconds; 0: it cannot be read"
+    for report in certificate_reports(files):
+        ends = 0.0 if report.not_after is None else report.not_after / 1000
+        yield f"{prefix}_certificate_expiry_timestamp_seconds", text, {"use": report.use}, ends
+
+
 def of_links(prefix: str, links: Mapping[str, Link]) -> Iterator[Sample]:
     """What the links count, under names that begin with `prefix`."""
     for name, link in links.items():
-        yield f"{prefix}_connected", "1 if connected", {"link": name}, float(link.connected)
+        yield f"{prefix}_connected", "1 if connected to a broker", {"link": name}, float(link.connected)
         counters = getattr(link, "counters", None)  # both links count, but it is not part of the port
         for item in fields(counters) if counters is not None else ():
             number: float = getattr(counters, item.name)
-            yield f"{prefix}_{item.name}_total", "See protocol/link/settings.py", {"link": name}, number
+            yield f"{prefix}_{item.name}_total", item.metadata["help"], {"link": name}, number

@@ -250,7 +250,7 @@ def test_a_broker_that_stands_still(tmp_path: Path) -> None:
             answer = http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers={"Prefer": "wait=2"})
             assert answer.status_code in (502, 503, 504)
             assert time.monotonic() - begun < LONGEST_S + 2
-            eventually(lambda: reading(testbed, "dmz_front_link_up") == 0, 30, "the front's notice")
+            eventually(lambda: reading(testbed, "dmz_front_link_connected") == 0, 30, "the front's notice")
             between.do("flow")
             eventually(lambda: works(http), 60, "queries to work again")
             exactly_once(testbed, http, ids)

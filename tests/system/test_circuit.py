@@ -12,7 +12,8 @@ import pytest
 
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, running_testbed, work_order
+from tests.support.promtool import promtool
+from tests.support.testbeds import ACCOUNT, PLAIN, client, command, eventually, journal, running_testbed, work_order
 
 SLOW_S = 0.5
 PORT = free_port()
@@ -47,7 +48,7 @@ def trouble(testbed: Testbed, **plan: object) -> None:
 
 def circuit(operation: str) -> float:
     """0 closed, 1 half open, 2 open: as the bridge's metrics say."""
-    name = f'bridge_circuit{{operation="{operation}"}} '
+    name = f'intranet_bridge_circuit{{operation="{operation}"}} '
     lines = httpx.get(f"http://127.0.0.1:{PORT}/metrics", trust_env=False, verify=PLAIN).text.splitlines()
     return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
@@ -110,3 +111,12 @@ def test_commands_wait_out_a_pause_and_other_operations_go_on(testbed: Testbed) 
         for place in places:
             eventually(partial(succeeded, http, place), 60, "the outcome")
     assert {entry["applied"] for entry in journal(testbed)} == {1}
+
+
+def test_the_metrics_are_as_prometheus_wants_them(testbed: Testbed) -> None:
+    with client(testbed) as http:
+        bills(http)
+        command(http, "work-order", work_order())
+        http.post("/v1/bill-query", json={}, headers={"Authorization": "Bearer none"})
+    for url in (testbed.metrics_url, f"http://127.0.0.1:{PORT}/metrics"):
+        assert not promtool("check", "metrics", given=httpx.get(url, trust_env=False, verify=PLAIN).text)

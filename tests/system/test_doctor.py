@@ -458,7 +458,7 @@ def test_the_bridge_measures_too(own: Testbed) -> None:
             http.post("/v1/arrears-query", json={"account": "3210000000002"})
             with contextlib.suppress(httpx.TransportError):  # the bridge is starting
                 text = httpx.get(f"http://127.0.0.1:{bridge_metrics}/metrics", trust_env=False, verify=PLAIN).text
-                return "bridge_clock_skew_seconds{" in text
+                return "intranet_bridge_clock_skew_seconds{" in text
             return False
 
         eventually(told, 60, "a query that was measured")

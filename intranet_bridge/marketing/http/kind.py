@@ -43,12 +43,15 @@ class OpenHttpSystem:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
         labels = {"system": self._name}
-        yield "bridge_marketing_connections", "Open", labels, self._client.open
-        yield "bridge_marketing_connections_made_total", "Made", labels, self._client.made
+        text = "Open connections to the marketing system"
+        yield "intranet_bridge_marketing_connections", text, labels, self._client.open
+        text = "Connections made to the marketing system"
+        yield "intranet_bridge_marketing_connections_made_total", text, labels, self._client.made
         if self._session is not None:
-            yield "bridge_marketing_logins_total", "Log-ins", labels, self._session.session.logins
+            text = "Log-ins to the marketing system"
+            yield "intranet_bridge_marketing_logins_total", text, labels, self._session.session.logins
             text = "Log-ins that gave no token"
-            yield "bridge_marketing_logins_failed_total", text, labels, self._session.session.failures
+            yield "intranet_bridge_marketing_logins_failed_total", text, labels, self._session.session.failures
 
 
 class HttpKind:

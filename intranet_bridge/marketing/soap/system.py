@@ -138,8 +138,10 @@ class OpenSoapSystem:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
         labels = {"system": self._name}
-        yield "bridge_marketing_connections", "Open", labels, self._client.open
-        yield "bridge_marketing_connections_made_total", "Made", labels, self._client.made
+        text = "Open connections to the marketing system"
+        yield "intranet_bridge_marketing_connections", text, labels, self._client.open
+        text = "Connections made to the marketing system"
+        yield "intranet_bridge_marketing_connections_made_total", text, labels, self._client.made
 
 
 def _http(section: SoapSystem, address: str) -> HttpSystem:

@@ -47,8 +47,9 @@ class OpenSqlSystem:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
         labels = {"system": self._name}
-        yield "bridge_marketing_connections", "Open", labels, self._database.open
-        yield "bridge_marketing_connections_made_total", "Made", labels, self._database.made
+        text = "Open connections to the marketing system"
+        yield "intranet_bridge_marketing_connections", text, labels, self._database.open
+        yield "intranet_bridge_marketing_connections_made_total", "Made", labels, self._database.made
 
 
 class SqlKind:

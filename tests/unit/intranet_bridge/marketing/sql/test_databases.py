@@ -231,7 +231,9 @@ async def test_a_kept_connection_that_is_dead_is_replaced(world: World) -> None:
         assert await adapter.call(asked(operation), 5) == outcome
         kill(world)
         assert await adapter.call(asked(operation), 5) == outcome
-    [made] = [value for name, _, _, value in system.samples() if name == "bridge_marketing_connections_made_total"]
+    [made] = [
+        value for name, _, _, value in system.samples() if name == "intranet_bridge_marketing_connections_made_total"
+    ]
     assert made == 3
 
 
