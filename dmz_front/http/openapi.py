@@ -101,7 +101,8 @@ def _path(
     parameters: list[dict[str, Any]] = [_PREFER, _TRACEPARENT]
     responses: dict[str, Any] = {"200": _answer(operation, response, language)}
     if command:
-        parameters.insert(0, _IDEMPOTENCY_KEY)
+        # of its own: with that of another operation the two examples could not both be tried
+        parameters.insert(0, {**_IDEMPOTENCY_KEY, "example": f"{operation.name}-20260301-0001"})
         responses["202"] = _ACCEPTED
     for status in _STATUSES:
         codes = of_status(
@@ -400,7 +401,6 @@ _IDEMPOTENCY_KEY = {
     "required": True,
     "description": "A value unique to this order, 1 to 255 visible ASCII characters",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~][ -~]*$"},
-    "example": "order-20260301-0001",
 }
 _PREFER = {
     "name": "Prefer",

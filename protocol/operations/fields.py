@@ -97,9 +97,11 @@ def _account_number(value: str) -> str:
     return value
 
 
+_MONTH = re.compile("[0-9]{4}-(0[1-9]|1[0-2])")
+
+
 def _month(value: str) -> str:
-    year, _, month = value.partition("-")
-    if not (len(value) == 7 and value.isascii() and year.isdigit() and month.isdigit() and 1 <= int(month) <= 12):
+    if not _MONTH.fullmatch(value):
         raise ValueError("a month is written YYYY-MM, for example 2026-03")
     return value
 
@@ -144,9 +146,11 @@ def _timestamp(value: str) -> str:
     return value
 
 
+_PHONE = re.compile(r"\+?-*([0-9]-*){7,15}")
+
+
 def _phone(value: str) -> str:
-    digits = value.removeprefix("+").replace("-", "")
-    if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15):
+    if not _PHONE.fullmatch(value):
         raise ValueError("a phone number is 7 to 15 digits, with an optional leading + and inner hyphens")
     return value
 
@@ -258,10 +262,19 @@ AccountNumber = Annotated[
     ACCOUNT,
     PERSONAL,
 ]
-Month = Annotated[str, AfterValidator(_month), Field(description="A month, YYYY-MM")]
+Month = Annotated[
+    str,
+    AfterValidator(_month),
+    Field(description="A month, YYYY-MM", json_schema_extra={"pattern": f"^{_MONTH.pattern}$"}),
+]
 Day = Annotated[str, AfterValidator(_day), Field(description="A day, YYYY-MM-DD", json_schema_extra={"format": "date"})]
 Moment = Annotated[
-    str, AfterValidator(_moment), Field(description="A time, YYYY-MM-DD hh:mm:ss, on the clocks of the company's place")
+    str,
+    AfterValidator(_moment),
+    Field(
+        description="A time, YYYY-MM-DD hh:mm:ss, on the clocks of the company's place",
+        json_schema_extra={"pattern": f"^{_MOMENT.pattern}$"},
+    ),
 ]
 Timestamp = Annotated[
     str,
@@ -271,7 +284,7 @@ Timestamp = Annotated[
 Phone = Annotated[
     str,
     AfterValidator(_phone),
-    Field(description="A phone number", json_schema_extra={"x-personal-data": True}),
+    Field(description="A phone number", json_schema_extra={"pattern": f"^{_PHONE.pattern}$", "x-personal-data": True}),
     PERSONAL,
 ]
 Email = Annotated[

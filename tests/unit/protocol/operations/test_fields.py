@@ -1,5 +1,6 @@
 """Field types: real limits, and messages a caller can act on."""
 
+import re
 from typing import Any
 
 import pytest
@@ -45,6 +46,8 @@ CASES: list[tuple[Any, list[str], list[str]]] = [
         Month,
         ["2026-01", "2026-12", "1999-10"],
         [
+            "20261-1",
+            "202-001",
             "2026-00",
             "2026-13",
             "2026-1",
@@ -209,6 +212,20 @@ def test_every_text_of_a_work_order_keeps_the_rule_and_the_error_names_it(field:
     (error,) = caught.value.errors()
     assert error["loc"] == (field,)
     assert "U+202E (RIGHT-TO-LEFT OVERRIDE)" in error["msg"]
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, good, _ in CASES for value in good])
+def test_what_is_taken_fits_the_published_pattern(kind: Any, value: str) -> None:
+    pattern = TypeAdapter(kind).json_schema().get("pattern")
+    assert pattern is None or re.search(pattern, value)
+
+
+@pytest.mark.parametrize("kind", [Month, Phone])
+def test_what_the_pattern_does_not_fit_is_refused(kind: Any) -> None:
+    bad = next(bad for known, _, bad in CASES if known is kind)
+    assert not [
+        value for value in bad if re.search(TypeAdapter(kind).json_schema()["pattern"], value.replace("\n", "n"))
+    ]
 
 
 @given(st.text(max_size=15))

@@ -1,0 +1,1 @@
+"""Schemathesis, as it comes, on the API's own document: `./scripts/fuzz`."""
