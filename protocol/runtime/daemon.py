@@ -73,6 +73,7 @@ async def _serve(compose: Callable[[Daemon], Awaitable[None]]) -> None:
             log.debug("start-failed", exc_info=error)
             raise StartFailed(start_failure(error)) from None
         gc.freeze()  # what start-up made lives for ever: keep the collector from walking it under load
+        gc.enable()  # the commands start with it off: dmz_front/start.py
         notify("READY=1")
         log.info("ready")
         await asked.wait()

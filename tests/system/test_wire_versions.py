@@ -43,6 +43,13 @@ class Mixed(Testbed):
         finally:
             self.root = ROOT
 
+    def _program(self, daemon: str) -> list[str]:
+        self.root = self._of({"dmz-front": "front", "intranet-bridge": "bridge"}[daemon])
+        try:
+            return super()._program(daemon)
+        finally:
+            self.root = ROOT
+
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         self.root = self._of(part)
         try:

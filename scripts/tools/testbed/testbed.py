@@ -164,7 +164,7 @@ class Testbed:
         self._configure()
         key_file = self.folder / "app.key"
         if not key_file.exists():
-            command = [str(BIN / "dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
+            command = [*self._program("dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
             run(command, {"PYTHONPATH": str(self.root)})
             key = self.ctl("apps", "add", "demo", "--scope", "*").strip()
             key_file.touch(mode=0o600)
@@ -378,15 +378,21 @@ class Testbed:
             lambda: not wait or self._answers(f"{self.marketing_url}/health", "marketing"),
         )
 
+    def _program(self, daemon: str) -> list[str]:
+        """A daemon's command. Of another source tree, its module: the installed command begins in one of this tree."""
+        if self.root == ROOT:
+            return [str(BIN / daemon)]
+        return [sys.executable, "-P", "-m", f"{daemon.replace('-', '_')}.app"]
+
     def _start_bridge(self, part: str, wait: bool) -> None:
         # The front reports when the bridge is ready; without a front, only the process can be checked.
-        command = [str(BIN / "intranet-bridge"), "--config", self._configuration_of(part)]
+        command = [*self._program("intranet-bridge"), "--config", self._configuration_of(part)]
         self._launch(part, command, lambda: True)
         if wait and self.running("front"):
             self._wait_ready("front", part)
 
     def _start_front(self, part: str, wait: bool) -> None:
-        command = [str(BIN / "dmz-front"), "--config", self._configuration_of(part)]
+        command = [*self._program("dmz-front"), "--config", self._configuration_of(part)]
         self._launch(part, command, lambda: not wait or self._answers(f"{self.url_of(part)}/healthz", part))
         bridge = next((bridge for bridge in self.parts if kind_of(bridge) == "bridge" and self.running(bridge)), None)
         if wait and bridge is not None and self.running("broker"):

@@ -1,5 +1,6 @@
 """A daemon: started in a written order, stopped in the reverse, and systemd is told."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -24,6 +25,7 @@ def log() -> Iterator[list[str]]:
     interval = sys.getswitchinterval()
     yield LOG
     sys.setswitchinterval(interval)
+    gc.enable()
     gc.unfreeze()
 
 
@@ -182,3 +184,18 @@ def test_a_listener_that_is_gone_is_no_reason_to_fail(monkeypatch: pytest.Monkey
 def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")
+
+
+def test_what_a_start_makes_is_not_searched_for_garbage_and_what_comes_after_is() -> None:
+    async def compose(daemon: Daemon) -> None:
+        LOG.append(f"composed with it {gc.isenabled()}")
+
+        def ready() -> None:
+            LOG.append(f"ready with it {gc.isenabled()}, {gc.get_freeze_count() > 1000}")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        asyncio.get_running_loop().call_soon(ready)
+
+    gc.disable()
+    run(compose)
+    assert LOG == ["composed with it False", "ready with it True, True"]
