@@ -23,7 +23,7 @@ from scripts.tools.marketing_simulator.faces.gbk import GbkFace
 from scripts.tools.marketing_simulator.faces.soap import SoapFace
 from scripts.tools.marketing_simulator.faces.sql.exports import Exports
 from scripts.tools.marketing_simulator.faces.sql.face import SqlFace
-from scripts.tools.marketing_simulator.faces.sql.store import Store
+from scripts.tools.marketing_simulator.faces.sql.store import Store, StoreError
 from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.files import Files
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
@@ -144,6 +144,8 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
             flush=True,
         )
         await ending.wait()
+    except StoreError as error:
+        raise StartError(f"the interface tables cannot be kept up: {error}") from error
     except SQLAlchemyError as error:
         raise StartError(f"the interface tables cannot be made: {str(error).splitlines()[0]}") from error
     finally:

@@ -4,10 +4,14 @@ Another one is a folder of bindings, `config/examples/NAME/*.toml`, and an entry
 in them, and what the simulator is told. tests/system/test_faces.py walks the catalogue over each.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+SQL_URL = os.environ.get("DMZ_BRIDGE_INTERFACE_TABLES", "")
+"""An empty database for interface tables, as `--sql-url` takes it; default: an SQLite file."""
 
 
 def nothing(_data: Path) -> Sequence[str]:
@@ -29,6 +33,9 @@ class Face:
     """Of the simulator's command line, from the folder of its data."""
     lacks: frozenset[str] = frozenset()
     """Operations of the catalogue that this kind of interface cannot serve."""
+    tables: bool = False
+    """Whether it is tables: queries then read what was written before, which no fault of the simulator's concerns. A
+    wrong answer to a command stays where it is, and one that is not written is not until the simulator starts again."""
 
 
 def _json(url: str, data: Path) -> Mapping[str, Any]:
@@ -52,9 +59,23 @@ def _soap(url: str, data: Path) -> Mapping[str, Any]:
     }
 
 
+def _sql(_url: str, data: Path) -> Mapping[str, Any]:
+    place = {
+        "url": SQL_URL or None,
+        "file": None if SQL_URL else str(data / "interface.sqlite3"),
+        "password_file": None,
+    }
+    return {"marketing": None} | {f"marketing.{name}": value for name, value in place.items()}
+
+
+def _sql_options(data: Path) -> Sequence[str]:
+    return ("--sql-url", SQL_URL or f"sqlite:///{data / 'interface.sqlite3'}")
+
+
 JSON = Face("config/bindings", _json)
 FACES: Mapping[str, Face] = {
     "json": JSON,
     "xml": Face("config/examples/xml", _xml),
     "soap": Face("config/examples/soap", _soap),
+    "sql": Face("config/examples/sql", _sql, _sql_options, tables=True),
 }

@@ -243,11 +243,13 @@ class Testbed:
     def _write_bindings(self, values: dict[str, Any]) -> dict[str, Any]:
         """Write the bridge's files of bindings, each with the values whose tables it has; the values that are left."""
         main = (self.root / "config" / "intranet_bridge.toml").read_text(encoding="utf-8")
+        gone = {key: None for key, value in values.items() if value is None and "." not in key}  # whole tables of it
+        main = with_values(main, gone)
         files = sorted((self.root / self.face.bindings).glob("*.toml"))
         texts = {file.name: file.read_text(encoding="utf-8") for file in files}
         own: dict[str, dict[str, Any]] = {"": {}, **{name: {} for name in texts}}
         for key, value in values.items():
-            place = max(("", *texts), key=lambda name: depth(texts.get(name, main), key))
+            place = "" if key in gone else max(("", *texts), key=lambda name: depth(texts.get(name, main), key))
             # operations are bound in files of their own; who sets something of one that is not bound sets nothing
             if not key.startswith("operations.") or (place and depth(texts[place], key) > 1):
                 own[place][key] = value

@@ -130,10 +130,14 @@ class Exports:
         span = {"ymFrom": str(shifted(month, -BILLED_MONTHS)), "ymTo": str(shifted(month, -1))}
         days = [self._ask("pq/day", **own, ym=str(shifted(month, -age))) for age in range(DAYS_OF_MONTHS)]
         price = self._ask("price/explain", **own)
+        invoices = self._ask("invoice/list", **own, **span)["invList"]
         rows: dict[str, list[Row]] = {
             "INF_CONS": [_row(self._ask("cust/profile", **own))],
             "INF_BILL": [_row(own, bill, _tiers(bill["lvlList"])) for bill in bills],
             "INF_OWE": [_row(own, line, {"calcDate": owed["calcDate"]}) for line in owed.get("oweList", ())],
+            "INF_BAL": [_row(self._ask("balance/query", **own))],
+            "INF_INV": [_row(own, one) for one in invoices],
+            "INF_INV_MON": [_row(own, {"amtYm": month}, one) for one in invoices for month in one["ymList"]],
             "INF_PAY_FLOW": [_row(own, {"rowNo": i}, line) for i, line in enumerate(paid, 1)],
             "INF_CHNL_PAY": [
                 _row(self._ask("pay/state", chnlCode=channel, chnlSeq=serial, chnlLine=line))
@@ -151,7 +155,9 @@ class Exports:
             "INF_OUTAGE_CONS": [_row(own, one) for one in self._outages(consNo=account)],
         }
         begins = [time.fromisoformat(period["bgnTime"]) for period in price.get("prdList", ())]
-        return Export(Change("CONS_NO", account, tuple(rows), rows), _next(self._clock.now(), begins))
+        ends = [_next(self._clock.now(), begins), self._soon(any(one["invStatus"] == "01" for one in invoices))]
+        until = min((end for end in ends if end is not None), default=None)
+        return Export(Change("CONS_NO", account, tuple(rows), rows), until)
 
     def _outages(self, **asked: str) -> list[dict[str, Any]]:
         first = self._clock.today() - timedelta(days=OUTAGES_SINCE_DAYS)
@@ -220,8 +226,9 @@ class Exports:
     # --- what anybody may know --------------------------------------------------------------------------------
 
     def _public(self, _key: str) -> Export:
-        outages = self._outages()
+        outages, today = self._outages(), self._clock.today()
         rows: dict[str, list[Row]] = {
+            "INF_DAY": [{"BIZ_DATE": str(today), "OUTAGE_DATE": str(today + timedelta(days=public.DEFAULT_DAYS))}],
             "INF_AREA": [{"AREA_CODE": code, "AREA_NAME": name} for code, name in public.AREAS],
             "INF_TYPE": [
                 {"KIND": kind, "TYPE_CODE": code, "TYPE_NAME": name}
@@ -234,7 +241,8 @@ class Exports:
                 _row({"outageNo": one["outageNo"]}, area) for one in outages for area in one["areaList"]
             ],
             "INF_NEWS": [
-                _row(one, self._ask("news/get", newsId=one["newsId"])) for one in self._pages("news/list", "newsList")
+                _row(one, {"rowNo": i}, self._ask("news/get", newsId=one["newsId"]))
+                for i, one in enumerate(self._pages("news/list", "newsList"), 1)
             ],
             "INF_FAQ": [_row({"faqNo": i}, one) for i, one in enumerate(self._ask("faq/list")["faqList"], 1)],
             "INF_PLC": [_row(one) for one in self._pages("policy/list", "plcList")],

@@ -104,10 +104,11 @@ class SqlFace:
         self._hanging: set[tuple[str, str]] = set()
 
     async def prepare(self) -> None:
-        """Make the tables where they are missing, and fill the read tables. Raises SQLAlchemyError."""
+        """Make the tables where they are missing, and fill the read tables. Raises SQLAlchemyError, StoreError."""
         await self._store.prepare()
         self._changed |= dict.fromkeys(self._exports.all())
         await self.export()
+        await self._store.check()
 
     def applied(self, answer: bytes) -> None:
         """A request was applied, through whatever face: its rows are made anew."""

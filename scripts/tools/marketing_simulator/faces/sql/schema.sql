@@ -5,7 +5,7 @@
 -- every change, before the request that made it is answered, and anew when the business day begins.
 --
 -- Plain SQL of SQLite, PostgreSQL, MySQL and MariaDB. Days are YYYY-MM-DD, months YYYYMM, times YYYY-MM-DD hh:mm:ss in
--- China Standard Time, all as text. Amounts are whole fen (分). kWh are text, exact: 12.34. A *_LIST is JSON.
+-- China Standard Time, all as text. The database must tell a from A (MySQL: COLLATE utf8mb4_bin). Amounts are whole fen (分). kWh are text, exact: 12.34. A *_LIST is JSON.
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Read tables: one account's
@@ -53,6 +53,34 @@ CREATE TABLE INF_OWE (                        -- unpaid bills 欠费, the penalt
     DUE_DATE      VARCHAR(10)  NOT NULL,
     CALC_DATE     VARCHAR(10)  NOT NULL,
     PRIMARY KEY (CONS_NO, AMT_YM)
+);
+
+CREATE TABLE INF_BAL (                        -- balance 账户余额, what is owed as of the business day
+    CONS_NO       VARCHAR(13)  NOT NULL PRIMARY KEY,
+    CALC_TIME     VARCHAR(19)  NOT NULL,
+    PRE_BAL       BIGINT       NOT NULL,      -- paid in advance
+    RTN_BAL       BIGINT       NOT NULL,      -- to be given back
+    OWE_AMT       BIGINT       NOT NULL,      -- with the penalty
+    ACCT_BAL      BIGINT       NOT NULL
+);
+
+CREATE TABLE INF_INV (                        -- invoices asked for 电子发票, of the last 24 months
+    APL_NO        VARCHAR(20)  NOT NULL PRIMARY KEY,
+    CONS_NO       VARCHAR(13)  NOT NULL,
+    YM_LIST       TEXT         NOT NULL,
+    BUYER_NAME    VARCHAR(100) NOT NULL,
+    INV_AMT       BIGINT       NOT NULL,
+    INV_STATUS    VARCHAR(2)   NOT NULL,      -- 01 asked for, 02 issued
+    APL_TIME      VARCHAR(19)  NOT NULL,
+    INV_DATE      VARCHAR(10),
+    INV_NO        VARCHAR(40)
+);
+
+CREATE TABLE INF_INV_MON (                    -- the months of each
+    CONS_NO       VARCHAR(13)  NOT NULL,
+    AMT_YM        VARCHAR(6)   NOT NULL,
+    APL_NO        VARCHAR(20)  NOT NULL,
+    PRIMARY KEY (CONS_NO, AMT_YM, APL_NO)
 );
 
 CREATE TABLE INF_PAY_FLOW (                   -- what was paid 缴费记录
@@ -264,6 +292,11 @@ CREATE TABLE INF_MATCH (                      -- what a match token that is good
 -- Read tables: what anybody may know
 -- ---------------------------------------------------------------------------------------------------------------------
 
+CREATE TABLE INF_DAY (                        -- one row: the business day 营业日期, and the last for which outages are told
+    BIZ_DATE      VARCHAR(10)  NOT NULL PRIMARY KEY,   -- where nobody says until when
+    OUTAGE_DATE   VARCHAR(10)  NOT NULL
+);
+
 CREATE TABLE INF_AREA (
     AREA_CODE     VARCHAR(6)   NOT NULL PRIMARY KEY,
     AREA_NAME     VARCHAR(40)  NOT NULL
@@ -307,7 +340,8 @@ CREATE TABLE INF_OUTAGE_AREA (
 );
 
 CREATE TABLE INF_NEWS (                       -- news 资讯 that are published
-    NEWS_ID        INTEGER      NOT NULL PRIMARY KEY,
+    NEWS_ID        VARCHAR(20)  NOT NULL PRIMARY KEY,
+    ROW_NO         INTEGER      NOT NULL,     -- from 1, the latest first
     NEWS_TYPE      VARCHAR(2)   NOT NULL,
     NEWS_TYPE_NAME VARCHAR(40)  NOT NULL,
     PUB_DATE       VARCHAR(10)  NOT NULL,

@@ -20,11 +20,17 @@ Rows = Mapping[str, Sequence[Row]]
 
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 PROBE = "SELECT COUNT(*) FROM INF_REQ WHERE STATUS IS NULL"
+CASES = "SELECT COUNT(*) FROM INF_TYPE WHERE KIND = 'NEWS'"
+"""There are some of the kind `news`."""
 _COMMENT = re.compile(r"--.*")
 _TABLE = re.compile(r"CREATE TABLE (\w+) \((.*)\)", re.DOTALL)
 _COLUMN = re.compile(r"^ +([A-Z][A-Z0-9_]*) +(?:VARCHAR|INTEGER|BIGINT|TEXT|TIMESTAMP|DOUBLE)", re.MULTILINE)
 WAIT_S = 5
 """For another's transaction on SQLite."""
+
+
+class StoreError(Exception):
+    """The database is no place for the tables; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,11 @@ class Store:
             await self.run(lambda connection: connection.execute(text(PROBE)).scalar())
         except DBAPIError:
             await self.run(_create)
+
+    async def check(self) -> None:
+        """See that `a` is not `A`: else one user's rows are another's. Raises StoreError."""
+        if await self.run(lambda connection: connection.execute(text(CASES)).scalar()):
+            raise StoreError("the database does not tell cases apart (MySQL: CREATE DATABASE ... COLLATE utf8mb4_bin)")
 
     async def replace(self, changes: Iterable[Change]) -> None:
         """Put rows in the place of those that were there."""
