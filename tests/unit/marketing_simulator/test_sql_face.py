@@ -1,27 +1,20 @@
 """The interface tables: what they hold, and that a request is carried out once, whenever the process dies."""
 
-import asyncio
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import URL
 
-from scripts.tools.marketing_simulator.business import offered
 from scripts.tools.marketing_simulator.faces.sql import store
-from scripts.tools.marketing_simulator.faces.sql.exports import DAYS_OF_MONTHS, Exports
-from scripts.tools.marketing_simulator.faces.sql.face import TABLES, SqlFace, business_code
-from scripts.tools.marketing_simulator.faces.sql.store import Store
-from scripts.tools.marketing_simulator.faults import FaultInjector, FaultPlan
-from scripts.tools.marketing_simulator.server import MarketingInterfaces
-from tests.unit.marketing_simulator.inside import Inside, asked
+from scripts.tools.marketing_simulator.faces.sql.exports import DAYS_OF_MONTHS
+from scripts.tools.marketing_simulator.faces.sql.face import TABLES, business_code
+from scripts.tools.marketing_simulator.faults import FaultPlan
+from tests.unit.marketing_simulator.inside import asked
+from tests.unit.marketing_simulator.interface_tables import NODE_S, Face
 
-NODE_S = 20.0
 ORDER = {
     "REQ_ID": "r-1",
     "WO_TYPE": "01",
@@ -43,63 +36,11 @@ PAYMENT = {
 }
 
 
-class Face:
-    """A marketing system and its interface tables."""
-
-    def __init__(self, folder: Path) -> None:
-        self.inside = Inside(folder / "marketing.sqlite3")
-        self.file = folder / "interface.sqlite3"
-        self.faults = FaultInjector()
-        self.offered = offered(
-            self.inside.reading, self.inside.effects, self.inside.clock, node_seconds=NODE_S, idempotent=False
-        )
-        self.restart()
-
-    def restart(self) -> None:
-        """Another process on the same files."""
-        self.store = Store(URL.create("sqlite", database=str(self.file)))
-        inside = self.inside
-        exports = Exports(self.offered, inside.reading, inside.clock, NODE_S)
-        interfaces = MarketingInterfaces("token", self.faults)
-        self.face = SqlFace(self.store, exports, interfaces, self.offered, inside.reading, inside.clock)
-        inside.effects.listener = self.face.applied
-        asyncio.run(self.face.prepare())
-
-    def turn(self) -> None:
-        """What waits is carried out."""
-
-        async def both() -> None:
-            await self.face.turn()
-            await self.face.settle()
-
-        asyncio.run(both())
-
-    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
-        with sqlite3.connect(self.file) as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(statement, values)]
-
-    def request(self, table: str, row: dict[str, Any]) -> dict[str, Any]:
-        """Hand a request over; its row after a turn."""
-        with sqlite3.connect(self.file) as connection:
-            marks = ", ".join("?" * len(row))
-            connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", (*row.values(),))
-        self.turn()
-        return self.row_of(table, row["REQ_ID"])
-
-    def row_of(self, table: str, request_id: str) -> dict[str, Any]:
-        return self.rows(f"SELECT * FROM {table} WHERE REQ_ID = ?", request_id)[0]
-
-    def applied(self, request_id: str) -> int | None:
-        return self.inside.applied(request_id)
-
-
 @pytest.fixture
 def face(tmp_path: Path) -> Iterator[Face]:
     face = Face(tmp_path)
     yield face
-    face.face.close()
-    face.inside.close()
+    face.close()
 
 
 def test_the_schema_is_read_as_it_is(face: Face) -> None:
