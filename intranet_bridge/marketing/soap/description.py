@@ -1,7 +1,8 @@
 """A WSDL, read by zeep from files of ours: which port is called, and what its operations send and answer.
 
 Nothing is fetched here. A document that another imports by URL is looked for beside the WSDL, by the last part of its
-URL (``http://host/types.xsd`` → ``types.xsd``, ``http://host/service?xsd=1`` → ``service_xsd_1``).
+URL (``http://host/types.xsd`` → ``types.xsd``, ``http://host/service?xsd=1`` → ``service_xsd_1``). The schema of SOAP
+1.1's encoding is ours (encoding.py).
 """
 
 import logging
@@ -20,6 +21,7 @@ from zeep.wsdl.messages import RpcMessage
 from zeep.xsd import ComplexType, Element
 from zeep.xsd.elements import Any as AnyElement
 
+from intranet_bridge.marketing.soap import encoding
 from intranet_bridge.marketing.soap.binding import SoapSystem, checked_address
 from protocol.errors import ConfigurationError
 from protocol.files import read_bytes
@@ -48,6 +50,8 @@ class Documents:
 
     def load(self, url: str) -> bytes:
         """A document. Raises ConfigurationError."""
+        if url == encoding.LOCATION:
+            return encoding.SCHEMA
         if url == self._entry:
             file = self._wsdl
         elif urlsplit(url).scheme in _WEB:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from zeep.wsdl import Document
 
+from intranet_bridge.marketing.soap import encoding
 from intranet_bridge.marketing.soap.binding import FetchSection, SoapSystem
 from intranet_bridge.marketing.soap.description import DOCUMENT_LIMIT, Documents, read_wsdl, saved_name
 from protocol.errors import ConfigurationError
@@ -59,6 +60,8 @@ class Fetched:
 
     def load(self, url: str) -> bytes:
         """A document. Raises ConfigurationError."""
+        if url == encoding.LOCATION:
+            return encoding.SCHEMA
         if url not in self._documents:
             if urlsplit(url).scheme not in ("http", "https"):
                 raise ConfigurationError(f"imports {url}, which is no address on the web", file=self._url)

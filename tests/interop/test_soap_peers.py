@@ -1,10 +1,13 @@
-"""The SOAP adapter against a server that is not ours: Metro, the reference implementation of JAX-WS; SOAP 1.1 and 1.2.
+"""The SOAP adapter against servers that are not ours: Metro, the reference implementation of JAX-WS, in SOAP 1.1 and
+1.2; Axis 1.4, rpc/encoded, which old systems still run.
 
-WSDL, schema, messages and faults are the framework's own, made of soap_peer/Billing.java.
+WSDL, schema, messages and faults are each framework's own, made of the classes in soap_peers/.
 """
 
+import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -23,8 +26,8 @@ from tests.interop.suite import Unavailable, do
 
 pytestmark = pytest.mark.anyio
 
-SOURCES = Path(__file__).parent / "soap_peer"
-CACHE = ROOT / "var" / "interop" / "soap-peer"
+SOURCES = Path(__file__).parent / "soap_peers"
+CACHE = ROOT / "var" / "interop" / "soap-peers"
 PASSWORD = "peer-密码-5512907734"
 ARREARS, FEEDBACK = CATALOGUE["arrears-query"], CATALOGUE["feedback"]
 BINDINGS: dict[str, dict[str, Any]] = {
@@ -50,35 +53,38 @@ BINDINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def libraries() -> str:
-    """The class path of the framework, downloaded once and checked. Raises Unavailable."""
+def libraries(name: str) -> str:
+    """The class path of a framework, downloaded once and checked. Raises Unavailable."""
     for command in ("mvn", "javac", "java"):
         if which(command) is None:
             raise Unavailable(f"{command} is not installed")
-    lines = [line.split() for line in (SOURCES / "jars.sha256").read_text().splitlines()]
-    wanted = {name: digest for digest, name in lines}
-    if {file.name for file in CACHE.glob("*.jar")} != set(wanted):
-        pom = SOURCES / "pom.xml"
-        do("mvn", "-q", "-B", "-C", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={CACHE}")
-    there = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in CACHE.glob("*.jar")}
+    lines = [line.split() for line in (SOURCES / name / "jars.sha256").read_text().splitlines()]
+    wanted = {file: digest for digest, file in lines}
+    cache = CACHE / name
+    if {file.name for file in cache.glob("*.jar")} != set(wanted):
+        pom = SOURCES / name / "pom.xml"
+        do("mvn", "-q", "-B", "-C", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={cache}")
+    there = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in cache.glob("*.jar")}
     assert there == wanted
-    return f"{CACHE}/*"
+    return f"{cache}/*"
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the peer runs."""
-    classes = tmp_path_factory.mktemp("classes")
+@contextlib.contextmanager
+def running(name: str, classes: Path) -> Iterator[str]:
+    """The address of a peer; skips the test where it cannot be had."""
     try:
-        path = libraries()
-        do("javac", "-encoding", "UTF-8", "-cp", path, "-d", classes, SOURCES / "Billing.java")
+        path = libraries(name)
+        do("javac", "-encoding", "UTF-8", "-cp", path, "-d", classes, *(SOURCES / name).glob("*.java"))
     except Unavailable as reason:
         pytest.skip(str(reason))
+    for file in (SOURCES / name).glob("*.wsdd"):
+        shutil.copy(file, classes)
     port = free_port()
     command = ["java", "-XX:TieredStopAtLevel=1", "-Xmx128m", "-cp", f"{classes}:{path}", "Billing", str(port)]
     with (classes / "log").open("wb") as log:
         peer = subprocess.Popen(
             command,
+            cwd=classes,
             env={**os.environ, "PEER_PASSWORD": PASSWORD, "LC_ALL": "C.UTF-8"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -95,6 +101,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             peer.stdout.close()
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where Metro runs."""
+    with running("metro", tmp_path_factory.mktemp("metro")) as address:
+        yield address
+
+
 @pytest.fixture(params=["11", "12"])
 def version(request: pytest.FixtureRequest) -> str:
     told: str = request.param
@@ -104,26 +117,30 @@ def version(request: pytest.FixtureRequest) -> str:
 class Bound:
     """The adapters of one system."""
 
-    def __init__(self, address: str, version: str, folder: Path, password: str = PASSWORD) -> None:
-        file = folder / "password"
-        file.touch(mode=0o600)
-        file.write_text(password, encoding="utf-8")
-        self.wsdl = folder / "billing.wsdl"
+    def __init__(self, url: str, folder: Path, bindings: dict[str, dict[str, Any]], **more: Any) -> None:
+        """`more`: further settings of the system."""
+        self.wsdl, self._bindings = folder / "billing.wsdl", bindings
         self._kind = kind("soap")
-        section = {
-            "adapter": "soap", "wsdl": self.wsdl, "fetch": {"url": f"{address}/billing{version}?wsdl"},
-            "username_token": {"username": "dmz", "password_file": file, "digest": True},
-        }  # fmt: skip
+        section = {"adapter": "soap", "wsdl": self.wsdl, "fetch": {"url": url}, **more}
         self.system = self._kind.open("billing", self._kind.system.model_validate(section))
 
     def adapter(self, operation: Operation) -> Any:
         """Of an operation."""
-        return self.system.adapter(operation, self._kind.binding.model_validate(BINDINGS[operation.name]))
+        return self.system.adapter(operation, self._kind.binding.model_validate(self._bindings[operation.name]))
+
+
+def metro(address: str, version: str, folder: Path, password: str = PASSWORD) -> Bound:
+    """Its endpoint of a SOAP version."""
+    file = folder / "password"
+    file.touch(mode=0o600)
+    file.write_text(password, encoding="utf-8")
+    token = {"username": "dmz", "password_file": file, "digest": True}
+    return Bound(f"{address}/billing{version}?wsdl", folder, BINDINGS, username_token=token)
 
 
 @pytest.fixture
 async def bound(address: str, version: str, tmp_path: Path) -> AsyncIterator[Bound]:
-    bound = Bound(address, version, tmp_path)
+    bound = metro(address, version, tmp_path)
     yield bound
     await bound.system.close()
 
@@ -175,7 +192,7 @@ async def test_what_became_of_a_command_is_found_out(bound: Bound) -> None:
 
 
 async def test_a_wrong_password_is_known_not_to_have_done_anything(address: str, version: str, tmp_path: Path) -> None:
-    bound = Bound(address, version, tmp_path, "another")
+    bound = metro(address, version, tmp_path, "another")
     try:
         request = asked(FEEDBACK, category="other", content="x")
         told = await bound.adapter(FEEDBACK).call(request, 10)
@@ -183,3 +200,48 @@ async def test_a_wrong_password_is_known_not_to_have_done_anything(address: str,
         assert told.denied
     finally:
         await bound.system.close()
+
+
+AXIS: dict[str, dict[str, Any]] = {
+    ARREARS.name: {
+        "operation": "owed",
+        "request": "{in0: account}",
+        "response": """owedReturn.{account: account, total: fen(total),
+            unpaid: bills[*].{month: month(month), amount: fen(amount), penalty: `0`}}""",
+        "faults": {"NoSuchAccount": "no-such-account"},
+    },
+    FEEDBACK.name: {
+        "operation": "receive",
+        "request": "{in0: request_id, in1: content}",
+        "response": "receiveReturn.{feedback: join('', ['F-00', text(number)]), received_at: 'now'}",
+        "request_id": "(receiveReturn || statusReturn).requestId",
+        "inquire": {
+            "operation": "status",
+            "request": "{in0: request_id}",
+            "found": "statusReturn.requestId != ''",
+            "not_found": "statusReturn == `null`",
+            "response": "statusReturn.{feedback: join('', ['F-00', text(number)]), received_at: 'now'}",
+        },
+    },
+}
+
+
+async def test_axis_is_spoken_to_in_its_old_style(tmp_path: Path) -> None:
+    with running("axis", tmp_path) as address:
+        bound = Bound(f"{address}/axis/services/Billing?wsdl", tmp_path, AXIS)
+        try:
+            arrears, feedback = bound.adapter(ARREARS), bound.adapter(FEEDBACK)
+            told = await arrears.call(asked(ARREARS, account="3210000000001"), 10)
+            assert isinstance(told, Answered)
+            assert told.result.count(b'{"month":"2026-06","amount":1230,"penalty":0}') == 2
+            assert isinstance(await arrears.call(asked(ARREARS, account="9990000000001"), 10), Refused)
+            assert isinstance(await arrears.call(asked(ARREARS, account="8880000000001"), 10), Unknown)
+            done, broken = (asked(FEEDBACK, category="other", content=content) for content in ("张三 <&> 䶮", "break"))
+            assert await feedback.inquire(done, 10) == Absent()
+            answered = Answered(b'{"feedback":"F-008","received_at":"now"}')  # as many characters as were sent
+            assert await feedback.call(done, 10) == answered
+            assert await feedback.inquire(done, 10) == answered
+            assert isinstance(await feedback.call(broken, 10), Unknown)
+            assert isinstance(await feedback.inquire(broken, 10), Answered)
+        finally:
+            await bound.system.close()
