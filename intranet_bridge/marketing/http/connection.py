@@ -15,11 +15,13 @@ ends, the connection is lost) takes nothing away from a status of 300 or more: i
 
 import asyncio
 import select
+import ssl
 from dataclasses import dataclass, field
 
 import httptools
 
 from intranet_bridge.marketing.http.response_head import HEAD_LIMIT, BadHead, repaired
+from protocol.link.tls import explain
 from protocol.runtime.crash_points import Point, reach_written
 
 TIMEOUT = "timeout"
@@ -141,7 +143,9 @@ class Connection(asyncio.Protocol):
         self.usable = False
         if self._answer is not None and error is None and self._status and self._until_close:
             self._finish(self._response())
-        self._fail("connection lost", stale=self._used and not self._begun)
+        # with TLS 1.3 a server that does not know us says so after our handshake, when the request is on its way
+        why = f"connection lost: {explain(error)}" if isinstance(error, ssl.SSLError) else "connection lost"
+        self._fail(why, stale=self._used and not self._begun)
 
     def _feed(self, data: bytes) -> None:
         """Give it to the parser, the last byte alone: if the answer is whole before that, there is too much."""
