@@ -153,6 +153,12 @@ class Postgres:
         with self._connect(name) as connection:
             return connection.execute(statement.encode(), parameters).fetchall()
 
+    def execute(self, name: str, *statements: str) -> None:
+        """Statements in a database, as its administrator."""
+        with self._connect(name) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
     def _connect(self, database: str) -> "psycopg.Connection[tuple[object, ...]]":
         return psycopg.connect(host=str(self.folder), user="admin", password=self._admin_password, dbname=database)
 
