@@ -26,10 +26,10 @@ from tests.support.testbeds import ACCOUNT, client, eventually, journal, running
 
 QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {
-        "delivery.resend_after_s": 5,
+        "delivery.resend_after_s": 3,
         "delivery.sweep_s": 0.5,
         "delivery.presence_ttl_s": 3,
-        "link.receipt_timeout_s": 5,
+        "link.receipt_timeout_s": 3,
         "link.heartbeat_ms": 1000,
         "link.reconnect_max_s": 0.5,
     },

@@ -388,7 +388,12 @@ def test_ways_inward(testbed: Testbed) -> None:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     metrics = free_port()
-    settings = {"intranet_bridge": {"metrics.port": metrics}}
+    settings: dict[str, dict[str, Any]] = {
+        "intranet_bridge": {"metrics.port": metrics, "presence_interval_s": 0.5},
+        "dmz_front": {"delivery.presence_ttl_s": 3},
+        # each look at a bridge that is away listens for so long: six announcements, as 15 s are seven of 2 s
+        "bridgectl": {"doctor.presence_s": 3},
+    }
     with running_testbed(tmp_path_factory.mktemp("doctor"), settings=settings) as testbed:
         yield testbed
 
