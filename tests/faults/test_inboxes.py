@@ -22,9 +22,13 @@ from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import ACCOUNT, ACCOUNTS, PLAIN, assert_reconciled, client, eventually, journal, work_order
 
 QUICK = {
-    "dmz_front": {"delivery.resend_after_s": 1, "delivery.sweep_s": 0.5, "link.reconnect_max_s": 1},
-    "intranet_bridge": {"operations.work-order.settle_s": 1.0, "link.reconnect_max_s": 1},
-}
+    "dmz_front": {
+        "delivery.resend_after_s": 1, "delivery.sweep_s": 0.5, "delivery.presence_ttl_s": 3, "link.reconnect_max_s": 1,
+    },
+    "intranet_bridge": {
+        "operations.work-order.settle_s": 1.0, "presence_interval_s": 0.5, "link.reconnect_max_s": 1,
+    },
+}  # fmt: skip
 ORDERS = 20
 
 
