@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from intranet_bridge.marketing import Absent, Answered, Fault, NotApplied, Outcome, Refused, Rejected, Unknown
+from intranet_bridge.marketing.sql.binding import SqlSystem
+from intranet_bridge.marketing.sql.dialects import dialect_of
 from tests.support.databases import ARREARS, ORDER, World, asked
 
 pytestmark = pytest.mark.anyio
@@ -316,4 +318,22 @@ async def test_types_come_as_they_are_meant(world: World) -> None:
     assert row == {
         "a": "12.50", "b": 3, "c": "2026-03-31 10:30:00", "d": "2026-03-31", "e": {"x": [1]}, "f": "a", "h": 1.5,
         "j": None, "k": 120.0,
+    }  # fmt: skip
+
+
+@mariadb
+async def test_a_server_without_tls_is_not_spoken_to_where_tls_is_demanded(world: World) -> None:
+    outcome = await world.adapter(ORDER, world.system(tls={})).call(asked(ORDER), 5)
+    assert isinstance(outcome, NotApplied)
+    assert not outcome.reached
+    assert world.rows("SELECT count(*) FROM req") == [(0,)]
+
+
+@postgresql
+async def test_libpq_is_told_to_demand_tls_and_to_check_the_name(world: World, tmp_path: Path) -> None:
+    tls = {"ca": tmp_path / "ca.pem", "certificate": tmp_path / "own.pem", "key": tmp_path / "own.key"}
+    system = SqlSystem.model_validate({"adapter": "sql", "tls": tls} | world.settings)
+    assert dialect_of(system).arguments(system, "") == {
+        "connect_timeout": 3, "prepare_threshold": None, "sslmode": "verify-full", "sslrootcert": str(tls["ca"]),
+        "sslcert": str(tls["certificate"]), "sslkey": str(tls["key"]),
     }  # fmt: skip
