@@ -43,6 +43,7 @@ from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.breaker import Breaker, Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
+from intranet_bridge.marketing.concurrency import places_of
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.marketing.kind import System
 from intranet_bridge.marketing.kinds import kind
@@ -124,7 +125,10 @@ class Bridge:
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
-        calls = MarketingCalls(adapters, self.health, lambda: self.lease.held() and self.conflict.calls_allowed)
+        self.places = places_of(settings.operations, settings.all_systems)
+        calls = MarketingCalls(
+            adapters, self.health, lambda: self.lease.held() and self.conflict.calls_allowed, self.places
+        )
         self.queries = QueryWorkers(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
             slots=settings.queries.slots, clock=clock, requests=self.requests,
@@ -163,7 +167,8 @@ class Bridge:
         )  # fmt: skip
         self.reporter = Reporter(
             settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
-            inbox=self.inbox, health=self.health, conflict=self.conflict, clock=clock,
+            inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
+            clock=clock,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, workers=self.workers, outbox=self.outbox, opener=opener, replies=self.replies,
@@ -206,6 +211,8 @@ class Bridge:
         now = time.monotonic()
         for health in self.health.values():
             yield from health.samples(now)
+        for name, places in self.places.items():
+            yield from places.samples(name, self.ordering.ready(name))
         for part in (
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,

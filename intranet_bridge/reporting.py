@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.intake.conflict import InboxConflict
+from intranet_bridge.marketing.concurrency import Places
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.settings import BridgeSettings
 from protocol.operations import CATALOGUE
-from protocol.reports import BridgeReport, CommandsReport
+from protocol.reports import BridgeReport, CommandsReport, InterfaceReport
 from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
@@ -34,12 +36,15 @@ class Reporter:
         store: Store,
         inbox: Inbox,
         health: Mapping[str, Health],
+        places: Mapping[str, Places],
+        ordering: Ordering,
         conflict: InboxConflict,
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
         self._settings, self._software, self._links, self._store = settings, software, links, store
         self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
+        self._places, self._ordering = places, ordering
         self._started = clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
@@ -52,10 +57,17 @@ class Reporter:
             name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
             certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
-            inbox=self._inbox.id, interfaces=tuple(health.report(now) for health in self._health.values()),
+            inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in self._health.values()),
             conflict=self._conflict.active, unbound=tuple(name for name in CATALOGUE if name not in self._health),
         )  # fmt: skip
         return report.model_dump(mode="json")
+
+    def _interface(self, health: Health, now: float) -> InterfaceReport:
+        report, places = health.report(now), self._places.get(health.operation)
+        if places is None:
+            return report
+        waiting = places.waiting + self._ordering.ready(health.operation)
+        return report.model_copy(update={"at_once": places.at_once, "in_use": places.in_use, "waiting": waiting})
 
 
 def certificate_files(settings: BridgeSettings) -> Iterator[tuple[str, Path | None]]:

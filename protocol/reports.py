@@ -67,6 +67,12 @@ class InterfaceReport(_Part):
     failures: int = 0
     """Since the start."""
     last_success: int = 0
+    at_once: int = 0
+    """How many calls there may be at once; 0: no limit but the workers."""
+    in_use: int = 0
+    """How many there are."""
+    waiting: int = 0
+    """How many requests wait for one of them to end."""
 
 
 class CommandsReport(_Part):

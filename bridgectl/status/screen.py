@@ -10,7 +10,7 @@ from typing import Any
 from bridgectl.output import table
 from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.troubles import Level, Trouble, runbook, verdict
-from protocol.reports import BridgeReport, FrontReport
+from protocol.reports import BridgeReport, FrontReport, InterfaceReport
 
 _COLOURS = {Level.CRITICAL: "\033[31m", Level.WARNING: "\033[33m", Level.UNKNOWN: "\033[35m", Level.OK: "\033[32m"}
 _INDENT = 10
@@ -125,14 +125,20 @@ def _interfaces(bridge: BridgeReport, now: int) -> str:
         bridge.interfaces, key=lambda one: (one.circuit == "closed", not one.failing_since, one.operation)
     )
     rows = [
-        (one.operation, one.system, one.circuit, one.calls, one.failures,
+        (one.operation, one.system, one.circuit, one.calls, _at_once(one), one.failures,
          f"{_span(now - one.last_success)} ago" if one.last_success else "-", one.reason or "-")
         for one in troubled_first
-        if one.calls or one.circuit != "closed"
+        if one.calls or one.circuit != "closed" or one.waiting
     ]  # fmt: skip
     if not rows:
         return "no interface was called yet"
-    return table(("interface", "system", "circuit", "calls", "failed", "last success", "last failure"), rows)
+    return table(("interface", "system", "circuit", "calls", "at once", "failed", "last success", "last failure"), rows)
+
+
+def _at_once(one: InterfaceReport) -> str:
+    if not one.at_once:
+        return "-"
+    return f"{one.in_use} of {one.at_once}" + (f", {one.waiting} wait" if one.waiting else "")
 
 
 def _coloured(text: str, level: Level, *, colour: bool) -> str:

@@ -89,6 +89,9 @@ class CommandWorkers:
         self._backoff, self._clock, self.workers = policy.backoff, policy.clock, policy.workers
         ordering.work.connect(self.pump)
         self._requests = requests
+        calls.when_free(self.pump)
+        self._placed: set[str] = set()
+        """Ids of the commands that have a place of their operation's calls at once, where these are limited."""
         self._running: dict[asyncio.Task[None], QueuedCommand] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -118,6 +121,8 @@ class CommandWorkers:
             command = self._next_command(now)
             if command is None:
                 break
+            if command.operation in self._calls.places:
+                self._placed.add(command.id)
             task = loop.create_task(self._run(command))
             self._running[task] = command
             task.add_done_callback(self._ran)
@@ -232,7 +237,9 @@ class CommandWorkers:
                 asked = self._asked(command, opened)
                 if asked is None:
                     return Hold((Event.HOLD,), _NOT_ACCEPTED)
+                started = time.monotonic()
                 finding = await self._calls.inquire(command.operation, asked)
+                self._give_back(command, time.monotonic() - started)
                 reach(Point.BRIDGE_INQUIRED, command.id)
                 command.failures = command.failures + 1 if isinstance(finding, Unknown) else 0
                 command.unread += decision.unreadable(finding)
@@ -262,7 +269,9 @@ class CommandWorkers:
             if before is not State.RECEIVED:
                 return Hold((Event.LOSE, Event.HOLD), _NOT_ACCEPTED)
             return Finish((Event.FAIL,), "invalid-request", _NOT_ACCEPTED)
+        started = time.monotonic()
         outcome = await self._calls.call(command.operation, asked)
+        self._give_back(command, time.monotonic() - started)
         reach(Point.BRIDGE_CALLED, command.id)
         command.crashes = 0  # it came through
         command.failures = command.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
@@ -370,8 +379,16 @@ class CommandWorkers:
         self._ordering.take_poison(poison)
         return poison
 
+    def _give_back(self, command: QueuedCommand, took_s: float | None = None) -> None:
+        """Its call has ended, or there was none: what becomes of it on disk holds no place."""
+        if command.id in self._placed:
+            self._placed.discard(command.id)
+            self._calls.release(command.operation, took_s)
+
     def _ran(self, task: "asyncio.Task[None]") -> None:
-        self._running.pop(task, None)
+        command = self._running.pop(task, None)
+        if command is not None:
+            self._give_back(command)
         if not task.cancelled() and task.exception() is not None:
             log.error("command-task-failed", error=type(task.exception()).__name__)
         self.pump()

@@ -191,6 +191,10 @@ class Ordering:
         """When the first sleeper wakes."""
         return self._sleeping[0][0] if self._sleeping else None
 
+    def ready(self, operation: str) -> int:
+        """How many of an operation could be taken, if it may be called."""
+        return len(self._ready.get(operation, ()))
+
     def waiting(self) -> list[str]:
         """Operations with something ready."""
         ready = [operation for operation, queue in self._ready.items() if queue]

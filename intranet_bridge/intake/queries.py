@@ -7,7 +7,7 @@ cumulative way sends no more than one ACK a turn.)
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from intranet_bridge.intake.conflict import InboxConflict
@@ -42,12 +42,21 @@ class QueuedQuery:
     acknowledging it acknowledges all before it."""
 
 
+@dataclass(slots=True, eq=False)
+class ResumedQuery:
+    """A query that a slot took before, and that had to wait for something else."""
+
+    work: Callable[[], Awaitable[None]]
+    """What is left to do."""
+
+
 class QueryIntake:
     """Queries wait here, sealed, until a slot takes them: so the deadline is judged when it matters."""
 
     def __init__(self, link: Link, dead_letters: DeadLetters, conflict: InboxConflict) -> None:
         self._link, self._dead_letters, self._conflict = link, dead_letters, conflict
         self._members: deque[QueuedQuery] = deque()
+        self._resumed: deque[ResumedQuery] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._to_ack: dict[int, Delivery] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -78,12 +87,19 @@ class QueryIntake:
             if not self._wake():
                 break
 
-    async def next(self) -> QueuedQuery:
+    def resume(self, query: ResumedQuery) -> None:
+        """It goes before those that were never taken."""
+        self._resumed.append(query)
+        self._wake()
+
+    async def next(self) -> QueuedQuery | ResumedQuery:
         """The next query for a slot; its message is acknowledged when its last member was taken."""
-        while not self._members:
+        while not (self._members or self._resumed):
             idle = asyncio.get_running_loop().create_future()
             self._idle.append(idle)
             await idle
+        if self._resumed:
+            return self._resumed.popleft()
         member = self._members.popleft()
         self._taken(member.message)
         return member

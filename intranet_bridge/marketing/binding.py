@@ -16,6 +16,8 @@ def _expression(text: str) -> str:
 Expression = Annotated[str, AfterValidator(_expression)]
 """A JMESPath expression (see marketing/expressions/mapping.py)."""
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Concurrency = Annotated[int, Field(ge=1, le=4096)]
+"""Calls at once (marketing/concurrency.py)."""
 DEFAULT_SYSTEM = "marketing"
 
 
@@ -40,6 +42,8 @@ class SystemSection(Section):
     adapter: str = "http"
     """The kind of adapter (marketing/kinds.py)."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 5.0
+    concurrency: Concurrency | None = None
+    """So many calls of all its operations at once; None: as many as there are workers."""
 
 
 class RefusalSection(Section):
@@ -73,6 +77,9 @@ class OperationBinding(Section):
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
     settle_s: Annotated[float, Field(ge=0, le=3600)] | None = None
     """How long the marketing system may go on with a call whose connection is gone; default `timeout_s`."""
+    concurrency: Concurrency | None = None
+    """So many calls of it at once. What exceeds them waits: a query while its deadline allows, a command in the
+    inbox."""
 
     @property
     def inquires(self) -> bool:

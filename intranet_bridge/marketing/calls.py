@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from intranet_bridge.marketing import (
@@ -14,6 +15,7 @@ from intranet_bridge.marketing import (
     Unknown,
     always,
 )
+from intranet_bridge.marketing.concurrency import Places
 from intranet_bridge.marketing.health import Health
 from protocol.runtime.logs import logger
 
@@ -36,9 +38,11 @@ class MarketingCalls:
         adapters: Mapping[str, Adapter],
         health: Mapping[str, Health],
         allowed: Callable[[], bool] = always,
+        places: Mapping[str, Places] = MappingProxyType({}),
     ) -> None:
-        """`allowed`: whether commands may be called now, because this bridge's rows are surely still its own."""
-        self.adapters, self.health, self._allowed = adapters, health, allowed
+        """`allowed`: whether commands may be called now, because this bridge's rows are surely still its own.
+        `places`: of the operations whose calls at once are limited."""
+        self.adapters, self.health, self._allowed, self.places = adapters, health, allowed, places
         self.operations = frozenset(adapters)
 
     def settle_s(self, operation: str) -> float:
@@ -74,17 +78,40 @@ class MarketingCalls:
         return finding
 
     def admit(self, operation: str) -> bool:
-        """Whether a call may be made now; if the circuit is half open, it is the probe."""
-        adapter = self.adapters.get(operation)
-        return adapter is not None and self.health[operation].breaker.admit(time.monotonic(), adapter.timeout_s)
+        """Whether a command's call may be made now. Then it has its place, which is to be given back (`release`);
+        if the circuit is half open, it is the probe.
+        """
+        adapter, places = self.adapters.get(operation), self.places.get(operation)
+        if adapter is None or (places is not None and not places.for_command()):
+            return False
+        if not self.health[operation].breaker.admit(time.monotonic(), adapter.timeout_s):
+            return False
+        return places is None or places.take()
+
+    def release(self, operation: str, took_s: float | None = None) -> None:
+        """The place of a command is free again; `took_s`: how long its call took, if one was made."""
+        if (places := self.places.get(operation)) is not None:
+            places.release(took_s)
+
+    def when_free(self, receiver: Callable[[], object]) -> None:
+        """Call `receiver` when a command may be admitted that had found no place."""
+        for system in {id(places.system): places.system for places in self.places.values()}.values():
+            system.freed.connect(receiver)
 
     def admits(self, operation: str) -> bool:
         """Whether `admit` would say yes."""
         return self.wait_s(operation, time.monotonic()) == 0
 
     def wait_s(self, operation: str, now: float) -> float | None:
-        """Seconds until a call may be made, or None if only another configuration would change that."""
-        return self.health[operation].breaker.wait_s(now) if operation in self.adapters else None
+        """Seconds until a command's call may be made; None if time alone does not change that: it waits for a place
+        (`when_free`), or for another configuration.
+        """
+        if operation not in self.adapters:
+            return None
+        places = self.places.get(operation)
+        if places is not None and not places.for_command():
+            return None
+        return self.health[operation].breaker.wait_s(now)
 
     def _heard(self, operation: str, asked: MarketingRequest, came_to: Outcome | Finding, started: float) -> None:
         now = time.monotonic()

@@ -7,11 +7,13 @@ once and written once.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 
-from intranet_bridge.intake.queries import QueryIntake, QueuedQuery
+from intranet_bridge.intake.queries import QueryIntake, QueuedQuery, ResumedQuery
 from intranet_bridge.intake.verdict import Drop, Quarantine, Refuse, verdict
 from intranet_bridge.marketing import (
     Answered,
@@ -24,6 +26,7 @@ from intranet_bridge.marketing import (
     Unknown,
 )
 from intranet_bridge.marketing.calls import MarketingCalls, broken
+from intranet_bridge.marketing.concurrency import Places
 from intranet_bridge.replies import Replies
 from protocol.backoff import Backoff
 from protocol.envelope import Kind as Envelope
@@ -44,6 +47,8 @@ log = logger(__name__)
 
 _LATEST = 1 / 32
 """Weight of one call in the mean of the latest."""
+REPLY_S = 0.1
+"""So long before its deadline a query that waits for a place is answered that it waited for nothing."""
 
 
 def hopeless(left_s: float, service_s: float, waiting: int) -> bool:
@@ -52,6 +57,21 @@ def hopeless(left_s: float, service_s: float, waiting: int) -> bool:
     While none waits the call is made all the same: nothing is lost by it, and what a call takes is measured anew.
     """
     return waiting > 0 and left_s < service_s
+
+
+@dataclass(slots=True, eq=False)
+class WaitingQuery:
+    """A query that waits for a place of its operation's calls at once."""
+
+    request: Attributes
+    asked: MarketingRequest
+    places: Places
+    began: float
+    """When a slot took it first, by time.perf_counter."""
+    go: Callable[[], None] = lambda: None
+    """Called when it has one."""
+    timer: asyncio.TimerHandle | None = None
+    """Ends its patience, while it is in the line."""
 
 
 class QueryWorkers:
@@ -72,6 +92,8 @@ class QueryWorkers:
         self._intake, self._opener, self._adapters, self._health = intake, opener, calls.adapters, calls.health
         self._replies, self._backoff, self._clock, self.slots = replies, backoff, clock, slots
         self._requests = requests
+        self._places = calls.places
+        self._waiting: dict[WaitingQuery, None] = {}
         self._guard = ReplayGuard()
         self._tasks: list[asyncio.Task[None]] = []
         self.in_flight = 0
@@ -92,8 +114,10 @@ class QueryWorkers:
     async def drain(self, seconds: float) -> None:
         """Let running calls finish, for so long at most; then close the slots."""
         end = time.monotonic() + seconds
-        while self.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - once, at the end; an Event would cost each query
+        while (self.in_flight or self._waiting) and time.monotonic() < end:  # noqa: ASYNC110 - once, at the end; an Event would cost each query
             await asyncio.sleep(0.02)
+        for query in list(self._waiting):
+            self._turn_away(query)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -103,7 +127,7 @@ class QueryWorkers:
             member = await self._intake.next()
             self.in_flight += 1
             try:
-                await self._work(member)
+                await (member.work() if isinstance(member, ResumedQuery) else self._work(member))
             except Exception:
                 log.exception("query-failed")  # a defect: the caller's deadline answers it
             finally:
@@ -155,9 +179,63 @@ class QueryWorkers:
             return
         reach(Point.BRIDGE_QUERY_OPENED, request.id)
         started = time.perf_counter()
-        outcome = await self._ask(request, MarketingRequest(request.id, body, request.traceparent))
-        self.latency.since(started)
-        self._answer(request, outcome, began)
+        asked = MarketingRequest(request.id, body, request.traceparent)
+        places = self._places.get(request.type)
+        if places is None:
+            outcome = await self._ask(request, asked)
+            self.latency.since(started)
+            self._answer(request, outcome, began)
+            return
+        query = WaitingQuery(request, asked, places, began)
+        if places.take():
+            await self._placed(query)
+        else:
+            self._line_up(query, (request.deadline - now) / 1000)
+
+    async def _placed(self, query: WaitingQuery) -> None:
+        """Ask for a query that has a place, and give it back."""
+        called = time.monotonic()
+        try:
+            outcome = await self._ask(query.request, query.asked)
+        finally:
+            query.places.release(time.monotonic() - called)
+        self.latency.since(query.began)
+        self._answer(query.request, outcome, query.began)
+
+    def _line_up(self, query: WaitingQuery, left_s: float) -> None:
+        """Wait for a place without a slot, which others need; or say no at once, if it would be too late."""
+        request, places = query.request, query.places
+        if self._health[request.type].breaker.wait_s(time.monotonic()) > 0:
+            self._fail(request, "marketing-unavailable", "circuit open", query.began)
+            return
+        patience_s = left_s - max(places.call_s, REPLY_S)
+        query.go = partial(self._resume, query)
+        if patience_s <= 0 or places.wait_s() > patience_s or not places.line_up(query.go):
+            self._turn_away(query)
+            return
+        query.timer = asyncio.get_running_loop().call_later(patience_s, self._turn_away, query)
+        self._waiting[query] = None
+
+    def _resume(self, query: WaitingQuery) -> None:
+        """It has a place now, and the next free slot."""
+        if query.timer is not None:
+            query.timer.cancel()
+            query.timer = None
+
+        async def work() -> None:
+            del self._waiting[query]
+            await self._placed(query)
+
+        self._intake.resume(ResumedQuery(work))
+
+    def _turn_away(self, query: WaitingQuery) -> None:
+        """Answer it without a call: there was, or will be, no place in time."""
+        if query.timer is not None:
+            query.timer.cancel()
+            query.places.leave(query.go)
+        self._waiting.pop(query, None)
+        query.places.turned_away += 1
+        self._fail(query.request, "overloaded", "no place among the calls at once", query.began)
 
     async def _ask(self, request: Attributes, asked: MarketingRequest) -> Outcome:
         """One call; again only while it surely was not reached and the deadline leaves time. An interface that turns

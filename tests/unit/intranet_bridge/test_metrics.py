@@ -7,6 +7,7 @@ from tests.unit.intranet_bridge.harness import Stage, until
 
 @scene
 async def test_the_numbers_of_a_working_bridge(stage: Stage) -> None:
+    stage.changes["operations.bill-query"] = {"path": "/", "response": "@", "concurrency": 4}
     bridge = await stage.start()
     id = await stage.command()
     await stage.reply(id)
@@ -19,6 +20,7 @@ async def test_the_numbers_of_a_working_bridge(stage: Stage) -> None:
     assert found["intranet_bridge_inbox_rows", ("succeeded",)] == 1
     assert found["intranet_bridge_quarantined_total", ("malformed",)] == 1
     assert found["intranet_bridge_circuit", ("work-order",)] == 0
+    assert found["intranet_bridge_places", ("bill-query",)] == 4
     assert found["intranet_bridge_link_connected", ("commands",)] == 1
     assert found["intranet_bridge_commands_unfinished", ()] == 0
     families = list(Samples(bridge.samples).collect())

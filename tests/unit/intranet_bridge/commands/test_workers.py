@@ -867,3 +867,30 @@ async def test_what_a_dead_bridge_left_is_adopted_state_by_state(stage: Stage) -
     assert marketing.inquiries == [calling]
     assert sorted(marketing.calls) == sorted([received, calling])
     assert {(await stage.row(id)).owner for id in (received, calling, replied)} == {"bridge-1"}
+
+
+@scene
+async def test_what_exceeds_an_operations_places_stays_in_the_inbox_and_holds_no_worker(stage: Stage) -> None:
+    inquiry = {"path": "/", "request": "{id: request_id}", "found": "found == 'y'", "not_found": "found == 'n'"}
+    stage.changes |= {
+        "commands.workers": 2,
+        "operations.work-order": {"path": "/", "response": "@", "concurrency": 1, "inquire": inquiry},
+    }
+    bridge = await stage.start()
+    slow = stage.marketing["work-order"]
+    slow.gate = asyncio.Event()
+    orders = [await stage.command() for _ in range(3)]
+    await until(lambda: slow.running == 1 and bridge.ordering.ready("work-order") == 2)
+    for _ in range(3):
+        assert (await stage.reply(await stage.command("repeatable"))).state is State.SUCCEEDED
+    assert (bridge.workers.in_flight, slow.running) == (1, 1)
+    assert [await stage.state(id) for id in orders] == ["calling", "received", "received"]
+    slow.script = [LOST]  # the first one's outcome is inquired about, which takes a place too
+    slow.gate.set()
+    for id in orders:
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert slow.most == 1
+    assert sorted(set(slow.calls)) == sorted(orders)
+    await until(lambda: bridge.workers.in_flight == 0)
+    assert bridge.places["work-order"].in_use == 0
+    assert not bridge.workers._placed

@@ -24,6 +24,11 @@ from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
 
 QUEUE = queries("main")
 BILLS = b'{"account":"3210000000001","bills":[]}'
+METER = {
+    "path": "/",
+    "response": "@",
+    "inquire": {"path": "/", "request": "{id: request_id}", "found": "found == 'y'", "not_found": "found == 'n'"},
+}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -408,3 +413,123 @@ async def test_presence_does_not_expire_by_the_brokers_clock(stage: Stage) -> No
     await started(stage)
     await until(lambda: headers)
     assert "expires" not in headers[0]
+
+
+def one_at_a_time(stage: Stage, operation: str = "bill-query", **changes: Any) -> None:
+    stage.changes[f"operations.{operation}"] = {"path": "/", "response": "@", "concurrency": 1} | changes
+
+
+@scene
+async def test_what_exceeds_an_operations_places_waits_and_holds_no_slot(stage: Stage) -> None:
+    one_at_a_time(stage)
+    stage.changes |= {"queries.slots": 2}
+    stage.marketing["arrears-query"].default = Answered(b'{"account":"3210000000001","total":0,"unpaid":[]}')
+    bridge = await started(stage)
+    marketing = stage.marketing["bill-query"]
+    marketing.gate = asyncio.Event()
+    bills = [bill(stage) for _ in range(4)]
+    await stage.ask(*(envelope for _, envelope in bills))
+    await until(lambda: bridge.places["bill-query"].waiting == 3)
+    for _ in range(3):
+        id, envelope = stage.envelope("arrears-query", body=b'{"account":"3210000000001"}')
+        await stage.ask(envelope)
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    samples = {
+        name: number
+        for name, _, labels, number in bridge.samples()
+        if name.startswith("intranet_bridge_places") and labels == {"operation": "bill-query"}
+    }
+    assert samples == {
+        "intranet_bridge_places": 1,
+        "intranet_bridge_places_in_use": 1,
+        "intranet_bridge_places_waited_for": 3,
+    }
+    assert (bridge.queries.in_flight, marketing.running) == (1, 1)
+    marketing.gate.set()
+    for id, _ in bills:
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert marketing.most == 1
+    assert marketing.calls == [id for id, _ in bills]
+    assert bridge.places["bill-query"].in_use == 0
+
+
+@scene
+async def test_who_would_wait_too_long_is_told_before_the_deadline_and_no_failure_is_counted(stage: Stage) -> None:
+    one_at_a_time(stage)
+    stage.changes |= {"breaker.failures": 1}
+    bridge = await started(stage)
+    marketing, places = stage.marketing["bill-query"], bridge.places["bill-query"]
+    marketing.gate = asyncio.Event()
+    impatient_until = wall() + 400
+    first, impatient, patient = bill(stage), bill(stage, deadline=impatient_until), bill(stage)
+    await stage.ask(first[1], impatient[1], patient[1])
+    reply = await stage.reply(impatient[0])
+    assert reply.code == "overloaded"
+    assert reply.attributes.time < impatient_until
+    assert places.turned_away == 1
+    places.call_s = 10.0  # as if calls were slow now: another would wait for nothing, and is told at once
+    hopeless_one = bill(stage)
+    began = time.monotonic()
+    await stage.ask(hopeless_one[1])
+    assert (await stage.reply(hopeless_one[0])).code == "overloaded"
+    assert time.monotonic() - began < 2.0
+    marketing.gate.set()
+    for id in (first[0], patient[0]):
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert marketing.calls == [first[0], patient[0]]
+    assert (places.turned_away, places.waiting, places.in_use) == (2, 0, 0)
+    assert bridge.health["bill-query"].failures.total() == 0
+    assert 0 < places.call_s < 10.0
+
+
+@scene
+async def test_nobody_waits_for_an_interface_that_is_left_alone(stage: Stage) -> None:
+    one_at_a_time(stage)
+    stage.changes |= {"breaker.failures": 1, "breaker.open_min_s": 60}
+    await started(stage)
+    marketing = stage.marketing["bill-query"]
+    marketing.gate, marketing.default = asyncio.Event(), Unknown("HTTP 500")
+    first, waiting = bill(stage), bill(stage)
+    await stage.ask(first[1], waiting[1])
+    await until(lambda: stage.bridge.places["bill-query"].waiting == 1)
+    marketing.gate.set()
+    assert (await stage.reply(first[0])).code == "marketing-failed"
+    assert (await stage.reply(waiting[0])).code == "marketing-unavailable"
+    assert len(marketing.calls) == 1
+
+
+@scene
+async def test_who_waits_when_the_bridge_stops_is_answered(stage: Stage) -> None:
+    one_at_a_time(stage)
+    stage.changes |= {"drain_s": 0.2}
+    await started(stage)
+    stage.marketing["bill-query"].gate = asyncio.Event()
+    first, waiting = bill(stage), bill(stage)
+    await stage.ask(first[1], waiting[1])
+    await until(lambda: stage.bridge.places["bill-query"].waiting == 1)
+    await stage.stop()
+    assert (await stage.reply(waiting[0])).code == "overloaded"
+
+
+@scene
+async def test_a_systems_places_are_shared_by_its_operations_and_kinds(stage: Stage) -> None:
+    one_at_a_time(stage, concurrency=None)
+    stage.changes |= {"marketing.concurrency": 1, "operations.meter-reading-submit": METER}
+    bridge = await started(stage)
+    bills, readings = stage.marketing["bill-query"], stage.marketing["meter-reading-submit"]
+    readings.default = Answered(b"{}")
+    bills.gate, readings.gate = asyncio.Event(), asyncio.Event()
+    first, second = bill(stage), bill(stage)
+    await stage.ask(first[1], second[1])
+    await until(lambda: bills.running == 1)
+    body = b'{"account":"3210000000001","reading":"1","read_on":"2026-07-14"}'
+    command = await stage.command("meter-reading-submit", body=body)
+    await until(lambda: bridge.ordering.ready("meter-reading-submit") == 1)
+    assert (readings.running, bridge.workers.in_flight, bridge.queries.in_flight) == (0, 0, 1)
+    bills.gate.set()
+    await stage.reply(first[0])
+    await until(lambda: readings.running == 1 or stage.of(second[0]))
+    readings.gate.set()
+    assert (await stage.reply(second[0])).state is State.SUCCEEDED
+    assert (await stage.reply(command)).state is State.SUCCEEDED
+    assert bridge.places["bill-query"].system.in_use == 0
