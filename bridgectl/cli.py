@@ -16,6 +16,7 @@ from protocol.errors import BridgeError, NotAsked
 GROUPS = {
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
+    "dlq": ("bridgectl.commands.dlq", "Dead letters: why, how old, sent again or taken away."),
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
     "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),

@@ -42,6 +42,8 @@ class ControlSettings(Section):
 
     region: Name = "main"
     link: LinkSection | None = None
+    operator: LinkSection | None = None
+    """With an operator's certificate, for dead letters. Default: `link`, if its certificate is an operator's."""
     front_store: StoreSection | None = None
     doctor: DoctorSection = DoctorSection()
 
@@ -63,6 +65,15 @@ def link_section() -> LinkSection:
     if settings.link is None:
         raise ConfigurationError("has no [link] table, which this command needs", file=str(path))
     return settings.link
+
+
+def operator_section() -> LinkSection:
+    """How to reach the broker as an operator. Raises ConfigurationError."""
+    path, settings = control_settings()
+    found = settings.operator or settings.link
+    if found is None:
+        raise ConfigurationError("has no [operator] and no [link] table, which this command needs", file=str(path))
+    return found
 
 
 def front_store() -> StoreSection:

@@ -71,6 +71,14 @@ class ResendCommands(_Question):
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = MOST_ROWS
 
 
+class AuditedAct(_Question):
+    """An administrative act that is not the daemon's own, to be written in its log."""
+
+    act: Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,40}$")]
+    details: Annotated[str, StringConstraints(max_length=1500)] = ""
+    """Identifiers and counts, as JSON."""
+
+
 class _Told(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -172,6 +172,20 @@ class Sealer:
         return key
 
 
+def claimed(envelope: bytes) -> Attributes:
+    """What an envelope says of itself in clear. Nothing of it is verified: for an operator's eyes alone.
+
+    Raises UnknownVersion, Malformed.
+    """
+    if len(envelope) < _SHORTEST:
+        raise Malformed("too short for an envelope")
+    version = envelope[0]
+    if not LOWEST_VERSION <= version <= WIRE_VERSION:
+        raise UnknownVersion(f"version {version}")
+    number = _ATTRIBUTES + int.from_bytes(envelope[_WRAP_END:_ATTRIBUTES], "big")
+    return decoded(version, envelope[_ATTRIBUTES:number])
+
+
 class Opener:
     """Opens what is sealed to this process's role. Remembers the data keys of the last `cache` wraps it verified."""
 

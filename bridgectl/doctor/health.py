@@ -56,7 +56,7 @@ def judge_queues(queues: Sequence[QueueHealth], region: str) -> Iterator[Finding
     for queue in queues:
         if queue.dead_letters:
             problems += 1
-            action = "find out why (their header `reason`, the daemons' logs) before anything is sent again"
+            action = "bridgectl dlq list says why; then bridgectl dlq redrive, or purge"
             yield Finding("dead-letters", queue.name, Status.WARN, f"{queue.dead_letters} dead letters", action)
         if queue.name in requests and not queue.consumers:
             problems += 1

@@ -473,7 +473,7 @@ def _queues(seen: Observation) -> Iterator[Trouble]:
                 "dead-letters",
                 f"{queue.dead_letters} dead letters of {queue.name}",
                 "nobody could make anything of them",
-                mend="bridgectl queues; the daemons' logs say why",
+                mend="bridgectl dlq list says why; bridgectl dlq redrive or purge",
             )
         if queue.name.startswith(("bridge.query.", "bridge.command.")) and not queue.consumers:
             yield Trouble(

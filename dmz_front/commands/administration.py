@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dmz_front.ledger.ledger import Ledger
-from protocol.administration import CommandDetail, ListCommands, ResendCommands, ShowCommand, asked
+from protocol.administration import AuditedAct, CommandDetail, ListCommands, ResendCommands, ShowCommand, asked
 from protocol.errors import BridgeError
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.logs import logger
@@ -25,7 +25,18 @@ class Administration:
 
     def answers(self) -> Mapping[str, Answer]:
         """What can be asked."""
-        return {"commands": self.list, "command": self.show, "resend": self.resend, "resolve": self.resolve}
+        return {
+            "commands": self.list,
+            "command": self.show,
+            "resend": self.resend,
+            "resolve": self.resolve,
+            "audit": self.audit,
+        }
+
+    async def audit(self, request: Mapping[str, Any], peer: Peer) -> None:
+        """An act of `bridgectl` itself, into the log."""
+        question = asked(AuditedAct, request)
+        log.warning("administrative-act", act=question.act, by=peer.name, details=question.details)
 
     async def list(self, request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
         """Commands in some states."""

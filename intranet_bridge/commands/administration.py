@@ -19,6 +19,7 @@ from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.replies import Replies
 from protocol.administration import (
     LONGEST_RESULT,
+    AuditedAct,
     Choice,
     CommandDetail,
     Evidence,
@@ -70,8 +71,14 @@ class Administration:
         """What can be asked."""
         questions: dict[str, Callable[[Mapping[str, Any], Peer], Awaitable[Any]]] = {
             "commands": self.list, "command": self.show, "resolve": self.resolve,
+            "audit": self.audit,
         }  # fmt: skip
         return questions
+
+    async def audit(self, request: Mapping[str, Any], peer: Peer) -> None:
+        """An act of `bridgectl` itself, into the log."""
+        question = asked(AuditedAct, request)
+        log.warning("administrative-act", act=question.act, by=peer.name, details=question.details)
 
     async def list(self, request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
         """Commands in some states."""

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.layout import BIN, ROOT
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.stomp import connected, put
-from tests.support.testbeds import ACCOUNT, client, eventually, running_testbed, work_order
+from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
 
 MANY = 70  # the shipped prefetch is 64
 
@@ -76,3 +76,56 @@ def test_signed_with_a_deadline_beyond_all_time_it_stops_no_honest_order_and_no_
             assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
     eventually(lambda: log.read_text(encoding="utf-8").count("out-of-range") >= 74, what="every one in the log")
     assert log.read_text(encoding="utf-8").count("link-connected") == connections
+
+
+def dlq(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
+    """`bridgectl dlq` with an operator's certificate."""
+    control = testbed.config / "bridgectl.toml"
+    operator = control.with_name("operator.toml")
+    operator.write_text(control.read_text().replace("monitor.", "operator."))
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(operator)}
+    command = [str(BIN / "bridgectl"), "dlq", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_dead_letters_are_read_sent_again_and_taken_away(testbed: Testbed) -> None:
+    assert dlq(testbed, "purge", "--all", "--note", "of the tests before", "--yes").returncode == 0
+    assert json.loads(dlq(testbed, "list", "--json").stdout) == []
+    with client(testbed) as http:
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        done = http.post("/v1/work-order", json=work_order(), headers=headers).json()["request_id"]
+    [known] = forged(testbed, 1, id=done)  # its outcome is in the inbox: it is answered from there
+    put(testbed, "operator", "DLQ.bridge.command.main", known, reason="kills-worker", persistent="true")
+    put(testbed, "front", "bridge.command.main", b"junk", persistent="true")
+    found = eventually(
+        lambda: len(rows := json.loads(dlq(testbed, "list", "--json").stdout)) == 2 and rows, what="both letters"
+    )
+    by_reason = {row["reason"]: row for row in found}
+    letter = by_reason["kills-worker"]
+    assert (letter["requests"], letter["operations"], letter["now"]) == ([done], ["work-order"], ["succeeded"])
+    assert "digest" in by_reason["malformed"]["hopeless"]
+    shown = dlq(testbed, "show", done)
+    assert "kills-worker" in shown.stdout
+    assert "家里没电了" not in shown.stdout + shown.stderr
+
+    dry = dlq(testbed, "redrive", "--all", "--note", "mended")
+    assert "--yes does it" in dry.stdout
+    assert "purging is safe" in dry.stdout
+    assert len(json.loads(dlq(testbed, "list", "--json").stdout)) == 2
+    again = dlq(testbed, "redrive", done, "--note", "mended", "--yes", "--json")
+    assert (json.loads(again.stdout)["done"], again.returncode) == (1, 0), again.stderr
+    assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)}[done] == 1
+    hopeless = dlq(testbed, "redrive", "--all", "--note", "n", "--yes")
+    assert (hopeless.returncode, "only a digest was kept" in hopeless.stderr) == (1, True)
+    assert "1 of 1" in dlq(testbed, "purge", "--all", "--reason", "malformed", "--note", "noise", "--yes").stdout
+    assert json.loads(dlq(testbed, "list", "--json").stdout) == []
+    for program in ("front", "bridge"):
+        text = (testbed.logs / f"{program}.log").read_text(encoding="utf-8")
+        assert text.count("dlq-redrive") == 1, program
+        assert "mended" in text
+    monitor = subprocess.run(
+        [str(BIN / "bridgectl"), "dlq", "list", "--queue", "bridge.command.main", "--timeout", "2"],
+        env={**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (monitor.returncode, "operator's certificate" in monitor.stderr) == (1, True)

@@ -1,0 +1,276 @@
+"""`bridgectl dlq`: dead letters, with an operator's certificate: why each is there, sent again, or taken away."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+import typer
+
+from bridgectl import audit, daemons, dead_letters
+from bridgectl.dead_letters import Letter
+from bridgectl.output import as_json, table
+from bridgectl.queues import ask, health
+from bridgectl.settings import operator_section
+from protocol.administration import CommandDetail
+from protocol.errors import BridgeError
+from protocol.lifecycle import FINAL
+from protocol.link.port import Link
+from protocol.messages import Role
+from protocol.runtime import logs
+from protocol.runtime.clock import wall_clock
+from protocol.runtime.links import stomp_link
+
+app = typer.Typer(no_args_is_help=True, help="Dead letters: what nobody could act on. Their content stays sealed.")
+
+T = TypeVar("T")
+_ASKED = 200
+"""So many requests are looked up at a daemon of this host."""
+Queue = Annotated[str | None, typer.Option(help="of this queue alone, e.g. bridge.command.main")]
+Reason = Annotated[str, typer.Option(help="of this reason alone")]
+Operation = Annotated[str, typer.Option(help="of this operation alone")]
+Older = Annotated[
+    float | None, typer.Option("--older", min=0, metavar="MINUTES", help="set aside so long ago at least")
+]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="of letters, or of requests in them")]
+All = Annotated[bool, typer.Option("--all", help="all that the other options leave")]
+Yes = Annotated[bool, typer.Option("--yes", help="do it; without it is only said what would be done")]
+Note = Annotated[str, typer.Option("--note", help="why; written to the audit log")]
+Patience = Annotated[float, typer.Option("--timeout", min=0.5, help="seconds for each answer of the broker")]
+Json = Annotated[bool, typer.Option("--json", help="for programs")]
+
+
+@app.command("list")
+def list_(
+    queue: Queue = None,
+    reason: Reason = "",
+    operation: Operation = "",
+    older: Older = None,
+    json: Json = False,
+    patience: Patience = 10.0,
+) -> None:
+    """List dead letters: queue, reason, age, the requests in them, and what became of those as far as is known here."""
+    letters = _chosen(_seen(queue, patience), [], reason, operation, older)
+    states = _states(letters)
+    if json:
+        typer.echo(as_json([one.as_dict() | {"now": [states.get(id, "") for id in one.requests]} for one in letters]))
+        return
+    now = wall_clock()
+    rows = [
+        (one.queue, one.reason, _span(now - one.at) if one.at else "-", len(one.requests) or "-",
+         _some(one.requests), ", ".join(one.operations) or "-",
+         ", ".join(sorted({states.get(id, "?") for id in one.requests})) or "-", one.id)
+        for one in letters
+    ]  # fmt: skip
+    typer.echo(table(("queue", "reason", "age", "requests", "request", "operation", "now", "id"), rows))
+    if letters:
+        typer.echo(_advice(letters, states))
+
+
+@app.command()
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help="of the letter, or of a request in it")],
+    json: Json = False,
+    patience: Patience = 10.0,
+) -> None:
+    """Show one dead letter: its headers and what its envelopes say of themselves in clear. Nothing sealed is opened."""
+    [one, *_] = dead_letters.chosen(_seen(None, patience), [id], "", "", None)
+    states = _states([one])
+    shown = one.as_dict() | {"at": _instant(one.at), "now": [states.get(each, "") for each in one.requests]}
+    if json:
+        typer.echo(as_json(shown))
+        return
+    for name, value in shown.items():
+        text = ", ".join(value) if isinstance(value, list | tuple) else value
+        typer.echo(f"{name:<12}  {'-' if text in (None, '') else text}")
+
+
+@app.command()
+def redrive(
+    note: Note,
+    ids: Ids = None,
+    every: All = False,
+    queue: Queue = None,
+    reason: Reason = "",
+    operation: Operation = "",
+    older: Older = None,
+    yes: Yes = False,
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="letters a second")] = 50.0,
+    json: Json = False,
+    patience: Patience = 10.0,
+) -> None:
+    """Send dead letters again, each to the queue it came from; without --yes only say which.
+
+    Nothing is done twice by it: a bridge knows a command by its id, a front its outcome.
+    """
+    meant = _meant(ids, every, queue, reason, operation, older, patience)
+    can = [one for one in meant if not one.hopeless]
+    if not can:
+        said = f": {meant[0].hopeless}" if meant else ""
+        raise BridgeError(f"none of {len(meant)} dead letters can be sent again{said}")
+    _act("redrive", can, note, yes, rate, json, patience, left=len(meant) - len(can))
+
+
+@app.command()
+def purge(
+    note: Note,
+    ids: Ids = None,
+    every: All = False,
+    queue: Queue = None,
+    reason: Reason = "",
+    operation: Operation = "",
+    older: Older = None,
+    yes: Yes = False,
+    json: Json = False,
+    patience: Patience = 10.0,
+) -> None:
+    """Take dead letters away for good; without --yes only say which. A front still sends what it has no outcome of."""
+    _act("purge", _meant(ids, every, queue, reason, operation, older, patience), note, yes, 1000.0, json, patience)
+
+
+def _act(
+    what: str, letters: Sequence[Letter], note: str, yes: bool, rate: float, json: bool, patience: float, left: int = 0
+) -> None:
+    if not note.strip():
+        raise typer.BadParameter("is empty: say why", param_hint="--note")
+    states = _states(letters)
+    failures: list[str] = []
+    if yes and letters:
+        queues = sorted({one.queue for one in letters})
+        named = [id for one in letters for id in one.requests or (one.id,)]
+        audit.record(f"dlq-{what}", count=len(letters), queues=queues, requests=named[:20], note=note.strip()[:400])
+        failures = _on_link(lambda link: _each(link, letters, rate, patience, again=what == "redrive"))
+    told = {
+        "done": len(letters) - len(failures) if yes else 0, "meant": len(letters), "failures": failures,
+        "cannot": left, "dry_run": not yes,
+    }  # fmt: skip
+    if json:
+        typer.echo(as_json(told))
+    elif yes:
+        verb = "sent again" if what == "redrive" else "taken away"
+        typer.echo(f"{told['done']} of {len(letters)} dead letters {verb}" + (f", {left} cannot be" if left else ""))
+        for failure in failures:
+            typer.echo(failure, err=True)
+    else:
+        for one in letters:
+            typer.echo(f"{one.queue}  {one.reason}  {_some(one.requests) if one.requests else one.id}")
+        typer.echo(
+            f"{len(letters)} dead letters: --yes does it" + (f"; {left} more cannot be sent again" if left else "")
+        )
+        if letters:
+            typer.echo(_advice(letters, states))
+    if failures:
+        raise typer.Exit(1)
+
+
+async def _each(link: Link, letters: Sequence[Letter], rate: float, patience: float, *, again: bool) -> list[str]:
+    failures = []
+    for number, one in enumerate(letters):
+        if number:
+            await asyncio.sleep(1 / rate)
+        try:
+            if not await dead_letters.remove(link, one, patience, again=again):
+                failures.append(f"{one.id}: it is not there any more")
+        except BridgeError as error:
+            failures.append(f"{one.id}: {error}")
+    return failures
+
+
+def _meant(
+    ids: list[str] | None,
+    every: bool,
+    queue: str | None,
+    reason: str,
+    operation: str,
+    older: float | None,
+    patience: float,
+) -> list[Letter]:
+    if bool(ids) == every:
+        raise typer.BadParameter("give ids, or --all", param_hint="ID")
+    return _chosen(_seen(queue, patience), ids or [], reason, operation, older)
+
+
+def _chosen(
+    letters: Sequence[Letter], ids: Sequence[str], reason: str, operation: str, older: float | None
+) -> list[Letter]:
+    before = None if older is None else wall_clock() - int(older * 60_000)
+    return dead_letters.chosen(letters, ids, reason, operation, before)
+
+
+def _seen(queue: str | None, patience: float) -> list[Letter]:
+    async def look(link: Link) -> list[Letter]:
+        if queue is not None:
+            return await dead_letters.browse(link, queue, patience)
+        found = health(await ask(link, f"dlq-{os.getpid()}", patience), wall_clock())
+        letters = []
+        for one in found:
+            if one.dead_letters:
+                letters += await dead_letters.browse(link, one.name, patience)
+        return letters
+
+    return _on_link(look)
+
+
+def _on_link(work: Callable[[Link], Awaitable[T]]) -> T:
+    logs.configure("critical")
+    section = operator_section()
+
+    async def run() -> T:
+        link = stomp_link(section, "bridgectl-dlq")
+        await link.start()
+        try:
+            try:
+                await asyncio.wait_for(link.ready(), 10)
+            except TimeoutError:
+                why = link.trouble or "no answer"
+                raise BridgeError(f"no broker answers at {', '.join(section.brokers)}: {why}") from None
+            return await work(link)
+        finally:
+            await link.close()
+
+    return asyncio.run(run())
+
+
+def _states(letters: Sequence[Letter]) -> dict[str, str]:
+    """Request → its state, as a daemon of this host has it: the front before the bridge."""
+    ids = list(dict.fromkeys(id for one in letters for id in one.requests))[:_ASKED]
+    states: dict[str, str] = {}
+    for role, path in sorted(daemons.configured(), key=lambda one: one[0] is not Role.FRONT):
+        for id in ids:
+            if id in states:
+                continue
+            try:
+                told = daemons.tell(role, path, "command", 2.0, id=id)
+                states[id] = CommandDetail.model_validate(told).command.state
+            except BridgeError:
+                continue
+    return states
+
+
+def _advice(letters: Sequence[Letter], states: dict[str, str]) -> str:
+    ids = [id for one in letters for id in one.requests]
+    finished = sum(states.get(id) in FINAL for id in ids)
+    if ids and finished == len(ids) and all(one.requests for one in letters):
+        return "all of their requests are finished since: purging is safe"
+    if not states and ids:
+        return "what became of their requests is not known on this host"
+    if ids:
+        return f"{finished} of {len(ids)} requests in them are finished since"
+    return "they cannot be read: fronts send their commands again by themselves; purging is safe"
+
+
+def _some(ids: Sequence[str]) -> str:
+    return "-" if not ids else ids[0] + (f" and {len(ids) - 1} more" if len(ids) > 1 else "")
+
+
+def _instant(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds") if ms else ""
+
+
+def _span(ms: float) -> str:
+    seconds = max(0, int(ms // 1000))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,146 @@
+"""Dead letters as an operator sees them: browsed, sent again to the queue they came from, or taken away for good.
+
+What is in a letter stays sealed. Of each envelope is read what travels in clear: the request's id, its operation and
+who sent it; nobody has verified that, for who could would have to have the keys.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol import destinations
+from protocol.envelope import claimed
+from protocol.errors import BridgeError, EnvelopeError
+from protocol.frames import unpack
+from protocol.link.port import AckMode, Delivery, Link, Outgoing, Subscription
+from protocol.runtime.region_inbox import INBOX_HEADER, SINCE_HEADER
+
+_KEPT_HEADERS = (INBOX_HEADER, SINCE_HEADER)
+MOST = 2000
+"""Letters of one queue that the broker lets be browsed (`maxBrowsePageSize`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter."""
+
+    id: str
+    """The broker's, of the message."""
+    queue: str
+    """The queue it came from: `bridge.command.main`."""
+    reason: str
+    at: int
+    """When it was set aside, epoch ms by the broker's clock; 0: not known."""
+    size: int
+    requests: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    hopeless: str = ""
+    """Why it cannot be sent again; empty: it can."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        names = ("id", "queue", "reason", "at", "size", "requests", "operations", "sources", "hopeless")
+        return {name: getattr(self, name) for name in names}
+
+
+def letter(queue: str, delivery: Delivery) -> Letter:
+    """What can be told of a message of the dead letters of `queue`."""
+    headers = delivery.headers
+    reason = headers.get("reason") or headers.get("dlqDeliveryFailureCause", "")[:120] or "the broker's"
+    hopeless, said = "", []
+    if headers.get("kept") == "digest":
+        hopeless = "only a digest was kept: a front sends its command again by itself"
+    elif "truncated-from" in headers:
+        hopeless = "only its beginning was kept"
+    elif queue.startswith(("bridge.query.", "bridge.reply.query.")):
+        hopeless = "whoever asked has its answer: a query is not asked twice"
+    if headers.get("kept") != "digest":
+        try:
+            said = [claimed(envelope) for envelope in unpack(delivery.body)]
+        except EnvelopeError as error:
+            hopeless = hopeless or f"it cannot be read: {error.reason}"
+    return Letter(
+        id=headers.get("message-id", ""), queue=queue, reason=reason, at=int(headers.get("timestamp", "0") or 0),
+        size=len(delivery.body), requests=tuple(one.id for one in said),
+        operations=tuple(sorted({one.type for one in said})), sources=tuple(sorted({one.source for one in said})),
+        hopeless=hopeless, headers={name: headers[name] for name in _KEPT_HEADERS if name in headers},
+    )  # fmt: skip
+
+
+def chosen(
+    letters: Sequence[Letter], named: Sequence[str], reason: str, operation: str, before_ms: int | None
+) -> list[Letter]:
+    """Those meant: named by the message's or a request's id, or all; and of this reason, operation and age.
+
+    Raises BridgeError for a name that is none of them.
+    """
+    missing = [name for name in named if not any(name in (one.id, *one.requests) for one in letters)]
+    if missing:
+        raise BridgeError(f"there is no dead letter {missing[0]}")
+    return [
+        one
+        for one in letters
+        if (not named or any(name in (one.id, *one.requests) for name in named))
+        and (not reason or one.reason == reason)
+        and (not operation or operation in one.operations)
+        and (before_ms is None or one.at <= before_ms)
+    ]
+
+
+async def browse(link: Link, queue: str, timeout_s: float) -> list[Letter]:
+    """The dead letters of one queue; they stay. Raises BridgeError if the broker does not show them."""
+    found: list[Letter] = []
+    ended = asyncio.Event()
+
+    def take(delivery: Delivery) -> None:
+        if delivery.headers.get("browser") == "end":
+            ended.set()
+        elif len(found) < MOST:
+            found.append(letter(queue, delivery))
+
+    destination = destinations.dead_letters(f"/queue/{queue}")
+    unsubscribe = link.subscribe(Subscription(destination, take, AckMode.AUTO, 100, {"browser": "true"}))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ended.wait()
+    except TimeoutError:
+        said = "it needs an operator's certificate ([operator] of bridgectl.toml)"
+        raise BridgeError(f"the broker does not show the dead letters of {queue}: {said}") from None
+    finally:
+        unsubscribe()
+    return found
+
+
+async def remove(link: Link, one: Letter, timeout_s: float, *, again: bool) -> bool:
+    """Take one away; `again`: once the queue it came from has it on disk. False: it was gone already.
+    That it is gone is sure when the link is closed.
+
+    Whatever fails between, it is there still: a letter may be sent twice, never lost.
+    """
+    taken: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+
+    def take(delivery: Delivery) -> None:
+        if not taken.done():
+            taken.set_result(delivery)
+
+    destination = destinations.dead_letters(f"/queue/{one.queue}")
+    selector = {"selector": f"JMSMessageID = '{one.id}'"}
+    if "'" in one.id:
+        raise BridgeError("the broker's id of it cannot be asked for")
+    unsubscribe = link.subscribe(Subscription(destination, take, AckMode.INDIVIDUAL, 1, selector))
+    try:
+        async with asyncio.timeout(timeout_s):
+            delivery = await taken
+            if again:
+                out = Outgoing(f"/queue/{one.queue}", delivery.body, persistent=True, headers=dict(one.headers))
+                await link.send(out)
+            if not link.ack(delivery):
+                raise BridgeError("the connection was lost meanwhile: look again")
+    except TimeoutError:
+        return False
+    finally:
+        unsubscribe()
+    return True
