@@ -107,7 +107,7 @@ async def browse(link: Link, queue: str, timeout_s: float) -> list[Letter]:
         async with asyncio.timeout(timeout_s):
             await ended.wait()
     except TimeoutError:
-        said = "it needs an operator's certificate ([operator] of bridgectl.toml)"
+        said = "it needs an operator's certificate (`operator` of bridgectl.toml)"
         raise BridgeError(f"the broker does not show the dead letters of {queue}: {said}") from None
     finally:
         unsubscribe()

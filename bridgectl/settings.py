@@ -72,7 +72,7 @@ def operator_section() -> LinkSection:
     path, settings = control_settings()
     found = settings.operator or settings.link
     if found is None:
-        raise ConfigurationError("has no [operator] and no [link] table, which this command needs", file=str(path))
+        raise ConfigurationError("has neither `operator` nor a [link] table, which this command needs", file=str(path))
     return found
 
 
