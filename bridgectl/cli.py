@@ -20,8 +20,10 @@ GROUPS = {
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
     "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
+    "probe": ("bridgectl.commands.probe", "Try an interface of the marketing system, step by step."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
     "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
+    "trace": ("bridgectl.commands.trace", "One request's life, as far as this host knows it."),
     "requests": ("bridgectl.commands.requests", "Commands in ledger and inbox; decide those that are held."),
 }
 """Command group → the module that holds its typer `app`, and what `bridgectl --help` says of it."""

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from bridgectl.control import NotRunning, ask
-from bridgectl.doctor.installation import CONFIGURATIONS, PROGRAMS
+from bridgectl.programs import CONFIGURATIONS, PROGRAMS
 from bridgectl.settings import ControlSettings, control_path
 from protocol.errors import ConfigurationError
 from protocol.messages import Role

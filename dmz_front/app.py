@@ -211,7 +211,7 @@ class Front:
         )  # fmt: skip
 
         self.administration = Administration(
-            name=settings.name, ledger=self.ledger, outbox=self.outbox,
+            name=settings.name, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
             sendable=lambda: self.command_link.connected and self.bridges.addressed,
         )  # fmt: skip
 

@@ -53,6 +53,7 @@ from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial import trial
+from intranet_bridge.trial.probe import Probe
 from protocol.backoff import Backoff
 from protocol.destinations import attachments, commands, queries
 from protocol.envelope import Opener, Sealer
@@ -173,6 +174,7 @@ class Bridge:
         self.administration = Administration(
             store=self.store, workers=self.workers, outbox=self.outbox, opener=opener, replies=self.replies,
             calls=calls, inquires={name for name in adapters if self._inquires(name)}, clock=clock,
+            requests=self.requests, name=settings.name,
         )  # fmt: skip
         self.clock = clock
         self._unsubscribe: list[Callable[[], None]] = []
@@ -233,7 +235,11 @@ class Bridge:
         await parts.start("store", self.store.start(), self.store.close)
         await parts.start("lease", self.lease.take(), self.lease.release)
         if self.settings.control.socket is not None:
-            answers = {"report": self.reporter.report, **self.administration.answers()}
+            answers = {
+                "report": self.reporter.report,
+                "probe": Probe(self.settings).probe,
+                **self.administration.answers(),
+            }
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
         await self.lease.know(await self.inbox.owners())

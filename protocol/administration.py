@@ -71,6 +71,22 @@ class ResendCommands(_Question):
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = MOST_ROWS
 
 
+class ProbeOperation(_Question):
+    """Try one operation's binding with the catalogue's example."""
+
+    operation: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,64}$")]
+    really: bool = False
+    """Send a command too: the marketing system applies it."""
+    reveal: bool = False
+    """Show values; secrets stay masked."""
+
+
+class TraceRequest(_Question):
+    """All that is known here of one request."""
+
+    id: RequestId
+
+
 class AuditedAct(_Question):
     """An administrative act that is not the daemon's own, to be written in its log."""
 
@@ -138,6 +154,38 @@ class CommandDetail(_Told):
     evidence: Evidence | None = None
     request: str = Field(default="", repr=False)
     """What the customer asked for, if it was to be revealed."""
+
+
+ProbeOutcome = Literal["answered", "refused", "rejected", "not-applied", "unknown", "not-sent"]
+
+
+class ProbeReport(_Told):
+    """What a probe came to."""
+
+    operation: str
+    system: str
+    outcome: ProbeOutcome
+    verdict: str
+    """In a line; masked, as all of them."""
+    lines: tuple[str, ...]
+    """Request, answer, what each expression gave, and the verdict."""
+
+    @property
+    def well(self) -> bool:
+        """The interface answers as its binding says."""
+        return self.outcome in ("answered", "refused", "not-sent")
+
+
+class TraceReport(_Told):
+    """What one daemon knows of a request."""
+
+    side: Literal["front", "bridge"]
+    name: str
+    command: CommandReport | None = None
+    """None: ledger or inbox has it not. It may have been a query."""
+    decisions: tuple[DecisionReport, ...] = ()
+    hops: tuple[dict[str, Any], ...] = ()
+    """Of the latest requests, kept in memory: `at` in epoch ms, `event`, `outcome`, and what else its line says."""
 
 
 def asked(model: type[_Question], request: Any) -> Any:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridgectl.doctor import broker, clocks, files, health, installation, listeners, one_way
+from bridgectl.doctor import broker, clocks, files, health, installation, listeners, marketing, one_way
 from bridgectl.doctor.finding import Finding, Status
-from bridgectl.doctor.installation import CONFIGURATIONS, PROGRAMS, Installation, View
+from bridgectl.doctor.installation import Installation, View
+from bridgectl.programs import CONFIGURATIONS, PROGRAMS
 from bridgectl.settings import ControlSettings, DoctorSection
 from bridgectl.stores import in_store
 from protocol.errors import BridgeError, ConfigurationError
@@ -57,6 +58,9 @@ def examine(wish: Wish) -> Iterator[Finding]:
     for one in readable:
         yield from _broker(one, doctor.timeout_s)
     yield from _clocks_and_health(settings, readable, doctor)
+    for one in readable:
+        if one.role is Role.BRIDGE:
+            yield from marketing.findings(one.path)
     for one in readable:
         yield from _files(one)
     yield from _disks(readable, doctor)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from bridgectl.doctor.finding import Finding, Status
+from bridgectl.programs import PROGRAMS
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
 from protocol.runtime.settings import (
@@ -25,9 +26,6 @@ from protocol.runtime.settings import (
     load,
 )
 
-PROGRAMS = {Role.FRONT: "dmz-front", Role.BRIDGE: "intranet-bridge"}
-"""The daemon's command, and the user its systemd unit runs it as."""
-CONFIGURATIONS = {Role.FRONT: "dmz_front.toml", Role.BRIDGE: "intranet_bridge.toml"}
 _CHECK_S = 60.0
 
 

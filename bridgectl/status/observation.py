@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from bridgectl.control import NotAllowed, NotRunning, Stuck, ask
-from bridgectl.doctor.installation import CONFIGURATIONS
+from bridgectl.programs import CONFIGURATIONS
 from bridgectl.queues import QueueHealth, health
 from bridgectl.queues import ask as ask_broker
 from bridgectl.settings import ControlSettings

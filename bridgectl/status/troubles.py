@@ -364,7 +364,7 @@ def _interfaces(seen: Observation) -> Iterator[Trouble]:
             (worst.reason or "no usable answer") + (f"; left alone for the moment: {_some(opened)}" if opened else ""),
             began,
             hurts=f"{names}: queries are answered 503 or 502, commands wait",
-            mend=f"see to that system; intranet-bridge try {worst.operation} shows what it answers",
+            mend=f"see to that system; bridgectl probe {worst.operation} shows what it answers",
         )
 
 

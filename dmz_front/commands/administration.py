@@ -7,11 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dmz_front.ledger.ledger import Ledger
-from protocol.administration import AuditedAct, CommandDetail, ListCommands, ResendCommands, ShowCommand, asked
+from protocol.administration import (
+    AuditedAct,
+    CommandDetail,
+    ListCommands,
+    ResendCommands,
+    ShowCommand,
+    TraceReport,
+    TraceRequest,
+    asked,
+)
 from protocol.errors import BridgeError
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.request_log import RequestLog
 
 log = logger(__name__)
 
@@ -19,8 +29,11 @@ log = logger(__name__)
 class Administration:
     """Answers the questions about commands."""
 
-    def __init__(self, *, name: str, ledger: Ledger, outbox: Outbox, sendable: Callable[[], bool]) -> None:
+    def __init__(
+        self, *, name: str, ledger: Ledger, outbox: Outbox, sendable: Callable[[], bool], requests: RequestLog
+    ) -> None:
         """`sendable`: whether there is a broker, and it is known which inbox commands are for."""
+        self._requests = requests
         self._name, self._ledger, self._outbox, self._sendable = name, ledger, outbox, sendable
 
     def answers(self) -> Mapping[str, Answer]:
@@ -31,6 +44,7 @@ class Administration:
             "resend": self.resend,
             "resolve": self.resolve,
             "audit": self.audit,
+            "trace": self.trace,
         }
 
     async def audit(self, request: Mapping[str, Any], peer: Peer) -> None:
@@ -53,6 +67,12 @@ class Administration:
         if question.reveal:
             raise BridgeError("what was asked is sealed for the bridge: ask on its host")
         return CommandDetail(command=report).model_dump(mode="json")
+
+    async def trace(self, request: Mapping[str, Any], _peer: Peer) -> dict[str, Any]:
+        """All that is known here of one request."""
+        question = asked(TraceRequest, request)
+        command, hops = await self._ledger.told(question.id), tuple(self._requests.of(question.id))
+        return TraceReport(side="front", name=self._name, command=command, hops=hops).model_dump(mode="json")
 
     async def resolve(self, _request: Mapping[str, Any], _peer: Peer) -> None:
         """Not here. Raises BridgeError."""

@@ -26,6 +26,8 @@ from protocol.administration import (
     ListCommands,
     ResolveCommand,
     ShowCommand,
+    TraceReport,
+    TraceRequest,
     asked,
 )
 from protocol.envelope import Opener
@@ -37,6 +39,7 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.request_log import RequestLog
 from protocol.runtime.store import Store
 
 log = logger(__name__)
@@ -59,11 +62,14 @@ class Administration:
         replies: Replies,
         calls: MarketingCalls,
         inquires: Container[str],
+        requests: RequestLog,
+        name: str,
         clock: Clock,
     ) -> None:
         """`inquires`: operations whose binding can ask what became of a request."""
         self._store, self._workers, self._outbox, self._opener = store, workers, outbox, opener
         self._replies, self._calls, self._inquires, self._clock = replies, calls, inquires, clock
+        self._requests, self._name = requests, name
         self.ready = False
         """Everything is started: decisions can be acted on."""
 
@@ -72,6 +78,7 @@ class Administration:
         questions: dict[str, Callable[[Mapping[str, Any], Peer], Awaitable[Any]]] = {
             "commands": self.list, "command": self.show, "resolve": self.resolve,
             "audit": self.audit,
+            "trace": self.trace,
         }  # fmt: skip
         return questions
 
@@ -97,6 +104,16 @@ class Administration:
         evidence = await self._evidence(kept) if question.inquire else None
         detail = CommandDetail(command=kept.report, decisions=kept.decisions, evidence=evidence, request=revealed)
         return detail.model_dump(mode="json")
+
+    async def trace(self, request: Mapping[str, Any], _peer: Peer) -> dict[str, Any]:
+        """All that is known here of one request."""
+        question = asked(TraceRequest, request)
+        kept = await self._store.read(partial(rows.found, id=question.id))
+        report = TraceReport(
+            side="bridge", name=self._name, command=kept.report if kept else None,
+            decisions=kept.decisions if kept else (), hops=tuple(self._requests.of(question.id)),
+        )  # fmt: skip
+        return report.model_dump(mode="json")
 
     async def resolve(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Decide a held command, for good. Raises BridgeError, and changes nothing, for what cannot be decided so."""

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,31 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--really", action="store_true", help="send a command: it will be applied")
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is tried: the arguments of the command."""
+
+    operation: str
+    body: str | None = None
+    answer: Path | None = None
+    inquiry: bool = False
+    request_id: str | None = None
+    show: bool = False
+    really: bool = False
+
+
 def run(settings: BridgeSettings, given: argparse.Namespace, out: Callable[[str], object] = print) -> int:
     """Try it. Returns 0 for an answer, a refusal or a request that was only rendered, 1 for any other verdict.
+
+    Raises ConfigurationError for arguments and files that cannot be used.
+    """
+    wanted = Wanted(*(getattr(given, name) for name in Wanted.__dataclass_fields__))
+    outcome = tried(settings, wanted, out)
+    return 0 if outcome is None or isinstance(outcome, Answered | Refused | Absent) else 1
+
+
+def tried(settings: BridgeSettings, given: Wanted, out: Callable[[str], object]) -> Outcome | Finding | None:
+    """What it came to, in an event loop of its own; None if the request was only rendered.
 
     Raises ConfigurationError for arguments and files that cannot be used.
     """
@@ -119,7 +143,7 @@ async def _trial(
     asked: MarketingRequest,
     told: "_Observer",
     out: Callable[[str], object],
-) -> int:
+) -> Outcome | Finding | None:
     out(f"{operation.name}, {'inquiry' if told.inquiry else operation.kind.value}, request {asked.request_id}")
     outcome: Outcome | Finding
     try:
@@ -132,7 +156,7 @@ async def _trial(
     except TrialEnds:
         out("\nnot sent: a command is applied by the marketing system. --really sends it, --answer FILE reads")
         out("a saved answer instead")
-        return 0
+        return None
     finally:
         await system.close()
     if not told.answered:
@@ -142,7 +166,7 @@ async def _trial(
         out(f"  {told.mask.clean(line)}")
     if isinstance(outcome, Answered):
         out("  result: " + told.mask.body(outcome.result).replace("\n", "\n  "))
-    return 0 if isinstance(outcome, Answered | Refused | Absent) else 1
+    return outcome
 
 
 class _Observer:

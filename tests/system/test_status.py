@@ -14,7 +14,7 @@ import pytest
 
 from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNT, client, eventually, running_testbed
+from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
 
 SETTINGS = {"dmz_front": {"delivery.presence_ttl_s": 2}, "intranet_bridge": {"presence_interval_s": 0.5}}
 
@@ -61,10 +61,54 @@ def test_all_is_well_and_each_part_is_shown(own: Testbed, http: httpx.Client) ->
     assert status(own, "--plugin") == (0, "DMZ-BRIDGE OK - nothing is wrong\n")
 
 
+def ctl(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
+    return subprocess.run(
+        [str(BIN / "bridgectl"), *words], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_binding_is_tried_by_the_running_bridge(own: Testbed) -> None:
+    done = ctl(own, "probe", "bill-query")
+    assert (done.returncode, "succeeded" in done.stdout) == (0, True), done.stdout
+    for words in ("POST /api/bill/query", "HTTP/1.1 200", "schema: it fits"):
+        assert words in done.stdout
+    assert ACCOUNT not in done.stdout
+    assert ctl(own, "probe", "nothing-of-the-kind").returncode == 1
+    before = len(journal(own))
+    rendered = json.loads(ctl(own, "probe", "work-order", "--json").stdout)[0]
+    assert (rendered["outcome"], len(journal(own))) == ("not-sent", before)
+    assert json.loads(ctl(own, "probe", "work-order", "--really", "--json").stdout)[0]["outcome"] == "answered"
+    assert len(journal(own)) == before + 1
+
+
+def test_a_requests_life_is_told_and_a_querys_too(own: Testbed, http: httpx.Client) -> None:
+    order = http.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": "traced"}).json()["request_id"]
+    asked = http.post("/v1/arrears-query", json={"account": ACCOUNT}).json()["request_id"]
+    logs = ["--log", str(own.logs / "front.log"), "--log", str(own.logs / "bridge.log")]
+    told = json.loads(ctl(own, "trace", order, *logs, "--json").stdout)
+    whats = [(event["where"], event["what"]) for event in told]
+    for expected in (
+        ("front front-1", "accepted in the ledger"), ("bridge bridge-1", "received in the inbox"),
+        ("bridge bridge-1", "called the marketing system"), ("bridge bridge-1", "command-finished"),
+        ("front front-1", "ledger says succeeded"), ("log bridge", "command-finished"),
+    ):  # fmt: skip
+        assert expected in whats
+    assert [event["at"] for event in told] == sorted(event["at"] for event in told)
+    text = ctl(own, "trace", order, *logs).stdout
+    assert "家里没电了" not in text
+    queried = [(event["where"], event["what"]) for event in json.loads(ctl(own, "trace", asked, "--json").stdout)]
+    assert queried == [("bridge bridge-1", "query-answered"), ("front front-1", "request-answered")]
+    nothing = ctl(own, "trace", "019c936e-3800-7ca9-baa5-000000000000")
+    assert (nothing.returncode, "nothing is known here" in nothing.stderr) == (1, True)
+
+
 def test_a_marketing_system_that_is_down(own: Testbed, http: httpx.Client) -> None:
     own.kill("marketing")
     for _ in range(6):
         http.post("/v1/arrears-query", json={"account": ACCOUNT})
+    probed = ctl(own, "probe", "arrears-query")
+    assert (probed.returncode, "surely not applied" in probed.stdout) == (1, True)
     code, [trouble] = seen(own)
     assert (code, trouble["key"], trouble["level"]) == (2, "system-failing", "critical")
     assert "Connection refused" in trouble["why"]

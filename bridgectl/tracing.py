@@ -1,0 +1,75 @@
+"""A request's life as a list of events, from what daemons report and their logs say. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from protocol.administration import CommandReport, TraceReport
+
+_OF_THE_LINE = frozenset({"event", "request", "timestamp", "logger", "level", "at", "exception"})
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to it."""
+
+    at: int
+    """Epoch ms, by the clock of where it happened."""
+    where: str
+    what: str
+    more: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def events_of(report: TraceReport) -> Iterator[Event]:
+    """What a daemon knows of it."""
+    where = f"{report.side} {report.name}"
+    if report.command is not None:
+        yield from _rows(where, report.command)
+    for decided in report.decisions:
+        yield Event(decided.at, where, "decided", f"{decided.choice} by {decided.by}: {decided.note}")
+    for hop in report.hops:
+        yield Event(int(hop["at"]), where, str(hop["event"]), _told(hop))
+
+
+def _rows(where: str, row: CommandReport) -> Iterator[Event]:
+    if row.side == "front":
+        yield Event(row.recorded, where, "accepted in the ledger", f"{row.operation} of {row.source}")
+        if row.sent:
+            yield Event(row.sent, where, "on the broker", f"sent {row.sends} times" if row.sends > 1 else "")
+        final = "ledger says"
+        if row.replied:
+            yield Event(row.replied, where, "outcome told to a caller")
+    else:
+        yield Event(
+            row.recorded, where, "received in the inbox", f"{row.operation} of {row.source}, {row.owner} has it"
+        )
+        if row.calling:
+            yield Event(row.calling, where, "called the marketing system", f"attempt {row.attempts}")
+        final = "inbox says"
+        if row.replied:
+            yield Event(row.replied, where, "reply on the broker")
+    why = " ".join(text for text in (row.code, row.note) if text)
+    yield Event(row.updated, where, f"{final} {row.state}", why)
+
+
+def events_of_log(lines: Iterable[Mapping[str, Any]], id: str, where: str) -> Iterator[Event]:
+    """Log lines about it."""
+    for line in lines:
+        try:
+            at = int(datetime.fromisoformat(str(line["timestamp"])).timestamp() * 1000)
+            what = str(line["event"])
+        except (KeyError, ValueError):
+            continue
+        if id in (line.get("request"), line.get("id")) or id in (line.get("requests") or ()):
+            yield Event(at, f"log {where}", what, _told(line))
+
+
+def _told(line: Mapping[str, Any]) -> str:
+    shown = ", ".join(f"{name} {value}" for name, value in line.items() if name not in _OF_THE_LINE)
+    return shown[:_LONGEST]
