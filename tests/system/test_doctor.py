@@ -26,7 +26,7 @@ from tests.support.shipped import bindings
 from tests.support.testbeds import PLAIN, client, eventually, running_testbed
 
 NAMES = {
-    "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate",
+    "binding", "marketing", "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate",
     "client-certificate", "plain-text", "authorization", "broker-version", "presence", "clock", "ready", "statistics",
     "queue", "permissions", "keys", "ca-key", "disk", "inbox",
 }  # fmt: skip

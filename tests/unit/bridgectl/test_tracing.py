@@ -1,5 +1,7 @@
 """A request's life: what daemons report and logs say, as events."""
 
+from typing import Any
+
 from bridgectl.tracing import Event, events_of, events_of_log
 from protocol.administration import CommandReport, DecisionReport, TraceReport
 from tests.unit.clock import NOW
@@ -41,8 +43,18 @@ def test_a_command_at_the_front_that_was_sent_again() -> None:
 
 
 def test_lines_of_a_log_that_are_about_it_alone() -> None:
-    line = {"timestamp": "2026-02-25T06:13:20.007Z", "event": "command-waits", "request": ID, "next": "inquire"}
-    others = [line | {"request": "another"}, line | {"timestamp": "today"}, {"event": "x"}, line | {"request": 7}]
+    line: dict[str, Any] = {
+        "timestamp": "2026-02-25T06:13:20.007Z",
+        "event": "command-waits",
+        "request": ID,
+        "next": "inquire",
+    }
+    others: list[dict[str, Any]] = [
+        line | {"request": "another"},
+        line | {"timestamp": "today"},
+        {"event": "x"},
+        line | {"request": 7},
+    ]
     [event] = events_of_log([line, *others], ID, "bridge")
     assert (event.where, event.what, event.more) == ("log bridge", "command-waits", "next inquire")
     assert event.at == 1_772_000_000_007
