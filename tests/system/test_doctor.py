@@ -26,9 +26,9 @@ from tests.support.shipped import bindings
 from tests.support.testbeds import PLAIN, client, eventually, running_testbed
 
 NAMES = {
-    "binding", "marketing", "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate",
+    "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate", "binding",
     "client-certificate", "plain-text", "authorization", "broker-version", "presence", "clock", "ready", "statistics",
-    "queue", "permissions", "keys", "ca-key", "disk", "inbox",
+    "queue", "permissions", "keys", "ca-key", "disk", "inbox", "marketing",
 }  # fmt: skip
 """Names that programs may rely on."""
 
