@@ -4,7 +4,7 @@ A line holds ids, names, times and codes: never a body or anything of a customer
 always logged; of other queries a share, chosen by the id, so that both sides log the same ones. The rest is counted.
 More than `MOST_LINES` of failed queries in a second are only counted: an outage must not fill a disk.
 
-It is on the hot path. A line goes to the log's stream by itself, not through structlog's processors: 3 µs against 25,
+It is on the hot path. A line goes to the log's stream by itself, not through structlog's processors: 6 µs against 25,
 and what is only remembered takes 0.5 µs (Python 3.11, a query's way through both programs takes 230).
 """
 

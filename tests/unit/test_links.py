@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from protocol.operations import CATALOGUE
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
@@ -57,3 +59,9 @@ def test_the_walk_names_what_is_there() -> None:
     assert len(named) > 20
     for file, name in named:
         assert name in defined(ROOT / file), f"{file}: {name}"
+
+
+def test_the_readme_lists_the_whole_catalogue() -> None:
+    table = (ROOT / "README.md").read_text().partition("## What it carries")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`([a-z][a-z0-9.-]+)`", table)) == set(CATALOGUE)
+    assert f"{len(CATALOGUE)} operations" in table

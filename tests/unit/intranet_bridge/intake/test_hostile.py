@@ -199,7 +199,7 @@ async def test_a_held_one_keeps_its_request_and_yesterdays_rows_lose_theirs(stor
 
     async def kept() -> dict[str, bytes]:
         columns = select(INBOX.c.id, INBOX.c.envelope)
-        return dict(await store.read(lambda connection: connection.execute(columns).tuples().all()))
+        return dict(await store.read(lambda connection: connection.execute(columns).all()))
 
     assert await kept() == {"held": b"sealed", "final": b"", "unsent": b"sealed"}
     old = INBOX.update().values(envelope=b"as the program before this one left it")
