@@ -2,10 +2,12 @@
 request example that works as it stands against the demo.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
 
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.http import code_pages, texts
@@ -24,6 +26,16 @@ _REF = "#/components/schemas/{model}"
 _STATUSES = tuple(sorted({status for told in CODES.values() if told.kinds for status in told.statuses}))
 
 
+class _Schemas(GenerateJsonSchema):
+    """Without defaults of null: that a field is not required says as much, and some generators of clients take a field
+    with a default for one that is always there, and ask for it.
+    """
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        found = super().default_schema(schema)
+        return {name: value for name, value in found.items() if (name, value) != ("default", None)}
+
+
 def extend(
     document: dict[str, Any],
     operations: Iterable[Operation],
@@ -39,7 +51,7 @@ def extend(
     models = [(operation.request, "validation") for operation in operations]
     models += [(operation.response, "serialization") for operation in operations]
     models.append((Manifest, "validation"))
-    refs, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
+    refs, definitions = models_json_schema(models, ref_template=_REF, schema_generator=_Schemas)  # type: ignore[arg-type]
     accounts.describe(definitions.get("$defs", {}), said("Customer account number.", language))
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | _COMMON_SCHEMAS)
@@ -65,8 +77,9 @@ def extend(
     for operation in operations:
         request = refs[operation.request, "validation"]
         response = refs[operation.response, "serialization"]
+        components["schemas"][_succeeded(operation)] = _success(response)
         document["paths"][f"/v1/{operation.name}"] = {
-            "post": _path(operation, families.get(operation.name), request, response, language)
+            "post": _path(operation, families.get(operation.name), request, language)
         }
     translated: dict[str, Any] = _in_language(document, language)
     return translated
@@ -93,13 +106,12 @@ def _path(
     operation: Operation,
     family: Family | None,
     request: Mapping[str, Any],
-    response: Mapping[str, Any],
     language: Language,
 ) -> dict[str, Any]:
     chinese = language is Language.CHINESE
     command = operation.kind is Kind.COMMAND
     parameters: list[dict[str, Any]] = [_PREFER, _TRACEPARENT]
-    responses: dict[str, Any] = {"200": _answer(operation, response, language)}
+    responses: dict[str, Any] = {"200": _answer(operation, language)}
     if command:
         # of its own: with that of another operation the two examples could not both be tried
         parameters.insert(0, {**_IDEMPOTENCY_KEY, "example": f"{operation.name}-20260301-0001"})
@@ -174,26 +186,31 @@ def _refusals(operation: Operation, language: Language) -> str:
     return "\n\n" + said("The marketing system may refuse it:", language) + "\n\n" + "\n".join(lines)
 
 
-def _answer(operation: Operation, result: Mapping[str, Any], language: Language) -> dict[str, Any]:
+def _succeeded(operation: Operation) -> str:
+    """The name of the schema of an answer with a result: a name, so that generated clients have a type for it."""
+    return "".join(word.capitalize() for word in re.split(r"\W", operation.name)) + "Succeeded"
+
+
+def _success(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["request_id", "status", "result"],
+        "properties": {
+            "request_id": {"type": "string", "format": "uuid"},
+            "status": {"type": "string", "const": "succeeded"},
+            "result": result,
+        },
+    }
+
+
+def _answer(operation: Operation, language: Language) -> dict[str, Any]:
+    models = (_succeeded(operation), "Refused")
     return {
         "description": "The outcome: the result, or the marketing system's own refusal",
         "headers": {"Request-Id": _REQUEST_ID, "Sandbox": _SANDBOX},
         "content": {
             "application/json": {
-                "schema": {
-                    "oneOf": [
-                        {
-                            "type": "object",
-                            "required": ["request_id", "status", "result"],
-                            "properties": {
-                                "request_id": {"type": "string", "format": "uuid"},
-                                "status": {"const": "succeeded"},
-                                "result": result,
-                            },
-                        },
-                        {"$ref": "#/components/schemas/Refused"},
-                    ]
-                },
+                "schema": {"oneOf": [{"$ref": _REF.format(model=model)} for model in models]},
                 "examples": _examples(operation, language),
             }
         },
@@ -291,7 +308,7 @@ _OFFSET_SCHEMA = {"type": "integer", "minimum": 0, "maximum": MAX_BYTES}
 _UPLOAD_HEADERS: dict[str, Any] = {
     "Upload-Offset": {"description": "Bytes of the file that are here", "schema": _OFFSET_SCHEMA},
     "Upload-Length": {"description": "Bytes of the whole file", "schema": _OFFSET_SCHEMA},
-    "Upload-Complete": {"description": "`?1`: all of it is here", "schema": {"enum": ["?0", "?1"]}},
+    "Upload-Complete": {"description": "`?1`: all of it is here", "schema": {"type": "string", "enum": ["?0", "?1"]}},
     "Request-Id": _REQUEST_ID,
 }
 _PAGES: dict[tuple[str, str], dict[str, Any]] = {
@@ -438,8 +455,8 @@ _COMMON_SCHEMAS: dict[str, Any] = {
         "required": ["attachment", "status", "media_type", "length", "offset"],
         "properties": {
             "attachment": {"type": "string", "format": "uuid", "description": "What a command names"},
-            "status": {"enum": ["uploading", "checking", "complete", "rejected"]},
-            "media_type": {"enum": sorted(MediaType)},
+            "status": {"type": "string", "enum": ["uploading", "checking", "complete", "rejected"]},
+            "media_type": {"type": "string", "enum": sorted(MediaType)},
             "length": {"type": "integer"},
             "offset": {"type": "integer", "description": "Bytes that are here"},
             "expires_at": {"type": "string", "format": "date-time", "description": "Unless a command names it"},
@@ -452,7 +469,7 @@ _COMMON_SCHEMAS: dict[str, Any] = {
         "required": ["request_id", "status", "location"],
         "properties": {
             "request_id": {"type": "string", "format": "uuid"},
-            "status": {"enum": ["accepted", "sent", "held"]},
+            "status": {"type": "string", "enum": ["accepted", "sent", "held"]},
             "location": {"type": "string"},
         },
     },
@@ -462,7 +479,10 @@ _COMMON_SCHEMAS: dict[str, Any] = {
         "properties": {
             "request_id": {"type": "string", "format": "uuid"},
             "operation": {"type": "string"},
-            "status": {"enum": ["accepted", "sent", "succeeded", "refused", "failed", "expired", "held"]},
+            "status": {
+                "type": "string",
+                "enum": ["accepted", "sent", "succeeded", "refused", "failed", "expired", "held"],
+            },
             "accepted_at": {"type": "string", "format": "date-time"},
             "updated_at": {"type": "string", "format": "date-time"},
             "result": {"description": "When succeeded: what the operation's own 200 carries"},
@@ -480,7 +500,7 @@ _COMMON_SCHEMAS: dict[str, Any] = {
         "type": "object",
         "description": "Why the command was given up, or why its outcome is not known",
         "required": ["code", "message"],
-        "properties": {"code": {"enum": sorted(CODES)}, "message": {"type": "string"}},
+        "properties": {"code": {"type": "string", "enum": sorted(CODES)}, "message": {"type": "string"}},
     },
     "Operations": {
         "type": "object",
@@ -488,42 +508,43 @@ _COMMON_SCHEMAS: dict[str, Any] = {
         "properties": {
             "operations": {
                 "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["name", "kind", "summary", "path", "scope", "deadline_ms"],
-                    "properties": {
-                        "name": {"type": "string"},
-                        "kind": {"enum": ["query", "command"]},
-                        "summary": {"type": "string"},
-                        "path": {"type": "string"},
-                        "scope": {"type": "string"},
-                        "deadline_ms": {"type": "integer"},
-                        "field_scopes": {
-                            "type": "object",
-                            "description": "Request fields that need a scope of their own, and which",
-                            "additionalProperties": {"type": "string"},
-                        },
-                        "deprecated": {
-                            "type": "object",
-                            "description": "It goes out of use: since when, when it may be gone, what to use",
-                            "required": ["since", "successor"],
-                            "properties": {
-                                "since": {"type": "string", "format": "date"},
-                                "sunset": {"type": "string", "format": "date"},
-                                "successor": {"type": "string"},
-                            },
-                        },
-                    },
-                },
+                "items": {"$ref": "#/components/schemas/ListedOperation"},
             }
         },
     },
-    "Health": {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}},
+    "ListedOperation": {
+        "type": "object",
+        "required": ["name", "kind", "summary", "path", "scope", "deadline_ms"],
+        "properties": {
+            "name": {"type": "string"},
+            "kind": {"type": "string", "enum": ["query", "command"]},
+            "summary": {"type": "string"},
+            "path": {"type": "string"},
+            "scope": {"type": "string"},
+            "deadline_ms": {"type": "integer"},
+            "field_scopes": {
+                "type": "object",
+                "description": "Request fields that need a scope of their own, and which",
+                "additionalProperties": {"type": "string"},
+            },
+            "deprecated": {
+                "type": "object",
+                "description": "It goes out of use: since when, when it may be gone, what to use",
+                "required": ["since", "successor"],
+                "properties": {
+                    "since": {"type": "string", "format": "date"},
+                    "sunset": {"type": "string", "format": "date"},
+                    "successor": {"type": "string"},
+                },
+            },
+        },
+    },
+    "Health": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "const": "ok"}}},
     "Readiness": {
         "type": "object",
         "required": ["status", "checks"],
         "properties": {
-            "status": {"enum": ["ok", "not-ready"]},
+            "status": {"type": "string", "enum": ["ok", "not-ready"]},
             "checks": {
                 "type": "object",
                 "description": "What the front needs: `ok`, or what is wrong with it",
@@ -536,8 +557,17 @@ _COMMON_SCHEMAS: dict[str, Any] = {
         "required": ["request_id", "status", "refusal"],
         "properties": {
             "request_id": {"type": "string", "format": "uuid"},
-            "status": {"const": "refused"},
+            "status": {"type": "string", "const": "refused"},
             "refusal": {"$ref": "#/components/schemas/Refusal"},
+        },
+    },
+    "FieldError": {
+        "type": "object",
+        "required": ["field", "message", "type"],
+        "properties": {
+            "field": {"type": "string"},
+            "message": {"type": "string"},
+            "type": {"type": "string"},
         },
     },
     "Problem": {
@@ -548,19 +578,12 @@ _COMMON_SCHEMAS: dict[str, Any] = {
             "type": {"type": "string", "format": "uri-reference", "description": "The path of the code's own page"},
             "title": {"type": "string"},
             "status": {"type": "integer"},
-            "code": {"enum": sorted(code for code, told in CODES.items() if told.statuses)},
+            "code": {"type": "string", "enum": sorted(code for code, told in CODES.items() if told.statuses)},
             "detail": {"type": "string"},
             "request_id": {"type": "string", "format": "uuid"},
             "errors": {
                 "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "field": {"type": "string"},
-                        "message": {"type": "string"},
-                        "type": {"type": "string"},
-                    },
-                },
+                "items": {"$ref": "#/components/schemas/FieldError"},
             },
         },
     },

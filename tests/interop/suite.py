@@ -1,18 +1,23 @@
-"""Real HTTP clients against a real installation: six calls each, over HTTP and over the front's own HTTPS.
+"""Real HTTP clients against a real installation: seven calls each, over HTTP and over the front's own HTTPS.
 
 A client program (clients/) reads the calls from standard input, one a line, with tabs between: call, method, path,
 `1` if it sends the key, Idempotency-Key, body; `{id}` in a path is the Request-Id of the answer to `command`. It takes
 INTEROP_URL, INTEROP_KEY and INTEROP_CA (a PEM file; not set over HTTP) from its environment, and prints a line of JSON
 a call: `{"call": …, "status": …, "body": …}`, with status 0 and the error's text when there was no answer.
+
+A client may be one that a generator makes of the front's OpenAPI document (clients/generated): its program knows the
+calls by their names, and takes of a line no more than the Idempotency-Key and the body.
 """
 
 import contextlib
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
 import uuid
+import venv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -29,10 +34,20 @@ from scripts.tools.testbed.toml_values import with_values
 from tests.support.testbeds import ACCOUNT, journal, work_order
 
 PROGRAMS = Path(__file__).parent / "clients"
-CALLS = ("query", "command", "again", "invalid", "unauthenticated", "status")
-STATUS = {"query": 200, "command": 200, "again": 200, "invalid": 422, "unauthenticated": 401, "status": 200}
+CALLS = ("query", "refused", "command", "again", "invalid", "unauthenticated", "status")
+STATUS = {
+    "query": 200,
+    "refused": 200,
+    "command": 200,
+    "again": 200,
+    "invalid": 422,
+    "unauthenticated": 401,
+    "status": 200,
+}
 TRANSPORTS = ("HTTP", "HTTPS")
 AXIOS = "1.21.1"
+OPENAPI_FETCH, OPENAPI_TYPESCRIPT = "0.17.0", "7.13.0"
+OPENAPI_PYTHON_CLIENT = "0.29.1"
 
 
 class Unavailable(Exception):
@@ -50,7 +65,10 @@ class Client:
     """Commands that must be there."""
     prepare: Callable[[Path], None] = lambda _: None
     """Compile or install. Raises Unavailable."""
-    downloads: bool = False
+    in_short: bool = True
+    """Whether the tests have it too: of those that download something they have one."""
+    generate: Callable[[Path, Path], None] | None = None
+    """Make the client of the OpenAPI document in a file, and check its types. Raises Unavailable."""
     version: Callable[[Path], str] = lambda _: ""
     environment: Callable[[Path], Mapping[str, str]] = field(default=lambda _: {})
 
@@ -113,7 +131,7 @@ def _maven(folder: str, main: str, artifact: str) -> Client:
     def command(cache: Path) -> list[str]:
         return ["java", "-cp", f"{cache / folder}:{cache / 'java-lib'}/*", main]
 
-    return Client(_NAMES[folder], command, ("mvn", "javac", "java"), prepare, downloads=True, version=version)
+    return Client(_NAMES[folder], command, ("mvn", "javac", "java"), prepare, in_short=False, version=version)
 
 
 _NAMES = {"okhttp": "OkHttp", "apache": "Apache HttpClient", "spring": "Spring RestClient on the JDK's"}
@@ -145,6 +163,46 @@ def _build_go(cache: Path) -> None:
 
 def _install_axios(cache: Path) -> None:
     npm_install(cache / "npm", f"axios@{AXIOS}")
+
+
+def _install_typescript(cache: Path) -> None:
+    folder = cache / "typescript"
+    packages = (f"openapi-fetch@{OPENAPI_FETCH}", f"openapi-typescript@{OPENAPI_TYPESCRIPT}")
+    npm_install(folder, *packages, "typescript@5.9.3", "@types/node@20.19.43")
+    for name in ("main.mts", "tsconfig.json"):
+        shutil.copy(PROGRAMS / "generated" / name, folder)
+
+
+def _generate_typescript(cache: Path, document: Path) -> None:
+    folder = cache / "typescript"
+    programs = folder / "node_modules" / ".bin"
+    do(programs / "openapi-typescript", document, "-o", folder / "api.d.ts")
+    do(programs / "tsc", "--project", folder)
+
+
+def _install_python_client(cache: Path) -> None:
+    folder = cache / "python-client"
+    done = folder / "installed"
+    if not done.exists() or done.read_text() != OPENAPI_PYTHON_CLIENT:
+        venv.create(folder / "venv", clear=True, with_pip=True)
+        pip = (folder / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet")
+        do(*pip, "install", f"openapi-python-client=={OPENAPI_PYTHON_CLIENT}")
+        done.write_text(OPENAPI_PYTHON_CLIENT)
+
+
+def _generate_python_client(cache: Path, document: Path) -> None:
+    folder = cache / "python-client"
+    python = folder / "venv" / "bin" / "python"
+    options = ("--meta=none", "--overwrite", "--fail-on-warning")
+    settings = PROGRAMS / "generated" / "openapi-python-client.yaml"
+    package = folder / "generated" / "dmz_bridge_client"
+    package.parent.mkdir(exist_ok=True)
+    generate = (python.with_name("openapi-python-client"), "generate", *options)
+    do(*generate, f"--config={settings}", f"--path={document}", f"--output-path={package}")
+    # of what was generated no more than its use: mypy finds fault with variables in it that have two types
+    strict = ("--strict", "--follow-imports=silent", "--config-file=", f"--cache-dir={folder / 'mypy'}")
+    program = PROGRAMS / "generated" / "with_models.py"
+    do(sys.executable, "-m", "mypy", *strict, f"--python-executable={python}", program, MYPYPATH=str(package.parent))
 
 
 def _php_has_curl(_: Path) -> None:
@@ -191,7 +249,7 @@ CLIENTS = (
         lambda _: ["node", str(PROGRAMS / "axios" / "main.cjs")],
         ("node", "npm"),
         _install_axios,
-        downloads=True,
+        in_short=False,
         version=lambda _: AXIOS,
         environment=lambda cache: {"NODE_PATH": str(cache / "npm" / "node_modules")},
     ),
@@ -200,8 +258,28 @@ CLIENTS = (
         lambda _: ["php", str(PROGRAMS / "php" / "main.php")],
         ("php",),
         _php_has_curl,
-        downloads=True,
+        in_short=False,
         version=_first_word_of("php", "--version", word=1),
+    ),
+    Client(
+        "openapi-fetch, generated",
+        lambda cache: ["node", str(cache / "typescript" / "built" / "main.mjs")],
+        ("node", "npm"),
+        _install_typescript,
+        version=lambda _: OPENAPI_FETCH,
+        generate=_generate_typescript,
+    ),
+    Client(
+        "openapi-python-client, generated",
+        lambda cache: [
+            str(cache / "python-client" / "venv" / "bin" / "python"),
+            str(PROGRAMS / "generated" / "with_models.py"),
+        ],
+        prepare=_install_python_client,
+        in_short=False,
+        version=lambda _: OPENAPI_PYTHON_CLIENT,
+        environment=lambda cache: {"PYTHONPATH": str(cache / "python-client" / "generated")},
+        generate=_generate_python_client,
     ),
 )
 
@@ -271,12 +349,17 @@ def _certificate(folder: Path) -> tuple[Path, Path, Path]:
 
 
 def run(client: Client, cache: Path, environment: Mapping[str, str], testbed: Testbed) -> dict[str, str]:
-    """Make the six calls: for each call, what is wrong with its answer, or nothing."""
+    """Make the calls: for each, what is wrong with its answer, or nothing."""
+    try:
+        _generated(client, cache, environment)
+    except Unavailable as reason:
+        return dict.fromkeys(CALLS, f"not generated: {reason}")
     order = work_order(content=f"家里没电了，“请派人”检修 {client.name}")
     asked = {"account": ACCOUNT, "first_month": "2026-04", "last_month": "2026-06"}
     key = str(uuid.uuid4())
     lines = (
         ("query", "POST", "/v1/bill-query", "1", "", _json(asked)),
+        ("refused", "POST", "/v1/bill-query", "1", "", _json(asked | {"account": "9999999999999"})),
         ("command", "POST", "/v1/work-order", "1", key, _json(order)),
         ("again", "POST", "/v1/work-order", "1", key, _json(order)),
         ("invalid", "POST", "/v1/bill-query", "1", "", _json(asked | {"account": "三"})),
@@ -310,6 +393,22 @@ def run(client: Client, cache: Path, environment: Mapping[str, str], testbed: Te
     return found
 
 
+def _generated(client: Client, cache: Path, environment: Mapping[str, str]) -> None:
+    """Make the client of the document that the front serves, unless it was made of the same. Raises Unavailable."""
+    if client.generate is None:
+        return
+    file = cache / f"{client.name}.json"
+    context = ssl.create_default_context(cafile=environment.get("INTEROP_CA"))
+    answer = httpx.get(f"{environment['INTEROP_URL']}/openapi.json", verify=context, trust_env=False)
+    if not file.exists() or file.read_bytes() != answer.content:
+        file.write_bytes(answer.raise_for_status().content)
+        try:
+            client.generate(cache, file)
+        except Unavailable:
+            file.unlink()
+            raise
+
+
 def wrong(call: str, answers: Mapping[str, tuple[int, Any]]) -> str:
     """What is wrong with the answer to a call; empty if nothing is."""
     status, body = answers[call]
@@ -317,6 +416,7 @@ def wrong(call: str, answers: Mapping[str, tuple[int, Any]]) -> str:
         return f"{status}: {str(body)[:160]}"
     told: dict[str, Callable[[], bool]] = {
         "query": lambda: body["status"] == "succeeded" and len(body["result"]["bills"]) == 3,
+        "refused": lambda: body["status"] == "refused" and body["refusal"]["code"] == "no-such-account",
         "command": lambda: body["status"] == "succeeded" and bool(body["result"]["work_order"]),
         "again": lambda: bool(body == answers["command"][1]),
         "invalid": lambda: body["code"] == "invalid-request" and body["errors"][0]["field"] == "account",

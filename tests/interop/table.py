@@ -1,4 +1,4 @@
-"""Makes six calls with each HTTP client over HTTP and over the front's own HTTPS, prints the table and writes it into
+"""Makes seven calls with each HTTP client over HTTP and over the front's own HTTPS, prints the table and writes it into
 docs/interop.md. What cannot be installed is skipped, with the reason. Exits 1 if an answer is not as it should be.
 """
 
@@ -15,6 +15,7 @@ PAGE = ROOT / "docs" / "interop.md"
 BEGIN, END = "<!-- table: written by ./scripts/interop -->\n", "<!-- end of the table -->\n"
 HEADINGS = {
     "query": "query",
+    "refused": "refusal",
     "command": "command",
     "again": "the same again",
     "invalid": "invalid body",

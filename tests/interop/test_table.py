@@ -14,8 +14,8 @@ def test_what_is_wrong_stands_out_and_who_was_skipped_is_named() -> None:
     results = {("A", "HTTP"): FINE, ("A", "HTTPS"): FINE | {"query": "400: {…}"}}
     lines = table({"A": "1.2"}, results, {"B": "mvn is not installed"}).splitlines()
     assert lines[2:4] == [
-        "| A | 1.2 | HTTP | 200 | 200 | 200 | 422 | 401 | 200 |",
-        "| A | 1.2 | HTTPS | **400** | 200 | 200 | 422 | 401 | 200 |",
+        "| A | 1.2 | HTTP | 200 | 200 | 200 | 200 | 422 | 401 | 200 |",
+        "| A | 1.2 | HTTPS | **400** | 200 | 200 | 200 | 422 | 401 | 200 |",
     ]
     assert lines[-1] == "B: skipped, mvn is not installed"
 
@@ -31,6 +31,8 @@ def test_a_client_whose_tools_are_missing_is_unavailable(tmp_path: Path) -> None
         ("query", 400, {"code": "malformed-json"}),
         ("query", 200, {"status": "succeeded", "result": {"bills": []}}),
         ("query", 200, "text"),
+        ("refused", 200, {"status": "succeeded", "result": {"bills": []}}),
+        ("refused", 200, {"status": "refused", "refusal": {"code": "month-range"}}),
         ("command", 202, {"status": "accepted"}),
         ("again", 200, {"status": "succeeded", "result": {"work_order": "2"}}),
         ("invalid", 422, {"code": "idempotency-key-reused"}),

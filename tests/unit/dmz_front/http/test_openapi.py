@@ -123,8 +123,22 @@ async def test_commands_and_queries_promise_different_things(document: dict[str,
             assert headers["Idempotency-Key"]["required"] is True
             assert re.fullmatch(headers["Idempotency-Key"]["schema"]["pattern"], headers["Idempotency-Key"]["example"])
         result, refusal = post["responses"]["200"]["content"]["application/json"]["schema"]["oneOf"]
-        resolve(document, result["properties"]["result"]["$ref"])
+        resolve(document, resolve(document, result["$ref"])["properties"]["result"]["$ref"])
         assert refusal["$ref"].endswith("/Refused")
+
+
+async def test_generated_clients_get_names_and_types(document: dict[str, Any]) -> None:
+    """What generators stumble over: answers without a name, values without a type, defaults that are none."""
+    schemas = document["components"]["schemas"]
+    assert schemas["BillQueryV2Succeeded"]["properties"]["result"] == {"$ref": "#/components/schemas/BillPage"}
+    assert len([name for name in schemas if name.endswith("Succeeded")]) == len(CATALOGUE)
+    assert schemas["WorkOrder"]["properties"]["account"]
+    for node in inside(document):
+        if isinstance(node.get("enum"), list) or isinstance(node.get("const"), str):
+            assert node["type"] == "string"
+    for name, schema in schemas.items():
+        for field, told in schema.get("properties", {}).items():
+            assert told.get("default", "") is not None, (name, field)
 
 
 async def test_every_problem_code_documented_exists(document: dict[str, Any]) -> None:
