@@ -10,6 +10,7 @@ calls by their names, and takes of a line no more than the Idempotency-Key and t
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -394,19 +395,20 @@ def run(client: Client, cache: Path, environment: Mapping[str, str], testbed: Te
 
 
 def _generated(client: Client, cache: Path, environment: Mapping[str, str]) -> None:
-    """Make the client of the document that the front serves, unless it was made of the same. Raises Unavailable."""
+    """Make the client of the document that the front serves, unless that was done. Raises Unavailable."""
     if client.generate is None:
         return
-    file = cache / f"{client.name}.json"
     context = ssl.create_default_context(cafile=environment.get("INTEROP_CA"))
     answer = httpx.get(f"{environment['INTEROP_URL']}/openapi.json", verify=context, trust_env=False)
-    if not file.exists() or file.read_bytes() != answer.content:
-        file.write_bytes(answer.raise_for_status().content)
-        try:
-            client.generate(cache, file)
-        except Unavailable:
-            file.unlink()
-            raise
+    made_of = hashlib.sha256(answer.raise_for_status().content + client.version(cache).encode())
+    for file in sorted((PROGRAMS / "generated").iterdir()):
+        made_of.update(file.read_bytes())
+    done = cache / f"{client.name}.generated"
+    if not done.exists() or done.read_text() != made_of.hexdigest():
+        document = cache / f"{client.name}.json"
+        document.write_bytes(answer.content)
+        client.generate(cache, document)
+        done.write_text(made_of.hexdigest())
 
 
 def wrong(call: str, answers: Mapping[str, tuple[int, Any]]) -> str:

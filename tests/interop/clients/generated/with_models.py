@@ -9,6 +9,7 @@ import ssl
 import sys
 from typing import Any, cast
 
+import httpx
 from dmz_bridge_client import AuthenticatedClient, Client
 from dmz_bridge_client.api.bills_and_arrears import bill_query
 from dmz_bridge_client.api.requests import request_status
@@ -27,7 +28,8 @@ from dmz_bridge_client.types import Response
 URL = os.environ["INTEROP_URL"]
 options: dict[str, Any] = {
     "verify_ssl": ssl.create_default_context(cafile=os.environ.get("INTEROP_CA") or None),
-    "httpx_args": {"trust_env": False, "timeout": 30},
+    "httpx_args": {"trust_env": False},
+    "timeout": httpx.Timeout(30),
 }
 client = AuthenticatedClient(base_url=URL, token=os.environ["INTEROP_KEY"], **options)
 without_key = cast(AuthenticatedClient, Client(base_url=URL, **options))  # the types allow no call without a key
