@@ -43,7 +43,7 @@ from dmz_front.queries.round_trip import Queries
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.replies.router import ReplyRouter, Waiters
-from dmz_front.reporting import Reporter
+from dmz_front.reporting import Reporter, certificate_files
 from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import FrontSettings
 from protocol import destinations
@@ -289,8 +289,7 @@ class Front:
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Transactions committed to the ledger database", {}, self.store.commits
         yield from metrics.of_links("dmz_front_link", self.links)
-        files = (("broker", self.settings.link.certificate), ("http", self.settings.http.certificate))
-        yield from metrics.of_certificates("dmz_front", files)
+        yield from metrics.of_certificates("dmz_front", certificate_files(self.settings))
 
     def _subscribe(self) -> None:
         link, name = self.reply_link, self.settings.name

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 from dmz_front.admission.denials import Denials
 from dmz_front.ledger.ledger import Ledger
@@ -46,19 +47,25 @@ class Reporter:
         settings = self._settings
         store = await self._store.report(_STORE_S)
         commands = CommandsReport(by_state={}) if store.trouble else await self._ledger.report()
-        files = (("broker", settings.link.certificate), ("http", settings.http.certificate))
         conflict = self._bridges.conflict
         served = [name for name in CATALOGUE if self._bridges.service(name) is not Service.UNSERVED]
         report = FrontReport(
             name=settings.name, region=settings.region, software=version("dmz-bridge"), pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
-            certificates=await asyncio.to_thread(certificate_reports, files), readiness=dict(self._readiness()),
+            certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
+            readiness=dict(self._readiness()),
             bridges=tuple(_attached(one) for one in self._bridges.present()),
             lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),
             conflict=conflict.heard if conflict else (),
             unserved=tuple(name for name in CATALOGUE if name not in served), denied=self._denials.reports(),
         )  # fmt: skip
         return report.model_dump(mode="json")
+
+
+def certificate_files(settings: FrontSettings) -> Iterator[tuple[str, Path | None]]:
+    """(use, file) of each certificate that this front shows to others."""
+    yield "broker", settings.link.certificate
+    yield "http", settings.http.certificate
 
 
 def _attached(seen: AttachedBridge) -> AttachedReport:

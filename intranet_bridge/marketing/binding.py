@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from intranet_bridge.marketing.expressions.mapping import compiled
-from protocol.runtime.settings import Name, Section
+from protocol.runtime.settings import FilePath, Name, Section
 
 
 def _expression(text: str) -> str:
@@ -34,6 +34,21 @@ class BreakerSection(Section):
     open_min_s: Seconds = 1.0
     open_max_s: Seconds = 30.0
     """It stays open so long before it lets one call probe; twice as long after each failed probe."""
+
+
+class TlsSection(Section):
+    """TLS to a back end: whom to trust (the server's name is checked) and, if it asks, which certificate to show."""
+
+    ca: FilePath | None = None
+    """Default: the system's authorities."""
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        return self
 
 
 class SystemSection(Section):

@@ -6,7 +6,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from intranet_bridge.marketing.binding import Expression, OperationBinding, RefusalSection, Seconds, SystemSection
+from intranet_bridge.marketing.binding import (
+    Expression,
+    OperationBinding,
+    RefusalSection,
+    Seconds,
+    SystemSection,
+    TlsSection,
+)
 from intranet_bridge.marketing.expressions.template import PathTemplate
 from intranet_bridge.marketing.http.headers import HeaderName, Headers, HeaderValue
 from intranet_bridge.marketing.http.signature import SignatureSection
@@ -153,21 +160,6 @@ class OAuthSection(Section):
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
     place: TokenPlace = TokenPlace(header="Authorization", prefix="Bearer ")
     expired_status: frozenset[Annotated[int, Field(ge=300, le=599)]] = frozenset({401})
-
-
-class TlsSection(Section):
-    """For https: whom to trust and, if the marketing system asks for it, which certificate to show."""
-
-    ca: FilePath | None = None
-    """Default: the system's authorities."""
-    certificate: FilePath | None = None
-    key: FilePath | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
-        return self
 
 
 class HttpSystem(FormatSection, SystemSection):

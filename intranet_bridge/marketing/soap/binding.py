@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection
-from intranet_bridge.marketing.http.binding import AuthenticationSection, TlsSection
+from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection, TlsSection
+from intranet_bridge.marketing.http.binding import AuthenticationSection
 from intranet_bridge.marketing.http.headers import Headers
 from protocol.runtime.settings import FilePath, Section, checked_url
 

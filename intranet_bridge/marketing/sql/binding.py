@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection
+from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection, TlsSection
 from intranet_bridge.marketing.sql.statement import Inserting, Reading
 from protocol.runtime.settings import FilePath, Section
 
@@ -41,21 +41,6 @@ def _url(value: str) -> str:
     return value
 
 
-class TlsSection(Section):
-    """TLS to PostgreSQL, MySQL or MariaDB. With this table it is demanded, and the server's name is checked."""
-
-    ca: FilePath | None = None
-    """Default: the system's authorities."""
-    certificate: FilePath | None = None
-    key: FilePath | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
-        return self
-
-
 class SqlSystem(SystemSection):
     """A database."""
 
@@ -72,6 +57,7 @@ class SqlSystem(SystemSection):
     row_limit: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     """An answer of more rows cannot be read."""
     tls: TlsSection | None = None
+    """To PostgreSQL, MySQL or MariaDB; with this table it is demanded."""
 
     @property
     def address(self) -> URL:

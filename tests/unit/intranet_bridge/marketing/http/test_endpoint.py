@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.marketing.http.binding import AuthenticationSection, HttpSystem, TlsSection
+from intranet_bridge.marketing.binding import TlsSection
+from intranet_bridge.marketing.http.binding import AuthenticationSection, HttpSystem
 from intranet_bridge.marketing.http.client import HttpClient, NotSent
 from intranet_bridge.marketing.http.endpoint import client_of, secret_of
 from protocol.errors import ConfigurationError
