@@ -5,11 +5,14 @@ import socket
 import time
 import urllib.request
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
+from bridgectl.certificate_files import init
 from protocol.errors import ConfigurationError
+from protocol.messages import Role
 from protocol.runtime import metrics
 from protocol.runtime.metrics import Latency, Sample, Samples
 from protocol.runtime.settings import MetricsSection
@@ -91,3 +94,13 @@ def test_a_latency_is_published_as_a_histogram(monkeypatch: pytest.MonkeyPatch) 
     assert (found["0.0001"], found["0.0002"], found["0.0004"], found["+Inf"]) == ("1.0", "1.0", "3.0", "4.0")
     assert 'dmz_seconds_count{kind="query"} 4.0' in text
     assert 'dmz_seconds_sum{kind="query"} 5000.00065' in text
+
+
+def test_when_certificates_end(tmp_path: Path) -> None:
+    files = init(tmp_path, {Role.FRONT: ["front-1"]}, [], days=30)
+    own = next(file for file in files if file.name == "front.pem")
+    found = metrics.of_certificates("dmz_front", [("broker", own), ("http", tmp_path / "none.pem"), ("other", None)])
+    ends = {labels["use"]: value for name, _, labels, value in found}
+    assert ends["http"] == 0
+    assert ends["broker"] == pytest.approx(time.time() + 30 * 86400, abs=2 * 86400)
+    assert set(ends) == {"broker", "http"}
