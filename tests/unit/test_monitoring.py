@@ -2,20 +2,19 @@
 
 import ast
 import json
+import os
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 import yaml
 
-from bridgectl.cli import app
 from bridgectl.status.troubles import Level, Trouble, runbook
 from protocol.link.settings import LinkCounters
+from tests.support.command_lines import bridgectl_understands, command_lines, words
 from tests.support.promtool import promtool
 
 ROOT = Path(__file__).parents[2]
@@ -117,21 +116,33 @@ def test_no_runbook_is_of_nothing_and_all_are_listed() -> None:
     assert set(re.findall(r"\]\(([a-z-]+)\.md\)", (RUNBOOKS / "README.md").read_text())) == pages
 
 
-def command_lines() -> Iterator[tuple[str, str]]:
-    for path in sorted(RUNBOOKS.glob("*.md")):
-        for block in re.findall(r"```sh\n(.*?)```", path.read_text(), flags=re.S):
-            for line in block.splitlines():
-                yield path.stem, line.removeprefix("sudo ")
+PAGES = [path for path in sorted(ROOT.glob("docs/**/*.md")) if ROOT / "docs/zh" not in path.parents]
+"""Chinese pages have the lines of the English ones: test_languages.py."""
+MORE_PAGES = [
+    ROOT / name for name in ("README.md", "activemq/README.md", "certs/README.md", "config/nftables/README.md")
+]
+LINES = [(str(path.relative_to(ROOT)), line) for path in [*PAGES, *MORE_PAGES] for line in command_lines(path)]
+DAEMONS = {
+    "dmz-front": ["dmz_front/app.py"],
+    "intranet-bridge": ["intranet_bridge/app.py", "intranet_bridge/trial/trial.py"],
+}
 
 
 @pytest.mark.parametrize(
-    ("path", "line"), [(path, line) for path, line in command_lines() if line.startswith("bridgectl ")]
+    ("page", "line"), [(page, line) for page, line in LINES if re.match(r"bridgectl |\./scripts/ctl ", line)]
 )
-def test_what_a_runbook_says_to_run_is_understood(path: str, line: str) -> None:
-    words = shlex.split(line)[1:]
-    command: Any = typer.main.get_command(app)
-    while hasattr(command, "resolve_command"):
-        context = command.make_context(command.name, [], resilient_parsing=True)
-        _, command, words = command.resolve_command(context, words)
-    if words != ["--help"]:
-        command.make_context(command.name, words)
+def test_what_a_page_says_to_run_is_understood(page: str, line: str) -> None:
+    bridgectl_understands(words(line)[1:])
+
+
+@pytest.mark.parametrize(("page", "line"), [(page, line) for page, line in LINES if line.split()[0] in DAEMONS])
+def test_a_daemon_has_the_options_a_page_gives_it(page: str, line: str) -> None:
+    daemon, *rest = words(line)
+    code = "".join((ROOT / file).read_text() for file in [*DAEMONS[daemon], "protocol/runtime/migrate.py"])
+    for option in (word for word in rest if word.startswith("--")):
+        assert f'"{option.partition("=")[0]}"' in code, option
+
+
+@pytest.mark.parametrize(("page", "line"), [(page, line) for page, line in LINES if re.match(r"(\./)?scripts/", line)])
+def test_a_script_that_a_page_runs_is_there(page: str, line: str) -> None:
+    assert os.access(ROOT / words(line)[0], os.X_OK)
