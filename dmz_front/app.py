@@ -75,6 +75,8 @@ log = logs.logger(__name__)
 MIGRATIONS = Migrations("front", Path(__file__).parent / "migrations", "dmz-front")
 _IDLE_MS = 60_000
 """After so long a front that took the last part of an upload has said what the file is, if it lives."""
+STOP_S = 30.0
+"""What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
 REPLY_PREFETCH = 256
 """Reply frames the broker sends ahead; each holds up to 64 replies."""
 
@@ -260,6 +262,14 @@ class Front:
 
         await daemon.start("http", self.http.start(), self.http.stop)
         await daemon.start("callers", None, self._answer_callers)
+        daemon.vitals.update(store=self.store, lease=self.lease, jobs=jobs, http=self.http)
+        daemon.vitals.update({f"link {name}": link for name, link in self.links.items()})
+        daemon.summary, daemon.patience_s = self.summary, settings.delivery.drain_s + STOP_S
+
+    def summary(self) -> str:
+        """One line for `systemctl status`."""
+        needs = ", ".join(f"{name} {state}" for name, state in self.readiness().items())
+        return f"{needs}; {self.ledger.backlog} commands without an outcome"
 
     def readiness(self) -> dict[str, str]:
         """What the front needs, each `"ok"` or what is wrong."""

@@ -59,6 +59,7 @@ from protocol.destinations import attachments, commands, queries
 from protocol.envelope import Opener, Sealer
 from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
+from protocol.lifecycle import State
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
 from protocol.messages import Role
@@ -85,6 +86,8 @@ RECEIVING = {"queries", "commands", "attachments"}
 """These listen at every broker of the list, the others send to the first that answers."""
 ATTACHMENT_PREFETCH = 4
 """Messages of up to 192 KB that the broker sends before the earlier ones are on disk."""
+STOP_S = 30.0
+"""What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
 FLUSH_S = 5.0
 """How long stopping waits for the receipts of replies."""
 
@@ -258,6 +261,24 @@ class Bridge:
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
         self.administration.ready = True
+        parts.vitals.update(
+            store=self.store, lease=self.lease, jobs=self.housekeeping, queries=self.queries, presence=self.announcer
+        )
+        parts.vitals.update({f"link {name}": link for name, link in self.links.items()})
+        parts.summary, parts.patience_s = self.summary, self.settings.drain_s + STOP_S
+
+    def summary(self) -> str:
+        """One line for `systemctl status`."""
+        paused = sorted(name for name, state in self.presence().operations.items() if state is Availability.PAUSED)
+        down = sorted(name for name, link in self.links.items() if not link.connected)
+        return "; ".join(
+            (
+                f"not connected: {', '.join(down)}" if down else "connected",
+                f"{len(self.adapters)} operations" + (f", paused: {', '.join(paused)}" if paused else ""),
+                f"{self.queries.in_flight} queries and {self.workers.in_flight} commands being called",
+                f"{self.inbox.by_state.get(State.HELD, 0)} held",
+            )
+        )
 
     async def _start_workers(self) -> None:
         self.queries.start()

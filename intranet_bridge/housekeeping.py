@@ -84,6 +84,10 @@ class Housekeeping:
             await self._jobs.now_and_every(seconds, name, job)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (watchdog.py)."""
+        return self._jobs.standing()
+
     def stop(self) -> None:
         """No more jobs."""
         self._jobs.stop()

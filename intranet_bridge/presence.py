@@ -14,6 +14,7 @@ from protocol.messages import Attributes, uuid7
 from protocol.presence import PRESENCE, Availability, Presence
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
+from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
 
@@ -44,6 +45,10 @@ class Announcer:
     async def start(self) -> None:
         """Begin to announce; also at once when the link comes up."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="presence")
+
+    def standing(self) -> str:
+        """What stands still for ever (watchdog.py): fronts would take this bridge for gone."""
+        return ended(self._task, "the announcing")
 
     async def leave(self) -> None:
         """Say that the bridge takes nothing more, and be silent from now on."""

@@ -13,6 +13,7 @@ from dmz_front.settings import HttpSection
 from protocol.errors import ConfigurationError
 from protocol.link.tls import server_context
 from protocol.runtime.logs import logger
+from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
 
@@ -84,6 +85,10 @@ class HttpServer:
         server.servers, server.started = [listening], True
         # not `serve()`: that would take SIGTERM for itself and stop without the daemon's drain
         self._tasks = [loop.create_task(server.main_loop()), loop.create_task(self.connections.watch())]
+
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return "; ".join(filter(None, (ended(task, "a task of the HTTP server") for task in self._tasks)))
 
     async def stop(self) -> None:
         """Close idle connections at once, busy ones when they are answered (2 s at most)."""

@@ -111,6 +111,11 @@ class QueryWorkers:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._slot(), name=f"query slot {n}") for n in range(self.slots)]
 
+    def standing(self) -> str:
+        """What stands still for ever (watchdog.py)."""
+        gone = sum(task.done() for task in self._tasks)
+        return f"{gone} of {self.slots} query slots have ended" if gone else ""
+
     async def drain(self, seconds: float) -> None:
         """Let running calls finish, for so long at most; then close the slots."""
         end = time.monotonic() + seconds

@@ -65,6 +65,10 @@ class EveryBroker:
         """Sends without receipt, to all brokers together."""
         return sum(getattr(member, "outstanding", 0) for member in self._members)
 
+    def standing(self) -> str:
+        """Of the members."""
+        return "; ".join(filter(None, (member.standing() for member in self._members)))
+
     def watch(self, callback: Callable[[bool], None]) -> None:
         """Call `callback(connected)` at each change, and once now."""
         self._watchers.append(callback)

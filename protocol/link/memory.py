@@ -56,6 +56,10 @@ class MemoryLink:
         """The broker's name for itself."""
         return "memory/1" if self._epoch else ""
 
+    def standing(self) -> str:
+        """Nothing here can."""
+        return ""
+
     @property
     def trouble(self) -> str:
         """Why it is not connected."""

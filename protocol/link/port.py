@@ -90,6 +90,9 @@ class Link(Protocol):
     def trouble(self) -> str:
         """Why it is not connected, as far as is known; empty while it is."""
 
+    def standing(self) -> str:
+        """What stands still for ever, though the loop turns (runtime/watchdog.py); empty while it keeps trying."""
+
     def watch(self, callback: Callable[[bool], None]) -> None:
         """Call `callback(connected)` at each change, and once now."""
 

@@ -80,6 +80,10 @@ class StompLink:
         """See `port.Link`: the last reason for each broker."""
         return "" if self.connected else "; ".join(f"{where}: {reason}" for where, reason in self._trouble.items())
 
+    def standing(self) -> str:
+        """See `port.Link`."""
+        return "" if self._task is None or self._closed or not self._task.done() else "nobody connects any more"
+
     def watch(self, callback: Callable[[bool], None]) -> None:
         """Call `callback(connected)` at each change, and once now."""
         self._watchers.append(callback)

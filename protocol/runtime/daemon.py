@@ -1,17 +1,21 @@
-"""Running a daemon: start in a written order, say so to systemd, and drain in the reverse order on SIGTERM."""
+"""Running a daemon: start in a written order, reload on SIGHUP, drain in the reverse order on SIGTERM.
+
+Each of these is told to systemd (service_manager.py), whose watchdog is fed meanwhile (watchdog.py).
+"""
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime.logs import logger
+from protocol.runtime.service_manager import extended, notify, reloading, status, watchdog_s
+from protocol.runtime.watchdog import Summary, Vital, Watchdog
 
 log = logger(__name__)
 
@@ -21,49 +25,85 @@ class Daemon:
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
+        self._reloading = asyncio.Lock()
+        self.vitals: dict[str, Vital] = {}
+        """The parts that must go on, by name; see watchdog.py."""
+        self.summary: Summary = lambda: "ready"
+        """How the daemon does, in one line for `systemctl status`."""
+        self.patience_s = 60.0
+        """How long the stopping of one part may take before systemd's own limit (`TimeoutStopSec=`) applies."""
+        self.reloaded = ""
+        """What became of the last reload, and when."""
+        self.on_reload: Callable[[], Awaitable[object]] | None = None
+        """Reads anew what can be read anew. Raises BridgeError when that must not be used: then all stays as it was."""
 
     async def start(self, name: str, start: Awaitable[object] | None, stop: Callable[[], object] | None) -> None:
-        """Await `start`, and remember `stop` (plain or async) for the drain."""
+        """Await `start`, and remember `stop` (plain or async) for the drain.
+
+        systemd is asked for time as long as either takes: a migration has no bound but the database's size.
+        """
         if start is not None:
-            await start
+            async with extended(f"starting: {name}"):
+                await start
         if stop is not None:
-            self._stack.push_async_callback(_stop, name, stop)
+            self._stack.push_async_callback(self._stop, name, stop)
         log.debug("started", part=name)
+
+    async def reload(self) -> None:
+        """Have `on_reload` do its work, one reload at a time, and tell systemd of it. Raises what that raises."""
+        async with self._reloading:
+            notify(*reloading(), status("reloading"))
+            at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+            self.reloaded = f"reloaded {at}"
+            try:
+                if self.on_reload is None:
+                    raise BridgeError("this daemon reads nothing anew: restart it")
+                await self.on_reload()
+            except Exception as error:
+                why = str(error) if isinstance(error, BridgeError) else type(error).__name__
+                self.reloaded = f"reload refused {at}: {why}"
+                raise
+            finally:
+                notify("READY=1", status(self.line()))
+
+    def line(self) -> str:
+        """The daemon's summary, and what became of the last reload."""
+        return "; ".join(part for part in (self.summary(), self.reloaded) if part)
 
     async def stop(self) -> None:
         """Stop everything, last started first; a failure to stop one does not keep the others."""
         await self._stack.aclose()
 
+    async def _stop(self, name: str, stop: Callable[[], object]) -> None:
+        try:
+            async with extended(f"stopping: {name}", self.patience_s):
+                result = stop()
+                if isinstance(result, Awaitable):
+                    await result
+            log.debug("stopped", part=name)
+        except Exception:
+            log.exception("stop-failed", part=name)
 
-async def _stop(name: str, stop: Callable[[], object]) -> None:
+
+async def _reload(daemon: Daemon) -> None:
+    """A reload nobody waits for: SIGHUP's."""
     try:
-        result = stop()
-        if isinstance(result, Awaitable):
-            await result
-        log.debug("stopped", part=name)
+        await daemon.reload()
+    except BridgeError as error:
+        log.error("reload-refused", error=str(error))
     except Exception:
-        log.exception("stop-failed", part=name)
-
-
-def notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)); without `NOTIFY_SOCKET` in the environment nothing happens."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    # who listened may be gone by now: that is no reason to stop, or not to
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel,
-        contextlib.suppress(OSError),
-    ):
-        channel.sendto(state.encode(), "\0" + address[1:] if address[0] == "@" else address)
+        log.exception("reload-failed")
 
 
 async def _serve(compose: Callable[[Daemon], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+    asked, again = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)  # before the start ends too: its default would end the process
     daemon = Daemon()
+    watchdog = Watchdog(watchdog_s(os.environ), daemon.vitals, daemon.line)
+    beating = reloads = None
     try:
         try:
             await compose(daemon)
@@ -76,12 +116,25 @@ async def _serve(compose: Callable[[Daemon], Awaitable[None]]) -> None:
         gc.enable()  # the commands start with it off: dmz_front/start.py
         notify("READY=1")
         log.info("ready")
+        beating = loop.create_task(watchdog.run(), name="watchdog")
+        reloads = loop.create_task(_reload_when(again, daemon), name="reload")
         await asked.wait()
+        watchdog.watching = False
+        reloads.cancel()
         notify("STOPPING=1")
         log.info("draining")
     finally:
         await daemon.stop()
+        if beating is not None:
+            beating.cancel()
     log.info("stopped")
+
+
+async def _reload_when(asked: asyncio.Event, daemon: Daemon) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        await _reload(daemon)
 
 
 class StartFailed(BridgeError):

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from protocol.runtime.logs import logger
+from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
 
@@ -20,6 +21,9 @@ Job = Callable[[], Awaitable[object]]
 
 _END_S = 5.0
 """What a job that runs is given to end when the daemon stops."""
+_OVERDUE_S = 60.0
+"""A job that should have begun so long ago, and has not: the scheduler is dead. (A clock put forward looks like it for
+a second, until the watch over the clock has reckoned anew.)"""
 _LOOK_S = 1.0
 _JUMP_S = 1.0
 """What the wall clock may gain or lose on the monotonic one between two looks."""
@@ -79,6 +83,20 @@ class Jobs:
             _, late = await asyncio.wait(self._running, timeout=_END_S)
             for task in late:
                 task.cancel()
+
+    def standing(self) -> str:
+        """What stands still for ever (watchdog.py): the scheduler. A job that fails or waits is none of it."""
+        if self._watching is None:
+            return ""
+        overdue = [name for name in self._seconds if self._overdue(name)]
+        return ended(self._watching, "the watch over the clock") or (
+            f"the scheduler begins nothing: {', '.join(overdue)}" if overdue else ""
+        )
+
+    def _overdue(self, name: str) -> bool:
+        job = self._scheduler.get_job(name)
+        due = job.next_run_time if job is not None else None
+        return due is not None and time.time() - due.timestamp() > _OVERDUE_S
 
     async def _run(self, name: str, job: Job) -> None:
         """A job as APScheduler runs it: its shutdown cancels this, and logs a traceback if that is heard of."""

@@ -43,6 +43,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from protocol.errors import ConfigurationError, Fenced
 from protocol.runtime.logs import logger
 from protocol.runtime.store import Store, insert_new
+from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
 
@@ -169,6 +170,10 @@ class Lease:
     def held(self) -> bool:
         """Whether nobody can have taken the lease yet, by our own clock."""
         return self._ticks() < self._held_until - MARGIN * self._lease_s
+
+    def standing(self) -> str:
+        """What stands still for ever (watchdog.py)."""
+        return ended(self._renewing, "its renewal")
 
     async def renew(self) -> None:
         """Once; raises what the database raises."""

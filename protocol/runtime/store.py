@@ -143,6 +143,10 @@ class Store:
         assert self._loop is not None, "start() first"
         return await self._loop.run_in_executor(self._reader, self._read, work)
 
+    def standing(self) -> str:
+        """What is wrong for ever (watchdog.py): the thread that writes has ended. A lock or a full disk may pass."""
+        return "" if self._writer.is_alive() else "the thread that writes has ended"
+
     async def report(self, timeout_s: float) -> StoreReport:
         """How it does: a transaction of nothing is committed now, behind what waits."""
         url = make_url(str(self._engine.url))

@@ -3,18 +3,20 @@
 import asyncio
 import gc
 import os
+import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from protocol.errors import ConfigurationError, LinkDown
+from protocol.errors import BridgeError, ConfigurationError, LinkDown
 from protocol.runtime import logs
-from protocol.runtime.daemon import Daemon, notify, run
+from protocol.runtime.daemon import Daemon, run
 
 LOG: list[str] = []
 
@@ -42,7 +44,7 @@ def heard(listener: socket.socket) -> list[str]:
     found = []
     while True:
         try:
-            found.append(listener.recv(100).decode())
+            found.append(listener.recv(4096).decode())
         except BlockingIOError:
             return found
 
@@ -109,12 +111,96 @@ def test_a_run_is_told_to_systemd_and_ends_on_a_signal(systemd: socket.socket, n
 
     async def compose(daemon: Daemon) -> None:
         await daemon.start("a", started("a"), last)
-        assert heard(systemd) == []
+        assert not any("READY" in one for one in heard(systemd))
         os.kill(os.getpid(), number)  # as early as can be: still ready first, then the drain
 
     run(compose)
     assert LOG == ["start a", "stop a"]
-    assert states == [["READY=1", "STOPPING=1"]]
+    states[0] = [one for one in states[0] if not one.startswith("EXTEND_TIMEOUT_USEC=")]
+    assert states == [["READY=1", "STATUS=ready", "STOPPING=1"]]
+
+
+def test_sighup_reloads_and_systemd_is_told_of_it(systemd: socket.socket) -> None:
+    LOG.append("begin")
+    told: list[str] = []
+
+    async def compose(daemon: Daemon) -> None:
+        async def again() -> None:
+            told.extend(heard(systemd))
+            LOG.append("reload")
+
+        daemon.on_reload, daemon.summary = again, lambda: "3 operations"
+        os.kill(os.getpid(), signal.SIGHUP)  # as early as can be: it comes after the start
+        ending.append(asyncio.create_task(end(daemon)))
+
+    async def end(daemon: Daemon) -> None:
+        while not any("UTC" in one for one in told):
+            await asyncio.sleep(0)
+            told.extend(heard(systemd))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    ending: list[asyncio.Task[None]] = []
+    before_us = time.monotonic_ns() // 1000
+    run(compose)
+    assert LOG == ["begin", "reload"]
+    ready, beat, reloading, done, *_ = [one for one in told if not one.startswith("EXTEND")]
+    assert (ready, beat) == ("READY=1", "STATUS=3 operations")
+    found = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=([0-9]+)\nSTATUS=reloading", reloading)
+    assert found
+    assert before_us < int(found[1]) < time.monotonic_ns() // 1000
+    assert re.fullmatch(r"READY=1\nSTATUS=3 operations; reloaded 20[0-9: -]+ UTC", done)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [(ConfigurationError("is not there", file="/etc/x"), "/etc/x: is not there"), (KeyError("secret"), "KeyError")],
+)
+async def test_a_reload_that_is_refused_is_over_too(systemd: socket.socket, error: Exception, word: str) -> None:
+    async def fails() -> None:
+        raise error
+
+    daemon = Daemon()
+    daemon.on_reload = fails
+    with pytest.raises(type(error)):
+        await daemon.reload()
+    first, second = heard(systemd)
+    assert first.startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert second.startswith("READY=1\nSTATUS=ready; reload refused 20")
+    assert second.endswith(f"UTC: {word}")
+
+
+@pytest.mark.anyio
+async def test_reloads_wait_for_each_other(systemd: socket.socket) -> None:
+    async def slow() -> None:
+        LOG.append("begin")
+        await asyncio.sleep(0)
+        LOG.append("end")
+
+    daemon = Daemon()
+    daemon.on_reload = slow
+    await asyncio.gather(daemon.reload(), daemon.reload())
+    assert LOG == ["begin", "end"] * 2
+    assert [one.split("=")[0] for one in heard(systemd)] == ["RELOADING", "READY"] * 2
+
+
+@pytest.mark.anyio
+async def test_a_daemon_that_cannot_reload_says_so() -> None:
+    with pytest.raises(BridgeError, match="restart it"):
+        await Daemon().reload()
+
+
+@pytest.mark.anyio
+async def test_what_takes_long_asks_systemd_for_time(systemd: socket.socket) -> None:
+    async def slow() -> None:
+        await asyncio.sleep(0)
+
+    daemon = Daemon()
+    daemon.patience_s = 50
+    await daemon.start("store", slow(), slow)
+    await daemon.stop()
+    extension = "EXTEND_TIMEOUT_USEC=30000000"
+    assert heard(systemd) == [f"{extension}\nSTATUS=starting: store", f"{extension}\nSTATUS=stopping: store"]
 
 
 def test_a_start_that_fails_stops_what_was_started(systemd: socket.socket, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +213,7 @@ def test_a_start_that_fails_stops_what_was_started(systemd: socket.socket, capsy
     assert caught.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == "error: /etc/x.toml:3: is not there"  # after the logs
     assert LOG == ["start a", "stop a"]
-    assert heard(systemd) == []
+    assert not any("READY" in one or "STOPPING=1" in one for one in heard(systemd))
 
 
 @pytest.mark.parametrize(
@@ -159,31 +245,6 @@ def test_what_nobody_foresaw_at_start_is_one_line(
     assert "Traceback" not in said.err + said.out
     assert "secret" not in said.err + said.out
     assert LOG == ["stop a"]
-
-
-def test_notify(systemd: socket.socket) -> None:
-    notify("STATUS=fine")
-    assert heard(systemd) == ["STATUS=fine"]
-
-
-def test_notify_to_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = f"dmz-bridge-test-{os.getpid()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(f"\0{name}")
-        listener.setblocking(False)
-        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
-        notify("READY=1")
-        assert heard(listener) == ["READY=1"]
-
-
-def test_a_listener_that_is_gone_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    notify("STOPPING=1")
-
-
-def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    notify("READY=1")
 
 
 def test_what_a_start_makes_is_not_searched_for_garbage_and_what_comes_after_is() -> None:
