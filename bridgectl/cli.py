@@ -20,13 +20,16 @@ GROUPS = {
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
     "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
+    "pause": ("bridgectl.commands.pause", "Pause operations while the marketing system is maintained."),
     "probe": ("bridgectl.commands.probe", "Try an interface of the marketing system, step by step."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
+    "resume": ("bridgectl.commands.pause:resuming", "Go on with operations that are paused."),
     "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
     "trace": ("bridgectl.commands.trace", "One request's life, as far as this host knows it."),
     "requests": ("bridgectl.commands.requests", "Commands in ledger and inbox; decide those that are held."),
 }
-"""Command group → the module that holds its typer `app`, and what `bridgectl --help` says of it."""
+"""Command group → the module that holds its typer `app`, or `module:name` where one module holds several, and
+what `bridgectl --help` says of it."""
 
 
 class _Lazy(typer.core.TyperGroup):
@@ -38,7 +41,8 @@ class _Lazy(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in GROUPS:
             return None
-        command = typer.main.get_command(importlib.import_module(GROUPS[cmd_name][0]).app)
+        module, _, name = GROUPS[cmd_name][0].partition(":")
+        command = typer.main.get_command(getattr(importlib.import_module(module), name or "app"))
         command.name = cmd_name
         return command
 

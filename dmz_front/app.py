@@ -38,7 +38,7 @@ from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
 from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.ledger import Ledger
-from dmz_front.ledger.rows import INSTANCES, POISON
+from dmz_front.ledger.rows import INSTANCES, MAINTENANCE, POISON
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
@@ -51,6 +51,7 @@ from protocol.envelope import Opener, Sealer
 from protocol.errors import ConfigurationError
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Subscription
+from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.reports import CommandsReport
@@ -63,6 +64,7 @@ from protocol.runtime.jobs import Jobs
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, stomp_link
+from protocol.runtime.maintenance import LOOK_S, Maintenance
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.poison import PoisonMessages
@@ -162,6 +164,7 @@ class Front:
                 settings.limits.commands_in_flight,
                 self.clock,
                 (lambda: self.command_link.connected) if refuse else None,
+                settings.maintenance.commands == "refuse",
             ),
         )
         self.queries = Queries(
@@ -207,14 +210,19 @@ class Front:
         )
 
         self.http = HttpServer(self.api, settings.http)
+        self.maintenance = Maintenance(
+            store=self.store, table=MAINTENANCE, operations=tuple(CATALOGUE), section=settings.maintenance,
+            clock=self.clock, changed=self._maintain,
+        )  # fmt: skip
         self.reporter = Reporter(
             settings=settings, links=LinkStates(self.links, self.clock), store=self.store, ledger=self.ledger,
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
+            maintenance=self.maintenance,
         )  # fmt: skip
 
         self.administration = Administration(
             name=settings.name, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
-            sendable=lambda: self.command_link.connected and self.bridges.addressed,
+            sendable=lambda: self.command_link.connected and self.bridges.addressed, paused=lambda: self.bridges.paused,
         )  # fmt: skip
 
     async def compose(self, daemon: Daemon) -> None:
@@ -226,7 +234,9 @@ class Front:
         await daemon.start("store", self.store.start(), self.store.close)
         await daemon.start("lease", self.lease.take(), self.lease.release)
         if settings.control.socket is not None:
-            answers = {"report": self.reporter.report, **self.administration.answers()}
+            answers = {
+                "report": self.reporter.report, **self.administration.answers(), **self.maintenance.answers(),
+            }  # fmt: skip
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
         await self.lease.know(await self.ledger.fronts())
@@ -236,6 +246,7 @@ class Front:
         self.bridges.on_inbox = self._read_inbox_soon
         await self.poison.start()
         await self._read_applications()
+        await self.maintenance.look()
         for link in self.links.values():
             await daemon.start("link", link.start(), link.close)
         self._subscribe()
@@ -250,6 +261,7 @@ class Front:
         await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self._adopt)
         jobs.every(1, "applications", self._read_applications)
         jobs.every(1, "inbox", self._read_inbox)
+        jobs.every(LOOK_S, "maintenance", self.maintenance.look)
         jobs.every(settings.delivery.sweep_s, "answered", self.ledger.note_answered)
         jobs.every(settings.delivery.sweep_s, "attachments", self.sender.sweep)
         jobs.every(60, "used attachments", self._forget_attachments)
@@ -287,6 +299,10 @@ class Front:
             self.uploads, self.sender,
         ):  # fmt: skip
             yield from part.samples()
+        maintained = set(self.bridges.maintained())
+        for name in CATALOGUE:
+            text = "1: paused for maintenance, here or at every bridge"
+            yield "dmz_front_operation_paused", text, {"operation": name}, float(name in maintained)
         for state, count in self._attachments_by_state.items():
             yield "dmz_front_attachments", "Attachments by state", {"state": state}, count
         for state, count in self._commands.by_state.items():
@@ -333,7 +349,11 @@ class Front:
         if not self.command_link.connected or not self.bridges.addressed:
             return []  # they go out when it is: reading them again and again would only keep the disk busy
         after_ms = int(self.settings.delivery.resend_after_s * 1000)
-        return await self.ledger.due(self.settings.name, after_ms, limit)
+        return await self.ledger.due(self.settings.name, after_ms, limit, self.bridges.paused)
+
+    def _maintain(self, pauses: tuple[Pause, ...]) -> None:
+        self.bridges.pause(pauses)
+        self._swept_when_connected(self.command_link.connected)
 
     def _swept_when_connected(self, connected: bool) -> None:
         if connected:
@@ -365,7 +385,7 @@ class Front:
 
     async def _count(self) -> None:
         self._attachments_by_state = await self.attachments.counts()
-        self._commands = await self.ledger.report()
+        self._commands = await self.ledger.report(self.bridges.maintained())
         await self.ledger.count_backlog(self.settings.name)
 
     async def _forget(self) -> None:

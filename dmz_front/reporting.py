@@ -16,6 +16,7 @@ from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
 from protocol.runtime.links import LinkStates
+from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.store import Store
 
 _STORE_S = 1.5
@@ -35,24 +36,28 @@ class Reporter:
         bridges: Bridges,
         readiness: Callable[[], Mapping[str, str]],
         denials: Denials,
+        maintenance: Maintenance,
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
         self._settings, self._links, self._store, self._ledger = settings, links, store, ledger
         self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
-        self._started = clock()
+        self._maintenance, self._started = maintenance, clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
         settings = self._settings
         store = await self._store.report(_STORE_S)
-        commands = CommandsReport(by_state={}) if store.trouble else await self._ledger.report()
+        commands = (
+            CommandsReport(by_state={}) if store.trouble else await self._ledger.report(self._bridges.maintained())
+        )
         conflict = self._bridges.conflict
         served = [name for name in CATALOGUE if self._bridges.service(name) is not Service.UNSERVED]
         report = FrontReport(
             name=settings.name, region=settings.region, software=version("dmz-bridge"), pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
             certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
+            maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             readiness=dict(self._readiness()),
             bridges=tuple(_attached(one) for one in self._bridges.present()),
             lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),
@@ -72,5 +77,6 @@ def _attached(seen: AttachedBridge) -> AttachedReport:
     presence = seen.presence
     return AttachedReport(
         name=presence.instance, heard=seen.at, said=presence.time_ms, software=presence.software, inbox=presence.inbox,
+        maintenance=presence.maintenance,
         operations={name: state.value for name, state in presence.operations.items()},
     )  # fmt: skip

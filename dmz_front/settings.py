@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from protocol.attachments import MAX_BYTES
 from protocol.operations.fields import AccountNumber
 from protocol.runtime.control import ControlSection
+from protocol.runtime.maintenance import MaintenanceSection
 from protocol.runtime.settings import (
     FilePath,
     Host,
@@ -169,6 +170,13 @@ class AccountForm(Section):
         return self
 
 
+class FrontMaintenanceSection(MaintenanceSection):
+    """When the marketing system is maintained, and what callers are told then."""
+
+    commands: Literal["accept", "refuse"] = "accept"
+    """Of what is paused: "accept" answers 202, and they are done afterwards; "refuse" is 503."""
+
+
 class FrontSettings(Section):
     """config/dmz_front.toml."""
 
@@ -187,6 +195,7 @@ class FrontSettings(Section):
     metrics: MetricsSection = MetricsSection()
     control: ControlSection = ControlSection()
     log: LogSection = LogSection()
+    maintenance: FrontMaintenanceSection = FrontMaintenanceSection()
 
     @model_validator(mode="after")
     def _repeated_while_kept(self) -> Self:

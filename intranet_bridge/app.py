@@ -33,7 +33,7 @@ from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
-from intranet_bridge.inbox.rows import INSTANCES, POISON
+from intranet_bridge.inbox.rows import INSTANCES, MAINTENANCE, POISON
 from intranet_bridge.intake.attachments import AttachmentIntake
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.intake.conflict import InboxConflict
@@ -62,6 +62,7 @@ from protocol.keyring import Keyring
 from protocol.lifecycle import State
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
+from protocol.maintenance import Pause, by_operation
 from protocol.messages import Role
 from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Availability, Presence
@@ -71,6 +72,7 @@ from protocol.runtime.control import ControlSocket
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, stomp_link
+from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
@@ -156,8 +158,12 @@ class Bridge:
             replies=self.replies, lane=Lane(self.links["command-replies"], persistent=True),
             dead_letters=self.dead_letters, clock=clock,
         )  # fmt: skip
+        self.maintenance = Maintenance(
+            store=self.store, table=MAINTENANCE, operations=tuple(adapters), section=settings.maintenance, clock=clock,
+            changed=self._maintain,
+        )  # fmt: skip
         self.housekeeping = Housekeeping(
-            inbox=self.inbox, attachments=self.attachments,
+            inbox=self.inbox, attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake,
             schedule=Schedule(
@@ -172,7 +178,7 @@ class Bridge:
         self.reporter = Reporter(
             settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
-            clock=clock,
+            maintenance=self.maintenance, clock=clock,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, workers=self.workers, outbox=self.outbox, opener=opener, replies=self.replies,
@@ -192,10 +198,25 @@ class Bridge:
         binding = self.settings.operations.get(name)
         return binding is not None and binding.inquires and CATALOGUE[name].unknown_outcome is UnknownOutcome.INQUIRE
 
+    def _maintain(self, pauses: tuple[Pause, ...]) -> None:
+        """Call what is paused no more, and go on with what is not."""
+        paused, now = by_operation(pauses), time.monotonic()
+        for name, health in self.health.items():
+            if name in paused:
+                health.breaker.suspend(now)
+            else:
+                health.breaker.resume(now)
+        self.inbox.paused = frozenset(paused)
+        self.ordering.work.send()
+
     def presence(self) -> Presence:
         """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
         now = time.monotonic()
-        paused = {name for name, health in self.health.items() if health.breaker.circuit(now) is Circuit.OPEN}
+        paused = {
+            name
+            for name, health in self.health.items()
+            if health.breaker.suspended or health.breaker.circuit(now) is Circuit.OPEN
+        }
         states = {name: Availability.PAUSED if name in paused else Availability.UP for name in self.adapters}
         return Presence(
             instance=self.settings.name,
@@ -209,6 +230,7 @@ class Bridge:
             query_ms=round(self.queries.service_s * 1000, 3),
             inbox=self.inbox.id,
             inbox_shared=self.settings.store.file is None,
+            maintenance=self.maintenance.pauses,
         )
 
     def samples(self) -> Iterator[metrics.Sample]:
@@ -216,6 +238,7 @@ class Bridge:
         now = time.monotonic()
         for health in self.health.values():
             yield from health.samples(now)
+        yield from self.maintenance.samples_of("intranet_bridge_operation_paused")
         for name, places in self.places.items():
             yield from places.samples(name, self.ordering.ready(name))
         for part in (
@@ -241,6 +264,7 @@ class Bridge:
             answers = {
                 "report": self.reporter.report,
                 "probe": Probe(self.settings).probe,
+                **self.maintenance.answers(),
                 **self.administration.answers(),
             }
             control = ControlSocket(self.settings.control.socket, answers)
@@ -252,6 +276,7 @@ class Bridge:
         for name, system in self.systems.items():
             await parts.start(f"system {name}", system.start(), system.close)
         await self.poison.start()
+        await self.maintenance.look()
         for command in await self.inbox.start():
             self.ordering.add(command)
         self.links["command-replies"].watch(self._swept_when_connected)

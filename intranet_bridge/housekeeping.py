@@ -7,6 +7,7 @@ count                rows by state, for the metrics
 forget               rows past their retention are deleted
 attachments          what belonged to commands that are final, or to none for days, is deleted
 adopt                what a dead bridge left is taken over (runtime/lease.py)
+maintenance          what is paused begins and ends by the clock, and by what others of one database say
 check files          whether the certificate ends soon; key files changed since the start
 ===================  ==============================================================================
 """
@@ -27,6 +28,7 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease
 from protocol.runtime.logs import logger
+from protocol.runtime.maintenance import LOOK_S, Maintenance
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
 
@@ -58,6 +60,7 @@ class Housekeeping:
         *,
         inbox: Inbox,
         attachments: AttachmentInbox,
+        maintenance: Maintenance,
         poison: PoisonMessages,
         lease: Lease,
         outbox: Outbox,
@@ -66,7 +69,7 @@ class Housekeeping:
         schedule: Schedule,
     ) -> None:
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
-        self._attachments = attachments
+        self._attachments, self._maintenance = attachments, maintenance
         self._workers, self._intake, self._schedule = workers, intake, schedule
         self._keys_changed_at = _changed_at(schedule.keys)
         self._jobs = Jobs()
@@ -78,6 +81,7 @@ class Housekeeping:
             ("adopt", self.adopt, self._schedule.adopt_s),
             ("sweep", self.sweep, self._schedule.sweep_s),
             ("attachments", self.forget_attachments, 60.0),
+            ("maintenance", self._maintenance.look, LOOK_S),
             ("count", self.count, 15.0),
             ("forget", self.forget, 3600.0),
         ):

@@ -10,6 +10,7 @@ from protocol.envelope import Kind, Sealer
 from protocol.errors import LinkError
 from protocol.frames import pack
 from protocol.link.port import Link, Outgoing
+from protocol.maintenance import Pause
 from protocol.messages import Attributes, uuid7
 from protocol.presence import PRESENCE, Availability, Presence
 from protocol.runtime.clock import Clock
@@ -39,7 +40,7 @@ class Announcer:
         self._link, self._sealer, self._destination = link, sealer, presence(region)
         self._interval_s, self._clock, self._read = interval_s, clock, read
         self._task: asyncio.Task[None] | None = None
-        self._said: dict[str, Availability] | None = None
+        self._said: tuple[dict[str, Availability], tuple[Pause, ...], bool] | None = None
         self.sent = 0
 
     async def start(self) -> None:
@@ -64,13 +65,14 @@ class Announcer:
         while True:
             connected = self._link.connected
             state = self._read()
-            changed = state.operations != self._said or (connected and not was_connected)
+            says = (state.operations, state.maintenance, state.leaving)
+            changed = says != self._said or (connected and not was_connected)
             was_connected = connected
             if connected and (changed or loop.time() >= due):
-                if self._said is not None and state.operations != self._said:
+                if self._said is not None and state.operations != self._said[0]:
                     log.info("presence-changed", operations=state.operations)
                 due = loop.time() + self._interval_s
-                self._said = state.operations
+                self._said = says
                 with contextlib.suppress(LinkError):
                     await self._send(state)
             await asyncio.sleep(min(_LOOK_S, self._interval_s))

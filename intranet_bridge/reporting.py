@@ -18,6 +18,7 @@ from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
 from protocol.runtime.links import LinkStates
+from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.store import Store
 
 _STORE_S = 1.5
@@ -39,12 +40,13 @@ class Reporter:
         places: Mapping[str, Places],
         ordering: Ordering,
         conflict: InboxConflict,
+        maintenance: Maintenance,
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
         self._settings, self._software, self._links, self._store = settings, software, links, store
         self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
-        self._places, self._ordering = places, ordering
+        self._places, self._ordering, self._maintenance = places, ordering, maintenance
         self._started = clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
@@ -58,6 +60,7 @@ class Reporter:
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
             certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
             inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in self._health.values()),
+            maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             conflict=self._conflict.active, unbound=tuple(name for name in CATALOGUE if name not in self._health),
         )  # fmt: skip
         return report.model_dump(mode="json")

@@ -18,6 +18,7 @@ from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
 from protocol.runtime.control import ControlSection
+from protocol.runtime.maintenance import MaintenanceSection
 from protocol.runtime.settings import (
     KeysSection,
     LinkSection,
@@ -118,6 +119,7 @@ class BridgeSettings(Section):
     metrics: MetricsSection = MetricsSection()
     control: ControlSection = ControlSection()
     log: LogSection = LogSection()
+    maintenance: MaintenanceSection = MaintenanceSection()
     marketing: SystemSection | None = None
     """The system of the operations that name none."""
     systems: dict[Name, SystemSection] = Field(default_factory=dict)

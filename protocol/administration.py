@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
+from protocol.maintenance import LONGEST_REASON
+from protocol.messages import MAX_TIME_MS
 
 LONGEST_NOTE = 400
 """Characters of the reason that is kept with a decision."""
@@ -85,6 +87,29 @@ class TraceRequest(_Question):
     """All that is known here of one request."""
 
     id: RequestId
+
+
+OperationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,64}$")]
+_SudoUser = Annotated[str, StringConstraints(max_length=64)]
+
+
+class PauseOperations(_Question):
+    """Pause some operations, or all, for maintenance of the marketing system."""
+
+    operations: tuple[OperationName, ...] = Field(default=(), max_length=1000)
+    every: bool = False
+    until: Annotated[int, Field(ge=0, le=MAX_TIME_MS)] = 0
+    """0: until they are resumed."""
+    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = ""
+    sudo_user: _SudoUser = ""
+
+
+class ResumeOperations(_Question):
+    """Go on with some operations, or all."""
+
+    operations: tuple[OperationName, ...] = Field(default=(), max_length=1000)
+    every: bool = False
+    sudo_user: _SudoUser = ""
 
 
 class AuditedAct(_Question):

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocol.errors import Malformed
+from protocol.maintenance import Pause
 from protocol.messages import MAX_TIME_MS, WIRE_VERSION
 
 PRESENCE = "presence"
@@ -26,8 +27,8 @@ class Availability(StrEnum):
 
     UP = "up"
     PAUSED = "paused"
-    """Its marketing interface fails and is left alone for a while: queries are answered
-    `marketing-unavailable`, commands wait in the bridge's inbox."""
+    """Its marketing interface is left alone for a while: queries are answered `marketing-unavailable`, commands wait
+    in the bridge's inbox. It fails, or, if `Presence.maintenance` says so, it is being maintained."""
 
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -64,6 +65,9 @@ class Presence(BaseModel):
     """Which inbox it keeps; bridges that share one database have the same."""
     inbox_shared: bool = True
     """Whether other bridges may keep the same; not with a file: then one of them is a copy."""
+
+    maintenance: Annotated[tuple[Pause, ...], Field(max_length=1_000)] = ()
+    """What is paused for maintenance, by the bridge's clock. An older front takes these for paused alone."""
 
     def payload(self) -> bytes:
         """The bytes that are sealed: JSON."""

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from protocol.maintenance import Pause
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -95,6 +97,8 @@ class AttachedReport(_Part):
     operations: dict[str, str]
     """Operation → `up` or `paused`."""
     inbox: str = ""
+    maintenance: tuple[Pause, ...] = ()
+    """What it has paused, by its own clock."""
 
 
 class DeniedReport(_Part):
@@ -123,6 +127,10 @@ class Report(_Part):
     store: StoreReport
     commands: CommandsReport
     certificates: tuple[FileReport, ...] = ()
+    maintenance: tuple[Pause, ...] = ()
+    """What is paused here."""
+    next_window: Pause | None = None
+    """The next pause that is scheduled."""
 
 
 class FrontReport(Report):

@@ -10,6 +10,7 @@ from typing import Any
 from bridgectl.output import table
 from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.troubles import Level, Trouble, runbook, verdict
+from protocol.maintenance import Pause
 from protocol.reports import BridgeReport, FrontReport, InterfaceReport
 
 _COLOURS = {Level.CRITICAL: "\033[31m", Level.WARNING: "\033[33m", Level.UNKNOWN: "\033[35m", Level.OK: "\033[32m"}
@@ -113,11 +114,32 @@ def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
     for file in report.certificates:
         ends = _instant(file.not_after)[:10] if file.not_after else file.trouble
         yield f"  tls       {file.use}: until {ends}"
+    for pause in report.maintenance:
+        yield f"  paused    {_pause(pause)}"
+    if report.next_window is not None:
+        window = report.next_window
+        times = f"from {_instant(window.since)} until {_instant(window.until)}"
+        yield f"  scheduled {_few(window.operations)} paused {times}{_because(window)}"
     if isinstance(report, FrontReport):
         for one in report.bridges:
             working = sum(state == "up" for state in one.operations.values())
             heard = _span(now - one.heard)
             yield f"  bridge    {one.name}: {working} of {len(one.operations)} operations up, heard {heard} ago"
+            for pause in one.maintenance:
+                yield f"            paused there: {_pause(pause)}"
+
+
+def _pause(pause: Pause) -> str:
+    until = f"until {_instant(pause.until)}" if pause.until else "until it is resumed"
+    return f"{_few(pause.operations)} since {_instant(pause.since)} {until} by {pause.by}{_because(pause)}"
+
+
+def _because(pause: Pause) -> str:
+    return f": {pause.reason}" if pause.reason else ""
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def _interfaces(bridge: BridgeReport, now: int) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from bridgectl.status.observation import Observation, Silence, Silent
+from protocol.maintenance import by_operation
 from protocol.messages import Role
 from protocol.reports import BridgeReport, FileReport, FrontReport, InterfaceReport, LinkReport, StoreReport
 
@@ -19,6 +20,8 @@ _WARN_DAYS = 30
 _OLD_MS = 5 * 60_000
 _LATELY_MS = 10 * 60_000
 _SKEW_MS = 30_000
+_LONG_PAUSE_MS = _DAY_MS
+_FEW = 5
 _DISK_WARN, _DISK_BYTES, _DISK_FULL = 0.10, 1 << 30, 100 << 20
 _SLOW_MS = 1_000.0
 
@@ -343,7 +346,12 @@ def _interfaces(seen: Observation) -> Iterator[Trouble]:
     bridge = seen.bridge
     if not isinstance(bridge, BridgeReport):
         return
-    failing = [one for one in bridge.interfaces if one.circuit != "closed" or one.failing_since]
+    paused = by_operation(bridge.maintenance)
+    failing = [
+        one
+        for one in bridge.interfaces
+        if (one.circuit != "closed" or one.failing_since) and one.operation not in paused
+    ]
     systems: dict[str, list[InterfaceReport]] = {}
     for one in failing:
         systems.setdefault(one.system, []).append(one)
@@ -374,9 +382,11 @@ def _paused(seen: Observation) -> Iterator[Trouble]:
         return
     states: dict[str, set[str]] = {}
     for one in front.bridges:
+        maintained = by_operation(one.maintenance)
         for operation, state in one.operations.items():
-            states.setdefault(operation, set()).add(state)
-    paused = sorted(operation for operation, found in states.items() if found == {"paused"})
+            states.setdefault(operation, set()).add("maintained" if operation in maintained else state)
+    # what is maintained is left alone by somebody's will: that is no fault
+    paused = sorted(name for name, found in states.items() if "paused" in found and found <= {"paused", "maintained"})
     if paused:
         yield Trouble(
             Level.CRITICAL,
@@ -396,6 +406,26 @@ def _paused(seen: Observation) -> Iterator[Trouble]:
             hurts="callers get 502",
             mend="bind it (config/bindings/), or take its scope from applications",
         )
+
+
+def _maintenance(seen: Observation) -> Iterator[Trouble]:
+    for report in _reports(seen):
+        for pause in report.maintenance:
+            if pause.until or seen.now - pause.since < _LONG_PAUSE_MS:
+                continue
+            side = "front" if isinstance(report, FrontReport) else "bridge"
+            names = _some(pause.operations)
+            yield Trouble(
+                Level.WARNING,
+                "paused-for-long",
+                f"{names} paused for long at {report.name}, without an end",
+                f"by {pause.by}" + (f": {pause.reason}" if pause.reason else ""),
+                pause.since,
+                hurts="queries are answered 503, commands wait",
+                mend=f"bridgectl resume --side {side} {' '.join(pause.operations)}"
+                if len(pause.operations) <= _FEW
+                else f"bridgectl resume --side {side} --all",
+            )
 
 
 def _unbound(seen: Observation) -> Iterator[Trouble]:
@@ -526,6 +556,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     _conflict,
     _interfaces,
     _paused,
+    _maintenance,
     _unbound,
     _commands,
     _queues,

@@ -3,7 +3,7 @@
 Over the control socket. What is held is decided where it is known, at the bridge.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from dmz_front.ledger.ledger import Ledger
@@ -30,9 +30,13 @@ class Administration:
     """Answers the questions about commands."""
 
     def __init__(
-        self, *, name: str, ledger: Ledger, outbox: Outbox, sendable: Callable[[], bool], requests: RequestLog
-    ) -> None:
-        """`sendable`: whether there is a broker, and it is known which inbox commands are for."""
+        self, *, name: str, ledger: Ledger, outbox: Outbox, sendable: Callable[[], bool], requests: RequestLog,
+        paused: Callable[[], Collection[str]] = tuple,
+    ) -> None:  # fmt: skip
+        """`sendable`: whether there is a broker, and it is known which inbox commands are for. `paused`: operations
+        that are paused at this front.
+        """
+        self._paused = paused
         self._requests = requests
         self._name, self._ledger, self._outbox, self._sendable = name, ledger, outbox, sendable
 
@@ -83,10 +87,12 @@ class Administration:
         question = asked(ResendCommands, request)
         if not self._sendable():
             raise BridgeError("nothing can be sent now: no broker is connected, or no bridge was heard of yet")
-        entries = await self._ledger.unanswered(self._name, question.ids or None, question.limit)
+        paused = self._paused()
+        entries = await self._ledger.unanswered(self._name, question.ids or None, question.limit, paused)
         missing = sorted(set(question.ids) - {entry.id for entry in entries})
         if missing:
-            raise BridgeError(f"not waiting for an outcome at {self._name}: {', '.join(missing[:5])}")
+            why = "not waiting for an outcome" + (", or paused for maintenance," if paused else "")
+            raise BridgeError(f"{why} at {self._name}: {', '.join(missing[:5])}")
         for entry in entries:
             self._outbox.offer(entry)
         log.warning("commands-resent", count=len(entries), requests=question.ids[:20], by=peer.name)

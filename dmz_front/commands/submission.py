@@ -59,6 +59,8 @@ class Policy:
     clock: Clock
     reachable: Callable[[], bool] | None = None
     """Whether the broker is; with it, no new command is accepted that could not be sent now."""
+    refuse_in_maintenance: bool = False
+    """No new command of an operation that is paused is accepted."""
 
 
 class Commands:
@@ -105,7 +107,7 @@ class Commands:
             wait_s = 0.0  # nobody could answer soon: say 202 at once
         row, seal = self._row(operation, application, key, asked, body, id, trace)
         files = named(operation, asked) if operation.attachments else {}
-        refusal = self._refusal(service)
+        refusal = self._refusal(operation.name, service)
         if refusal is not None:
             known = await self._known(row)
             if known is None:
@@ -127,7 +129,7 @@ class Commands:
             if held.id != id:
                 return held.id, self._again(held, row)
             reach(Point.FRONT_ACCEPT_COMMITTED, id)
-            if self._bridges.addressed:  # else it goes out when that is known
+            if self._bridges.addressed and not self._waits_here(row):  # else it goes out when that has changed
                 self._outbox.offer(held.entry())
             if wait_s > 0:
                 with contextlib.suppress(TimeoutError):
@@ -172,8 +174,17 @@ class Commands:
         # without its reply a refusal or failure has still its code; of a success the result is left out
         return answers.status(row, reply if reply or row.state is State.SUCCEEDED else _bare(row))
 
-    def _refusal(self, service: Service) -> Problem | None:
+    def _waits_here(self, row: Row) -> bool:
+        """Whether a pause of this front's own may keep it, or an earlier one of its key that it must not overtake: the
+        sweep tells.
+        """
+        paused = self._bridges.paused
+        return bool(paused) and (bool(row.subject) or row.operation in paused)
+
+    def _refusal(self, operation: str, service: Service) -> Problem | None:
         """Why no new command is taken on, if so. A key the ledger knows keeps its answer all the same."""
+        if service is Service.MAINTENANCE and self._policy.refuse_in_maintenance:
+            return answers.service_problem(service, self._bridges.maintenance_s(operation))
         if service is Service.UNSERVED:
             return Problem(502, "operation-not-served")
         if self._bridges.conflict is not None:

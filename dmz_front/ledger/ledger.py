@@ -4,11 +4,11 @@ The `requests` table (rows.py) over a command's life: accepted (acceptance.py), 
 sealed request dropped; answered, its sealed reply dropped; forgotten.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from dmz_front.ledger.acceptance import Seal, accept, same_key
 from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, row_of
@@ -87,6 +87,18 @@ def _command_report(row: Any) -> CommandReport:
         sends=row.sends, updated=row.updated_at, replied=row.answered_at or 0, expires=row.expires_at,
         decide="bridge" if row.state == State.HELD else "",
     )  # fmt: skip
+
+
+def _not_paused(paused: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    if not paused:
+        return ()
+    before, own = REQUESTS.alias(), REQUESTS.c
+    overtaken = (
+        select(before.c.id)
+        .where(before.c.subject == own.subject, before.c.position < own.position, before.c.operation.in_(paused))
+        .where(before.c.subject != "", before.c.state.in_(_UNANSWERED))
+    )
+    return own.operation.not_in(paused), ~overtaken.exists()
 
 
 Claim = Callable[[Connection], None]
@@ -216,8 +228,9 @@ class Ledger:
             reach(Point.FRONT_TOLD_UNCOMMITTED)
         return finished
 
-    async def due(self, front: str, resend_after_ms: int, limit: int) -> list[Entry]:
-        """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered.
+    async def due(self, front: str, resend_after_ms: int, limit: int, paused: Collection[str] = ()) -> list[Entry]:
+        """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered. Not those of
+        operations that are `paused`, nor what comes after such a one in its order.
 
         Each further sending waits longer (1, 4, 9 … times `resend_after_ms`): a backlog that waits for a
         marketing system must not become a flood. What was sent in the future, before the clock was put back, has
@@ -230,17 +243,22 @@ class Ledger:
         young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
         statement = (
             select(*COLUMNS)
-            .where(REQUESTS.c.front == front, young, never | waited)
+            .where(REQUESTS.c.front == front, young, never | waited, *_not_paused(paused))
             .order_by(REQUESTS.c.id)
             .limit(limit)
         )
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [row_of(row).entry() for row in rows]
 
-    async def unanswered(self, front: str, ids: Sequence[str] | None, limit: int) -> list[Entry]:
-        """Rows of this front without an outcome, and young enough to be sent, the oldest first; `ids`: of these."""
+    async def unanswered(
+        self, front: str, ids: Sequence[str] | None, limit: int, paused: Collection[str] = ()
+    ) -> list[Entry]:
+        """Rows of this front without an outcome, and young enough to be sent, the oldest first; `ids`: of these;
+        `paused`: as for `due`.
+        """
         young = REQUESTS.c.accepted_at > self._clock() - UNDELIVERED_MS
-        statement = select(*COLUMNS).where(REQUESTS.c.front == front, young, REQUESTS.c.state.in_(_UNANSWERED))
+        unanswered = REQUESTS.c.state.in_(_UNANSWERED)
+        statement = select(*COLUMNS).where(REQUESTS.c.front == front, young, unanswered, *_not_paused(paused))
         if ids is not None:
             statement = statement.where(REQUESTS.c.id.in_(ids))
         statement = statement.order_by(REQUESTS.c.id).limit(limit)
@@ -309,9 +327,12 @@ class Ledger:
         statement = REQUESTS.delete().where(REQUESTS.c.state.in_(sorted(FINAL)), REQUESTS.c.updated_at < before_ms)
         return await self._store.write(lambda connection: connection.execute(statement).rowcount)
 
-    async def report(self) -> CommandsReport:
-        """How many there are in each state, and how old the oldest without an outcome is."""
-        oldest = select(func.min(REQUESTS.c.accepted_at)).where(REQUESTS.c.state.in_(_UNANSWERED))
+    async def report(self, paused: Collection[str] = ()) -> CommandsReport:
+        """How many there are in each state, and how old the oldest without an outcome is, of operations that are not
+        `paused`: those wait by an administrator's will.
+        """
+        waits = REQUESTS.c.state.in_(_UNANSWERED), REQUESTS.c.operation.not_in(paused)
+        oldest = select(func.min(REQUESTS.c.accepted_at)).where(*waits)
         since = await self._store.read(lambda connection: connection.execute(oldest).scalar())
         return CommandsReport(by_state=await self.counts(), oldest_unfinished=since or 0)
 

@@ -13,6 +13,7 @@ from sqlalchemy import Row as SqlRow
 
 from protocol.lifecycle import State
 from protocol.runtime.lease import instances
+from protocol.runtime.maintenance import maintenance_table
 from protocol.runtime.outbox import Entry
 from protocol.runtime.poison import poison_table
 from protocol.runtime.region_inbox import METADATA as SHARED_METADATA
@@ -93,6 +94,7 @@ ATTACHMENT_MESSAGES = Table(
 """What is sealed of them and not at the bridge yet."""
 
 POISON = poison_table(METADATA)
+MAINTENANCE = maintenance_table(METADATA)
 
 
 @immutable

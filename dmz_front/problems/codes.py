@@ -360,6 +360,13 @@ CODES: Mapping[str, Code] = {
         _AGAIN,
         kinds=_QUERY,
     ),
+    "maintenance": Code(
+        "The marketing system is under maintenance",
+        (503,),
+        "This operation is paused for a while; `Retry-After` says when that is over, if that is known. Nothing was "
+        "done. Commands are accepted meanwhile, with 202, and done afterwards, unless they are answered with this too.",
+        _AGAIN,
+    ),
     "marketing-unavailable": Code(
         "The marketing system cannot be reached",
         (503,),

@@ -47,9 +47,9 @@ class Queries:
         self, operation: Operation, application: str, body: bytes, id: str, trace: str, wait_s: float
     ) -> Reply:
         """The bridge's reply. Raises Problem 502, 503 or 504."""
-        problem = service_problem(self._bridges.service(operation.name))
-        if problem is not None:
-            raise problem
+        service = self._bridges.service(operation.name)
+        if service is not Service.UP:
+            raise service_problem(service, self._bridges.maintenance_s(operation.name))
         if not self._lane.connected:
             raise Problem(503, "broker-unreachable", retry_after_s=PAUSE_RETRY_S)
         if len(self._waiters) >= self._limits.queries_in_flight:

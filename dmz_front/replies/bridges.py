@@ -1,10 +1,11 @@
-"""Which bridges are attached, and what they serve, from the presence they announce."""
+"""Which bridges are attached, and what they serve, from the presence they announce; and what is paused here."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from protocol.maintenance import Pause, by_operation
 from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 from protocol.presence import InboxId, Presence
 from protocol.runtime.clock import Clock
@@ -20,6 +21,8 @@ class Service(StrEnum):
     UP = "up"
     PAUSED = "paused"
     """Served, but the marketing system's interface does not answer (circuit breaker open)."""
+    MAINTENANCE = "maintenance"
+    """Paused, by an administrator or a schedule, here or at every bridge that serves it."""
     UNSERVED = "unserved"
     """Bridges are attached, and none of them serves it."""
     NO_BRIDGE = "no-bridge"
@@ -59,6 +62,10 @@ class Conflict:
         return {INBOX_HEADER: "" if self.copied else self.bound}
 
 
+_RANK = {Service.UP: 0, Service.PAUSED: 1, Service.MAINTENANCE: 2}
+"""Of several bridges that serve an operation, the one with the lowest counts."""
+
+
 class Bridges:
     """The bridges heard of lately."""
 
@@ -72,6 +79,9 @@ class Bridges:
         self._attached: dict[str, AttachedBridge] = {}
         self._lost: dict[str, AttachedBridge] = {}
         self._services: dict[str, Service] = {}
+        self._ends: dict[str, int] = {}
+        self.paused: Mapping[str, Pause] = {}
+        """Operations that are paused at this front itself."""
         self._otherwise = Service.NO_BRIDGE
         self._fresh_until = 0
         self.bound: InboxId = ""
@@ -121,6 +131,16 @@ class Bridges:
             self._count()
         return self._services.get(operation, self._otherwise)
 
+    def pause(self, pauses: Sequence[Pause]) -> None:
+        """These are paused at this front, whatever bridges say."""
+        self.paused = by_operation(pauses)
+        self._count()
+
+    def maintenance_s(self, operation: str) -> float | None:
+        """Seconds until an operation's maintenance is over; None: nobody said."""
+        end = self._ends.get(operation, 0)
+        return max(0.0, (end - self._clock()) / 1000) if end else None
+
     @property
     def addressed(self) -> bool:
         """Whether commands may go out: it is known for which inbox they are, or that there are bridges that do not
@@ -130,6 +150,15 @@ class Bridges:
         if self.conflict is not None and self.conflict.copied:
             return False
         return bool(self.bound) or self._silent
+
+    def maintained(self) -> list[str]:
+        """Operations that are paused now, here or at every bridge that serves them."""
+        return [name for name, service in list(self._services.items()) if service is Service.MAINTENANCE]
+
+    def leaving(self) -> list[AttachedBridge]:
+        """The bridges whose last word, not long ago, was that they leave."""
+        self._count()
+        return [seen for seen in self._attached.values() if seen.presence.leaving]
 
     def present(self) -> list[AttachedBridge]:
         """The bridges that are attached now."""
@@ -164,12 +193,22 @@ class Bridges:
                     self._lost[name] = seen
         self._fresh_until = min((seen.at for seen in self._attached.values()), default=now) + self._ttl_ms
         services: dict[str, Service] = {}
+        ends: dict[str, int] = {}
         attached = [seen for seen in self._attached.values() if not seen.presence.leaving]
         for seen in attached:
+            maintained = by_operation(seen.presence.maintenance)
             for operation, state in seen.presence.operations.items():
-                if services.get(operation) is not Service.UP:
-                    services[operation] = Service(state)
-        self._services = services
+                service = Service.MAINTENANCE if operation in maintained else Service(state)
+                known = services.get(operation)
+                if known is None or _RANK[service] < _RANK[known]:
+                    services[operation] = service
+                if operation in maintained and maintained[operation].until:
+                    # by our clock: how long it had to go when that was said
+                    end = seen.at + maintained[operation].until - seen.presence.time_ms
+                    ends[operation] = min(end, ends.get(operation, end))
+        for operation, pause in self.paused.items():
+            services[operation], ends[operation] = Service.MAINTENANCE, pause.until
+        self._services, self._ends = services, ends
         self.conflict = conflict(self.bound, [seen.presence for seen in attached])
         self.capacity = _capacity([seen.presence for seen in attached])
         self._otherwise = Service.UNSERVED if attached else Service.NO_BRIDGE

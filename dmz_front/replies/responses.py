@@ -13,6 +13,8 @@ from protocol.messages import Reply
 
 PAUSE_RETRY_S = 5.0
 """What `Retry-After` says while a circuit breaker is open or no bridge is attached."""
+MAINTENANCE_RETRY_S = 60.0
+"""What it says during maintenance whose end nobody has said."""
 
 FAILURES = {
     "marketing-unavailable": 503,
@@ -35,17 +37,19 @@ class RefusedResponse(HttpResponse):
     __slots__ = ()
 
 
-def service_problem(service: Service) -> Problem | None:
-    """Why an operation cannot be asked for now, if so."""
+def service_problem(service: Service, maintenance_s: float | None) -> Problem:
+    """Why an operation cannot be asked for now. `maintenance_s`: how long its maintenance lasts, if that is known."""
     match service:
-        case Service.UP:
-            return None
+        case Service.MAINTENANCE:
+            return Problem(503, "maintenance", retry_after_s=maintenance_s or MAINTENANCE_RETRY_S)
         case Service.PAUSED:
             return Problem(503, "operation-paused", retry_after_s=PAUSE_RETRY_S)
         case Service.UNSERVED:
             return Problem(502, "operation-not-served")
         case Service.NO_BRIDGE:
             return Problem(502, "no-bridge", retry_after_s=PAUSE_RETRY_S)
+        case Service.UP:
+            raise AssertionError("it can be asked for")
 
 
 def of_reply(id: str, reply: Reply) -> HttpResponse:

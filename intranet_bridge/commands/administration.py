@@ -177,6 +177,8 @@ class Administration:
             return Evidence(came_to="not-asked", detail="the bridge died of it: it is not opened")
         if report.operation not in self._inquires:
             return Evidence(came_to="not-asked", detail="its binding cannot ask")
+        if self._calls.paused(report.operation):
+            return Evidence(came_to="not-asked", detail="it is paused for maintenance")
         try:
             body = CATALOGUE[report.operation].requests.validate_json(self._opened(kept))
         except (KeyError, ValidationError):

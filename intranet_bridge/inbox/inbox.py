@@ -127,6 +127,8 @@ class Inbox:
         """Which inbox this is, once started: made at the first start, the same for all who share the database."""
         self._dropped = False
         self.by_state: Mapping[str, int] = {}
+        self.paused: frozenset[str] = frozenset()
+        """Operations paused for maintenance: their commands wait by an administrator's will."""
         self.oldest_unfinished = 0
         """Epoch milliseconds; 0: every command has its outcome. Both as `count` found them."""
         """Rows by state at the last count."""
@@ -278,7 +280,9 @@ class Inbox:
         """Refresh `by_state` and `oldest_unfinished`."""
         own = _C.owner == self._owner
         numbers = select(_C.state, func.count()).where(own).group_by(_C.state)
-        oldest = select(func.min(_C.received_at)).where(own, _C.state.in_(_UNFINISHED))
+        oldest = select(func.min(_C.received_at)).where(
+            own, _C.state.in_(_UNFINISHED), _C.operation.not_in(self.paused)
+        )
         rows, since = await self._store.read(
             lambda connection: (connection.execute(numbers).all(), connection.execute(oldest).scalar())
         )

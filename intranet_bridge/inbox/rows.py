@@ -17,6 +17,7 @@ from intranet_bridge.inbox.ordering import QueuedCommand
 from protocol.lifecycle import State
 from protocol.runtime.decisions import decisions_table
 from protocol.runtime.lease import instances
+from protocol.runtime.maintenance import maintenance_table
 from protocol.runtime.poison import poison_table
 from protocol.values import immutable
 
@@ -24,6 +25,7 @@ METADATA = MetaData()
 INSTANCES = instances(METADATA)
 POISON = poison_table(METADATA)
 DECISIONS = decisions_table(METADATA)
+MAINTENANCE = maintenance_table(METADATA)
 IDENTITY = Table(
     "identity",
     METADATA,

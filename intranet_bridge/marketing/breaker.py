@@ -12,8 +12,12 @@ It is about the interface, not about one account's odd data. Answers that came a
 different accounts: they open the circuit when `failures` accounts met one and these are most of those that were heard
 of since the first. From then on they are failures; but the same account's again is no news, and neither opens the
 circuit nor keeps it open. The last `window` accounts are kept, as hashes, and only while there is an odd one.
+
+While it is suspended (maintenance) it admits nothing, and learns nothing of calls begun before: whoever asks meets an
+open circuit without a look more.
 """
 
+import math
 from collections import OrderedDict
 from enum import StrEnum
 
@@ -41,6 +45,7 @@ class Breaker:
         "_open_until",
         "_policy",
         "_probe_until",
+        "_suspended",
     )
 
     def __init__(self, policy: BreakerSection) -> None:
@@ -53,15 +58,19 @@ class Breaker:
         self._open_s = policy.open_min_s
         self._open_until: float | None = None
         self._probe_until = 0.0
+        self._suspended: Circuit | None = None
+        """How it stood when it was suspended."""
 
     def circuit(self, now: float) -> Circuit:
         """Where it stands. Opening ends by time alone, so that an idle operation is announced as up again."""
+        if self._suspended is not None:
+            return self._suspended
         if self._open_until is None:
             return Circuit.CLOSED
         return Circuit.OPEN if now < self._open_until else Circuit.HALF_OPEN
 
     def wait_s(self, now: float) -> float:
-        """How long until a call may be admitted; 0 if one may be now."""
+        """How long until a call may be admitted; 0 if one may be now; infinite while it is suspended."""
         if self._open_until is None:
             return 0.0
         return max(0.0, self._open_until - now, self._probe_until - now)
@@ -105,6 +114,32 @@ class Breaker:
         if self._in_a_row >= self._policy.failures or often:
             return self._open(now)
         return False
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it admits nothing until it is resumed."""
+        return self._suspended is not None
+
+    def suspend(self, now: float) -> None:
+        """Admit nothing from now on."""
+        if self._suspended is None:
+            self._suspended = self.circuit(now)
+            self._open_until, self._probe_until = math.inf, 0.0
+
+    def resume(self, now: float) -> None:
+        """As before; a circuit that was not closed is half open: what was maintained is to be probed."""
+        if self._suspended is Circuit.CLOSED:
+            self._open_until = None
+        elif self._suspended is not None:
+            self._open_until = now
+        self._suspended = None
+
+    def close(self) -> None:
+        """By an administrator's word: calls are made, and if they fail it opens again."""
+        if self._suspended is not None:
+            self._suspended = Circuit.CLOSED
+            return
+        self._reset()
 
     @property
     def watching(self) -> bool:

@@ -21,6 +21,8 @@ from protocol.runtime.logs import logger
 
 log = logger(__name__)
 
+_MAINTENANCE = "paused for maintenance"
+
 
 def broken(error: Exception, operation: str, asked: MarketingRequest) -> Unknown:
     """What became of a call whose adapter raised, which it promised not to: logged, and unknown."""
@@ -59,6 +61,8 @@ class MarketingCalls:
         """Do it. Never raises: what an adapter raises (it promised not to) makes the outcome unknown."""
         if not asked.may_send():
             return NotApplied("the lease may be over", reached=False)
+        if self.paused(operation):
+            return NotApplied(_MAINTENANCE, reached=False)
         adapter, started = self.adapters[operation], time.monotonic()
         try:
             outcome = await adapter.call(asked, adapter.timeout_s)
@@ -69,6 +73,8 @@ class MarketingCalls:
 
     async def inquire(self, operation: str, asked: MarketingRequest) -> Finding:
         """What became of an earlier call. Never raises."""
+        if self.paused(operation):
+            return Unknown(_MAINTENANCE)
         adapter, started = self.adapters[operation], time.monotonic()
         try:
             finding = await adapter.inquire(asked, adapter.timeout_s)
@@ -98,20 +104,25 @@ class MarketingCalls:
         for system in {id(places.system): places.system for places in self.places.values()}.values():
             system.freed.connect(receiver)
 
+    def paused(self, operation: str) -> bool:
+        """Whether it is paused for maintenance."""
+        return self.health[operation].breaker.suspended
+
     def admits(self, operation: str) -> bool:
         """Whether `admit` would say yes."""
         return self.wait_s(operation, time.monotonic()) == 0
 
     def wait_s(self, operation: str, now: float) -> float | None:
         """Seconds until a command's call may be made; None if time alone does not change that: it waits for a place
-        (`when_free`), or for another configuration.
+        (`when_free`), for the end of maintenance, or for another configuration.
         """
         if operation not in self.adapters:
             return None
         places = self.places.get(operation)
         if places is not None and not places.for_command():
             return None
-        return self.health[operation].breaker.wait_s(now)
+        breaker = self.health[operation].breaker
+        return None if breaker.suspended else breaker.wait_s(now)
 
     def _heard(self, operation: str, asked: MarketingRequest, came_to: Outcome | Finding, started: float) -> None:
         now = time.monotonic()

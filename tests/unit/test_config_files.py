@@ -63,7 +63,7 @@ def test_it_loads_as_it_is_and_its_paths_are_where_it_is_installed(
 
 def uncommented(name: str) -> str:
     """The file with the keys and tables that are only shown, `# key = value  # why`, set too."""
-    return re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[[a-z_]+\]\]$)", "", (CONFIG / name).read_text())
+    return re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[[a-z_.]+\]\]$)", "", (CONFIG / name).read_text())
 
 
 @pytest.mark.parametrize(("name", "model"), [("bridgectl.toml", ControlSettings), ("dmz_front.toml", FrontSettings)])

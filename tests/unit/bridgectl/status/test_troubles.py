@@ -9,6 +9,7 @@ from bridgectl.queues import QueueHealth
 from bridgectl.status.observation import Observation, Silence, Silent
 from bridgectl.status.screen import as_dict, screen
 from bridgectl.status.troubles import Level, troubles, verdict
+from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.reports import (
     AttachedReport,
@@ -47,6 +48,7 @@ QUEUES = (
     QueueHealth("bridge.command.main", 0, 1, 0, 5, 5, 0, None, 0),
 )
 WELL = Observation(NOW, FRONT, BRIDGE, QUEUES)
+PAUSED = Pause(operations=("bill-query",), since=NOW - MINUTE, by="root (li)", reason="new release")
 
 
 def front(**changes: Any) -> Observation:
@@ -99,6 +101,14 @@ def test_nothing_is_said_of_what_is_well() -> None:
         (
             replace(WELL, bridge=Silent(Role.BRIDGE, Silence.NOT_ALLOWED, "only root")),
             "bridge-not-asked", Level.UNKNOWN, "as root",
+        ),
+        (
+            bridge(maintenance=(PAUSED.model_copy(update={"since": NOW - DAY}),)),
+            "paused-for-long", Level.WARNING, "bridgectl resume --side bridge bill-query",
+        ),
+        (
+            front(maintenance=(PAUSED.model_copy(update={"since": NOW - DAY, "operations": tuple("abcdef")}),)),
+            "paused-for-long", Level.WARNING, "bridgectl resume --side front --all",
         ),
         (front(bridges=(), lost_bridges=(BRIDGE_1,)), "bridge-silent", Level.CRITICAL, "bridge-1 is silent"),
         (front(lost_bridges=(BRIDGE_1,)), "bridge-silent", Level.WARNING, "the other bridges"),
@@ -248,3 +258,27 @@ def test_the_screen_is_as_wide_as_it_may_be_and_coloured_only_if_wished() -> Non
     assert max(map(len, lines)) <= 70
     assert "\033" not in screen(seen, found, colour=False)
     assert "\033[31m" in screen(seen, found, colour=True)
+
+
+def test_maintenance_is_no_fault_and_is_shown() -> None:
+    until = PAUSED.model_copy(update={"since": NOW - 2 * DAY, "until": NOW + MINUTE})
+    there = BRIDGE_1.model_copy(update={"operations": {"bill-query": "paused"}, "maintenance": (until,)})
+    failing = INTERFACE.model_copy(update={"circuit": "open", "failing_since": NOW - MINUTE, "reason": "x"})
+    seen = replace(
+        front(bridges=(there,)),
+        bridge=BRIDGE.model_copy(update={"interfaces": (failing,), "maintenance": (until,), "next_window": PAUSED}),
+    )
+    assert troubles(seen) == []
+    text = screen(seen, [], colour=False, width=200)
+    assert (
+        "paused    bill-query since 2027-01-13 08:00:00 UTC until 2027-01-15 08:01:00 UTC by root (li): new release"
+        in text
+    )
+    assert "paused there: bill-query" in text
+    assert "scheduled bill-query paused from" in text
+
+
+def test_a_circuit_that_is_open_elsewhere_is_a_fault_though_one_bridge_is_maintained() -> None:
+    one = BRIDGE_1.model_copy(update={"operations": {"bill-query": "paused"}, "maintenance": (PAUSED,)})
+    other = BRIDGE_1.model_copy(update={"name": "bridge-2", "operations": {"bill-query": "paused"}})
+    assert [trouble.key for trouble in troubles(front(bridges=(one, other)))] == ["operations-paused"]

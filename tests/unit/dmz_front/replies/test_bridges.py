@@ -5,6 +5,7 @@ from dataclasses import astuple
 import pytest
 
 from dmz_front.replies.bridges import Bridges, Capacity, Service
+from protocol.maintenance import Pause
 from protocol.presence import Availability, Presence
 from tests.unit.clock import Clock
 
@@ -209,3 +210,39 @@ def test_a_bridge_that_does_not_say_is_an_older_release(bridges: Bridges) -> Non
     bridges.heard(says("one", a=UP))
     assert bridges.addressed
     assert bridges.conflict is None
+
+
+def maintained(until: int, *names: str, since: int = 1) -> tuple[Pause, ...]:
+    return (Pause(operations=names, since=since, until=until, by="ops"),)
+
+
+def test_maintenance_at_every_bridge_that_serves_it(bridges: Bridges, clock: Clock) -> None:
+    """Its end is told by how long it has to go, so that clocks that are apart do no harm."""
+    there = clock.now + 3_600_000  # the bridge's clock
+    one = says("one", there, a=PAUSED, b=PAUSED).model_copy(update={"maintenance": maintained(there + 60_000, "a")})
+    bridges.heard(one)
+    assert [bridges.service(name) for name in "ab"] == [Service.MAINTENANCE, Service.PAUSED]
+    clock.now += 1_000
+    assert (bridges.maintenance_s("a"), bridges.maintenance_s("b"), bridges.maintained()) == (59.0, None, ["a"])
+    bridges.heard(says("two", 1, a=UP))
+    assert (bridges.service("a"), bridges.maintained()) == (Service.UP, [])
+    bridges.heard(says("two", 2, a=PAUSED))
+    assert bridges.service("a") is Service.PAUSED
+    bridges.heard(says("one", there + 1, a=UP))
+    assert bridges.service("a") is Service.UP
+
+
+def test_a_front_pauses_by_itself_whatever_bridges_say(bridges: Bridges, clock: Clock) -> None:
+    bridges.pause(maintained(clock.now + 5_000, "a"))
+    assert (bridges.service("a"), bridges.maintenance_s("a")) == (Service.MAINTENANCE, 5.0)
+    bridges.heard(says("one", a=UP))
+    assert bridges.service("a") is Service.MAINTENANCE
+    bridges.pause(())
+    assert bridges.service("a") is Service.UP
+
+
+def test_one_that_leaves_is_known_while_it_says_so(bridges: Bridges, clock: Clock) -> None:
+    bridges.heard(says("one", 1, leaving=True))
+    assert [seen.presence.instance for seen in bridges.leaving()] == ["one"]
+    clock.now += TTL
+    assert bridges.leaving() == bridges.lost() == []

@@ -19,15 +19,20 @@ ABOUT = Attributes("id-1", "bridge-1", "work-order", 1)
 @pytest.mark.parametrize(
     ("service", "expected"),
     [
-        (Service.UP, None),
-        (Service.PAUSED, (503, "operation-paused")),
-        (Service.UNSERVED, (502, "operation-not-served")),
-        (Service.NO_BRIDGE, (502, "no-bridge")),
+        (Service.PAUSED, (503, "operation-paused", b"5")),
+        (Service.UNSERVED, (502, "operation-not-served", None)),
+        (Service.NO_BRIDGE, (502, "no-bridge", b"5")),
+        (Service.MAINTENANCE, (503, "maintenance", b"601")),
     ],
 )
-def test_services(service: Service, expected: tuple[int, str] | None) -> None:
-    problem = answers.service_problem(service)
-    assert (problem and (problem.status, problem.code)) == expected
+def test_services(service: Service, expected: tuple[int, str, bytes | None]) -> None:
+    problem = answers.service_problem(service, 600.2)
+    assert (problem.status, problem.code, dict(problem.headers).get(b"retry-after")) == expected
+
+
+def test_maintenance_whose_end_nobody_knows_is_asked_about_now_and_then() -> None:
+    problem = answers.service_problem(Service.MAINTENANCE, None)
+    assert problem.headers == [(b"retry-after", b"60")]
 
 
 def test_the_result_is_not_touched() -> None:

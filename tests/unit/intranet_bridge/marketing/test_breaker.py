@@ -146,3 +146,41 @@ def test_a_probe_that_was_never_sent_makes_way_for_the_next() -> None:
     one.not_asked()
     assert one.circuit(1) is Circuit.HALF_OPEN
     assert one.admit(1, call_s=60)
+
+
+def test_suspended_it_admits_nothing_and_learns_nothing_and_stands_as_before_afterwards() -> None:
+    one = breaker(failures=1)
+    one.suspend(0)
+    one.suspend(0)
+    assert (one.suspended, one.admit(10**9), one.circuit(10**9)) == (True, False, Circuit.CLOSED)
+    assert not one.record(1, good=False)  # of a call begun before
+    assert not one.record(1, good=True)
+    one.resume(2)
+    assert (one.suspended, one.circuit(2), one.admit(2)) == (False, Circuit.CLOSED, True)
+    one.resume(2)
+    assert one.admit(2)
+
+
+def test_an_open_circuit_is_probed_after_maintenance() -> None:
+    one = breaker(failures=1)
+    one.record(0, good=False)
+    one.suspend(0)
+    assert one.circuit(10**9) is Circuit.OPEN
+    one.resume(5)
+    assert one.circuit(5) is Circuit.HALF_OPEN
+    assert (one.admit(5, 60), one.admit(5, 60)) == (True, False)
+    assert one.record(6, good=True)
+    assert one.circuit(6) is Circuit.CLOSED
+
+
+def test_an_administrator_closes_it() -> None:
+    one = breaker(failures=1)
+    one.record(0, good=False)
+    one.close()
+    assert (one.circuit(0), one.admit(0)) == (Circuit.CLOSED, True)
+    assert one.record(1, good=False)
+    one.suspend(1)
+    one.close()
+    assert not one.admit(1)
+    one.resume(1)
+    assert one.circuit(1) is Circuit.CLOSED

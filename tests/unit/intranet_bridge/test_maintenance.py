@@ -1,0 +1,132 @@
+"""A bridge whose operations are paused: nothing is called; commands wait, keep their order, outlast a restart."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from protocol.lifecycle import State
+from protocol.messages import Reply
+from protocol.presence import Availability
+from protocol.runtime.control import Peer
+from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
+
+ROOT = Peer(0, 1)
+
+
+def scene(test: Callable[[Stage], Awaitable[None]]) -> Callable[[Path, pytest.MonkeyPatch], None]:
+    """Run an async test on a stage of its own."""
+
+    def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def play() -> None:
+            stage = Stage(tmp_path, monkeypatch)
+            await stage.open()
+            try:
+                async with asyncio.timeout(30):
+                    await test(stage)
+            finally:
+                if hasattr(stage, "bridge"):
+                    await stage.kill()
+
+        asyncio.run(play())
+
+    run.__doc__, run.__name__ = test.__doc__, test.__name__
+    return run
+
+
+async def pause(stage: Stage, *names: str, until: int = 0) -> None:
+    question = {"operations": names, "every": not names, "until": until, "reason": "new release"}
+    await stage.bridge.maintenance.pause(question, ROOT)
+
+
+async def resume(stage: Stage, *names: str) -> None:
+    await stage.bridge.maintenance.resume({"operations": names, "every": not names}, ROOT)
+
+
+@scene
+async def test_commands_wait_over_a_restart_and_go_on_in_their_order(stage: Stage) -> None:
+    await stage.start()
+    await pause(stage, "work-order")
+    first = await stage.command(subject="s")
+    await stage.until_state(first, "received")
+    second = await stage.command(subject="s")
+    other = await stage.command("repeatable", subject="s")
+    await stage.until_state(second, "received")
+    await stage.until_state(other, "received")
+    await stage.kill()
+    bridge = await stage.start()
+    assert [pause.operations for pause in bridge.maintenance.pauses] == [("work-order",)]
+    await asyncio.sleep(0.2)
+    assert stage.marketing["work-order"].calls == []
+    assert stage.marketing["repeatable"].calls == []  # it came after them
+    await resume(stage, "work-order")
+    for id in (first, second, other):
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert stage.marketing["work-order"].calls == [first, second]
+
+
+@scene
+async def test_what_is_not_paused_goes_on(stage: Stage) -> None:
+    await stage.start()
+    await pause(stage, "work-order")
+    assert (await stage.reply(await stage.command("repeatable"))).state is State.SUCCEEDED
+
+
+@scene
+async def test_a_pause_ends_at_its_time(stage: Stage) -> None:
+    await stage.start()
+    await pause(stage, "work-order", until=wall() + 300)
+    id = await stage.command()
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert [stage.marketing["work-order"].calls, stage.bridge.maintenance.pauses] == [[id], ()]
+
+
+@scene
+async def test_a_query_that_comes_all_the_same_is_answered_without_a_call(stage: Stage) -> None:
+    await stage.start()
+    await pause(stage)
+    id, envelope = stage.envelope("bill-query", BILL_BODY)
+    await stage.ask(envelope)
+    reply: Reply = await stage.reply(id)
+    assert (reply.state, reply.code) == (State.FAILED, "marketing-unavailable")
+    assert stage.marketing["bill-query"].calls == []
+
+
+@scene
+async def test_presence_says_what_is_paused_and_older_fronts_take_it_for_paused(stage: Stage) -> None:
+    await stage.start()
+    await until(lambda: stage.presences)
+    await pause(stage, "bill-query", until=wall() + 60_000)
+    await until(lambda: stage.presences[-1].maintenance)
+    told = stage.presences[-1]
+    [paused] = told.maintenance
+    assert (paused.operations, paused.by, paused.reason) == (("bill-query",), "root", "new release")
+    assert told.operations["bill-query"] is Availability.PAUSED
+    assert told.operations["work-order"] is Availability.UP
+    await resume(stage, "bill-query")
+    await until(lambda: not stage.presences[-1].maintenance)
+    assert stage.presences[-1].operations["bill-query"] is Availability.UP
+
+
+@scene
+async def test_a_held_command_of_a_paused_operation_is_not_asked_about(stage: Stage) -> None:
+    bridge = await stage.start()
+    await pause(stage, "work-order")
+    asked = bridge.administration._calls
+    found = await asked.inquire("work-order", asked.request("x", None, ""))
+    assert (repr(found), stage.marketing["work-order"].inquiries) == (
+        "Unknown(reason='paused for maintenance', timed_out=False, fault=<Fault.INTERFACE: 'interface'>)", [],
+    )  # fmt: skip
+
+
+@scene
+async def test_what_waits_for_the_end_of_a_pause_is_not_told_as_waiting_for_long(stage: Stage) -> None:
+    bridge = await stage.start()
+    await pause(stage, "work-order")
+    id = await stage.command()
+    await stage.until_state(id, "received")
+    report = await bridge.inbox.report()
+    assert (report.by_state, report.oldest_unfinished) == ({"received": 1}, 0)
+    await resume(stage)
+    await stage.reply(id)
