@@ -262,6 +262,7 @@ class Front:
         jobs.every(1, "applications", self._read_applications)
         jobs.every(1, "inbox", self._read_inbox)
         jobs.every(LOOK_S, "maintenance", self.maintenance.look)
+        jobs.every(1, "store", self.store.prove)
         jobs.every(settings.delivery.sweep_s, "answered", self.ledger.note_answered)
         jobs.every(settings.delivery.sweep_s, "attachments", self.sender.sweep)
         jobs.every(60, "used attachments", self._forget_attachments)
@@ -289,8 +290,12 @@ class Front:
         return {
             "broker": "ok" if up else "not connected",
             "bridge": "ok" if self.bridges.attached else "none attached",
-            "accepting": "draining" if self.api.draining else "ok",
+            "accepting": "draining" if self.api.draining else self._accepting(),
         }
+
+    def _accepting(self) -> str:
+        trouble = self.store.trouble
+        return f"no command: the ledger is {trouble.ill}: {trouble.words}" if trouble else "ok"
 
     def samples(self) -> Iterator[metrics.Sample]:
         """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
@@ -314,6 +319,8 @@ class Front:
         yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Transactions committed to the ledger database", {}, self.store.commits
+        failing = float(self.store.trouble is not None)
+        yield "dmz_front_store_failing", "1: the ledger cannot be written, or is damaged", {}, failing
         yield from metrics.of_links("dmz_front_link", self.links)
         yield from metrics.of_certificates("dmz_front", certificate_files(self.settings))
 

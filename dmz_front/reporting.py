@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from dmz_front.admission.denials import Denials
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
@@ -18,6 +20,7 @@ from protocol.runtime.control import Peer
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.store import Store
+from protocol.runtime.store_health import Ill, illness, said
 
 _STORE_S = 1.5
 """How long a write may take before it is trouble; an administrator is answered within three seconds."""
@@ -47,10 +50,12 @@ class Reporter:
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
         settings = self._settings
-        store = await self._store.report(_STORE_S)
-        commands = (
-            CommandsReport(by_state={}) if store.trouble else await self._ledger.report(self._bridges.maintained())
-        )
+        store, commands = await self._store.report(_STORE_S), CommandsReport(by_state={})
+        if not store.trouble:
+            try:
+                commands = await self._ledger.report(self._bridges.maintained())
+            except SQLAlchemyError as error:
+                store = store.model_copy(update={"ill": illness(error) or Ill.FAILING, "trouble": said(error)})
         conflict = self._bridges.conflict
         served = [name for name in CATALOGUE if self._bridges.service(name) is not Service.UNSERVED]
         report = FrontReport(

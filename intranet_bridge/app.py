@@ -132,9 +132,7 @@ class Bridge:
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
         self.places = places_of(settings.operations, settings.all_systems)
-        calls = MarketingCalls(
-            adapters, self.health, lambda: self.lease.held() and self.conflict.calls_allowed, self.places
-        )
+        calls = MarketingCalls(adapters, self.health, self._may_call, self.places)
         self.queries = QueryWorkers(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
             slots=settings.queries.slots, clock=clock, requests=self.requests,
@@ -163,7 +161,7 @@ class Bridge:
             changed=self._maintain,
         )  # fmt: skip
         self.housekeeping = Housekeeping(
-            inbox=self.inbox, attachments=self.attachments, maintenance=self.maintenance,
+            store=self.store, inbox=self.inbox, attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake,
             schedule=Schedule(
@@ -193,6 +191,10 @@ class Bridge:
         binding = self.settings.operations.get(name)
         system = binding.system if binding else ""
         return Health(name, Breaker(self.settings.breaker), CATALOGUE[name].about, system)
+
+    def _may_call(self) -> bool:
+        """Whether this bridge's rows are surely its own, all there, and in no other inbox."""
+        return self.lease.held() and self.conflict.calls_allowed and not self.store.damaged
 
     def _inquires(self, name: str) -> bool:
         binding = self.settings.operations.get(name)
@@ -253,6 +255,8 @@ class Bridge:
         yield "intranet_bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
         text = "Transactions committed to the inbox database"
         yield "intranet_bridge_store_commits_total", text, {}, self.store.commits
+        failing = float(self.store.trouble is not None)
+        yield "intranet_bridge_store_failing", "1: the inbox cannot be written, or is damaged", {}, failing
         yield from metrics.of_links("intranet_bridge_link", self.links)
         yield from metrics.of_certificates("intranet_bridge", certificate_files(self.settings))
 

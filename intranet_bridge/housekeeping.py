@@ -8,6 +8,7 @@ forget               rows past their retention are deleted
 attachments          what belonged to commands that are final, or to none for days, is deleted
 adopt                what a dead bridge left is taken over (runtime/lease.py)
 maintenance          what is paused begins and ends by the clock, and by what others of one database say
+store                while the database is in trouble: whether it still is
 check files          whether the certificate ends soon; key files changed since the start
 ===================  ==============================================================================
 """
@@ -31,6 +32,7 @@ from protocol.runtime.logs import logger
 from protocol.runtime.maintenance import LOOK_S, Maintenance
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
+from protocol.runtime.store import Store
 
 log = logger(__name__)
 
@@ -58,6 +60,7 @@ class Housekeeping:
     def __init__(
         self,
         *,
+        store: Store,
         inbox: Inbox,
         attachments: AttachmentInbox,
         maintenance: Maintenance,
@@ -68,6 +71,7 @@ class Housekeeping:
         intake: CommandIntake,
         schedule: Schedule,
     ) -> None:
+        self._store = store
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
         self._attachments, self._maintenance = attachments, maintenance
         self._workers, self._intake, self._schedule = workers, intake, schedule
@@ -83,6 +87,7 @@ class Housekeeping:
             ("attachments", self.forget_attachments, 60.0),
             ("maintenance", self._maintenance.look, LOOK_S),
             ("count", self.count, 15.0),
+            ("store", self._store.prove, 1.0),
             ("forget", self.forget, 3600.0),
         ):
             await self._jobs.now_and_every(seconds, name, job)

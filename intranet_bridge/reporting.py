@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.intake.conflict import InboxConflict
@@ -20,6 +22,7 @@ from protocol.runtime.control import Peer
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.store import Store
+from protocol.runtime.store_health import Ill, illness, said
 
 _STORE_S = 1.5
 """How long a write may take before it is trouble; an administrator is answered within three seconds."""
@@ -52,8 +55,12 @@ class Reporter:
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the bridge stands now."""
         settings = self._settings
-        store = await self._store.report(_STORE_S)
-        commands = CommandsReport(by_state={}) if store.trouble else await self._inbox.report()
+        store, commands = await self._store.report(_STORE_S), CommandsReport(by_state={})
+        if not store.trouble:
+            try:
+                commands = await self._inbox.report()
+            except SQLAlchemyError as error:
+                store = store.model_copy(update={"ill": illness(error) or Ill.FAILING, "trouble": said(error)})
         now = time.monotonic()
         report = BridgeReport(
             name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),

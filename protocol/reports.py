@@ -35,6 +35,8 @@ class StoreReport(_Part):
 
     place: str
     """The file, or the URL without a password."""
+    ill: str = ""
+    """What is wrong: `full`, `locked`, `damaged`, `unreachable`, `failing`; empty: nothing, or an older daemon."""
     trouble: str = ""
     """Why a write that was tried just now did not come to an end; empty: it did."""
     write_ms: float = 0.0

@@ -179,11 +179,22 @@ def _stores(seen: Observation) -> Iterator[Trouble]:
         yield from _store(report.store, report)
 
 
+def _ill(store: StoreReport) -> str:
+    """What is wrong with a database. A daemon of an older release says it in words alone."""
+    words = {
+        "full": "full", "malformed": "damaged", "not a database": "damaged", "waits": "locked", "locked": "locked",
+    }  # fmt: skip
+    said = next((ill for word, ill in words.items() if word in store.trouble), "failing" if store.trouble else "")
+    return store.ill or said
+
+
 def _store(store: StoreReport, report: FrontReport | BridgeReport) -> Iterator[Trouble]:
     name = "ledger" if isinstance(report, FrontReport) else "inbox"
     hurts = "commands are refused with 503" if name == "ledger" else "commands wait on the broker"
-    full = store.free_bytes is not None and store.free_bytes < _DISK_FULL
-    if full or "full" in store.trouble:
+    ill = _ill(store)
+    full = ill == "full" or (store.free_bytes is not None and store.free_bytes < _DISK_FULL and ill != "damaged")
+    remote = store.place.startswith("postgres")
+    if full:
         free = "" if store.free_bytes is None else f"{store.free_bytes >> 20} MB are free; "
         yield Trouble(
             Level.CRITICAL,
@@ -193,25 +204,34 @@ def _store(store: StoreReport, report: FrontReport | BridgeReport) -> Iterator[T
             hurts=hurts,
             mend=f"free space under {store.place}",
         )
-    elif "malformed" in store.trouble or "not a database" in store.trouble:
+    elif ill == "damaged":
         yield Trouble(
             Level.CRITICAL,
             "database-damaged",
             f"the {name} of {report.name} is damaged",
-            f"{store.place}: {store.trouble}",
+            store.trouble if store.place in store.trouble else f"{store.place}: {store.trouble}",
             hurts=hurts,
-            mend=f"stop {_program(report)} and restore {store.place}",
+            mend=f"systemctl stop {_program(report)}; bridgectl restore FILE --yes; systemctl start {_program(report)}",
         )
-    elif store.trouble:
+    elif ill == "unreachable":
         yield Trouble(
             Level.CRITICAL,
-            "database-locked" if "waits" in store.trouble or "locked" in store.trouble else "database-failing",
+            "database-unreachable",
+            f"the database of {report.name}'s {name} does not answer",
+            f"{store.place}: {store.trouble}",
+            hurts=hurts,
+            mend="on the database's host: systemctl start postgresql",
+        )
+    elif ill:
+        yield Trouble(
+            Level.CRITICAL,
+            "database-locked" if ill == "locked" else "database-failing",
             f"the {name} of {report.name} cannot be written",
             f"{store.place}: {store.trouble}",
             hurts=hurts,
-            mend=f"find who holds it: fuser -v {store.place}"
-            if not store.place.startswith("postgres")
-            else "see that the database server answers",
+            mend="end the session that holds its rows (the page has the query)"
+            if remote
+            else f"find who holds it: fuser -v {store.place}",
         )
     elif store.write_ms > _SLOW_MS:
         yield Trouble(

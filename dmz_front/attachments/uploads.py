@@ -28,6 +28,7 @@ from protocol.runtime.applications import Application
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
+from protocol.runtime.store_health import said
 
 log = logger(__name__)
 
@@ -156,8 +157,8 @@ class Uploads:
             if after is None:
                 raise misplaced(await self.find(known.application, known.id), known.received)
             return await self._looked_at(after, known.received, data)
-        except SQLAlchemyError:
-            log.exception("attachment-not-stored")
+        except SQLAlchemyError as error:
+            log.error("attachment-not-stored", attachment=known.id, reason=said(error))
             raise _unavailable() from None
 
     async def _looked_at(self, known: Attachment, position: int, data: bytes) -> Attachment:

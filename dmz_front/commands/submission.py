@@ -35,8 +35,16 @@ from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Outbox
+from protocol.runtime.store_health import said
 
 log = logger(__name__)
+
+COMMIT_S = 5.0
+"""How long a caller waits for its command's row, at most: then it is told 503, and what was not begun is not done."""
+
+
+def _unavailable() -> Problem:
+    return Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,8 @@ class Commands:
         serves the operation, 503 when
         it cannot be written down.
         """
+        patience_s = max(1.0, min(wait_s, COMMIT_S)) if wait_s > 0 else COMMIT_S
+        answer_by = asyncio.get_running_loop().time() + wait_s
         service = self._bridges.service(operation.name)
         if service is not Service.UP or len(self._waiters) >= self._policy.in_flight:
             wait_s = 0.0  # nobody could answer soon: say 202 at once
@@ -118,12 +128,13 @@ class Commands:
         try:
             self._accepting += 1
             try:
-                held = await self._ledger.accept(row, seal, self._claim(row, files) if files else None)
+                claim = self._claim(row, files) if files else None
+                held = await self._ledger.accept(row, seal, claim, patience_s=patience_s)
             except NotAttachable as error:
                 raise _not_attachable(error, files) from None
-            except SQLAlchemyError:
-                log.exception("command-not-recorded")
-                raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
+            except SQLAlchemyError as error:
+                log.error("command-not-recorded", request=id, operation=operation.name, reason=said(error))
+                raise _unavailable() from None
             finally:
                 self._accepting -= 1
             if held.id != id:
@@ -133,7 +144,7 @@ class Commands:
                 self._outbox.offer(held.entry())
             if wait_s > 0:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait_s):
+                    async with asyncio.timeout_at(answer_by):
                         reply = await waiter
                         reach(Point.FRONT_ANSWER_DUE, id)
                         if reply.state in FINAL:
@@ -162,9 +173,9 @@ class Commands:
         """The status document. Raises Problem 404."""
         try:
             row = await self._ledger.find(id, application)
-        except SQLAlchemyError:
-            log.exception("ledger-not-read")
-            raise Problem(503, "store-unavailable", retry_after_s=answers.PAUSE_RETRY_S) from None
+        except SQLAlchemyError as error:
+            log.error("ledger-not-read", request=id, reason=said(error))
+            raise _unavailable() from None
         if row is None:
             raise Problem(404, "unknown-request", "it was never accepted from this application, or is forgotten")
         if row.state not in FINAL:
@@ -187,6 +198,8 @@ class Commands:
             return answers.service_problem(service, self._bridges.maintenance_s(operation))
         if service is Service.UNSERVED:
             return Problem(502, "operation-not-served")
+        if self._ledger.damaged:  # what it does not know it may have known
+            return _unavailable()
         if self._bridges.conflict is not None:
             return Problem(503, "inbox-conflict", retry_after_s=answers.PAUSE_RETRY_S)
         # those being written down count: many at once must not slip past the limit together
@@ -202,8 +215,8 @@ class Commands:
     async def _known(self, row: Row) -> Row | None:
         try:
             return await self._ledger.known(row)
-        except SQLAlchemyError:
-            log.exception("ledger-not-read")
+        except SQLAlchemyError as error:
+            log.error("ledger-not-read", request=row.id, reason=said(error))
             return None
 
     def _row(

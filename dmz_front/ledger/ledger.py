@@ -6,6 +6,7 @@ sealed request dropped; answered, its sealed reply dropped; forgotten.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
@@ -157,7 +158,14 @@ class Ledger:
             log.warning("rows-adopted", count=count, of=fronts, front=me)
         return count
 
-    async def accept(self, row: Row, seal: Seal | None = None, claim: Claim | None = None) -> Row:
+    @property
+    def damaged(self) -> bool:
+        """Its database is: rows may be missing from it."""
+        return self._store.damaged
+
+    async def accept(
+        self, row: Row, seal: Seal | None = None, claim: Claim | None = None, *, patience_s: float | None = None
+    ) -> Row:
         """Commit a new row and return it with its envelope, or the row that has its idempotency key already.
 
         Without `seal` the row has its envelope already. `seal` is told the row's predecessor: the unfinished row of
@@ -165,12 +173,15 @@ class Ledger:
         before it asked for the next has them in order.
 
         `claim` is called in the same transaction before a new row is inserted; what it raises is raised here, and there
-        is no row.
+        is no row. Raises as `Store.gather`, Unwritten after `patience_s`.
         """
         if claim is None:
-            (held,) = await self._store.gather(accept, [(row, seal)])
+            (held,) = await self._store.gather(accept, [(row, seal)], patience_s=patience_s)
         else:
-            held = await self._store.write(lambda connection: _claimed(connection, row, seal, claim))
+            claimed = partial(_claimed, row=row, seal=seal, claim=claim)
+            (held,) = await self._store.gather(
+                lambda connection, _: [claimed(connection)], (None,), patience_s=patience_s
+            )
         if held.id == row.id:  # not `is`: a commit that failed after it was done is done again, and finds its own row
             self.backlog += 1
         return held

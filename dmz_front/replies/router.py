@@ -33,6 +33,7 @@ from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.skew import Skews
 from protocol.runtime.store import UNWRITABLE, of_the_row
+from protocol.runtime.store_health import said
 
 log = logger(__name__)
 
@@ -190,9 +191,9 @@ class ReplyRouter:
                         self._quarantine(link, delivery, pack([envelope]), error)
                         continue
                     self._open_one(link, delivery, Kind.REPLY, envelope, opened, sealed)
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
             # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
-            log.exception("replies-not-recorded", count=len(opened))
+            log.error("replies-not-recorded", count=len(opened), reason=said(error))
             return
         await self._record(link, delivery, opened, sealed)
 
@@ -235,9 +236,10 @@ class ReplyRouter:
                         reach(Point.FRONT_TOLD_COMMITTED)
                     if receipts:
                         await self._attachments(receipts)
-        except Exception:
+        except Exception as error:
             # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
-            log.exception("replies-not-recorded", count=len(outcomes))
+            trace = None if isinstance(error, SQLAlchemyError) else error
+            log.error("replies-not-recorded", count=len(outcomes), reason=said(error), exc_info=trace)
             return
         link.ack(delivery)
         reach(Point.FRONT_REPLY_ACKNOWLEDGED)

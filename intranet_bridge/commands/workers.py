@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from intranet_bridge.commands import decision
 from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step
@@ -43,7 +44,8 @@ from protocol.runtime.metrics import Latency, Sample
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import POISON_DEATHS
 from protocol.runtime.request_log import RequestLog
-from protocol.runtime.retry import until_done
+from protocol.runtime.retry import now_and_then, until_done
+from protocol.runtime.store_health import said
 
 log = logger(__name__)
 
@@ -213,10 +215,10 @@ class CommandWorkers:
             await self._carry_out(command, opened.attributes, step)
         except asyncio.CancelledError:
             raise
-        except Exception:
+        except Exception as error:
             # Mostly the database, before the call: nothing was done, so again later. But should it ever be after
             # the call, then what came of it is unknown, and the rule for that decides, not a second call.
-            log.exception("command-postponed", request=command.id, operation=command.operation, state=command.state)
+            _postponed(command, error)
             command.recovered = command.state is not State.RECEIVED
             command.failures += 1
             self._ordering.reschedule(command, time.monotonic() + self._backoff.after(command.failures))
@@ -313,8 +315,8 @@ class CommandWorkers:
             about = Attributes(command.id, "", command.operation, self._clock(), reply_to=reply_to)
             code, note = PoisonMessage.reason, f"the bridge died {command.crashes} times with this in hand"
             await self._close(command, about, move(command.state, Event.HOLD), code, note, (code, _HELD, b""))
-        except Exception:
-            log.exception("command-postponed", request=command.id, operation=command.operation, state=command.state)
+        except Exception as error:
+            _postponed(command, error)
             self._ordering.reschedule(command, time.monotonic() + self._backoff.longest_s)
             return
         self.set_aside += 1
@@ -425,8 +427,17 @@ class CommandWorkers:
         yield "intranet_bridge_request_duration_seconds", text, {"kind": "command"}, self.latency
 
 
+def _postponed(command: QueuedCommand, error: Exception) -> None:
+    trace = None if isinstance(error, SQLAlchemyError) else error  # of the database's troubles a traceback says nothing
+    log.error(
+        "command-postponed", request=command.id, operation=command.operation, state=command.state, reason=said(error),
+        exc_info=trace,
+    )  # fmt: skip
+
+
 def _write_failed(error: Exception, failures: int) -> None:
-    log.error("store-failed", error=type(error).__name__, failures=failures)
+    if now_and_then(failures):
+        log.error("outcome-not-recorded", reason=said(error), failures=failures)
 
 
 def _rule(name: str, calls: MarketingCalls, policy: Policy) -> Rule:

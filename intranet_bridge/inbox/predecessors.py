@@ -8,7 +8,8 @@ from intranet_bridge.inbox.ordering import Ordering
 from protocol.backoff import Backoff
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
-from protocol.runtime.retry import until_done
+from protocol.runtime.retry import now_and_then, until_done
+from protocol.runtime.store_health import said
 
 log = logger(__name__)
 
@@ -77,4 +78,5 @@ class Predecessors:
 
 
 def _not_asked(error: Exception, failures: int) -> None:
-    log.error("predecessors-not-asked", error=type(error).__name__, failures=failures)
+    if now_and_then(failures):
+        log.error("predecessors-not-asked", reason=said(error), failures=failures)

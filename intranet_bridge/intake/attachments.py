@@ -24,7 +24,8 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.region_inbox import INBOX_HEADER
-from protocol.runtime.retry import until_done
+from protocol.runtime.retry import now_and_then, until_done
+from protocol.runtime.store_health import said
 
 log = logger(__name__)
 
@@ -135,5 +136,6 @@ class AttachmentIntake:
             yield "intranet_bridge_attachments_total", text, {"outcome": outcome}, number
 
 
-def _not_stored(error: Exception, _failures: int) -> None:
-    log.error("attachment-not-stored", error=type(error).__name__)
+def _not_stored(error: Exception, failures: int) -> None:
+    if now_and_then(failures):
+        log.error("attachment-not-stored", reason=said(error), failures=failures)

@@ -18,8 +18,9 @@ from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.region_inbox import INBOX_HEADER
-from protocol.runtime.retry import until_done
+from protocol.runtime.retry import now_and_then, until_done
 from protocol.runtime.store import UNWRITABLE, of_the_row
+from protocol.runtime.store_health import said
 
 log = logger(__name__)
 
@@ -159,5 +160,6 @@ def _queued(row: Received, state: State, envelope: bytes | None = None) -> Queue
     )
 
 
-def _not_recorded(error: Exception, _failures: int) -> None:
-    log.error("command-not-recorded", error=type(error).__name__)
+def _not_recorded(error: Exception, failures: int) -> None:
+    if now_and_then(failures):
+        log.error("command-not-recorded", reason=said(error), failures=failures)

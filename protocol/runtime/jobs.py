@@ -9,10 +9,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy.exc import SQLAlchemyError
 
 from protocol.runtime.logs import logger
+from protocol.runtime.store_health import said
 from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
@@ -25,6 +28,8 @@ _OVERDUE_S = 60.0
 """A job that should have begun so long ago, and has not: the scheduler is dead. (A clock put forward looks like it for
 a second, until the watch over the clock has reckoned anew.)"""
 _LOOK_S = 1.0
+_REMIND = 300
+"""A job that goes on failing for the same reason is told of again after so many turns."""
 _JUMP_S = 1.0
 """What the wall clock may gain or lose on the monotonic one between two looks."""
 
@@ -37,6 +42,7 @@ class Jobs:
         self._seconds: dict[str, float] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
+        self._failing: dict[str, _Failing] = {}
 
     def every(self, seconds: float, name: str, job: Job) -> None:
         """Run `job` every `seconds`; a turn missed because the job still runs is skipped.
@@ -59,7 +65,7 @@ class Jobs:
 
     async def now_and_every(self, seconds: float, name: str, job: Job) -> None:
         """Run `job` at once, and then every `seconds`."""
-        await _guarded(name, job)
+        await self._guarded(name, job)
         self.every(seconds, name, job)
 
     def start(self) -> None:
@@ -100,7 +106,7 @@ class Jobs:
 
     async def _run(self, name: str, job: Job) -> None:
         """A job as APScheduler runs it: its shutdown cancels this, and logs a traceback if that is heard of."""
-        task = asyncio.get_running_loop().create_task(_guarded(name, job), name=f"job {name}")
+        task = asyncio.get_running_loop().create_task(self._guarded(name, job), name=f"job {name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         with contextlib.suppress(asyncio.CancelledError):
@@ -122,9 +128,34 @@ class Jobs:
         due = job.next_run_time if job is not None else None
         return due is not None and due.timestamp() - time.time() > self._seconds[name] + _JUMP_S
 
+    async def _guarded(self, name: str, job: Job) -> None:
+        """Run it; what fails is said once, and again when it is over. The next turn tries again."""
+        try:
+            await job()
+        except Exception as error:
+            self._failed(name, error)
+        else:
+            over = self._failing.pop(name, None)
+            if over is not None and over.times > 1:
+                log.info("housekeeping-well-again", job=name, failures=over.times)
 
-async def _guarded(name: str, job: Job) -> None:
-    try:
-        await job()
-    except Exception:  # the next turn tries again
-        log.exception("housekeeping-failed", job=name)
+    def _failed(self, name: str, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {said(error)}"
+        known = self._failing.get(name)
+        if known is not None and known.reason == reason:
+            known.times += 1
+            if known.times % _REMIND:
+                return
+        else:
+            known = self._failing[name] = _Failing(reason)
+        # where the database is in trouble a traceback says nothing; of a defect it says where
+        trace = None if isinstance(error, SQLAlchemyError) or known.times > 1 else error
+        log.error("housekeeping-failed", job=name, reason=said(error), failures=known.times, exc_info=trace)
+
+
+@dataclass(slots=True)
+class _Failing:
+    """A job that fails."""
+
+    reason: str
+    times: int = 1

@@ -43,6 +43,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from protocol.errors import ConfigurationError, Fenced
 from protocol.runtime.logs import logger
 from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store_health import said
 from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
@@ -184,16 +185,18 @@ class Lease:
         self._held_until = sent + self._lease_s
 
     async def _renew_for_ever(self) -> None:
-        pause = self._lease_s / 3
+        pause, told = self._lease_s / 3, None
         while True:
             await asyncio.sleep(pause)
             try:
                 await self.renew()
-                pause = self._lease_s / 3
+                pause, told = self._lease_s / 3, None
             except Fenced:
                 return  # `lost` was called
             except Exception as error:
-                log.error("lease-not-renewed", error=type(error).__name__, held=self.held())
+                if told != (held := self.held()):
+                    log.error("lease-not-renewed", reason=said(error), held=held)
+                    told = held
                 pause = self._lease_s * _RETRY
 
     def _guard(self, connection: Connection) -> None:

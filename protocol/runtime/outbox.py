@@ -9,10 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import field
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from protocol.errors import LinkError, SendRefused
 from protocol.link.lane import Lane
 from protocol.runtime.crash_points import Point, reach, reach_written
 from protocol.runtime.logs import logger
+from protocol.runtime.store_health import said
 from protocol.values import immutable
 
 log = logger(__name__)
@@ -109,8 +112,9 @@ class Outbox:
         try:
             await self._sent(ids)
             reach(Point.OUTBOX_RECORDED)
-        except Exception:
+        except Exception as error:
             # The rows stay unsent and go out again: the receiver knows them by their ids.
-            log.exception("receipts-not-recorded", count=len(ids))
+            trace = None if isinstance(error, SQLAlchemyError) else error
+            log.error("receipts-not-recorded", count=len(ids), reason=said(error), exc_info=trace)
         finally:
             self._in_hand.difference_update(ids)

@@ -25,3 +25,8 @@ async def until_done(
             failures += 1
             failed(error, failures)
             await asyncio.sleep(backoff.after(failures))
+
+
+def now_and_then(failures: int) -> bool:
+    """Whether the so-manieth failure in a row is told of: the 1st, 2nd, 4th, 8th and so on."""
+    return failures & (failures - 1) == 0

@@ -20,7 +20,6 @@ processes whose groups wait for each other are a deadlock, which the server ends
 import asyncio
 import contextlib
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +34,6 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
-    OperationalError,
     SQLAlchemyError,
     StatementError,
 )
@@ -43,6 +41,17 @@ from sqlalchemy.exc import (
 from protocol.errors import ConfigurationError, Fenced
 from protocol.reports import StoreReport
 from protocol.runtime.crash_points import reach
+from protocol.runtime.store_health import (
+    Ill,
+    StoreHealth,
+    Trouble,
+    Unwritten,
+    disconnected,
+    disk_usage,
+    illness,
+    said,
+    sqlstate,
+)
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -53,6 +62,12 @@ Batch = Callable[[Connection, Sequence[Item]], Sequence[Result]]
 
 GROUP_LIMIT = 512
 """The most callers in one transaction: bounds how long the first of them waits."""
+LOCK_PATIENCE_S = 10.0
+"""How long a group waits for an SQLite database that another process holds."""
+_LOCK_LOOK_S = 0.25
+"""How often it is looked meanwhile who of it still waits: as SQLite's busy_timeout."""
+STALLED_S = 1.0
+"""A transaction that takes longer is trouble."""
 
 
 @dataclass(slots=True)
@@ -62,6 +77,8 @@ class _Task:
     future: asyncio.Future[Any]
     batch: Batch[Any, Any]
     items: Sequence[Any]
+    withdrawn: bool = False
+    """Its caller waits no longer: it is left out, if it is not being done already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,12 @@ class Store:
         self._writer = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._loop: asyncio.AbstractEventLoop | None = None
+        address = make_url(str(self._engine.url))
+        of_file = address.get_backend_name() == "sqlite" and address.database
+        self._file = Path(str(address.database)) if of_file else None
+        place = str(self._file) if self._file else address.render_as_string(hide_password=True)
+        self.health = StoreHealth(place, self._file)
+        self._busy_since: float | None = None
         self.guard: Work[object] | None = None
         """Done first in every writing transaction; when it raises Fenced, nothing of that group is written."""
         self.commits = 0
@@ -100,8 +123,41 @@ class Store:
         try:
             await self._loop.run_in_executor(self._reader, self._prepare, self._engine)
         except SQLAlchemyError as error:
-            raise ConfigurationError(f"the database cannot be opened: {error.__cause__ or error}") from error
+            if (damaged := self.health.damaged(error)) is not None:
+                raise ConfigurationError(str(damaged)) from error
+            told = f"the database cannot be opened: {error.__cause__ or error}"
+            raise ConfigurationError(told, file=str(self._file) if self._file else None) from error
+        if self._file is not None:  # from now on the writer waits for locks itself, and looks who still waits
+            self._engine.dispose()
+            event.listen(self._engine, "connect", _looks_often)
         self._writer.start()
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the database now: by the latest failure, or because a transaction does not end."""
+        found, since = self.health.trouble, self._busy_since
+        if found is None and since is not None and time.monotonic() - since > STALLED_S:
+            waits = round(time.monotonic() - since)
+            return Trouble(Ill.LOCKED, f"a write waits for {waits} s: somebody holds it", since)
+        return found
+
+    @property
+    def damaged(self) -> bool:
+        """Its content is not what was written: nothing that it says, or does not say, can be relied on."""
+        return self.health.trouble is not None and self.health.trouble.ill is Ill.DAMAGED
+
+    async def prove(self) -> None:
+        """While something is wrong, find out whether it still is: by a write that takes as much room as any."""
+        trouble = self.trouble
+        if trouble is None or trouble.ill is Ill.DAMAGED or self._busy_since is not None:
+            return
+        with contextlib.suppress(SQLAlchemyError, Fenced):  # said already, by who failed first
+            if self._file is None:
+                await self.gather(_each(_nothing), (None,), patience_s=STALLED_S)
+            else:
+                await self.gather(_each(_take_room), (None,), patience_s=STALLED_S)
+                await self.gather(_each(_give_room), (None,), patience_s=STALLED_S)
+            self.health.succeeded(proven=True)
 
     async def close(self) -> None:
         """Finish the work that waits, then close."""
@@ -120,14 +176,30 @@ class Store:
         (result,) = await self.gather(lambda connection, _: [work(connection)], (None,))
         return result
 
-    async def gather(self, batch: Batch[Item, Result], items: Sequence[Item]) -> Sequence[Result]:
+    async def gather(
+        self, batch: Batch[Item, Result], items: Sequence[Item], *, patience_s: float | None = None
+    ) -> Sequence[Result]:
         """Do `batch` for some items, together with what others bring for the same `batch` at the same moment.
 
         Items of one batch keep the order in which they were brought; between different batches of a group no order
         is promised, so who needs one thing done before another waits for it. The results are this caller's alone.
-        Raises as `write`.
+        Raises as `write`; Unwritten after `patience_s`: if it was not begun by then, it is not done.
         """
-        return await self._submit(batch, items) if items else ()
+        if not items:
+            return ()
+        task = self._submit(batch, items)
+        found: Sequence[Result]
+        if patience_s is None:
+            found = await task.future
+            return found
+        try:
+            async with asyncio.timeout(patience_s):
+                found = await task.future
+                return found
+        except TimeoutError:
+            task.withdrawn = True
+            trouble = self.trouble
+            raise Unwritten(trouble.words if trouble else f"not written within {patience_s:g} s") from None
 
     async def execute(self, statement: Executable, *rows: Mapping[str, Any], point: str | None = None) -> None:
         """Execute one statement for some rows, joined with equal statements of the same group.
@@ -149,38 +221,51 @@ class Store:
 
     async def report(self, timeout_s: float) -> StoreReport:
         """How it does: a transaction of nothing is committed now, behind what waits."""
-        url = make_url(str(self._engine.url))
-        file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-        place = str(file) if file else url.render_as_string(hide_password=True)
-        began, trouble = time.monotonic(), ""
+        began, ill, words = time.monotonic(), "", ""
         try:
-            async with asyncio.timeout(timeout_s):
-                await self.write(_nothing)
-        except TimeoutError:
-            trouble = f"a write waits for more than {timeout_s:g} s"
+            await self.gather(_each(_nothing), (None,), patience_s=timeout_s)
+        except Unwritten:
+            ill, words = Ill.LOCKED.value, f"a write waits for more than {timeout_s:g} s"
         except Fenced:
-            trouble = "the lease is over: another instance may own the rows"
+            ill, words = Ill.FAILING.value, "the lease is over: another instance may own the rows"
         except SQLAlchemyError as error:
-            trouble = (str(getattr(error, "orig", None) or error).splitlines() or [""])[0] or type(error).__name__
+            ill, words = (illness(error, self._file) or Ill.FAILING).value, said(error)
         took_ms = (time.monotonic() - began) * 1000
-        disk = await asyncio.to_thread(_disk, file) if file else None
+        if (trouble := self.health.trouble) is not None:  # a small write may succeed where others do not
+            ill, words = trouble.ill.value, trouble.words
+        disk = await asyncio.to_thread(disk_usage, self._file) if self._file else None
         return StoreReport(
-            place=place, trouble=trouble, write_ms=round(took_ms, 1),
+            place=self.health.place, ill=ill, trouble=words, write_ms=round(took_ms, 1),
             free_bytes=disk.free if disk else None, total_bytes=disk.total if disk else None,
         )  # fmt: skip
 
-    def _submit(self, batch: Batch[Any, Any], items: Sequence[Any]) -> asyncio.Future[Any]:
+    def _submit(self, batch: Batch[Any, Any], items: Sequence[Any]) -> _Task:
         assert self._loop is not None, "start() first"
         task = _Task(self._loop.create_future(), batch, items)
         self._tasks.put(task)
-        return task.future
+        return task
 
     def _read(self, work: Work[T]) -> T:
         def read() -> T:
             with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
                 return work(connection)
 
-        return _twice(read)
+        try:
+            found = _twice(read)
+        except Exception as error:
+            self.health.failed(error)
+            if (damaged := self.health.damaged(error)) is not None:
+                raise damaged from error
+            raise
+        if self.health.trouble is not None:
+            self._read_again()
+        return found
+
+    def _read_again(self) -> None:
+        """A read says nothing of whether anything can be written: only what reads find is over with it."""
+        trouble = self.health.trouble
+        if trouble is not None and trouble.ill is Ill.UNREACHABLE:
+            self.health.succeeded()
 
     def _write_for_ever(self) -> None:
         stopping = False
@@ -203,19 +288,41 @@ class Store:
 
     def _commit(self, group: list[_Task]) -> None:
         outcomes: list[tuple[_Task, Any, Exception | None]] = []
+        self._busy_since = time.monotonic()
         try:
-            outcomes = [(task, result, None) for task, result in zip(group, self._try(group), strict=True)]
+            group, results = self._unlocked(group)
+            outcomes = [(task, result, None) for task, result in zip(group, results, strict=True)]
         except Exception as failure:
-            if isinstance(failure, Fenced) or disconnected(failure):  # alone, none of them would fare better
+            self.health.failed(failure)
+            # alone, none of them would fare better
+            if isinstance(failure, Fenced) or illness(failure) in (Ill.UNREACHABLE, Ill.LOCKED):
                 outcomes = [(task, None, failure) for task in group]
             else:
                 for task in group:
                     try:
                         outcomes.append((task, self._try([task])[0], None))
                     except Exception as error:
-                        outcomes.append((task, None, error))
+                        outcomes.append((task, None, self.health.damaged(error) or error))
+        self._busy_since = None
+        if any(error is None for _, _, error in outcomes):
+            self.health.succeeded()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(_answer, outcomes)
+
+    def _unlocked(self, group: list[_Task]) -> tuple[list[_Task], list[Any]]:
+        """Do a group's work, waiting for a database that another process holds as long as somebody of it waits.
+
+        Returns those whose work was done, and its results. Who waits no longer is left out, and nothing of theirs is
+        done.
+        """
+        end = time.monotonic() + LOCK_PATIENCE_S
+        while True:
+            waiting = [task for task in group if not task.withdrawn]
+            try:
+                return waiting, self._try(waiting) if waiting else []
+            except DBAPIError as error:
+                if illness(error) is not Ill.LOCKED or time.monotonic() > end:
+                    raise
 
     def _try(self, group: list[_Task]) -> list[Any]:
         return _twice(lambda: self._do(group))
@@ -248,11 +355,25 @@ def _nothing(connection: Connection) -> None:
         connection.exec_driver_sql("SELECT pg_current_xact_id()")
 
 
-def _disk(file: Path) -> Any:
-    try:
-        return shutil.disk_usage(file.parent)
-    except OSError:
-        return None
+def _take_room(connection: Connection) -> None:
+    """As much as the longest command. What was begun and not ended by an earlier proof is ended first."""
+    _give_room(connection)
+    connection.exec_driver_sql("CREATE TABLE store_proof (content BLOB)")
+    connection.exec_driver_sql("INSERT INTO store_proof VALUES (zeroblob(65536))")
+
+
+def _give_room(connection: Connection) -> None:
+    connection.exec_driver_sql("DROP TABLE IF EXISTS store_proof")
+
+
+@dataclass(frozen=True, slots=True)
+class _each:  # used as a function; a class, so that equal ones are joined
+    """The batch that does one work for each item."""
+
+    work: Work[Any]
+
+    def __call__(self, connection: Connection, items: Sequence[Any]) -> Sequence[Any]:
+        return [self.work(connection) for _ in items]
 
 
 def _answer(outcomes: list[tuple[_Task, Any, Exception | None]]) -> None:
@@ -270,29 +391,13 @@ def _twice(do: Callable[[], T]) -> T:
     try:
         return do()
     except DBAPIError as error:
-        if not (disconnected(error) or _sqlstate(error) in _CONFLICTS):
+        if not (disconnected(error) or sqlstate(error) in _CONFLICTS):
             raise
         return do()
 
 
 _CONFLICTS = ("40001", "40P01")
 """Serialization failure, deadlock: the server undid the transaction, and it may well succeed now."""
-_DISCONNECTED = ("08", "57P")
-"""SQLSTATE classes: connection exception; the server shuts down, crashed or cannot accept connections yet."""
-_IDLE_TOO_LONG = "25P03"
-
-
-def disconnected(error: BaseException) -> bool:
-    """Whether it was the connection to the database that failed, and not what was asked of it."""
-    if not isinstance(error, DBAPIError):
-        return False
-    state = _sqlstate(error)
-    if error.connection_invalidated or state == _IDLE_TOO_LONG or state.startswith(_DISCONNECTED):
-        return True
-    # libpq's own failures (refused, no such host, timeout) have no SQLSTATE; SQLite's errors have no such attribute
-    return getattr(error.orig, "sqlstate", "") is None and isinstance(error, OperationalError)
-
-
 UNWRITABLE = "unwritable"
 """Why a message is set aside whose row the database refuses."""
 
@@ -306,10 +411,6 @@ def of_the_row(error: BaseException) -> bool:
         return isinstance(error, DataError | IntegrityError) and not disconnected(error)
     # raised before the database saw it: an integer beyond SQLite's 64 bits, a lone surrogate, a parameter of no type
     return isinstance(error, StatementError | OverflowError | ValueError | TypeError)
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def engine(url: str) -> Engine:
@@ -367,6 +468,10 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
     # FULL, not NORMAL: in WAL mode NORMAL may lose the last commits at a power cut, and a commit is our promise
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _looks_often(connection: Any, _record: object) -> None:
+    connection.execute(f"PRAGMA busy_timeout={int(_LOCK_LOOK_S * 1000)}")
 
 
 def _sqlite_begin(connection: Connection) -> None:

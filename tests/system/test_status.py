@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import subprocess
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,22 @@ SETTINGS = {"dmz_front": {"delivery.presence_ttl_s": 2}, "intranet_bridge": {"pr
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
-    with running_testbed(tmp_path_factory.mktemp("status"), settings=SETTINGS) as testbed:
+    folder = tmp_path_factory.mktemp("status")
+    with small_disk(folder / "data"), running_testbed(folder, settings=SETTINGS) as testbed:
         yield testbed
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A disk of its own for the databases, for who may mount one."""
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
 @pytest.fixture
@@ -151,7 +167,7 @@ def test_a_broker_that_is_down_is_one_trouble_told_in_time(own: Testbed) -> None
     eventually(lambda: seen(own) == (0, []), what="the mend")
 
 
-def test_a_ledger_that_another_process_holds(own: Testbed) -> None:
+def test_a_ledger_that_another_process_holds(own: Testbed, http: httpx.Client) -> None:
     holder = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN EXCLUSIVE'); "
         "print('held', flush=True); sys.stdin.read()"
@@ -163,9 +179,55 @@ def test_a_ledger_that_another_process_holds(own: Testbed) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         code, [trouble] = seen(own)
+        asked = time.monotonic()
+        refused = http.post(
+            "/v1/work-order", json=work_order(), headers={"Idempotency-Key": "locked-out", "Prefer": "wait=2"}
+        )
+        took = time.monotonic() - asked
+        readiness = http.get("/readyz")
         process.communicate("")
     assert (code, trouble["key"]) == (2, "database-locked")
+    assert (refused.status_code, refused.json()["code"], "retry-after" in refused.headers) == (
+        503, "store-unavailable", True,
+    )  # fmt: skip
+    assert took < 3
+    assert (readiness.status_code, "the ledger is locked" in readiness.json()["checks"]["accepting"]) == (503, True)
+    eventually(lambda: http.get("/readyz").status_code == 200, what="readiness")
+    ordered = http.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": "locked-out"})
+    assert ordered.headers["request-id"] != refused.headers["request-id"]  # nothing of the first was accepted
     assert str(ledger) in trouble["mend"]
+    eventually(lambda: seen(own) == (0, []), what="the mend")
+
+
+def test_a_disk_that_is_full(own: Testbed, http: httpx.Client) -> None:
+    data = own.folder / "data"
+    if not data.is_mount():
+        pytest.skip("a disk of its own needs root")
+    with (data / "ballast").open("wb") as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(bytes(1 << 20))
+            ballast.flush()
+
+    def order() -> httpx.Response:
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+        return http.post("/v1/work-order", json=work_order(content="x" * 900), headers=headers)
+
+    refused = eventually(lambda: (answer := order()).status_code == 503 and answer, what="no room for an order")
+    assert refused.json()["code"] == "store-unavailable"
+    readiness = http.get("/readyz")
+    assert (readiness.status_code, "the ledger is full" in readiness.json()["checks"]["accepting"]) == (503, True)
+    assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
+    code, troubles = seen(own)
+    assert (code, troubles[0]["key"]) == (2, "disk-full")
+    log = (own.logs / "front.log").read_text()
+    [line] = [
+        line for line in log.splitlines() if '"command-not-recorded"' in line and refused.headers["request-id"] in line
+    ]
+    assert len(line) < 400
+    assert "Traceback" not in log
+    (data / "ballast").unlink()
+    eventually(lambda: http.get("/readyz").status_code == 200, what="readiness")
+    eventually(lambda: order().status_code == 202, what="an order that is taken")
     eventually(lambda: seen(own) == (0, []), what="the mend")
 
 

@@ -386,7 +386,7 @@ async def test_a_broker_that_is_away(harness: Harness, rule: str) -> None:
 async def test_what_cannot_be_written_down_is_not_sent(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     await harness.start()
 
-    async def full(_batch: object, _items: object) -> None:
+    async def full(_batch: object, _items: object, **_: object) -> None:
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
     with monkeypatch.context() as patch:

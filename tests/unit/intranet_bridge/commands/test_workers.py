@@ -533,7 +533,7 @@ async def test_a_failing_store_acknowledges_nothing_and_calls_nothing(stage: Sta
     async def full(batch: Any, items: Any) -> Any:
         raise OSError("disk full")
 
-    bridge.store.gather = full  # type: ignore[method-assign]
+    bridge.store.gather = full  # type: ignore[method-assign, assignment]
     id = await stage.command()
     await asyncio.sleep(0.05)
     assert stage.broker.depth(QUEUE) == 1
@@ -568,7 +568,7 @@ async def test_order_holds_while_the_store_fails_for_a_time(stage: Stage) -> Non
             raise OSError("disk full")
         return await real(batch, items)
 
-    bridge.store.gather = full_for_a_time  # type: ignore[method-assign]
+    bridge.store.gather = full_for_a_time  # type: ignore[method-assign, assignment]
     sent: list[tuple[str, bytes]] = []
     for _ in range(5):
         sent.append(stage.envelope(subject="key", version=2, after=sent[-1][0] if sent else ""))

@@ -241,7 +241,7 @@ async def test_a_commit_survives_a_power_cut(tmp_path: Path) -> None:
         wanted = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
         return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in wanted}
 
-    expected = {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 10_000, "foreign_keys": 1}
+    expected = {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 250, "foreign_keys": 1}
     for _ in range(2):
         assert await store.write(pragmas) == expected
         assert await store.read(pragmas) == expected
