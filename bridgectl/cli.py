@@ -23,6 +23,7 @@ GROUPS = {
     "pause": ("bridgectl.commands.pause", "Pause operations while the marketing system is maintained."),
     "probe": ("bridgectl.commands.probe", "Try an interface of the marketing system, step by step."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
+    "reload": ("bridgectl.commands.reload", "Have the daemons of this host take up their changed configuration."),
     "resume": ("bridgectl.commands.pause:resuming", "Go on with operations that are paused."),
     "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
     "trace": ("bridgectl.commands.trace", "One request's life, as far as this host knows it."),

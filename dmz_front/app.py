@@ -40,6 +40,7 @@ from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.ledger.rows import INSTANCES, MAINTENANCE, POISON
 from dmz_front.queries.round_trip import Queries
+from dmz_front.reloading import Change, Reload, keyring_of
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.replies.router import ReplyRouter, Waiters
@@ -48,7 +49,6 @@ from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import FrontSettings
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
-from protocol.errors import ConfigurationError
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Subscription
 from protocol.maintenance import Pause
@@ -61,13 +61,13 @@ from protocol.runtime.clock import wall_clock
 from protocol.runtime.control import ControlSocket
 from protocol.runtime.daemon import Daemon, run
 from protocol.runtime.jobs import Jobs
-from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.lease import Lease, only_one
-from protocol.runtime.links import LinkStates, receiving_link, stomp_link
+from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
 from protocol.runtime.maintenance import LOOK_S, Maintenance
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.poison import PoisonMessages
+from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
@@ -89,11 +89,10 @@ class Front:
     def __init__(self, settings: FrontSettings) -> None:
         self.settings = settings
         self.clock = wall_clock
-        keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
-        if keyring.role is not Role.FRONT:
-            raise ConfigurationError("is not a front's keyring", file=str(settings.keys.keyring))
+        keyring = self.keyring = keyring_of(settings)
         version_max = settings.wire.version_max
         sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring, version_max=version_max)
+        self.sealer, self.opener = sealer, opener
 
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
@@ -146,11 +145,10 @@ class Front:
             self.sender.receipts, lambda reply: self.api.guessing.settled(reply), requests=self.requests,
         )  # fmt: skip
         self.orphaned = OrphanedReplies(
-            link=lambda front: receiving_link(settings.link, f"{settings.name}-replies-of-{front}"),
+            link=lambda front: receiving_link(self.settings.link, f"{settings.name}-replies-of-{front}"),
             handler=self.router.command_replies,
             prefetch=REPLY_PREFETCH,
         )
-        refuse = settings.delivery.when_broker_refuses == "refuse"
         self.commands = Commands(
             route=destinations.command_route(settings.region, settings.name),
             ledger=self.ledger,
@@ -159,13 +157,7 @@ class Front:
             waiters=self.command_waiters,
             bridges=self.bridges,
             attachments=self.attachments,
-            policy=Policy(
-                settings.limits.backlog,
-                settings.limits.commands_in_flight,
-                self.clock,
-                (lambda: self.command_link.connected) if refuse else None,
-                settings.maintenance.commands == "refuse",
-            ),
+            policy=self.policy(settings),
         )
         self.queries = Queries(
             route=destinations.query_route(settings.region, settings.name),
@@ -187,6 +179,7 @@ class Front:
             clock=self.clock,
             ready=self.sender.pump,
         )
+        self.forms = AccountForms(settings.accounts)
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
             applications=lambda: self.applications,
@@ -201,7 +194,7 @@ class Front:
                 admit=lambda scope, headers: self.api.admit(scope, headers),
                 status=lambda id, application: self.api.status(id, application),
                 readiness=self.readiness,
-                accounts=AccountForms(settings.accounts),
+                accounts=self.forms,
                 uploads=self.uploads,
                 clock=self.clock,
                 limits=settings.http,
@@ -225,9 +218,21 @@ class Front:
             sendable=lambda: self.command_link.connected and self.bridges.addressed, paused=lambda: self.bridges.paused,
         )  # fmt: skip
 
-    async def compose(self, daemon: Daemon) -> None:
-        """Start everything in the order of the table above."""
+    def policy(self, settings: FrontSettings) -> Policy:
+        """How many commands are taken on, by these settings."""
+        refuse = settings.delivery.when_broker_refuses == "refuse"
+        return Policy(
+            settings.limits.backlog,
+            settings.limits.commands_in_flight,
+            self.clock,
+            (lambda: self.command_link.connected) if refuse else None,
+            settings.maintenance.commands == "refuse",
+        )
+
+    async def compose(self, daemon: Daemon, configuration: Path) -> None:
+        """Start everything in the order of the table above. `configuration`: the file to read at a reload."""
         settings = self.settings
+        reloader = Reloader(daemon, Reload(configuration, settings, self.keyring, self.take_up).reload)
         if settings.store.file is not None:
             lock = only_one(settings.store.file, "dmz-front")
             await daemon.start("lock", None, lock.close)
@@ -235,7 +240,8 @@ class Front:
         await daemon.start("lease", self.lease.take(), self.lease.release)
         if settings.control.socket is not None:
             answers = {
-                "report": self.reporter.report, **self.administration.answers(), **self.maintenance.answers(),
+                "report": self.reporter.report, "reload": reloader.answer,
+                **self.administration.answers(), **self.maintenance.answers(),
             }  # fmt: skip
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
@@ -245,7 +251,7 @@ class Front:
         await self.inbox.read()
         self.bridges.on_inbox = self._read_inbox_soon
         await self.poison.start()
-        await self._read_applications()
+        await self.read_applications()
         await self.maintenance.look()
         for link in self.links.values():
             await daemon.start("link", link.start(), link.close)
@@ -259,7 +265,7 @@ class Front:
         jobs = Jobs()
         jobs.every(settings.delivery.sweep_s, "resend", self.outbox.sweep)
         await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self._adopt)
-        jobs.every(1, "applications", self._read_applications)
+        jobs.every(1, "applications", self.read_applications)
         jobs.every(1, "inbox", self._read_inbox)
         jobs.every(LOOK_S, "maintenance", self.maintenance.look)
         jobs.every(1, "store", self.store.prove)
@@ -283,6 +289,29 @@ class Front:
         """One line for `systemctl status`."""
         needs = ", ".join(f"{name} {state}" for name, state in self.readiness().items())
         return f"{needs}; {self.ledger.backlog} commands without an outcome"
+
+    async def take_up(self, change: Change) -> list[str]:
+        """Go by a changed configuration from now on (reloading.py). Returns what an administrator should know."""
+        new, touched = change.settings, change.touched
+        self.settings = self.reporter.settings = new
+        logs.set_level(new.log.level)
+        self.requests.share(new.log.queries)
+        if "keys" in touched:
+            self.sealer.use(change.keyring)
+            self.opener.use(change.keyring)
+        self.api.use(new)
+        if "accounts" in touched:
+            self.forms.use(new.accounts)
+        self.queries.limits, self.uploads.limits = new.limits, new.attachments
+        self.commands.policy = self.policy(new)
+        self.sender.window, self.sender.resend_after_s = new.attachments.window, new.delivery.resend_after_s
+        self.maintenance.use(new.maintenance, tuple(CATALOGUE))
+        self.bridges.ttl_ms = int(new.delivery.presence_ttl_s * 1000)
+        if "http" in touched:
+            await self.http.renew(new.http, change.context)
+        await self.read_applications()
+        notes = await renew({**self.links, **self.orphaned.links}, new.link) if "link" in touched else []
+        return [*notes, f"{len(self.applications)} application keys are valid"]
 
     def readiness(self) -> dict[str, str]:
         """What the front needs, each `"ok"` or what is wrong."""
@@ -366,7 +395,8 @@ class Front:
         if connected:
             self._sweeping = asyncio.get_running_loop().create_task(self.outbox.sweep())
 
-    async def _read_applications(self) -> None:
+    async def read_applications(self) -> None:
+        """The applications and their keys, as the database has them now."""
         self.applications = await self.store.read(applications.active_by_key)
 
     def _read_inbox_soon(self) -> None:
@@ -433,7 +463,7 @@ def main() -> None:
             HttpServer(front.api, settings.http).load()
             print(f"{arguments.config}: ok")
             raise SystemExit(0)
-        await front.compose(daemon)
+        await front.compose(daemon, arguments.config)
 
     run(compose)
 

@@ -43,13 +43,13 @@ class Reporter:
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
-        self._settings, self._links, self._store, self._ledger = settings, links, store, ledger
+        self.settings, self._links, self._store, self._ledger = settings, links, store, ledger
         self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
         self._maintenance, self._started = maintenance, clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
-        settings = self._settings
+        settings = self.settings
         store, commands = await self._store.report(_STORE_S), CommandsReport(by_state={})
         if not store.trouble:
             try:

@@ -17,15 +17,17 @@ Nothing here listens, but the metrics on a loopback address if they are turned o
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from intranet_bridge.bound import Bound, Rebound, bind, longest_call_s
 from intranet_bridge.commands.administration import Administration
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.housekeeping import Housekeeping, Schedule
@@ -43,12 +45,12 @@ from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.breaker import Breaker, Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
-from intranet_bridge.marketing.concurrency import places_of
+from intranet_bridge.marketing.concurrency import Arrangement
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.marketing.kind import System
-from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.presence import Announcer
 from intranet_bridge.queries.workers import QueryWorkers
+from intranet_bridge.reloading import Change, Reload, keyring_of
 from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files
 from intranet_bridge.settings import BridgeSettings
@@ -68,15 +70,15 @@ from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Availability, Presence
 from protocol.runtime import crash_points, daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
-from protocol.runtime.control import ControlSocket
-from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.control import Answer, ControlSocket
 from protocol.runtime.lease import Lease, only_one
-from protocol.runtime.links import LinkStates, receiving_link, stomp_link
+from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
 from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.region_inbox import selector
+from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.settings import load
 from protocol.runtime.store import Store
@@ -109,10 +111,10 @@ class Bridge:
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`links`: one for each of LINKS. `adapters`: one an operation served. `chance`: [0, 1), for jitter."""
-        self.settings, self.links, self.adapters, self.systems = settings, links, adapters, systems
+        self.settings, self.links, self.systems, self._chance = settings, links, systems, chance
+        self.adapters = dict(adapters)  # this, `health` and the places are changed in place by a reload
         opener = Opener(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
-        backoff = Backoff(settings.commands.retry_min_s, settings.commands.retry_max_s, chance)
         quick = Backoff(0.05, 1.0, chance)
         self.health = {name: self._health(name) for name in self.adapters}
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
@@ -122,7 +124,9 @@ class Bridge:
         self.inbox = Inbox(self.store, settings.name, clock)
         self.poison = PoisonMessages(self.store, POISON, clock)
         self.ordering = Ordering(settings.commands.order_patience_s)
-        self.attachments = AttachmentInbox(self.store, Opener(keyring, version_max=settings.wire.version_max), clock)
+        opener_of_files = Opener(keyring, version_max=settings.wire.version_max)
+        self._keyed: tuple[Opener | Sealer, ...] = (opener, opener_of_files, sealer)
+        self.attachments = AttachmentInbox(self.store, opener_of_files, clock)
         self.outbox = Outbox(
             Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
         )
@@ -131,8 +135,9 @@ class Bridge:
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
-        self.places = places_of(settings.operations, settings.all_systems)
-        calls = MarketingCalls(adapters, self.health, self._may_call, self.places)
+        self.arrangement = Arrangement(settings.operations, settings.all_systems)
+        self.places = self.arrangement.places
+        calls = MarketingCalls(self.adapters, self.health, self._may_call, self.places, self.arrangement.when_free)
         self.queries = QueryWorkers(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
             slots=settings.queries.slots, clock=clock, requests=self.requests,
@@ -141,13 +146,10 @@ class Bridge:
         self.workers = CommandWorkers(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
             replies=self.replies, attachments=self.attachments, requests=self.requests,
-            policy=Policy(
-                settings.commands.workers, backoff, clock, settings.commands.unreadable_max,
-                settings.commands.attachment_patience_s,
-            ),
+            policy=self._policy(settings, clock),
         )  # fmt: skip
         self.command_intake = CommandIntake(
-            link=self.links["commands"], judge=CommandJudge(opener, self.poison, self.replies, adapters, clock),
+            link=self.links["commands"], judge=CommandJudge(opener, self.poison, self.replies, self.adapters, clock),
             inbox=self.inbox, ordering=self.ordering, outbox=self.outbox, dead_letters=self.dead_letters,
             backlog=settings.commands.backlog,
         )  # fmt: skip
@@ -164,10 +166,7 @@ class Bridge:
             store=self.store, inbox=self.inbox, attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake,
-            schedule=Schedule(
-                clock, settings.commands.sweep_s, settings.store.lease_s / 3, settings.store.retention_days,
-                settings.link.certificate, (settings.keys.keyring, settings.keys.trusted),
-            ),
+            schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
             link=self.links["control"], sealer=sealer, region=settings.region,
@@ -178,12 +177,16 @@ class Bridge:
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
             maintenance=self.maintenance, clock=clock,
         )  # fmt: skip
+        self._inquirers = {name for name in adapters if self._inquires(name)}
         self.administration = Administration(
             store=self.store, workers=self.workers, outbox=self.outbox, opener=opener, replies=self.replies,
-            calls=calls, inquires={name for name in adapters if self._inquires(name)}, clock=clock,
+            calls=calls, inquires=self._inquirers, clock=clock,
             requests=self.requests, name=settings.name,
         )  # fmt: skip
+        self.probe = Probe(settings)
         self.clock = clock
+        self._ended: dict[asyncio.Task[None], Sequence[System]] = {}
+        """Back ends of earlier configurations, until they are closed."""
         self._unsubscribe: list[Callable[[], None]] = []
         self._sweeping: asyncio.Task[int] | None = None
 
@@ -210,6 +213,66 @@ class Bridge:
                 health.breaker.resume(now)
         self.inbox.paused = frozenset(paused)
         self.ordering.work.send()
+
+    def _policy(self, settings: BridgeSettings, clock: Clock) -> Policy:
+        commands = settings.commands
+        backoff = Backoff(commands.retry_min_s, commands.retry_max_s, self._chance)
+        return Policy(commands.workers, backoff, clock, commands.unreadable_max, commands.attachment_patience_s)
+
+    @property
+    def bound(self) -> Bound:
+        """Its back ends and adapters."""
+        return Bound(dict(self.systems), dict(self.adapters))
+
+    async def take_up(self, change: Change) -> list[str]:
+        """Go by a changed configuration from now on (reloading.py). Returns what an administrator should know."""
+        new, touched = change.settings, change.touched
+        old, self.settings = self.settings, new
+        self.reporter.settings = self.probe.settings = new
+        logs.set_level(new.log.level)
+        self.requests.share(new.log.queries)
+        if "keys" in touched:
+            for one in self._keyed:
+                one.use(change.keyring)
+        if touched & {"marketing", "systems", "operations", "breaker"}:
+            self._rebind(change.rebound, fresh=old.breaker != new.breaker)
+        self.maintenance.use(new.maintenance, tuple(self.adapters))
+        self.workers.use(self._policy(new, self.clock))
+        self.command_intake.backlog, self.announcer.interval_s = new.commands.backlog, new.presence_interval_s
+        self.housekeeping.use(_schedule(new, self.clock))
+        notes = await renew(self.links, new.link) if "link" in touched else []
+        self.command_intake.resume()
+        self.ordering.work.send()
+        return notes
+
+    def _rebind(self, rebound: Rebound, *, fresh: bool) -> None:
+        """New calls go by these; `fresh`: all circuits are closed, else those of what did not change stay."""
+        before, adapters = dict(self.adapters), rebound.bound.adapters
+        kept = {name for name in adapters if not fresh and before.get(name) is adapters[name]}
+        self.systems = rebound.bound.systems
+        self.adapters.clear()
+        self.adapters.update(adapters)
+        health = {name: self.health[name] if name in kept else self._health(name) for name in adapters}
+        self.health.clear()
+        self.health.update(health)
+        self._inquirers.clear()
+        self._inquirers.update(name for name in adapters if self._inquires(name))
+        self.arrangement.arrange(self.settings.operations, self.settings.all_systems)
+        if rebound.ended:
+            task = asyncio.get_running_loop().create_task(self._close_later(longest_call_s(before), rebound.ended))
+            self._ended[task] = rebound.ended
+            task.add_done_callback(self._ended.pop)
+
+    async def _close_later(self, seconds: float, systems: Sequence[System]) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # the bridge stops: no call is under way any more
+            await asyncio.sleep(seconds)
+        await _closed(systems)
+
+    async def _close_ended(self) -> None:
+        tasks = list(self._ended)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def presence(self) -> Presence:
         """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
@@ -238,10 +301,10 @@ class Bridge:
     def samples(self) -> Iterator[metrics.Sample]:
         """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
         now = time.monotonic()
-        for health in self.health.values():
+        for health in list(self.health.values()):  # a reload changes them, and this is another thread
             yield from health.samples(now)
         yield from self.maintenance.samples_of("intranet_bridge_operation_paused")
-        for name, places in self.places.items():
+        for name, places in list(self.places.items()):
             yield from places.samples(name, self.ordering.ready(name))
         for part in (
             self.query_intake, self.command_intake, self.attachment_intake,
@@ -260,14 +323,20 @@ class Bridge:
         yield from metrics.of_links("intranet_bridge_link", self.links)
         yield from metrics.of_certificates("intranet_bridge", certificate_files(self.settings))
 
-    async def start(self, parts: daemon.Daemon) -> None:
-        """Start everything, in the order written above."""
+    async def start(self, parts: daemon.Daemon, configuration: Path | None = None) -> None:
+        """Start everything, in the order written above. `configuration`: the file to read at a reload."""
+        reloads: dict[str, Answer] = {}
+        if configuration is not None:
+            reloads["reload"] = Reloader(
+                parts, Reload(configuration, self.settings, lambda: self.bound, self.take_up).reload
+            ).answer
         await parts.start("store", self.store.start(), self.store.close)
         await parts.start("lease", self.lease.take(), self.lease.release)
         if self.settings.control.socket is not None:
             answers = {
                 "report": self.reporter.report,
-                "probe": Probe(self.settings).probe,
+                "probe": self.probe.probe,
+                **reloads,
                 **self.maintenance.answers(),
                 **self.administration.answers(),
             }
@@ -277,8 +346,9 @@ class Bridge:
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)
         await parts.start("outbox", None, self._flush)
-        for name, system in self.systems.items():
-            await parts.start(f"system {name}", system.start(), system.close)
+        for system in self.systems.values():
+            await system.start()
+        await parts.start("systems", None, self._close_systems)
         await self.poison.start()
         await self.maintenance.look()
         for command in await self.inbox.start():
@@ -308,6 +378,10 @@ class Bridge:
                 f"{self.inbox.by_state.get(State.HELD, 0)} held",
             )
         )
+
+    async def _close_systems(self) -> None:
+        await self._close_ended()
+        await _closed(self.systems.values())
 
     async def _start_workers(self) -> None:
         self.queries.start()
@@ -363,14 +437,24 @@ def installed(settings: BridgeSettings) -> Bridge:
         name: (receiving_link if name in RECEIVING else stomp_link)(settings.link, f"{settings.name}-{name}")
         for name in LINKS
     }
-    systems = {name: kind(section.adapter).open(name, section) for name, section in settings.all_systems.items()}
-    adapters = {
-        name: systems[binding.system].adapter(CATALOGUE[name], binding) for name, binding in settings.operations.items()
-    }
-    keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
-    if keyring.role is not Role.BRIDGE:
-        raise ConfigurationError("is not a bridge's keyring", file=str(settings.keys.keyring))
-    return Bridge(settings, keyring=keyring, links=links, adapters=adapters, systems=systems)
+    bound = bind(settings)
+    return Bridge(settings, keyring=keyring_of(settings), links=links, adapters=bound.adapters, systems=bound.systems)
+
+
+def _schedule(settings: BridgeSettings, clock: Clock) -> Schedule:
+    store, keys = settings.store, settings.keys
+    return Schedule(
+        clock, settings.commands.sweep_s, store.lease_s / 3, store.retention_days, settings.link.certificate,
+        (keys.keyring, keys.trusted),
+    )  # fmt: skip
+
+
+async def _closed(systems: Iterable[System]) -> None:
+    for system in systems:
+        try:
+            await system.close()
+        except Exception:
+            logs.logger(__name__).exception("system-not-closed")
 
 
 def _software() -> str:
@@ -380,7 +464,7 @@ def _software() -> str:
         return ""
 
 
-def compose(settings: BridgeSettings) -> Callable[[daemon.Daemon], Awaitable[None]]:
+def compose(settings: BridgeSettings, configuration: Path) -> Callable[[daemon.Daemon], Awaitable[None]]:
     """What the daemon runs."""
 
     async def start(parts: daemon.Daemon) -> None:
@@ -389,7 +473,7 @@ def compose(settings: BridgeSettings) -> Callable[[daemon.Daemon], Awaitable[Non
             await parts.start("lock", None, lock.close)
         for doubt in settings.doubts():
             logs.logger(__name__).warning("binding-doubtful", setting=doubt)
-        await installed(settings).start(parts)
+        await installed(settings).start(parts, configuration)
 
     return start
 
@@ -422,7 +506,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    daemon.run(compose(settings))
+    daemon.run(compose(settings, given.config))
 
 
 if __name__ == "__main__":

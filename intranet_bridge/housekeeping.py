@@ -74,9 +74,14 @@ class Housekeeping:
         self._store = store
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
         self._attachments, self._maintenance = attachments, maintenance
-        self._workers, self._intake, self._schedule = workers, intake, schedule
-        self._keys_changed_at = _changed_at(schedule.keys)
+        self._workers, self._intake = workers, intake
+        self.use(schedule)
         self._jobs = Jobs()
+
+    def use(self, schedule: Schedule) -> None:
+        """Go by this from now on, as far as it is no interval; the key files are in use as they are now."""
+        self._schedule = schedule
+        self._keys_changed_at = _changed_at(schedule.keys)
 
     async def start(self) -> None:
         """Do everything once, then by the clock."""
@@ -146,7 +151,7 @@ class Housekeeping:
             if days < _WARN_DAYS:
                 log.warning("certificate-expires", file=str(self._schedule.certificate), days=days)
         if _changed_at(self._schedule.keys) != self._keys_changed_at:
-            log.warning("key-files-changed", next="restart this daemon to use them: it drains, nothing is lost")
+            log.warning("key-files-changed", next="bridgectl reload: this daemon uses them from then on")
 
 
 def _changed_at(files: tuple[Path, ...]) -> tuple[int, ...]:

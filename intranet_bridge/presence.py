@@ -38,7 +38,7 @@ class Announcer:
     ) -> None:
         """`read` says how the bridge stands now."""
         self._link, self._sealer, self._destination = link, sealer, presence(region)
-        self._interval_s, self._clock, self._read = interval_s, clock, read
+        self.interval_s, self._clock, self._read = interval_s, clock, read
         self._task: asyncio.Task[None] | None = None
         self._said: tuple[dict[str, Availability], tuple[Pause, ...], bool] | None = None
         self.sent = 0
@@ -71,11 +71,11 @@ class Announcer:
             if connected and (changed or loop.time() >= due):
                 if self._said is not None and state.operations != self._said[0]:
                     log.info("presence-changed", operations=state.operations)
-                due = loop.time() + self._interval_s
+                due = loop.time() + self.interval_s
                 self._said = says
                 with contextlib.suppress(LinkError):
                     await self._send(state)
-            await asyncio.sleep(min(_LOOK_S, self._interval_s))
+            await asyncio.sleep(min(_LOOK_S, self.interval_s))
 
     async def _send(self, state: Presence) -> None:
         now = self._clock()

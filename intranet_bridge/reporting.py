@@ -47,14 +47,14 @@ class Reporter:
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
-        self._settings, self._software, self._links, self._store = settings, software, links, store
+        self.settings, self._software, self._links, self._store = settings, software, links, store
         self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
         self._places, self._ordering, self._maintenance = places, ordering, maintenance
         self._started = clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the bridge stands now."""
-        settings = self._settings
+        settings = self.settings
         store, commands = await self._store.report(_STORE_S), CommandsReport(by_state={})
         if not store.trouble:
             try:
@@ -66,7 +66,7 @@ class Reporter:
             name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
             certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
-            inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in self._health.values()),
+            inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in list(self._health.values())),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             conflict=self._conflict.active, unbound=tuple(name for name in CATALOGUE if name not in self._health),
         )  # fmt: skip

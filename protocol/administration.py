@@ -213,6 +213,21 @@ class TraceReport(_Told):
     """Of the latest requests, kept in memory: `at` in epoch ms, `event`, `outcome`, and what else its line says."""
 
 
+class ReloadReport(_Told):
+    """What a reload of a daemon's configuration did."""
+
+    side: Literal["front", "bridge"]
+    name: str
+    changed: tuple[str, ...] = ()
+    """Settings, and files that settings name, which are in use now."""
+    same: tuple[str, ...] = ()
+    """Tables in which nothing changed."""
+    restart: tuple[str, ...] = ()
+    """Settings that changed and are taken up at the next start alone."""
+    notes: tuple[str, ...] = ()
+    """What an administrator should know besides."""
+
+
 def asked(model: type[_Question], request: Any) -> Any:
     """A question as `model`. Raises BridgeError naming the field, never its value."""
     try:

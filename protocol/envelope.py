@@ -127,6 +127,14 @@ class Sealer:
         self._lifetime_ms, self._messages = lifetime_ms, messages
         self._keys: dict[int, _SealingKey] = {}
 
+    def use(self, keyring: Keyring) -> None:
+        """Seal with another keyring of the same role from now on. Raises ValueError as the constructor does."""
+        if keyring.role is not self._keyring.role or self._to not in keyring.receivers:
+            raise ValueError(f"the {keyring.role} has nobody to seal to as {self._to}")
+        # in this order: who renews a data key meanwhile puts one of the old keyring into the old dictionary
+        self._keyring = keyring
+        self._keys = {}
+
     def seal(self, kind: Kind, attributes: Attributes, payload: bytes, *, now_ms: int) -> bytes:
         """The envelope's bytes, in the attributes' version. Each call takes a new number, so sealing the same twice
         gives two envelopes.
@@ -156,8 +164,9 @@ class Sealer:
         if not LOWEST_VERSION <= version <= WIRE_VERSION:
             raise _unknown(version)
         mark = bytes([version])
-        sender, signer = self._keyring.signer
-        receiver, public = self._keyring.receivers[self._to]
+        keys, keyring = self._keys, self._keyring
+        sender, signer = keyring.signer
+        receiver, public = keyring.receivers[self._to]
         not_after = now_ms + self._lifetime_ms
         info = sender + receiver + now_ms.to_bytes(8, "big") + not_after.to_bytes(8, "big")
         secret = os.urandom(32)
@@ -165,10 +174,10 @@ class Sealer:
         wrap += signer.sign(_SIGN_LABEL + mark + wrap)
         starts = [
             None,
-            *(mark + bytes([kind]) + wrap if _may(self._keyring.role, kind) else None for kind in Kind),
+            *(mark + bytes([kind]) + wrap if _may(keyring.role, kind) else None for kind in Kind),
         ]
         key = _SealingKey(AESGCM(secret), starts, count(), now_ms, not_after, os.getpid())
-        self._keys[version] = key
+        keys[version] = key
         return key
 
 
@@ -202,6 +211,11 @@ class Opener:
         self._keyring, self._cache, self._version_max = keyring, cache, version_max
         self._skew_ms, self._max_age_ms = skew_ms, max_age_ms
         self._keys: OrderedDict[bytes, _OpeningKey] = OrderedDict()
+
+    def use(self, keyring: Keyring) -> None:
+        """Open with another keyring of the same role from now on; what an older one opened is forgotten."""
+        self._keyring = keyring
+        self._keys = OrderedDict()  # after the keyring: see Sealer.use
 
     def open(self, envelope: bytes, *, now_ms: int, expect: Kind | None = None) -> Opened:
         """What the envelope says, if it is authentic and timely.
@@ -254,23 +268,25 @@ class Opener:
 
     def _key_of(self, wrap: bytes) -> "_OpeningKey":
         """Of a wrap with its version's byte before it."""
-        key = self._keys.get(wrap)
+        keys = self._keys
+        key = keys.get(wrap)
         if key is None:
-            key = self._keys[wrap] = self._unwrapped(wrap[:1], wrap[1:])
-            if len(self._keys) > self._cache:
-                self._keys.popitem(last=False)
+            key = keys[wrap] = self._unwrapped(wrap[:1], wrap[1:])
+            if len(keys) > self._cache:
+                keys.popitem(last=False)
         else:
-            self._keys.move_to_end(wrap)
+            keys.move_to_end(wrap)
         return key
 
     def _unwrapped(self, mark: bytes, wrap: bytes) -> "_OpeningKey":
         sender_id, receiver_id, info = wrap[:KEY_ID_BYTES], wrap[KEY_ID_BYTES:_NAMED], wrap[:_INFO]
-        trusted = self._keyring.senders.get(sender_id)
+        keyring = self._keyring
+        trusted = keyring.senders.get(sender_id)
         if trusted is None:
             raise UnknownKey(f"signed by {sender_id.hex()}, which is not trusted here")
-        private = self._keyring.openers.get(receiver_id)
+        private = keyring.openers.get(receiver_id)
         if private is None:
-            raise UnknownKey(f"sealed to {receiver_id.hex()}, which is not a key of this {self._keyring.role}")
+            raise UnknownKey(f"sealed to {receiver_id.hex()}, which is not a key of this {keyring.role}")
         role, public = trusted
         try:
             public.verify(wrap[_SIGNED:], _SIGN_LABEL + mark + wrap[:_SIGNED])
@@ -286,7 +302,7 @@ class Opener:
             secret = _SUITE.decrypt(wrap[_INFO:_SIGNED], private, _HPKE_LABEL + mark + info)
         except (InvalidTag, ValueError):
             raise Tampered("the data key does not unwrap") from None
-        mine = self._keyring.role
+        mine = keyring.role
         kinds = {int(kind): kind for kind in Kind if _may(role, kind) and role is not mine}
         return _OpeningKey(AESGCM(secret), kinds, created, not_after, role, sender_id.hex())
 

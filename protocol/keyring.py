@@ -183,6 +183,10 @@ class Keyring:
             _fingerprint_key=_derived(secret, b"dmz-bridge fingerprint 1"),
         )
 
+    def same_secret(self, other: "Keyring") -> bool:
+        """Whether both give the same pseudonyms and fingerprints."""
+        return hmac.compare_digest(self._pseudonym_key, other._pseudonym_key)
+
     def pseudonym(self, text: str) -> str:
         """A name for `text` that tells nothing of it: the same for all fronts, 128 bits, 22 characters.
 

@@ -20,7 +20,14 @@ class AccountForms:
     """The forms of one front."""
 
     def __init__(self, forms: Sequence[AccountForm] = ()) -> None:
+        self.edition = 0
+        """Grows with each change."""
+        self.use(forms)
+
+    def use(self, forms: Sequence[AccountForm]) -> None:
+        """Go by these from now on."""
         self._forms = tuple(forms)
+        self.edition += 1
         # each by itself: joined into one, a form's groups would have other numbers
         self._patterns = [re.compile(form.pattern) for form in self._forms]
 

@@ -86,7 +86,7 @@ class Guessing:
     def __init__(
         self, limits: GuessingSection, *, now: Callable[[], float] = time.monotonic, capacity: int = CAPACITY
     ) -> None:
-        self._limits, self._now, self._capacity = limits, now, capacity
+        self.limits, self._now, self._capacity = limits, now, capacity
         self._secret = os.urandom(32)
         self._failures: OrderedDict[bytes, _Failures] = OrderedDict()
         """The one whose last attempt is longest ago comes first."""
@@ -153,7 +153,7 @@ class Guessing:
                 )  # fmt: skip
 
     def _counts(self, operation: Operation, asked: BaseModel, application: str, address: str) -> Iterator[Count]:
-        limits = self._limits
+        limits = self.limits
         for name in operation.guessed:
             if value := getattr(asked, name):
                 # of each operation: what is tried out differs, and a success of one says nothing about the other
@@ -176,7 +176,7 @@ class Guessing:
         if held is None or (number := self._number(count, held)) < count.allowed:
             return 0.0
         doublings = min(number - count.allowed, 32)
-        return held.last_at + min(self._limits.pause_s * 2.0**doublings, self._limits.pause_max_s) - now
+        return held.last_at + min(self.limits.pause_s * 2.0**doublings, self.limits.pause_max_s) - now
 
     def _number(self, count: Count, held: _Failures) -> int:
         """The failures that were not forgiven yet at the last attempt."""
@@ -184,7 +184,7 @@ class Guessing:
 
     def _each(self, count: Count) -> float:
         """The seconds in which one failure is forgiven."""
-        return self._limits.window_s / count.allowed
+        return self.limits.window_s / count.allowed
 
     def _count(self, count: Count, now: float) -> None:
         held = self._failures.get(count.key)

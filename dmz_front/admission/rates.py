@@ -14,7 +14,7 @@ class RateLimit:
     """
 
     def __init__(self, burst_s: float, capacity: int = 100_000) -> None:
-        self._burst_s = burst_s
+        self.burst_s = burst_s
         self._capacity = capacity
         self._due: dict[str, float] = {}
         """When a key's allowance is whole again."""
@@ -27,7 +27,7 @@ class RateLimit:
         held = self._due.get(key)
         due = now if held is None else max(held, now)
         # at least one event always fits, however small rate * burst is
-        early = due - now - max(self._burst_s - interval, 0.0)
+        early = due - now - max(self.burst_s - interval, 0.0)
         if early > _ROUNDING_S:
             return early
         if held is None:

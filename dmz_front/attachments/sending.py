@@ -40,7 +40,7 @@ class AttachmentSender:
     ) -> None:
         """`addressed`: whether it is known which inbox the region has. `now`: seconds, never put back."""
         self._ledger, self._lane, self._destination, self._addressed = ledger, lane, destination, addressed
-        self._window, self._resend_after_s, self._now = window, resend_after_s, now
+        self.window, self.resend_after_s, self._now = window, resend_after_s, now
         self._in_hand: dict[str, float] = {}
         """Message → when it was sent."""
         self._pumping: asyncio.Task[None] | None = None
@@ -56,7 +56,7 @@ class AttachmentSender:
 
     async def sweep(self) -> None:
         """Give up waiting for what was sent long ago, so that it goes out again; and send."""
-        before = self._now() - self._resend_after_s
+        before = self._now() - self.resend_after_s
         self._in_hand = {id: at for id, at in self._in_hand.items() if at > before}
         self.pump()
 
@@ -83,14 +83,14 @@ class AttachmentSender:
 
     async def close(self) -> None:
         """Send nothing more."""
-        self._window = 0
+        self.window = 0
         if self._pumping is not None:
             await asyncio.gather(self._pumping, return_exceptions=True)
 
     async def _pump(self) -> None:
         while True:
             self._again = False
-            room = self._window - len(self._in_hand)
+            room = self.window - len(self._in_hand)
             if room > 0 and self._lane.connected and self._addressed():
                 for message in await self._ledger.due(list(self._in_hand), room):
                     try:

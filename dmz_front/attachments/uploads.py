@@ -60,14 +60,14 @@ class Uploads:
     ) -> None:
         """`route`: of commands, by whose replies the bridge answers. `ready` is called when something may be sent."""
         self._ledger, self._keyring, self._sealer, self._route = ledger, keyring, sealer, route
-        self._wire_version, self._limits, self._clock, self._ready = wire_version, limits, clock, ready
+        self._wire_version, self.limits, self._clock, self._ready = wire_version, limits, clock, ready
         self._examinations: OrderedDict[str, Examination] = OrderedDict()
         self.ended: Counter[str] = Counter()
         """Uploads by what became of them: `complete`, `checking`, or the code of their fault."""
 
     async def create(self, owner: str, said: Manifest) -> Attachment:
         """A new upload, of which nothing is here yet. Raises Problem 429 or 503."""
-        now, limits = self._clock(), self._limits
+        now, limits = self._clock(), self.limits
         new = Attachment(
             uuid7(now, os.urandom(10)),
             owner,
@@ -153,7 +153,7 @@ class Uploads:
         del buffer[:size]
         envelope = self._sealed(known, known.chunks + 1, Chunk(known.received, data).payload())
         try:
-            after = await self._ledger.append(known, size, envelope, self._expiry(known, self._limits.unfinished_hours))
+            after = await self._ledger.append(known, size, envelope, self._expiry(known, self.limits.unfinished_hours))
             if after is None:
                 raise misplaced(await self.find(known.application, known.id), known.received)
             return await self._looked_at(after, known.received, data)
@@ -180,7 +180,7 @@ class Uploads:
             self.ended[Stage.CHECKING] += 1
             if known.application.startswith(_SANDBOX):
                 return await self._decide(known, "")
-            expires = self._expiry(known, self._limits.unused_hours)
+            expires = self._expiry(known, self.limits.unused_hours)
             known = await self._ledger.decide(known, Stage.CHECKING, "", expires)
             self._ready()
             return known
@@ -191,7 +191,7 @@ class Uploads:
         self._examinations.pop(known.id, None)
         state = Stage.REJECTED if code else Stage.COMPLETE
         self.ended[code or state] += 1
-        known = await self._ledger.decide(known, state, code, self._expiry(known, self._limits.unused_hours))
+        known = await self._ledger.decide(known, state, code, self._expiry(known, self.limits.unused_hours))
         if code:
             raise rejected(known)
         self._ready()

@@ -90,7 +90,7 @@ class Commands:
         self._route, self._ledger, self._outbox = route, ledger, outbox
         self._keyring, self._sealer, self._opener = seals.keyring, seals.sealer, seals.opener
         self._waiters, self._bridges = waiters, bridges
-        self._policy, self._clock = policy, policy.clock
+        self.policy, self._clock = policy, policy.clock
         self._accepting = 0
 
     async def submit(
@@ -113,7 +113,7 @@ class Commands:
         patience_s = max(1.0, min(wait_s, COMMIT_S)) if wait_s > 0 else COMMIT_S
         answer_by = asyncio.get_running_loop().time() + wait_s
         service = self._bridges.service(operation.name)
-        if service is not Service.UP or len(self._waiters) >= self._policy.in_flight:
+        if service is not Service.UP or len(self._waiters) >= self.policy.in_flight:
             wait_s = 0.0  # nobody could answer soon: say 202 at once
         row, seal = self._row(operation, application, key, asked, body, id, trace)
         files = named(operation, asked) if operation.attachments else {}
@@ -194,7 +194,7 @@ class Commands:
 
     def _refusal(self, operation: str, service: Service) -> Problem | None:
         """Why no new command is taken on, if so. A key the ledger knows keeps its answer all the same."""
-        if service is Service.MAINTENANCE and self._policy.refuse_in_maintenance:
+        if service is Service.MAINTENANCE and self.policy.refuse_in_maintenance:
             return answers.service_problem(service, self._bridges.maintenance_s(operation))
         if service is Service.UNSERVED:
             return Problem(502, "operation-not-served")
@@ -203,10 +203,10 @@ class Commands:
         if self._bridges.conflict is not None:
             return Problem(503, "inbox-conflict", retry_after_s=answers.PAUSE_RETRY_S)
         # those being written down count: many at once must not slip past the limit together
-        if self._ledger.backlog + self._accepting >= self._policy.backlog:
+        if self._ledger.backlog + self._accepting >= self.policy.backlog:
             return Problem(503, "backlog-full", retry_after_s=30)
-        if self._policy.reachable is not None:
-            if not self._policy.reachable():
+        if self.policy.reachable is not None:
+            if not self.policy.reachable():
                 return Problem(503, "broker-unreachable", retry_after_s=answers.PAUSE_RETRY_S)
             if self._outbox.refused:
                 return Problem(503, "broker-refused", retry_after_s=answers.PAUSE_RETRY_S)

@@ -104,6 +104,13 @@ class HttpApi:
         self.denials = Denials()
         self.latency = {operation: Latency() for operation in catalogue}
 
+    def use(self, settings: FrontSettings) -> None:
+        """Go by these settings from now on: limits, pauses, forms of account numbers. What was counted stays."""
+        self._http, self._limits = settings.http, settings.limits
+        self._rates.burst_s = self._limits.burst_s
+        self.guessing.limits = self._limits.guessing
+        self._accounts.use(settings.accounts)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
         operation, notices = self._operations.get(scope["path"], _NONE) if scope["type"] == "http" else _NONE

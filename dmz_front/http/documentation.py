@@ -22,14 +22,16 @@ _ASSETS = "/static-offline-docs"
 
 def document(app: FastAPI, operations: Iterable[Operation], accounts: AccountForms) -> None:
     """Add the two paths, and the files the page needs, to an application."""
-    written: dict[Language, bytes] = {}
+    written: dict[tuple[Language, int], bytes] = {}
 
     def build(language: Language) -> bytes:
-        if language not in written:
+        edition = (language, accounts.edition)
+        if edition not in written:
             whole = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             whole = extend(whole, operations, accounts, language)
-            written[language] = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
-        return written[language]
+            written.pop((language, accounts.edition - 1), None)
+            written[edition] = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+        return written[edition]
 
     def page(language: Language) -> bytes:
         html = get_swagger_ui_html(

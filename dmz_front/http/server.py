@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import socket
+import ssl
 
 import uvicorn
 
@@ -48,13 +49,14 @@ class HttpServer:
             )
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._listener: socket.socket | None = None
+        """A second descriptor of the listening socket: it listens for as long as this is open."""
 
     def load(self) -> None:
         """Read the TLS files. Raises ConfigurationError for one that cannot be used."""
-        config, section = self._server.config, self._section
+        config = self._server.config
         config.load()
-        if section.certificate is not None and section.key is not None:
-            config.ssl = server_context(section.certificate, section.key, section.client_ca)
+        config.ssl = context_of(self._section)
 
     async def start(self) -> None:
         """Listen. Raises ConfigurationError when the address cannot be had, or a TLS file cannot be used."""
@@ -74,17 +76,39 @@ class HttpServer:
             ) from error
         server, config, loop = self._server, self._server.config, asyncio.get_running_loop()
         server.lifespan = config.lifespan_class(config)
+        self._listener = listener.dup()
+        server.servers, server.started = [await self._serve(listener)], True
+        # not `serve()`: that would take SIGTERM for itself and stop without the daemon's drain
+        self._tasks = [loop.create_task(server.main_loop()), loop.create_task(self.connections.watch())]
+
+    async def _serve(self, listener: socket.socket) -> asyncio.Server:
+        server, config, section = self._server, self._server.config, self._section
         # not uvicorn's own `startup`: it knows neither our protocol nor a deadline for TLS handshakes
-        listening = await loop.create_server(
+        return await asyncio.get_running_loop().create_server(
             lambda: Connection(config, server.server_state, {}, self.connections),
             sock=listener,
             ssl=config.ssl,
             ssl_handshake_timeout=section.header_timeout_s if config.ssl else None,
             backlog=config.backlog,
         )
-        server.servers, server.started = [listening], True
-        # not `serve()`: that would take SIGTERM for itself and stop without the daemon's drain
-        self._tasks = [loop.create_task(server.main_loop()), loop.create_task(self.connections.watch())]
+
+    async def renew(self, section: HttpSection, context: ssl.SSLContext | None) -> None:
+        """Go on with other settings. Connections that are there keep what they began with; new ones, those in the
+        kernel's queue too, have the new certificate. Nobody is refused meanwhile: the socket listens throughout.
+        """
+        make_room(section.connections + OTHER_FILES)
+        self._section = section
+        self.connections.limits = section
+        config = self._server.config
+        config.ssl, config.timeout_keep_alive = context, section.keep_alive_s
+        if self._listener is None:
+            return
+        # Two servers on one socket for a moment. A context changed in place would keep the tickets of old sessions, and
+        # authorities it trusts cannot be taken out of it.
+        after = await self._serve(self._listener.dup())
+        before, self._server.servers = self._server.servers, [after]
+        for one in before:
+            one.close()
 
     def standing(self) -> str:
         """What stands still for ever (runtime/watchdog.py)."""
@@ -93,11 +117,20 @@ class HttpServer:
     async def stop(self) -> None:
         """Close idle connections at once, busy ones when they are answered (2 s at most)."""
         self._server.should_exit = True
+        if self._listener is not None:
+            self._listener.close()
         if self._tasks:
             main, watch = self._tasks
             await main
             await self._server.shutdown()
             watch.cancel()
+
+
+def context_of(section: HttpSection) -> ssl.SSLContext | None:
+    """The TLS side of an endpoint; None: plain HTTP. Raises ConfigurationError for a file that cannot be used."""
+    if section.certificate is None or section.key is None:
+        return None
+    return server_context(section.certificate, section.key, section.client_ca)
 
 
 def make_room(files: int) -> None:

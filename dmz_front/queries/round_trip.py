@@ -38,7 +38,7 @@ class Queries:
         clock: Clock,
     ) -> None:
         self._route, self._lane, self._sealer = route, lane, sealer
-        self._waiters, self._bridges, self._limits, self._clock = waiters, bridges, limits, clock
+        self._waiters, self._bridges, self.limits, self._clock = waiters, bridges, limits, clock
         self._pace = AnswerRate()
         self.shed = 0
         """Queries refused because their deadline could not be met."""
@@ -52,7 +52,7 @@ class Queries:
             raise service_problem(service, self._bridges.maintenance_s(operation.name))
         if not self._lane.connected:
             raise Problem(503, "broker-unreachable", retry_after_s=PAUSE_RETRY_S)
-        if len(self._waiters) >= self._limits.queries_in_flight:
+        if len(self._waiters) >= self.limits.queries_in_flight:
             raise Problem(503, "overloaded", retry_after_s=1)
         self._shed(wait_s)
         now = self._clock()
@@ -98,7 +98,7 @@ class Queries:
         """Raise Problem 503 when the answer would come too late: waiting for nothing helps nobody."""
         in_flight, capacity = len(self._waiters), self._bridges.capacity
         expected = expected_s(in_flight, capacity, self._pace.rate(time.monotonic(), in_flight, capacity.slots))
-        spare = wait_s * self._limits.deadline_share - expected
+        spare = wait_s * self.limits.deadline_share - expected
         if spare < 0:
             self.shed += 1
             raise Problem(503, "overloaded", retry_after_s=min(-spare, LONGEST_RETRY_S))

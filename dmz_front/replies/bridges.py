@@ -70,7 +70,7 @@ class Bridges:
     """The bridges heard of lately."""
 
     def __init__(self, ttl_ms: int, clock: Clock, version_max: int = WIRE_VERSION) -> None:
-        self._ttl_ms = ttl_ms
+        self.ttl_ms = ttl_ms
         self._version_max = version_max
         self._versions: dict[str, int] = {}
         self.wire_version = LOWEST_VERSION
@@ -173,7 +173,7 @@ class Bridges:
     @property
     def attached(self) -> int:
         """How many bridges are attached; only reads, so that the metrics' thread may ask."""
-        since = self._clock() - self._ttl_ms
+        since = self._clock() - self.ttl_ms
         return sum(1 for seen in list(self._attached.values()) if seen.at > since and not seen.presence.leaving)
 
     def _speaks(self, presence: Presence) -> None:
@@ -187,11 +187,11 @@ class Bridges:
     def _count(self) -> None:
         now = self._clock()
         for name, seen in list(self._attached.items()):
-            if seen.at + self._ttl_ms <= now:
+            if seen.at + self.ttl_ms <= now:
                 del self._attached[name]
                 if not seen.presence.leaving and len(self._lost) < _LOST_MOST:
                     self._lost[name] = seen
-        self._fresh_until = min((seen.at for seen in self._attached.values()), default=now) + self._ttl_ms
+        self._fresh_until = min((seen.at for seen in self._attached.values()), default=now) + self.ttl_ms
         services: dict[str, Service] = {}
         ends: dict[str, int] = {}
         attached = [seen for seen in self._attached.values() if not seen.presence.leaving]

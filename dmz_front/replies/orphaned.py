@@ -36,6 +36,11 @@ class OrphanedReplies:
         """Whose queues are read."""
         return sorted(self._links)
 
+    @property
+    def links(self) -> dict[str, Link]:
+        """Its connections, by the name of the front whose queue each reads."""
+        return {f"replies of {front}": link for front, link in self._links.items()}
+
     async def read(self, fronts: Sequence[str]) -> None:
         """Read the queues of exactly these fronts."""
         for front in self._links.keys() - set(fronts):

@@ -84,11 +84,11 @@ class CommandWorkers:
         policy: Policy,
         requests: RequestLog,
     ) -> None:
-        self._attachments, self._patience_ms = attachments, int(policy.attachment_patience_s * 1000)
+        self._attachments = attachments
         self._ordering, self._inbox, self._outbox = ordering, inbox, outbox
         self._opener, self._calls, self._replies = opener, calls, replies
-        self._rules = {name: _rule(name, calls, policy) for name in calls.operations}
-        self._backoff, self._clock, self.workers = policy.backoff, policy.clock, policy.workers
+        self._rules: dict[str, Rule] = {}
+        self.use(policy)
         ordering.work.connect(self.pump)
         self._requests = requests
         calls.when_free(self.pump)
@@ -107,6 +107,13 @@ class CommandWorkers:
         """(operation, code) → commands held for an operator, those set aside too."""
         self.set_aside = 0
         """Commands held because the bridge died of them."""
+
+    def use(self, policy: Policy) -> None:
+        """Go by this from now on, and by the operations that are bound now."""
+        self._patience_ms = int(policy.attachment_patience_s * 1000)
+        # rules of operations that are bound no more stay: one of their commands may be under way
+        self._rules |= {name: _rule(name, self._calls, policy) for name in self._calls.operations}
+        self._backoff, self._clock, self.workers = policy.backoff, policy.clock, policy.workers
 
     @property
     def in_flight(self) -> int:

@@ -45,7 +45,7 @@ class CommandIntake:
     ) -> None:
         """`backlog`: with so many unfinished commands no more are taken."""
         self._link, self._judge, self._inbox, self._ordering = link, judge, inbox, ordering
-        self._outbox, self._dead_letters, self._backlog = outbox, dead_letters, backlog
+        self._outbox, self._dead_letters, self.backlog = outbox, dead_letters, backlog
         ordering.room.connect(self.resume)
         self._held_back: deque[Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -56,7 +56,7 @@ class CommandIntake:
         """The handler of the subscription."""
         if self.closed:
             return
-        if len(self._ordering) >= self._backlog:
+        if len(self._ordering) >= self.backlog:
             self._held_back.append(delivery)  # at most `prefetch` of them
             return
         if delivery.headers.get(INBOX_HEADER, self._inbox.id) != self._inbox.id:
@@ -71,7 +71,7 @@ class CommandIntake:
 
     def resume(self) -> None:
         """Take what was held back, if there is room again."""
-        while self._held_back and len(self._ordering) < self._backlog and not self.closed:
+        while self._held_back and len(self._ordering) < self.backlog and not self.closed:
             delivery = self._held_back.popleft()
             if self._link.current(delivery):
                 self.handle(delivery)

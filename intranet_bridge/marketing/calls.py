@@ -21,6 +21,7 @@ from protocol.runtime.logs import logger
 
 log = logger(__name__)
 
+NOT_BOUND = "the operation is not bound here any more"
 _MAINTENANCE = "paused for maintenance"
 
 
@@ -41,11 +42,19 @@ class MarketingCalls:
         health: Mapping[str, Health],
         allowed: Callable[[], bool] = always,
         places: Mapping[str, Places] = MappingProxyType({}),
+        when_free: Callable[[Callable[[], object]], None] = lambda receiver: None,
     ) -> None:
         """`allowed`: whether commands may be called now, because this bridge's rows are surely still its own.
-        `places`: of the operations whose calls at once are limited."""
+        `places`: of the operations whose calls at once are limited. A reload changes the three mappings in place.
+        `when_free(receiver)`: call it when a command may be admitted that had found no place.
+        """
         self.adapters, self.health, self._allowed, self.places = adapters, health, allowed, places
-        self.operations = frozenset(adapters)
+        self.when_free = when_free
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """Those that can be called."""
+        return frozenset(self.adapters)
 
     def settle_s(self, operation: str) -> float:
         """How long the marketing system may still be working on a call whose connection is gone."""
@@ -61,9 +70,11 @@ class MarketingCalls:
         """Do it. Never raises: what an adapter raises (it promised not to) makes the outcome unknown."""
         if not asked.may_send():
             return NotApplied("the lease may be over", reached=False)
+        adapter, started = self.adapters.get(operation), time.monotonic()
+        if adapter is None:
+            return NotApplied(NOT_BOUND, reached=False)
         if self.paused(operation):
             return NotApplied(_MAINTENANCE, reached=False)
-        adapter, started = self.adapters[operation], time.monotonic()
         try:
             outcome = await adapter.call(asked, adapter.timeout_s)
         except Exception as error:
@@ -73,9 +84,11 @@ class MarketingCalls:
 
     async def inquire(self, operation: str, asked: MarketingRequest) -> Finding:
         """What became of an earlier call. Never raises."""
+        adapter, started = self.adapters.get(operation), time.monotonic()
+        if adapter is None:
+            return Unknown(NOT_BOUND)
         if self.paused(operation):
             return Unknown(_MAINTENANCE)
-        adapter, started = self.adapters[operation], time.monotonic()
         try:
             finding = await adapter.inquire(asked, adapter.timeout_s)
         except Exception as error:
@@ -99,11 +112,6 @@ class MarketingCalls:
         if (places := self.places.get(operation)) is not None:
             places.release(took_s)
 
-    def when_free(self, receiver: Callable[[], object]) -> None:
-        """Call `receiver` when a command may be admitted that had found no place."""
-        for system in {id(places.system): places.system for places in self.places.values()}.values():
-            system.freed.connect(receiver)
-
     def paused(self, operation: str) -> bool:
         """Whether it is paused for maintenance."""
         return self.health[operation].breaker.suspended
@@ -126,4 +134,6 @@ class MarketingCalls:
 
     def _heard(self, operation: str, asked: MarketingRequest, came_to: Outcome | Finding, started: float) -> None:
         now = time.monotonic()
+        if operation not in self.health:
+            return  # it was unbound meanwhile
         self.health[operation].heard(now, asked, came_to, now - started)

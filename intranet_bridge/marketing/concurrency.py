@@ -106,8 +106,9 @@ class Places:
         """A place is free again; `took_s`: how long the call took."""
         if took_s is not None:
             self.call_s += (took_s - self.call_s) * _LATEST if self.call_s else took_s
-        self.in_use -= 1
-        self.system.in_use -= 1
+        if self.in_use:  # a call from before it was limited had none
+            self.in_use -= 1
+            self.system.in_use -= 1
         self.system.hand_on()
 
     def wait_s(self) -> float:
@@ -144,11 +145,46 @@ class Places:
         yield "intranet_bridge_queries_turned_away_total", text, labels, self.turned_away
 
 
-def places_of(operations: Mapping[str, OperationBinding], systems: Mapping[str, SystemSection]) -> dict[str, Places]:
-    """Those of each operation that is limited, by itself or by its system."""
-    of_system = {name: SystemPlaces(section.concurrency) for name, section in systems.items()}
-    return {
-        name: Places(binding.concurrency, of_system[binding.system])
-        for name, binding in operations.items()
-        if binding.concurrency is not None or of_system[binding.system].most is not None
-    }
+class Arrangement:
+    """The places of all operations that are limited, by themselves or by their system."""
+
+    def __init__(self, operations: Mapping[str, OperationBinding], systems: Mapping[str, SystemSection]) -> None:
+        self.places: dict[str, Places] = {}
+        """By operation; the same dictionary for ever."""
+        self._systems: dict[str, SystemPlaces] = {}
+        self._receivers: list[Callable[[], object]] = []
+        self.arrange(operations, systems)
+
+    def when_free(self, receiver: Callable[[], object]) -> None:
+        """Call `receiver` when a command may be admitted that had found no place."""
+        self._receivers.append(receiver)
+        for system in self._systems.values():
+            system.freed.connect(receiver)
+
+    def arrange(self, operations: Mapping[str, OperationBinding], systems: Mapping[str, SystemSection]) -> None:
+        """Go by other limits. Calls under way, and who waits, keep their places; who waits may have one now."""
+        for name, section in systems.items():
+            known = self._systems.get(name)
+            if known is None:
+                known = self._systems[name] = SystemPlaces()
+                for receiver in self._receivers:
+                    known.freed.connect(receiver)
+            known.most = section.concurrency
+        for name in self._systems.keys() - systems.keys():
+            self._systems[name].most = None
+        before = dict(self.places)
+        self.places.clear()
+        for name, binding in operations.items():
+            system = self._systems[binding.system]
+            if binding.concurrency is None and system.most is None:
+                continue
+            places = before.get(name)
+            if places is None or places.system is not system:
+                places = Places(binding.concurrency, system)
+            places.most = binding.concurrency
+            self.places[name] = places
+        for name, places in before.items():
+            if self.places.get(name) is not places:
+                places.most = None  # for who waits there still
+        for system in self._systems.values():
+            system.hand_on()

@@ -25,7 +25,7 @@ from intranet_bridge.marketing import (
     Rejected,
     Unknown,
 )
-from intranet_bridge.marketing.calls import MarketingCalls, broken
+from intranet_bridge.marketing.calls import NOT_BOUND, MarketingCalls, broken
 from intranet_bridge.marketing.concurrency import Places
 from intranet_bridge.replies import Replies
 from protocol.backoff import Backoff
@@ -246,7 +246,10 @@ class QueryWorkers:
         """One call; again only while it surely was not reached and the deadline leaves time. An interface that turns
         it away (a log-in redirect, 401) is asked once more: a session may have ended; its second no is one.
         """
-        adapter, health = self._adapters[request.type], self._health[request.type]
+        adapter = self._adapters.get(request.type)
+        if adapter is None:
+            return NotApplied(NOT_BOUND, reached=False)
+        health = self._health[request.type]
         failures = 0
         before: Outcome | None = None
         while True:

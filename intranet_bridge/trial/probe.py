@@ -25,24 +25,24 @@ class Probe:
     """Tries one operation at a time."""
 
     def __init__(self, settings: BridgeSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._turn = asyncio.Lock()
 
     async def probe(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Try it. A command is only rendered, unless it is to be sent `really`."""
         question = asked(ProbeOperation, request)
         name = question.operation
-        if name not in self._settings.operations or name not in CATALOGUE:
-            raise BridgeError(f"{name} is not bound here; bound are {', '.join(sorted(self._settings.operations))}")
+        if name not in self.settings.operations or name not in CATALOGUE:
+            raise BridgeError(f"{name} is not bound here; bound are {', '.join(sorted(self.settings.operations))}")
         if question.really and CATALOGUE[name].kind is Kind.COMMAND:
             log.warning("command-probed", operation=name, by=peer.name)
         lines: list[str] = []
         wanted = Wanted(name, show=question.reveal, really=question.really)
         async with self._turn:
-            outcome = await asyncio.to_thread(partial(tried, self._settings, wanted, lines.append))
+            outcome = await asyncio.to_thread(partial(tried, self.settings, wanted, lines.append))
         told = "\n".join(lines).split("\n")
         verdict = told[told.index("verdict") + 1].strip() if "verdict" in told else "not sent: it is a command"
-        system = self._settings.operations[name].system
+        system = self.settings.operations[name].system
         report = ProbeReport(operation=name, system=system, outcome=_word(outcome), verdict=verdict, lines=tuple(told))
         return report.model_dump(mode="json")
 

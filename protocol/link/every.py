@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 
-from protocol.errors import LinkDown
+from protocol.errors import LinkDown, LinkError
 from protocol.link.port import Delivery, Link, Outgoing, Subscription
 from protocol.link.receipts import failed
-from protocol.link.settings import LinkCounters
+from protocol.link.session import StompLink
+from protocol.link.settings import LinkCounters, LinkSettings
 
 
 class EveryBroker:
@@ -87,6 +88,21 @@ class EveryBroker:
     async def close(self) -> None:
         """Close all."""
         await asyncio.gather(*(member.close() for member in self._members))
+
+    async def renew(self, settings: LinkSettings) -> None:
+        """Go on with other settings, to the same brokers: one after the other (StompLink.renew). A member that cannot
+        keeps its connection; raises its OSError or LinkError when all were tried.
+        """
+        failure: Exception | None = None
+        for member in self._members:
+            if isinstance(member, StompLink):
+                try:
+                    own = member.settings
+                    await member.renew(replace(settings, brokers=own.brokers, client_name=own.client_name))
+                except (OSError, LinkError) as error:
+                    failure = error
+        if failure is not None:
+            raise failure
 
     def subscribe(self, subscription: Subscription) -> Callable[[], None]:
         """Subscribe at every broker; `prefetch` holds for each."""

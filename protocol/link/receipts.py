@@ -24,10 +24,10 @@ def fail(future: "asyncio.Future[None]", error: Exception) -> None:
 class Receipts:
     """The outstanding receipts of a link, in the order of their deadlines (all have the same time to come)."""
 
-    __slots__ = ("_counters", "_loop", "_next", "_timeout", "_timer", "_waiting")
+    __slots__ = ("_counters", "_loop", "_next", "_timer", "_waiting", "timeout")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float, counters: LinkCounters) -> None:
-        self._loop, self._timeout, self._counters = loop, timeout, counters
+        self._loop, self.timeout, self._counters = loop, timeout, counters
         self._waiting: dict[str, tuple[asyncio.Future[None], float]] = {}
         self._next = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -35,14 +35,19 @@ class Receipts:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def last(self) -> int:
+        """The number of the latest receipt id."""
+        return self._next
+
     def expect(self) -> tuple[str, "asyncio.Future[None]"]:
         """A new receipt id (never used twice by this link, over all its connections) and its future."""
         self._next += 1
         receipt = str(self._next)
         future: asyncio.Future[None] = self._loop.create_future()
-        self._waiting[receipt] = (future, self._loop.time() + self._timeout)
+        self._waiting[receipt] = (future, self._loop.time() + self.timeout)
         if self._timer is None:
-            self._timer = self._loop.call_later(self._timeout, self._sweep)
+            self._timer = self._loop.call_later(self.timeout, self._sweep)
         return receipt, future
 
     def settle(self, receipt: str) -> None:
@@ -73,6 +78,11 @@ class Receipts:
             self._timer.cancel()
             self._timer = None
 
+    def fail_until(self, last: int, make: Callable[[], Exception]) -> None:
+        """Of what is outstanding, nothing up to that number can be answered any more."""
+        for receipt in [receipt for receipt in self._waiting if int(receipt) <= last]:
+            fail(self._waiting.pop(receipt)[0], make())
+
     def _sweep(self) -> None:
         """Fail what is overdue; wake again at the deadline of the first that is left."""
         now = self._loop.time()
@@ -84,4 +94,4 @@ class Receipts:
                 return
             del self._waiting[receipt]
             self._counters.receipts_missed += 1
-            fail(future, OutcomeUnknown(f"no receipt within {self._timeout:g} s"))
+            fail(future, OutcomeUnknown(f"no receipt within {self.timeout:g} s"))

@@ -4,18 +4,27 @@ What happens to whom, when a connection is lost: subscriptions are renewed on th
 fail with OutcomeUnknown; deliveries not yet acknowledged come again from the broker, and acknowledging the old
 ones does nothing (their epoch is over). Each of the decisions is a pure function elsewhere: backoff.py,
 heartbeat.py, codec.py.
+
+A connection can also be *replaced* (`renew`), by one with another certificate or to another broker, and nothing fails::
+
+    open the new one ─► subscribe there, send there ─► its subscriptions stand ─► unsubscribe the old one ─► take what
+    it still brings, and its receipts ─► DISCONNECT
 """
 
 import asyncio
 import contextlib
+import errno
 import random
+import socket
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from protocol.backoff import delay, next_attempt
-from protocol.errors import LinkDown, OutcomeUnknown, Overloaded, SendRefused
+from protocol.errors import ConfigurationError, LinkDown, LinkError, OutcomeUnknown, Overloaded, SendRefused
 from protocol.link.codec import ProtocolViolation, Received
 from protocol.link.connection import BrokerError, Connection, either, error_text
 from protocol.link.port import Delivery, Outgoing, Subscription
@@ -25,8 +34,23 @@ from protocol.link.tls import explain
 
 log = structlog.get_logger("protocol.link")
 
+_ON_THEIR_WAY_S = 0.1
+"""How long a connection that is let go is listened to after its last subscription ended: the broker writes messages
+and receipts from different threads."""
 _FRAME_OVERHEAD = 4096
 """What the header of a frame may add to its body, at most, for the purpose of `max_frame_bytes`."""
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """A connection that was replaced and is not gone yet."""
+
+    connection: Connection
+    epoch: int
+    last_receipt: int
+    """All receipts up to this one come by it, or not at all."""
+    subscribed: bool = True
+    """What it delivered may be acknowledged."""
 
 
 class StompLink:
@@ -47,6 +71,10 @@ class StompLink:
         self._task: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._closed = False
+        self._leaving: _Leaving | None = None
+        self._replaced: asyncio.Future[None] | None = None
+        self._where = ""
+        self._renewing = asyncio.Lock()
 
     # --- state -----------------------------------------------------------------------------------------------
 
@@ -84,6 +112,11 @@ class StompLink:
         """See `port.Link`."""
         return "" if self._task is None or self._closed or not self._task.done() else "nobody connects any more"
 
+    @property
+    def settings(self) -> LinkSettings:
+        """What the next connection is made with."""
+        return self._settings
+
     def watch(self, callback: Callable[[bool], None]) -> None:
         """Call `callback(connected)` at each change, and once now."""
         self._watchers.append(callback)
@@ -113,19 +146,92 @@ class StompLink:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+        if self._leaving is not None:
+            self._leaving.connection.transport.fail(ConnectionAbortedError("closed"))
         connection = self._connection
         if connection is not None:
-            # ActiveMQ answers in order: the receipt of DISCONNECT comes after those of all sends before it.
-            receipt, future = self._receipts.expect()
-            # Not Protocol12.disconnect: in stomp.py 9.0.0 it calls a method only its Connection classes have.
-            connection.protocol.send_frame("DISCONNECT", {"receipt": receipt})
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.close_timeout):
-                    await either(future, connection.transport.lost)
-                    connection.transport.close()
-                    await asyncio.wait({connection.transport.lost})
-            connection.transport.fail(ConnectionAbortedError("closed"))
+            await self._disconnect(connection)
         self._went_down("closed")
+
+    async def _disconnect(self, connection: Connection) -> None:
+        # ActiveMQ answers in order: the receipt of DISCONNECT comes after those of all sends before it.
+        receipt, future = self._receipts.expect()
+        # Not Protocol12.disconnect: in stomp.py 9.0.0 it calls a method only its Connection classes have.
+        connection.protocol.send_frame("DISCONNECT", {"receipt": receipt})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.close_timeout):
+                await either(future, connection.transport.lost)
+                connection.transport.close()
+                await asyncio.wait({connection.transport.lost})
+        connection.transport.fail(ConnectionAbortedError("closed"))
+
+    async def renew(self, settings: LinkSettings) -> None:
+        """Go on with other settings: another certificate, another authority, another order of the brokers.
+
+        A connection that is up is replaced by a new one, and is let go when that has taken over; nothing sent fails,
+        nothing delivered is lost. Returns when the old one is gone. Raises OSError or LinkError if no new connection
+        can be made while there is an old one: that stays, and the next one is made with these settings (`tried` says
+        beforehand whether they are good).
+        """
+        async with self._renewing:
+            self._settings = settings
+            if self._task is not None:
+                self._receipts.timeout = settings.receipt_timeout
+            old = self._connection
+            if old is None or self._closed:
+                return  # the next connection is made with these
+            new, where = await self._opened(settings)
+            if self._connection is not old or self._closed:  # it was lost meanwhile, and is made anew already
+                new.transport.fail(ConnectionAbortedError("not needed"))
+                return
+            await self._let_go(*self._take_over(old, new, where))
+
+    async def _opened(self, settings: LinkSettings) -> tuple[Connection, str]:
+        """A connection to the first broker that answers. Raises what the last one's failure was."""
+        failure: Exception = OSError("there is no broker")
+        for broker in settings.brokers:
+            try:
+                connection = await Connection.open(broker, settings, self.counters, self._on_frame)
+            except (OSError, LinkError) as error:
+                failure = error
+                continue
+            return connection, f"{broker[0]}:{broker[1]}"
+        raise failure
+
+    def _take_over(self, old: Connection, new: Connection, where: str) -> "tuple[_Leaving, list[asyncio.Future[None]]]":
+        """From now on the new connection is the link's; the old one is listened to until it is let go."""
+        leaving = self._leaving = _Leaving(old, self._epoch, self._receipts.last)
+        old.transport.on_frame = partial(self._on_leaving_frame, leaving)
+        self._connection, self._server, self._where = new, new.server, where
+        self._epoch += 1
+        self.counters.reconnects += 1
+        self._log.info("link-renewed", broker=where, server=self._server, epoch=self._epoch)
+        subscribed = [self._send_subscribe(new, name, one) for name, one in self._subscriptions.items()]
+        if self._replaced is not None and not self._replaced.done():
+            self._replaced.set_result(None)
+        return leaving, subscribed
+
+    async def _let_go(self, leaving: _Leaving, subscribed: "list[asyncio.Future[None]]") -> None:
+        old = leaving.connection
+        try:
+            if subscribed:
+                await asyncio.wait(subscribed)  # each has its deadline
+            # What it delivered and nobody acknowledged, the broker delivers again, by the new connection.
+            leaving.subscribed = False
+            if not old.transport.lost.done():
+                ended = []
+                for name in list(self._subscriptions):
+                    receipt, future = self._receipts.expect()
+                    old.protocol.unsubscribe(name, headers={"receipt": receipt})
+                    ended.append(future)
+                if ended:
+                    await either(asyncio.gather(*ended, return_exceptions=True), old.transport.lost)
+                    await asyncio.sleep(_ON_THEIR_WAY_S)
+                await self._disconnect(old)
+        finally:
+            old.transport.fail(ConnectionAbortedError("let go"))
+            self._leaving = None
+            self._receipts.fail_until(leaving.last_receipt, lambda: OutcomeUnknown("its connection was let go"))
 
     async def _run(self) -> None:
         """Connect, wait for the loss, connect again, for ever."""
@@ -148,9 +254,8 @@ class StompLink:
                 said.pop(where, None)
                 began = self._loop.time()
                 self._came_up(connection, where)
-                lost = connection.transport.lost
-                await asyncio.wait({lost})  # not `await lost`: our cancellation must not become its result
-                reason = _reason(lost.result())
+                reason = _reason(await self._loss())
+                where = self._where
                 self._log.warning("link-lost", broker=where, reason=reason, epoch=self._epoch)
                 self._went_down(f"connection lost: {reason}")
                 said[where] = f"connection lost: {reason}"
@@ -160,8 +265,19 @@ class StompLink:
             pause = delay(attempt, self._settings.backoff_min, self._settings.backoff_max, self._chance())
             await asyncio.sleep(pause)
 
+    async def _loss(self) -> Exception:
+        """Why the connection was lost, that of now or one that replaces it."""
+        while True:
+            connection = self._connection
+            assert connection is not None
+            lost, self._replaced = connection.transport.lost, self._loop.create_future()
+            # not `await lost`: our cancellation must not become its result
+            await either(lost, self._replaced)
+            if self._connection is connection:
+                return lost.result()
+
     def _came_up(self, connection: Connection, where: str) -> None:
-        self._connection, self._server = connection, connection.server
+        self._connection, self._server, self._where = connection, connection.server, where
         self._epoch += 1
         self.counters.reconnects += self._epoch > 1
         self._log.info("link-connected", broker=where, server=self._server, epoch=self._epoch)
@@ -211,16 +327,24 @@ class StompLink:
         return future
 
     def current(self, delivery: Delivery) -> bool:
-        """Whether no connection was made since that delivery."""
-        return delivery.epoch == self._epoch
+        """Whether the connection that delivered is still there."""
+        return delivery.epoch == self._epoch or self._leaving_of(delivery) is not None
+
+    def _leaving_of(self, delivery: Delivery) -> Connection | None:
+        """The connection that delivered, if it was replaced and still takes acknowledgements."""
+        leaving = self._leaving
+        if leaving is None or leaving.epoch != delivery.epoch or not leaving.subscribed:
+            return None
+        return leaving.connection
 
     def ack(self, delivery: Delivery) -> bool:
         """Acknowledge; False (and nothing sent) if its connection or its subscription is gone."""
         connection = self._connection
+        if delivery.epoch != self._epoch:
+            connection = self._leaving_of(delivery)
         if (
             connection is None
             or connection.transport.lost.done()
-            or delivery.epoch != self._epoch
             or delivery.headers.get("subscription") not in self._subscriptions
         ):
             self.counters.stale_acks += 1
@@ -245,7 +369,7 @@ class StompLink:
 
         return unsubscribe
 
-    def _send_subscribe(self, connection: Connection, name: str, subscription: Subscription) -> None:
+    def _send_subscribe(self, connection: Connection, name: str, subscription: Subscription) -> "asyncio.Future[None]":
         receipt, future = self._receipts.expect()
         headers = dict(subscription.headers)
         # The default is 1000 (ActiveMQ): more than a worker can hold, and unfair between workers.
@@ -259,20 +383,34 @@ class StompLink:
                 self._log.error("link-subscription-refused", destination=subscription.destination, reason=str(error))
 
         future.add_done_callback(done)
+        return future
+
+    def _on_leaving_frame(self, leaving: _Leaving, frame: Received) -> None:
+        """A frame of a connection that was replaced."""
+        receipt = frame.headers.get("receipt-id", "")
+        if frame.cmd == "MESSAGE":
+            self._deliver(frame, leaving.epoch)
+        elif frame.cmd == "RECEIPT":
+            self._receipts.settle(receipt)
+        elif frame.cmd != "ERROR" or not self._receipts.refuse(receipt, error_text(frame)):
+            leaving.connection.transport.fail(BrokerError(error_text(frame)))
+
+    def _deliver(self, frame: Received, epoch: int) -> None:
+        headers = frame.headers
+        get = headers.get
+        subscription = self._subscriptions.get(get("subscription", ""))
+        if subscription is None:
+            return  # unsubscribed meanwhile: the broker gives it to another
+        delivery = Delivery(get("destination", ""), frame.body, headers, epoch, get("ack", ""))
+        try:
+            subscription.handler(delivery)
+        except Exception as error:
+            self._handler_failed(error)
 
     def _on_frame(self, frame: Received) -> None:
         match frame.cmd:
             case "MESSAGE":
-                headers = frame.headers
-                get = headers.get
-                subscription = self._subscriptions.get(get("subscription", ""))
-                if subscription is None:
-                    return  # unsubscribed meanwhile: the broker gives it to another
-                delivery = Delivery(get("destination", ""), frame.body, headers, self._epoch, get("ack", ""))
-                try:
-                    subscription.handler(delivery)
-                except Exception as error:
-                    self._handler_failed(error)
+                self._deliver(frame, self._epoch)
             case "RECEIPT":
                 self._receipts.settle(frame.headers.get("receipt-id", ""))
             case "ERROR":
@@ -312,3 +450,30 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError):
         return explain(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+async def tried(settings: LinkSettings) -> dict[str, str]:
+    """Connect to each broker, and leave again: whether these settings are good.
+
+    Returns why a broker could not be reached at all, by its address: that says nothing of the settings. Raises
+    ConfigurationError when one was reached and does not take us, or we not it.
+    """
+    away: dict[str, str] = {}
+    for broker in settings.brokers:
+        where = f"{broker[0]}:{broker[1]}"
+        try:
+            connection = await Connection.open(broker, settings, LinkCounters(), lambda _frame: None)
+        except (ConnectionRefusedError, TimeoutError, socket.gaierror) as error:
+            away[where] = _reason(error)
+        except (OSError, LinkError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_WAY:
+                away[where] = _reason(error)
+                continue
+            raise ConfigurationError(f"{where} cannot be used with them: {_reason(error)}") from None
+        else:
+            connection.protocol.send_frame("DISCONNECT", {})
+            connection.transport.close()
+    return away
+
+
+_NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})

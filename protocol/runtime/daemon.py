@@ -49,8 +49,10 @@ class Daemon:
             self._stack.push_async_callback(self._stop, name, stop)
         log.debug("started", part=name)
 
-    async def reload(self) -> None:
-        """Have `on_reload` do its work, one reload at a time, and tell systemd of it. Raises what that raises."""
+    async def reload(self) -> object:
+        """Have `on_reload` do its work, one reload at a time, and tell systemd of it. Returns, or raises, what that
+        does.
+        """
         async with self._reloading:
             notify(*reloading(), status("reloading"))
             at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -58,7 +60,7 @@ class Daemon:
             try:
                 if self.on_reload is None:
                     raise BridgeError("this daemon reads nothing anew: restart it")
-                await self.on_reload()
+                return await self.on_reload()
             except Exception as error:
                 why = str(error) if isinstance(error, BridgeError) else type(error).__name__
                 self.reloaded = f"reload refused {at}: {why}"

@@ -46,6 +46,11 @@ def configure(level: str = "info", *, pretty: bool = False) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # migrate.py says what was done
 
 
+def set_level(level: str) -> None:
+    """Log this and what is more serious, from now on."""
+    logging.getLogger().setLevel(level.upper())
+
+
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for a module."""
     log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

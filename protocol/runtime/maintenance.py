@@ -143,6 +143,12 @@ class Maintenance:
         self._unread = False
         self.pauses: tuple[Pause, ...] = ()
 
+    def use(self, section: MaintenanceSection, operations: Collection[str]) -> None:
+        """Go by this schedule from now on, for these operations; what was said of them before is in force still."""
+        self._operations, self._schedule = operations, section.schedule()
+        self._judge()
+        self._changed(self.pauses)  # operations that are new hear of it too
+
     @property
     def next_window(self) -> Pause | None:
         """The next one that is scheduled."""

@@ -36,7 +36,7 @@ class RequestLog:
     def __init__(self, number: str, share: float, clock: Clock) -> None:
         """`number`: what the last figure of a hop is (`status`, `attempts`). `share` of answered queries, 0 to 1."""
         self._number, self._clock = number, clock
-        self._below = int(share * 0x10000)
+        self.share(share)
         self._answered: deque[Hop] = deque(maxlen=_REMEMBERED)
         self._others: deque[Hop] = deque(maxlen=_REMEMBERED)
         self._second = 0
@@ -44,6 +44,10 @@ class RequestLog:
         self._stamped, self._stamp = -1, ""
         self.left_out = 0
         """Failed queries in no line."""
+
+    def share(self, share: float) -> None:
+        """Log this share of answered queries from now on."""
+        self._below = int(share * 0x10000)
 
     def sampled(self, event: str, id: str, operation: str, outcome: str, started: float, number: int) -> None:
         """A query that was answered, or refused; whoever was turned away. `started`: time.perf_counter()."""

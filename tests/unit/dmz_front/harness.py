@@ -168,7 +168,7 @@ class Harness:
         await front.store.start()
         await front.ledger.count_backlog(front.settings.name)
         front.bridges.remember(await front.ledger.wire_version())
-        await front._read_applications()
+        await front.read_applications()
         for link in front.links.values():
             await link.start()
             await link.ready()
@@ -196,7 +196,7 @@ class Harness:
         self.keys[name] = await self.front.store.write(
             lambda connection: applications.add(connection, name, scopes, now_ms=self.clock(), **more)
         )
-        await self.front._read_applications()
+        await self.front.read_applications()
         return self.keys[name]
 
     async def call(

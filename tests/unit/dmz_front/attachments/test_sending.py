@@ -109,10 +109,10 @@ async def test_what_is_not_complete_stays_here(harness: Harness, storage: Storag
 
 
 async def test_what_a_command_names_goes_first(harness: Harness, storage: Storage) -> None:
-    harness.front.sender._window = 0
+    harness.front.sender.window = 0
     first, second = [await uploaded(harness, png()) for _ in range(2)]
     assert (await report(harness, "k", [second])).status_code == 202
-    harness.front.sender._window = 2
+    harness.front.sender.window = 2
     await harness.front.sender.sweep()
     await settled(harness)
     assert [parsed_id(one)[0] for one in storage.ids] == [second, second]

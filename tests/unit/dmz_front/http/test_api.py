@@ -100,7 +100,7 @@ async def test_no_valid_key(harness: Harness, authorization: str | None) -> None
 async def test_a_revoked_key_is_no_key(harness: Harness) -> None:
     await harness.start()
     await harness.front.store.write(lambda connection: applications.revoke(connection, "wechat", 1))
-    await harness.front._read_applications()
+    await harness.front.read_applications()
     assert code_of(await harness.ask()) == (401, "unauthenticated")
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from intranet_bridge.marketing.binding import OperationBinding, SystemSection
-from intranet_bridge.marketing.concurrency import LONGEST_LINE, Places, SystemPlaces, places_of
+from intranet_bridge.marketing.concurrency import LONGEST_LINE, Arrangement, Places, SystemPlaces
 
 
 def in_line(places: Places, served: list[str], name: str) -> Callable[[], None]:
@@ -153,6 +153,6 @@ def test_only_what_is_limited_has_places() -> None:
         "outlets": OperationBinding(response="@", system="old"),
         "faq": OperationBinding(response="@", system="old", concurrency=9),
     }
-    places = places_of(bound, {"marketing": SystemSection(), "old": SystemSection(concurrency=2)})
+    places = Arrangement(bound, {"marketing": SystemSection(), "old": SystemSection(concurrency=2)}).places
     assert {name: one.at_once for name, one in places.items()} == {"bill-query": 3, "outlets": 2, "faq": 2}
     assert places["outlets"].system is places["faq"].system is not places["bill-query"].system

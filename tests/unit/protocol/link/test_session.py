@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from protocol.errors import ConfigurationError, OutcomeUnknown, SendRefused
 from protocol.link.codec import Received, encode
 from protocol.link.port import Delivery, Outgoing, Subscription
-from protocol.link.session import StompLink
+from protocol.link.session import StompLink, tried
 from protocol.link.settings import LinkSettings
 from protocol.link.stomppy import Frame
 from tests.support.fake_broker import PATIENCE, FakeBroker
@@ -272,3 +272,105 @@ def test_plain_tcp_must_be_asked_for() -> None:
 def test_settings_keep_the_context_out_of_logs() -> None:
     settings = LinkSettings(brokers=(("localhost", 1),), ssl=None, insecure=True)
     assert "ssl" not in repr(settings)
+
+
+async def test_a_connection_is_replaced_and_nothing_fails() -> None:
+    """By one to another broker, as if it had another certificate: who takes over what can be told apart so."""
+    held: list[Any] = []
+
+    def slowly(broker: FakeBroker, frame: Received) -> list[Any]:
+        if frame.cmd == "SEND":
+            held.append(Frame("RECEIPT", {"receipt-id": frame.headers["receipt"]}))
+            return []
+        if frame.cmd == "DISCONNECT":  # in order: what was sent before it is answered before it
+            return [*held, *broker.polite(frame)]
+        return broker.polite(frame)
+
+    got: list[Delivery] = []
+    states: list[bool] = []
+    async with FakeBroker(slowly) as old, FakeBroker() as new:
+        link = await up(link_to(old, close_timeout=5.0))
+        link.watch(states.append)
+
+        def handle(delivery: Delivery) -> None:
+            got.append(delivery)
+            assert link.current(delivery)
+            link.ack(delivery)
+
+        link.subscribe(Subscription("/queue/a", handle))
+        before = link.send(Outgoing("/queue/b", b"x"))
+        await old.until(lambda: "SEND" in old.commands())
+
+        def message(number: int) -> bytes:
+            headers = {"subscription": "1", "destination": "/queue/a", "message-id": "m", "ack": str(number)}
+            return encode(Frame("MESSAGE", headers, b"y"))
+
+        def still_bringing(broker: FakeBroker, frame: Received) -> list[Any]:
+            if frame.cmd == "SUBSCRIBE":
+                old.push(message(1))  # the old one is listened to until the new one's subscription stands
+            return broker.polite(frame)
+
+        new.answer = still_bringing
+        await link.renew(link_to(new).settings)
+        await before  # its receipt came by the connection it was sent by
+        assert old.commands() == ["STOMP", "SUBSCRIBE", "SEND", "ACK", "UNSUBSCRIBE", "DISCONNECT"]
+        new.push(message(2))
+        await new.until(lambda: "ACK" in new.commands())
+        await link.send(Outgoing("/queue/b", b"x"))
+        assert new.commands() == ["STOMP", "SUBSCRIBE", "ACK", "SEND"]
+        assert [delivery.epoch for delivery in got] == [1, 2]
+        assert states == [True]  # nobody saw it down
+        assert not link.ack(got[0])  # that connection is gone
+        new.answer = lambda broker, frame: broker.polite(frame)
+        new.cut()
+        await new.until(lambda: new.connections == 2)
+        await link.close()
+
+
+async def test_settings_that_do_not_work_replace_nothing() -> None:
+    async with FakeBroker() as broker, FakeBroker() as gone:
+        link = await up(link_to(broker))
+        gone._server.close()
+        await gone._server.wait_closed()
+        with pytest.raises(OSError):  # noqa: PT011 - which one is the kernel's
+            await link.renew(link_to(gone).settings)
+        assert link.connected
+        await link.send(Outgoing("/queue/b", b"x"))
+        await link.close()
+
+
+async def test_what_the_old_connection_never_receipted_is_unknown_and_not_waited_for() -> None:
+    def never(broker: FakeBroker, frame: Received) -> list[Any]:
+        return [] if frame.cmd in ("SEND", "DISCONNECT") else broker.polite(frame)
+
+    async with FakeBroker(never) as old, FakeBroker() as new:
+        link = await up(link_to(old))
+        before = link.send(Outgoing("/queue/b", b"x"))
+        await link.renew(link_to(new).settings)
+        with pytest.raises(OutcomeUnknown):
+            await before
+        await link.send(Outgoing("/queue/b", b"x"))
+        await link.close()
+
+
+async def test_while_there_is_no_connection_the_next_is_made_with_the_new_settings() -> None:
+    async with FakeBroker() as gone, FakeBroker() as new:
+        gone._server.close()
+        link = link_to(gone)
+        await link.start()
+        await link.renew(link_to(new).settings)
+        await asyncio.wait_for(link.ready(), PATIENCE)
+        assert new.connections == 1
+        await link.close()
+
+
+async def test_settings_are_tried_at_every_broker() -> None:
+    def turned_away(broker: FakeBroker, frame: Received) -> list[Any]:
+        return [Frame("ERROR", {"message": "User name [x] or password is invalid."})]
+
+    async with FakeBroker() as good, FakeBroker() as gone, FakeBroker(turned_away) as bad:
+        gone._server.close()
+        away = await tried(link_to(good, gone).settings)
+        assert list(away) == [f"localhost:{gone.port}"]
+        with pytest.raises(ConfigurationError, match=rf"localhost:{bad.port} .*password is invalid"):
+            await tried(link_to(good, bad).settings)

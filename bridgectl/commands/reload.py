@@ -1,0 +1,66 @@
+"""`bridgectl reload`: the running daemons of this host take up what changed in their files, without a restart."""
+
+from typing import Annotated
+
+import typer
+
+from bridgectl import daemons
+from bridgectl.output import as_json
+from bridgectl.programs import PROGRAMS
+from protocol.administration import ReloadReport
+from protocol.errors import BridgeError, ConfigurationError, NotAsked
+from protocol.messages import Role
+
+app = typer.Typer()
+
+_PATIENCE_S = 85.0
+"""Brokers are tried and connections replaced before it is answered."""
+
+
+@app.command()
+def reload(
+    which: Annotated[
+        list[Role] | None, typer.Argument(help="front or bridge; default: every daemon configured on this host")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Read configuration, certificates, keys and bindings again, judge them, and go by them; no request fails.
+
+    If anything is wrong nothing changes, and it is said where. Exit codes: 0 all is taken up, 1 something waits for a
+    restart, 2 refused, 3 a daemon could not be asked.
+    """
+    found = [(role, path) for role, path in daemons.configured() if not which or role in which]
+    if not found:
+        raise NotAsked("no such daemon is configured on this host: which is it, and where is bridgectl.toml?")
+    worst, told = 0, []
+    for role, path in found:
+        program = PROGRAMS[role]
+        try:
+            report = ReloadReport.model_validate(daemons.tell(role, path, "reload", _PATIENCE_S))
+        except NotAsked as error:
+            worst, code, why = max(worst, 3), 3, str(error)
+        except (ConfigurationError, BridgeError) as error:
+            worst, code, why = max(worst, 2), 2, str(error)
+        else:
+            worst = max(worst, 1 if report.restart else 0)
+            told.append({"program": program, "code": int(bool(report.restart)), **report.model_dump(mode="json")})
+            if not json:
+                typer.echo("\n".join(said(program, report)))
+            continue
+        told.append({"program": program, "code": code, "error": why})
+        if not json:
+            typer.echo(f"{program}: {'not asked' if code == 3 else 'refused, nothing has changed'}: {why}", err=True)
+    if json:
+        typer.echo(as_json(told))
+    raise typer.Exit(worst)
+
+
+def said(program: str, report: ReloadReport) -> list[str]:
+    """A report for people."""
+    lines = [f"{program} ({report.name}): " + ("taken up" if report.changed else "nothing has changed")]
+    lines += [f"  changed  {one}" for one in report.changed]
+    lines += [f"  restart  {one} changed, and is taken up at the next start alone" for one in report.restart]
+    lines += [f"  note     {one}" for one in report.notes]
+    if report.changed:
+        lines.append(f"  same     {', '.join(report.same)}")
+    return lines

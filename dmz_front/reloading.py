@@ -1,0 +1,106 @@
+"""What a running front takes up of a changed configuration (protocol/runtime/reload.py), and how.
+
+==================  =================================================================================
+keys                what is sealed and opened from now on; the secret behind pseudonyms must stay
+link                tried at the brokers first; each link opens its new connection before the old one is let go
+http                new connections: certificate, deadlines, limits; those that are there keep theirs
+limits, accounts    the next request
+applications        are read every second anyway, and at a reload at once
+==================  =================================================================================
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dmz_front.http.server import context_of
+from dmz_front.settings import FrontSettings
+from protocol.administration import ReloadReport
+from protocol.errors import ConfigurationError
+from protocol.keyring import Keyring
+from protocol.messages import Role
+from protocol.runtime import links
+from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.reload import Place, contents, differences, report, taken_up, within
+from protocol.runtime.settings import load
+
+FILES: tuple[Place, ...] = (("link",), ("keys",), ("http",))
+"""Tables whose files are read again."""
+_HTTP = (
+    "certificate", "key", "client_ca", "header_limit", "header_count", "header_timeout_s", "body_timeout_s",
+    "write_timeout_s", "connections", "connections_per_address", "keep_alive_s",
+)  # fmt: skip
+_DELIVERY = ("resend_after_s", "repeat_days", "presence_ttl_s", "when_broker_refuses", "drain_s")
+RELOADABLE: tuple[Place, ...] = (
+    ("keys",), ("limits",), ("accounts",), ("attachments",), ("log",), ("maintenance",), ("store", "retention_days"),
+    *(("link", name) for name in links.RENEWABLE),
+    *(("http", name) for name in _HTTP),
+    *(("delivery", name) for name in _DELIVERY),
+)  # fmt: skip
+
+
+def keyring_of(settings: FrontSettings) -> Keyring:
+    """The front's keys. Raises ConfigurationError."""
+    keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
+    if keyring.role is not Role.FRONT:
+        raise ConfigurationError("is not a front's keyring", file=str(settings.keys.keyring))
+    return keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A configuration that was judged good, and what of it is new."""
+
+    settings: FrontSettings
+    """What the front goes by from now on: the old one where a restart is needed."""
+    keyring: Keyring
+    context: ssl.SSLContext | None
+    touched: frozenset[str]
+    """Tables of which something is to be taken up."""
+
+
+class Reload:
+    """Reloads one front."""
+
+    def __init__(
+        self,
+        configuration: Path,
+        settings: FrontSettings,
+        keyring: Keyring,
+        take_up: Callable[[Change], Awaitable[list[str]]],
+    ) -> None:
+        """`configuration`: the file; `settings`, `keyring`: what the front goes by now. `take_up`: has it go by a
+        change, and returns what an administrator should know.
+        """
+        self._configuration, self._settings, self._keyring, self._take_up = configuration, settings, keyring, take_up
+        self._contents = contents(settings, FILES)
+        self._subject = links.certificate_subject(settings.link)
+
+    async def reload(self) -> ReloadReport:
+        """Judge all, then take up what can be. Raises ConfigurationError, and nothing has changed."""
+        old = self._settings
+        said, files, keyring, context = await asyncio.to_thread(self._read)
+        if not keyring.same_secret(self._keyring):
+            raise ConfigurationError(
+                "holds another secret for pseudonyms: a command repeated by its caller would be done twice",
+                file=str(said.keys.keyring),
+            )
+        reloadable = (*RELOADABLE, *links.order_of_brokers(old.link, said.link))
+        places = differences(old, said)
+        renewed = [place for place, digest in files.items() if digest != self._contents.get(place)]
+        touched = frozenset(place[0] for place in (*places, *renewed) if within(place, (*reloadable, *FILES)))
+        new = taken_up(old, said, reloadable)
+        notes = await links.judged(self._subject, new.link) if "link" in touched else []
+
+        self._settings, self._keyring, self._contents = new, keyring, files
+        notes += await self._take_up(Change(new, keyring, context, touched))
+        done = report("front", new.name, places, renewed, reloadable, FrontSettings)
+        return done.model_copy(update={"notes": tuple(notes)})
+
+    def _read(self) -> tuple[FrontSettings, dict[Place, str], Keyring, ssl.SSLContext | None]:
+        """All that may take its time, in a thread. Raises ConfigurationError."""
+        settings = load(self._configuration, FrontSettings)
+        files = contents(settings, FILES)
+        return settings, files, keyring_of(settings), context_of(settings.http)

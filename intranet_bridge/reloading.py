@@ -1,0 +1,119 @@
+"""What a running bridge takes up of a changed configuration (protocol/runtime/reload.py), and how.
+
+=======================  =================================================================================
+keys                     what is sealed and opened from now on
+link                     tried at the brokers first; each link opens its new connection before the old one is let go
+marketing, systems,      opened and checked first; new calls go by them, and old back ends are closed when no call can
+operations               be under way to them any more. What did not change keeps its connections and circuits
+breaker                  of every operation anew, all circuits closed
+=======================  =================================================================================
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from intranet_bridge.bound import Bound, Rebound, rebind
+from intranet_bridge.settings import BridgeSettings
+from protocol.administration import ReloadReport
+from protocol.errors import BridgeError, ConfigurationError
+from protocol.keyring import Keyring
+from protocol.messages import Role
+from protocol.runtime import links
+from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.reload import Place, contents, differences, report, taken_up, within
+from protocol.runtime.settings import load
+
+FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",))
+"""Tables whose files are read again."""
+BINDINGS: tuple[Place, ...] = (("marketing",), ("systems",), ("operations",))
+_COMMANDS = ("workers", "backlog", "retry_min_s", "retry_max_s", "unreadable_max", "attachment_patience_s")
+RELOADABLE: tuple[Place, ...] = (
+    *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("drain_s",),
+    ("presence_interval_s",),
+    ("store", "retention_days"),
+    *(("link", name) for name in links.RENEWABLE),
+    *(("commands", name) for name in _COMMANDS),
+)  # fmt: skip
+
+
+def keyring_of(settings: BridgeSettings) -> Keyring:
+    """The bridge's keys. Raises ConfigurationError."""
+    keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
+    if keyring.role is not Role.BRIDGE:
+        raise ConfigurationError("is not a bridge's keyring", file=str(settings.keys.keyring))
+    return keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A configuration that was judged good, and what of it is new."""
+
+    settings: BridgeSettings
+    """What the bridge goes by from now on: the old one where a restart is needed."""
+    keyring: Keyring
+    rebound: Rebound
+    """Its new back ends are started."""
+    touched: frozenset[str]
+    """Tables of which something is to be taken up."""
+
+
+class Reload:
+    """Reloads one bridge."""
+
+    def __init__(
+        self,
+        configuration: Path,
+        settings: BridgeSettings,
+        bound: Callable[[], Bound],
+        take_up: Callable[[Change], Awaitable[list[str]]],
+    ) -> None:
+        """`configuration`: the file; `settings`, `bound`: what the bridge goes by now. `take_up`: has it go by a
+        change, and returns what an administrator should know.
+        """
+        self._configuration, self._settings, self._bound, self._take_up = configuration, settings, bound, take_up
+        self._contents = contents(settings, FILES)
+        self._subject = links.certificate_subject(settings.link)
+
+    async def reload(self) -> ReloadReport:
+        """Judge all, then take up what can be. Raises BridgeError, and nothing has changed."""
+        old = self._settings
+        said, files, keyring, rebound = await asyncio.to_thread(self._read)
+        reloadable = (*RELOADABLE, *links.order_of_brokers(old.link, said.link))
+        places, renewed = differences(old, said), self._renewed(files)
+        touched = frozenset(place[0] for place in (*places, *renewed) if within(place, (*reloadable, *FILES)))
+        new = taken_up(old, said, reloadable)
+        notes = await links.judged(self._subject, new.link) if "link" in touched else []
+        await _started(rebound)
+
+        self._settings, self._contents = new, files
+        notes += await self._take_up(Change(new, keyring, rebound, touched))
+        notes += [f"in doubt: {doubt}" for doubt in new.doubts()] if "operations" in touched else []
+        done = report("bridge", new.name, places, renewed, reloadable, BridgeSettings)
+        return done.model_copy(update={"notes": tuple(notes)})
+
+    def _renewed(self, files: dict[Place, str]) -> list[Place]:
+        return [place for place, digest in files.items() if digest != self._contents.get(place)]
+
+    def _read(self) -> tuple[BridgeSettings, dict[Place, str], Keyring, Rebound]:
+        """All that may take its time, in a thread. Raises ConfigurationError."""
+        settings = load(self._configuration, BridgeSettings)
+        files = contents(settings, FILES)
+        rebound = rebind(self._bound(), self._settings, settings, self._renewed(files))
+        return settings, files, keyring_of(settings), rebound
+
+
+async def _started(rebound: Rebound) -> None:
+    """Start the new back ends. Raises BridgeError, and closes them, if one cannot be."""
+    begun = []
+    try:
+        for system in rebound.begun:
+            begun.append(system)
+            await system.start()
+    except Exception as error:
+        for system in begun:
+            await system.close()
+        if isinstance(error, BridgeError):
+            raise
+        raise BridgeError(f"a system cannot be started: {type(error).__name__}") from error
