@@ -108,7 +108,7 @@ class HttpServer:
         after = await self._serve(self._listener.dup())
         before, self._server.servers = self._server.servers, [after]
         for one in before:
-            one.close()
+            await _closed(one)
 
     def standing(self) -> str:
         """What stands still for ever (runtime/watchdog.py)."""
@@ -124,6 +124,20 @@ class HttpServer:
             await main
             await self._server.shutdown()
             watch.cancel()
+
+
+async def _closed(server: asyncio.Server) -> None:
+    """Accept no more by this server; what it has accepted goes on.
+
+    asyncio makes a connection of an accepted socket a turn later, and cannot when its server is closed by then: the
+    client would wait for ever. So it stops accepting first. (uvloop does both at once, and has no reader there.)
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    server.close()
 
 
 def context_of(section: HttpSection) -> ssl.SSLContext | None:

@@ -499,6 +499,30 @@ def test_old_keys_read_until_they_are_pruned(tmp_path: Path, role: Role) -> None
     assert Opener(ring(where, Role.BRIDGE)).open(renewed, now_ms=NOW).payload == BODY
 
 
+def test_a_process_goes_on_with_another_keyring(tmp_path: Path) -> None:
+    where = tmp_path / "keys"
+    keys.init(where, now=moment())
+    sealer, opener = Sealer(ring(where, Role.FRONT), Role.BRIDGE), Opener(ring(where, Role.BRIDGE))
+    before = sealer.seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
+    assert opener.open(before, now_ms=NOW).payload == BODY
+    keys.rotate(where, Role.FRONT, now=moment(1))
+    keys.activate(where, Role.FRONT, now=moment(1))
+    opener.use(ring(where, Role.BRIDGE))
+    sealer.use(ring(where, Role.FRONT))
+    after = sealer.seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
+    assert after[SENDER_ID : SENDER_ID + 8] != before[SENDER_ID : SENDER_ID + 8]
+    assert opener.open(before, now_ms=NOW).payload == opener.open(after, now_ms=NOW).payload == BODY
+    keys.prune(where, older_than_days=8, now=moment(9))
+    opener.use(ring(where, Role.BRIDGE))
+    with pytest.raises(UnknownKey):  # also what was opened with it before
+        opener.open(before, now_ms=NOW)
+    with pytest.raises(ValueError, match="nobody to seal to"):
+        sealer.use(ring(where, Role.BRIDGE))
+    assert ring(where, Role.FRONT).same_secret(ring(where, Role.FRONT))
+    keys.init(tmp_path / "others", now=moment())
+    assert not ring(where, Role.FRONT).same_secret(ring(tmp_path / "others", Role.FRONT))
+
+
 # --- replay -----------------------------------------------------------------------------------------------
 
 

@@ -156,3 +156,33 @@ def test_only_what_is_limited_has_places() -> None:
     places = Arrangement(bound, {"marketing": SystemSection(), "old": SystemSection(concurrency=2)}).places
     assert {name: one.at_once for name, one in places.items()} == {"bill-query": 3, "outlets": 2, "faq": 2}
     assert places["outlets"].system is places["faq"].system is not places["bill-query"].system
+
+
+def test_limits_change_under_calls_and_under_who_waits() -> None:
+    systems = {"marketing": SystemSection(concurrency=1)}
+    bound = {"bill-query": OperationBinding(response="@"), "faq": OperationBinding(response="@")}
+    arrangement = Arrangement(bound, systems)
+    freed: list[str] = []
+    arrangement.when_free(lambda: freed.append("a command"))
+    bills, faq = arrangement.places["bill-query"], arrangement.places["faq"]
+    got: list[str] = []
+    assert bills.take()
+    assert faq.line_up(lambda: got.append("faq"))
+    assert not bills.for_command()
+
+    two = {**bound, "outlets": OperationBinding(response="@", concurrency=1)}
+    arrangement.arrange(two, {"marketing": SystemSection(concurrency=2), "old": SystemSection(concurrency=1)})
+    assert arrangement.places["bill-query"] is bills
+    assert (got, bills.in_use, faq.in_use) == (["faq"], 1, 1)  # who waited has the place that is new
+    assert set(arrangement.places) == {"bill-query", "faq", "outlets"}
+
+    assert faq.line_up(lambda: got.append("faq again"))
+    arrangement.arrange(bound, {"marketing": SystemSection()})
+    assert arrangement.places == {}
+    assert got == ["faq", "faq again"]
+    bills.release()
+    faq.release()
+    arrangement.arrange(bound, {"marketing": SystemSection(concurrency=1)})
+    arrangement.places["bill-query"].release()  # of a call that was begun without a limit
+    assert arrangement.places["bill-query"].in_use == 0
+    assert freed

@@ -1,0 +1,127 @@
+"""What differs between two configurations, what of it is taken up, and how a reload is asked for and told."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+from structlog.testing import capture_logs
+
+from protocol.administration import ReloadReport
+from protocol.errors import BridgeError, ConfigurationError
+from protocol.runtime.control import Peer
+from protocol.runtime.reload import Reloader, contents, differences, report, taken_up, within
+from protocol.runtime.settings import FilePath, Section
+
+
+class Tls(Section):
+    certificate: FilePath = Path("a.pem")
+    port: int = 1
+
+
+class Settings(Section):
+    name: str = "one"
+    tls: Tls = Tls()
+    further: dict[str, Tls] = Field(default_factory=dict)
+    rates: tuple[int, ...] = ()
+
+
+def test_differences_are_settings_and_of_named_tables_the_tables() -> None:
+    old = Settings(further={"a": Tls(), "b.c": Tls()})
+    new = Settings(name="two", tls=Tls(port=2), further={"b.c": Tls(port=3), "d": Tls()}, rates=(1,))
+    assert differences(old, old) == []
+    assert differences(old, new) == [
+        ("name",), ("tls", "port"), ("further", "a"), ("further", "b.c"), ("further", "d"), ("rates",),
+    ]  # fmt: skip
+
+
+def test_only_what_may_be_is_taken_up() -> None:
+    old, new = Settings(), Settings(name="two", tls=Tls(certificate=Path("b.pem"), port=2), rates=(5,))
+    got = taken_up(old, new, [("tls", "certificate"), ("rates",)])
+    assert got == Settings(name="one", tls=Tls(certificate=Path("b.pem"), port=1), rates=(5,))
+    assert old == Settings()
+
+
+def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
+    file = tmp_path / "a.pem"
+    settings = Settings(tls=Tls(certificate=file), further={"x": Tls(certificate=tmp_path / "none")})
+    file.write_text("one")
+    before = contents(settings, [("tls",), ("further",)])
+    assert before[("further", "x", "certificate")] == ""
+    assert contents(settings, [("tls",), ("further",)]) == before
+    file.write_text("two")
+    after = contents(settings, [("tls",), ("further",)])
+    assert [place for place in after if after[place] != before[place]] == [("tls", "certificate")]
+
+
+def test_a_report_says_what_changed_what_waits_and_what_is_the_same() -> None:
+    places = [("name",), ("tls", "port"), ("further", "b.c")]
+    files = [("tls", "certificate"), ("further", "b.c", "certificate")]
+    got = report("front", "one", places, files, [("tls", "port"), ("further",)], Settings)
+    assert got.changed == ('further."b.c"', "tls.certificate (the file)", "tls.port")
+    assert got.restart == ("name",)
+    assert got.same == ("rates",)
+    assert within(("tls", "port"), [("tls",)])
+    assert not within(("tls",), [("tls", "port")])
+
+
+pytestmark = pytest.mark.anyio
+DONE = ReloadReport(side="front", name="one", changed=("log.level",), restart=("name",))
+
+
+async def test_a_reload_is_told_to_who_asked_and_audited() -> None:
+    async def act() -> ReloadReport:
+        return DONE
+
+    with capture_logs() as logs:
+        told = await Reloader(act).answer({}, Peer(0, 1))
+    assert ReloadReport.model_validate(told) == DONE
+    [line] = logs
+    assert (line["event"], line["act"], line["by"]) == ("administrative-act", "reload", "root")
+    assert json.loads(line["details"])["changed"] == ["log.level"]
+
+
+async def test_a_refused_reload_is_an_error_and_in_the_log() -> None:
+    async def act() -> ReloadReport:
+        raise ConfigurationError("is wrong", file="x.toml", line=3)
+
+    reloader = Reloader(act)
+    with capture_logs() as logs:
+        with pytest.raises(BridgeError, match=r"x\.toml:3: is wrong"):
+            await reloader.reload("root")
+        reloader.on_signal()
+        await asyncio.gather(*reloader._tasks)
+    assert [(line["event"], line["by"]) for line in logs] == [("reload-refused", "root"), ("reload-refused", "SIGHUP")]
+
+
+async def test_reloads_take_turns() -> None:
+    running = 0
+
+    async def act() -> ReloadReport:
+        nonlocal running
+        running += 1
+        assert running == 1
+        await asyncio.sleep(0)
+        running -= 1
+        return DONE
+
+    reloader = Reloader(act)
+    await asyncio.gather(*(reloader.reload("root") for _ in range(3)))
+
+
+def test_every_place_that_can_be_reloaded_is_a_setting() -> None:
+    from dmz_front import reloading as front
+    from dmz_front.settings import FrontSettings
+    from intranet_bridge import reloading as bridge
+    from intranet_bridge.settings import BridgeSettings
+
+    named: Mapping[Any, type[BaseModel]] = {front: FrontSettings, bridge: BridgeSettings}
+    for module, model in named.items():
+        for place in (*module.RELOADABLE, *module.FILES):
+            table: Any = model
+            for name in place:
+                assert name in table.model_fields, place
+                table = table.model_fields[name].annotation
