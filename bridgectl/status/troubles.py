@@ -143,7 +143,7 @@ def _certificates(seen: Observation) -> Iterator[Trouble]:
 
 def _certificate(file: FileReport, report: FrontReport | BridgeReport, now: int) -> Iterator[Trouble]:
     what = f"the certificate of {report.name} for {file.use}"
-    mend = f"renew {file.path} (certs/README.md), then restart {_program(report)}: it drains, nothing is lost"
+    mend = f"renew {file.path} (certs/README.md), then on its host: bridgectl reload"
     if file.trouble:
         yield Trouble(
             Level.CRITICAL,
@@ -424,7 +424,7 @@ def _paused(seen: Observation) -> Iterator[Trouble]:
             f"no bridge serves {_some(front.unserved)}",
             "bound nowhere",
             hurts="callers get 502",
-            mend="bind it (config/bindings/), or take its scope from applications",
+            mend="bind it (config/bindings/) and bridgectl reload bridge, or take its scope from applications",
         )
 
 

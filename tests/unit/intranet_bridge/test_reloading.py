@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bridgectl import keys
-from intranet_bridge import app, bound
-from intranet_bridge.bound import Bound, Rebound, bind, rebind
+from intranet_bridge import app
+from intranet_bridge.bound import Bound, Rebound, bind, longest_call_s, rebind
 from intranet_bridge.marketing import Answered, NotApplied, Unknown
 from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.http.kind import OpenHttpSystem
@@ -17,6 +17,7 @@ from intranet_bridge.reloading import Change, Reload
 from intranet_bridge.settings import BridgeSettings
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.lifecycle import State
+from protocol.operations import CATALOGUE
 from protocol.presence import Availability
 from tests.unit.intranet_bridge.commands.test_workers import scene
 from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, Marketing, Stage, until
@@ -59,18 +60,14 @@ async def test_calls_under_way_end_with_the_old_adapter_and_new_ones_have_the_ne
     await stage.ask(envelope)
     await until(lambda: old.running)
     backend = Backend()
-    old.timeout_s = 0.01
-    original, bound.CATALOGUE = bound.CATALOGUE, {}  # else it waits for the longest deadline
-    try:
-        await changed(bridge, {**stage.marketing, "bill-query": Marketing(Answered(OTHERS))}, backend)
-    finally:
-        bound.CATALOGUE = original
+    await changed(bridge, {**stage.marketing, "bill-query": Marketing(Answered(OTHERS))}, backend)
     second, envelope = stage.envelope("bill-query", body=BILL_BODY)
     await stage.ask(envelope)
     assert (await stage.reply(second)).result == OTHERS
     old.gate.set()
     assert (await stage.reply(first)).result == BILLS
     assert old.calls == [first]
+    assert backend.log == []  # another call might be under way still
     await stage.stop()
     assert backend.log == ["close"]
 
@@ -167,6 +164,13 @@ def test_what_is_the_same_is_kept_with_its_connections(tmp_path: Path) -> None:
     assert done.bound.systems["marketing"] is first.systems["marketing"]
     assert done.begun == (done.bound.systems["other"],)
     assert done.ended == (first.systems["other"],)
+
+
+def test_an_old_back_end_is_closed_after_the_longest_call() -> None:
+    slow, deadline = Marketing(Answered(BILLS)), max(one.deadline_ms for one in CATALOGUE.values()) / 1000
+    assert longest_call_s({}) <= longest_call_s({"bill-query": slow}) <= deadline
+    slow.timeout_s = 700.0
+    assert longest_call_s({"bill-query": slow}) == 700.0
 
 
 def test_a_token_that_changed_is_read_again(tmp_path: Path) -> None:

@@ -260,22 +260,3 @@ def test_what_a_start_makes_is_not_searched_for_garbage_and_what_comes_after_is(
     gc.disable()
     run(compose)
     assert LOG == ["composed with it False", "ready with it True, True"]
-
-
-def test_sighup_reloads_and_is_not_lost_while_the_daemon_starts() -> None:
-    async def compose(daemon: Daemon) -> None:
-        loop = asyncio.get_running_loop()
-
-        def reload() -> None:
-            LOG.append("reload")
-            os.kill(os.getpid(), signal.SIGHUP if LOG.count("reload") < 2 else signal.SIGTERM)
-
-        os.kill(os.getpid(), signal.SIGHUP)  # nothing can be reloaded yet
-        await asyncio.sleep(0.01)
-        assert LOG == []
-        daemon.reload = reload
-        loop.call_later(30, os.kill, os.getpid(), signal.SIGTERM)
-        await daemon.start("part", None, lambda: stops("part"))
-
-    run(compose)
-    assert LOG == ["reload", "reload", "stop part"]

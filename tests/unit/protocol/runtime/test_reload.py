@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime.control import Peer
+from protocol.runtime.daemon import Daemon
 from protocol.runtime.reload import Reloader, contents, differences, report, taken_up, within
 from protocol.runtime.settings import FilePath, Section
 
@@ -76,40 +77,25 @@ async def test_a_reload_is_told_to_who_asked_and_audited() -> None:
     async def act() -> ReloadReport:
         return DONE
 
+    daemon = Daemon()
+    reloader = Reloader(daemon, act)
     with capture_logs() as logs:
-        told = await Reloader(act).answer({}, Peer(0, 1))
+        told = await asyncio.create_task(reloader.answer({}, Peer(0, 1)))
+        await daemon.reload()  # as SIGHUP does
     assert ReloadReport.model_validate(told) == DONE
-    [line] = logs
-    assert (line["event"], line["act"], line["by"]) == ("administrative-act", "reload", "root")
-    assert json.loads(line["details"])["changed"] == ["log.level"]
+    assert [(line["event"], line["act"], line["by"]) for line in logs] == [
+        ("administrative-act", "reload", "root"), ("administrative-act", "reload", "SIGHUP"),
+    ]  # fmt: skip
+    assert json.loads(logs[0]["details"])["changed"] == ["log.level"]
 
 
 async def test_a_refused_reload_is_an_error_and_in_the_log() -> None:
     async def act() -> ReloadReport:
         raise ConfigurationError("is wrong", file="x.toml", line=3)
 
-    reloader = Reloader(act)
-    with capture_logs() as logs:
-        with pytest.raises(BridgeError, match=r"x\.toml:3: is wrong"):
-            await reloader.reload("root")
-        reloader.on_signal()
-        await asyncio.gather(*reloader._tasks)
-    assert [(line["event"], line["by"]) for line in logs] == [("reload-refused", "root"), ("reload-refused", "SIGHUP")]
-
-
-async def test_reloads_take_turns() -> None:
-    running = 0
-
-    async def act() -> ReloadReport:
-        nonlocal running
-        running += 1
-        assert running == 1
-        await asyncio.sleep(0)
-        running -= 1
-        return DONE
-
-    reloader = Reloader(act)
-    await asyncio.gather(*(reloader.reload("root") for _ in range(3)))
+    with capture_logs() as logs, pytest.raises(BridgeError, match=r"x\.toml:3: is wrong"):
+        await Reloader(Daemon(), act).answer({}, Peer(0, 1))
+    assert [(line["event"], line["by"]) for line in logs] == [("reload-refused", "root")]
 
 
 def test_every_place_that_can_be_reloaded_is_a_setting() -> None:
