@@ -102,7 +102,7 @@ def main() -> int:
     )
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     parser.add_argument("--python", action="append", metavar="3.N",
-                        help=f"of the hosts; repeatable (Debian 12: 3.11, 13: 3.13, Ubuntu 24.04: 3.12; default: {own})")  # fmt: skip
+                        help=f"of the hosts; repeatable (Debian 12: 3.11, 13: 3.13; default: {own})")  # fmt: skip
     parser.add_argument("--machine", default=platform.machine(), help="of the hosts (default: this one's)")
     parser.add_argument("--release", default="", help="its name (default: the version, with the commit unless tagged)")
     parser.add_argument("--out", type=Path, default=SOURCE / "var" / "bundles", metavar="DIR")
@@ -116,8 +116,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{made.path}")
-    print(f"  {made.bytes / 1e6:.1f} MB: {made.wheels} wheels, {made.jars} jars of the broker, {made.files} files in all; "
-          f"{time.monotonic() - began:.1f} s")  # fmt: skip
+    what = f"{made.wheels} wheels, {made.jars} jars of the broker, {made.files} files in all"
+    print(f"  {made.bytes / 1e6:.1f} MB: {what}; {time.monotonic() - began:.1f} s")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The bill of materials of a bundle, in CycloneDX 1.6 JSON: each wheel and jar, its hash, its licence, what needs what."""
+"""The bill of materials of a bundle, in CycloneDX 1.6 JSON: each wheel and jar, its hash, what needs what."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
@@ -36,7 +36,7 @@ def bill(release: str, own: Path, wheels: Sequence[Path], jars: Sequence[Path], 
     bom.metadata.component = root
     bom.metadata.timestamp = datetime.datetime.fromtimestamp(epoch, datetime.UTC)
     by_name = {str(canonicalize_name(part.name)): part for part in components.values()}
-    needs = {root: _needed(_metadata(own), by_name)} | {
+    needs = {root: _needed(_metadata(own), by_name, ours=True)} | {
         components[wheel]: _needed(metadata[wheel], by_name) for wheel in wheels
     }
     broker = [part for part in bom.components if part not in needs]
@@ -82,13 +82,15 @@ def _metadata(wheel: Path) -> Message:
         return Parser().parsestr(content.read(name).decode())
 
 
-def _needed(metadata: Message, by_name: dict[str, Component]) -> list[Component]:
-    """What it requires of what is in the bundle (with our extras: the lock has them)."""
+def _needed(metadata: Message, by_name: dict[str, Component], *, ours: bool = False) -> list[Component]:
+    """What it requires of what is in the bundle; of ours with every extra, as the lock has them."""
     found = set()
     for text in metadata.get_all("Requires-Dist") or []:
         requirement = Requirement(text)
         name = str(canonicalize_name(requirement.name))
-        extras = ("", "mysql", "postgres", "soap", "binary")
-        if name in by_name and (not requirement.marker or any(requirement.marker.evaluate({"extra": e}) for e in extras)):
+        extras = ("", "binary", *(metadata.get_all("Provides-Extra") or [] if ours else []))
+        if name in by_name and (
+            not requirement.marker or any(requirement.marker.evaluate({"extra": e}) for e in extras)
+        ):
             found.add(name)
     return [by_name[name] for name in sorted(found)]

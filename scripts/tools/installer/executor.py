@@ -27,7 +27,11 @@ class Executor:
     """Carries out steps below a root folder."""
 
     def __init__(
-        self, root: str = "", prefix: str = PREFIX, manager: Manager | None = None, say: Callable[[Step], None] = announce
+        self,
+        root: str = "",
+        prefix: str = PREFIX,
+        manager: Manager | None = None,
+        say: Callable[[Step], None] = announce,
     ) -> None:
         self._root, self._prefix, self._manager, self._say = root, prefix, manager, say
         self._acts: dict[Kind, Callable[[Step], None]] = {
@@ -66,7 +70,7 @@ class Executor:
                  "--shell", "/usr/sbin/nologin", step.path]  # fmt: skip
         if self._root:
             words[1:1] = ["--prefix", self._root]
-        _command(words, os.environ)
+        command(words, os.environ)
 
     def _folder(self, step: Step) -> None:
         path = self.real(step.path)
@@ -148,7 +152,7 @@ class Executor:
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"}
         if not step.user:  # pip's own settings, a proxy
             environment |= {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        _command(words, environment | dict(step.environment), step.user)
+        command(words, environment | dict(step.environment), step.user)
 
     def _relocate(self, step: Step) -> None:
         """pip writes where it ran into the first line of each command, and venv into pyvenv.cfg."""
@@ -179,18 +183,26 @@ class Executor:
             raise InstallError(f"{step.kind.value}: only an upgrade does this")
 
 
-def _command(words: list[str], environment: Mapping[str, str], user: str = "") -> None:
-    """Run to its end; raises InstallError with its last words."""
+def command(words: list[str], environment: Mapping[str, str], user: str = "") -> str:
+    """Run to its end; its output. Raises InstallError with its last words."""
     as_user: dict[str, Any] = {}
     if user and os.geteuid() == 0:
         who = pwd.getpwnam(user)
         as_user = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, env=environment, check=False, cwd="/", stdin=subprocess.DEVNULL, **as_user
+            words,
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            **as_user,
         )
     except FileNotFoundError:
         raise InstallError(f"there is no {words[0]}") from None
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-6:]
         raise InstallError("\n  ".join([f"`{' '.join(words)}` failed ({done.returncode}):", *said]))
+    return str(done.stdout)

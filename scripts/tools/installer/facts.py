@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import grp
+import importlib.util
 import json
-import os
 import platform
 import pwd
 import re
@@ -63,6 +63,10 @@ class Facts:
     python: tuple[int, int] = (3, 11)
     machine: str = "x86_64"
     ensurepip: bool = True
+    systemd: int = 0
+    """Its version; 0 where it is not the service manager."""
+    free_bytes: int = 1 << 40
+    """Of the disk that data goes to."""
     java: int = 0
     """Major version; 0: there is none."""
     hostname: str = "localhost"
@@ -79,7 +83,7 @@ class Facts:
             return self.tree.get(path)
         real = Path(self.root + path)
         if real.is_symlink():
-            return Found("link", target=os.readlink(real))
+            return Found("link", target=str(real.readlink()))
         if real.is_dir():
             return Found("folder")
         if real.is_file():
@@ -100,7 +104,9 @@ def look(root: str, prefix: str, manager: str = "") -> Facts:
         manager=manager or ("systemd" if not root and _systemd_runs() else ""),
         python=(sys.version_info[0], sys.version_info[1]),
         machine=platform.machine(),
-        ensurepip=_has_ensurepip(),
+        ensurepip=importlib.util.find_spec("ensurepip") is not None,
+        systemd=_systemd_version() if not root and not manager and _systemd_runs() else 0,
+        free_bytes=shutil.disk_usage(next(p for p in Path(f"{root}/var/lib/x").parents if p.exists())).free,
         java=java_version(),
         hostname=socket.getfqdn(),
         users=users,
@@ -111,6 +117,12 @@ def look(root: str, prefix: str, manager: str = "") -> Facts:
 
 def _systemd_runs() -> bool:
     return Path("/run/systemd/system").is_dir() and shutil.which("systemctl") is not None
+
+
+def _systemd_version() -> int:
+    said = subprocess.run(["systemctl", "--version"], check=False, capture_output=True, text=True).stdout
+    found = re.match(r"systemd (\d+)", said)
+    return int(found.group(1)) if found else 0
 
 
 def java_version() -> int:
@@ -125,9 +137,3 @@ def java_version() -> int:
 
 def _names(path: Path) -> list[str]:
     return [line.partition(":")[0] for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _has_ensurepip() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("ensurepip") is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts.tools.installer.conffiles import Decision, decide, digest
 from scripts.tools.installer.errors import InstallError
 from scripts.tools.installer.facts import Facts, Installed
-from scripts.tools.installer.layout import ETC, JAVA, KNOWN, MONITOR, PREFIX, STATE, TARGET, UNITS, Role
+from scripts.tools.installer.layout import ETC, JAVA, KNOWN, MONITOR, PREFIX, TARGET, UNITS, Role
 from scripts.tools.installer.source import Source
 from scripts.tools.installer.steps import Kind, Step, keep, note
 from scripts.tools.installer.texts import with_values, without_table
@@ -49,7 +49,7 @@ def install_plan(facts: Facts, source: Source, wanted: Wanted) -> list[Step]:
     role, unit = wanted.role, unit_of(source, wanted.role)
     answers = answered(facts.installed, wanted)
     roles = {**facts.installed.roles, role.name: {**vars(answers), "brokers": list(answers.brokers)}}
-    texts = configuration(source, wanted.prefix, role, answers, frozenset(roles))
+    texts = configuration(source, wanted.prefix, role, answers, frozenset(roles)) | drop_ins(facts, source, role)
     carried = list(secrets(facts, wanted, unit))
     missing = [path for path in needed(role) if facts.at(path) is None and path not in {step.path for step in carried}]
     record = replace(
@@ -185,7 +185,7 @@ def release_steps(facts: Facts, source: Source, prefix: str) -> Iterator[Step]:
         own = str(_one_wheel(source, "dmz_bridge"))
         yield Step(Kind.RUN, "", "a virtual environment", argv=("python3", "-m", "venv", "--without-pip", folder))
         yield Step(Kind.RUN, "", "the packages of the lock, from the bundle alone", environment=environment,
-                   argv=(*pip, *offline, "--require-hashes", "-r", lock))  # fmt: skip
+                   argv=(*pip, *offline, "--no-deps", "--require-hashes", "-r", lock))  # fmt: skip
         yield Step(Kind.RUN, "", "dmz-bridge itself", environment=environment,
                    argv=(*pip, *offline, "--no-deps", own))  # fmt: skip
     else:
@@ -250,9 +250,7 @@ def _link(facts: Facts, path: str, target: str) -> Iterator[Step]:
 # --- configuration -----------------------------------------------------------------------------------------------
 
 
-def configuration(
-    source: Source, prefix: str, role: Role, answers: Answers, roles: frozenset[str]
-) -> dict[str, bytes]:
+def configuration(source: Source, prefix: str, role: Role, answers: Answers, roles: frozenset[str]) -> dict[str, bytes]:
     """The configuration files of a role, as they are shipped to this host: path → content."""
     shipped = {name: content.decode() for name, content in source.files.items() if _is_text(name)}
     found: dict[str, str] = {}
@@ -267,13 +265,25 @@ def configuration(
     if role.firewall and f"config/nftables/{role.firewall}" in shipped:
         found[f"{ETC}/{role.firewall}"] = shipped[f"config/nftables/{role.firewall}"]
     if role.name == "broker":
-        wanted = (".xml", ".properties", ".config")
-        found |= {f"{ETC}/{name}": text for name, text in shipped.items()
-                  if name.startswith("activemq/") and name.endswith(wanted) and not name.endswith("pom.xml")}  # fmt: skip
+        found |= {f"{ETC}/activemq/{name}": shipped[f"activemq/{name}"] for name in BROKER_FILES}
     found[f"{ETC}/bridgectl.toml"] = control(shipped["config/bridgectl.toml"], answers, roles)
     units = [name for name in (role.unit, TARGET) if f"config/systemd/{name}" in shipped]
     found |= {f"{UNITS}/{name}": shipped[f"config/systemd/{name}"].replace(PREFIX, prefix) for name in units}
     return {path: text.encode() for path, text in found.items()}
+
+
+def drop_ins(facts: Facts, source: Source, role: Role) -> dict[str, bytes]:
+    """What a unit has beside it for this host alone."""
+    found: dict[str, bytes] = {}
+    reload = source.files.get("config/systemd/notify-reload.conf")
+    if role.program and reload is not None and facts.systemd >= NOTIFY_RELOAD:
+        found[f"{UNITS}/{role.unit}.d/notify-reload.conf"] = reload
+    store = f"{UNITS}/{role.unit}.d/store.conf"
+    if role.name == "broker" and facts.free_bytes < STORE * 1.2 and store not in facts.installed.shipped:
+        half = facts.free_bytes // 2 >> 20 << 20
+        text = f"# The disk has less than what the unit lets the journal take.\n[Service]\nEnvironment=STORE={half}\n"
+        found[store] = text.encode()
+    return found
 
 
 def control(text: str, answers: Answers, roles: frozenset[str]) -> str:
@@ -287,6 +297,11 @@ def control(text: str, answers: Answers, roles: frozenset[str]) -> str:
     return text if "front" in roles else without_table(text, "front_store")
 
 
+BROKER_FILES = ("activemq.xml", "login.config", "users.properties", "groups.properties", "log4j2.properties")
+NOTIFY_RELOAD = 253
+"""The first systemd that knows Type=notify-reload."""
+STORE = 4 << 30
+"""Bytes the broker's journal may take, by its unit: a broker that finds less disk ends (activemq/README.md)."""
 BROKER_DATA = "/var/lib/dmz-bridge-broker"
 
 
@@ -325,7 +340,7 @@ def belongs(role: Role, name: str, available: Iterable[str] = ()) -> list[str]:
     there = frozenset(available)
     pairs = []
     for stem in role.certificates:
-        own = name if f"certs/{name}.pem" in there or not there and name != f"{role.name}-1" else stem
+        own = name if f"certs/{name}.pem" in there or (not there and name != f"{role.name}-1") else stem
         pairs += [f"certs/{own}.pem", f"certs/{own}.key"]
     return [*role.public, *pairs, *role.secrets, *MONITOR]
 
@@ -369,10 +384,10 @@ def recorded(facts: Facts, record: Installed, prefix: str) -> Iterator[Step]:
 
 
 def check(role: Role, unit: Unit, prefix: str, release: str = "") -> Step:
-    """The daemon's own look at its configuration, as the user who runs it (root, where systemd hands it the keys)."""
+    """The daemon's own look at its configuration, as the user who runs it."""
     folder = release_folder(prefix, release) if release else prefix
     argv = (f"{folder}/bin/{role.program}", "--config", f"{ETC}/{role.configuration}", "--check-config")
-    return Step(Kind.RUN, "", "the configuration is checked", argv=argv, user="" if unit.credentials else unit.user)
+    return Step(Kind.RUN, "", "the configuration is checked", argv=argv, user=unit.user)
 
 
 def services(facts: Facts, role: Role, source: Source, wanted: Wanted, missing: list[str]) -> Iterator[Step]:
@@ -384,7 +399,9 @@ def services(facts: Facts, role: Role, source: Source, wanted: Wanted, missing: 
     if facts.manager:
         yield Step(Kind.RELOAD, "", "the service manager reads its units")
     if missing:
-        yield keep(role.unit, f"not checked and not started: {len(missing)} certificates and keys are missing, see below")
+        yield keep(
+            role.unit, f"not checked and not started: {len(missing)} certificates and keys are missing, see below"
+        )
         return
     if role.program:
         yield check(role, unit, wanted.prefix)
@@ -399,9 +416,7 @@ def services(facts: Facts, role: Role, source: Source, wanted: Wanted, missing: 
         yield Step(Kind.START, role.unit)
 
 
-def next_steps(
-    facts: Facts, source: Source, wanted: Wanted, answers: Answers, missing: list[str]
-) -> Iterator[Step]:
+def next_steps(facts: Facts, source: Source, wanted: Wanted, answers: Answers, missing: list[str]) -> Iterator[Step]:
     """What is left to the administrator. Lines that begin with `$` are commands, as they stand."""
     role, prefix = wanted.role, wanted.prefix
     script = source.root / "scripts" / "install"
@@ -413,11 +428,15 @@ def next_steps(
         return
     yield note("Next:")
     if role.name == "bridge":
-        yield note(f"  {ETC}/intranet_bridge.toml and bindings/: the marketing system's address, log-in and interfaces;")
+        yield note(
+            f"  {ETC}/intranet_bridge.toml and bindings/: the marketing system's address, log-in and interfaces;"
+        )
         yield note("  its secrets in files beside it, mode 0640, group of the service. Then try each interface:")
         yield note(f"  $ {prefix}/bin/intranet-bridge try bill-query")
     if role.name == "front":
-        yield note(f"  {ETC}/dmz_front.toml: [http] host, port and certificate; [[accounts]], the forms of account numbers.")
+        yield note(
+            f"  {ETC}/dmz_front.toml: [http] host, port and certificate; [[accounts]], the forms of account numbers."
+        )
         yield note("  A key for each application:")
         yield note(f"  $ {bridgectl} apps add NAME --scope bills --scope work-orders")
     if role.firewall:
@@ -438,17 +457,13 @@ def _how_to_make(facts: Facts, role: Role, answers: Answers, script: Path, bridg
         return
     bridge = KNOWN["bridge"]
     front = answers.name if role.name == "front" else "front-1"
+    hosts = {facts.hostname, *(address.rpartition(":")[0] for address in answers.brokers)}
+    sans = "".join(f" --broker-san {host}" for host in sorted(hosts - {"localhost", "127.0.0.1"}))
     yield note("Make them once for both hosts, here or on a machine of the operator's:")
-    yield note(f"  $ {bridgectl} certs init --dir {folder}/certs --broker-san {facts.hostname} --front {front}")
+    yield note(f"  $ {bridgectl} certs init --dir {folder}/certs{sans} --front {front}")
     yield note(f"  $ {bridgectl} keys init --dir {folder}/keys")
     yield note("Put this host's in their places (for each role it has):")
     yield note(f"  $ {script} --role {role.name} --secrets {folder}")
     yield note("Carry the bridge's to its host, these and no others:")
     yield note(f"  $ umask 077; tar -C {folder} -cf /root/bridge-secrets.tar {' '.join(belongs(bridge, 'bridge-1'))}")
     yield note(f"Then take {folder} off the network: {folder}/certs/ca.key can make anyone, and no host needs it.")
-
-
-def state_folder(unit: Unit) -> str:
-    """Where the service keeps its data."""
-    names = unit.one("StateDirectory").split()
-    return f"/var/lib/{names[0]}" if names else STATE

@@ -23,6 +23,7 @@ from scripts.tools.installer.errors import InstallError
 from scripts.tools.installer.layout import UNITS
 from scripts.tools.installer.units import Unit, seconds
 
+CREDSTORE = Path("/etc/credstore")
 RUN = Path("/run/dmz-bridge-supervisor")
 LOG = Path("/var/log/dmz-bridge")
 
@@ -107,7 +108,7 @@ class Supervisor:
         """Returns when it has said READY=1 (Type=notify), or at once. Raises InstallError, with the end of its log."""
         if not unit.endswith(".service") or self.active(unit):
             return
-        read = Unit.read(unit, Path(UNITS, unit).read_text())
+        read = installed(unit)
         owner = pwd.getpwnam(read.one("User", "root"))
         credentials = self._prepare(read, owner)
         before, command = read.command("ExecStartPre", str(credentials)), read.command("ExecStart", str(credentials))
@@ -136,8 +137,7 @@ class Supervisor:
         """SIGTERM, and SIGKILL when its TimeoutStopSec is over."""
         if not unit.endswith(".service"):
             return
-        file = Path(UNITS, unit)
-        patience = seconds(Unit.read(unit, file.read_text()).one("TimeoutStopSec"), 90) if file.exists() else 90
+        patience = seconds(installed(unit).one("TimeoutStopSec"), 90) if Path(UNITS, unit).exists() else 90
         for number, limit in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
             end = time.monotonic() + limit
             if (pid := self._pid(unit)) is not None:
@@ -172,7 +172,10 @@ class Supervisor:
         shutil.rmtree(credentials, ignore_errors=True)
         if unit.credentials:
             credentials.mkdir(parents=True, mode=0o700)
-            for name, source in unit.credentials.items():
+            for name, given in unit.credentials.items():
+                source = Path(given) if given.startswith("/") else CREDSTORE / given
+                if not source.exists() and not given.startswith("/"):
+                    continue  # one of a store that is not there is left out
                 copy = credentials / name
                 shutil.copyfile(source, copy)
                 copy.chmod(0o400)
@@ -192,9 +195,7 @@ class Supervisor:
                 found[variable] = ":".join(f"{base}/{name}" for name in names)
         return found | unit.environment(str(credentials))
 
-    def _await_ready(
-        self, unit: str, notify: socket.socket, process: subprocess.Popen[bytes], patience: float
-    ) -> None:
+    def _await_ready(self, unit: str, notify: socket.socket, process: subprocess.Popen[bytes], patience: float) -> None:
         end = time.monotonic() + patience
         notify.settimeout(0.05)
         while time.monotonic() < end:
@@ -210,6 +211,13 @@ class Supervisor:
     def _log_end(unit: str) -> str:
         lines = (LOG / f"{unit}.log").read_text(errors="replace").splitlines()[-5:]
         return "\n".join(f"  {line[:400]}" for line in lines)
+
+
+def installed(unit: str) -> Unit:
+    """A unit of this host, with its drop-ins."""
+    file = Path(UNITS, unit)
+    texts = [one.read_text() for one in (file, *sorted(Path(f"{file}.d").glob("*.conf")))]
+    return Unit.read(unit, "\n".join(texts))
 
 
 MANAGERS: Mapping[str, type[Systemd] | type[Supervisor]] = {"systemd": Systemd, "supervisor": Supervisor}

@@ -1,9 +1,12 @@
-"""Units as far as an installation and the supervisor need them: users, folders, credentials, the command (systemd.exec(5))."""
+"""Unit files, as far as an installation and the supervisor need them (systemd.exec(5))."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Unit:
 
     @property
     def credentials(self) -> dict[str, str]:
-        """Name of each credential → the file that it is loaded from."""
+        """Name of each credential → the file it is loaded from, or its name in the system's credential stores."""
         pairs = (one.partition(":") for one in (*self.all("LoadCredential"), *self.all("LoadCredentialEncrypted")))
         return {name: path for name, _, path in pairs if path}
 
@@ -59,11 +62,16 @@ class Unit:
             two = text[at : at + 2]
             pieces.append(known.get(two, two[:1]) if two in known else text[at])
             at += 2 if two in known else 1
-        return "".join(pieces).replace("${CREDENTIALS_DIRECTORY}", credentials)
+        return "".join(pieces)
 
     def command(self, key: str, credentials: str) -> list[list[str]]:
         """The commands of ExecStart=, ExecStartPre= and the like, without the prefixes (`-`, `+`, `!`, `@`, `:`)."""
-        return [shlex.split(self.expanded(line.lstrip("-+!@:"), credentials)) for line in self.all(key)]
+        known = {"CREDENTIALS_DIRECTORY": credentials, **self.environment(credentials)}
+        return [
+            [_VARIABLE.sub(lambda name: known.get(name.group(1), ""), word)
+             for word in shlex.split(self.expanded(line.lstrip("-+!@:"), credentials))]
+            for line in self.all(key)
+        ]  # fmt: skip
 
     def environment(self, credentials: str) -> dict[str, str]:
         """Of Environment=."""
