@@ -44,7 +44,7 @@ def bridgectl_understands(arguments: list[str]) -> None:
     while hasattr(command, "resolve_command") and arguments and arguments[0] != "--help":
         context = command.make_context(command.name, [], resilient_parsing=True)
         _, found, arguments = command.resolve_command(context, arguments)
-        assert found is not None, f"no such command: {arguments}"
+        assert found is not None, "no such command"
         command = found
     if arguments != ["--help"]:
         command.make_context(command.name, arguments)

@@ -124,6 +124,15 @@ def restart(folder: Path, part: str) -> None:
     say(f"the {_SAID.get(part, part)} is up, pid {testbed.pids[part]}")
 
 
+def kill(folder: Path, part: str) -> None:
+    """End one part of a running demo as a power failure would; raises TestbedError if it does not run."""
+    testbed = Testbed.attach(folder)
+    if not testbed.running(part):
+        raise TestbedError(f"the {part} does not run")
+    testbed.kill(part)
+    say(f"the {_SAID.get(part, part)} was killed (kill -9)")
+
+
 def stay(testbed: Testbed) -> None:
     """Keep running until Ctrl-C."""
     say("it stays up until you press Ctrl-C")
@@ -131,7 +140,7 @@ def stay(testbed: Testbed) -> None:
         f"  front      {testbed.front_url}/docs\n"
         f"  operator   ./scripts/ctl queues --watch\n"
         f"  metrics    {testbed.metrics_url}\n"
-        f"  try        kill -9 {testbed.pids['bridge']}   and then   ./scripts/demo --restart bridge\n"
+        "  try        ./scripts/demo --kill bridge   and then   ./scripts/demo --restart bridge\n"
         f"  logs       {os.path.relpath(testbed.logs)}/",
         flush=True,
     )
@@ -148,6 +157,7 @@ def main() -> int:
     """`./scripts/demo`."""
     parser = argparse.ArgumentParser(prog="./scripts/demo", description=__doc__)
     parser.add_argument("--check", action="store_true", help="verify each answer, stop everything, exit 0 or 1")
+    parser.add_argument("--kill", choices=PARTS, help="end one part of the running demo with kill -9")
     parser.add_argument("--restart", choices=PARTS, help="start one part of the running demo again")
     parser.add_argument("--var", type=Path, default=ROOT / "var" / "demo", help="where everything is kept")
     parser.add_argument("--front-port", type=int, default=int(os.environ.get("DEMO_FRONT_PORT", "8080")))
@@ -159,6 +169,9 @@ def main() -> int:
         signal.signal(number, stopped)
     folder = options.var.resolve()
     try:
+        if options.kill:
+            kill(folder, options.kill)
+            return 0
         if options.restart:
             restart(folder, options.restart)
             return 0

@@ -434,6 +434,7 @@ class Testbed:
             "broker": self._broker_address,
             "pids": self.pids,
             "marketing_url": self.marketing_url,
+            "customers": self.customers,
             "certs_dir": str(self.certs),
             "var_dir": str(self.folder),
         }
@@ -450,7 +451,7 @@ class Testbed:
         except OSError as error:
             raise TestbedError(f"no demo is running in {folder}; start it with ./scripts/demo") from error
         port = {name: int(state[key].rpartition(":")[2]) for name, key in _PORT_KEYS.items()}
-        return cls(folder, Ports(**port), pids=state["pids"], app_key=state["app_key"])
+        return cls(folder, Ports(**port), pids=state["pids"], app_key=state["app_key"], customers=state["customers"])
 
 
 _PORT_KEYS = {"front": "front_url", "broker": "broker", "marketing": "marketing_url"}
