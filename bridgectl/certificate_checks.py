@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from bridgectl import certificates
@@ -21,6 +20,7 @@ from bridgectl.certificate_files import (
     store_files,
 )
 from protocol.errors import ConfigurationError
+from protocol.link.certificates import issued_by
 from protocol.messages import Role
 from protocol.runtime.keyfiles import objection
 
@@ -85,7 +85,7 @@ def _check_leaf(
             "not made by bridgectl: remove it",
         )
         return
-    if any(_issued_by(found.certificate, authority) for authority in authorities):
+    if any(issued_by(found.certificate, authority) for authority in authorities):
         yield Finding(Level.OK, file, "signed by the CA")
     else:
         yield Finding(Level.FAIL, file, "not signed by any CA in ca.pem", renew)
@@ -121,15 +121,6 @@ def _check_stores(directory: Path, found: Found, renew: str) -> Iterator[Finding
         yield Finding(Level.FAIL, Path(error.file or store).name, str(error), renew)
     except ValueError:
         yield Finding(Level.FAIL, name, "does not open with the password in " + password_file, renew)
-
-
-def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-        constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
-        return False
-    return constraints.ca
 
 
 def _usage(file: str, certificate: x509.Certificate, role: Role, renew: str) -> Finding:

@@ -14,8 +14,8 @@ from cryptography.x509.oid import NameOID
 from bridgectl import certificates
 from bridgectl.certificates import Pair
 from bridgectl.files import PRIVATE, PUBLIC, Content, write_all
+from protocol import files
 from protocol.errors import ConfigurationError
-from protocol.files import BOM
 from protocol.messages import Role
 
 
@@ -141,12 +141,9 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 def read_bytes(path: Path) -> bytes:
     """The file's bytes. Raises ConfigurationError."""
-    try:
-        return path.read_bytes().removeprefix(BOM)
-    except FileNotFoundError:
-        raise ConfigurationError("is not there (bridgectl certs init makes it)", file=str(path)) from None
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if not path.exists():
+        raise ConfigurationError("is not there (bridgectl certs init makes it)", file=str(path))
+    return files.read_bytes(path)
 
 
 def store_files(base: str) -> tuple[str, str, str]:

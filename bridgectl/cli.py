@@ -4,6 +4,7 @@ A new group is a line in `GROUPS` and a module with a typer `app` under bridgect
 """
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -11,7 +12,7 @@ import typer
 import typer.core
 import typer.main
 
-from protocol.errors import BridgeError, NotAsked
+from protocol.errors import BridgeError, NotAsked, in_one_line
 
 GROUPS = {
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
@@ -75,11 +76,18 @@ def main() -> None:
     try:
         app()
     except NotAsked as error:
-        print(f"bridgectl: {error}", file=sys.stderr)
-        sys.exit(3)
+        _end(error, 3)
     except BridgeError as error:
-        print(f"bridgectl: {error}", file=sys.stderr)
-        sys.exit(1)
+        _end(error, 1)
+    except Exception as error:
+        if os.environ.get("BRIDGECTL_DEBUG"):
+            raise
+        _end(error, 1, f"{type(error).__name__}: ", " (BRIDGECTL_DEBUG=1 shows where)")
+
+
+def _end(error: Exception, status: int, before: str = "", after: str = "") -> None:
+    print(f"bridgectl: {before}{in_one_line(error)}{after}", file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

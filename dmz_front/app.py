@@ -21,6 +21,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +50,7 @@ from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import FrontSettings
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
+from protocol.link.certificates import server_objections
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Subscription
 from protocol.maintenance import Pause
@@ -58,8 +60,9 @@ from protocol.reports import CommandsReport
 from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.clock import wall_clock
+from protocol.runtime.config_check import checked, link_errors, store_doubts, store_errors
 from protocol.runtime.control import ControlSocket
-from protocol.runtime.daemon import Daemon, run
+from protocol.runtime.daemon import Daemon, one_line, run
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
@@ -69,7 +72,7 @@ from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
-from protocol.runtime.settings import load
+from protocol.runtime.settings import load, naming
 from protocol.runtime.store import Store
 
 log = logs.logger(__name__)
@@ -443,29 +446,43 @@ class Front:
         self.api.denials.flush()
 
 
-def main() -> None:
-    """Command `dmz-front`."""
+def main(arguments: list[str] | None = None) -> None:
+    """Command `dmz-front`. Exits with 2 and one line for a configuration that cannot be used."""
     parser = argparse.ArgumentParser(prog="dmz-front", description="The HTTP endpoint in the DMZ.")
     parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/dmz_front.toml"), metavar="FILE")
     parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
     add_argument(parser)
-    arguments = parser.parse_args()
-
-    async def compose(daemon: Daemon) -> None:
-        settings = load(arguments.config, FrontSettings)
+    given = parser.parse_args(arguments)
+    with one_line():
+        settings = load(given.config, FrontSettings)
         logs.configure(settings.log.level)
         crash_points.arm(os.environ)
-        if arguments.migrate:
-            print(MIGRATIONS.command(settings.store.address(), settings.store.file, arguments.migrate))
-            raise SystemExit(0)
-        front = Front(settings)
-        if arguments.check_config:
-            HttpServer(front.api, settings.http).load()
-            print(f"{arguments.config}: ok")
-            raise SystemExit(0)
-        await front.compose(daemon, arguments.config)
+        if given.check_config:
+            _check(given.config, settings)
+            return
+        if given.migrate:
+            print(MIGRATIONS.command(settings.store.address(), settings.store.file, given.migrate))
+            return
+
+    async def compose(daemon: Daemon) -> None:
+        with naming(given.config, settings):
+            await Front(settings).compose(daemon, given.config)
 
     run(compose)
+
+
+def _check(path: Path, settings: FrontSettings) -> None:
+    """Say all that is wrong with an operator's files; exits with 2 if it cannot be used. Raises ConfigurationError."""
+    now = datetime.now(UTC)
+    with naming(path, settings):
+        HttpServer(Front(settings).api, settings.http).load()
+    certificate = settings.http.certificate
+    errors = (
+        *store_errors(settings.store),
+        *link_errors(settings.link, (Role.FRONT,), now),
+        *(server_objections(certificate, now) if certificate else ()),
+    )
+    checked(path, settings, errors, store_doubts(settings.store), "ok")
 
 
 if __name__ == "__main__":

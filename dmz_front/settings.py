@@ -126,19 +126,19 @@ class AttachmentsSection(Section):
 class DeliverySection(Section):
     """How commands are kept on their way."""
 
-    resend_after_s: Annotated[float, Field(gt=0)] = 30
+    resend_after_s: Annotated[float, Field(gt=0, le=86_400)] = 30
     """A command sent and not answered is sent again after this time; the bridge knows it by its id."""
-    sweep_s: Annotated[float, Field(gt=0)] = 2
+    sweep_s: Annotated[float, Field(gt=0, le=3_600)] = 2
     """How often the ledger is searched for rows that are due."""
     repeat_days: Annotated[float, Field(ge=0, le=3650)] = 1
     """How long a caller may ask again, by its Idempotency-Key or the status, for a result it was given. Then the sealed
     result is dropped; the outcome and its code are kept for `store.retention_days`."""
-    presence_ttl_s: Annotated[float, Field(gt=0)] = 7
+    presence_ttl_s: Annotated[float, Field(gt=0, le=3_600)] = 7
     """A bridge that was silent for this long is taken for gone."""
     when_broker_refuses: Literal["keep", "refuse"] = "keep"
     """New commands while the broker is full or cannot be reached: `keep` accepts them (202) and sends them later, up
     to `limits.backlog`; `refuse` answers 503 before anything is accepted."""
-    drain_s: Annotated[float, Field(ge=0)] = 10
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 10
     """How long a stopping front waits for the answers its callers are waiting for."""
 
 

@@ -23,6 +23,7 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -59,7 +60,6 @@ from intranet_bridge.trial.probe import Probe
 from protocol.backoff import Backoff
 from protocol.destinations import attachments, commands, queries
 from protocol.envelope import Opener, Sealer
-from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
 from protocol.link.lane import Lane
@@ -70,6 +70,7 @@ from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Availability, Presence
 from protocol.runtime import crash_points, daemon, logs, metrics
 from protocol.runtime.clock import Clock, wall_clock
+from protocol.runtime.config_check import checked, dated, link_errors, store_doubts, store_errors
 from protocol.runtime.control import Answer, ControlSocket
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
@@ -80,7 +81,7 @@ from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.region_inbox import selector
 from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
-from protocol.runtime.settings import load
+from protocol.runtime.settings import load, naming
 from protocol.runtime.store import Store
 
 MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
@@ -488,25 +489,45 @@ def main(arguments: list[str] | None = None) -> None:
     add_argument(parser)
     trial.add_command(parser.add_subparsers(dest="command", metavar="try"))
     given = parser.parse_args(arguments)
-    try:
+    with daemon.one_line():
         settings = load(given.config, BridgeSettings)
         logs.configure(settings.log.level)
         crash_points.arm(os.environ)
         if given.command == "try":
             sys.exit(trial.run(settings, given))
         if given.check_config:
-            installed(settings)
-            for doubt in settings.doubts():
-                print(f"{given.config}: warning: {doubt}", file=sys.stderr)
-            print(f"{given.config}: ok, {len(settings.operations)} operations bound")
+            _check(given.config, settings)
             return
         if given.migrate:
             print(MIGRATIONS.command(settings.store.address(), settings.store.file, given.migrate))
             return
-    except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    daemon.run(compose(settings, given.config))
+    start = compose(settings, given.config)
+
+    async def named(parts: daemon.Daemon) -> None:
+        with naming(given.config, settings):
+            await start(parts)
+
+    daemon.run(named)
+
+
+def _check(path: Path, settings: BridgeSettings) -> None:
+    """Say all that is wrong with an operator's files; exits with 2 if it cannot be used. Raises ConfigurationError."""
+    with naming(path, settings):
+        installed(settings)
+    doubts = [*store_doubts(settings.store), *settings.doubts()]
+    if unbound := settings.unbound():
+        doubts.append(f"operations: bound to nothing, so callers get 502: {', '.join(unbound)}")
+    checked(
+        path,
+        settings,
+        (
+            *store_errors(settings.store),
+            *link_errors(settings.link, (Role.BRIDGE,), datetime.now(UTC)),
+            *dated(settings.all_systems.values(), datetime.now(UTC)),
+        ),
+        doubts,
+        f"ok, {len(settings.operations)} operations bound",
+    )
 
 
 if __name__ == "__main__":

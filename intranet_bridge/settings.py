@@ -29,6 +29,7 @@ from protocol.runtime.settings import (
     Section,
     StoreSection,
     WireSection,
+    nearest,
     nested,
     toml_path,
 )
@@ -82,11 +83,14 @@ def _bound(name: str, table: object, systems: Mapping[str, SystemSection], info:
     place = ("operations", name)
     operation = CATALOGUE.get(name)
     if operation is None:
-        raise Misplaced(f"{name!r} is not an operation of the catalogue ({', '.join(sorted(CATALOGUE))})", place)
+        near = nearest(name, CATALOGUE)
+        meant = f"did you mean {near}?" if near else f"there are {', '.join(sorted(CATALOGUE))}"
+        raise Misplaced(f"is not an operation of the catalogue; {meant}", place)
     system = table.get("system", DEFAULT_SYSTEM) if isinstance(table, dict) else DEFAULT_SYSTEM
     if system not in systems:
-        known = ", ".join(sorted(systems)) or "none"
-        raise Misplaced(f"there is no system {system!r}; there are: {known}", (*place, "system"))
+        near = nearest(str(system), systems)
+        meant = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(systems)) or 'none'}"
+        raise Misplaced(f"there is no system {system!r}; {meant}", (*place, "system"))
     found = kind(systems[system].adapter)
     binding = nested(found.binding, table, place, info)
     if operation.kind is Kind.COMMAND and operation.unknown_outcome is UnknownOutcome.INQUIRE and not binding.inquires:
@@ -139,6 +143,10 @@ class BridgeSettings(Section):
             for name, binding in self.operations.items()
             for complaint in kind(systems[binding.system].adapter).complaints(CATALOGUE[name], binding)
         ]
+
+    def unbound(self) -> list[str]:
+        """The catalogue's operations that no table binds: callers of them get 502."""
+        return sorted(set(CATALOGUE) - set(self.operations))
 
     @field_validator("marketing", mode="before")
     @classmethod

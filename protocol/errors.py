@@ -4,6 +4,12 @@ None of these carries customer data: their messages go to logs and to operators.
 """
 
 
+def in_one_line(error: BaseException) -> str:
+    """An error's text on one line of at most 1,000 characters, with a mark where something was left out."""
+    text = " ".join("".join(one if one.isprintable() else " " for one in str(error)).split())
+    return text if len(text) <= 1_000 else f"{text[:700]} [...] {text[-290:]}"
+
+
 class BridgeError(Exception):
     """Root of all errors this product raises on purpose."""
 

@@ -5,7 +5,8 @@ comparisons that are never true; a result that lacks a required field of the sch
 has it as the wrong kind. Warned of: tests of what became of a request that are true of ``{}`` or null.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 import jmespath
 
@@ -31,7 +32,7 @@ from protocol.operations.operation import Operation
 def complaints(operation: Operation, binding: OperationBinding) -> Iterator[Complaint]:
     """All that is wrong with what a binding reads from answers, as far as a start can know."""
     tables = binding.values
-    yield from answering(("response",), binding.response, operation, tables)
+    yield from answering(("response",), binding.response, operation, tables, asks(binding))
     if binding.refusal:
         yield from tested(("refusal", "when"), binding.refusal.when, tables)
         for name, text in (("code", binding.refusal.code), ("detail", binding.refusal.detail)):
@@ -72,14 +73,48 @@ def tested(setting: tuple[str, ...], text: str | None, tables: Tables) -> Iterat
             continue  # such an answer decides nothing
 
 
-def answering(setting: tuple[str, ...], text: str | None, operation: Operation, tables: Tables) -> Iterator[Complaint]:
-    """What is wrong with an expression that gives the catalogue's response."""
+def asks(binding: OperationBinding) -> tuple[str, ...]:
+    """The texts of a binding, of whatever kind, that make a request."""
+    names = ("path", "query", "request", "header", "parameters")
+    return tuple(text for name in names if isinstance(text := getattr(binding, name, None), str))
+
+
+def answering(
+    setting: tuple[str, ...], text: str | None, operation: Operation, tables: Tables, asked: Iterable[str] = ()
+) -> Iterator[Complaint]:
+    """What is wrong with an expression that gives the catalogue's response. `asked`: what makes the request."""
     wanted = of_schema(operation.response.model_json_schema())
     gives, found = _read(setting, text, ANY, tables)
     yield from found
     if not found and text is not None:
         for message in _misfits(gives, wanted, ""):
             yield Complaint(setting, message)
+        for name, message in _unanswered(gives, operation):
+            needed = operation.request.model_fields[name].is_required()
+            said = any(re.search(rf"\b{re.escape(name)}\b", one) for one in asked)
+            yield Complaint(setting, message, fatal=needed or said)
+
+
+def _unanswered(gives: Shape, operation: Operation) -> Iterator[tuple[str, str]]:
+    """Fields that must be what was asked, where the schema alone would let them be left out: who asks with them would
+    always be answered `answer-mismatch`. With the request's field that each must equal.
+    """
+    if OBJECT not in gives.kinds or gives.fields is None:
+        return
+    fields = operation.response.model_fields
+    for path, name in operation.matching.pairs.items():
+        given = gives.fields.get(path)
+        if "." in path or fields[path].is_required() or (given is not None and given.kinds != NOTHING.kinds):
+            continue
+        how = "leaves out" if given is None else "gives only null for"
+        yield name, f"{how} {path}, which must equal the request's {name}: requests that have it cannot be answered"
+
+
+def unattached(operation: Operation) -> Iterator[Complaint]:
+    """A warning of an operation whose files nothing hands over."""
+    if operation.attachments:
+        message = "takes attachments, and nothing hands them over: the marketing system gets their ids alone"
+        yield Complaint((), message, fatal=False)
 
 
 def _misfits(gives: Shape, wanted: Shape, place: str) -> Iterator[str]:

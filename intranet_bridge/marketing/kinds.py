@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from intranet_bridge.marketing.kind import AdapterKind
+from protocol.runtime.settings import nearest
 
 GROUP = "dmz_bridge.adapters"
 _OWN = {
@@ -31,7 +32,10 @@ def kind(name: str) -> AdapterKind:
         return found
     plugins = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in plugins:
-        raise ValueError(f"there is no adapter {name!r}; there are {', '.join(sorted({*_OWN, *plugins}))}")
+        known = sorted({*_OWN, *plugins})
+        near = nearest(name, known)
+        meant = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+        raise ValueError(f"there is no adapter {name!r}; {meant}")
     try:
         found = plugins[name].load()
     except Exception as error:

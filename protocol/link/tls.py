@@ -124,7 +124,8 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
             # A password callback that answers at once: OpenSSL would otherwise ask at the terminal and block.
             context.load_cert_chain(own, private, password=lambda: b"")
         except ssl.SSLError as error:
-            if error.reason == "KEY_VALUES_MISMATCH":
+            # NO_CERTIFICATE_ASSIGNED: the key is of another algorithm than the certificate's
+            if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
                 raise ConfigurationError(f"is not the key of {certificate}", file=str(key)) from error
             if error.reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
                 raise ConfigurationError(f"is too weak: {_reason(error)}", file=str(certificate)) from error

@@ -8,11 +8,13 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
-from protocol.errors import BridgeError, ConfigurationError
+import structlog
+
+from protocol.errors import BridgeError, ConfigurationError, in_one_line
 from protocol.runtime.logs import logger
 from protocol.runtime.service_manager import extended, notify, reloading, status, watchdog_s
 from protocol.runtime.watchdog import Summary, Vital, Watchdog
@@ -171,11 +173,28 @@ def run(compose: Callable[[Daemon], Awaitable[None]]) -> None:
         runner: Callable[..., None] = asyncio.run
     else:
         runner = uvloop.run
-    try:
+    with one_line():
         runner(_serve(compose))
+
+
+@contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """What goes wrong within is one line on standard error, never a traceback, and the end of the process.
+
+    The exit status is 2 for a ConfigurationError, else 1.
+    """
+    try:
+        yield
     except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(error, 2)
     except StartFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _end(error, 1)
+    except Exception as error:
+        if structlog.is_configured():  # else it would be printed
+            log.debug("start-failed", exc_info=error)
+        _end(StartFailed(start_failure(error)), 1)
+
+
+def _end(error: BridgeError, status: int) -> None:
+    print(f"error: {in_one_line(error)}", file=sys.stderr)
+    sys.exit(status)

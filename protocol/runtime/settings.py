@@ -1,11 +1,13 @@
 """Reading an operator's TOML file into a checked model; every complaint names the file and the line."""
 
+import difflib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -38,7 +40,7 @@ _URL_PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 class Misplaced(ValueError):
     """Raised in a validator of a table about a setting within it."""
 
-    def __init__(self, message: str, place: Sequence[str]) -> None:
+    def __init__(self, message: str, place: Sequence[int | str]) -> None:
         """`place`: from the file's root."""
         super().__init__(message)
         self.place = tuple(place)
@@ -47,7 +49,7 @@ class Misplaced(ValueError):
 class Section(BaseModel):
     """Base of every table of a configuration file: a misspelt key is an error, not a silent default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def from_file(path: Path, info: ValidationInfo) -> Path:
@@ -242,11 +244,66 @@ def nested(model: type[Settings], table: object, place: Sequence[str], info: Val
     try:
         return model.model_validate(table, context=info.context)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        cause = first.get("ctx", {}).get("error")
-        inner = cause.place if isinstance(cause, Misplaced) else tuple(str(part) for part in first["loc"])
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise Misplaced(first["msg"].removeprefix("Value error, ") + more, (*place, *inner)) from None
+        inner, message = _first(error, model, place)
+        raise Misplaced(message, inner) from None
+
+
+def _first(error: ValidationError, model: type[BaseModel], above: Sequence[str]) -> tuple[tuple[int | str, ...], str]:
+    """The first of what is wrong: where it stands, from the file's root, and what it is.
+
+    An unknown key is the first: what else is wrong is often its consequence ("field required").
+    """
+    found = error.errors(include_url=False, include_input=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    cause = first.get("ctx", {}).get("error")
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    if isinstance(cause, Misplaced):
+        return cause.place, str(cause) + more
+    place = (*above, *first["loc"])
+    if first["type"] == "extra_forbidden":
+        return place, f"unknown key{_instead(model, first['loc'], above)}{more}"
+    if first["type"] == "missing":
+        return place, f"is missing{more}"
+    return place, first["msg"].removeprefix("Value error, ") + more
+
+
+def _instead(model: type[BaseModel], loc: tuple[int | str, ...], above: Sequence[str]) -> str:
+    """What may have been meant by a key that a model does not know: the nearest beside it, or the same elsewhere."""
+    here, name = [model], str(loc[-1])
+    for part in loc[:-1]:
+        here = [
+            inner
+            for one in here
+            for inner in (models_in(one.model_fields[part].annotation) if part in one.model_fields else (one,))
+        ]
+    known = list(dict.fromkeys(key for one in here for key in one.model_fields))
+    near = nearest(name, known)
+    if near is not None:
+        return f"; did you mean {toml_path((*above, *loc[:-1], near))}?"
+    elsewhere = [place for place in _keys(model) if place[-1] == name]
+    if elsewhere:
+        return f"; did you mean {toml_path((*above, *elsewhere[0]))}?"
+    return f"; known here: {', '.join(known)}" if len(known) <= 30 else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like this one, if one is like it at all."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1, 0.75)), None)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from models_in(argument)
+
+
+def _keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        yield (*above, name)
+        for inner in models_in(field.annotation):
+            yield from _keys(inner, (*above, name))
 
 
 def load(path: Path, model: type[Settings]) -> Settings:
@@ -264,14 +321,59 @@ def load(path: Path, model: type[Settings]) -> Settings:
     try:
         return model.model_validate(document, context={"base": path.parent})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        cause = first.get("ctx", {}).get("error")
-        place = cause.place if isinstance(cause, Misplaced) else first["loc"]
-        where = toml_path(place)
-        message = first["msg"].removeprefix("Value error, ")
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        place, message = _first(error, model, ())
         file, line = _located(files, place)
-        raise ConfigurationError(f"{where}: {message}{more}", file=str(file), line=line) from error
+        where = f"{toml_path(place)}: " if place else ""
+        raise ConfigurationError(f"{where}{message}", file=str(file), line=line) from error
+
+
+def where_set(path: Path, model: type[BaseModel], place: Sequence[int | str]) -> str:
+    """`file:line` where the setting at `place` stands, in the files that `load` reads for `path`."""
+    try:
+        files = [_File(path)]
+        if "include" in model.model_fields:
+            files += [_File(name) for name in _included(files[0])]
+    except ConfigurationError:
+        return str(path)
+    file, line = _located(files, place)
+    return f"{file}:{line}" if line else str(file)
+
+
+def paths_of(settings: BaseModel, above: tuple[int | str, ...] = ()) -> Iterator[tuple[tuple[int | str, ...], Path]]:
+    """Every file that settings name: where the setting stands, and the file."""
+    for name in type(settings).model_fields:
+        yield from _paths_in(getattr(settings, name), (*above, name))
+
+
+def _paths_in(value: object, place: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], Path]]:
+    if isinstance(value, Path):
+        yield place, value
+    elif isinstance(value, BaseModel):
+        yield from paths_of(value, place)
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _paths_in(one, (*place, str(key)))
+    elif isinstance(value, list | tuple):
+        for at, one in enumerate(value):
+            yield from _paths_in(one, (*place, at))
+
+
+@contextmanager
+def naming(path: Path, settings: BaseModel) -> Iterator[None]:
+    """A ConfigurationError raised within names the setting it is about, and where that stands."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise placed(error, path, settings) from error
+
+
+def placed(error: ConfigurationError, path: Path, settings: BaseModel) -> ConfigurationError:
+    """The same about a file that a setting names: with the setting, and where it stands."""
+    for place, file in paths_of(settings):
+        if error.file == str(file):
+            where = f"{where_set(path, type(settings), place)}: {toml_path(place)}"
+            return ConfigurationError(f"{error} ({where})")
+    return error if error.file else ConfigurationError(str(error), file=str(path))
 
 
 class _File:
@@ -282,6 +384,8 @@ class _File:
         except tomllib.TOMLDecodeError as error:
             found = re.search(r"at line (\d+)", str(error))
             raise ConfigurationError(str(error), file=str(path), line=int(found[1]) if found else None) from error
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists without end
+            raise ConfigurationError(f"cannot be read as TOML: {error}", file=str(path)) from None
 
 
 def _included(main: _File) -> list[Path]:
@@ -334,20 +438,24 @@ def line_of(text: str, path: Sequence[int | str]) -> int | None:
 
 
 def _deepest(text: str, path: Sequence[int | str]) -> tuple[int, int | None]:
-    names = [str(part) for part in path if not isinstance(part, int)]
     best: tuple[int, int | None] = (0, None)
-    table: list[str] = []
+    table: list[int | str] = []
+    arrays: dict[tuple[str, ...], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?", line)
+        header = re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?", line)
         key = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
         if header:
-            table = _parts(header[1])
+            names = tuple(_parts(header[2]))
+            table = [*names]
+            if header[1] == "[[":
+                arrays[names] = arrays.get(names, -1) + 1
+                table.append(arrays[names])
             here = table
         elif key:
-            here = table + _parts(key[1])
+            here = [*table, *_parts(key[1])]
         else:
             continue
-        if names[: len(here)] == here and len(here) > best[0]:
+        if list(path[: len(here)]) == here and len(here) > best[0]:
             best = (len(here), number)
     return best
 

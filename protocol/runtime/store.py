@@ -127,6 +127,10 @@ class Store:
                 raise ConfigurationError(str(damaged)) from error
             told = f"the database cannot be opened: {error.__cause__ or error}"
             raise ConfigurationError(told, file=str(self._file) if self._file else None) from error
+        except ConfigurationError as error:
+            if error.file is not None or self._file is None:
+                raise
+            raise ConfigurationError(str(error), file=str(self._file)) from error
         if self._file is not None:  # from now on the writer waits for locks itself, and looks who still waits
             self._engine.dispose()
             event.listen(self._engine, "connect", _looks_often)

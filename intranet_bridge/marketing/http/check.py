@@ -34,9 +34,8 @@ def complaints(operation: Operation, binding: HttpBinding) -> Iterator[Complaint
     elif binding.attachments:
         request = _with_file(bare, "attachments", Shape(frozenset((LIST,)), item=_FILE))
         yield from _handing_over(binding, bare, tables)
-    elif operation.attachments:
-        message = "takes attachments, and nothing hands them over: the marketing system gets their ids alone"
-        yield Complaint((), message, fatal=False)
+    else:
+        yield from check.unattached(operation)
     if binding.paging and operation.kind is Kind.COMMAND:
         yield Complaint(("paging",), "only a query's answer comes in pages: a command is one call")
     yield from _asking((), binding.path, binding.query, binding.request, request, tables)

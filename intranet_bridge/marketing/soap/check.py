@@ -15,9 +15,7 @@ def complaints(operation: Operation, binding: SoapBinding) -> Iterator[Complaint
     yield from read(("request",), binding.request, request, tables)
     yield from read(("header",), binding.header, request, tables)
     yield from check.complaints(operation, binding)
-    if operation.attachments:
-        message = "takes attachments, and nothing hands them over: the marketing system gets their ids alone"
-        yield Complaint((), message, fatal=False)
+    yield from check.unattached(operation)
     known = {refusal.code for refusal in operation.refusals} | {NOT_APPLIED, FAILURE}
     for fault, ours in binding.faults.items():
         if ours not in known:

@@ -24,6 +24,7 @@ def complaints(operation: Operation, binding: SqlBinding) -> Iterator[Complaint]
     yield from read(("parameters",), binding.parameters, request_of(operation), binding.values)
     yield from _named(binding)
     yield from check.complaints(operation, binding)
+    yield from check.unattached(operation)
     yield from tested(("done",), binding.done, binding.values)
     inquire = binding.inquire
     if inquire:

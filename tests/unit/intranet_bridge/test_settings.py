@@ -1,20 +1,18 @@
 """The configuration: what is shipped is in order; mistakes are named with their file and line."""
 
-import datetime
 import re
 from pathlib import Path
 
 import pytest
 
-from bridgectl import certificate_files, keys
 from intranet_bridge import app
 from intranet_bridge.marketing.http.binding import HttpSystem
 from intranet_bridge.settings import BridgeSettings
 from protocol.errors import ConfigurationError
-from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.runtime.settings import load
 from tests.support.shipped import BINDINGS, BRIDGE, copied
+from tests.unit.installed import install
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,7 +39,7 @@ def test_the_shipped_values_are_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("slots = 64", "slot = 64", "queries.slot: Extra"),
+        ("slots = 64", "slot = 64", "queries.slot: unknown key; did you mean queries.slots"),
         ("[operations.bill-query]", "[operations.bill-inquiry]", "not an operation of the catalogue"),
         ("    amount: rcvblAmt,\n        penalty", "    penalty", 'operations."bill-query.v2".response: leaves out'),
         ('request = "{consNo: account}"', 'request = "{consNo: account"', "not a JMESPath expression"),
@@ -63,7 +61,7 @@ def test_the_shipped_values_are_the_defaults() -> None:
         ('url = "http://127.0.0.1:8090"', 'url = "ftp://host"', "must be http"),
         ('path = "/api/bill/query"', 'path = "/api/bill%query"', "a path begins with /"),
         ("retention_days = 30", "retention_days = 7", "at least 7.5"),
-        ("not_found = \"rtnCode == '1010'\"", "", "not_found: Field required"),
+        ("not_found = \"rtnCode == '1010'\"", "", "not_found: is missing"),
         ('host = "127.0.0.1"', 'host = "10.0.0.1"', "loopback"),
         ('"1004" = "no-such-account"', '"1004" = "No such account"', "pattern"),
     ],
@@ -80,14 +78,23 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: st
 
 
 def test_check_config_warns_of_tests_that_are_true_of_an_empty_answer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(app, "installed", lambda settings: settings)
+    install(tmp_path)
     path = changed(tmp_path, "not_found = \"rtnCode == '1010'\"", 'not_found = "data == `null`"')
     app.main(["--config", str(path), "--check-config"])
     told = capsys.readouterr()
     assert re.search(r"warning: operations\.[a-z-]+\.inquire\.not_found: is true of \{\}", told.err)
     assert f"{len(CATALOGUE)} operations bound" in told.out
+
+
+def test_check_config_warns_of_what_is_bound_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install(tmp_path)
+    (tmp_path / "bindings" / "theft.toml").unlink()
+    app.main(["--config", str(tmp_path / BRIDGE.name), "--check-config"])
+    assert "warning: operations: bound to nothing, so callers get 502: theft-report, theft-report-progress\n" in (
+        capsys.readouterr().err
+    )
 
 
 def test_an_inquired_operation_needs_its_inquiry(tmp_path: Path) -> None:
@@ -111,14 +118,16 @@ def test_check_config_reads_every_file_and_exits_2_with_one_line(
 
 
 def test_the_other_side_s_keyring_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    certificate_files.init(tmp_path / "certs", {Role.BRIDGE: ["bridge-1"]})
-    keys.init(tmp_path / "keys", now=datetime.datetime.now(datetime.UTC))
-    (tmp_path / "marketing.token").write_text("token")
+    install(tmp_path)
     path = changed(tmp_path, "keys/bridge.keyring", "keys/front.keyring")
     with pytest.raises(SystemExit) as ended:
         app.main(["--config", str(path), "--check-config"])
     assert ended.value.code == 2
-    assert capsys.readouterr().err == f"error: {tmp_path}/keys/front.keyring: is not a bridge's keyring\n"
+    line = path.read_text(encoding="utf-8").splitlines().index(
+        'keyring = "keys/front.keyring"  # made by `bridgectl keys init`; readable by this service alone'
+    )  # fmt: skip
+    place = f"({path}:{line + 1}: keys.keyring)"
+    assert capsys.readouterr().err == f"error: {tmp_path}/keys/front.keyring: is not a bridge's keyring {place}\n"
 
 
 def test_the_unit_gives_nothing_away() -> None:

@@ -91,10 +91,10 @@ def test_what_is_no_broker(tmp_path: Path, broker: str) -> None:
         (GOOD + "[store]\n", 4, "Cannot declare"),
         (GOOD + 'file = "b"\n', 4, "Cannot overwrite"),
         # a misspelt key, at each depth
-        ("titel = 1\n" + GOOD, 1, "titel: Extra inputs are not permitted"),
-        (GOOD + "\n# a comment\nfiel = 1\n", 6, "store.fiel: Extra inputs"),
-        (GOOD + "[sotre]\nx = 1\n", 4, "sotre: Extra inputs"),
-        (GOOD + "[[parts]]\nnmae = 1\n", 5, "parts.0.nmae: Extra inputs"),
+        ("titel = 1\n" + GOOD, 1, "titel: unknown key; did you mean title?"),
+        (GOOD + "\n# a comment\nfiel = 1\n", 6, "store.fiel: unknown key; did you mean store.file?"),
+        (GOOD + "[sotre]\nx = 1\n", 4, "sotre: unknown key; did you mean store?"),
+        (GOOD + "[[parts]]\nnmae = 1\n", 5, "parts.0.nmae: unknown key; did you mean parts.0.name?"),
         # a value of the wrong kind
         ("title = 1\n[store]\nfile = 'a'\n", 1, "title: Input should be a valid string"),
         (GOOD + "retention_days = 0\n", 4, "store.retention_days: Input should be greater than 0"),
@@ -111,9 +111,9 @@ def test_what_is_no_broker(tmp_path: Path, broker: str) -> None:
         ('title = "x"\nstore.file = "a"\nstore.fiel = 1\n', 3, "store.fiel"),
         ('title = "x"\n[store]\n"file" = 1\n', 3, "store.file"),
         # something missing: the table it belongs to; the file when there is none
-        ("[store]\nfile = 'a'\n", None, "title: Field required"),
-        (GOOD + "\n[keys]\nkeyring = 'a'\n", 5, "keys.trusted: Field required"),
-        ('title = "x"\n', None, "store: Field required"),
+        ("[store]\nfile = 'a'\n", None, "title: is missing"),
+        (GOOD + "\n[keys]\nkeyring = 'a'\n", 5, "keys.trusted: is missing"),
+        ('title = "x"\n', None, "store: is missing"),
         # two keys that do not go together
         ('title = "x"\n[store]\nretention_days = 3\n', 2, "store: needs either file or url"),
         (GOOD + 'url = "postgresql://x"\n', 2, "store: needs either file or url"),
@@ -127,7 +127,10 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, line: int 
 
 def test_more_mistakes_are_counted(tmp_path: Path) -> None:
     line, text = complaint(tmp_path, GOOD + "a = 1\nb = 2\nc = 3\n")
-    assert (line, text) == (4, "store.a: Extra inputs are not permitted (and 2 more)")
+    assert (line, text) == (
+        4,
+        "store.a: unknown key; known here: file, url, retention_days, migrate, lease_s (and 2 more)",
+    )
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -138,7 +141,28 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:
-    assert complaint(tmp_path, b'title = "\xff"') == (None, "is not UTF-8 text")
+    assert complaint(tmp_path, b'# a\ntitle = "\xff"') == (2, "is not UTF-8 text: save it as UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"), [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("gbk", "GBK")]
+)
+def test_a_file_in_another_encoding_is_told_which(tmp_path: Path, encoding: str, words: str) -> None:
+    text = GOOD + "# 营销系统的接口地址\n"
+    _, said = complaint(tmp_path, text.encode(encoding))
+    assert said.startswith(f"is not UTF-8 text but {words}")
+
+
+def test_a_key_in_the_wrong_table_is_told_its_own(tmp_path: Path) -> None:
+    assert complaint(tmp_path, GOOD + "[log]\nretention_days = 3\n") == (
+        5, "log.retention_days: unknown key; did you mean store.retention_days?",
+    )  # fmt: skip
+
+
+def test_the_second_table_of_a_list_is_the_one_that_is_named(tmp_path: Path) -> None:
+    text = GOOD + '[[parts]]\nname = "b"\n[[parts]]\nsize = 0\n'
+    line, _ = complaint(tmp_path, text)
+    assert line == 7
 
 
 def test_postgresql_by_url(tmp_path: Path) -> None:

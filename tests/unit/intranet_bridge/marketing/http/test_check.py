@@ -1,19 +1,21 @@
 """What a start can know of a binding: what can never work is refused, naming the setting; what may not is warned of."""
 
+import tomllib
 from typing import Any
 
 import pytest
 
+from intranet_bridge.marketing import kinds
 from intranet_bridge.marketing.http.binding import HttpBinding
 from intranet_bridge.marketing.http.check import complaints
 from protocol.operations import CATALOGUE
-from tests.support.shipped import bindings
+from tests.support.shipped import CONFIG, bindings
 
 SHIPPED = bindings()
 ARREARS: dict[str, Any] = {
     "path": "/a",
     "request": "{consNo: account}",
-    "response": "data.{account: consNo, total: totAmt, unpaid: list(owed)[*].{month: month(m), amount: a, penalty: p}}",
+    "response": "data.{account: no, as_of: d, total: t, unpaid: list(o)[*].{month: month(m), amount: a, penalty: p}}",
     "refusal": {"when": "rtnCode != '0000'", "code": "rtnCode"},
 }
 
@@ -126,3 +128,31 @@ def test_what_may_not_be_meant_is_warned_of(changes: dict[str, Any], setting: st
     found = said(**changes)
     assert [where for where, message, fatal in found if doubt in message and not fatal] == [setting], found
     assert not any(fatal for *_, fatal in found)
+
+
+def test_a_field_that_must_be_what_was_asked_is_mapped() -> None:
+    """Optional in the schema, and yet no answer without it is taken from who asks with it (`answer-mismatch`)."""
+    without = ARREARS["response"].replace("as_of: d, ", "")
+    message = "leaves out as_of, which must equal the request's as_of: requests that have it cannot be answered"
+    assert said(response=without) == [("response", message, False)]
+    # one that asks the system with it means it
+    assert said(response=without, request="{consNo: account, day: as_of}") == [("response", message, True)]
+    nothing = ARREARS["response"].replace("as_of: d", "as_of: `null`")
+    assert [fatal for _, words, fatal in said(response=nothing) if "gives only null for as_of" in words] == [False]
+
+
+@pytest.mark.parametrize("kind", ["soap", "sql"])
+def test_files_that_nothing_hands_over_are_warned_of(kind: str) -> None:
+    name = next(name for name, one in CATALOGUE.items() if one.attachments)
+    table = examples(kind)[name]
+    found = kinds.kind(kind)
+    told = list(found.complaints(CATALOGUE[name], found.binding.model_validate(table)))
+    assert [(one.setting, one.fatal) for one in told] == [((), False)]
+    assert "nothing hands them over" in told[0].message
+
+
+def examples(kind: str) -> dict[str, dict[str, Any]]:
+    tables: dict[str, dict[str, Any]] = {}
+    for file in sorted((CONFIG / "examples" / kind).glob("*.toml")):
+        tables |= tomllib.loads(file.read_text(encoding="utf-8")).get("operations", {})
+    return tables

@@ -113,7 +113,7 @@ def test_a_command_has_no_pages() -> None:
 
 
 def test_paging_is_known_to_requests_of_bindings_that_have_it() -> None:
-    values = {"path": "/a", "request": "{n: paging.number}", "response": "{account: a, total: b, unpaid: c}"}
+    values = {"path": "/a", "request": "{n: paging.number}", "response": "{account: a, as_of: d, total: b, unpaid: c}"}
     operation = CATALOGUE["arrears-query"]
     assert [one for one in complaints(operation, HttpBinding.model_validate(values)) if one.fatal]
     assert not list(complaints(operation, HttpBinding.model_validate(values | {"paging": PAGING})))

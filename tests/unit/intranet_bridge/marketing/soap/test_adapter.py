@@ -30,7 +30,7 @@ REFUSAL = {"when": "code != '0'", "code": "code", "detail": "msg", "codes": {"44
 QUERY: dict[str, Any] = {
     "operation": "owed",
     "request": "{acct: account}",
-    "response": "data.{account: acct, total: total, unpaid: bill}",
+    "response": "data.{account: acct, as_of: asof, total: total, unpaid: bill}",
     "refusal": REFUSAL,
     "faults": {"NoAccount": "no-such-account", "Busy": "not_applied", "Broken": "failure"},
 }

@@ -18,7 +18,7 @@ ARREARS, ORDER = CATALOGUE["arrears-query"], CATALOGUE["work-order"]
 QUERY: dict[str, Any] = {
     "parameters": "{account: account}",
     "statement": "SELECT acct, total FROM owed WHERE acct = :account",
-    "response": "rows[0].{account: acct, total: total, unpaid: `[]`}",
+    "response": "rows[0].{account: acct, as_of: asof, total: total, unpaid: `[]`}",
 }
 COMMAND: dict[str, Any] = {
     "parameters": "{id: request_id, acct: account}",
@@ -129,7 +129,10 @@ def test_what_is_right_is_not_complained_of() -> None:
 def test_a_binding_is_held_against_the_catalogue() -> None:
     assert "it needs insert, poll and done" in found(QUERY, ORDER)[""]
     assert "it needs statement or statements" in found(COMMAND, ARREARS)["insert"]
-    assert "leaves out the required field" in found(QUERY | {"response": "rows[0].{total: total}"})["response"]
+    assert (
+        "leaves out the required field"
+        in found(QUERY | {"response": "rows[0].{total: total, as_of: asof}"})["response"]
+    )
     assert "consNo" in found(QUERY | {"parameters": "{account: consNo}"})["parameters"]
     assert "required" in found(
         COMMAND | {"inquire": {"not_found": "length(rows) == `0`", "response": "{work_order: rows[0].no}"}}, ORDER
