@@ -4,6 +4,7 @@ Each of these is told to systemd (service_manager.py), whose watchdog is fed mea
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal

@@ -192,8 +192,8 @@ def start(main: Main, path: Path) -> None:
         main(["--config", str(path)])
 
 
-def _stop_when_ready(state: str) -> None:
-    if state == "READY=1":
+def _stop_when_ready(*states: str) -> None:
+    if "READY=1" in states:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
