@@ -32,12 +32,14 @@ from dmz_front.admission.accounts import AccountForms
 from dmz_front.attachments.sending import AttachmentSender
 from dmz_front.attachments.uploads import Uploads
 from dmz_front.commands.administration import Administration
+from dmz_front.commands.decisions import Decisions
 from dmz_front.commands.region_inbox import RegionInbox
 from dmz_front.commands.submission import Commands, Policy, Seals
 from dmz_front.http.api import HttpApi
 from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
 from dmz_front.ledger.attachments import AttachmentLedger
+from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.ledger.rows import INSTANCES, MAINTENANCE, POISON
 from dmz_front.queries.round_trip import Queries
@@ -131,6 +133,8 @@ class Front:
             self.store, self.bridges, command_lane, query_lane, settings.name, self.clock, attachment_lane
         )
         self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
+        self.decided = DecisionLedger(self.store, settings.name, self.clock)
+        self.decisions_outbox = Outbox(command_lane, sent=self.decided.sent, unsent=self._decisions_due)
 
         self.query_waiters, self.command_waiters = Waiters(), Waiters()
         self.poison = PoisonMessages(self.store, POISON, self.clock)
@@ -146,6 +150,7 @@ class Front:
         self.router = ReplyRouter(
             opener, self.query_waiters, self.command_waiters, self.ledger, self.poison, self.bridges, self.clock,
             self.sender.receipts, lambda reply: self.api.guessing.settled(reply), requests=self.requests,
+            decisions=self.decided.answered,
         )  # fmt: skip
         self.orphaned = OrphanedReplies(
             link=lambda front: receiving_link(self.settings.link, f"{settings.name}-replies-of-{front}"),
@@ -219,6 +224,12 @@ class Front:
         self.administration = Administration(
             name=settings.name, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
             sendable=lambda: self.command_link.connected and self.bridges.addressed, paused=lambda: self.bridges.paused,
+            decided=self.decided,
+            decisions=Decisions(
+                route=destinations.command_route(settings.region, settings.name), ledger=self.ledger,
+                decisions=self.decided, outbox=self.decisions_outbox, sealer=sealer, bridges=self.bridges,
+                sendable=self._decisions_go, clock=self.clock,
+            ),
         )  # fmt: skip
 
     def policy(self, settings: FrontSettings) -> Policy:
@@ -272,6 +283,7 @@ class Front:
         jobs.every(1, "inbox", self._read_inbox)
         jobs.every(LOOK_S, "maintenance", self.maintenance.look)
         jobs.every(1, "store", self.store.prove)
+        jobs.every(settings.delivery.sweep_s, "decisions", self.decisions_outbox.sweep)
         jobs.every(settings.delivery.sweep_s, "answered", self.ledger.note_answered)
         jobs.every(settings.delivery.sweep_s, "attachments", self.sender.sweep)
         jobs.every(60, "used attachments", self._forget_attachments)
@@ -383,6 +395,7 @@ class Front:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.delivery.drain_s):
                 await self.outbox.drain()
+                await self.decisions_outbox.drain()
 
     async def _due(self, limit: int) -> list[Entry]:
         if not self.command_link.connected or not self.bridges.addressed:
@@ -393,6 +406,14 @@ class Front:
     def _maintain(self, pauses: tuple[Pause, ...]) -> None:
         self.bridges.pause(pauses)
         self._swept_when_connected(self.command_link.connected)
+
+    def _decisions_go(self) -> bool:
+        return self.command_link.connected and self.bridges.addressed and self.bridges.decide
+
+    async def _decisions_due(self, limit: int) -> list[Entry]:
+        if not self._decisions_go():
+            return []
+        return await self.decided.due(int(self.settings.delivery.resend_after_s * 1000), limit)
 
     def _swept_when_connected(self, connected: bool) -> None:
         if connected:
@@ -417,7 +438,9 @@ class Front:
         await self.orphaned.read(await self.lease.others())
 
     def _take_over(self, connection: Connection, fronts: Sequence[str]) -> int:
-        return self.ledger.adopt(connection, fronts, self.settings.name) + self.attachments.adopt(connection, fronts)
+        decisions = self.decided.adopt(connection, fronts)
+        taken = self.ledger.adopt(connection, fronts, self.settings.name) + self.attachments.adopt(connection, fronts)
+        return taken + decisions
 
     async def _forget_attachments(self) -> None:
         await self.attachments.settle(_IDLE_MS)
@@ -432,6 +455,7 @@ class Front:
         await self.ledger.drop(self.clock() - int(self.settings.delivery.repeat_days * 86_400_000))
         before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
         await self.ledger.forget(before)
+        await self.decided.forget(before)
         await self.poison.forget(before)
         held = await self.ledger.hold_undelivered(self.settings.name)
         if held:

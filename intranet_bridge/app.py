@@ -30,6 +30,7 @@ from pathlib import Path
 
 from intranet_bridge.bound import Bound, Rebound, bind, longest_call_s
 from intranet_bridge.commands.administration import Administration
+from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.housekeeping import Housekeeping, Schedule
 from intranet_bridge.inbox.attachments import AttachmentInbox
@@ -149,10 +150,19 @@ class Bridge:
             replies=self.replies, attachments=self.attachments, requests=self.requests,
             policy=self._policy(settings, clock),
         )  # fmt: skip
+        judge = CommandJudge(opener, self.poison, self.replies, self.adapters, clock)
+        self._inquirers = {name for name in adapters if self._inquires(name)}
+        self.rulings = Rulings(
+            store=self.store, inbox=self.inbox, workers=self.workers, outbox=self.outbox, replies=self.replies,
+            judge=judge, lane=Lane(self.links["command-replies"], persistent=True),
+            inquires=self._inquirers,
+            from_fronts=lambda: self.settings.commands.decisions_from_fronts,
+            retention_ms=lambda: int(self.settings.store.retention_days * 86_400_000), clock=clock,
+        )  # fmt: skip
         self.command_intake = CommandIntake(
-            link=self.links["commands"], judge=CommandJudge(opener, self.poison, self.replies, self.adapters, clock),
+            link=self.links["commands"], judge=judge,
             inbox=self.inbox, ordering=self.ordering, outbox=self.outbox, dead_letters=self.dead_letters,
-            backlog=settings.commands.backlog,
+            backlog=settings.commands.backlog, decide=self.rulings.from_front,
         )  # fmt: skip
         self.attachment_intake = AttachmentIntake(
             link=self.links["attachments"], opener=opener, inbox=self.inbox, attachments=self.attachments,
@@ -178,10 +188,8 @@ class Bridge:
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
             maintenance=self.maintenance, clock=clock,
         )  # fmt: skip
-        self._inquirers = {name for name in adapters if self._inquires(name)}
         self.administration = Administration(
-            store=self.store, workers=self.workers, outbox=self.outbox, opener=opener, replies=self.replies,
-            calls=calls, inquires=self._inquirers, clock=clock,
+            store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock,
             requests=self.requests, name=settings.name,
         )  # fmt: skip
         self.probe = Probe(settings)
@@ -297,6 +305,7 @@ class Bridge:
             inbox=self.inbox.id,
             inbox_shared=self.settings.store.file is None,
             maintenance=self.maintenance.pauses,
+            decides=self.settings.commands.decisions_from_fronts,
         )
 
     def samples(self) -> Iterator[metrics.Sample]:

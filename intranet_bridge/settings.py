@@ -63,6 +63,9 @@ class CommandsSection(Section):
     """How often the inbox is searched for replies not yet receipted and for what an operator decided."""
     attachment_patience_s: Annotated[float, Field(gt=0, le=7 * 86_400)] = 3600.0
     """How long a command waits for attachments that have not all arrived; then it is failed, surely not applied."""
+    decisions_from_fronts: bool = True
+    """Carry out what operators decide at the fronts (`bridgectl requests` there). A front that was taken over could
+    decide too: false has commands decided on the bridge's host alone."""
     order_patience_s: Seconds = 45.0
     """How long a command waits for its predecessor, an earlier one of the same key, when that has not arrived. More
     than the front's `resend_after_s`, or a command that was lost once is overtaken."""

@@ -25,12 +25,16 @@ RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._:-]{1,64}$")
 
 
 class Choice(StrEnum):
-    """What an operator may decide of a held command."""
+    """What an operator may decide of a command."""
 
     APPLIED = "applied"
     NOT_APPLIED = "not-applied"
     CALL_AGAIN = "call-again"
     ASK_AGAIN = "ask-again"
+    CANCEL = "cancel"
+    """Take it back: it was not called, or each call is known to have had no effect. All others: it is held."""
+    RESEND = "resend"
+    """At the front, where no bridge has confirmed it for a week: have the bridge take it all the same."""
 
 
 class _Question(BaseModel):
@@ -55,13 +59,15 @@ class ShowCommand(_Question):
 
 
 class ResolveCommand(_Question):
-    """A decision on a held command."""
+    """A decision on a command."""
 
     id: RequestId
     choice: Choice
     note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
     result: str = Field(default="", repr=False)
     """Applied: the answer's JSON, for the caller; empty if it is not known."""
+    force: bool = False
+    """Not applied, at the front, of a command that no bridge has confirmed: without the bridge's word."""
     sudo_user: Annotated[str, StringConstraints(max_length=64)] = ""
     """Who became root to say so, as `sudo` says."""
 
@@ -162,6 +168,12 @@ class DecisionReport(_Told):
     by: str
     at: int
     note: str
+    id: str = ""
+    """Of a decision taken at a front."""
+    standing: Literal["done", "pending", "refused"] = "done"
+    """Pending: the bridge has not answered yet. Refused: nothing was changed."""
+    because: str = ""
+    """Why it was refused, or what else there is to say."""
 
 
 class Evidence(_Told):

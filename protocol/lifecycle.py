@@ -78,7 +78,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.SENT: {**_OUTCOMES},
     State.RECEIVED: {
         Event.CALL: State.CALLING,
-        Event.FAIL: State.FAILED,
+        Event.FAIL: State.FAILED,  # also when an operator takes it back
         Event.EXPIRE: State.EXPIRED,
     },
     State.CALLING: {

@@ -65,6 +65,8 @@ class Presence(BaseModel):
     """Which inbox it keeps; bridges that share one database have the same."""
     inbox_shared: bool = True
     """Whether other bridges may keep the same; not with a file: then one of them is a copy."""
+    decides: bool = False
+    """It takes decisions of operators at the fronts (decisions.py)."""
 
     maintenance: Annotated[tuple[Pause, ...], Field(max_length=1_000)] = ()
     """What is paused for maintenance, by the bridge's clock. An older front takes these for paused alone."""

@@ -1,6 +1,8 @@
-"""`bridgectl requests`: commands as the running daemons have them, and the decision that a held one waits for."""
+"""`bridgectl requests`: commands as the running daemons have them, and the decisions that some wait for."""
 
 import os
+import time
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +19,10 @@ from protocol.administration import (
     Choice,
     CommandDetail,
     CommandReport,
+    DecisionReport,
     Evidence,
 )
+from protocol.errors import BridgeError, NotAsked
 from protocol.lifecycle import State
 from protocol.messages import Role
 
@@ -27,6 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="Commands in ledger and inbox; deci
 _REPORTS = TypeAdapter(list[CommandReport])
 _INQUIRY_S = 60.0
 """The marketing system is asked meanwhile."""
+_LOOK_S = 0.2
 
 
 class Wanted(StrEnum):
@@ -56,6 +61,8 @@ Config = Annotated[
     Path | None, typer.Option("--bridge-config", help="of intranet-bridge [default: beside bridgectl.toml]")
 ]
 At = Annotated[Side | None, typer.Option("--side", help="which daemon is asked [default: the bridge, if it is here]")]
+Note = Annotated[str, typer.Option("--note", help="how you know; kept with the decision")]
+Wait = Annotated[float, typer.Option("--wait", min=0, max=300, help="seconds, at the front, for what the bridge says")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")]
 
 
@@ -115,7 +122,8 @@ def show(
     if detail.evidence is not None:
         lines.append(("marketing", _evidence(detail.evidence)))
     lines += [
-        ("decided", f"{one.choice} by {one.by} at {_instant(one.at)}: {one.note}") for one in detail.decisions
+        ("decided", f"{one.choice} by {one.by} at {_instant(one.at)}: {one.note}{_came(one)}")
+        for one in detail.decisions
     ]  # fmt: skip
     if body:
         lines.append(("request", detail.request))
@@ -126,7 +134,7 @@ def show(
 @app.command()
 def resolve(
     id: Id,
-    note: Annotated[str, typer.Option("--note", help="how you know; kept with the decision")],
+    note: Note,
     applied: Annotated[bool, typer.Option("--applied", help="the marketing system did it: succeeded")] = False,
     not_applied: Annotated[bool, typer.Option("--not-applied", help="it did not, and shall not: failed")] = False,
     call_again: Annotated[bool, typer.Option("--call-again", help="it did not: call it again")] = False,
@@ -134,6 +142,13 @@ def resolve(
         bool, typer.Option("--ask-again", help="ask it once more by request id, and do as that says")
     ] = False,
     result: Annotated[str | None, typer.Option(metavar="JSON", help="with --applied: the answer's JSON")] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="with --not-applied, at the front, of what is undelivered: without the bridge's word"
+        ),
+    ] = False,
+    wait: Wait = 10.0,
     json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     side: At = None,
     bridge_config: Config = None,
@@ -143,6 +158,10 @@ def resolve(
     The running daemon does it, once, whoever else decides at the same moment; the caller's status follows within
     seconds. --call-again is called as if it had just arrived. --ask-again takes the answer if there is one, and calls
     it again if the marketing system has no such request.
+
+    On the front's host the decision travels to the bridge, sealed, and is pending until the bridge has carried it out,
+    or refused to. --force gives up at once what no bridge has confirmed for a week: should the marketing system have
+    applied it all the same, its caller is told that it failed, and will order it again. Look there before.
     """
     flags = {
         Choice.APPLIED: applied, Choice.NOT_APPLIED: not_applied, Choice.CALL_AGAIN: call_again,
@@ -155,44 +174,133 @@ def resolve(
     [choice] = chosen
     if result is not None and choice is not Choice.APPLIED:
         raise typer.BadParameter("goes with --applied alone", param_hint="--result")
-    if not note.strip() or len(note.strip()) > LONGEST_NOTE:
-        raise typer.BadParameter(f"say in 1 to {LONGEST_NOTE} characters how you know", param_hint="--note")
+    said_why(note)
     if result is not None and not result.strip():
         raise typer.BadParameter("is empty: leave it out if the answer is not known", param_hint="--result")
+    if force and choice is not Choice.NOT_APPLIED:
+        raise typer.BadParameter("goes with --not-applied alone", param_hint="--force")
     role, path = _daemon(side, bridge_config)
-    told = daemons.tell(
-        role, path, "resolve", id=id, choice=choice.value, note=note, result=result or "",
-        sudo_user=os.environ.get("SUDO_USER", "")[:64],
-    )  # fmt: skip
-    now = CommandReport.model_validate(told)
-    if json:
-        typer.echo(as_json(_readable(now)))
-        return
-    becomes = {
-        Choice.APPLIED: "succeeded", Choice.NOT_APPLIED: "failed", Choice.CALL_AGAIN: "called again",
-        Choice.ASK_AGAIN: "asked about again",
-    }[choice]  # fmt: skip
-    typer.echo(f"{id} is {becomes}; it is {now.state} now, and its caller is told")
+    _finish([_decide(role, path, id, choice, note, wait, result=result or "", force=force)], json=json)
+
+
+@app.command()
+def cancel(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="the request ids")],
+    note: Note,
+    wait: Wait = 10.0,
+    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    side: At = None,
+    bridge_config: Config = None,
+) -> None:
+    """Take commands back that were not called yet; their callers are told `failed`, code `cancelled`.
+
+    Surely: what is being called, or may have been, is refused. One whose every call is known to have had no effect
+    counts as not called. On the front's host the bridge decides, and a command that it never had is never called.
+    """
+    said_why(note)
+    role, path = _daemon(side, bridge_config)
+    _finish([_decide(role, path, id, Choice.CANCEL, note, wait) for id in ids], json=json)
 
 
 @app.command()
 def resend(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="the request ids")] = None,
     every: Annotated[bool, typer.Option("--all", help="all that wait for an outcome, up to 1000, the oldest")] = False,
+    undelivered: Annotated[
+        bool, typer.Option("--undelivered", help="those named are held as undelivered: the bridge is to take them")
+    ] = False,
+    note: Annotated[str, typer.Option("--note", help="with --undelivered: why; kept with the decision")] = "",
+    wait: Wait = 10.0,
     json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """On the front's host: send now what waits for its next turn, for example after the bridge was mended.
 
-    The bridge knows a command by its id: what it has already is not done again.
+    The bridge knows a command by its id: what it has already is not done again. With --undelivered it takes, however
+    old, what nobody confirmed for a week: it calls it if it surely never had it, and otherwise treats it as of unknown
+    outcome, which is asked about or held.
     """
     if bool(ids) == every:
         raise typer.BadParameter("give ids, or --all", param_hint="ID")
     role, path = daemons.one(Role.FRONT)
+    if undelivered:
+        if not ids:
+            raise typer.BadParameter("give ids", param_hint="ID")
+        said_why(note)
+        _finish([_decide(role, path, id, Choice.RESEND, note, wait) for id in ids], json=json)
+        return
     told = daemons.tell(role, path, "resend", ids=ids or [])
     if json:
         typer.echo(as_json(told))
         return
     typer.echo(f"{told['sent']} sent again" + ("; there may be more: once more with --all" if told["more"] else ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What came of one decision."""
+
+    id: str
+    choice: Choice
+    standing: str
+    """`done`, `pending` or `refused`."""
+    state: str = ""
+    because: str = ""
+
+    def sentence(self) -> str:
+        """For people."""
+        because = f": {self.because}" if self.because else ""
+        if self.standing == "refused":
+            return f"{self.id}: {self.choice} was refused, and nothing was changed{because}"
+        if self.standing == "pending":
+            return (
+                f"{self.id}: {self.choice} is written down and waits for a bridge that takes it; "
+                f"bridgectl requests show {self.id} says what came of it"
+            )
+        return f"{self.id} is {_BECOMES[self.choice]}; it is {self.state} here now, and its caller is told{because}"
+
+
+_BECOMES = {
+    Choice.APPLIED: "succeeded", Choice.NOT_APPLIED: "failed", Choice.CALL_AGAIN: "called again",
+    Choice.ASK_AGAIN: "asked about again", Choice.CANCEL: "taken back", Choice.RESEND: "sent again",
+}  # fmt: skip
+
+
+def said_why(note: str) -> None:
+    """Raises BadParameter for a note that says nothing, or too much."""
+    if not note.strip() or len(note.strip()) > LONGEST_NOTE:
+        raise typer.BadParameter(f"say in 1 to {LONGEST_NOTE} characters how you know", param_hint="--note")
+
+
+def _decide(role: Role, path: Path, id: str, choice: Choice, note: str, wait_s: float, **more: Any) -> Decided:
+    """Have it decided; at the front, wait so long for what the bridge says."""
+    sudo_user = os.environ.get("SUDO_USER", "")[:64]
+    try:
+        told = daemons.tell(role, path, "resolve", id=id, choice=choice.value, note=note, sudo_user=sudo_user, **more)
+    except NotAsked:
+        raise
+    except BridgeError as error:
+        return Decided(id, choice, "refused", because=str(error))
+    if role is Role.BRIDGE:
+        return Decided(id, choice, "done", CommandReport.model_validate(told).state)
+    detail = CommandDetail.model_validate(told)
+    [*_, mine] = detail.decisions
+    end = time.monotonic() + wait_s
+    while mine.standing == "pending" and time.monotonic() < end:
+        time.sleep(_LOOK_S)
+        detail = CommandDetail.model_validate(daemons.tell(role, path, "command", id=id))
+        [mine] = [one for one in detail.decisions if one.id == mine.id]
+    return Decided(id, choice, mine.standing, detail.command.state, mine.because)
+
+
+def _finish(decided: list[Decided], *, json: bool) -> None:
+    """Say what came of them; exits with 1 if some were refused."""
+    if json:
+        typer.echo(as_json([asdict(one) for one in decided]))
+    else:
+        for one in decided:
+            typer.echo(one.sentence(), err=one.standing == "refused")
+    if any(one.standing == "refused" for one in decided):
+        raise typer.Exit(1)
 
 
 _TIMES = ("recorded", "sent", "calling", "updated", "replied", "expires")
@@ -218,6 +326,12 @@ def _evidence(evidence: Evidence) -> str:
         "unknown": "nothing that can be used", "not-asked": "was not asked",
     }[evidence.came_to]  # fmt: skip
     return f"{said}: {evidence.detail}" if evidence.detail else said
+
+
+def _came(one: DecisionReport) -> str:
+    if one.standing == "done" and not one.because:
+        return ""
+    return f" ({one.standing}{': ' if one.because else ''}{one.because})"
 
 
 def _instant(ms: int) -> str:

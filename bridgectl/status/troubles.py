@@ -494,7 +494,7 @@ def _commands(seen: Observation) -> Iterator[Trouble]:
             f"{held} command{'s' * (held > 1)} held for a decision",
             "their outcome is not known and may not be guessed",
             hurts="their callers wait",
-            mend="on the intranet host: bridgectl requests list",
+            mend="bridgectl requests list; bridgectl requests resolve ID (the evidence is on the bridge's host)",
         )
     for report in (front, bridge):
         if isinstance(report, FrontReport | BridgeReport):

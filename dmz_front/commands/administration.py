@@ -1,17 +1,21 @@
 """What an administrator asks the running front about commands: what the ledger has, and that one be sent now.
 
-Over the control socket. What is held is decided where it is known, at the bridge.
+Over the control socket. What is held is decided where it is known, at the bridge: a decision taken here travels to it
+(decisions.py).
 """
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from dmz_front.commands.decisions import Decisions
+from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
 from protocol.administration import (
     AuditedAct,
     CommandDetail,
     ListCommands,
     ResendCommands,
+    ResolveCommand,
     ShowCommand,
     TraceReport,
     TraceRequest,
@@ -30,14 +34,22 @@ class Administration:
     """Answers the questions about commands."""
 
     def __init__(
-        self, *, name: str, ledger: Ledger, outbox: Outbox, sendable: Callable[[], bool], requests: RequestLog,
+        self,
+        *,
+        name: str,
+        ledger: Ledger,
+        outbox: Outbox,
+        decisions: Decisions,
+        decided: DecisionLedger,
+        sendable: Callable[[], bool],
+        requests: RequestLog,
         paused: Callable[[], Collection[str]] = tuple,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`sendable`: whether there is a broker, and it is known which inbox commands are for. `paused`: operations
         that are paused at this front.
         """
         self._paused = paused
-        self._requests = requests
+        self._requests, self._decisions, self._decided = requests, decisions, decided
         self._name, self._ledger, self._outbox, self._sendable = name, ledger, outbox, sendable
 
     def answers(self) -> Mapping[str, Answer]:
@@ -70,17 +82,25 @@ class Administration:
             raise BridgeError(f"the ledger has no request {question.id}: never accepted here, or forgotten")
         if question.reveal:
             raise BridgeError("what was asked is sealed for the bridge: ask on its host")
-        return CommandDetail(command=report).model_dump(mode="json")
+        decided = await self._decided.of(question.id)
+        return CommandDetail(command=report, decisions=decided).model_dump(mode="json")
 
     async def trace(self, request: Mapping[str, Any], _peer: Peer) -> dict[str, Any]:
         """All that is known here of one request."""
         question = asked(TraceRequest, request)
         command, hops = await self._ledger.told(question.id), tuple(self._requests.of(question.id))
-        return TraceReport(side="front", name=self._name, command=command, hops=hops).model_dump(mode="json")
+        report = TraceReport(
+            side="front", name=self._name, command=command, hops=hops, decisions=await self._decided.of(question.id)
+        )
+        return report.model_dump(mode="json")
 
-    async def resolve(self, _request: Mapping[str, Any], _peer: Peer) -> None:
-        """Not here. Raises BridgeError."""
-        raise BridgeError("a command is decided where it is known: bridgectl requests resolve, on the bridge's host")
+    async def resolve(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+        """Decide a command, for the bridge to carry out; returns it and, last of its decisions, this one. Raises
+        BridgeError, and changes nothing, for what cannot be decided so.
+        """
+        question = asked(ResolveCommand, request)
+        await self._decisions.decide(question, peer.behind(question.sudo_user))
+        return await self.show({"id": question.id}, peer)
 
     async def resend(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Send again, now, what this front accepted and has no outcome. The bridge knows each by its id."""

@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from dmz_front.ledger.acceptance import Seal, accept, same_key
-from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, row_of
+from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, being_ended, row_of
 from protocol.administration import CommandReport
 from protocol.envelope import MAX_AGE_MS
+from protocol.errors import BridgeError
 from protocol.lifecycle import FINAL, State, state_reported
 from protocol.messages import LOWEST_VERSION
 from protocol.reports import CommandsReport
@@ -56,6 +57,10 @@ UNDELIVERED_MS = MAX_AGE_MS - 3_600_000
 """A command is sent for so long after its acceptance: up to an hour before its envelope is too old to be opened."""
 
 
+UNDELIVERED = "undelivered"
+"""Code of what is held because no bridge has confirmed it in that time."""
+
+
 @immutable
 class ReportedOutcome:
     """What a reply says of a command."""
@@ -86,7 +91,7 @@ def _command_report(row: Any) -> CommandReport:
         side="front", id=row.id, operation=row.operation, state=row.state, code=row.code,
         source=f"{row.front}/{row.application}", owner=row.front, recorded=row.accepted_at, sent=row.sent_at or 0,
         sends=row.sends, updated=row.updated_at, replied=row.answered_at or 0, expires=row.expires_at,
-        decide="bridge" if row.state == State.HELD else "",
+        decide="here" if row.state == State.HELD else "",
     )  # fmt: skip
 
 
@@ -254,7 +259,7 @@ class Ledger:
         young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
         statement = (
             select(*COLUMNS)
-            .where(REQUESTS.c.front == front, young, never | waited, *_not_paused(paused))
+            .where(REQUESTS.c.front == front, young, never | waited, *_not_paused(paused), ~being_ended(REQUESTS.c.id))
             .order_by(REQUESTS.c.id)
             .limit(limit)
         )
@@ -268,8 +273,8 @@ class Ledger:
         `paused`: as for `due`.
         """
         young = REQUESTS.c.accepted_at > self._clock() - UNDELIVERED_MS
-        unanswered = REQUESTS.c.state.in_(_UNANSWERED)
-        statement = select(*COLUMNS).where(REQUESTS.c.front == front, young, unanswered, *_not_paused(paused))
+        waits = REQUESTS.c.state.in_(_UNANSWERED) & ~being_ended(REQUESTS.c.id)
+        statement = select(*COLUMNS).where(REQUESTS.c.front == front, young, waits, *_not_paused(paused))
         if ids is not None:
             statement = statement.where(REQUESTS.c.id.in_(ids))
         statement = statement.order_by(REQUESTS.c.id).limit(limit)
@@ -287,6 +292,22 @@ class Ledger:
         statement = select(*_TOLD_OF).where(REQUESTS.c.id == id)
         row = await self._store.read(lambda connection: connection.execute(statement).first())
         return None if row is None else _command_report(row)
+
+    async def row(self, id: str) -> Row | None:
+        """One command, whoever's."""
+        statement = select(*COLUMNS).where(REQUESTS.c.id == id)
+        found = await self._store.read(lambda connection: connection.execute(statement).first())
+        return None if found is None else row_of(found)
+
+    def give_up(self, connection: Connection, id: str, now: int) -> None:
+        """An operator's word that what no bridge has confirmed was not applied. Raises BridgeError if it is."""
+        mine = (REQUESTS.c.id == id) & (REQUESTS.c.state == State.HELD) & (REQUESTS.c.code == UNDELIVERED)
+        failed = REQUESTS.update().where(mine)
+        failed = failed.values(
+            state=State.FAILED, code="not-applied", reply=None, envelope=_VERSION_ALONE, updated_at=now
+        )
+        if connection.execute(failed).rowcount != 1:
+            raise BridgeError(f"request {id} is not held as undelivered any more")
 
     async def hold_undelivered(self, front: str) -> int:
         """Name unknown what was not answered in UNDELIVERED_MS: a bridge would refuse it as stale now, and it

@@ -8,9 +8,22 @@ those that callers have had are dropped (`delivery.repeat_days`). Idempotency ke
 from dataclasses import field
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    select,
+    text,
+)
 from sqlalchemy import Row as SqlRow
 
+from protocol.administration import Choice
 from protocol.lifecycle import State
 from protocol.runtime.lease import instances
 from protocol.runtime.maintenance import maintenance_table
@@ -93,8 +106,36 @@ ATTACHMENT_MESSAGES = Table(
 )
 """What is sealed of them and not at the bridge yet."""
 
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("request", String(36), nullable=False),
+    Column("choice", String(16), nullable=False),
+    Column("decided_by", String(64), nullable=False),
+    Column("note", String(400), nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("front", String(64), nullable=False),
+    Column("standing", String(16), nullable=False),  # pending, done, refused
+    Column("because", String(400), nullable=False),
+    Column("destination", String(160), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),  # empty when it is answered
+    Column("sent_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("decisions_request", "request"),
+    Index("decisions_standing", "standing", "front"),
+)
+"""What operators decided at the fronts, for the bridge to carry out."""
+
 POISON = poison_table(METADATA)
 MAINTENANCE = maintenance_table(METADATA)
+
+
+def being_ended(request: ColumnElement[str]) -> ColumnElement[bool]:
+    """Of commands: a decision that ends it waits for a bridge's answer."""
+    ends = DECISIONS.c.choice.in_([Choice.CANCEL.value, Choice.NOT_APPLIED.value])
+    pending = DECISIONS.c.standing == "pending"
+    return select(DECISIONS.c.id).where(DECISIONS.c.request == request, pending, ends).exists()
 
 
 @immutable

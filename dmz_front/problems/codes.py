@@ -442,6 +442,13 @@ CODES: Mapping[str, Code] = {
         "Send a new command with a new key, if it is still wanted.",
         kinds=_COMMAND,
     ),
+    "cancelled": Code(
+        "An operator took the command back before it was carried out",
+        (502,),
+        "The marketing system was not called, or each call is known to have had no effect: nothing was applied.",
+        "Send a new command with a new key, if it is still wanted.",
+        kinds=_COMMAND,
+    ),
     "attachments-missing": Code(
         "The attachments did not reach the bridge in time",
         (502,),

@@ -73,6 +73,7 @@ class Bridges:
         self.ttl_ms = ttl_ms
         self._version_max = version_max
         self._versions: dict[str, int] = {}
+        self._decide: dict[str, bool] = {}
         self.wire_version = LOWEST_VERSION
         """What every bridge reads that may take the next message."""
         self._clock = clock
@@ -124,6 +125,11 @@ class Bridges:
         """The inbox that was heard of first, of those attached; empty if there is none."""
         says = (seen.presence for seen in self._attached.values() if not seen.presence.leaving)
         return next((presence.inbox for presence in says if presence.inbox), "")
+
+    @property
+    def decide(self) -> bool:
+        """Whether every bridge that may take the next message takes decisions, and there is one."""
+        return bool(self._decide) and all(self._decide.values())
 
     def service(self, operation: str) -> Service:
         """How an operation stands now."""
@@ -180,8 +186,9 @@ class Bridges:
         # One that is silent may be back at any time and takes what is sent now, so it counts until it says that it
         # leaves; what the last one read is remembered even then.
         self._versions[presence.instance] = presence.version
+        self._decide[presence.instance] = presence.decides
         if presence.leaving and len(self._versions) > 1:
-            del self._versions[presence.instance]
+            del self._versions[presence.instance], self._decide[presence.instance]
         self.wire_version = max(LOWEST_VERSION, min(self._version_max, *self._versions.values()))
 
     def _count(self) -> None:

@@ -17,6 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type,
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.replies.bridges import Bridges
 from protocol.attachments import TYPE as ATTACHMENT
+from protocol.decisions import TYPE as DECISION
 from protocol.envelope import SKEW_MS, Kind, Opened, Opener
 from protocol.errors import EnvelopeError, LinkError, PoisonMessage, Stale, WrongKind
 from protocol.frames import pack, unpack
@@ -79,7 +80,7 @@ class Waiters:
 
 
 async def _nothing_sent(_replies: Sequence[Reply]) -> None:
-    """Of attachments: nobody sends any."""
+    """Of attachments, or decisions: nobody sends any."""
 
 
 def _unawaited(_reply: Reply) -> None:
@@ -101,10 +102,12 @@ class ReplyRouter:
         attachments: Callable[[Sequence[Reply]], Awaitable[None]] = _nothing_sent,
         unawaited: Callable[[Reply], None] = _unawaited,
         requests: RequestLog | None = None,
+        decisions: Callable[[Sequence[Reply]], Awaitable[None]] = _nothing_sent,
     ) -> None:
-        """`attachments` is told the bridge's receipts for their messages; `unawaited` what became of each command whose
-        caller does not wait any more.
+        """`attachments` is told the bridge's receipts for their messages, `decisions` its answers to operators'
+        decisions; `unawaited` what became of each command whose caller does not wait any more.
         """
+        self._decisions = decisions
         self._unawaited = unawaited
         self._requests = requests or RequestLog("status", 0, clock)
         self._attachments = attachments
@@ -213,6 +216,7 @@ class ReplyRouter:
         replies: list[Reply] = []
         outcomes: list[ReportedOutcome] = []
         receipts: list[Reply] = []
+        decided: list[Reply] = []
         for item, envelope in zip(opened, sealed, strict=True):
             try:
                 reply = Reply.from_payload(item.attributes, item.payload)
@@ -223,6 +227,9 @@ class ReplyRouter:
                 continue
             if item.attributes.type == ATTACHMENT:
                 receipts.append(reply)
+                continue
+            if item.attributes.type == DECISION:
+                decided.append(reply)
                 continue
             replies.append(reply)
             outcomes.append(ReportedOutcome(reply.attributes.id, reply.state, reply.code, envelope))
@@ -236,6 +243,8 @@ class ReplyRouter:
                         reach(Point.FRONT_TOLD_COMMITTED)
                     if receipts:
                         await self._attachments(receipts)
+                    if decided:
+                        await self._decisions(decided)
         except Exception as error:
             # Not acknowledged, so not lost; the bridge also answers again when the command is sent again.
             trace = None if isinstance(error, SQLAlchemyError) else error

@@ -5,22 +5,19 @@ that is logged, as every decision is.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
-from intranet_bridge.commands.workers import CommandWorkers
+from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.inbox import administration as rows
-from intranet_bridge.inbox.administration import Kept, Ruling
+from intranet_bridge.inbox.administration import Kept
 from intranet_bridge.marketing import Absent, Answered, Finding, Refused, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
-from intranet_bridge.replies import Replies
 from protocol.administration import (
-    LONGEST_RESULT,
     AuditedAct,
-    Choice,
     CommandDetail,
     Evidence,
     ListCommands,
@@ -32,19 +29,16 @@ from protocol.administration import (
 )
 from protocol.envelope import Opener
 from protocol.errors import BridgeError, EnvelopeError, PoisonMessage
-from protocol.lifecycle import Event, State, move
-from protocol.messages import LOWEST_VERSION, Attributes
+from protocol.lifecycle import State
 from protocol.operations import CATALOGUE
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.logs import logger
-from protocol.runtime.outbox import Outbox
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.store import Store
 
 log = logger(__name__)
 
-NOT_APPLIED = "an operator found that the marketing system did not apply it"
 _CLEAR = frozenset({State.HELD, State.UNKNOWN})
 """States of a command of which the marketing system may know more than the bridge."""
 
@@ -56,19 +50,15 @@ class Administration:
         self,
         *,
         store: Store,
-        workers: CommandWorkers,
-        outbox: Outbox,
+        rulings: Rulings,
         opener: Opener,
-        replies: Replies,
         calls: MarketingCalls,
-        inquires: Container[str],
         requests: RequestLog,
         name: str,
         clock: Clock,
     ) -> None:
-        """`inquires`: operations whose binding can ask what became of a request."""
-        self._store, self._workers, self._outbox, self._opener = store, workers, outbox, opener
-        self._replies, self._calls, self._inquires, self._clock = replies, calls, inquires, clock
+        self._store, self._rulings, self._opener = store, rulings, opener
+        self._calls, self._clock = calls, clock
         self._requests, self._name = requests, name
         self.ready = False
         """Everything is started: decisions can be acted on."""
@@ -121,24 +111,11 @@ class Administration:
         if not self.ready:
             raise BridgeError("the bridge is starting or stopping: ask again in a moment")
         kept = await self._found(question.id)
-        operation = kept.report.operation
-        by = f"{peer.name} ({question.sudo_user})" if question.sudo_user and peer.uid == 0 else peer.name
-        if question.choice is Choice.ASK_AGAIN and operation not in self._inquires:
-            raise BridgeError(f"the binding of {operation} cannot ask what became of a request")
-        note = " ".join(question.note.split())
-        ruling = Ruling(question.id, question.choice, by, note, self._clock())
-        if question.choice in (Choice.APPLIED, Choice.NOT_APPLIED):
-            ruling = self._final(ruling, operation, question.result)
-        elif question.result:
-            raise BridgeError("result: goes with applied alone")
-        await self._store.write(partial(rows.decide, ruling=ruling))
-        log.warning(
-            "command-decided", request=ruling.id, operation=operation, choice=ruling.choice, by=by, note=note,
-        )  # fmt: skip
-        if ruling.sealed is None:
-            await self._workers.act_on_decisions()
-        else:
-            await self._outbox.sweep()
+        operation, by = kept.report.operation, peer.behind(question.sudo_user)
+        ruling = self._rulings.ruling(
+            question.id, operation, question.choice, by, question.note, self._clock(), question.result
+        )
+        await self._rulings.carry_out(ruling, operation)
         return (await self._found(question.id)).report.model_dump(mode="json")
 
     async def _found(self, id: str) -> Kept:
@@ -146,18 +123,6 @@ class Administration:
         if kept is None:
             raise BridgeError(f"the inbox has no request {id}; `bridgectl requests list --state all` lists what it has")
         return kept
-
-    def _final(self, ruling: Ruling, operation: str, result: str) -> Ruling:
-        applied = ruling.choice is Choice.APPLIED
-        code, detail = ("", "") if applied else ("not-applied", NOT_APPLIED)
-        if result and not applied:
-            raise BridgeError("result: goes with applied alone")
-        body = checked_result(operation, result) if result else b""
-        # The request is not opened for it: the bridge may have died of that. Every front reads the lowest version.
-        about = Attributes(ruling.id, "", operation, ruling.at, version=LOWEST_VERSION)
-        state = move(State.HELD, Event.SUCCEED if applied else Event.FAIL)
-        sealed = self._replies.sealed(about, state, code, detail, body)
-        return Ruling(ruling.id, ruling.choice, ruling.by, ruling.note, ruling.at, code, sealed)
 
     def _opened(self, kept: Kept) -> bytes:
         if not kept.envelope:
@@ -175,7 +140,7 @@ class Administration:
             return Evidence(came_to="not-asked", detail=f"it is {report.state}")
         if report.code == PoisonMessage.reason:
             return Evidence(came_to="not-asked", detail="the bridge died of it: it is not opened")
-        if report.operation not in self._inquires:
+        if report.operation not in self._rulings.inquires:
             return Evidence(came_to="not-asked", detail="its binding cannot ask")
         if self._calls.paused(report.operation):
             return Evidence(came_to="not-asked", detail="it is paused for maintenance")
@@ -186,24 +151,6 @@ class Administration:
         except BridgeError as error:
             return Evidence(came_to="not-asked", detail=str(error))
         return _evidence(await self._calls.inquire(report.operation, self._calls.request(report.id, body, "")))
-
-
-def checked_result(operation: str, text: str) -> bytes:
-    """A result as the bridge would have sent it. Raises BridgeError naming what does not fit, never its values."""
-    entry = CATALOGUE.get(operation)
-    if entry is None:
-        raise BridgeError(f"this program's catalogue has no operation {operation}: decide without a result")
-    try:
-        result = bytes(entry.responses.dump_json(entry.responses.validate_json(text)))
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in one['loc']) or 'the whole'}: {one['msg']}"
-            for one in error.errors(include_url=False, include_input=False, include_context=False)[:5]
-        ]
-        raise BridgeError(f"result: does not fit the answer of {operation}: {'; '.join(problems)}") from None
-    if len(result) > LONGEST_RESULT:
-        raise BridgeError(f"result: is longer than a message may be ({LONGEST_RESULT} bytes)")
-    return result
 
 
 def _evidence(finding: Finding) -> Evidence:

@@ -18,12 +18,14 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from intranet_bridge.commands import decision
 from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step
+from intranet_bridge.inbox.administration import TAKEN_BACK
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
@@ -49,6 +51,7 @@ from protocol.runtime.store_health import said
 
 log = logger(__name__)
 
+T = TypeVar("T")
 _HELD = "its outcome is not known; an operator has to find out and decide"
 _NOT_ACCEPTED = "the bridge's catalogue does not accept this request"
 
@@ -190,6 +193,12 @@ class CommandWorkers:
                     self._ordering.add(command)
                     self._ordering.work.send()
             return
+        if decided.state is State.FAILED and decided.code == TAKEN_BACK:
+            if not any(command.id == decided.id for command in self._running.values()):
+                self._ordering.withdraw(decided.id)
+            await self._inbox.taken_back(decided.id)
+            self._ordering.work.send()
+            return
         request = self._opener.authentic(decided.envelope).attributes
         sealed = self._replies.sealed(request, decided.state, decided.code, decided.note)
         command = decided.command
@@ -219,7 +228,10 @@ class CommandWorkers:
             return
         try:
             step = await self._next(command, opened)
-            await self._carry_out(command, opened.attributes, step)
+            if step is None:
+                await self._let_go(command)
+            else:
+                await self._carry_out(command, opened.attributes, step)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -232,7 +244,8 @@ class CommandWorkers:
         finally:
             self.latency.since(started)
 
-    async def _next(self, command: QueuedCommand, opened: Opened) -> Step:
+    async def _next(self, command: QueuedCommand, opened: Opened) -> Step | None:
+        """What to do with it; None: nothing, for an operator took it back."""
         rule, request = self._rules[command.operation], opened.attributes
         if command.recovered and command.state in (State.CALLING, State.UNKNOWN):
             command.recovered = False
@@ -269,7 +282,8 @@ class CommandWorkers:
             command.waits = 0
             files = await self._attachments.files(command.id)
         reach(Point.BRIDGE_CALLING_DUE, command.id)
-        await self._inbox.calling(command, command.attempts + 1)
+        if not await self._inbox.calling(command, command.attempts + 1):
+            return None
         command.state, command.attempts = State.CALLING, command.attempts + 1
         reach(Point.BRIDGE_CALLING_COMMITTED, command.id)
         # From here on the row says that this command is in hand, so here begins what its content could do to us.
@@ -342,13 +356,24 @@ class CommandWorkers:
         said: tuple[str, str, bytes],
     ) -> None:
         sealed = self._replies.sealed(request, state, *said)
-        await self._surely(lambda: self._inbox.finished(command.id, state, command.attempts, code, note, sealed))
+        outcome = command.id, state, command.attempts, code, note, sealed
+        if command.state is State.RECEIVED:
+            if not await self._surely(lambda: self._inbox.finished_uncalled(*outcome)):
+                await self._let_go(command)
+                return
+        else:
+            await self._surely(lambda: self._inbox.finished(*outcome))
         command.inquiring = False
         reach(Point.BRIDGE_FINISHED_COMMITTED, command.id)
         self._outbox.offer(entry(command.id, state, request.reply_to, sealed))
         self._ordering.done(command)
         self.outcomes[command.operation, state] += 1
         self._requests.command("command-finished", command.id, command.operation, state, code, None, command.attempts)
+
+    async def _let_go(self, command: QueuedCommand) -> None:
+        """An operator took it back: its row and its reply say so already."""
+        await self._surely(lambda: self._inbox.taken_back(command.id))
+        self._ordering.done(command)
 
     async def _sleep(
         self, command: QueuedCommand, state: State, attempts: int, seconds: float, what: str, reason: str
@@ -371,9 +396,9 @@ class CommandWorkers:
         )
         self._ordering.reschedule(command, time.monotonic() + seconds)
 
-    async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _surely(self, write: Callable[[], Awaitable[T]]) -> T:
         """Until it is on disk: what is known of a call must not be forgotten, or it would be made again."""
-        await until_done(write, self._backoff, _write_failed)
+        return await until_done(write, self._backoff, _write_failed)
 
     # --- running -----------------------------------------------------------------------------------------
 

@@ -29,7 +29,8 @@ treats it as it would its own after a crash.
 
 Held rows are decided by an operator (`bridgectl requests resolve`, administration.py), in one transaction and only
 while they are held: either a final state with its sealed reply, which is sent like any other, or `received` or
-`unknown` with `decided_at`, which the owner of the row finds, has called or inquired about again, and clears.
+`unknown` with `decided_at`, which the owner of the row finds, has called or inquired about again, and clears. A row
+that is `received`, and not being called, can be taken back: it is final with `decided_at`, and `calling` refuses it.
 """
 
 import uuid
@@ -49,6 +50,7 @@ from sqlalchemy import (
     update,
 )
 
+from intranet_bridge.inbox.administration import forget_answers
 from intranet_bridge.inbox.ordering import QueuedCommand
 from intranet_bridge.inbox.rows import (
     ATTACHMENT_USES,
@@ -85,7 +87,9 @@ def _active(of: ColumnElement[bool]) -> ColumnElement[bool]:
 _ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))).values(
     updated_at=bindparam("now"), decided_at=None
 )
-_CALLING = _ROW.values(state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now"))
+_CALLING = _ROW.where(_C.state.in_(_UNFINISHED)).values(
+    state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now")
+)
 _MOVED = _ROW.values(
     state=bindparam("to"),
     attempts=bindparam("tries"),
@@ -104,6 +108,8 @@ _FINISHED = _ROW.values(
     replied_at=None,
     inquiring_at=None,
 )
+_TAKEN_BACK = update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))
+_TAKEN_BACK = _TAKEN_BACK.values(decided_at=None, envelope=b"")
 _IS_FINAL = or_(*(_C.state == state for state in sorted(FINAL)))  # not IN, which cannot be executed for many rows
 _REPLIED = (
     update(INBOX)
@@ -164,15 +170,12 @@ class Inbox:
 
         Rows of deliveries that arrive while the disk is busy are written together, in their order.
         """
-        return await self._store.gather(self._record, rows)
+        return await self._store.gather(self.record_in, rows)
 
-    async def calling(self, command: QueuedCommand, attempts: int) -> None:
-        """Committed before the call is made."""
-        await self._store.execute(
-            _CALLING,
-            {"of": command.id, "me": self._owner, "tries": attempts, "now": self._clock()},
-            point=Point.BRIDGE_CALLING_UNCOMMITTED,
-        )
+    async def calling(self, command: QueuedCommand, attempts: int) -> bool:
+        """Committed before the call is made. False: it must not be called, for an operator took it back."""
+        row = {"of": command.id, "me": self._owner, "tries": attempts, "now": self._clock()}
+        return (await self._store.gather(_begin_calls, [row]))[0]
 
     async def inquiring(self, command: QueuedCommand) -> None:
         """Committed before an inquiry is made."""
@@ -199,6 +202,26 @@ class Inbox:
             return changed == 1
 
         return await self._store.write(resume)
+
+    async def finished_uncalled(
+        self, id: str, state: State, attempts: int, code: str, note: str, sealed: bytes
+    ) -> bool:
+        """The outcome of a command that was not called (again). False: an operator took it back before."""
+        because, why = fitted(code, CODE_LENGTH), fitted(note, 400)
+        row = {"to": state, "tries": attempts, "because": because, "why": why, "sealed": sealed}
+        named = {"of": id, "me": self._owner, "now": self._clock(), **row}
+        statement = _FINISHED.where((_C.state == State.RECEIVED) | ((_C.state == state) & (_C.code == because)))
+
+        def finish(connection: Connection) -> bool:
+            changed = connection.execute(statement, named).rowcount
+            reach(Point.BRIDGE_FINISHED_UNCOMMITTED)
+            return changed == 1
+
+        return await self._store.write(finish)
+
+    async def taken_back(self, id: str) -> None:
+        """What an operator took back is nobody's work any more."""
+        await self._store.execute(_TAKEN_BACK, {"of": id, "me": self._owner})
 
     async def finished(self, id: str, state: State, attempts: int, code: str, note: str, sealed: bytes) -> None:
         """The outcome, or held, with the sealed reply; not replied yet."""
@@ -267,6 +290,7 @@ class Inbox:
         def forget(connection: Connection) -> int:
             gone = connection.execute(statement).rowcount
             connection.execute(of_none)
+            forget_answers(connection, before_ms)
             return gone
 
         return await self._store.write(forget)
@@ -289,7 +313,8 @@ class Inbox:
         self.by_state = {row.state: row[1] for row in rows}
         self.oldest_unfinished = since or 0
 
-    def _record(self, connection: Connection, rows: Sequence[Received]) -> Sequence[Known | None]:
+    def record_in(self, connection: Connection, rows: Sequence[Received]) -> Sequence[Known | None]:
+        """The same in somebody else's transaction."""
         now = self._clock()
         first = self._sequence = max(self._sequence, now << 16)
         self._sequence += len(rows)
@@ -332,6 +357,16 @@ class Inbox:
             yield "intranet_bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
         oldest, text = self.oldest_unfinished / 1000, "When the oldest command without an outcome came; 0: none"
         yield "intranet_bridge_oldest_unfinished_timestamp_seconds", text, {}, oldest
+
+
+def _begin_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
+    changed = connection.execute(_CALLING, rows).rowcount
+    reach(Point.BRIDGE_CALLING_UNCOMMITTED)
+    if changed == len(rows):
+        return [True] * len(rows)
+    states = select(_C.id).where(_C.id.in_([row["of"] for row in rows]), _C.state == State.CALLING)
+    begun = set(connection.execute(states).scalars())
+    return [row["of"] in begun for row in rows]
 
 
 def _identity(connection: Connection) -> InboxId:

@@ -34,7 +34,7 @@ not wait for that. Order is promised between requests that the bridge itself can
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 from protocol.lifecycle import State
@@ -187,6 +187,25 @@ class Ordering:
             self._free_key(command)
         self.room.send()
 
+    def withdraw(self, id: str) -> None:
+        """One that is here and not taken is nobody's work any more: the next of its key may go."""
+        command = self._by_id.get(id)
+        if command is None:
+            return
+        key = self._keys.get(command.key)
+        if key is None or key.turn is command:
+            self._unqueue(command)
+            self.done(command)
+            return
+        missing = self._missing.get(command.after or "")
+        if missing is not None:
+            missing.waiting = [one for one in missing.waiting if one is not command]
+            if not missing.waiting:
+                del self._missing[command.after or ""]
+        del self._by_id[id]
+        self._leave(command, key)
+        self.room.send()
+
     def wakes_at(self) -> float | None:
         """When the first sleeper wakes."""
         return self._sleeping[0][0] if self._sleeping else None
@@ -295,7 +314,21 @@ class Ordering:
             return before.key == command.key and before is not command  # of another key: a front's mistake
         return command.after in self._missing
 
+    def _unqueue(self, command: QueuedCommand) -> None:
+        for queue in (self._poison, self._ready.get(command.operation, deque())):
+            if command in queue:
+                queue.remove(command)
+                return
+        self._sleeping = [one for one in self._sleeping if one[2] is not command]
+        heapify(self._sleeping)
+
     def _free_key(self, command: QueuedCommand) -> None:
+        key = self._keys[command.key]
+        assert key.turn is command, "only the one that has the key is ever taken"
+        key.turn = None
+        self._leave(command, key)
+
+    def _leave(self, command: QueuedCommand, key: _Key) -> None:
         self._lately[command.id] = None
         if len(self._lately) > _LATELY:
             self._lately.popitem(last=False)
@@ -303,10 +336,7 @@ class Ordering:
             self._named[command.after] -= 1
             if not self._named[command.after]:
                 del self._named[command.after]
-        key = self._keys[command.key]
-        assert key.turn is command, "only the one that has the key is ever taken"
         del key.commands[command.id]
-        key.turn = None
         if key.commands:
             self._next(key)
         else:

@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 from intranet_bridge.inbox.ordering import QueuedCommand
 from protocol.lifecycle import State
-from protocol.runtime.decisions import decisions_table
+from protocol.runtime.decisions import answered_decisions_table, decisions_table
 from protocol.runtime.lease import instances
 from protocol.runtime.maintenance import maintenance_table
 from protocol.runtime.poison import poison_table
@@ -26,6 +26,7 @@ INSTANCES = instances(METADATA)
 POISON = poison_table(METADATA)
 DECISIONS = decisions_table(METADATA)
 MAINTENANCE = maintenance_table(METADATA)
+ANSWERED_DECISIONS = answered_decisions_table(METADATA)
 IDENTITY = Table(
     "identity",
     METADATA,

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import Known, Received
 from intranet_bridge.intake.dead_letters import DeadLetters
-from intranet_bridge.intake.judge import CommandJudge
+from intranet_bridge.intake.judge import CommandJudge, FrontDecision
 from protocol.backoff import Backoff
 from protocol.frames import pack
 from protocol.lifecycle import REPORTED, State
@@ -42,8 +42,12 @@ class CommandIntake:
         outbox: Outbox,
         dead_letters: DeadLetters,
         backlog: int,
+        decide: Callable[[FrontDecision, int], Awaitable[None]],
     ) -> None:
-        """`backlog`: with so many unfinished commands no more are taken."""
+        """`backlog`: with so many unfinished commands no more are taken. `decide` is given what operators at fronts
+        decided, and since when the inbox is the region's.
+        """
+        self._decide = decide
         self._link, self._judge, self._inbox, self._ordering = link, judge, inbox, ordering
         self._outbox, self._dead_letters, self.backlog = outbox, dead_letters, backlog
         ordering.room.connect(self.resume)
@@ -93,6 +97,9 @@ class CommandIntake:
             good, bad = judged.good, judged.bad
             if good:
                 await self._record(good, bad)
+            while judged.decisions:
+                await self._decide(judged.decisions[0], judged.since)
+                judged.decisions.pop(0)
             while bad and self._link.current(delivery):
                 await self._dead_letters.send(delivery.destination, *bad[0])
                 reach(Point.BRIDGE_QUARANTINED)

@@ -7,19 +7,36 @@ from hashlib import sha256
 from intranet_bridge.inbox.rows import Failed, Received
 from intranet_bridge.intake.verdict import Quarantine, accepted, attachments, authentic_command, verdict
 from intranet_bridge.replies import Replies
+from protocol.decisions import TYPE as DECISION
+from protocol.decisions import Decision
+from protocol.destinations import checked_reply
 from protocol.envelope import Opened, Opener
-from protocol.errors import EnvelopeError
+from protocol.errors import BridgeError, EnvelopeError, Malformed
 from protocol.frames import pack, unpack
 from protocol.lifecycle import State
 from protocol.link.port import Delivery
+from protocol.messages import Attributes
 from protocol.operations import Kind
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.region_inbox import SINCE_HEADER
+from protocol.values import immutable
 
 log = logger(__name__)
+
+_COMMAND_REPLIES = "/queue/bridge.reply.command."
+
+
+@immutable
+class FrontDecision:
+    """What an operator at a front decided (protocol/decisions.py)."""
+
+    attributes: Attributes
+    decision: Decision
+    envelope: bytes = field(repr=False)
+    """The command's, if it is to be taken again."""
 
 
 @dataclass(slots=True)
@@ -29,6 +46,7 @@ class Judged:
     good: list[Received] = field(default_factory=list)
     bad: list[tuple[bytes, str, str]] = field(default_factory=list)
     """For the dead letters, with the reason and, where it is known, the request's id."""
+    decisions: list[FrontDecision] = field(default_factory=list)
     since: int = 0
     """Epoch ms: what was sealed before may have been in another inbox."""
 
@@ -83,12 +101,33 @@ class CommandJudge:
             judged.bad.append((pack([envelope]), error.reason, error.request))
             return
         attributes = opened.attributes
+        if attributes.type == DECISION:
+            try:
+                judged.decisions.append(_decision(opened))
+            except EnvelopeError as error:
+                judged.bad.append((pack([envelope]), error.reason, attributes.id))
+            return
         reach(Point.BRIDGE_OPENED, attributes.id)
         match verdict(attributes, Kind.COMMAND, self._bound, now):
             case Quarantine(reason):
                 judged.bad.append((pack([envelope]), reason, attributes.id))
             case _:
                 judged.good.append(self._received(opened, envelope, judged.since))
+
+    def resent(self, envelope: bytes, *, sure: bool) -> Received:
+        """The row of a command that a front's operator has taken however old it is. `sure`: it was never here, so it
+        may be called; else its outcome is unknown. Raises BridgeError.
+        """
+        try:
+            self._poison.check(envelope)
+            opened = self._opener.authentic(envelope)
+        except EnvelopeError as error:
+            raise BridgeError(f"the sealed request cannot be opened any more: {error.reason}") from None
+        match verdict(opened.attributes, Kind.COMMAND, self._bound, self._clock()):
+            case Quarantine(reason):
+                raise BridgeError(f"the bridge does not take it: {reason}")
+            case _:
+                return self._received(opened, envelope, 0 if sure else opened.attributes.time + 1)
 
     def _received(self, opened: Opened, envelope: bytes, since: int) -> Received:
         """The row. A body that does not fit its schema is answered at once, and its digest is kept instead of it."""
@@ -108,6 +147,13 @@ class CommandJudge:
         sealed = self._replies.sealed(a, State.FAILED, "invalid-request", reason)
         note = f"{reason}; its body was not kept: {size} bytes, SHA-256 {digest}"
         return replace(row, envelope=b"", failed=Failed("invalid-request", note, sealed))
+
+
+def _decision(opened: Opened) -> FrontDecision:
+    """Raises EnvelopeError for what no front sends."""
+    if not checked_reply(opened.attributes.reply_to).startswith(_COMMAND_REPLIES):
+        raise Malformed("reply_to is not for commands")
+    return FrontDecision(opened.attributes, *Decision.from_payload(opened.payload))
 
 
 def _since(delivery: Delivery) -> int:

@@ -44,6 +44,10 @@ class Peer:
         except KeyError:
             return f"uid {self.uid}"
 
+    def behind(self, sudo_user: str) -> str:
+        """The user's name, and who became root to ask, as `sudo` says."""
+        return f"{self.name} ({sudo_user})" if sudo_user and self.uid == 0 else self.name
+
 
 Answer = Callable[[Mapping[str, Any], Peer], Awaitable[Any]]
 """Answers one question; gets the whole request and who asks. Raises BridgeError for one that cannot be answered."""

@@ -18,11 +18,16 @@ import pytest
 
 from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNTS, PLAIN, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import ACCOUNTS, FINAL, PLAIN, client, eventually, journal, running_testbed, work_order
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "dmz_front": {"link.reconnect_max_s": 1},
-    "intranet_bridge": {"link.reconnect_max_s": 1, "commands.sweep_s": 0.5, "operations.work-order.settle_s": 1.0},
+    "intranet_bridge": {
+        "link.reconnect_max_s": 1,
+        "commands.sweep_s": 0.5,
+        "operations.work-order.settle_s": 1.0,
+        "commands.unreadable_max": 1,
+    },
 }
 DIRECTIONS = ("applied", "not-applied", "call-again", "ask-again")
 RESULT = {"work_order": "WO2026000099", "accepted_at": "2026-03-01T08:00:00+08:00"}
@@ -35,7 +40,7 @@ def testbed(tmp_path: Path) -> Iterator[Testbed]:
 
 
 def ctl(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml"), "SUDO_USER": ""}
     command = [str(BIN / "bridgectl"), "requests", *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
@@ -45,11 +50,7 @@ def held(testbed: Testbed, http: httpx.Client, count: int) -> list[str]:
     plan = {"hang": True, "paths": ["/api/wo/create"]}
     url = f"{testbed.marketing_url}/faults"
     httpx.put(url, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
-    ids = []
-    for number in range(count):
-        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
-        answer = http.post("/v1/work-order", json=work_order(account=ACCOUNTS[number]), headers=headers)
-        ids.append(answer.json()["request_id"])
+    ids = [ordered(http, number) for number in range(count)]
     file = testbed.folder / "data" / "bridge.sqlite3"
 
     def calling() -> bool:
@@ -60,7 +61,9 @@ def held(testbed: Testbed, http: httpx.Client, count: int) -> list[str]:
     testbed.kill("bridge")
     httpx.delete(url, trust_env=False, verify=PLAIN).raise_for_status()
     with closing(sqlite3.connect(file, timeout=10)) as database, database:
-        database.execute("update inbox set state = 'held', code = 'held', note = 'its outcome is unknown'")
+        database.execute(
+            "update inbox set state = 'held', code = 'held', note = 'its outcome is unknown' where state = 'calling'"
+        )
     testbed.start("bridge")
     return ids
 
@@ -105,3 +108,40 @@ def test_each_decision_reaches_its_caller(testbed: Testbed) -> None:
         again = ctl(testbed, "resolve", one, "--not-applied", "--note", "no")
         assert (again.returncode, "succeeded, not held" in again.stderr) == (1, True)
         assert json.loads(ctl(testbed, "list", "--json").stdout) == []
+        at_the_front(testbed, http)
+
+
+def at_the_front(testbed: Testbed, http: httpx.Client) -> None:
+    """A held command is decided, and a waiting one taken back, on the other host."""
+    url = f"{testbed.marketing_url}/faults"
+    httpx.put(url, json={"mix_up": True, "paths": ["/api/wo/create"]}, trust_env=False, verify=PLAIN)
+    one = ordered(http, 4)
+    eventually(lambda: http.get(f"/v1/requests/{one}").json()["status"] == "held", what="its being held")
+    done = ctl(testbed, "resolve", one, "--applied", "--note", "seen there", "--side", "front", "--wait", "30")
+    assert (done.returncode, f"{one} is succeeded" in done.stdout) == (0, True), done.stderr
+    eventually(lambda: http.get(f"/v1/requests/{one}").json()["status"] == "succeeded", what="the caller's status")
+    [decided] = json.loads(ctl(testbed, "show", one, "--side", "bridge", "--json").stdout)["decisions"]
+    assert decided["by"].endswith(" at front-1")
+
+    testbed.kill("marketing")
+    two = ordered(http, 5)
+
+    def taken_back() -> bool:  # it is refused at the instant of a call
+        return ctl(testbed, "cancel", two, "--note", "twice", "--side", "front", "--wait", "30").returncode == 0
+
+    eventually(taken_back, what="its being taken back")
+    testbed.start("marketing")
+    said: dict[str, Any] = eventually(lambda: final(http, two), what="its status")
+    assert (said["status"], said["failure"]["code"]) == ("failed", "cancelled")
+    assert two not in {entry["request_id"] for entry in journal(testbed)}
+
+
+def ordered(http: httpx.Client, number: int) -> str:
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+    answer = http.post("/v1/work-order", json=work_order(account=ACCOUNTS[number]), headers=headers)
+    return str(answer.json()["request_id"])
+
+
+def final(http: httpx.Client, id: str) -> dict[str, Any] | None:
+    said: dict[str, Any] = http.get(f"/v1/requests/{id}").json()
+    return said if said["status"] in FINAL else None

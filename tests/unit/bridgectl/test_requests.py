@@ -112,7 +112,7 @@ def test_resolve(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     [asked] = daemon.asked
     assert asked == {
         "ask": "resolve", "id": "request-1", "choice": "applied", "note": "seen there",
-        "result": '{"work_order": "1"}', "sudo_user": "alice",
+        "result": '{"work_order": "1"}', "sudo_user": "alice", "force": False,
     }  # fmt: skip
     for choice in ("not-applied", "call-again", "ask-again"):
         assert run("resolve", "request-1", f"--{choice}", "--note", "n", "--json").exit_code == 0
@@ -128,6 +128,7 @@ def test_resolve(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
         (["request-1", "--applied", "--result", "", "--note", "n"], "is empty"),
         (["request-1", "--applied", "--note", " "], "how you know"),
         (["request-1", "--applied"], "--note"),
+        (["request-1", "--applied", "--force", "--note", "n"], "--not-applied alone"),
     ],
 )
 def test_what_is_refused_is_not_asked_for(daemon: Daemon, words: list[str], said: str) -> None:
@@ -135,10 +136,77 @@ def test_what_is_refused_is_not_asked_for(daemon: Daemon, words: list[str], said
     assert (result.exit_code, said in result.output, daemon.asked) == (2, True, [])
 
 
+def test_cancel(daemon: Daemon) -> None:
+    done = run("cancel", "request-1", "request-9", "--note", "ordered twice")
+    assert done.exit_code == 1
+    assert "request-1 is taken back" in done.output
+    assert "request-9: cancel was refused" in done.output  # the others are decided all the same
+    assert [(one["choice"], one["note"]) for one in daemon.asked] == [("cancel", "ordered twice")] * 2
+    assert run("cancel", "request-1", "--note", " ").exit_code == 2
+
+
+class FrontDaemon(Daemon):
+    """Its decisions are pending until they were asked about `patience` times."""
+
+    patience, standing, because = 1, "done", ""
+
+    async def _resolve(self, request: Mapping[str, Any], who: Peer) -> Any:
+        await super()._resolve(request, who)
+        return self._detail("pending", "")
+
+    async def _show(self, request: Mapping[str, Any], _who: Peer) -> Any:
+        self.asked.append(dict(request))
+        self.patience -= 1
+        return self._detail("pending", "") if self.patience >= 0 else self._detail(self.standing, self.because)
+
+    def _detail(self, standing: Any, because: str) -> Any:
+        mine = DecisionReport(
+            choice="cancel", by="root", at=NOW, note="n", id="d-1", standing=standing, because=because
+        )
+        earlier = DecisionReport(choice="cancel", by="root", at=NOW, note="n", id="d-0", standing="refused")
+        front = HELD.model_copy(update={"side": "front", "state": "sent"})
+        return CommandDetail(command=front, decisions=(earlier, mine)).model_dump(mode="json")
+
+
+@pytest.fixture
+def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrontDaemon]:
+    socket = tmp_path / "control.sock"
+    (tmp_path / "dmz_front.toml").write_text(f'[control]\nsocket = "{socket}"\n')
+    monkeypatch.setenv("BRIDGECTL_CONFIG", str(tmp_path / "bridgectl.toml"))
+    monkeypatch.setattr("bridgectl.commands.requests._LOOK_S", 0.0)
+    daemon = FrontDaemon(socket)
+    yield daemon
+    daemon.close()
+
+
+def test_at_the_front_the_bridges_answer_is_waited_for(front: FrontDaemon) -> None:
+    done = run("cancel", "request-1", "--note", "n", "--json")
+    assert done.exit_code == 0, done.exception
+    [one] = json.loads(done.output)
+    assert (one["standing"], one["state"]) == ("done", "sent")
+    front.patience, front.standing, front.because = 1, "refused", "it is calling"
+    refused = run("cancel", "request-1", "--note", "n")
+    assert (refused.exit_code, "was refused, and nothing was changed: it is calling" in refused.output) == (1, True)
+    front.patience = 1000
+    pending = run("resolve", "request-1", "--not-applied", "--force", "--note", "n", "--wait", "0")
+    assert (pending.exit_code, "waits for a bridge" in pending.output) == (0, True)
+    assert front.asked[-1]["force"]
+    front.patience = 0
+    assert "(refused: it is calling)" in run("show", "request-1").output
+
+
+def test_what_is_undelivered_is_sent_again_by_a_decision(front: FrontDaemon) -> None:
+    assert run("resend", "request-1", "--undelivered", "--note", "n").exit_code == 0
+    assert front.asked[0]["choice"] == "resend"
+    assert run("resend", "--all", "--undelivered", "--note", "n").exit_code == 2
+    assert run("resend", "request-1", "--undelivered").exit_code == 2
+
+
 def test_what_the_daemon_refuses_is_said(daemon: Daemon) -> None:
     result = run("resolve", "request-9", "--applied", "--note", "n")
-    assert isinstance(result.exception, BridgeError)
-    assert "no request of this id" in str(result.exception)
+    assert result.exit_code == 1
+    assert "request-9: applied was refused, and nothing was changed" in result.output
+    assert "no request of this id" in result.output
 
 
 def test_a_daemon_that_does_not_run_has_no_socket_or_is_not_here(

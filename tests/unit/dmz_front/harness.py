@@ -238,6 +238,7 @@ class Harness:
         for _ in range(3):
             await turns()
             await self.front.outbox.drain()
+            await self.front.decisions_outbox.drain()
             await self.front.router.drain()
 
 

@@ -5,11 +5,13 @@ import json
 import pytest
 
 from dmz_front.ledger.ledger import UNDELIVERED_MS
+from protocol.administration import Choice
+from protocol.decisions import TYPE, Decision
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
 from protocol.runtime.control import Peer
 from tests.unit.clock import Clock
-from tests.unit.dmz_front.harness import ORDER, Harness, Say
+from tests.unit.dmz_front.harness import ORDER, Harness, Say, turns
 
 pytestmark = pytest.mark.anyio
 ROOT = Peer(0, 1)
@@ -22,7 +24,7 @@ async def test_what_is_held_is_listed_without_a_word_of_a_customer(harness: Harn
     await harness.settle()
     office = harness.front.administration
     [held] = await office.list({}, ROOT)
-    assert (held["id"], held["state"], held["decide"], held["source"]) == (id, "held", "bridge", "front-1/wechat")
+    assert (held["id"], held["state"], held["decide"], held["source"]) == (id, "held", "here", "front-1/wechat")
     assert (held["sends"], held["side"]) == (1, "front")
     assert str(ORDER["address"]) not in json.dumps(held, ensure_ascii=False)
     assert await office.list({"states": ["succeeded"]}, ROOT) == []
@@ -31,8 +33,6 @@ async def test_what_is_held_is_listed_without_a_word_of_a_customer(harness: Harn
         await office.show({"id": id, "reveal": True}, ROOT)
     with pytest.raises(BridgeError, match="has no request"):
         await office.show({"id": "nobody"}, ROOT)
-    with pytest.raises(BridgeError, match="on the bridge's host"):
-        await office.resolve({"id": id}, ROOT)
 
 
 async def test_what_waits_is_sent_now_and_no_outcome_is_asked_for_twice(harness: Harness, clock: Clock) -> None:
@@ -66,3 +66,183 @@ async def test_nothing_too_old_is_sent_and_nothing_without_a_broker(harness: Har
     await harness.front.command_link.close()
     with pytest.raises(BridgeError, match="nothing can be sent now"):
         await office.resend({}, ROOT)
+
+
+# --- decisions, which the bridge carries out ----------------------------------------------------------------
+
+
+def answering(harness: Harness, came: Say) -> None:
+    """Commands are left alone; decisions are answered."""
+    harness.bridge.script = lambda opened: came if opened.attributes.type == TYPE else None
+
+
+def decisions(harness: Harness) -> list[tuple[Decision, bytes]]:
+    return [Decision.from_payload(one.payload) for one in harness.bridge.taken if one.attributes.type == TYPE]
+
+
+async def test_a_decision_goes_to_the_bridge_and_is_done_when_that_says_so(harness: Harness) -> None:
+    harness.bridge.script = lambda _: Say(State.HELD, "held", "why")
+    await harness.start()
+    harness.bridge.announce(decides=True)
+    id = (await harness.order()).json()["request_id"]
+    await harness.settle()
+    harness.bridge.script = lambda _: None
+    office = harness.front.administration
+    question = {"id": id, "choice": "not-applied", "note": "seen  there", "sudo_user": "alice"}
+    told = await office.resolve(question, ROOT)
+    assert [one["standing"] for one in told["decisions"]] == ["pending"]
+    with pytest.raises(BridgeError, match=r"not-applied was decided of .* already"):
+        await office.resolve(question, ROOT)
+    await harness.settle()
+    harness.bridge.reply(harness.bridge.taken[-1], Say(result=b'{"state":"failed"}'))
+    await harness.settle()
+    [(decision, envelope)] = decisions(harness)
+    assert (decision.request, decision.choice, decision.by, decision.note) == (
+        id, Choice.NOT_APPLIED, "root (alice)", "seen there",
+    )  # fmt: skip
+    assert (decision.command.operation, decision.command.source, envelope) == ("work-order", "front-1/wechat", b"")
+    [one] = (await office.show({"id": id}, ROOT))["decisions"]
+    assert (one["standing"], one["because"]) == ("done", "it is failed at the bridge")
+    assert (await harness.status(id)).json()["status"] == "held"  # until the command's own reply is here
+    harness.bridge.send(harness.bridge.taken[0].attributes.reply_to, harness.bridge.sealed(id, Say(State.FAILED, "x")))
+    await harness.settle()
+    assert (await harness.status(id)).json()["status"] == "failed"
+
+
+async def test_a_refusal_changes_nothing_and_says_why(harness: Harness) -> None:
+    answering(harness, Say(State.REFUSED, "not-decided", "it is calling, so it may have been called"))
+    await harness.start()
+    harness.bridge.announce(decides=True)
+    id = (await harness.order(prefer="respond-async")).json()["request_id"]
+    await harness.settle()
+    office = harness.front.administration
+    await office.resolve({"id": id, "choice": "cancel", "note": "n"}, ROOT)
+    await harness.settle()
+    [one] = (await office.show({"id": id}, ROOT))["decisions"]
+    assert (one["standing"], "may have been called" in one["because"]) == ("refused", True)
+    assert await office.resend({"ids": [id]}, ROOT) == {"sent": 1, "more": False}  # it goes on
+
+
+async def test_what_is_being_taken_back_is_not_sent_any_more(harness: Harness, clock: Clock) -> None:
+    harness.bridge.script = lambda _: None
+    await harness.start()
+    id = (await harness.order(prefer="respond-async")).json()["request_id"]
+    await harness.settle()
+    office = harness.front.administration
+    await office.resolve({"id": id, "choice": "cancel", "note": "n"}, ROOT)
+    clock.now += 3_600_000
+    harness.bridge.announce(decides=True)
+    await turns()
+    await harness.front.outbox.sweep()
+    await harness.front.decisions_outbox.sweep()
+    await harness.settle()
+    assert [opened.attributes.type for opened in harness.bridge.taken] == ["work-order", TYPE]
+    assert await office.resend({}, ROOT) == {"sent": 0, "more": False}
+
+
+async def test_no_decision_goes_to_a_bridge_that_does_not_know_them(harness: Harness, clock: Clock) -> None:
+    answering(harness, Say())
+    await harness.start()  # of an older release: its presence does not say
+    id = (await harness.order(prefer="respond-async")).json()["request_id"]
+    await harness.settle()
+    office = harness.front.administration
+    await office.resolve({"id": id, "choice": "cancel", "note": "n"}, ROOT)
+    await harness.front.decisions_outbox.sweep()
+    await harness.settle()
+    assert decisions(harness) == []
+    await harness.restart()
+    harness.bridge.announce(decides=True)
+    await turns()
+    await harness.front.decisions_outbox.sweep()
+    await harness.settle()
+    assert len(decisions(harness)) == 1
+    clock.now += 60_000
+    await harness.front.decisions_outbox.sweep()  # it was answered
+    await harness.settle()
+    assert len(decisions(harness)) == 1
+
+
+async def test_it_is_sent_again_until_it_is_answered_and_refused_after_a_week(harness: Harness, clock: Clock) -> None:
+    harness.bridge.script = lambda _: None
+    await harness.start()
+    harness.bridge.announce(decides=True)
+    id = (await harness.order(prefer="respond-async")).json()["request_id"]
+    await harness.settle()
+    office = harness.front.administration
+    await office.resolve({"id": id, "choice": "cancel", "note": "n"}, ROOT)
+    await harness.settle()
+    for _ in range(2):
+        clock.now += 60_000
+        harness.bridge.announce(decides=True)
+        await turns()
+        await harness.front.decisions_outbox.sweep()
+        await harness.settle()
+    ids = {one.attributes.id for one in harness.bridge.taken if one.attributes.type == TYPE}
+    assert (len(decisions(harness)), len(ids)) == (3, 1)
+    clock.now += UNDELIVERED_MS
+    await harness.front.decided.forget(0)
+    [one] = (await office.show({"id": id}, ROOT))["decisions"]
+    assert (one["standing"], "for a week" in one["because"]) == ("refused", True)
+
+
+async def undelivered(harness: Harness, clock: Clock) -> str:
+    harness.bridge.script = lambda _: None
+    await harness.start()
+    id: str = (await harness.order(prefer="respond-async")).json()["request_id"]
+    await harness.settle()
+    clock.now += UNDELIVERED_MS
+    await harness.front.ledger.hold_undelivered("front-1")
+    harness.bridge.announce(decides=True)
+    await turns()
+    return id
+
+
+async def test_what_no_bridge_confirmed_is_sent_once_more_as_it_was(harness: Harness, clock: Clock) -> None:
+    id = await undelivered(harness, clock)
+    [first] = harness.bridge.taken
+    await harness.front.administration.resolve({"id": id, "choice": "resend", "note": "n"}, ROOT)
+    await harness.settle()
+    [(decision, envelope)] = decisions(harness)
+    opened = harness.bridge._opener.authentic(envelope)
+    assert (opened.attributes, opened.payload) == (first.attributes, first.payload)
+    assert decision.command.accepted_at == first.attributes.time
+
+
+async def test_what_no_bridge_confirmed_is_given_up_by_force_at_once(harness: Harness, clock: Clock) -> None:
+    id = await undelivered(harness, clock)
+    office = harness.front.administration
+    await office.resolve({"id": id, "choice": "not-applied", "note": "n", "force": True}, ROOT)
+    document = (await harness.status(id)).json()
+    assert (document["status"], document["failure"]["code"]) == ("failed", "not-applied")
+    assert harness.front.ledger.backlog == 0
+    await harness.settle()
+    [(decision, _)] = decisions(harness)
+    assert decision.force  # so that the bridge never calls it
+
+
+async def test_what_cannot_be_decided_so_is_refused_by_the_front(harness: Harness) -> None:
+    answering(harness, Say())
+    await harness.start()
+    harness.bridge.announce(decides=True)
+    waits = (await harness.order(prefer="respond-async")).json()["request_id"]
+    await harness.settle()
+    harness.bridge.script = lambda _: Say(State.HELD, "held", "why")
+    held = (await harness.order(key="k2")).json()["request_id"]
+    harness.bridge.script = lambda _: Say(result=b"{}")
+    done = (await harness.order(key="k3")).json()["request_id"]
+    await harness.settle()
+    for id, more, said in (
+        ("nobody", {"choice": "applied"}, "has no request"),
+        (waits, {"choice": "applied"}, "is sent, not held"),
+        (waits, {"choice": "resend"}, "only what is held as undelivered"),
+        (held, {"choice": "resend"}, "only what is held as undelivered"),
+        (held, {"choice": "cancel"}, "it may have been called"),
+        (held, {"choice": "not-applied", "force": True}, "held as undelivered"),
+        (held, {"choice": "not-applied", "result": "{}"}, "applied alone"),
+        (held, {"choice": "applied", "result": "{}"}, "work_order"),
+        (done, {"choice": "cancel"}, "is succeeded: there is nothing"),
+    ):
+        with pytest.raises(BridgeError, match=said):
+            await harness.front.administration.resolve({"id": id, "note": "n", **more}, ROOT)
+    await harness.settle()
+    assert decisions(harness) == []

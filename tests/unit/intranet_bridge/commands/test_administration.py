@@ -27,12 +27,13 @@ def scene(play: Callable[[Stage], Awaitable[None]]) -> Callable[[Path, pytest.Mo
     def test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         async def life() -> None:
             stage = Stage(tmp_path, monkeypatch)
-            monkeypatch.setattr("intranet_bridge.commands.administration.CATALOGUE", {**CATALOGUE, "delicate": ORDER})
+            for module in ("intranet_bridge.commands.administration", "protocol.decisions"):
+                monkeypatch.setattr(f"{module}.CATALOGUE", {**CATALOGUE, "delicate": ORDER})
             stage.changes |= {"commands.unreadable_max": 1, "breaker.failures": 1000}
             async with asyncio.timeout(60):
                 await stage.open()
                 await stage.start()
-                office(stage)._inquires = {"delicate"}  # as if its binding could
+                office(stage)._rulings.inquires = {"delicate"}  # as if its binding could
                 await play(stage)
                 await stage.stop()
 
@@ -100,7 +101,7 @@ async def test_the_marketing_system_is_asked_before_a_decision(stage: Stage) -> 
         assert found.evidence.came_to == came_to
         assert "WO2026000001" not in found.evidence.detail  # what it says is the caller's
     assert await stage.state(id) == "held"
-    office(stage)._inquires = set()
+    office(stage)._rulings.inquires = set()
     found = await known(stage, id, inquire=True)
     assert found.evidence is not None
     assert found.evidence.came_to == "not-asked"
@@ -140,7 +141,7 @@ async def test_called_again_as_if_it_had_just_come(stage: Stage) -> None:
 @scene
 async def test_asked_again_takes_what_is_there_and_calls_nothing(stage: Stage) -> None:
     marketing = stage.marketing["work-order"]
-    office(stage)._inquires = {"work-order"}
+    office(stage)._rulings.inquires = {"work-order"}
     marketing.script = [Unknown("not JSON", fault=Fault.ANSWER)]  # one too many of those that cannot be read
     id = await stage.command()
     assert (await stage.reply(id)).code == "outcome-unreadable"
@@ -155,7 +156,7 @@ async def test_asked_again_takes_what_is_there_and_calls_nothing(stage: Stage) -
 async def test_what_is_refused_changes_nothing(stage: Stage) -> None:
     [id] = await held(stage)
     before = tuple(await stage.row(id))
-    office(stage)._inquires = set()
+    office(stage)._rulings.inquires = set()
     for changes, said in (
         ({"choice": "ask-again"}, "cannot ask"),
         ({"choice": "applied", "result": "{"}, "does not fit the answer"),

@@ -624,13 +624,13 @@ async def test_a_call_is_not_made_unless_calling_is_on_disk(stage: Stage) -> Non
     bridge = await stage.start()
     real, failures = bridge.inbox.calling, 2
 
-    async def flaky(*arguments: Any, **named: Any) -> None:
+    async def flaky(*arguments: Any, **named: Any) -> Any:
         nonlocal failures
         if failures:
             failures -= 1
             raise OSError("disk full")
         assert not stage.marketing["work-order"].calls
-        await real(*arguments, **named)
+        return await real(*arguments, **named)
 
     bridge.inbox.calling = flaky  # type: ignore[method-assign]
     id = await stage.command()
