@@ -148,7 +148,7 @@ def test_nothing_is_said_of_what_is_well() -> None:
         ),
         (
             replace(front(commands=CommandsReport(by_state={"held": 1})), bridge=None),
-            "commands-held", Level.WARNING, "on the intranet host",
+            "commands-held", Level.WARNING, "bridgectl requests resolve ID",
         ),
         (
             bridge(commands=CommandsReport(by_state={"received": 2}, oldest_unfinished=NOW - 30 * MINUTE)),
