@@ -28,7 +28,10 @@ from protocol.runtime.settings import load
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",))
 """Tables whose files are read again."""
 BINDINGS: tuple[Place, ...] = (("marketing",), ("systems",), ("operations",))
-_COMMANDS = ("workers", "backlog", "retry_min_s", "retry_max_s", "unreadable_max", "attachment_patience_s")
+_COMMANDS = (
+    "workers", "backlog", "retry_min_s", "retry_max_s", "unreadable_max", "attachment_patience_s",
+    "decisions_from_fronts",
+)  # fmt: skip
 RELOADABLE: tuple[Place, ...] = (
     *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("drain_s",),
     ("presence_interval_s",),
