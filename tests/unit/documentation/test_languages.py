@@ -8,7 +8,7 @@ import pytest
 
 from scripts.tools.documentation.edition import DOCS, DOCS_ZH, ROOT, chinese
 
-UNTRANSLATED = ("adapters/", "decisions/", "interop.md", "reference/", "runbooks/")
+UNTRANSLATED = ("adapters/", "decisions/", "interop.md", "reference/")
 """Below docs/: what is read in English as yet."""
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
