@@ -10,12 +10,10 @@ import codecs
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import ValidationError
 
-from dmz_front.admission import fields
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.denials import Denials, denial
 from dmz_front.admission.guessing import Guessing
@@ -31,6 +29,7 @@ from dmz_front.admission.policy import (
 from dmz_front.admission.rates import RateLimit
 from dmz_front.commands.submission import Commands
 from dmz_front.http import deprecation
+from dmz_front.http.exchange import App, Receive, Scope, Send, fields_of, write
 from dmz_front.problems.details import Headers, HttpResponse, Problem, schema_problem
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies import responses as answers
@@ -46,11 +45,6 @@ from protocol.runtime.request_log import RequestLog
 
 log = logger(__name__)
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _TURNED_AWAY = frozenset({401, 403, 429})
 _NONE: tuple[None, Headers] = (None, [])
 
@@ -127,28 +121,27 @@ class HttpApi:
         except Disconnected:
             return
         except Rehearsed as rehearsed:  # counted by the sandbox
-            await write(send, rehearsed.answer, rehearsed.id, notices)
+            await write(scope, send, rehearsed.answer, rehearsed.id, notices)
             return
         except Exception:
             log.exception("request-failed", request=id, operation=operation.name)
             answer = Problem(500, "internal").answer(id)
         self.answered[operation.name, answer.status] += 1
-        self.latency[operation.name].since(started)
-        self._note(operation, id, answer, started)
-        await write(send, answer, id, notices)
+        self._note(operation, id, answer, started, self.latency[operation.name].since(started))
+        await write(scope, send, answer, id, notices)
 
-    def _note(self, operation: Operation, id: str, answer: HttpResponse, started: float) -> None:
+    def _note(self, operation: Operation, id: str, answer: HttpResponse, started: float, took_s: float) -> None:
         """The line of this hop. Who is turned away is in the log once for many (`denied`)."""
         status, outcome = answer.status, answer.outcome
         if status >= 400 and status not in _TURNED_AWAY:
             self._requests.failed("request-answered", id, operation.name, outcome, started, status)
         elif status >= 400 or operation.kind is Kind.QUERY:
-            self._requests.sampled("request-answered", id, operation.name, outcome, started, status)
+            self._requests.sampled("request-answered", id, operation.name, outcome, took_s, status)
         else:
             self._requests.command("request-answered", id, operation.name, outcome, "", started, status)
 
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, HttpResponse]:
-        headers = fields.parse(scope["headers"])
+        headers = fields_of(scope)
         application = self.admit(scope, headers, operation)
         attempt = None
         try:
@@ -295,22 +288,3 @@ def _page(path: str) -> str:
 
 def _too_large(limit: int) -> Problem:
     return Problem(413, "body-too-large", f"at most {limit} bytes", headers=[(b"connection", b"close")])
-
-
-async def write(send: Send, answer: HttpResponse, id: str, notices: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    """Write one answer with its `Request-Id`, and what is said with every answer of the operation."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [
-                (b"content-type", answer.media),
-                (b"content-length", str(len(answer.body)).encode()),
-                (b"request-id", id.encode()),
-                (b"cache-control", b"no-store"),
-                *answer.headers,
-                *notices,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": answer.body})

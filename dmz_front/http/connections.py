@@ -31,7 +31,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from dmz_front.admission import fields
-from dmz_front.http.api import App, write
+from dmz_front.http.exchange import EXTENSION, App, Exchange, write
 from dmz_front.http.heads import check_head, origin_form, without_upgrade
 from dmz_front.http.limits import Connections, Ending, Phase, overdue
 from dmz_front.problems.details import Problem
@@ -49,11 +49,11 @@ class _Refusal(Exception):
 def _refusal(problem: Problem) -> App:
     """An application that answers with the problem, and says that the connection is closed."""
 
-    async def refuse(_scope: Any, _receive: Any, send: Any) -> None:
+    async def refuse(scope: Any, _receive: Any, send: Any) -> None:
         id = uuid7(wall_clock(), os.urandom(10))
         answer = problem.answer(id)
         answer.headers.append((b"connection", b"close"))
-        await write(send, answer, id)
+        await write(scope, send, answer, id)
 
     return refuse
 
@@ -230,6 +230,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # whose head nothing follows
             self.cycle.transport = _Corked(self.transport)  # type: ignore[assignment]  # all a cycle asks of it
+            self.scope["extensions"] = {EXTENSION: Exchange(found, self.cycle)}  # type: ignore[dict-item]
         if self.expect_100_continue:
             _closed_unless_continued(self.cycle)
         self.headers = []  # a chunked body's trailers must not become headers of the request after the fact

@@ -7,8 +7,8 @@ import ssl
 
 import uvicorn
 
-from dmz_front.http.api import App
 from dmz_front.http.connections import Connection
+from dmz_front.http.exchange import App
 from dmz_front.http.limits import Connections
 from dmz_front.settings import HttpSection
 from protocol.errors import ConfigurationError

@@ -60,7 +60,7 @@ def of_reply(id: str, reply: Reply) -> HttpResponse:
         case State.SUCCEEDED:
             # The result's bytes go out as the bridge validated them: nothing is parsed or written again here.
             body = b'{"request_id":"%b","status":"succeeded","result":%b}'
-            return HttpResponse(200, body % (id.encode(), reply.result or b"null"), outcome=State.SUCCEEDED.value)
+            return HttpResponse(200, body % (id.encode(), reply.result or b"null"), outcome="succeeded")
         case State.REFUSED:
             told = _json(200, {"request_id": id, "status": "refused", "refusal": _reason(reply)})
             return RefusedResponse(told.status, told.body, outcome=f"refused: {reply.code}")

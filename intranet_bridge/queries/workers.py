@@ -183,13 +183,10 @@ class QueryWorkers:
             self._fail(request, "overloaded", "", began)
             return
         reach(Point.BRIDGE_QUERY_OPENED, request.id)
-        started = time.perf_counter()
         asked = MarketingRequest(request.id, body, request.traceparent)
         places = self._places.get(request.type)
         if places is None:
-            outcome = await self._ask(request, asked)
-            self.latency.since(started)
-            self._answer(request, outcome, began)
+            self._answer(request, await self._ask(request, asked), began)
             return
         query = WaitingQuery(request, asked, places, began)
         if places.take():
@@ -204,7 +201,6 @@ class QueryWorkers:
             outcome = await self._ask(query.request, query.asked)
         finally:
             query.places.release(time.monotonic() - called)
-        self.latency.since(query.began)
         self._answer(query.request, outcome, query.began)
 
     def _line_up(self, query: WaitingQuery, left_s: float) -> None:
@@ -282,14 +278,15 @@ class QueryWorkers:
             await asyncio.sleep(wait_s)
 
     def _answer(self, request: Attributes, outcome: Outcome, began: float) -> None:
+        took_s = self.latency.since(began)
         match outcome:
             case Answered(result):
                 self.outcomes[request.type, "succeeded"] += 1
-                self._requests.sampled("query-answered", request.id, request.type, "succeeded", began, 0)
+                self._requests.sampled("query-answered", request.id, request.type, "succeeded", took_s, 0)
                 self._replies.answer(request, State.SUCCEEDED, result=result)
             case Refused(code, detail):
                 self.outcomes[request.type, "refused"] += 1
-                self._requests.sampled("query-answered", request.id, request.type, f"refused: {code}", began, 0)
+                self._requests.sampled("query-answered", request.id, request.type, f"refused: {code}", took_s, 0)
                 self._replies.answer(request, State.REFUSED, code, detail)
             case Rejected(reason):
                 self._fail(request, "marketing-rejected", reason, began)

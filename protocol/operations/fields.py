@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -100,6 +101,7 @@ def _account_number(value: str) -> str:
 _MONTH = re.compile("[0-9]{4}-(0[1-9]|1[0-2])")
 
 
+@lru_cache(1024)  # the same few, over and over
 def _month(value: str) -> str:
     if not _MONTH.fullmatch(value):
         raise ValueError("a month is written YYYY-MM, for example 2026-03")

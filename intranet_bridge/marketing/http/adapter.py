@@ -20,6 +20,7 @@ other 4xx                        Refused if the refusal expression says so and a
 """
 
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from intranet_bridge.marketing import Answered, Fault, Finding, MarketingRequest, NotApplied, Outcome, Rejected, Unknown
@@ -28,7 +29,7 @@ from intranet_bridge.marketing.http.access import Access
 from intranet_bridge.marketing.http.answer import AnswerError, decoder
 from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem, formats
 from intranet_bridge.marketing.http.client import HttpClient, NotSent
-from intranet_bridge.marketing.http.connection import Lost, Response
+from intranet_bridge.marketing.http.connection import UNREAD, Lost, Response
 from intranet_bridge.marketing.http.headers import merged
 from intranet_bridge.marketing.http.paging import Pages, PagesError
 from intranet_bridge.marketing.http.request import RequestTemplate
@@ -40,8 +41,6 @@ from protocol.operations.operation import Kind, Operation
 
 _DENIED = frozenset({401, 403, 407})
 _TURNED_AWAY = _DENIED | {408, 429}
-_UNREAD = object()
-"""No answer: it has not been read yet."""
 
 
 class HttpAdapter:
@@ -61,6 +60,8 @@ class HttpAdapter:
         headers = merged(system.headers, binding.headers, access.headers)
         written = formats(binding, system)
         self._operation = operation
+        self._harmless = operation.kind is Kind.QUERY
+        """It may be sent twice."""
         self._client = client
         self.timeout_s = binding.timeout_s or system.timeout_s
         self.settle_s = self.timeout_s if binding.settle_s is None else binding.settle_s
@@ -102,7 +103,7 @@ class HttpAdapter:
                 if handed_over is not None:
                     return handed_over
                 timeout_s = min(timeout_s, self._call_timeout_s)
-            response, answer = await self._ask(self._request, asked, values, timeout_s)
+            response = await self._ask(self._request, asked, values, timeout_s)
         except MappingError as error:
             return Rejected(f"request not mapped: {error}", asked=False)
         except LoginFailed as failed:
@@ -111,20 +112,20 @@ class HttpAdapter:
             return NotApplied(str(error), reached=False)
         except Lost as lost:
             return Unknown(lost.reason, timed_out=lost.timed_out, fault=_fault(lost))
-        return self._outcome(asked, response, answer)
+        return self._outcome(asked, response)
 
     async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
         """What became of this request id."""
         if self._inquiry is None:
             return Unknown("no inquiry is configured")
         try:
-            response, answer = await self._ask(
+            response = await self._ask(
                 self._inquiry, asked, self._values(asked), min(timeout_s, self.inquiry_timeout_s)
             )  # fmt: skip
             status = response.status
             if status >= 500 or status in _TURNED_AWAY or 300 <= status < 400:
                 return Unknown(f"inquiry: HTTP {status}")
-            value = self._decode(response) if answer is _UNREAD else answer
+            value = self._read(response)
             if isinstance(value, AnswerError):
                 raise value
             return self._inquiry_judgement.finding(asked, value, f", HTTP {status}")
@@ -149,11 +150,10 @@ class HttpAdapter:
                 if not asked.may_send():
                     raise NotSent("no longer allowed to send")
                 try:
-                    response, answer = await self._ask(request, asked, {**values, "file": known}, self._file_timeout_s)
+                    response = await self._ask(request, asked, {**values, "file": known}, self._file_timeout_s)
                 except Lost as lost:
                     return NotApplied(f"attachment: {lost.reason}", reached=False)
-                answer = self._read(response) if answer is _UNREAD else answer
-                reference = self._upload_judgement.reference(response, answer)
+                reference = self._upload_judgement.reference(response, self._read(response))
                 if not isinstance(reference, str):
                     return reference
                 await file.remember(reference)
@@ -162,17 +162,17 @@ class HttpAdapter:
         values["attachments"] = files
         return None
 
-    async def _asked(
+    def _asked(
         self, template: RequestTemplate | FileRequest, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
-    ) -> tuple[Response, Any]:
-        """Ask. Raises MappingError, NotSent, Lost."""
-        return await self._exchanged(template, template.render(asked, values), asked, timeout_s), _UNREAD
+    ) -> Awaitable[Response]:
+        """Ask. Raises MappingError, NotSent, Lost. (No coroutine of its own: it is on a query's way.)"""
+        return self._exchanged(template, template.render(asked, values), asked, timeout_s)
 
     async def _asked_in_session(
         self, template: RequestTemplate | FileRequest, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
-    ) -> tuple[Response, Any]:
+    ) -> Response:
         """Ask with the session's token; once more with a fresh one when an answer says that it is expired, for then
-        nothing was applied. Gives the answer too, if it was read for that. Raises LoginFailed, and as `_asked`."""
+        nothing was applied. Raises LoginFailed, and as `_asked`."""
         session, end = self._session, time.monotonic() + timeout_s
         assert session is not None
         for _ in range(2):
@@ -182,23 +182,17 @@ class HttpAdapter:
             if (left_s := end - time.monotonic()) <= 0:
                 raise NotSent("no time is left after the log-in")
             response = await self._exchanged(template, request, asked, left_s)
-            answer = _UNREAD if self._expired is None else self._read(response)
-            if not self._says_expired(response, answer):
-                return response, answer
+            if not self._says_expired(response):
+                return response
             session.turned_away(token)
         raise LoginFailed("a fresh session is turned away", denied=True)
 
-    async def _exchanged(
+    def _exchanged(
         self, template: RequestTemplate | FileRequest, request: bytes, asked: MarketingRequest, timeout_s: float
-    ) -> Response:
+    ) -> Awaitable[Response]:
         if template is not self._request:
-            return await self._client.exchange(request, timeout_s)
-        try:
-            return await self._client.exchange(request, timeout_s, may_send=asked.may_send)
-        except Lost as lost:
-            if not lost.stale or self._operation.kind is Kind.COMMAND:
-                raise
-            return await self._client.exchange(request, timeout_s, fresh=True)
+            return self._client.exchange(request, timeout_s)
+        return self._client.exchange(request, timeout_s, may_send=asked.may_send, repeat=self._harmless)
 
     async def _joined(self, asked: MarketingRequest, timeout_s: float, pages: Pages) -> Outcome:
         """Ask page after page, each judged by itself, so that every one of them is about what was asked."""
@@ -207,12 +201,11 @@ class HttpAdapter:
             if (left_s := end - time.monotonic()) <= 0:
                 return Unknown("timeout between two pages", timed_out=True)
             values["paging"] = pages.asks
-            response, answer = await self._ask(self._request, asked, values, left_s)
-            if answer is _UNREAD:
-                answer = self._read(response)
-            outcome = self._outcome(asked, response, answer)
+            response = await self._ask(self._request, asked, values, left_s)
+            outcome = self._outcome(asked, response)
             if not isinstance(outcome, Answered):
                 return outcome
+            answer = self._read(response)
             try:
                 joined = pages.took(answer)
             except (PagesError, MappingError) as error:
@@ -222,15 +215,17 @@ class HttpAdapter:
 
     def _read(self, response: Response) -> Any:
         """The answer's value, or the AnswerError that says why there is none."""
-        try:
-            return self._decode(response)
-        except AnswerError as error:
-            return error
+        if response.value is UNREAD:
+            try:
+                response.value = self._decode(response)
+            except AnswerError as error:
+                response.value = error
+        return response.value
 
-    def _says_expired(self, response: Response, answer: Any) -> bool:
+    def _says_expired(self, response: Response) -> bool:
         if response.status in self._expired_status:
             return True
-        if self._expired is None or isinstance(answer, AnswerError):
+        if self._expired is None or isinstance(answer := self._read(response), AnswerError):
             return False
         try:
             return truth(self._expired(answer))
@@ -242,7 +237,7 @@ class HttpAdapter:
         values["request_id"] = asked.request_id
         return values
 
-    def _outcome(self, asked: MarketingRequest, response: Response, answer: Any) -> Outcome:
+    def _outcome(self, asked: MarketingRequest, response: Response) -> Outcome:
         status = response.status
         if status >= 500 or status == 408:
             return Unknown(f"HTTP {status}")
@@ -250,8 +245,7 @@ class HttpAdapter:
             return NotApplied(f"HTTP {status}", reached=False, denied=True)
         if status == 429:
             return NotApplied("HTTP 429", reached=True)
-        if answer is _UNREAD:
-            answer = self._read(response)
+        answer = self._read(response)
         if isinstance(answer, AnswerError):
             return Rejected(f"HTTP {status}") if status >= 400 else Unknown(str(answer), fault=Fault.ANSWER)
         return self._judgement.outcome(asked, answer, f"HTTP {status}" if status >= 400 else "")

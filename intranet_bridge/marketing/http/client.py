@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from intranet_bridge.marketing.http.connection import Connection, Response
+from intranet_bridge.marketing.http.connection import Connection, Lost, Response
 from protocol.link.dial import dial
 from protocol.link.tls import explain
 
@@ -49,12 +49,19 @@ class HttpClient:
         self.made = 0
 
     async def exchange(
-        self, request: bytes, timeout_s: float, *, fresh: bool = False, may_send: Callable[[], bool] | None = None
+        self,
+        request: bytes,
+        timeout_s: float,
+        *,
+        fresh: bool = False,
+        repeat: bool = False,
+        may_send: Callable[[], bool] | None = None,
     ) -> Response:
         """Send a whole request and return the whole answer. Raises NotSent or Lost.
 
-        `fresh` asks for a new connection instead of a kept one. `may_send` is asked once more when there is a
-        connection: waiting for one may have taken long.
+        `fresh` asks for a new connection instead of a kept one; `repeat` for one more try on such, should a kept one
+        prove stale: for what does no harm twice. `may_send` is asked once more when there is a connection: waiting for
+        one may have taken long.
         """
         deadline = time.monotonic() + timeout_s
         connection = await self._connection(deadline, fresh)
@@ -64,8 +71,12 @@ class HttpClient:
             if not connection.usable:
                 raise NotSent("the connection was closed before the request")
             return await connection.exchange(request, deadline - time.monotonic())
+        except Lost as lost:
+            if not (repeat and lost.stale):
+                raise
         finally:
             self._release(connection)
+        return await self.exchange(request, deadline - time.monotonic(), fresh=True, may_send=may_send)
 
     async def close(self) -> None:
         """Close what is idle; a request still running is Lost."""

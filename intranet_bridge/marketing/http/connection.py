@@ -17,6 +17,7 @@ import asyncio
 import select
 import ssl
 from dataclasses import dataclass, field
+from typing import Any
 
 import httptools
 
@@ -25,6 +26,7 @@ from protocol.link.tls import explain
 from protocol.runtime.crash_points import Point, reach_written
 
 TIMEOUT = "timeout"
+UNREAD = object()
 
 
 class Lost(Exception):
@@ -57,6 +59,8 @@ class Response:
     """More bytes came with the answer than belong to it."""
     cookies: tuple[bytes, ...] = field(default=(), repr=False)
     """The values of its `Set-Cookie`, as they came."""
+    value: Any = field(default=UNREAD, repr=False)
+    """What its body says, for who has read it to remember."""
 
 
 class Connection(asyncio.Protocol):

@@ -134,12 +134,7 @@ def cookie(response: Response, name: str) -> str | None:
 
 async def _exchanged(client: HttpClient, request: bytes, timeout_s: float) -> Response:
     try:
-        try:
-            return await client.exchange(request, timeout_s)
-        except Lost as lost:
-            if not lost.stale:
-                raise
-            return await client.exchange(request, timeout_s, fresh=True)
+        return await client.exchange(request, timeout_s, repeat=True)
     except NotSent as error:
         raise LoginFailed(str(error), denied=False) from None
     except Lost as lost:

@@ -161,12 +161,18 @@ class _Listening(HttpClient):
         self._observer, self._binding, self._limit = observer, binding, limit
 
     async def exchange(
-        self, request: bytes, timeout_s: float, *, fresh: bool = False, may_send: Callable[[], bool] | None = None
+        self,
+        request: bytes,
+        timeout_s: float,
+        *,
+        fresh: bool = False,
+        repeat: bool = False,
+        may_send: Callable[[], bool] | None = None,
     ) -> Response:
         self._observer.request(self._request_lines(request))
         self._heard, whole = b"", None
         try:
-            response = await super().exchange(request, timeout_s, fresh=fresh, may_send=may_send)
+            response = await super().exchange(request, timeout_s, fresh=fresh, repeat=repeat, may_send=may_send)
             whole = response.body
             return response
         finally:

@@ -70,7 +70,13 @@ class Client(HttpClient):
         self.answers, self.requests = list(answers), list[bytes]()
 
     async def exchange(
-        self, request: bytes, timeout_s: float, *, fresh: bool = False, may_send: Callable[[], bool] | None = None
+        self,
+        request: bytes,
+        timeout_s: float,
+        *,
+        fresh: bool = False,
+        repeat: bool = False,
+        may_send: Callable[[], bool] | None = None,
     ) -> Response:
         self.requests.append(request)
         answer = self.answers.pop(0)
