@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.benchmark import envelope, overload, pair, soap
+from scripts.tools.benchmark import compare, envelope, overload, pair, soap
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.testbed import Testbed
 
@@ -24,10 +24,13 @@ def main() -> int:
     """Run the requested parts and print tables or JSON."""
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help="envelope, link, queries, commands, overload, soap (default: all)"
-    )
+        "parts", nargs="*", metavar="PART",
+        help="envelope, link, queries, commands, overload, soap (default: all); or `compare REVISION`: this tree "
+        "against another commit, in turn",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=12, help="of each load, to compare by")
     options = parser.parse_args()
     parts = options.parts or ["envelope", "link", "queries", "commands", "overload", "soap"]
     results: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]}}
@@ -39,6 +42,15 @@ def main() -> int:
             print(table(results[part]), flush=True)
 
     with tempfile.TemporaryDirectory(prefix="dmz-bridge-bench-") as folder:
+        if parts[0] == "compare":
+            if len(parts) != 2 or options.rounds < 1:
+                parser.error("compare takes one revision, for example `compare HEAD~1`, and one round or more")
+            try:
+                report(f"compare {parts[1]}", compare.run(parts[1], Path(folder), options.rounds))
+            except compare.CompareError as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 1
+            parts = []
         for part in parts:
             print(f"== measuring {part}", file=sys.stderr, flush=True)
             match part:
