@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 CYCLE = {
+    "flow", "default_headers", "waiting_for_100_continue", "on_response",
     "transport", "keep_alive", "receive", "response_started", "response_complete", "disconnected", "message_event",
 }  # fmt: skip
 CONNECTION = {
