@@ -16,6 +16,7 @@ from protocol.errors import BridgeError, NotAsked, in_one_line
 
 GROUPS = {
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
+    "backup": ("bridgectl.commands.backup", "Copy a daemon's database, verified, while it runs."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
     "dlq": ("bridgectl.commands.dlq", "Dead letters: why, how old, sent again or taken away."),
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
@@ -26,6 +27,7 @@ GROUPS = {
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
     "reload": ("bridgectl.commands.reload", "Have the daemons of this host take up their changed configuration."),
     "resume": ("bridgectl.commands.pause:resuming", "Go on with operations that are paused."),
+    "restore": ("bridgectl.commands.restore", "Put a backup back; what it has forgotten is guarded."),
     "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
     "trace": ("bridgectl.commands.trace", "One request's life, as far as this host knows it."),
     "requests": ("bridgectl.commands.requests", "Commands in ledger and inbox; decide those that are held."),

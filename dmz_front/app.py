@@ -41,7 +41,7 @@ from dmz_front.http.server import HttpServer
 from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
-from dmz_front.ledger.rows import INSTANCES, MAINTENANCE, POISON
+from dmz_front.ledger.rows import HISTORY, INSTANCES, MAINTENANCE, POISON
 from dmz_front.queries.round_trip import Queries
 from dmz_front.reloading import Change, Reload, keyring_of
 from dmz_front.replies.bridges import Bridges
@@ -61,10 +61,14 @@ from protocol.operations import CATALOGUE
 from protocol.reports import CommandsReport
 from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
+from protocol.runtime.backup import Owner
+from protocol.runtime.backups import LOOK_S as LOOK_BACKUPS_S
+from protocol.runtime.backups import Backups
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.config_check import checked, link_errors, store_doubts, store_errors
 from protocol.runtime.control import ControlSocket
 from protocol.runtime.daemon import Daemon, one_line, run
+from protocol.runtime.history import MARK_S, History
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
@@ -110,6 +114,13 @@ class Front:
         )
         self.ledger = Ledger(self.store, self.clock)
         self.attachments = AttachmentLedger(self.store, settings.name, self.clock)
+        self.history = History(
+            self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), self.clock
+        )
+        owner = Owner(
+            program="dmz-front", instance=settings.name, region=settings.region, software=version("dmz-bridge")
+        )
+        self.backups = Backups(settings.backup, settings.store, owner, self.clock)
         self._attachments_by_state: Mapping[str, int] = {}
         self._commands = CommandsReport(by_state={})
         self.applications: Mapping[bytes, Application] = {}
@@ -130,7 +141,14 @@ class Front:
         self._reading: asyncio.Task[None] | None = None
         attachment_lane = Lane(self.attachment_link, persistent=True)
         self.inbox = RegionInbox(
-            self.store, self.bridges, command_lane, query_lane, settings.name, self.clock, attachment_lane
+            self.store,
+            self.bridges,
+            command_lane,
+            query_lane,
+            settings.name,
+            self.clock,
+            attachment_lane,
+            lambda: self.history.gap,
         )
         self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
         self.decided = DecisionLedger(self.store, settings.name, self.clock)
@@ -166,6 +184,7 @@ class Front:
             bridges=self.bridges,
             attachments=self.attachments,
             policy=self.policy(settings),
+            forgotten=lambda: self.history.gap,
         )
         self.queries = Queries(
             route=destinations.query_route(settings.region, settings.name),
@@ -216,7 +235,8 @@ class Front:
             clock=self.clock, changed=self._maintain,
         )  # fmt: skip
         self.reporter = Reporter(
-            settings=settings, links=LinkStates(self.links, self.clock), store=self.store, ledger=self.ledger,
+            settings=settings, links=LinkStates(self.links, self.clock), store=self.store, backups=self.backups,
+            history=self.history, ledger=self.ledger,
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
             maintenance=self.maintenance,
         )  # fmt: skip
@@ -259,6 +279,7 @@ class Front:
             }  # fmt: skip
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
+        await self.history.open(lambda _: None)
         await self.lease.know(await self.ledger.fronts())
         await self.ledger.count_backlog(settings.name)
         self.bridges.remember(await self.ledger.wire_version())
@@ -284,6 +305,8 @@ class Front:
         jobs.every(LOOK_S, "maintenance", self.maintenance.look)
         jobs.every(1, "store", self.store.prove)
         jobs.every(settings.delivery.sweep_s, "decisions", self.decisions_outbox.sweep)
+        jobs.every(MARK_S, "mark", self.history.mark)
+        jobs.every(LOOK_BACKUPS_S, "backup", self.backups.look)
         jobs.every(settings.delivery.sweep_s, "answered", self.ledger.note_answered)
         jobs.every(settings.delivery.sweep_s, "attachments", self.sender.sweep)
         jobs.every(60, "used attachments", self._forget_attachments)

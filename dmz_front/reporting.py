@@ -14,9 +14,11 @@ from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
 from dmz_front.settings import FrontSettings
 from protocol.operations import CATALOGUE
 from protocol.reports import AttachedReport, CommandsReport, FrontReport
+from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
+from protocol.runtime.history import History
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.store import Store
@@ -35,6 +37,8 @@ class Reporter:
         settings: FrontSettings,
         links: LinkStates,
         store: Store,
+        backups: Backups,
+        history: History,
         ledger: Ledger,
         bridges: Bridges,
         readiness: Callable[[], Mapping[str, str]],
@@ -45,6 +49,7 @@ class Reporter:
         """Everything it reads from."""
         self.settings, self._links, self._store, self._ledger = settings, links, store, ledger
         self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
+        self._backups, self._history = backups, history
         self._maintenance, self._started = maintenance, clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
@@ -61,6 +66,7 @@ class Reporter:
         report = FrontReport(
             name=settings.name, region=settings.region, software=version("dmz-bridge"), pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
+            backup=await asyncio.to_thread(self._backups.report), forgotten=self._forgotten(),
             certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             readiness=dict(self._readiness()),
@@ -70,6 +76,10 @@ class Reporter:
             unserved=tuple(name for name in CATALOGUE if name not in served), denied=self._denials.reports(),
         )  # fmt: skip
         return report.model_dump(mode="json")
+
+    def _forgotten(self) -> tuple[int, int]:
+        gap = self._history.gap
+        return (gap.since, gap.until) if gap else (0, 0)
 
 
 def certificate_files(settings: FrontSettings) -> Iterator[tuple[str, Path | None]]:

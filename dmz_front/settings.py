@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from protocol.attachments import MAX_BYTES
 from protocol.operations.fields import AccountNumber
+from protocol.runtime.backup import BackupSection
 from protocol.runtime.control import ControlSection
 from protocol.runtime.maintenance import MaintenanceSection
 from protocol.runtime.settings import (
@@ -194,6 +195,7 @@ class FrontSettings(Section):
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
     control: ControlSection = ControlSection()
+    backup: BackupSection = BackupSection()
     log: LogSection = LogSection()
     maintenance: FrontMaintenanceSection = FrontMaintenanceSection()
 

@@ -34,16 +34,17 @@ from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.housekeeping import Housekeeping, Schedule
 from intranet_bridge.inbox.attachments import AttachmentInbox
-from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.inbox import Inbox, put_back
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
-from intranet_bridge.inbox.rows import INSTANCES, MAINTENANCE, POISON
+from intranet_bridge.inbox.rows import HISTORY, INSTANCES, MAINTENANCE, POISON
 from intranet_bridge.intake.attachments import AttachmentIntake
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.intake.conflict import InboxConflict
 from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge
 from intranet_bridge.intake.queries import QueryIntake
+from intranet_bridge.intake.repetition import Likeness, Repetitions
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.breaker import Breaker, Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
@@ -70,9 +71,12 @@ from protocol.messages import Role
 from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Availability, Presence
 from protocol.runtime import crash_points, daemon, logs, metrics
+from protocol.runtime.backup import Owner
+from protocol.runtime.backups import Backups
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.config_check import checked, dated, link_errors, store_doubts, store_errors
 from protocol.runtime.control import Answer, ControlSocket
+from protocol.runtime.history import History
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
 from protocol.runtime.maintenance import Maintenance
@@ -124,10 +128,18 @@ class Bridge:
         alone = settings.store.file is not None
         self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
         self.inbox = Inbox(self.store, settings.name, clock)
+        self.history = History(
+            self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), clock
+        )
+        owner = Owner(
+            program="intranet-bridge", instance=settings.name, region=settings.region, software=_software()
+        )  # fmt: skip
+        self.backups = Backups(settings.backup, settings.store, owner, clock)
         self.poison = PoisonMessages(self.store, POISON, clock)
         self.ordering = Ordering(settings.commands.order_patience_s)
         opener_of_files = Opener(keyring, version_max=settings.wire.version_max)
-        self._keyed: tuple[Opener | Sealer, ...] = (opener, opener_of_files, sealer)
+        self._likeness = Likeness(keyring)
+        self._keyed: tuple[Opener | Sealer | Likeness, ...] = (opener, opener_of_files, sealer, self._likeness)
         self.attachments = AttachmentInbox(self.store, opener_of_files, clock)
         self.outbox = Outbox(
             Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
@@ -150,7 +162,9 @@ class Bridge:
             replies=self.replies, attachments=self.attachments, requests=self.requests,
             policy=self._policy(settings, clock),
         )  # fmt: skip
-        judge = CommandJudge(opener, self.poison, self.replies, self.adapters, clock)
+        judge = CommandJudge(
+            opener, self.poison, self.replies, self.adapters, clock, self._likeness, lambda: self.history.gap
+        )
         self._inquirers = {name for name in adapters if self._inquires(name)}
         self.rulings = Rulings(
             store=self.store, inbox=self.inbox, workers=self.workers, outbox=self.outbox, replies=self.replies,
@@ -161,6 +175,7 @@ class Bridge:
         )  # fmt: skip
         self.command_intake = CommandIntake(
             link=self.links["commands"], judge=judge,
+            repetitions=Repetitions(self.inbox.likenesses),
             inbox=self.inbox, ordering=self.ordering, outbox=self.outbox, dead_letters=self.dead_letters,
             backlog=settings.commands.backlog, decide=self.rulings.from_front,
         )  # fmt: skip
@@ -174,7 +189,8 @@ class Bridge:
             changed=self._maintain,
         )  # fmt: skip
         self.housekeeping = Housekeeping(
-            store=self.store, inbox=self.inbox, attachments=self.attachments, maintenance=self.maintenance,
+            store=self.store, history=self.history, backups=self.backups, inbox=self.inbox,
+            attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake,
             schedule=_schedule(settings, clock),
@@ -185,6 +201,7 @@ class Bridge:
         )  # fmt: skip
         self.reporter = Reporter(
             settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
+            backups=self.backups, history=self.history,
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
             maintenance=self.maintenance, clock=clock,
         )  # fmt: skip
@@ -352,6 +369,7 @@ class Bridge:
             }
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
+        await self.history.open(put_back)
         await self.lease.know(await self.inbox.owners())
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)

@@ -8,6 +8,7 @@ forget               rows past their retention are deleted
 attachments          what belonged to commands that are final, or to none for days, is deleted
 adopt                what a dead bridge left is taken over (runtime/lease.py)
 maintenance          what is paused begins and ends by the clock, and by what others of one database say
+mark                 the database's beat, by which an older copy of it is known (runtime/history.py)
 store                while the database is in trouble: whether it still is
 check files          whether the certificate ends soon; key files changed since the start
 ===================  ==============================================================================
@@ -25,7 +26,10 @@ from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.intake.commands import CommandIntake
 from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
+from protocol.runtime.backups import LOOK_S as LOOK_BACKUPS_S
+from protocol.runtime.backups import Backups
 from protocol.runtime.clock import Clock
+from protocol.runtime.history import MARK_S, History
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease
 from protocol.runtime.logs import logger
@@ -61,6 +65,8 @@ class Housekeeping:
         self,
         *,
         store: Store,
+        history: History,
+        backups: Backups,
         inbox: Inbox,
         attachments: AttachmentInbox,
         maintenance: Maintenance,
@@ -71,7 +77,7 @@ class Housekeeping:
         intake: CommandIntake,
         schedule: Schedule,
     ) -> None:
-        self._store = store
+        self._store, self._history, self._backups = store, history, backups
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
         self._attachments, self._maintenance = attachments, maintenance
         self._workers, self._intake = workers, intake
@@ -93,6 +99,8 @@ class Housekeeping:
             ("maintenance", self._maintenance.look, LOOK_S),
             ("count", self.count, 15.0),
             ("store", self._store.prove, 1.0),
+            ("mark", self._history.mark, MARK_S),
+            ("backup", self._backups.look, LOOK_BACKUPS_S),
             ("forget", self.forget, 3600.0),
         ):
             await self._jobs.now_and_every(seconds, name, job)

@@ -16,9 +16,11 @@ from intranet_bridge.marketing.health import Health
 from intranet_bridge.settings import BridgeSettings
 from protocol.operations import CATALOGUE
 from protocol.reports import BridgeReport, CommandsReport, InterfaceReport
+from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
+from protocol.runtime.history import History
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.store import Store
@@ -38,6 +40,8 @@ class Reporter:
         software: str,
         links: LinkStates,
         store: Store,
+        backups: Backups,
+        history: History,
         inbox: Inbox,
         health: Mapping[str, Health],
         places: Mapping[str, Places],
@@ -50,6 +54,7 @@ class Reporter:
         self.settings, self._software, self._links, self._store = settings, software, links, store
         self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
         self._places, self._ordering, self._maintenance = places, ordering, maintenance
+        self._backups, self._history = backups, history
         self._started = clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
@@ -65,12 +70,17 @@ class Reporter:
         report = BridgeReport(
             name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
+            backup=await asyncio.to_thread(self._backups.report), forgotten=self._forgotten(),
             certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
             inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in list(self._health.values())),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             conflict=self._conflict.active, unbound=tuple(name for name in CATALOGUE if name not in self._health),
         )  # fmt: skip
         return report.model_dump(mode="json")
+
+    def _forgotten(self) -> tuple[int, int]:
+        gap = self._history.gap
+        return (gap.since, gap.until) if gap else (0, 0)
 
     def _interface(self, health: Health, now: float) -> InterfaceReport:
         report, places = health.report(now), self._places.get(health.operation)

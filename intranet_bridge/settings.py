@@ -17,6 +17,7 @@ from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
+from protocol.runtime.backup import BackupSection
 from protocol.runtime.control import ControlSection
 from protocol.runtime.maintenance import MaintenanceSection
 from protocol.runtime.settings import (
@@ -125,6 +126,7 @@ class BridgeSettings(Section):
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
     control: ControlSection = ControlSection()
+    backup: BackupSection = BackupSection()
     log: LogSection = LogSection()
     maintenance: MaintenanceSection = MaintenanceSection()
     marketing: SystemSection | None = None

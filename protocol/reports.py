@@ -46,6 +46,18 @@ class StoreReport(_Part):
     """Of the disk that an SQLite file is on."""
 
 
+class BackupReport(_Part):
+    """The copies that a daemon makes of its database by itself."""
+
+    folder: str = ""
+    """Empty: it makes none."""
+    every_hours: float = 0.0
+    last: int = 0
+    """When the latest that is there was made; 0: there is none."""
+    trouble: str = ""
+    """Why the latest try failed."""
+
+
 class FileReport(_Part):
     """A certificate the daemon uses."""
 
@@ -133,6 +145,9 @@ class Report(_Part):
     """What is paused here."""
     next_window: Pause | None = None
     """The next pause that is scheduled."""
+    backup: BackupReport = BackupReport()
+    forgotten: tuple[int, int] = (0, 0)
+    """Its database was put back as an older copy: from when to when it has forgotten, while that may come up."""
 
 
 class FrontReport(Report):

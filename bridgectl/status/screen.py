@@ -111,6 +111,12 @@ def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
     store = report.store
     free = f", {store.free_bytes / (1 << 30):.1f} GB free" if store.free_bytes is not None else ""
     yield f"  store     {store.place}, {store.trouble or f'a write takes {store.write_ms:g} ms'}{free}"
+    if report.backup.folder:
+        made = f"{_span(now - report.backup.last)} ago" if report.backup.last else "none yet"
+        yield f"  backup    {report.backup.folder}, the latest {made}"
+    if report.forgotten[1]:
+        since, until = (_instant(at) for at in report.forgotten)
+        yield f"  history   put back {until} as of {since}: what came between is forgotten, and guarded"
     for file in report.certificates:
         ends = _instant(file.not_after)[:10] if file.not_after else file.trouble
         yield f"  tls       {file.use}: until {ends}"

@@ -253,6 +253,23 @@ def _store(store: StoreReport, report: FrontReport | BridgeReport) -> Iterator[T
         )
 
 
+def _backups(seen: Observation) -> Iterator[Trouble]:
+    for report in _reports(seen):
+        backup = report.backup
+        late = backup.last and report.now - backup.last > 2 * backup.every_hours * 3_600_000
+        if backup.folder and (backup.trouble or late):
+            yield Trouble(
+                Level.WARNING,
+                "backup-failing",
+                f"the database of {report.name} is not backed up",
+                f"{backup.folder}: {backup.trouble or 'the latest is too old'}",
+                since=backup.last,
+                hurts="what is accepted meanwhile would be lost with the disk",
+                mend=f"bridgectl backup {backup.folder} --side {report.role} says what is wrong",
+                because=("disk-full", "database-damaged", "database-unreachable", "database-locked"),
+            )
+
+
 def _broker(seen: Observation) -> Iterator[Trouble]:
     because = ("certificate-expired", "certificate-unreadable")
     down = [(report, link) for report in _reports(seen) for link in report.links if not link.connected]
@@ -571,6 +588,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     _certificates,
     _silent_daemons,
     _stores,
+    _backups,
     _broker,
     _bridges,
     _conflict,

@@ -6,11 +6,15 @@ region's until an operator says otherwise (`bridgectl inbox bind`), whatever die
 without it, and a bridge with another inbox does not take it.
 """
 
+from collections.abc import Callable
+
 from dmz_front.replies.bridges import Bridges, Conflict
 from protocol.link.lane import Lane
 from protocol.runtime import region_inbox
 from protocol.runtime.clock import Clock
+from protocol.runtime.history import Gap
 from protocol.runtime.logs import logger
+from protocol.runtime.region_inbox import GAP_HEADER, Address
 from protocol.runtime.store import Store
 
 log = logger(__name__)
@@ -32,7 +36,10 @@ class RegionInbox:
         front: str,
         clock: Clock,
         attachments: Lane | None = None,
+        forgotten: Callable[[], Gap | None] = lambda: None,
     ) -> None:
+        """`forgotten`: what the ledger was put back over; said on every frame too."""
+        self._forgotten = forgotten
         self._store, self._bridges, self._queries, self._front, self._clock = store, bridges, queries, front, clock
         self._lanes = [lane] if attachments is None else [lane, attachments]
         self._said: Conflict | None = None
@@ -48,13 +55,18 @@ class RegionInbox:
             now = self._clock()
             found = await self._store.write(lambda connection: region_inbox.first(connection, heard, self._front, now))
             log.info("inbox-bound", inbox=found.inbox)
-        if found is not None and found.headers() != self._lanes[0].headers:
+        headers = {} if found is None else self._headers(found)
+        if found is not None and headers != self._lanes[0].headers:
             for lane in self._lanes:
-                lane.headers = found.headers()
+                lane.headers = headers
             bridges.bind(found.inbox)
         self._report(bridges.conflict)
         before, self._addressed = self._addressed, bridges.addressed
         return self._addressed and not before
+
+    def _headers(self, address: Address) -> dict[str, str]:
+        gap = self._forgotten()
+        return address.headers() | ({GAP_HEADER: f"{gap.since}-{gap.until}"} if gap else {})
 
     def _report(self, conflict: Conflict | None) -> None:
         now = self._clock()

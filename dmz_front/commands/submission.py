@@ -32,6 +32,7 @@ from protocol.messages import Attributes, Reply
 from protocol.operations import Operation
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.history import Gap, id_time
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Outbox
@@ -85,7 +86,10 @@ class Commands:
         bridges: Bridges,
         attachments: AttachmentLedger,
         policy: Policy,
+        forgotten: Callable[[], Gap | None] = lambda: None,
     ) -> None:
+        """`forgotten`: what the ledger was put back over."""
+        self._forgotten = forgotten
         self._attachments = attachments
         self._route, self._ledger, self._outbox = route, ledger, outbox
         self._keyring, self._sealer, self._opener = seals.keyring, seals.sealer, seals.opener
@@ -177,6 +181,9 @@ class Commands:
             log.error("ledger-not-read", request=id, reason=said(error))
             raise _unavailable() from None
         if row is None:
+            gap, made = self._forgotten(), id_time(id)
+            if gap is not None and made is not None and gap.holds(made):
+                raise Problem(410, "record-lost")
             raise Problem(404, "unknown-request", "it was never accepted from this application, or is forgotten")
         if row.state not in FINAL:
             return answers.status(row, self._reply(row))

@@ -394,6 +394,7 @@ _PAGES: dict[tuple[str, str], dict[str, Any]] = {
         "The status document of a command that this application has sent.",
         {200: ("What became of the command; a final status never changes", "Status")},
         "unknown-request",
+        "record-lost",
         "store-unavailable",
     ),
     ("/v1/operations", "get"): _page(

@@ -25,6 +25,7 @@ from sqlalchemy import Row as SqlRow
 
 from protocol.administration import Choice
 from protocol.lifecycle import State
+from protocol.runtime.history import history_table
 from protocol.runtime.lease import instances
 from protocol.runtime.maintenance import maintenance_table
 from protocol.runtime.outbox import Entry
@@ -36,6 +37,7 @@ METADATA: MetaData = SHARED_METADATA
 """The front's tables live in one database with the applications' keys and the inbox's address."""
 
 INSTANCES = instances(METADATA)
+HISTORY = history_table(METADATA)
 
 IN_ORDER = "subject <> '' AND state IN ('accepted', 'sent')"
 """Rows a later one of the same subject comes after: what is final or held keeps nobody waiting. As text, because a

@@ -91,6 +91,15 @@ CODES: Mapping[str, Code] = {
         "Compare the id with the `Request-Id` or `Location` of the command's answer.",
         kinds=(),
     ),
+    "record-lost": Code(
+        "The record of this request was lost",
+        (410,),
+        "The front's database was restored from a backup that was made before the request came. It may well have been "
+        "done: it was accepted if its answer was 200 or 202.",
+        "Do not order again under another Idempotency-Key. Repeat it with the same one: what was done is not done "
+        "again without a person's word. Or ask the operator with the request's id.",
+        kinds=(),
+    ),
     "unknown-attachment": Code(
         "There is no such attachment",
         (404,),
@@ -461,6 +470,14 @@ CODES: Mapping[str, Code] = {
         "The command was set aside: a bridge ended several times while it had it in hand",
         (),
         "Whether it was applied is not known; an operator decides.",
+        "Ask for the status again later. Do not send the order anew.",
+        kinds=_COMMAND,
+    ),
+    "possible-repetition": Code(
+        "The command may repeat one that was done before",
+        (),
+        "The front's database was restored from an older backup, and the command asks for just what one of the time "
+        "between asked for. An operator decides whether it is done.",
         "Ask for the status again later. Do not send the order anew.",
         kinds=_COMMAND,
     ),

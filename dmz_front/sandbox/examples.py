@@ -31,6 +31,7 @@ _OUTCOMES = {
     "answer-mismatch": State.HELD,
     "held": State.HELD,
     "kills-worker": State.HELD,
+    "possible-repetition": State.HELD,
     "outcome-unreadable": State.HELD,
     "undelivered": State.HELD,
 }

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.inbox import administration as rows
 from intranet_bridge.inbox.administration import Kept
+from intranet_bridge.intake.repetition import CODE as REPETITION
 from intranet_bridge.marketing import Absent, Answered, Finding, Refused, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
 from protocol.administration import (
@@ -140,6 +141,8 @@ class Administration:
             return Evidence(came_to="not-asked", detail=f"it is {report.state}")
         if report.code == PoisonMessage.reason:
             return Evidence(came_to="not-asked", detail="the bridge died of it: it is not opened")
+        if report.code == REPETITION:
+            return Evidence(came_to="not-asked", detail="ask about the one that it may repeat: its own id is a new one")
         if report.operation not in self._rulings.inquires:
             return Evidence(came_to="not-asked", detail="its binding cannot ask")
         if self._calls.paused(report.operation):

@@ -44,6 +44,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    literal,
     or_,
     select,
     true,
@@ -62,12 +63,14 @@ from intranet_bridge.inbox.rows import (
     OperatorDecision,
     Received,
 )
+from protocol.envelope import SKEW_MS
 from protocol.lifecycle import FINAL, REPORTED, State
-from protocol.messages import CODE_LENGTH, fitted
+from protocol.messages import CODE_LENGTH, fitted, uuid7
 from protocol.presence import InboxId
 from protocol.reports import CommandsReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.history import Gap
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Entry
@@ -76,6 +79,8 @@ from protocol.runtime.store import Store, insert_new
 log = logger(__name__)
 
 _C = INBOX.c
+_LIKENESSES = 500_000
+"""So many commands of a gap are remembered, the latest: some 100 MB."""
 _UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
 
 
@@ -272,6 +277,15 @@ class Inbox:
             for row in rows
         ]
 
+    async def likenesses(self, gap: Gap) -> list[tuple[str, str, bytes]]:
+        """Id, source and likeness of the commands made in a gap, whoever's they are."""
+        first = uuid7(max(0, gap.since - SKEW_MS), bytes(10))
+        last = uuid7(gap.until + SKEW_MS, b"\xff" * 10)
+        statement = select(_C.id, _C.source, _C.likeness).where(_C.id.between(first, last), _C.likeness.is_not(None))
+        statement = statement.order_by(_C.id.desc()).limit(_LIKENESSES)
+        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        return [(row.id, row.source, row.likeness) for row in rows]
+
     async def forget(self, before_ms: int) -> int:
         """Delete replied final rows not touched since `before_ms`; returns how many.
 
@@ -324,6 +338,7 @@ class Inbox:
                 "source": row.source, "subject": row.subject, "state": row.state, "attempts": 0,
                 "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
                 "received_at": now, "updated_at": now, "after": row.after, "crashes": 0,
+                "likeness": row.likenesses[0] if row.likenesses else None,
             } | _beginning(row.failed)
             for at, row in enumerate(rows, 1)
         ]  # fmt: skip
@@ -342,7 +357,7 @@ class Inbox:
             results.append(known.get(row.id))
             # the same command twice in one group: the second is no longer new
             failed = row.failed
-            again = Known(State.RECEIVED, None) if failed is None else Known(State.FAILED, failed.reply)
+            again = Known(State.RECEIVED, None) if failed is None else Known(failed.state, failed.reply)
             known.setdefault(row.id, again)
         return results
 
@@ -369,6 +384,18 @@ def _begin_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> S
     return [row["of"] in begun for row in rows]
 
 
+def put_back(connection: Connection) -> None:
+    """This inbox is an older copy of itself: what it has not called yet may have been called since, what is held may
+    have been decided. So all of it is of unknown outcome: inquired about, repeated or held, as its operation says.
+    """
+    count = connection.execute(update(INBOX).where(_C.state == State.RECEIVED).values(state=State.UNKNOWN)).rowcount
+    doubt = "put back as an older copy: it may have been decided since; "
+    held = update(INBOX).where(_C.state == State.HELD, _C.note.not_like(doubt + "%"))
+    connection.execute(held.values(note=func.substr(literal(doubt) + _C.note, 1, 400)))
+    if count:
+        log.warning("commands-unknown", count=count, meaning="they may have been called after the copy was made")
+
+
 def _identity(connection: Connection) -> InboxId:
     insert_new(connection, IDENTITY, [{"only": 1, "inbox": str(uuid.uuid4())}])
     return str(connection.execute(select(IDENTITY.c.inbox)).scalar_one())
@@ -378,7 +405,7 @@ def _beginning(failed: Failed | None) -> dict[str, Any]:
     """What a row begins with beyond what it says itself."""
     if failed is None:
         return {"code": "", "note": "", "reply": None}
-    return {"state": State.FAILED, "code": failed.code, "note": fitted(failed.note, 400), "reply": failed.reply}
+    return {"state": failed.state, "code": failed.code, "note": fitted(failed.note, 400), "reply": failed.reply}
 
 
 def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:

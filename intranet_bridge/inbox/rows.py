@@ -16,6 +16,7 @@ from sqlalchemy import (
 from intranet_bridge.inbox.ordering import QueuedCommand
 from protocol.lifecycle import State
 from protocol.runtime.decisions import answered_decisions_table, decisions_table
+from protocol.runtime.history import history_table
 from protocol.runtime.lease import instances
 from protocol.runtime.maintenance import maintenance_table
 from protocol.runtime.poison import poison_table
@@ -25,6 +26,7 @@ METADATA = MetaData()
 INSTANCES = instances(METADATA)
 POISON = poison_table(METADATA)
 DECISIONS = decisions_table(METADATA)
+HISTORY = history_table(METADATA)
 MAINTENANCE = maintenance_table(METADATA)
 ANSWERED_DECISIONS = answered_decisions_table(METADATA)
 IDENTITY = Table(
@@ -58,6 +60,7 @@ INBOX = Table(
     Column("after", String(64)),  # its predecessor, or empty; null: wire version 1 does not say
     Column("crashes", Integer, nullable=False, server_default="0"),
     Column("inquiring_at", BigInteger),
+    Column("likeness", LargeBinary(16)),  # keyed hash of what it asks for (intake/repetition.py)
     Index("inbox_state", "owner", "state", "updated_at"),
     Index("inbox_unsent", "owner", "replied_at", "updated_at"),
     Index("inbox_decided", "owner", "decided_at"),
@@ -95,11 +98,12 @@ ATTACHMENT_USES = Table(
 
 @immutable
 class Failed:
-    """Why a command is failed before anything is done with it, and the sealed reply that says so."""
+    """Why a command is failed (or held) before anything is done with it, and the sealed reply that says so."""
 
     code: str
     note: str
     reply: bytes = field(repr=False)
+    state: State = State.FAILED
 
 
 @immutable
@@ -118,9 +122,11 @@ class Received:
     state: State = State.RECEIVED
     """UNKNOWN if another inbox may have had it before: then its outcome is unknown from the beginning."""
     failed: Failed | None = None
-    """It is failed from the beginning: its row is final."""
+    """It is failed, or held, from the beginning."""
     attachments: tuple[str, ...] = ()
     """Those it names."""
+    likenesses: tuple[bytes, ...] = field(default=(), repr=False)
+    """By which it is known again; the first is kept."""
 
 
 @immutable

@@ -9,6 +9,7 @@ from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import Known, Received
 from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge, FrontDecision
+from intranet_bridge.intake.repetition import Repetitions
 from protocol.backoff import Backoff
 from protocol.frames import pack
 from protocol.lifecycle import REPORTED, State
@@ -43,6 +44,7 @@ class CommandIntake:
         dead_letters: DeadLetters,
         backlog: int,
         decide: Callable[[FrontDecision, int], Awaitable[None]],
+        repetitions: Repetitions | None = None,
     ) -> None:
         """`backlog`: with so many unfinished commands no more are taken. `decide` is given what operators at fronts
         decided, and since when the inbox is the region's.
@@ -50,6 +52,7 @@ class CommandIntake:
         self._decide = decide
         self._link, self._judge, self._inbox, self._ordering = link, judge, inbox, ordering
         self._outbox, self._dead_letters, self.backlog = outbox, dead_letters, backlog
+        self._repetitions = repetitions
         ordering.room.connect(self.resume)
         self._held_back: deque[Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -96,6 +99,9 @@ class CommandIntake:
                 judged = await self._judge.carefully_judged(delivery)
             good, bad = judged.good, judged.bad
             if good:
+                if judged.gap is not None and self._repetitions is not None:
+                    await self._repetitions.look(judged.gap)
+                    good[:] = [self._repetitions.judged(row, judged.gap, self._judge.held) for row in good]
                 await self._record(good, bad)
             while judged.decisions:
                 await self._decide(judged.decisions[0], judged.since)
@@ -139,7 +145,7 @@ class CommandIntake:
             if before is None:
                 self.taken += 1
                 if row.failed is not None:
-                    self._outbox.offer(entry(row.id, State.FAILED, row.reply_to, row.failed.reply))
+                    self._outbox.offer(entry(row.id, row.failed.state, row.reply_to, row.failed.reply))
                     continue
                 hot = row.envelope if len(self._ordering) < _HOT_ENVELOPES else None
                 self._ordering.add(_queued(row, row.state, hot))

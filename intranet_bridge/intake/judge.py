@@ -1,16 +1,19 @@
 """What the members of a message of commands are: good ones as rows of the inbox, bad ones for the dead letters."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from pydantic import BaseModel
+
 from intranet_bridge.inbox.rows import Failed, Received
-from intranet_bridge.intake.verdict import Quarantine, accepted, attachments, authentic_command, verdict
+from intranet_bridge.intake.repetition import Likeness, gap_of
+from intranet_bridge.intake.verdict import Quarantine, accepted, attachments, authentic_command, meaning, verdict
 from intranet_bridge.replies import Replies
 from protocol.decisions import TYPE as DECISION
 from protocol.decisions import Decision
 from protocol.destinations import checked_reply
-from protocol.envelope import Opened, Opener
+from protocol.envelope import SKEW_MS, Opened, Opener
 from protocol.errors import BridgeError, EnvelopeError, Malformed
 from protocol.frames import pack, unpack
 from protocol.lifecycle import State
@@ -19,9 +22,10 @@ from protocol.messages import Attributes
 from protocol.operations import Kind
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.history import Gap
 from protocol.runtime.logs import logger
 from protocol.runtime.poison import PoisonMessages
-from protocol.runtime.region_inbox import SINCE_HEADER
+from protocol.runtime.region_inbox import GAP_HEADER, SINCE_HEADER
 from protocol.values import immutable
 
 log = logger(__name__)
@@ -48,7 +52,9 @@ class Judged:
     """For the dead letters, with the reason and, where it is known, the request's id."""
     decisions: list[FrontDecision] = field(default_factory=list)
     since: int = 0
-    """Epoch ms: what was sealed before may have been in another inbox."""
+    """Epoch ms: what was sealed before may have been in another inbox, or in this one and is forgotten."""
+    gap: Gap | None = None
+    """What the front's ledger has forgotten."""
 
     def unpacked(self, delivery: Delivery) -> list[bytes]:
         """The members; none, and the whole message bad, if it cannot be taken apart."""
@@ -63,26 +69,45 @@ class CommandJudge:
     """Opens and judges; writes nothing but the names of possible poison messages."""
 
     def __init__(
-        self, opener: Opener, poison: PoisonMessages, replies: Replies, bound: Container[str], clock: Clock
+        self,
+        opener: Opener,
+        poison: PoisonMessages,
+        replies: Replies,
+        bound: Container[str],
+        clock: Clock,
+        likeness: Likeness | None = None,
+        own_gap: Callable[[], Gap | None] = lambda: None,
     ) -> None:
-        """`bound`: the operations this bridge serves; `replies` seals the answer to a body that fits no schema."""
+        """`bound`: the operations this bridge serves; `replies` seals the answer to a body that fits no schema;
+        `own_gap`: what this inbox has forgotten.
+        """
         self._opener, self._poison, self._replies = opener, poison, replies
-        self._bound, self._clock = bound, clock
+        self._bound, self._clock, self._likeness, self._own_gap = bound, clock, likeness, own_gap
 
     def careful(self, delivery: Delivery) -> bool:
         """Whether a delivery is for `carefully_judged`."""
         return self._poison.careful(delivery)
 
     def judged(self, delivery: Delivery) -> Judged:
-        judged = Judged(since=_since(delivery))
+        judged = self._begun(delivery)
         for envelope in judged.unpacked(delivery):
             self._judge(envelope, judged)
         return judged
 
+    def held(self, row: Received, code: str, reason: str) -> bytes:
+        """The sealed reply that says that a command is held."""
+        about = self._opener.authentic(row.envelope).attributes
+        return self._replies.sealed(about, State.HELD, code, reason)
+
+    def _begun(self, delivery: Delivery) -> Judged:
+        own = self._own_gap()
+        since = max(_since(delivery), own.until + SKEW_MS if own else 0)
+        return Judged(since=since, gap=gap_of(delivery.headers, GAP_HEADER))
+
     async def carefully_judged(self, delivery: Delivery) -> Judged:
         """The same for what came before: each member is named on disk before it is opened (see poison.py)."""
         async with self._poison.turn():
-            judged = Judged(since=_since(delivery))
+            judged = self._begun(delivery)
             for envelope in judged.unpacked(delivery):
                 try:
                     await self._poison.take(envelope)
@@ -137,7 +162,7 @@ class CommandJudge:
         body = accepted(a, opened.payload)
         row = Received(
             a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state,
-            attachments=attachments(a, body),
+            attachments=attachments(a, body), likenesses=self._likenesses(a.type, body),
         )  # fmt: skip
         if state is State.UNKNOWN or body is not None:
             return row
@@ -147,6 +172,11 @@ class CommandJudge:
         sealed = self._replies.sealed(a, State.FAILED, "invalid-request", reason)
         note = f"{reason}; its body was not kept: {size} bytes, SHA-256 {digest}"
         return replace(row, envelope=b"", failed=Failed("invalid-request", note, sealed))
+
+    def _likenesses(self, operation: str, body: BaseModel | None) -> tuple[bytes, ...]:
+        if self._likeness is None or body is None:
+            return ()
+        return self._likeness.of(operation, meaning(operation, body))
 
 
 def _decision(opened: Opened) -> FrontDecision:

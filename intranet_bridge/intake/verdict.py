@@ -91,6 +91,11 @@ def accepted(attributes: Attributes, payload: bytes) -> BaseModel | None:
     return body
 
 
+def meaning(operation: str, body: BaseModel) -> bytes:
+    """What a body says, not how: the same for the same request however its JSON was written."""
+    return bytes(CATALOGUE[operation].requests.dump_json(body))
+
+
 def attachments(attributes: Attributes, body: BaseModel | None) -> tuple[str, ...]:
     """Those that a body names."""
     operation = CATALOGUE[attributes.type]

@@ -18,6 +18,9 @@ INBOX_HEADER = "inbox"
 SINCE_HEADER = "inbox_since"
 """STOMP header: since when, epoch ms; 0 if no other inbox was ever the region's."""
 
+GAP_HEADER = "ledger_gap"
+"""STOMP header, of fronts whose ledger was put back as an older copy: `SINCE-UNTIL`, epoch ms, what it forgot."""
+
 METADATA: MetaData = FRONT_METADATA
 ADDRESS = Table(
     "region_inbox",
