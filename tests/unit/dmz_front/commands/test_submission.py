@@ -131,7 +131,7 @@ async def test_a_held_command_that_is_retried_and_expires_is_told_too(harness: H
 
 
 async def test_no_answer_within_the_wait_is_202_and_the_outcome_is_found_later(harness: Harness) -> None:
-    harness.alter("work-order", deadline_ms=20)
+    harness.alter("work-order", deadline_ms=300)
     harness.bridge.script = lambda _: None
     await harness.start()
     answer = await harness.order()
