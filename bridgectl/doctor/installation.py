@@ -132,10 +132,16 @@ class Installation:
         return PROGRAMS[self.role]
 
 
+def credentials_of(program: str, run: Path = Path("/run")) -> Path | None:
+    """Where systemd keeps what it gave to the daemon, while that runs (`LoadCredential=`); None if there is nothing."""
+    folder = run / "credentials" / f"{program}.service"
+    return folder if folder.is_dir() else None
+
+
 def found(role: Role, path: Path) -> Installation:
     """The installation a configuration file describes."""
     try:
-        return Installation(role, path, load(path, View))
+        return Installation(role, path, load(path, View, credentials_of(PROGRAMS[role])))
     except ConfigurationError:
         return Installation(role, path, None)
 
@@ -163,6 +169,7 @@ def check(installation: Installation) -> Finding:
             "install the package of the daemon, or run its own bridgectl",
         )
     options: dict[str, Any] = {}
+    credentials = credentials_of(installation.program)
     if user := service_user(installation.program):
         options = {
             "user": user.pw_uid,
@@ -172,6 +179,7 @@ def check(installation: Installation) -> Finding:
     try:
         done = subprocess.run(  # noqa: S603 - our own daemon
             [program, "--config", str(installation.path), "--check-config"],
+            env=os.environ | ({"CREDENTIALS_DIRECTORY": str(credentials)} if credentials else {}),
             capture_output=True,
             text=True,
             timeout=_CHECK_S,

@@ -5,6 +5,7 @@ Each of these is told to systemd (service_manager.py), whose watchdog is fed mea
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import os
 import signal
@@ -168,6 +169,9 @@ def run(compose: Callable[[Daemon], Awaitable[None]]) -> None:
     # The store's writer thread and the loop share one interpreter: with the default 5 ms a commit
     # waits that long for its turn at each statement while the loop is busy.
     sys.setswitchinterval(0.0005)
+    if not faulthandler.is_enabled() and sys.__stderr__ is not None:
+        # the watchdog's SIGABRT leaves in the journal where each thread stood: files and lines, nobody's data
+        faulthandler.enable(sys.__stderr__)
     try:
         import uvloop
     except ImportError:  # not a Linux machine

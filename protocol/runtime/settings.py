@@ -1,6 +1,7 @@
 """Reading an operator's TOML file into a checked model; every complaint names the file and the line."""
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,13 +53,38 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+CREDENTIAL = "credential:"
+"""Before a name, in place of a path: the file of that name among what systemd gave to the service (`LoadCredential=`)."""
+_CREDENTIAL_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,255}")
+
+
 def from_file(path: Path, info: ValidationInfo) -> Path:
     """The path as the configuration file means it. Raises ValueError."""
-    base = (info.context or {}).get("base", Path())
+    context = info.context or {}
+    if str(path).startswith(CREDENTIAL):
+        return _credential(str(path).removeprefix(CREDENTIAL), context.get("credentials"))
+    base = context.get("base", Path())
     try:
         return Path(base) / path.expanduser()
     except RuntimeError as error:  # the home of a user who is not there
         raise ValueError(f"{path.parts[0]} is no user's home here") from error
+
+
+def _credential(name: str, folder: Path | None) -> Path:
+    if not _CREDENTIAL_NAME.fullmatch(name):
+        raise ValueError(f"{CREDENTIAL}{name} names no credential: letters, digits, '_', '-' and '.' follow the colon")
+    if folder is None:
+        raise ValueError(
+            f"{CREDENTIAL}{name} is there only in the service that systemd runs (LoadCredential= of its unit); to try it by "
+            "hand, set CREDENTIALS_DIRECTORY to a folder with such a file"
+        )
+    return folder / name
+
+
+def given_credentials() -> Path | None:
+    """The folder with what systemd gave to this process (systemd.exec(5)); None if it gave nothing."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(folder) if folder else None
 
 
 def _path_text(value: object) -> object:
@@ -146,7 +172,7 @@ def _without_password(value: str) -> None:
 
 
 FilePath = Annotated[Path, BeforeValidator(_path_text), AfterValidator(from_file)]
-"""A path; a relative one is taken from the configuration file's folder."""
+"""A path; a relative one is taken from the configuration file's folder, `credential:NAME` from what systemd gave."""
 Name = Annotated[str, AfterValidator(checked_name)]
 """A region's or an instance's name."""
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
@@ -306,8 +332,10 @@ def _keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple
             yield from _keys(inner, (*above, name))
 
 
-def load(path: Path, model: type[Settings]) -> Settings:
+def load(path: Path, model: type[Settings], credentials: Path | None = None) -> Settings:
     """The settings in a TOML file and the files its `include` names, which are read as if they stood in it.
+
+    `credentials`: the folder `credential:NAME` is looked for in; by default what systemd gave to this process.
 
     `include` is a list of file names, relative to the file's folder; `*` and `?` stand for any (`bindings/*.toml`).
     Raises ConfigurationError naming the file, the line and the key.
@@ -319,7 +347,8 @@ def load(path: Path, model: type[Settings]) -> Settings:
             files.append(_File(name))
             _merge(document, files, files[-1].document, ())
     try:
-        return model.model_validate(document, context={"base": path.parent})
+        context = {"base": path.parent, "credentials": credentials or given_credentials()}
+        return model.model_validate(document, context=context)
     except ValidationError as error:
         place, message = _first(error, model, ())
         file, line = _located(files, place)

@@ -1,5 +1,6 @@
 """Sample TOML: every complaint names the file, the line and the key."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -351,3 +352,38 @@ def test_an_include_of_nothing_is_refused(tmp_path: Path, pattern: str) -> None:
 def test_an_include_that_is_no_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="include"):
         load(including(tmp_path, main='title = "t"\ninclude = "more/*.toml"\n'), Including)
+
+
+# --- credentials ---------------------------------------------------------------------------------------------------
+
+
+class Keys(Section):
+    key: FilePath
+
+
+def test_a_credential_is_what_systemd_gave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.toml").write_text('key = "credential:front.key"\n')
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/dmz-front.service")
+    assert load(tmp_path / "x.toml", Keys).key == Path("/run/credentials/dmz-front.service/front.key")
+    assert load(tmp_path / "x.toml", Keys, tmp_path).key == tmp_path / "front.key"
+    (tmp_path / "x.toml").write_text('key = "front.key"\n')
+    assert load(tmp_path / "x.toml", Keys).key == tmp_path / "front.key"
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "complaint"),
+    [
+        ("credential:front.key", False, "x.toml:1: key: credential:front.key is there only in the service"),
+        ("credential:", True, "names no credential"),
+        ("credential:../x", True, "names no credential"),
+        ("credential:..", True, "names no credential"),
+        ("credential:/etc/shadow", True, "names no credential"),
+    ],
+)
+def test_a_credential_that_cannot_be(
+    text: str, given: bool, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.toml").write_text(f'key = "{text}"\n')
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(ConfigurationError, match=re.escape(complaint)):
+        load(tmp_path / "x.toml", Keys, tmp_path if given else None)
