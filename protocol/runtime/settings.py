@@ -54,7 +54,7 @@ class Section(BaseModel):
 
 
 CREDENTIAL = "credential:"
-"""Before a name, in place of a path: the file of that name among what systemd gave to the service (`LoadCredential=`)."""
+"""Before a name, in place of a path: the file of that name among what systemd gave to the service."""
 _CREDENTIAL_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,255}")
 
 
@@ -75,8 +75,8 @@ def _credential(name: str, folder: Path | None) -> Path:
         raise ValueError(f"{CREDENTIAL}{name} names no credential: letters, digits, '_', '-' and '.' follow the colon")
     if folder is None:
         raise ValueError(
-            f"{CREDENTIAL}{name} is there only in the service that systemd runs (LoadCredential= of its unit); to try it by "
-            "hand, set CREDENTIALS_DIRECTORY to a folder with such a file"
+            f"{CREDENTIAL}{name} is there only in the service that systemd runs (LoadCredential= of its unit); to try "
+            "it by hand, set CREDENTIALS_DIRECTORY to a folder with such a file"
         )
     return folder / name
 
