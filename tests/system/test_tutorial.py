@@ -50,7 +50,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
 
 
 def run(testbed: Testbed, copy: Path, block: str, shown: str) -> None:
-    """Runs a block, and finds what the page shows of its output in it, in order."""
+    """Runs a block, and finds what the page shows of its output in it, in order; `...` stands for anything."""
     here = re.sub(r"http://127\.0\.0\.1:8080", testbed.front_url, block)
     # the demo's own script would make this copy a .venv of its own
     here = re.sub(r"^\./scripts/demo\b", f"{sys.executable} -m scripts.tools.testbed.demo", here, flags=re.M)
@@ -60,11 +60,11 @@ def run(testbed: Testbed, copy: Path, block: str, shown: str) -> None:
     said = f"{block}\n{done.stdout}\n{done.stderr}"
     assert done.returncode in (0, 1, 2), said  # 1 and 2 are verdicts of status and probe; 127 is a command not found
     assert shown, f"the page shows nothing of what this prints: {block}"
-    at = 0
-    for line in shown.splitlines():
-        if line != "...":
-            at = done.stdout.find(line, at) + len(line)
-            assert at >= len(line), f"{line!r} is not in what came:\n{said}"
+    came, at = " ".join(done.stdout.split()), 0
+    for part in " ".join(shown.split()).split("..."):
+        found = came.find(part.strip(), at)
+        assert found >= 0, f"{part!r} is not in what came:\n{said}"
+        at = found + len(part.strip())
 
 
 def the_documents_show_it(testbed: Testbed) -> None:

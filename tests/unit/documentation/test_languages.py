@@ -17,6 +17,7 @@ EXACT = {"sh", "console", "toml", "ini", "python", "json", "yaml", "sql"}
 
 
 def pairs() -> Iterator[tuple[Path, Path]]:
+    yield ROOT / "README.md", ROOT / "README.zh.md"
     for path in sorted(DOCS_ZH.rglob("*.md")):
         yield DOCS / path.relative_to(DOCS_ZH), path
 
