@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_LONGEST_S = 3_660 * 86_400
 _SPAN = re.compile(r"(?:\d+[dhms])+")
 _OF_DAY = re.compile(r"([01]?\d|2[0-3]):[0-5]\d")
 
@@ -12,7 +13,10 @@ def span_s(text: str) -> int:
     """Seconds of `2h`, `90m`, `1d`, `1h30m`. Raises ValueError."""
     if not _SPAN.fullmatch(text):
         raise ValueError(f"{text!r} is not a span of time such as 2h, 90m, 1h30m or 1d")
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
+    if not 0 < seconds <= _LONGEST_S:
+        raise ValueError(f"{text!r} is no span between a second and ten years")
+    return seconds
 
 
 def instant(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:

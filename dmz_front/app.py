@@ -68,6 +68,7 @@ from protocol.runtime.clock import wall_clock
 from protocol.runtime.config_check import checked, link_errors, store_doubts, store_errors
 from protocol.runtime.control import ControlSocket
 from protocol.runtime.daemon import Daemon, one_line, run
+from protocol.runtime.drain import Draining
 from protocol.runtime.history import MARK_S, History
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.lease import Lease, only_one
@@ -234,11 +235,12 @@ class Front:
             store=self.store, table=MAINTENANCE, operations=tuple(CATALOGUE), section=settings.maintenance,
             clock=self.clock, changed=self._maintain,
         )  # fmt: skip
+        self.draining = Draining(stop=self._rest, go_on=self._go_on, running=self._running, clock=self.clock)
         self.reporter = Reporter(
             settings=settings, links=LinkStates(self.links, self.clock), store=self.store, backups=self.backups,
             history=self.history, ledger=self.ledger,
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
-            maintenance=self.maintenance,
+            maintenance=self.maintenance, draining=self.draining,
         )  # fmt: skip
 
         self.administration = Administration(
@@ -275,7 +277,7 @@ class Front:
         if settings.control.socket is not None:
             answers = {
                 "report": self.reporter.report, "reload": reloader.answer,
-                **self.administration.answers(), **self.maintenance.answers(),
+                **self.administration.answers(), **self.maintenance.answers(), **self.draining.answers(),
             }  # fmt: skip
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
@@ -319,6 +321,7 @@ class Front:
 
         await daemon.start("http", self.http.start(), self.http.stop)
         await daemon.start("callers", None, self._answer_callers)
+        self.draining.ready = True
         daemon.vitals.update(store=self.store, lease=self.lease, jobs=jobs, http=self.http)
         daemon.vitals.update({f"link {name}": link for name, link in self.links.items()})
         daemon.summary, daemon.patience_s = self.summary, settings.delivery.drain_s + STOP_S
@@ -371,6 +374,8 @@ class Front:
             self.uploads, self.sender,
         ):  # fmt: skip
             yield from part.samples()
+        text = "1: takes nothing new, by an administrator's word"
+        yield "dmz_front_draining", text, {}, float(self.draining.active)
         maintained = set(self.bridges.maintained())
         for name in CATALOGUE:
             text = "1: paused for maintenance, here or at every bridge"
@@ -484,8 +489,21 @@ class Front:
         if held:
             log.error("commands-undelivered", count=held)
 
+    async def _rest(self) -> None:
+        self.api.draining = True
+
+    async def _go_on(self) -> None:
+        self.api.draining = False
+
+    def _running(self) -> dict[str, int]:
+        return {
+            "queries": len(self.query_waiters), "commands": len(self.command_waiters),
+            "messages": self.outbox.in_hand,
+        }  # fmt: skip
+
     async def _answer_callers(self) -> None:
         """Refuse what is new, and give who waits a fair time to be answered."""
+        self.draining.ready = False
         self.api.draining = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.delivery.drain_s):

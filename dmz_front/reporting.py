@@ -18,6 +18,7 @@ from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
+from protocol.runtime.drain import Draining
 from protocol.runtime.history import History
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
@@ -44,13 +45,14 @@ class Reporter:
         readiness: Callable[[], Mapping[str, str]],
         denials: Denials,
         maintenance: Maintenance,
+        draining: Draining,
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
         self.settings, self._links, self._store, self._ledger = settings, links, store, ledger
         self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
         self._backups, self._history = backups, history
-        self._maintenance, self._started = maintenance, clock()
+        self._maintenance, self._draining, self._started = maintenance, draining, clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
@@ -69,6 +71,8 @@ class Reporter:
             backup=await asyncio.to_thread(self._backups.report), forgotten=self._forgotten(),
             certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
+            drain=self._draining.report(),
+            leaving_bridges=tuple(_attached(one) for one in self._bridges.leaving()),
             readiness=dict(self._readiness()),
             bridges=tuple(_attached(one) for one in self._bridges.present()),
             lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),

@@ -29,6 +29,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from intranet_bridge.bound import Bound, Rebound, bind, longest_call_s
+from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
@@ -58,6 +59,7 @@ from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial import trial
+from intranet_bridge.trial.doubt import Doubts
 from intranet_bridge.trial.probe import Probe
 from protocol.backoff import Backoff
 from protocol.destinations import attachments, commands, queries
@@ -76,6 +78,7 @@ from protocol.runtime.backups import Backups
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.config_check import checked, dated, link_errors, store_doubts, store_errors
 from protocol.runtime.control import Answer, ControlSocket
+from protocol.runtime.drain import Draining
 from protocol.runtime.history import History
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
@@ -199,11 +202,15 @@ class Bridge:
             link=self.links["control"], sealer=sealer, region=settings.region,
             interval_s=settings.presence_interval_s, clock=clock, read=self.presence,
         )  # fmt: skip
+        self.draining = Draining(stop=self._rest, go_on=self._go_on, running=self._running, clock=clock)
+        self.doubts = Doubts(settings, self.health)
+        self.circuits = Circuits(self.health, self.ordering.work)
         self.reporter = Reporter(
             settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
             backups=self.backups, history=self.history,
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
-            maintenance=self.maintenance, clock=clock,
+            maintenance=self.maintenance, draining=self.draining, doubts=self.doubts,
+            adapters=self.adapters, clock=clock,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock,
@@ -254,7 +261,7 @@ class Bridge:
         """Go by a changed configuration from now on (reloading.py). Returns what an administrator should know."""
         new, touched = change.settings, change.touched
         old, self.settings = self.settings, new
-        self.reporter.settings = self.probe.settings = new
+        self.reporter.settings = self.probe.settings = self.doubts.settings = new
         logs.set_level(new.log.level)
         self.requests.share(new.log.queries)
         if "keys" in touched:
@@ -323,6 +330,7 @@ class Bridge:
             inbox_shared=self.settings.store.file is None,
             maintenance=self.maintenance.pauses,
             decides=self.settings.commands.decisions_from_fronts,
+            leaving=self.draining.active,
         )
 
     def samples(self) -> Iterator[metrics.Sample]:
@@ -330,6 +338,8 @@ class Bridge:
         now = time.monotonic()
         for health in list(self.health.values()):  # a reload changes them, and this is another thread
             yield from health.samples(now)
+        text = "1: takes nothing new, by an administrator's word"
+        yield "intranet_bridge_draining", text, {}, float(self.draining.active)
         yield from self.maintenance.samples_of("intranet_bridge_operation_paused")
         for name, places in list(self.places.items()):
             yield from places.samples(name, self.ordering.ready(name))
@@ -365,6 +375,8 @@ class Bridge:
                 "probe": self.probe.probe,
                 **reloads,
                 **self.maintenance.answers(),
+                **self.draining.answers(),
+                **self.circuits.answers(),
                 **self.administration.answers(),
             }
             control = ControlSocket(self.settings.control.socket, answers)
@@ -386,8 +398,9 @@ class Bridge:
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self._start_intake(), self._stop_intake)
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
+        await parts.start("doubts", self.doubts.start(), self.doubts.close)
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
-        self.administration.ready = True
+        self.administration.ready = self.draining.ready = True
         parts.vitals.update(
             store=self.store, lease=self.lease, jobs=self.housekeeping, queries=self.queries, presence=self.announcer
         )
@@ -416,6 +429,11 @@ class Bridge:
         self.ordering.work.send()
 
     async def _start_intake(self) -> None:
+        for name in self._subscribe():
+            await self.links[name].start()
+
+    def _subscribe(self) -> Iterable[str]:
+        """Take requests from now on; the links' names."""
         region, links = self.settings.region, self.links
         query = Subscription(
             queries(region), self.query_intake.handle, AckMode.CUMULATIVE, self.settings.queries.prefetch
@@ -430,18 +448,38 @@ class Bridge:
         )  # fmt: skip
         subscriptions = {"queries": query, "commands": command, "attachments": attachment}
         self._unsubscribe = [links[name].subscribe(one) for name, one in subscriptions.items()]
-        for name in subscriptions:
-            await links[name].start()
+        return subscriptions
 
     async def _stop_intake(self) -> None:
+        await self._take_nothing()
+        await asyncio.gather(*(self.links[name].close() for name in ("queries", "commands", "attachments")))
+
+    async def _take_nothing(self) -> None:
+        """What was begun to be recorded is recorded; what was not acknowledged the broker gives to another bridge."""
         self.query_intake.close()
         await asyncio.gather(self.command_intake.close(), self.attachment_intake.close())
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        await asyncio.gather(*(self.links[name].close() for name in ("queries", "commands", "attachments")))
+        self._unsubscribe = []
+
+    async def _rest(self) -> None:
+        self.workers.rest()
+        await self._take_nothing()
+
+    async def _go_on(self) -> None:
+        for intake in (self.query_intake, self.command_intake, self.attachment_intake):
+            intake.reopen()
+        self._subscribe()
+        self.workers.go_on()
+
+    def _running(self) -> dict[str, int]:
+        return {
+            "queries": self.queries.in_hand, "commands": self.workers.in_flight,
+            "replies": self.outbox.in_hand,
+        }  # fmt: skip
 
     async def _drain(self) -> None:
-        self.administration.ready = False
+        self.administration.ready = self.draining.ready = False
         seconds = self.settings.drain_s
         self.predecessors.close()
         await asyncio.gather(self.queries.drain(seconds), self.workers.drain(seconds))

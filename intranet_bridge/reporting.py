@@ -11,15 +11,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.intake.conflict import InboxConflict
+from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.concurrency import Places
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.settings import BridgeSettings
+from intranet_bridge.trial.doubt import Doubts
 from protocol.operations import CATALOGUE
 from protocol.reports import BridgeReport, CommandsReport, InterfaceReport
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import certificate_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
+from protocol.runtime.drain import Draining
 from protocol.runtime.history import History
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
@@ -44,17 +47,22 @@ class Reporter:
         history: History,
         inbox: Inbox,
         health: Mapping[str, Health],
+        adapters: Mapping[str, Adapter],
         places: Mapping[str, Places],
         ordering: Ordering,
         conflict: InboxConflict,
         maintenance: Maintenance,
+        draining: Draining,
+        doubts: Doubts,
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
         self.settings, self._software, self._links, self._store = settings, software, links, store
         self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
+        self._adapters = adapters
         self._places, self._ordering, self._maintenance = places, ordering, maintenance
         self._backups, self._history = backups, history
+        self._draining, self._doubts = draining, doubts
         self._started = clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
@@ -74,6 +82,7 @@ class Reporter:
             certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
             inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in list(self._health.values())),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
+            drain=self._draining.report(), diagnoses=tuple(self._doubts.diagnoses.values()),
             conflict=self._conflict.active, unbound=tuple(name for name in CATALOGUE if name not in self._health),
         )  # fmt: skip
         return report.model_dump(mode="json")
@@ -84,6 +93,9 @@ class Reporter:
 
     def _interface(self, health: Health, now: float) -> InterfaceReport:
         report, places = health.report(now), self._places.get(health.operation)
+        adapter = self._adapters.get(health.operation)
+        if adapter is not None:
+            report = report.model_copy(update={"timeout_ms": round(adapter.timeout_s * 1000)})
         if places is None:
             return report
         waiting = places.waiting + self._ordering.ready(health.operation)

@@ -118,6 +118,22 @@ class ResumeOperations(_Question):
     sudo_user: _SudoUser = ""
 
 
+class Drain(_Question):
+    """Take nothing new, and say what is still in hand."""
+
+    undo: bool = False
+    ask: bool = False
+    """Change nothing."""
+    sudo_user: _SudoUser = ""
+
+
+class CloseCircuit(_Question):
+    """Let calls of an operation through, whatever the last ones came to."""
+
+    operation: OperationName
+    sudo_user: _SudoUser = ""
+
+
 class AuditedAct(_Question):
     """An administrative act that is not the daemon's own, to be written in its log."""
 

@@ -83,12 +83,43 @@ class InterfaceReport(_Part):
     failures: int = 0
     """Since the start."""
     last_success: int = 0
+    fault: str = ""
+    """Of the last failure: `interface` (no usable connection, time or status), `answer` (came, cannot be read),
+    `mismatch` (about something else)."""
+    opened: int = 0
+    """Since when the circuit is not closed; 0: it is."""
+    next_probe: int = 0
+    """When the next call is let through to see whether it is well again; 0: at once, or the circuit is closed."""
+    timeout_ms: int = 0
+    """So long a call may take; 0: it does not say."""
     at_once: int = 0
     """How many calls there may be at once; 0: no limit but the workers."""
     in_use: int = 0
     """How many there are."""
     waiting: int = 0
     """How many requests wait for one of them to end."""
+
+
+class DiagnosisReport(_Part):
+    """What the bridge found when it tried a system in doubt by itself, with a query of the catalogue's example."""
+
+    system: str
+    operation: str
+    at: int
+    took_ms: int
+    limit_ms: int
+    """So long a call may take."""
+    patience_ms: int
+    """So long it was waited for."""
+    outcome: str
+    """As `bridgectl probe` says it."""
+    reason: str = ""
+    """Why there was no usable answer."""
+
+    @property
+    def well(self) -> bool:
+        """It was answered as it should be, and in time."""
+        return self.outcome in ("answered", "refused") and self.took_ms <= self.limit_ms
 
 
 class CommandsReport(_Part):
@@ -113,6 +144,20 @@ class AttachedReport(_Part):
     inbox: str = ""
     maintenance: tuple[Pause, ...] = ()
     """What it has paused, by its own clock."""
+
+
+class DrainReport(_Part):
+    """A daemon that takes nothing new, by an administrator's word."""
+
+    since: int
+    by: str
+    running: dict[str, int]
+    """What is still in hand."""
+
+    @property
+    def safe(self) -> bool:
+        """Whether it may be stopped without a caller noticing."""
+        return not any(self.running.values())
 
 
 class DeniedReport(_Part):
@@ -148,6 +193,7 @@ class Report(_Part):
     backup: BackupReport = BackupReport()
     forgotten: tuple[int, int] = (0, 0)
     """Its database was put back as an older copy: from when to when it has forgotten, while that may come up."""
+    drain: DrainReport | None = None
 
 
 class FrontReport(Report):
@@ -159,6 +205,8 @@ class FrontReport(Report):
     bridges: tuple[AttachedReport, ...]
     lost_bridges: tuple[AttachedReport, ...] = ()
     """Heard of since the start, silent now, and not by their own word that they leave."""
+    leaving_bridges: tuple[AttachedReport, ...] = ()
+    """Those whose last word was that they leave."""
     conflict: tuple[tuple[str, str], ...] = ()
     """Inbox and bridge of each, when they keep different ones."""
     unserved: tuple[str, ...] = ()
@@ -173,6 +221,8 @@ class BridgeReport(Report):
     role: Literal["bridge"] = "bridge"
     inbox: str
     interfaces: tuple[InterfaceReport, ...]
+    diagnoses: tuple[DiagnosisReport, ...] = ()
+    """The latest of each system that was in doubt since the start."""
     conflict: bool = False
     """Fronts say that another inbox is meant."""
     unbound: tuple[str, ...] = ()

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from bridgectl import daemons
 from bridgectl.instants import instant, shown, span_s
 from bridgectl.output import as_json, table
 from bridgectl.programs import PROGRAMS
+from bridgectl.sides import At, Config, Side
 from protocol.maintenance import LONGEST_REASON, Pause
 from protocol.messages import Role
 
@@ -24,20 +24,9 @@ resuming = typer.Typer()
 _PAUSES = TypeAdapter(tuple[Pause, ...])
 
 
-class Side(StrEnum):
-    """Which daemon is asked."""
-
-    FRONT = "front"
-    BRIDGE = "bridge"
-
-
 Names = Annotated[list[str] | None, typer.Argument(metavar="[OPERATION]...", help="of the catalogue, e.g. bill-query")]
 Every = Annotated[bool, typer.Option("--all", help="all of them")]
 Json = Annotated[bool, typer.Option("--json", help="for programs: what is paused then")]
-At = Annotated[Side | None, typer.Option("--side", help="which daemon is asked [default: the bridge, if it is here]")]
-Config = Annotated[
-    Path | None, typer.Option("--bridge-config", help="of intranet-bridge [default: beside bridgectl.toml]")
-]
 
 
 @app.command()

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from bridgectl import daemons
 from bridgectl.output import as_json, table
+from bridgectl.sides import At, Config, Side
 from protocol.administration import (
     LONGEST_NOTE,
     MOST_ROWS,
@@ -50,17 +51,6 @@ class Wanted(StrEnum):
     ALL = "all"
 
 
-class Side(StrEnum):
-    """Which daemon is asked."""
-
-    FRONT = "front"
-    BRIDGE = "bridge"
-
-
-Config = Annotated[
-    Path | None, typer.Option("--bridge-config", help="of intranet-bridge [default: beside bridgectl.toml]")
-]
-At = Annotated[Side | None, typer.Option("--side", help="which daemon is asked [default: the bridge, if it is here]")]
 Note = Annotated[str, typer.Option("--note", help="how you know; kept with the decision")]
 Wait = Annotated[float, typer.Option("--wait", min=0, max=300, help="seconds, at the front, for what the bridge says")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")]

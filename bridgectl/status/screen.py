@@ -10,7 +10,7 @@ from typing import Any
 from bridgectl.output import table
 from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.troubles import Level, Trouble, runbook, verdict
-from protocol.maintenance import Pause
+from protocol.maintenance import Pause, by_operation
 from protocol.reports import BridgeReport, FrontReport, InterfaceReport
 
 _COLOURS = {Level.CRITICAL: "\033[31m", Level.WARNING: "\033[33m", Level.UNKNOWN: "\033[35m", Level.OK: "\033[32m"}
@@ -120,6 +120,8 @@ def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
     for file in report.certificates:
         ends = _instant(file.not_after)[:10] if file.not_after else file.trouble
         yield f"  tls       {file.use}: until {ends}"
+    if report.drain is not None:
+        yield f"  drains    since {_instant(report.drain.since)} by {report.drain.by}"
     for pause in report.maintenance:
         yield f"  paused    {_pause(pause)}"
     if report.next_window is not None:
@@ -152,8 +154,10 @@ def _interfaces(bridge: BridgeReport, now: int) -> str:
     troubled_first = sorted(
         bridge.interfaces, key=lambda one: (one.circuit == "closed", not one.failing_since, one.operation)
     )
+    paused = by_operation(bridge.maintenance)
     rows = [
-        (one.operation, one.system, one.circuit, one.calls, _at_once(one), one.failures,
+        (one.operation, one.system, "paused" if one.operation in paused else one.circuit, one.calls, _at_once(one),
+         one.failures,
          f"{_span(now - one.last_success)} ago" if one.last_success else "-", one.reason or "-")
         for one in troubled_first
         if one.calls or one.circuit != "closed" or one.waiting

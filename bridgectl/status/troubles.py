@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from bridgectl.status.causes import cause, found
 from bridgectl.status.observation import Observation, Silence, Silent
 from protocol.maintenance import by_operation
 from protocol.messages import Role
@@ -310,11 +311,30 @@ def _broker(seen: Observation) -> Iterator[Trouble]:
         )
 
 
+def _draining(seen: Observation) -> Iterator[Trouble]:
+    for report in _reports(seen):
+        if report.drain is None:
+            continue
+        side = "front" if isinstance(report, FrontReport) else "bridge"
+        left = ", ".join(f"{count} {kind}" for kind, count in report.drain.running.items() if count)
+        yield Trouble(
+            Level.WARNING,
+            "draining",
+            f"{report.name} takes nothing new, by the word of {report.drain.by}",
+            f"still in hand: {left}" if left else "nothing is in hand: it is safe to stop",
+            report.drain.since,
+            hurts="callers of this front get 503 shutting-down"
+            if side == "front"
+            else "other bridges do its work, if any",
+            mend=f"stop it, or bridgectl drain --undo --side {side}",
+        )
+
+
 def _bridges(seen: Observation) -> Iterator[Trouble]:
     front = seen.front
     if not isinstance(front, FrontReport):
         return
-    because = ("broker-unreachable", "broker-refuses", "link-down", "bridge-down", "bridge-stuck")
+    because = ("draining", "broker-unreachable", "broker-refuses", "link-down", "bridge-down", "bridge-stuck")
     alone = not front.bridges
     for lost in front.lost_bridges:
         yield Trouble(
@@ -327,7 +347,18 @@ def _bridges(seen: Observation) -> Iterator[Trouble]:
             mend="on the intranet host: bridgectl status",
             because=because,
         )
-    if alone and not front.lost_bridges:
+    if alone and front.leaving_bridges:
+        latest = max(front.leaving_bridges, key=lambda one: one.heard)
+        yield Trouble(
+            Level.CRITICAL,
+            "bridge-leaves",
+            f"{latest.name} has said that it leaves, and there is no other bridge",
+            "it drains, or was stopped",
+            hurts="no query is answered; commands wait",
+            mend="on the intranet host: bridgectl drain --undo, or systemctl start intranet-bridge",
+            because=because,
+        )
+    elif alone and not front.lost_bridges:
         since = front.started
         consumers = {queue.name: queue.consumers for queue in seen.queues or ()}
         connected = any(count for name, count in consumers.items() if name.startswith("bridge.query."))
@@ -389,6 +420,7 @@ def _interfaces(seen: Observation) -> Iterator[Trouble]:
         for one in bridge.interfaces
         if (one.circuit != "closed" or one.failing_since) and one.operation not in paused
     ]
+    diagnoses = {one.system: one for one in bridge.diagnoses}
     systems: dict[str, list[InterfaceReport]] = {}
     for one in failing:
         systems.setdefault(one.system, []).append(one)
@@ -402,14 +434,24 @@ def _interfaces(seen: Observation) -> Iterator[Trouble]:
         opened = sorted(one.operation for one in ones if one.circuit != "closed")
         worst = max(ones, key=lambda one: one.failures)
         names = _some([one.operation for one in ones])
+        diagnosis = diagnoses.get(system)
+        said = cause(worst, diagnosis)
+        why = worst.reason or "no usable answer"
+        if diagnosis is not None:
+            seconds = max(0, seen.now - diagnosis.at) // 1000
+            why += f"; {diagnosis.operation} was tried {seconds} s ago: {found(diagnosis)}"
         yield Trouble(
             Level.CRITICAL if opened else Level.WARNING,
             "interface-failing" if others else "system-failing",
-            f"the system {system} fails for {names}" if others else f"the system {system} does not answer as it should",
-            (worst.reason or "no usable answer") + (f"; left alone for the moment: {_some(opened)}" if opened else ""),
+            f"the system {system} fails for {names}: {said}"
+            if others
+            else f"the system {system} does not answer as it should: {said}",
+            why + (f"; left alone for the moment: {_some(opened)}" if opened else ""),
             began,
             hurts=f"{names}: queries are answered 503 or 502, commands wait",
-            mend=f"see to that system; bridgectl probe {worst.operation} shows what it answers",
+            mend=f"it answers again: bridgectl circuit close {diagnosis.operation}"
+            if diagnosis is not None and diagnosis.well and diagnosis.operation in opened and diagnosis.at > began
+            else f"see to that system; bridgectl probe {worst.operation} shows what it answers",
         )
 
 
@@ -489,6 +531,8 @@ def _commands(seen: Observation) -> Iterator[Trouble]:
         "system-failing",
         "interface-failing",
         "operations-paused",
+        "draining",
+        "bridge-leaves",
         "inbox-conflict",
         "front-down",
     )
@@ -532,7 +576,9 @@ def _commands(seen: Observation) -> Iterator[Trouble]:
 
 
 def _queues(seen: Observation) -> Iterator[Trouble]:
-    because = ("broker-unreachable", "bridge-down", "bridge-stuck", "bridge-silent", "no-bridge")
+    because = (
+        "draining", "bridge-leaves", "broker-unreachable", "bridge-down", "bridge-stuck", "bridge-silent", "no-bridge",
+    )  # fmt: skip
     for queue in seen.queues or ():
         if queue.dead_letters:
             yield Trouble(
@@ -590,6 +636,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     _stores,
     _backups,
     _broker,
+    _draining,
     _bridges,
     _conflict,
     _interfaces,

@@ -100,6 +100,8 @@ class CommandWorkers:
         self._running: dict[asyncio.Task[None], QueuedCommand] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._idle = False
+        """By an administrator's word: nothing more is begun."""
         self._deciding = asyncio.Lock()
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """(operation, state) → commands."""
@@ -125,7 +127,7 @@ class CommandWorkers:
 
     def pump(self) -> None:
         """Give free workers what is ready, and wake again when the next sleeper or circuit does."""
-        if self._closed:
+        if self._closed or self._idle:
             return
         now = time.monotonic()
         loop = asyncio.get_running_loop()
@@ -139,6 +141,15 @@ class CommandWorkers:
             self._running[task] = command
             task.add_done_callback(self._ran)
         self._arm(loop, now)
+
+    def rest(self) -> None:
+        """Begin nothing more; what runs goes on."""
+        self._idle = True
+
+    def go_on(self) -> None:
+        """Begin again."""
+        self._idle = False
+        self.pump()
 
     async def drain(self, seconds: float) -> None:
         """Start nothing more, and let what runs finish, for so long at most.

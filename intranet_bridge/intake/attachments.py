@@ -73,6 +73,10 @@ class AttachmentIntake:
         if self._running:
             await asyncio.wait(self._running, timeout=5)
 
+    def reopen(self) -> None:
+        """Take again."""
+        self.closed = False
+
     async def _take(self, delivery: Delivery) -> None:
         try:
             envelopes = unpack(delivery.body)

@@ -86,8 +86,13 @@ class CommandIntake:
     async def close(self) -> None:
         """Take nothing more, and finish recording what was begun."""
         self.closed = True
+        self._held_back.clear()
         if self._running:
             await asyncio.wait(self._running, timeout=5)
+
+    def reopen(self) -> None:
+        """Take again."""
+        self.closed = False
 
     async def _take(self, delivery: Delivery) -> None:
         reach(Point.BRIDGE_DELIVERED)

@@ -115,6 +115,10 @@ class QueryIntake:
         self.closed = True
         self._members.clear()
 
+    def reopen(self) -> None:
+        """Take again."""
+        self.closed = False
+
     async def _quarantine(self, queue: str, body: bytes, reason: str, request: str) -> None:
         try:
             await self._dead_letters.send(queue, body, reason, request)

@@ -13,6 +13,7 @@ something else than was asked
 Failures are logged as warnings, with their number: the first at once, then a line every SAY_S at most.
 """
 
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -54,6 +55,10 @@ class Health:
         """Epoch ms since when no call was answered; 0: the last one was."""
         self.reason = ""
         """Of the last failure since then."""
+        self.fault: Fault | None = None
+        """Whose fault that was."""
+        self.opened_at = 0
+        """Epoch ms since when the circuit is not closed; 0: it is."""
 
     def heard(self, now: float, asked: MarketingRequest, came_to: Outcome | Finding, took_s: float) -> None:
         """What a call, or an inquiry, came to. `now` by any monotonic clock."""
@@ -70,12 +75,17 @@ class Health:
                 breaker.not_asked()
                 return
             case _:
-                self.last_success, self.failing_since, self.reason = self._clock(), 0, ""
+                self.last_success, self.failing_since, self.reason, self.fault = self._clock(), 0, "", None
                 if breaker.watching:
                     breaker.plain(self._who(asked.body))
                 changed = breaker.record(now, good=True, took_s=took_s)
         if changed:
-            self._changed(now, came_to)
+            self._changed(now, came_to, took_s)
+
+    def close(self) -> None:
+        """Close the circuit, by an administrator's word."""
+        self.breaker.close()
+        self.opened_at = 0
 
     def _who(self, body: Any) -> bytes:
         """Stands for the account in memory: a hash that only this process can make. All without one are one."""
@@ -84,7 +94,7 @@ class Health:
 
     def _failed(self, now: float, fault: Fault, reason: str, request_id: str) -> None:
         self.failures[fault] += 1
-        self.failing_since, self.reason = self.failing_since or self._clock(), reason
+        self.failing_since, self.reason, self.fault = self.failing_since or self._clock(), reason, fault
         if fault is Fault.MISMATCH:  # each of them: it was nearly somebody else's data
             total = self.failures[fault]
             log.error("answer-mismatch", request=request_id, operation=self.operation, reason=reason, in_all=total)
@@ -99,21 +109,27 @@ class Health:
         log.warning(event, operation=self.operation, fault=fault, reason=reason, **counted)
         self._said_at[fault] = now
 
-    def _changed(self, now: float, came_to: Outcome | Finding) -> None:
+    def _changed(self, now: float, came_to: Outcome | Finding, took_s: float) -> None:
         wait_s = self.breaker.wait_s(now)
+        self.opened_at = (self.opened_at or self._clock()) if wait_s else 0
         if wait_s == 0:
             log.warning("circuit-closed", operation=self.operation, failures=self.failures.total())
             return
-        why = came_to.reason if isinstance(came_to, Unknown | NotApplied) else "slow"
+        if isinstance(came_to, Unknown | NotApplied):
+            why = came_to.reason
+        else:
+            why = self.reason = f"slow: {took_s:.1f} s"
         seconds, accounts = round(wait_s, 1), self.breaker.odd_accounts
         log.warning("circuit-open", operation=self.operation, seconds=seconds, reason=why, odd_accounts=accounts)
 
     def report(self, now: float) -> InterfaceReport:
         """For an administrator. `now` as for `heard`."""
+        wait_s = self.breaker.wait_s(now)
         return InterfaceReport(
             operation=self.operation, system=self.system, circuit=self.breaker.circuit(now).value,
             failing_since=self.failing_since, reason=self.reason, calls=self.calls,
-            failures=self.failures.total(), last_success=self.last_success,
+            failures=self.failures.total(), last_success=self.last_success, fault=self.fault or "",
+            opened=self.opened_at, next_probe=self._clock() + round(wait_s * 1000) if 0 < wait_s < math.inf else 0,
         )  # fmt: skip
 
     def samples(self, now: float) -> Iterator[Sample]:

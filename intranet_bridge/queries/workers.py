@@ -116,6 +116,11 @@ class QueryWorkers:
         gone = sum(task.done() for task in self._tasks)
         return f"{gone} of {self.slots} query slots have ended" if gone else ""
 
+    @property
+    def in_hand(self) -> int:
+        """Queries being asked, and those that wait for a place among the calls at once."""
+        return self.in_flight + len(self._waiting)
+
     async def drain(self, seconds: float) -> None:
         """Let running calls finish, for so long at most; then close the slots."""
         end = time.monotonic() + seconds

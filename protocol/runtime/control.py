@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import socket
 import stat
 import struct
@@ -46,7 +47,8 @@ class Peer:
 
     def behind(self, sudo_user: str) -> str:
         """The user's name, and who became root to ask, as `sudo` says."""
-        return f"{self.name} ({sudo_user})" if sudo_user and self.uid == 0 else self.name
+        user = re.sub(r"[^\w.@-]", "", sudo_user)[:64]
+        return f"{self.name} ({user})" if user and self.uid == 0 else self.name
 
 
 Answer = Callable[[Mapping[str, Any], Peer], Awaitable[Any]]

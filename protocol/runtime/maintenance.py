@@ -5,7 +5,6 @@ database share it too, within a second.
 """
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import time
 from typing import Annotated, Any, Literal, Self
@@ -172,7 +171,7 @@ class Maintenance:
     async def pause(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Pause some operations, or all. Raises BridgeError."""
         question = asked(PauseOperations, request)
-        now, by = self._clock(), _who(peer, question.sudo_user)
+        now, by = self._clock(), peer.behind(question.sudo_user)
         if question.until and question.until <= now:
             raise BridgeError("until: is over already")
         reason = " ".join(question.reason.split())
@@ -195,7 +194,7 @@ class Maintenance:
     async def resume(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Go on with some operations, or all, whatever paused them. Raises BridgeError."""
         question = asked(ResumeOperations, request)
-        now, by = self._clock(), _who(peer, question.sudo_user)
+        now, by = self._clock(), peer.behind(question.sudo_user)
         wanted = self._named(question.operations, every=question.every)
         paused = by_operation(self.pauses)
         if missing := sorted(set(wanted or ()) - paused.keys()):
@@ -266,8 +265,3 @@ def _row(one: Instruction) -> dict[str, Any]:
         "operation": one.operation, "paused": one.paused, "since": one.since, "until": one.until,
         "decided_by": one.by, "reason": one.reason,
     }  # fmt: skip
-
-
-def _who(peer: Peer, sudo_user: str) -> str:
-    user = re.sub(r"[^\w.@-]", "", sudo_user)
-    return f"{peer.name} ({user})" if user and peer.uid == 0 else peer.name

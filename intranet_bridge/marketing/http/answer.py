@@ -46,6 +46,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codec
 _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?\s*([^\s;"']+)""", re.IGNORECASE)
 _AROUND = " \t\r\n\0\N{ZERO WIDTH NO-BREAK SPACE}"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_PASSWORD = re.compile(r"""<input\b[^>]{0,300}\btype\s*=\s*["']?password\b""", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _CODINGS_LIMIT = 3
 
@@ -85,7 +86,8 @@ class AnswerDecoder:
             return object_of(text_of(body, candidates))
         except XmlError as error:
             more = "; more bytes follow than its Content-Length says" if response.excess else ""
-            raise AnswerError(f"{error}{more}") from None
+            page = " (an HTML log-in page)" if _PASSWORD.search(text_of(body, candidates)) else ""
+            raise AnswerError(f"{error}{page}{more}") from None
 
     def _json(self, response: Response) -> Any:
         body = response.body
@@ -186,8 +188,7 @@ def parsed(text: str) -> Any:
     if not text:
         raise AnswerError("the answer is empty")
     if text[0] == "<":
-        kind = "XML" if text.startswith("<?xml") else "HTML"
-        raise AnswerError(f"the answer is not JSON: it begins with '<' ({kind}?)")
+        raise AnswerError(f"the answer is not JSON: it begins with '<' ({_page(text)})")
     try:
         value = json.loads(text, strict=False, parse_float=_finite, parse_constant=_null)
     except json.JSONDecodeError as error:
@@ -203,6 +204,13 @@ def parsed(text: str) -> Any:
         return _without_surrogates(value)
     except RecursionError:
         raise AnswerError("the answer is nested too deeply") from None
+
+
+def _page(text: str) -> str:
+    """What a page is that came in place of an answer. Only for the reason: nothing is decided by it."""
+    if text.startswith("<?xml"):
+        return "XML?"
+    return "an HTML log-in page" if _PASSWORD.search(text) else "HTML?"
 
 
 def _finite(text: str) -> float | None:

@@ -1,5 +1,7 @@
 """A front whose operations are paused, by a bridge or by itself: what callers are told, and what is sent when."""
 
+import asyncio
+
 import pytest
 
 from protocol.lifecycle import State
@@ -8,7 +10,7 @@ from protocol.operations import CATALOGUE
 from protocol.presence import Availability
 from protocol.runtime.control import Peer
 from tests.unit.clock import Clock
-from tests.unit.dmz_front.harness import COMMAND, ORDER, QUERY, Harness, code_of, turns
+from tests.unit.dmz_front.harness import COMMAND, DONE, ORDER, QUERY, Harness, code_of, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +109,23 @@ async def test_the_report_says_it(harness: Harness, clock: Clock) -> None:
     report = await harness.front.reporter.report({}, ROOT)
     assert [pause["operations"] for pause in report["maintenance"]] == [[COMMAND]]  # type: ignore[attr-defined]
     assert report["bridges"][0]["maintenance"][0]["operations"] == [QUERY]  # type: ignore[index]
+
+
+async def test_a_drained_front_answers_who_waits_and_takes_nothing_new(harness: Harness) -> None:
+    await harness.start()
+    harness.front.draining.ready = True
+    harness.bridge.script = lambda _: None
+    waiting = asyncio.get_running_loop().create_task(harness.order(prefer="wait=20"))
+    while not harness.bridge.taken:  # noqa: ASYNC110 - the store's thread is in between
+        await asyncio.sleep(0.002)
+    told = await harness.front.draining.drain({}, ROOT)
+    assert (told["safe"], told["drain"]["by"], told["drain"]["running"]["commands"]) == (False, "root", 1)
+    assert code_of(await harness.ask()) == (503, "shutting-down")
+    assert harness.front.readiness()["accepting"] == "draining"
+    harness.bridge.reply(harness.bridge.taken[-1], DONE)
+    assert (await waiting).status_code == 200
+    await harness.settle()
+    assert (await harness.front.draining.drain({"ask": True}, ROOT))["safe"]
+    assert (await harness.front.draining.drain({"undo": True}, ROOT))["drain"] is None
+    harness.bridge.script = lambda _: DONE
+    assert (await harness.ask()).status_code == 200

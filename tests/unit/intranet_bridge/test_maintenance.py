@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from intranet_bridge.marketing import NotApplied
+from protocol.destinations import commands, queries
+from protocol.errors import BridgeError
 from protocol.lifecycle import State
 from protocol.messages import Reply
 from protocol.presence import Availability
@@ -13,6 +17,7 @@ from protocol.runtime.control import Peer
 from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
 
 ROOT = Peer(0, 1)
+QUEUES = (queries("main"), commands("main"))
 
 
 def scene(test: Callable[[Stage], Awaitable[None]]) -> Callable[[Path, pytest.MonkeyPatch], None]:
@@ -130,3 +135,80 @@ async def test_what_waits_for_the_end_of_a_pause_is_not_told_as_waiting_for_long
     assert (report.by_state, report.oldest_unfinished) == ({"received": 1}, 0)
     await resume(stage)
     await stage.reply(id)
+
+
+async def drain(stage: Stage, **question: bool) -> tuple[bool, dict[str, int]]:
+    told = await stage.bridge.draining.drain(question, ROOT)
+    return told["safe"], told["drain"]["running"] if told["drain"] else {}
+
+
+@scene
+async def test_a_drained_bridge_finishes_what_runs_leaves_the_rest_and_takes_it_all_again(stage: Stage) -> None:
+    await stage.start()
+    stage.marketing["work-order"].gate = asyncio.Event()
+    running = await stage.command()
+    await until(lambda: stage.marketing["work-order"].calls)
+    assert await drain(stage) == (False, {"queries": 0, "commands": 1, "replies": 0})
+    await until(lambda: stage.presences[-1].leaving)
+    later = await stage.command("repeatable")
+    id, envelope = stage.envelope("bill-query", BILL_BODY)
+    await stage.ask(envelope)
+    stage.marketing["work-order"].gate.set()
+    assert (await stage.reply(running)).state is State.SUCCEEDED
+    await stage.until_replied(running)
+    assert await drain(stage, ask=True) == (True, {"queries": 0, "commands": 0, "replies": 0})
+    assert [stage.broker.depth(queue) for queue in QUEUES] == [1, 1]
+    assert stage.marketing["repeatable"].calls == stage.marketing["bill-query"].calls == []
+    assert await drain(stage, undo=True) == (False, {})
+    for one in (later, id):
+        assert (await stage.reply(one)).state is State.SUCCEEDED
+    await until(lambda: not stage.presences[-1].leaving)
+
+
+@scene
+async def test_commands_of_the_inbox_are_not_begun_by_a_drained_bridge(stage: Stage) -> None:
+    await stage.start()
+    await pause(stage, "work-order")
+    id = await stage.command()
+    await stage.until_state(id, "received")
+    await drain(stage)
+    await resume(stage)
+    await asyncio.sleep(0.1)
+    assert (stage.marketing["work-order"].calls, await stage.state(id)) == ([], "received")
+    await drain(stage, undo=True)
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+
+
+@scene
+async def test_a_bridge_that_is_stopping_is_not_drained(stage: Stage) -> None:
+    await stage.start()
+    stage.bridge.draining.ready = False
+    with pytest.raises(BridgeError, match="starting or stopping"):
+        await drain(stage)
+    assert await drain(stage, ask=True) == (False, {})
+
+
+@scene
+async def test_an_administrator_closes_a_circuit_and_what_waited_goes_on(stage: Stage) -> None:
+    stage.changes["breaker"] = {"failures": 1, "open_min_s": 60, "open_max_s": 60}
+    stage.marketing["work-order"].script = [NotApplied("connect: Connection refused", reached=False)]
+    bridge = await stage.start()
+    id = await stage.command()
+    await until(lambda: bridge.health["work-order"].opened_at)
+    [report] = [one for one in (await _report(stage))["interfaces"] if one["operation"] == "work-order"]
+    assert (report["circuit"], report["fault"], report["reason"]) == (
+        "open",
+        "interface",
+        "connect: Connection refused",
+    )
+    assert 0 < report["next_probe"] - wall() <= 60_000
+    assert abs(report["opened"] - wall()) < 30_000
+    await bridge.circuits.close({"operation": "work-order"}, ROOT)
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert bridge.health["work-order"].opened_at == 0
+    with pytest.raises(BridgeError, match="is not bound here"):
+        await bridge.circuits.close({"operation": "nothing"}, ROOT)
+
+
+async def _report(stage: Stage) -> dict[str, Any]:
+    return dict(await stage.bridge.reporter.report({}, ROOT))

@@ -16,6 +16,8 @@ from protocol.reports import (
     BridgeReport,
     CommandsReport,
     DeniedReport,
+    DiagnosisReport,
+    DrainReport,
     FileReport,
     FrontReport,
     InterfaceReport,
@@ -61,6 +63,14 @@ def bridge(**changes: Any) -> Observation:
 
 def interface(**changes: Any) -> Observation:
     return bridge(interfaces=(INTERFACE.model_copy(update=changes),))
+
+
+def diagnosed(**changes: Any) -> Observation:
+    """A circuit that is open, and what the bridge found by a probe."""
+    values = {"took_ms": 5, "limit_ms": 5000, "patience_ms": 30_000, "outcome": "unknown"} | changes
+    found = DiagnosisReport(system="marketing", operation="bill-query", at=NOW - 3000, **values)
+    failing = INTERFACE.model_copy(update={"circuit": "open", "failing_since": NOW - MINUTE, "reason": "timeout"})
+    return bridge(interfaces=(failing,), diagnoses=(found,))
 
 
 def store(**changes: Any) -> StoreReport:
@@ -110,6 +120,28 @@ def test_nothing_is_said_of_what_is_well() -> None:
             front(maintenance=(PAUSED.model_copy(update={"since": NOW - DAY, "operations": tuple("abcdef")}),)),
             "paused-for-long", Level.WARNING, "bridgectl resume --side front --all",
         ),
+        (
+            interface(circuit="open", failing_since=NOW - MINUTE, failures=5, reason="timeout", timeout_ms=5000),
+            "system-failing", Level.CRITICAL, "as it should: slow: no answer within 5 s",
+        ),
+        (
+            diagnosed(took_ms=20_100, outcome="answered"),
+            "system-failing", Level.CRITICAL, "as it should: slow: 20 s",
+        ),
+        (
+            diagnosed(reason="the answer is not JSON: it begins with '<' (an HTML log-in page)"),
+            "system-failing", Level.CRITICAL, "as it should: an HTML log-in page, not JSON",
+        ),
+        (
+            diagnosed(took_ms=80, outcome="answered"),
+            "system-failing", Level.CRITICAL, "it answers again: bridgectl circuit close bill-query",
+        ),
+        (
+            bridge(drain=DrainReport(since=NOW - MINUTE, by="root (li)", running={"queries": 0, "commands": 2})),
+            "draining", Level.WARNING, "2 commands",
+        ),
+        (front(drain=DrainReport(since=NOW, by="root", running={})), "draining", Level.WARNING, "safe to stop"),
+        (front(bridges=(), leaving_bridges=(BRIDGE_1,)), "bridge-leaves", Level.CRITICAL, "bridge-1 has said"),
         (front(bridges=(), lost_bridges=(BRIDGE_1,)), "bridge-silent", Level.CRITICAL, "bridge-1 is silent"),
         (front(lost_bridges=(BRIDGE_1,)), "bridge-silent", Level.WARNING, "the other bridges"),
         (front(bridges=()), "no-bridge", Level.CRITICAL, "the keys do not fit"),
@@ -282,3 +314,16 @@ def test_a_circuit_that_is_open_elsewhere_is_a_fault_though_one_bridge_is_mainta
     one = BRIDGE_1.model_copy(update={"operations": {"bill-query": "paused"}, "maintenance": (PAUSED,)})
     other = BRIDGE_1.model_copy(update={"name": "bridge-2", "operations": {"bill-query": "paused"}})
     assert [trouble.key for trouble in troubles(front(bridges=(one, other)))] == ["operations-paused"]
+
+
+def test_what_follows_from_a_drain_is_under_it() -> None:
+    drained = DrainReport(since=NOW, by="root", running={})
+    seen = replace(
+        front(bridges=(), leaving_bridges=(BRIDGE_1,)),
+        bridge=BRIDGE.model_copy(update={"drain": drained}),
+        queues=tuple(replace(queue, consumers=0) for queue in QUEUES),
+    )
+    [trouble] = troubles(seen)
+    assert (trouble.key, {one.key for one in trouble.consequences}) == (
+        "draining", {"bridge-leaves", "queue-not-consumed"},
+    )  # fmt: skip

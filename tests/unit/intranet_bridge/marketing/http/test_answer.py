@@ -117,6 +117,10 @@ def test_no_bytes_raise_anything_else(body: bytes, content_type: str, codings: b
         (b"\xef\xbb\xbf", "is empty"),
         (b"\0", "is empty"),
         (b"\n<!DOCTYPE html><p>log in", "is not JSON: it begins with '<' (HTML?)"),
+        (
+            b'<html><form><input name="u"><INPUT id=p type=password></form>',
+            "is not JSON: it begins with '<' (an HTML log-in page)",
+        ),
         (b"<?xml version='1.0'?><a/>", "is not JSON: it begins with '<' (XML?)"),
         (b'{"rtnCode":"0000","name":"Zhang', "is not JSON: it ends in the middle"),
         (b'{"rtnCode":"0000",', "is not JSON: it ends in the middle"),
