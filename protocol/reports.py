@@ -83,6 +83,8 @@ class InterfaceReport(_Part):
     failures: int = 0
     """Since the start."""
     last_success: int = 0
+    failed: int = 0
+    """When the last failure was, since then."""
     fault: str = ""
     """Of the last failure: `interface` (no usable connection, time or status), `answer` (came, cannot be read),
     `mismatch` (about something else)."""

@@ -5,17 +5,21 @@ import re
 from protocol.reports import DiagnosisReport, InterfaceReport
 
 _CREDENTIALS = re.compile(r"HTTP (401|403|407)\b")
+_SLOW = "slow"
 _REDIRECT = re.compile(r"HTTP (3\d\d)\b")
 
 
 def cause(failing: InterfaceReport, diagnosis: DiagnosisReport | None) -> str:
-    """Of an interface that fails: by the bridge's own probe, if it was made since and found something, else by the last
-    failure.
+    """Of an interface that fails: what the bridge's own probe found, if it was made since and found something, or the
+    last failure; whichever is newer, but a probe knows better how slow it is.
     """
     since = min((at for at in (failing.failing_since, failing.opened) if at), default=0)
-    if diagnosis is not None and diagnosis.at >= since and not diagnosis.well:
-        return found(diagnosis)
-    return plain(failing.reason, failing.timeout_ms / 1000) or "no usable answer"
+    said = plain(failing.reason, failing.timeout_ms / 1000) or "no usable answer"
+    if diagnosis is None or diagnosis.at < since or diagnosis.well:
+        return said
+    probed = found(diagnosis)
+    both_slow = said.startswith(_SLOW) and probed.startswith(_SLOW)
+    return probed if both_slow or diagnosis.at >= failing.failed else said
 
 
 def found(diagnosis: DiagnosisReport) -> str:

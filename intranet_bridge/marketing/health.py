@@ -55,6 +55,8 @@ class Health:
         """Epoch ms since when no call was answered; 0: the last one was."""
         self.reason = ""
         """Of the last failure since then."""
+        self.failed_at = 0
+        """Epoch ms of the last failure."""
         self.fault: Fault | None = None
         """Whose fault that was."""
         self.opened_at = 0
@@ -94,7 +96,8 @@ class Health:
 
     def _failed(self, now: float, fault: Fault, reason: str, request_id: str) -> None:
         self.failures[fault] += 1
-        self.failing_since, self.reason, self.fault = self.failing_since or self._clock(), reason, fault
+        self.failed_at = self._clock()
+        self.failing_since, self.reason, self.fault = self.failing_since or self.failed_at, reason, fault
         if fault is Fault.MISMATCH:  # each of them: it was nearly somebody else's data
             total = self.failures[fault]
             log.error("answer-mismatch", request=request_id, operation=self.operation, reason=reason, in_all=total)
@@ -129,6 +132,7 @@ class Health:
             operation=self.operation, system=self.system, circuit=self.breaker.circuit(now).value,
             failing_since=self.failing_since, reason=self.reason, calls=self.calls,
             failures=self.failures.total(), last_success=self.last_success, fault=self.fault or "",
+            failed=self.failed_at if self.failing_since else 0,
             opened=self.opened_at, next_probe=self._clock() + round(wait_s * 1000) if 0 < wait_s < math.inf else 0,
         )  # fmt: skip
 

@@ -65,11 +65,13 @@ def interface(**changes: Any) -> Observation:
     return bridge(interfaces=(INTERFACE.model_copy(update=changes),))
 
 
-def diagnosed(**changes: Any) -> Observation:
+def diagnosed(more: dict[str, Any] | None = None, **changes: Any) -> Observation:
     """A circuit that is open, and what the bridge found by a probe."""
     values = {"took_ms": 5, "limit_ms": 5000, "patience_ms": 30_000, "outcome": "unknown"} | changes
     found = DiagnosisReport(system="marketing", operation="bill-query", at=NOW - 3000, **values)
-    failing = INTERFACE.model_copy(update={"circuit": "open", "failing_since": NOW - MINUTE, "reason": "timeout"})
+    failing = INTERFACE.model_copy(
+        update={"circuit": "open", "failing_since": NOW - MINUTE, "reason": "timeout"} | (more or {})
+    )
     return bridge(interfaces=(failing,), diagnoses=(found,))
 
 
@@ -131,6 +133,14 @@ def test_nothing_is_said_of_what_is_well() -> None:
         (
             diagnosed(reason="the answer is not JSON: it begins with '<' (an HTML log-in page)"),
             "system-failing", Level.CRITICAL, "as it should: an HTML log-in page, not JSON",
+        ),
+        (
+            diagnosed({"failed": NOW, "reason": "connect: Connection refused"}, took_ms=20_100, outcome="answered"),
+            "system-failing", Level.CRITICAL, "as it should: connection refused",
+        ),
+        (
+            diagnosed({"failed": NOW}, took_ms=20_100, outcome="answered"),
+            "system-failing", Level.CRITICAL, "as it should: slow: 20 s",
         ),
         (
             diagnosed(took_ms=80, outcome="answered"),
