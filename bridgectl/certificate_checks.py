@@ -59,7 +59,8 @@ def check(directory: Path, *, warn_days: int = 30) -> list[Finding]:
     except ConfigurationError as error:
         return [Finding(Level.FAIL, Path(error.file or directory).name, str(error), "restore it, or init anew")]
     findings = [
-        expiry("ca.pem", certificate, now, 365, "plan a new CA: certs/README.md") for certificate in authorities
+        expiry("ca.pem", certificate, now, 365, "make a new one: bridgectl certs rollover")
+        for certificate in authorities
     ]
     if (directory / "ca.key").exists():
         findings.append(_permission(directory / "ca.key"))
@@ -74,7 +75,7 @@ def _check_leaf(
     directory: Path, found: Found, authorities: list[x509.Certificate], now: datetime.datetime, warn_days: int
 ) -> Iterator[Finding]:
     file = f"{found.base}.pem"
-    renew = f"bridgectl certs issue {found.role} --name {found.name} --dir {directory} --force"
+    renew = f"bridgectl certs renew {found.role} --name {found.name} --dir {directory}"
     try:
         role = Role(found.role)
     except ValueError:

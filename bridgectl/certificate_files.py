@@ -78,7 +78,7 @@ def init(
                 raise ConfigurationError(f"two certificates would be called {base}.pem: give other names")
             sans = broker_sans if role is Role.BROKER else ()
             pair = certificates.make_leaf(authority, role, name, sans, now=now, days=days)
-            contents |= _leaf_files(directory, role, base, pair, [authority.certificate])
+            contents |= leaf_files(directory, role, base, pair, [authority.certificate])
     return write_all(directory, contents, replace=force)
 
 
@@ -104,7 +104,7 @@ def issue(
         raise ConfigurationError(f"{base!r} cannot be the name of a certificate's files")
     kept = old.sans if old and old.base == base else []
     pair = certificates.make_leaf(authority, role, name, [*kept, *sans], now=_now(), days=days)
-    return write_all(directory, _leaf_files(directory, role, base, pair, authorities), replace=force)
+    return write_all(directory, leaf_files(directory, role, base, pair, authorities), replace=force)
 
 
 def read_authority(directory: Path) -> tuple[Pair, list[x509.Certificate]]:
@@ -124,7 +124,7 @@ def read_authorities(directory: Path) -> list[x509.Certificate]:
 
 def read_leaves(directory: Path) -> list[Found]:
     """Every other certificate of the directory, by file name. Raises ConfigurationError."""
-    files = sorted(path for path in directory.glob("*.pem") if path.name != "ca.pem")
+    files = sorted(path for path in directory.glob("*.pem") if path.name not in ("ca.pem", "ca.next.pem"))
     return [Found(path.stem, _read_certificates(path)[0]) for path in files]
 
 
@@ -152,9 +152,10 @@ def store_files(base: str) -> tuple[str, str, str]:
     return f"{base}.p12", trust, f"{base}.p12.password"
 
 
-def _leaf_files(
+def leaf_files(
     directory: Path, role: Role, base: str, pair: Pair, authorities: list[x509.Certificate]
 ) -> dict[str, Content]:
+    """The files of a leaf; a broker's stores too, in which it believes `authorities`."""
     contents = {
         f"{base}.key": Content(pair.key_pem(), PRIVATE),
         f"{base}.pem": Content(pair.certificate_pem(), PUBLIC),

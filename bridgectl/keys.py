@@ -8,9 +8,11 @@ import base64
 import datetime
 import secrets
 from collections.abc import Iterable
+from enum import Enum
 from pathlib import Path
 
 from bridgectl.files import PRIVATE, PUBLIC, Content, write_all
+from bridgectl.rollout import Part
 from protocol.errors import ConfigurationError
 from protocol.keyring import (
     Algorithm,
@@ -24,12 +26,26 @@ from protocol.keyring import (
     public_of,
 )
 from protocol.messages import Role
+from protocol.runtime import codes
 from protocol.runtime.keyfiles import read_private, read_public
 
 ROLES = (Role.FRONT, Role.BRIDGE)
 TRUSTED = "trusted.json"
 SAFE_PRUNE_DAYS = 8
 """A message may be 7 days old when it is opened (protocol/envelope.py); its keys must still be there."""
+
+
+CONFIRMED = "rotation.json"
+"""Which hosts were seen to have the keys of the directory."""
+_UNKNOWN = "-"
+
+
+class Stage(Enum):
+    """Of the change of a role's keys."""
+
+    NONE = "no change is under way"
+    KNOWN = "step 1 of 3: everyone comes to know the new keys; nobody uses them yet"
+    USED = "step 2 of 3: the new keys are used; the old ones still open what is on its way"
 
 
 def init(directory: Path, *, now: datetime.datetime, force: bool = False) -> list[Path]:
@@ -91,6 +107,41 @@ def prune(directory: Path, *, older_than_days: int, now: datetime.datetime) -> l
         kept = trusted.model_copy(update={"keys": tuple(key for key in trusted.keys if key.id not in ids)})
         _save(directory, owns, kept)
     return gone
+
+
+def parts(directory: Path, roles: Iterable[Role]) -> list[Part]:
+    """What hosts have to get when keys of these roles change, or are in change: of a role, its keyring too. Raises
+    ConfigurationError.
+    """
+    trusted = _load_trusted(directory)
+    changed = {*roles, *(key.role for key in trusted.keys if key.state is KeyState.NEXT)}
+    found = []
+    for role in ROLES:
+        path = keyring_path(directory, role)
+        files = (path.name, TRUSTED) if role in changed else (TRUSTED,)
+        # the keyring of the other role may be kept elsewhere: then the code of its hosts is not known here
+        code = codes.of_keys(_load_private(directory, role), trusted) if path.exists() else _UNKNOWN
+        found.append(Part(f"{role}s", files, "bridgectl reload", code, told=code != _UNKNOWN))
+    return found
+
+
+def stage(directory: Path, role: Role) -> Stage:
+    """Where a role's keys are in their change. Raises ConfigurationError."""
+    states = {key.state for key in _load_trusted(directory).keys if key.role is role}
+    if KeyState.NEXT in states:
+        return Stage.KNOWN
+    return Stage.USED if KeyState.READABLE in states else Stage.NONE
+
+
+def retired(directory: Path) -> set[Role]:
+    """Roles with keys that ceased to be active. Raises ConfigurationError."""
+    return {Role(key.role) for key in _load_trusted(directory).keys if key.retired_at is not None}
+
+
+def forgettable(directory: Path) -> datetime.datetime | None:
+    """From when on no message needs the keys that ceased to be active; None: there are none."""
+    retired = [key.retired_at for key in _load_trusted(directory).keys if key.retired_at is not None]
+    return max(retired) + datetime.timedelta(days=SAFE_PRUNE_DAYS) if retired else None
 
 
 def describe(directory: Path, *, now: datetime.datetime) -> list[dict[str, object]]:

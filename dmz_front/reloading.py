@@ -23,7 +23,7 @@ from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import links
 from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.reload import Place, contents, differences, report, taken_up, within
+from protocol.runtime.reload import Place, contents, differences, in_use, report, taken_up, within
 from protocol.runtime.settings import load
 
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("http",))
@@ -97,7 +97,7 @@ class Reload:
         self._settings, self._keyring, self._contents = new, keyring, files
         notes += await self._take_up(Change(new, keyring, context, touched))
         done = report("front", new.name, places, renewed, reloadable, FrontSettings)
-        return done.model_copy(update={"notes": tuple(notes)})
+        return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 
     def _read(self) -> tuple[FrontSettings, dict[Place, str], Keyring, ssl.SSLContext | None]:
         """All that may take its time, in a thread. Raises ConfigurationError."""

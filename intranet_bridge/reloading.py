@@ -22,7 +22,7 @@ from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import links
 from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.reload import Place, contents, differences, report, taken_up, within
+from protocol.runtime.reload import Place, contents, differences, in_use, report, taken_up, within
 from protocol.runtime.settings import load
 
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",))
@@ -94,7 +94,7 @@ class Reload:
         notes += await self._take_up(Change(new, keyring, rebound, touched))
         notes += [f"in doubt: {doubt}" for doubt in new.doubts()] if "operations" in touched else []
         done = report("bridge", new.name, places, renewed, reloadable, BridgeSettings)
-        return done.model_copy(update={"notes": tuple(notes)})
+        return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 
     def _renewed(self, files: dict[Place, str]) -> list[Place]:
         return [place for place, digest in files.items() if digest != self._contents.get(place)]

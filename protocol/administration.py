@@ -254,6 +254,8 @@ class ReloadReport(_Told):
     """Settings that changed and are taken up at the next start alone."""
     notes: tuple[str, ...] = ()
     """What an administrator should know besides."""
+    in_use: dict[str, str] = Field(default_factory=dict)
+    """Codes of the certificates and keys that are in use now (runtime/codes.py)."""
 
 
 def asked(model: type[_Question], request: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bridgectl.output import as_json, table
+from protocol.errors import BridgeError
 from protocol.messages import Role
 
 # cryptography is imported inside the commands: `bridgectl --help` and other groups do not need it.
@@ -67,6 +68,101 @@ def issue(
     from bridgectl import certificate_files
 
     _say(certificate_files.issue(directory, role, name, san or (), days=days, out=out, force=force))
+
+
+Done = Annotated[
+    list[str] | None,
+    typer.Option("--done", metavar="WHO[=CODE]", help="Done there; CODE as `bridgectl reload` says there."),
+]
+
+
+@app.command()
+def renew(
+    directory: Directory,
+    role: Annotated[Role | None, typer.Argument(help="Whose; without it, --expiring.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the instance, for example front-1.")] = None,
+    expiring: Annotated[int | None, typer.Option(min=0, metavar="DAYS", help="All that end within DAYS.")] = None,
+    days: Days = 397,
+) -> None:
+    """Renew certificates, each with a new key, and say what to copy where. Nobody else is told, no request fails."""
+    import datetime
+
+    from bridgectl import certificate_files, certificate_rollover, rollout
+
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=expiring or 0)
+    if (role is None) == (expiring is None):
+        raise BridgeError("say which: a role and --name, or --expiring DAYS")
+    chosen = [
+        leaf for leaf in certificate_files.read_leaves(directory)
+        if (leaf.certificate.not_valid_after_utc < soon if role is None else leaf.role == role.value)
+        and name in (None, leaf.name)
+    ]  # fmt: skip
+    if not chosen:
+        what = f"within {expiring} days" if role is None else f"of {role.value} {name or ''}".rstrip()
+        typer.echo(f"nothing ends {what}" if role is None else f"there is no certificate {what}: bridgectl certs issue")
+        raise typer.Exit(0 if role is None else 1)
+    for leaf in chosen:
+        _say(certificate_files.issue(directory, Role(leaf.role), leaf.name, days=days, out=leaf.base, force=True))
+    authorities = certificate_files.read_authorities(directory)
+    renewed = {leaf.name for leaf in chosen}
+    parts = [
+        certificate_rollover.broker_part(directory, leaf) if leaf.role == Role.BROKER
+        else certificate_rollover.client_part(leaf, authorities, (f"{leaf.base}.pem", f"{leaf.base}.key"))
+        for leaf in certificate_files.read_leaves(directory) if leaf.name in renewed
+    ]  # fmt: skip
+    typer.echo("\n".join(["left to do, in any order:", *rollout.told(parts)]))
+
+
+@app.command()
+def rollover(
+    directory: Directory,
+    next_step: Annotated[bool, typer.Option("--next", help="Do the next step; the first makes a new CA.")] = False,
+    done: Done = None,
+    force: Annotated[bool, typer.Option("--force", help="With --next: even if hosts are left.")] = False,
+    days: Days = 397,
+) -> None:
+    """Put a new CA in place of the old one in four steps, of which none fails a request. Says what is left, and where.
+
+    Everyone believes both; clients have new certificates; brokers have, and forget the old CA; everyone forgets it.
+    Each step is asked for with --next when all hosts have done the one before (--done). It can be interrupted anywhere.
+    """
+    import datetime
+
+    from bridgectl import certificate_rollover as roll
+    from bridgectl import rollout
+
+    confirmed = rollout.Confirmed(directory, roll.CONFIRMED)
+    under_way = confirmed.begun
+    at = roll.step(directory)
+    parts = roll.parts(directory, at) if under_way or at is not roll.Step.NONE else []
+    confirmed.take(parts, done or ())
+    left = confirmed.left(parts)
+    if next_step:
+        if left and not force:
+            raise BridgeError("not yet: this step is not done everywhere\n" + "\n".join(rollout.told(left)))
+        if at is roll.Step.NONE and under_way:
+            confirmed.forget()
+            typer.echo("The roll-over is over.")
+            return
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        at = roll.go_on(directory, now=now, days=days)
+        confirmed.begin()
+        parts = roll.parts(directory, at)
+        left = confirmed.left(parts)
+    elif not parts:
+        typer.echo("No roll-over is under way; --next begins one.")
+        return
+    elif at is roll.Step.NONE and not left:
+        confirmed.forget()
+        typer.echo("The roll-over is over: one CA, which everyone believes. Keep its key off the network.")
+        return
+    typer.echo(f"step {at.value or 4} of 4: {roll.SAID[at]}")
+    typer.echo("\n".join(["left to do, in any order:", *rollout.told(left)] if left else ["done everywhere"]))
+    how = f"bridgectl certs rollover --dir {directory}"
+    if left:
+        typer.echo(f"and tell it: {how} " + rollout.options(left))
+    elif at is not roll.Step.NONE:
+        typer.echo(f"next: {how} --next")
 
 
 @app.command()

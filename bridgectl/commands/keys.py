@@ -3,13 +3,16 @@
 import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bridgectl.output import as_json, table
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
+
+if TYPE_CHECKING:
+    from bridgectl import rollout
 
 app = typer.Typer(help="Make, show and rotate the envelope's keys.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -68,45 +71,94 @@ def rotate(
     role: Annotated[Holder, typer.Argument(help="Whose keys.")],
     directory: Directory,
     activate: Annotated[bool, typer.Option("--activate", help="Second step: use the new keys.")] = False,
+    done: Annotated[
+        list[str] | None,
+        typer.Option("--done", metavar="WHO=CODE", help="All have it; CODE as `bridgectl reload` says there."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --activate: even if hosts are left.")] = False,
 ) -> None:
-    """Change a role's keys in two steps: make and distribute, then --activate and distribute."""
-    from bridgectl import keys
+    """Change a role's keys in three steps, of which none fails a request. Says what is left to do, and on which hosts.
+
+    Without an option it makes the next keys, or says how far the change is; --activate, when every host has them; then
+    prune, when nothing on its way needs the old ones. It can be interrupted anywhere.
+    """
+    from bridgectl import keys, rollout
 
     whose = Role(role.value)
-    other = Role.BRIDGE if whose is Role.FRONT else Role.FRONT
+    confirmed = rollout.Confirmed(directory, keys.CONFIRMED)
+    before = keys.stage(directory, whose)
+    if done:
+        confirmed.take(keys.parts(directory, [whose]), done)
     if activate:
+        left = confirmed.left(keys.parts(directory, [whose]))
+        if before is keys.Stage.KNOWN and left and not force:
+            raise ConfigurationError(
+                "not yet: who does not know the new keys could not read what they seal (--force does it all the same)\n"
+                + "\n".join(rollout.told(left))
+            )
         keys.activate(directory, whose, now=_now())
         typer.echo(f"The {whose}'s new keys are active; the old ones stay readable.")
-        typer.echo(f"Now copy {whose}.keyring and {keys.TRUSTED} to every {whose}, {keys.TRUSTED} to every {other},")
-        typer.echo(f"and restart them, in any order. After {keys.SAFE_PRUNE_DAYS} days: bridgectl keys prune.")
-        return
-    made = keys.rotate(directory, whose, now=_now())
-    typer.echo(f"The {whose}'s next keys {'are made' if made else 'were there already'}; nobody uses them yet.")
-    typer.echo(f"Now copy {whose}.keyring and {keys.TRUSTED} to every {whose}, {keys.TRUSTED} to every {other},")
-    typer.echo(f"and restart them all. Only then: bridgectl keys rotate {whose} --activate --dir {directory}")
+    elif not done and (before is keys.Stage.NONE or _settled(directory, whose, confirmed)):
+        made = keys.rotate(directory, whose, now=_now())
+        typer.echo(f"The {whose}'s next keys {'are made' if made else 'were there already'}; nobody uses them yet.")
+    _tell(directory, whose, confirmed)
+
+
+def _settled(directory: Path, whose: Role, confirmed: "rollout.Confirmed") -> bool:
+    """Whether the keys of the change before are used everywhere: then another may begin."""
+    from bridgectl import keys
+
+    used = keys.stage(directory, whose) is keys.Stage.USED
+    return used and not (confirmed.begun and confirmed.left(keys.parts(directory, [whose])))
+
+
+def _tell(directory: Path, whose: Role, confirmed: "rollout.Confirmed") -> None:
+    """How far the change is, what is left, and what comes next."""
+    from bridgectl import keys, rollout
+
+    at, left = keys.stage(directory, whose), confirmed.left(keys.parts(directory, [whose]))
+    typer.echo(at.value)
+    how = f"bridgectl keys rotate {whose} --dir {directory}"
+    if left:
+        typer.echo("\n".join(["left to do, in any order:", *rollout.told(left)]))
+        typer.echo(f"and tell it: {how} " + rollout.options(left))
+    elif at is keys.Stage.KNOWN:
+        typer.echo(f"done everywhere; next: {how} --activate")
+    elif (when := keys.forgettable(directory)) is not None:
+        typer.echo(f"done everywhere; next, from {when:%Y-%m-%d} on: bridgectl keys prune --older-than "
+                   f"{keys.SAFE_PRUNE_DAYS} --dir {directory}")  # fmt: skip
 
 
 @app.command()
 def prune(
     directory: Directory,
     older_than: Annotated[int, typer.Option(min=0, help="Days since a key ceased to be active.")] = 30,
-    force: Annotated[bool, typer.Option("--force", help="Even if messages on their way become unreadable.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if messages on their way become unreadable, or hosts are left.")
+    ] = False,
 ) -> None:
-    """Remove keys that are no longer needed to read anything."""
-    from bridgectl import keys
+    """Third step: remove keys that are no longer needed to read anything."""
+    from bridgectl import keys, rollout
 
     if older_than < keys.SAFE_PRUNE_DAYS and not force:
         raise ConfigurationError(
             f"messages up to {keys.SAFE_PRUNE_DAYS - 1} days old may still need these keys: "
             f"give --older-than {keys.SAFE_PRUNE_DAYS} or more, or --force"
         )
+    confirmed = rollout.Confirmed(directory, keys.CONFIRMED)
+    if confirmed.begun and not force and (left := confirmed.left(keys.parts(directory, keys.retired(directory)))):
+        raise ConfigurationError(
+            "not yet: who still has older files seals with the old keys\n" + "\n".join(rollout.told(left))
+        )
     gone = keys.prune(directory, older_than_days=older_than, now=_now())
     for key in gone:
         typer.echo(f"removed {key.role} {key.algorithm} {key.id}, retired {key.retired_at:%Y-%m-%d}")
     if not gone:
         typer.echo("nothing to remove")
-    else:
-        typer.echo("Now copy the keyrings and trusted.json to their hosts and restart the daemons.")
+        return
+    confirmed.forget()
+    changed = {key.role for key in gone}
+    typer.echo("\n".join(["left to do, in any order:", *rollout.told(keys.parts(directory, changed))]))
 
 
 def _now() -> datetime.datetime:

@@ -61,6 +61,8 @@ def said(program: str, report: ReloadReport) -> list[str]:
     lines += [f"  changed  {one}" for one in report.changed]
     lines += [f"  restart  {one} changed, and is taken up at the next start alone" for one in report.restart]
     lines += [f"  note     {one}" for one in report.notes]
+    if report.in_use:
+        lines.append("  in use   " + ", ".join(f"{what} {code}" for what, code in report.in_use.items()))
     if report.changed:
         lines.append(f"  same     {', '.join(report.same)}")
     return lines

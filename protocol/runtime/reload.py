@@ -10,6 +10,7 @@ What changed is found by comparing: setting by setting, and of files that settin
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +18,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from protocol.administration import ReloadReport
-from protocol.errors import BridgeError
+from protocol.errors import BridgeError, ConfigurationError
+from protocol.runtime import codes
 from protocol.runtime.control import Peer
 from protocol.runtime.daemon import Daemon
 from protocol.runtime.logs import logger
-from protocol.runtime.settings import toml_path
+from protocol.runtime.settings import KeysSection, LinkSection, toml_path
 
 log = logger(__name__)
 
@@ -129,6 +131,16 @@ def report(
     return ReloadReport(
         side=side, name=name, changed=tuple(sorted(changed)), same=tuple(same), restart=tuple(sorted(waiting))
     )
+
+
+def in_use(link: LinkSection, keys: KeysSection) -> dict[str, str]:
+    """The codes of what these files hold (codes.py); of files that cannot be read, none."""
+    found = {}
+    with suppress(ConfigurationError):
+        found["certificates"] = codes.of_certificate_files(link.ca, link.certificate)
+    with suppress(ConfigurationError):
+        found["keys"] = codes.of_key_files(keys.keyring, keys.trusted)
+    return found
 
 
 class Reloader:
