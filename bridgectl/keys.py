@@ -133,6 +133,12 @@ def stage(directory: Path, role: Role) -> Stage:
     return Stage.USED if KeyState.READABLE in states else Stage.NONE
 
 
+def cut_short(directory: Path, role: Role) -> bool:
+    """Whether a step was interrupted between the two files: then it is to be repeated. Raises ConfigurationError."""
+    own, trusted = _load(directory, role)
+    return trusted != _merged(trusted, own)
+
+
 def retired(directory: Path) -> set[Role]:
     """Roles with keys that ceased to be active. Raises ConfigurationError."""
     return {Role(key.role) for key in _load_trusted(directory).keys if key.retired_at is not None}

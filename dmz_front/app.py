@@ -449,7 +449,7 @@ class Front:
 
     async def read_applications(self) -> None:
         """The applications and their keys, as the database has them now."""
-        self.applications = await self.store.read(applications.active_by_key)
+        self.applications = await self.store.read(partial(applications.active_by_key, now_ms=self.clock()))
 
     def _read_inbox_soon(self) -> None:
         if self._reading is None or self._reading.done():

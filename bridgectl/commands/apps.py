@@ -7,12 +7,14 @@ from typing import Annotated, TypeVar
 import typer
 from sqlalchemy import Connection
 
+from bridgectl.instants import span_s
 from bridgectl.output import as_json, table
 from bridgectl.settings import front_store
 from bridgectl.stores import in_store
 from protocol.errors import BridgeError
 from protocol.operations import CATALOGUE
 from protocol.runtime import applications
+from protocol.runtime.applications import Application
 from protocol.runtime.clock import wall_clock
 
 app = typer.Typer(no_args_is_help=True, help="Applications: keys, scopes, networks and rates.")
@@ -63,6 +65,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = F
                 "rate": one.rate,
                 "sandbox": one.sandbox,
                 "created_at": _instant(one.created_at),
+                "old_key_until": _old_key(one),
                 "revoked_at": _instant(one.revoked_at) if one.revoked_at else None,
             }
             for one in found
@@ -71,7 +74,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = F
         return
     typer.echo(
         table(
-            ["name", "scopes", "networks", "rate", "sandbox", "created", "revoked"],
+            ["name", "scopes", "networks", "rate", "sandbox", "created", "old-until", "revoked"],
             [
                 (
                     one.name,
@@ -80,6 +83,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = F
                     f"{one.rate:g}/s" if one.rate else "-",
                     "yes" if one.sandbox else "-",
                     _instant(one.created_at),
+                    _old_key(one) or "-",
                     _instant(one.revoked_at) if one.revoked_at else "-",
                 )
                 for one in found
@@ -89,11 +93,46 @@ def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = F
 
 
 @app.command()
+def rotate(
+    name: Annotated[str, typer.Argument(help="the application")],
+    overlap: Annotated[str, typer.Option("--overlap", metavar="SPAN", help="how long the old key stays valid")] = "7d",
+    end: Annotated[bool, typer.Option("--end", help="the application has changed over: end its old key now")] = False,
+) -> None:
+    """Give an application a new key, printed this once; its old one stays valid for a while.
+
+    `apps list` shows until when. What the application may do, and what it has accepted, stays the same.
+    """
+    if end:
+        if not _in_store(lambda connection: applications.end_former(connection, name, wall_clock())):
+            raise BridgeError(f"{name} has no old key that is valid")
+        typer.echo(f"{name}'s old key is not valid any more")
+        return
+    try:
+        overlap_ms = span_s(overlap) * 1000
+        key = _in_store(
+            lambda connection: applications.rotate(connection, name, overlap_ms=overlap_ms, now_ms=wall_clock())
+        )
+    except ValueError as error:
+        raise BridgeError(str(error)) from error
+    until = _instant(wall_clock() + overlap_ms)
+    typer.echo(f"Give this key to the application; it is not shown again. The old is valid until {until}:", err=True)
+    typer.echo(key)
+    typer.echo(f"When the application uses it: bridgectl apps rotate {name} --end", err=True)
+
+
+@app.command()
 def revoke(name: Annotated[str, typer.Argument(help="the application")]) -> None:
-    """Take an application's key away; fronts stop taking it within a second or two."""
+    """Take an application's keys away; fronts stop taking it within a second or two."""
     if not _in_store(lambda connection: applications.revoke(connection, name, wall_clock())):
         raise BridgeError(f"there is no active application {name}")
     typer.echo(f"{name} is revoked")
+
+
+def _old_key(one: Application) -> str | None:
+    """Until when its key of before is valid."""
+    if one.former_until is None or one.former_until <= wall_clock() or one.revoked_at:
+        return None
+    return _instant(one.former_until)
 
 
 def _instant(ms: int) -> str:

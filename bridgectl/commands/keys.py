@@ -91,7 +91,7 @@ def rotate(
         confirmed.take(keys.parts(directory, [whose]), done)
     if activate:
         left = confirmed.left(keys.parts(directory, [whose]))
-        if before is keys.Stage.KNOWN and left and not force:
+        if before is keys.Stage.KNOWN and left and not force and not keys.cut_short(directory, whose):
             raise ConfigurationError(
                 "not yet: who does not know the new keys could not read what they seal (--force does it all the same)\n"
                 + "\n".join(rollout.told(left))

@@ -43,6 +43,8 @@ APPLICATIONS = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
     Column("sandbox", Boolean, nullable=False, default=False, server_default=false()),
+    Column("former_hash", LargeBinary(32)),
+    Column("former_until", BigInteger),
 )
 
 
@@ -59,6 +61,8 @@ class Application:
     revoked_at: int | None
     sandbox: bool = False
     """Its requests are answered from the catalogue's examples, and reach neither broker nor bridge."""
+    former_until: int | None = None
+    """Until when its key of before is valid too."""
 
 
 def key_hash(key: bytes) -> bytes:
@@ -90,8 +94,7 @@ def add(
     if found is not None and found.revoked_at is None:
         raise ValueError(f"there is an application {name} already; revoke it first to give it a new key")
     connection.execute(APPLICATIONS.delete().where(APPLICATIONS.c.name == name))
-    kind = "dmz_sandbox" if sandbox else "dmz"
-    key = f"{kind}_{name}_{base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b'=').decode()}"
+    key = _new_key(name, sandbox=sandbox)
     connection.execute(
         APPLICATIONS.insert().values(
             name=name,
@@ -106,11 +109,37 @@ def add(
     return key
 
 
+def rotate(connection: Connection, name: str, *, overlap_ms: int, now_ms: int) -> str:
+    """Give an application a new key, which is returned this once, and let it use the one of before for so long.
+
+    Raises ValueError if there is no active application of that name, or it has two valid keys already.
+    """
+    found = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.name == name)).first()
+    if found is None or found.revoked_at is not None:
+        raise ValueError(f"there is no active application {name}")
+    if found.former_until is not None and found.former_until > now_ms:
+        raise ValueError(f"{name} has two valid keys; end the old one first: bridgectl apps rotate {name} --end")
+    key = _new_key(name, sandbox=found.sandbox)
+    connection.execute(
+        APPLICATIONS.update()
+        .where(APPLICATIONS.c.name == name)
+        .values(key_hash=key_hash(key.encode()), former_hash=found.key_hash, former_until=now_ms + overlap_ms)
+    )
+    return key
+
+
+def end_former(connection: Connection, name: str, now_ms: int) -> bool:
+    """Take the key of before away; False if there is none that is valid."""
+    valid = APPLICATIONS.c.former_until > now_ms
+    statement = APPLICATIONS.update().where(APPLICATIONS.c.name == name, valid)
+    return connection.execute(statement.values(former_hash=None, former_until=None)).rowcount == 1
+
+
 def revoke(connection: Connection, name: str, now_ms: int) -> bool:
-    """Take an application's key away; False if there is no active application of that name."""
+    """Take an application's keys away; False if there is no active application of that name."""
     active = APPLICATIONS.c.revoked_at.is_(None)
-    statement = APPLICATIONS.update().where(APPLICATIONS.c.name == name, active).values(revoked_at=now_ms)
-    return connection.execute(statement).rowcount == 1
+    statement = APPLICATIONS.update().where(APPLICATIONS.c.name == name, active)
+    return connection.execute(statement.values(revoked_at=now_ms, former_hash=None, former_until=None)).rowcount == 1
 
 
 def all_applications(connection: Connection) -> list[Application]:
@@ -119,10 +148,19 @@ def all_applications(connection: Connection) -> list[Application]:
     return [_application(row._mapping) for row in rows]
 
 
-def active_by_key(connection: Connection) -> dict[bytes, Application]:
-    """Key hash → application, of those not revoked."""
-    rows = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.revoked_at.is_(None)))
-    return {row.key_hash: _application(row._mapping) for row in rows}
+def active_by_key(connection: Connection, now_ms: int) -> dict[bytes, Application]:
+    """Key hash → application, of those not revoked; by the key of before too while that is valid."""
+    found: dict[bytes, Application] = {}
+    for row in connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.revoked_at.is_(None))):
+        found[row.key_hash] = application = _application(row._mapping)
+        if row.former_hash is not None and row.former_until > now_ms:
+            found[row.former_hash] = application
+    return found
+
+
+def _new_key(name: str, *, sandbox: bool) -> str:
+    kind = "dmz_sandbox" if sandbox else "dmz"
+    return f"{kind}_{name}_{base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b'=').decode()}"
 
 
 def _application(row: Mapping[Any, Any]) -> Application:
@@ -134,4 +172,5 @@ def _application(row: Mapping[Any, Any]) -> Application:
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
         sandbox=row["sandbox"],
+        former_until=row["former_until"],
     )

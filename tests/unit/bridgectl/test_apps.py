@@ -52,7 +52,7 @@ def test_the_key_is_on_standard_output_alone_and_the_front_takes_it(database: Pa
     assert "not shown again" in result.stderr
     store = engine(f"sqlite:///{database}")
     with store.connect() as connection:
-        [found] = applications.active_by_key(connection).items()
+        [found] = applications.active_by_key(connection, 1).items()
     store.dispose()
     assert found[0] == key_hash(key.encode())
     assert (found[1].name, found[1].scopes, found[1].rate) == ("wechat", frozenset({"bills", "work-orders"}), 5.0)
@@ -68,7 +68,7 @@ def test_the_list(database: Path) -> None:
     assert (counter["rate"], counter["revoked_at"]) == (2.5, None)
     assert wechat["revoked_at"]
     lines = run("list").output.splitlines()
-    assert lines[0].split() == ["NAME", "SCOPES", "NETWORKS", "RATE", "SANDBOX", "CREATED", "REVOKED"]
+    assert lines[0].split() == ["NAME", "SCOPES", "NETWORKS", "RATE", "SANDBOX", "CREATED", "OLD-UNTIL", "REVOKED"]
     assert lines[1].split()[:4] == ["counter", "bills", "10.0.0.0/8", "2.5/s"]
     assert lines[1].split()[-1] == "-"
     assert lines[2].split()[:4] == ["wechat", "*", "any", "-"]
@@ -164,3 +164,22 @@ def test_no_front_store_in_the_settings(tmp_path: Path, monkeypatch: pytest.Monk
     config.unlink()
     assert isinstance(run("list").exception, ConfigurationError)
     assert "cannot be read" in complaint("list")
+
+
+def test_an_application_has_two_keys_for_a_while(database: Path) -> None:
+    old = run("add", "wechat", "--scope", "*").stdout.strip()
+    done = run("rotate", "wechat", "--overlap", "36h")
+    assert done.exit_code == 0, done.exception
+    new = done.stdout.strip()
+    assert new.startswith("dmz_wechat_")
+    assert new != old
+    assert "The old is valid until" in done.stderr
+    [listed_] = listed()
+    assert str(listed_["old_key_until"]).startswith("20")
+    assert "OLD-UNTIL" in run("list").output
+    assert "has two valid keys" in complaint("rotate", "wechat")
+    assert run("rotate", "wechat", "--end").exit_code == 0
+    assert [one["old_key_until"] for one in listed()] == [None]
+    assert "has no old key" in complaint("rotate", "wechat", "--end")
+    assert "there is no active application other" in complaint("rotate", "other")
+    assert complaint("rotate", "wechat", "--overlap", "soon")

@@ -1,6 +1,7 @@
 """`bridgectl keys`: two-step rotation, nothing lost on the way, nothing secret shown."""
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -26,6 +27,11 @@ def states(directory: Path) -> list[tuple[str, str, str]]:
 
 def private_states(directory: Path, role: str) -> list[str]:
     return [key["state"] for key in json.loads((directory / f"{role}.keyring").read_text())["keys"]]
+
+
+def codes(output: str) -> dict[str, str]:
+    """Who has to have which code in use."""
+    return dict(re.findall(r"^  (\w+): .*; in use then: (\S+)$", output, re.M))
 
 
 @pytest.fixture
@@ -62,7 +68,13 @@ def test_init_overwrites_nothing_unless_forced(made: Path) -> None:
 def test_no_command_prints_a_secret(made: Path) -> None:
     shown = "".join(
         run(*words, "--dir", made).output
-        for words in (["show"], ["rotate", "front"], ["rotate", "front", "--activate"], ["show", "--json"], ["prune"])
+        for words in (
+            ["show"],
+            ["rotate", "front"],
+            ["rotate", "front", "--activate", "--force"],
+            ["show", "--json"],
+            ["prune"],
+        )
     )
     for role in ("front", "bridge"):
         content = json.loads((made / f"{role}.keyring").read_text())
@@ -73,14 +85,33 @@ def test_no_command_prints_a_secret(made: Path) -> None:
 def test_rotation_is_next_then_active_then_pruned(made: Path) -> None:
     first = run("rotate", "bridge", "--dir", made)
     assert "nobody uses them yet" in first.output
-    assert "copy bridge.keyring and trusted.json to every bridge, trusted.json to every front" in first.output
+    assert "fronts: copy trusted.json there, bridgectl reload" in first.output
+    assert "bridges: copy bridge.keyring, trusted.json there, bridgectl reload" in first.output
     assert states(made) == [*ACTIVE, ("bridge", "ed25519", "next"), ("bridge", "x25519", "next")]
     assert private_states(made, "bridge") == ["active", "active", "next", "next"]
 
-    assert "were there already" in run("rotate", "bridge", "--dir", made).output
+    again = run("rotate", "bridge", "--dir", made).output
+    assert again == first.output.partition("\n")[2]  # how far it is, and what is left
     assert len(states(made)) == 6
 
-    assert run("rotate", "bridge", "--activate", "--dir", made).exit_code == 0
+    refused = run("rotate", "bridge", "--activate", "--dir", made)
+    assert "not yet: who does not know the new keys" in str(refused.exception)
+    assert "could not read" in str(refused.exception)
+    wrong = run("rotate", "bridge", "--dir", made, "--done", "fronts=0000-0000")
+    assert "fronts has 0000-0000 in use and not" in str(wrong.exception)
+    assert "give the code" in str(run("rotate", "bridge", "--dir", made, "--done", "fronts").exception)
+    assert "monitors has no part" in str(run("rotate", "bridge", "--dir", made, "--done", "monitors=1").exception)
+    fronts = codes(first.output)["fronts"]
+    half = run("rotate", "bridge", "--dir", made, "--done", f"fronts={fronts}").output
+    assert list(codes(half)) == ["bridges"]
+    assert "not yet" in str(run("rotate", "bridge", "--activate", "--dir", made).exception)
+    whole = run("rotate", "bridge", "--dir", made, "--done", f"bridges={codes(half)['bridges']}").output
+    assert f"done everywhere; next: bridgectl keys rotate bridge --dir {made} --activate" in whole
+
+    used = run("rotate", "bridge", "--activate", "--dir", made)
+    assert used.exit_code == 0
+    assert set(codes(used.output)) == {"fronts", "bridges"}
+    assert codes(used.output)["fronts"] != fronts
     assert private_states(made, "bridge") == ["readable", "readable", "active", "active"]
     assert states(made)[2:] == [
         ("bridge", "ed25519", "readable"),
@@ -89,6 +120,10 @@ def test_rotation_is_next_then_active_then_pruned(made: Path) -> None:
         ("bridge", "x25519", "active"),
     ]
 
+    assert "seals with the old keys" in str(run("prune", "--dir", made).exception)
+    told = codes(used.output)
+    told_all = [word for who, code in told.items() for word in ("--done", f"{who}={code}")]
+    assert "next, from " in run("rotate", "bridge", "--dir", made, *told_all).output
     assert "nothing to remove" in run("prune", "--dir", made).output
     assert "may still need" in str(run("prune", "--dir", made, "--older-than", 0).exception)
     pruned = run("prune", "--dir", made, "--older-than", 0, "--force")
@@ -112,10 +147,11 @@ def test_a_rotation_cut_short_between_two_files_is_completed_by_repeating_it(mad
     assert states(made).count(("front", "ed25519", "next")) == 1
 
     before = (made / "trusted.json").read_bytes()
-    run("rotate", "front", "--activate", "--dir", made)
+    run("rotate", "front", "--activate", "--force", "--dir", made)
     after = (made / "trusted.json").read_bytes()
+    assert after != before
     (made / "trusted.json").write_bytes(before)
-    assert run("rotate", "front", "--activate", "--dir", made).exit_code == 1
+    assert run("rotate", "front", "--activate", "--dir", made).exit_code == 1  # there is no next key any more
     assert (made / "trusted.json").read_bytes() == after
 
 

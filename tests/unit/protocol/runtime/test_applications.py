@@ -29,7 +29,7 @@ def test_an_application_comes_back_as_it_was_added(connection: Connection) -> No
         "wechat", frozenset({"a", "bills"}), tuple(ip_network(one) for one in networks), 2.5, 7, None
     )
     assert applications.all_applications(connection) == [expected]
-    assert applications.active_by_key(connection) == {key_hash(key.encode()): expected}
+    assert applications.active_by_key(connection, 9) == {key_hash(key.encode()): expected}
 
 
 def test_a_key_says_whose_it_is_and_holds_256_random_bits(connection: Connection) -> None:
@@ -54,19 +54,43 @@ def test_revoke_and_a_new_key_for_the_name(connection: Connection) -> None:
     with pytest.raises(ValueError, match="there is an application wechat already; revoke it first"):
         applications.add(connection, "wechat", ["a"], now_ms=2)
     assert applications.revoke(connection, "wechat", 3) is True
-    assert applications.active_by_key(connection) == {}
+    assert applications.active_by_key(connection, 9) == {}
     assert [one.revoked_at for one in applications.all_applications(connection)] == [3]
     assert applications.revoke(connection, "wechat", 4) is False
     new = applications.add(connection, "wechat", ["b"], now_ms=5)
     assert new != old
-    assert list(applications.active_by_key(connection)) == [key_hash(new.encode())]
+    assert list(applications.active_by_key(connection, 9)) == [key_hash(new.encode())]
     assert len(applications.all_applications(connection)) == 1
+
+
+def test_two_keys_are_valid_for_a_while(connection: Connection) -> None:
+    old = applications.add(connection, "wechat", ["a"], now_ms=1, sandbox=True)
+    new = applications.rotate(connection, "wechat", overlap_ms=100, now_ms=10)
+    assert new.startswith("dmz_sandbox_wechat_")
+    hashes = {key_hash(old.encode()), key_hash(new.encode())}
+    both = applications.active_by_key(connection, 109)
+    assert set(both) == hashes
+    assert len(set(both.values())) == 1
+    assert [one.former_until for one in applications.all_applications(connection)] == [110]
+    assert list(applications.active_by_key(connection, 110)) == [key_hash(new.encode())]
+    with pytest.raises(ValueError, match="has two valid keys; end the old one first"):
+        applications.rotate(connection, "wechat", overlap_ms=100, now_ms=20)
+    assert applications.end_former(connection, "wechat", 20) is True
+    assert applications.end_former(connection, "wechat", 20) is False
+    assert list(applications.active_by_key(connection, 20)) == [key_hash(new.encode())]
+    third = applications.rotate(connection, "wechat", overlap_ms=100, now_ms=20)
+    assert set(applications.active_by_key(connection, 30)) == {key_hash(new.encode()), key_hash(third.encode())}
+    assert applications.revoke(connection, "wechat", 30) is True
+    assert applications.active_by_key(connection, 31) == {}
+    for name in ("wechat", "other"):
+        with pytest.raises(ValueError, match="there is no active application"):
+            applications.rotate(connection, name, overlap_ms=1, now_ms=40)
 
 
 def test_revoking_nobody(connection: Connection) -> None:
     applications.add(connection, "wechat", ["a"], now_ms=1)
     assert applications.revoke(connection, "other", 3) is False
-    assert len(applications.active_by_key(connection)) == 1
+    assert len(applications.active_by_key(connection, 9)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""Certificates, CA and keys change under a steady load of queries and commands, and not one of them fails."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.tools.testbed.layout import BIN
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import ACCOUNTS, client, eventually, work_order
+
+KEEP_S = 0.3
+"""So long the load goes on after each step."""
+
+
+@dataclass
+class Load:
+    """Queries and commands, each as soon as the one before is answered, until it is ended."""
+
+    testbed: Testbed
+    key: str
+    """The application's key: changed while it runs."""
+    ids: set[str] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+    answered: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> "Load":
+        self._threads = [threading.Thread(target=one, daemon=True) for one in (self._query, self._query, self._command)]
+        for thread in self._threads:
+            thread.start()
+        self.steadily()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def steadily(self) -> None:
+        """Wait until it has gone on for a while, and nothing has failed."""
+        before, until = self.answered, time.monotonic() + KEEP_S
+        eventually(lambda: self.answered > before + 20 and time.monotonic() > until, 60, "the load")
+        assert self.failed == []
+
+    def _query(self) -> None:
+        with client(self.testbed) as http:
+            while not self._over.is_set():
+                body = {"account": ACCOUNTS[self.answered % len(ACCOUNTS)]}
+                self._note(http.post("/v1/arrears-query", json=body, headers=self._headers()))
+
+    def _command(self) -> None:
+        with client(self.testbed) as http:
+            while not self._over.is_set():
+                order = work_order(account=ACCOUNTS[len(self.ids) % len(ACCOUNTS)])
+                headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=20"}
+                answer = http.post("/v1/work-order", json=order, headers=headers | self._headers())
+                self._note(answer)
+                if answer.status_code == 200:
+                    self.ids.add(answer.json()["request_id"])
+                self._over.wait(0.02)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def _note(self, answer: Any) -> None:
+        if answer.status_code == 200 and answer.json()["status"] == "succeeded":
+            self.answered += 1
+        else:
+            self.failed.append(f"{answer.status_code} {answer.text[:300]}")
+
+
+def reloaded(testbed: Testbed, part: str) -> dict[str, Any]:
+    """What a daemon says to a reload: as `bridgectl reload` asks, without its start."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(testbed.folder / f"{part}.sock"))
+        connection.sendall(b'{"ask": "reload"}\n')
+        told: dict[str, Any] = json.loads(connection.makefile("rb").readline())
+    assert "answer" in told, told
+    return dict(told["answer"])
+
+
+@dataclass
+class Hosts:
+    """The files that the operator makes, and those that each host has: they do not see each other."""
+
+    testbed: Testbed
+    operator: Path
+
+    def bridgectl(self, *words: str) -> str:
+        """On the operator's machine."""
+        done = subprocess.run([BIN / "bridgectl", *words], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def follow(self, said: str, *options: str) -> str:
+        """Do what a step leaves to do for the daemons, and tell that it is done; what is said then."""
+        done = []
+        for who, files in re.findall(r"^  (\S+): copy (.*) there, bridgectl reload", said, re.M):
+            part = who.removesuffix("s").partition("-")[0]
+            folder = self.testbed.certs if "pem" in files else self.testbed.folder / "keys"
+            for file in files.split(", "):
+                shutil.copy2(self.operator / file, folder / file)
+            in_use = reloaded(self.testbed, part)["in_use"]
+            done += ["--done", f"{who}={in_use['certificates' if 'pem' in files else 'keys']}"]
+        return self.bridgectl(*options, *done)
+
+
+def test_keys_and_certificates_change_under_load(testbed: Testbed, tmp_path: Path) -> None:
+    operator = tmp_path / "operator"
+    shutil.copytree(testbed.folder / "keys", operator)
+    hosts = Hosts(testbed, operator)
+    where = ["--dir", str(operator)]
+    with Load(testbed, testbed.app_key) as load:
+        for role in ("front", "bridge"):
+            rotate = ["keys", "rotate", role, *where]
+            said = hosts.follow(hosts.bridgectl(*rotate), *rotate)
+            assert "done everywhere; next:" in said
+            load.steadily()
+            assert "--activate" in said
+            said = hosts.follow(hosts.bridgectl(*rotate, "--activate"), *rotate)
+            assert "next, from" in said
+            load.steadily()
+        shutil.rmtree(operator)
+        shutil.copytree(testbed.certs, operator)
+        said = hosts.bridgectl("certs", "renew", "--expiring", "800", *where)
+        assert "bridge-1: copy bridge.pem, bridge.key there" in said
+        before = reloaded(testbed, "front")["in_use"]["certificates"]
+        for who, code in re.findall(r"^  (front-1|bridge-1): .*in use then: (\S+)", said, re.M):
+            part = who.partition("-")[0]
+            for kind in ("pem", "key"):
+                shutil.copy2(operator / f"{part}.{kind}", testbed.certs / f"{part}.{kind}")
+            assert reloaded(testbed, part)["in_use"]["certificates"] == code != before
+        load.steadily()
+        load.key = testbed.ctl("apps", "rotate", "demo").strip()
+        os.kill(testbed.pids["front"], signal.SIGHUP)
+        load.steadily()
+        testbed.app_key = load.key
+        (testbed.folder / "app.key").write_text(load.key)
+    assert load.failed == []
