@@ -13,10 +13,11 @@ from typer.testing import CliRunner, Result
 
 from bridgectl import certificate_checks, certificate_files, files, rollout
 from bridgectl import certificate_rollover as roll
-from bridgectl.certificate_checks import Level, issued_by
+from bridgectl.certificate_checks import Level
 from bridgectl.cli import app
 from bridgectl.rollout import Confirmed, Part
 from protocol.errors import BridgeError
+from protocol.link.certificates import issued_by
 from protocol.messages import Role
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
