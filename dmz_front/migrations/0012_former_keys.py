@@ -6,8 +6,8 @@ A front of the release before does not take it: rotate keys when all fronts are 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 
 
 def upgrade() -> None:
