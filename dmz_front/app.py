@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -81,6 +82,10 @@ from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.settings import load, naming
 from protocol.runtime.store import Store
+from protocol.runtime.tracing import opened
+
+if TYPE_CHECKING:
+    from dmz_front.traced import Traced
 
 log = logs.logger(__name__)
 
@@ -100,6 +105,7 @@ class Front:
         self.settings = settings
         self.clock = wall_clock
         keyring = self.keyring = keyring_of(settings)
+        self.traced = traced = _traced(settings)
         version_max = settings.wire.version_max
         sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring, version_max=version_max)
         self.sealer, self.opener = sealer, opener
@@ -136,7 +142,7 @@ class Front:
             "queries": self.query_link, "commands": self.command_link, "replies": self.reply_link,
             "attachments": self.attachment_link,
         }  # fmt: skip
-        query_lane = Lane(self.query_link, persistent=False)
+        query_lane = (traced.lane if traced else Lane)(self.query_link, persistent=False)
         command_lane = Lane(self.command_link, persistent=True)
         self.command_lane = command_lane
         self._reading: asyncio.Task[None] | None = None
@@ -151,11 +157,16 @@ class Front:
             attachment_lane,
             lambda: self.history.gap,
         )
-        self.outbox = Outbox(command_lane, sent=self.ledger.sent, unsent=self._due)
+        self.outbox = Outbox(
+            command_lane, sent=traced.spans.sent(self.ledger.sent) if traced else self.ledger.sent, unsent=self._due
+        )
         self.decided = DecisionLedger(self.store, settings.name, self.clock)
         self.decisions_outbox = Outbox(command_lane, sent=self.decided.sent, unsent=self._decisions_due)
 
         self.query_waiters, self.command_waiters = Waiters(), Waiters()
+        if traced:
+            self.query_waiters = traced.waiters(destinations.query_replies(settings.name))
+            self.command_waiters = traced.waiters(destinations.command_replies(settings.name))
         self.poison = PoisonMessages(self.store, POISON, self.clock)
         self.sender = AttachmentSender(
             ledger=self.attachments,
@@ -176,7 +187,7 @@ class Front:
             handler=self.router.command_replies,
             prefetch=REPLY_PREFETCH,
         )
-        self.commands = Commands(
+        self.commands = (traced.commands if traced else Commands)(
             route=destinations.command_route(settings.region, settings.name),
             ledger=self.ledger,
             outbox=self.outbox,
@@ -187,7 +198,7 @@ class Front:
             policy=self.policy(settings),
             forgotten=lambda: self.history.gap,
         )
-        self.queries = Queries(
+        self.queries = (traced.queries if traced else Queries)(
             route=destinations.query_route(settings.region, settings.name),
             lane=query_lane,
             sealer=sealer,
@@ -230,7 +241,7 @@ class Front:
             ),
         )
 
-        self.http = HttpServer(self.api, settings.http)
+        self.http = HttpServer(traced.api(self.api, CATALOGUE) if traced else self.api, settings.http)
         self.maintenance = Maintenance(
             store=self.store, table=MAINTENANCE, operations=tuple(CATALOGUE), section=settings.maintenance,
             clock=self.clock, changed=self._maintain,
@@ -272,6 +283,8 @@ class Front:
         if settings.store.file is not None:
             lock = only_one(settings.store.file, "dmz-front")
             await daemon.start("lock", None, lock.close)
+        if self.traced is not None:
+            await daemon.start("tracing", None, self.traced.close)
         await daemon.start("store", self.store.start(), self.store.close)
         await daemon.start("lease", self.lease.take(), self.lease.release)
         if settings.control.socket is not None:
@@ -509,6 +522,16 @@ class Front:
             async with asyncio.timeout(self.settings.delivery.drain_s):
                 await asyncio.gather(self.query_waiters.none(), self.command_waiters.none())
         self.api.denials.flush()
+
+
+def _traced(settings: FrontSettings) -> "Traced | None":
+    """What makes the parts that tell a tracer of each request; None where that is not configured."""
+    tracing = opened(settings.tracing, "dmz-front", settings.name)
+    if tracing is None:
+        return None
+    from dmz_front.traced import Traced
+
+    return Traced(tracing)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -24,6 +24,7 @@ from protocol.runtime.settings import (
     StoreSection,
     WireSection,
 )
+from protocol.runtime.tracing import TracingSection
 
 
 def _network(value: str) -> str:
@@ -197,6 +198,7 @@ class FrontSettings(Section):
     control: ControlSection = ControlSection()
     backup: BackupSection = BackupSection()
     log: LogSection = LogSection()
+    tracing: TracingSection = TracingSection()
     maintenance: FrontMaintenanceSection = FrontMaintenanceSection()
 
     @model_validator(mode="after")

@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intranet_bridge.bound import Bound, Rebound, bind, longest_call_s
 from intranet_bridge.circuits import Circuits
@@ -91,6 +92,10 @@ from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.settings import load, naming
 from protocol.runtime.store import Store
+from protocol.runtime.tracing import opened
+
+if TYPE_CHECKING:
+    from intranet_bridge.traced import Traced
 
 MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
 LINKS = ("queries", "commands", "attachments", "query-replies", "command-replies", "control")
@@ -118,11 +123,15 @@ class Bridge:
         systems: Mapping[str, System],
         clock: Clock = wall_clock,
         chance: Callable[[], float] = random.random,
+        traced: "Traced | None" = None,
     ) -> None:
-        """`links`: one for each of LINKS. `adapters`: one an operation served. `chance`: [0, 1), for jitter."""
+        """`links`: one for each of LINKS. `adapters`: one an operation served. `chance`: [0, 1), for jitter. `traced`:
+        makes the parts that tell a tracer of each request, in place of the plain ones.
+        """
         self.settings, self.links, self.systems, self._chance = settings, links, systems, chance
         self.adapters = dict(adapters)  # this, `health` and the places are changed in place by a reload
-        opener = Opener(keyring, version_max=settings.wire.version_max)
+        self.traced = traced
+        opener = (traced.opener if traced else Opener)(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
         quick = Backoff(0.05, 1.0, chance)
         self.health = {name: self._health(name) for name in self.adapters}
@@ -145,22 +154,27 @@ class Bridge:
         self._keyed: tuple[Opener | Sealer | Likeness, ...] = (opener, opener_of_files, sealer, self._likeness)
         self.attachments = AttachmentInbox(self.store, opener_of_files, clock)
         self.outbox = Outbox(
-            Lane(self.links["command-replies"], persistent=True), sent=self.inbox.replied, unsent=self.inbox.unsent
+            Lane(self.links["command-replies"], persistent=True),
+            sent=traced.spans.sent(self.inbox.replied) if traced else self.inbox.replied, unsent=self.inbox.unsent,
+        )  # fmt: skip
+        self.replies = (traced.replies if traced else Replies)(
+            settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock
         )
-        self.replies = Replies(settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock)
         self.dead_letters = DeadLetters(self.links["control"])
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
         self.arrangement = Arrangement(settings.operations, settings.all_systems)
         self.places = self.arrangement.places
-        calls = MarketingCalls(self.adapters, self.health, self._may_call, self.places, self.arrangement.when_free)
-        self.queries = QueryWorkers(
+        calls = (traced.calls if traced else MarketingCalls)(
+            self.adapters, self.health, self._may_call, self.places, self.arrangement.when_free
+        )
+        self.queries = (traced.queries if traced else QueryWorkers)(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
             slots=settings.queries.slots, clock=clock, requests=self.requests,
         )  # fmt: skip
         self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
-        self.workers = CommandWorkers(
+        self.workers = (traced.commands if traced else CommandWorkers)(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
             replies=self.replies, attachments=self.attachments, requests=self.requests,
             policy=self._policy(settings, clock),
@@ -367,6 +381,8 @@ class Bridge:
             reloads["reload"] = Reloader(
                 parts, Reload(configuration, self.settings, lambda: self.bound, self.take_up).reload
             ).answer
+        if self.traced is not None:
+            await parts.start("tracing", None, self.traced.close)
         await parts.start("store", self.store.start(), self.store.close)
         await parts.start("lease", self.lease.take(), self.lease.release)
         if self.settings.control.socket is not None:
@@ -504,7 +520,15 @@ def installed(settings: BridgeSettings) -> Bridge:
         for name in LINKS
     }
     bound = bind(settings)
-    return Bridge(settings, keyring=keyring_of(settings), links=links, adapters=bound.adapters, systems=bound.systems)
+    traced, tracing = None, opened(settings.tracing, "intranet-bridge", settings.name)
+    if tracing is not None:
+        from intranet_bridge.traced import Traced
+
+        traced = Traced(tracing, commands(settings.region))
+    return Bridge(
+        settings, keyring=keyring_of(settings), links=links, adapters=bound.adapters, systems=bound.systems,
+        traced=traced,
+    )  # fmt: skip
 
 
 def _schedule(settings: BridgeSettings, clock: Clock) -> Schedule:

@@ -34,6 +34,7 @@ from protocol.runtime.settings import (
     nested,
     toml_path,
 )
+from protocol.runtime.tracing import TracingSection
 
 
 class QueriesSection(Section):
@@ -128,6 +129,7 @@ class BridgeSettings(Section):
     control: ControlSection = ControlSection()
     backup: BackupSection = BackupSection()
     log: LogSection = LogSection()
+    tracing: TracingSection = TracingSection()
     maintenance: MaintenanceSection = MaintenanceSection()
     marketing: SystemSection | None = None
     """The system of the operations that name none."""

@@ -1,0 +1,198 @@
+"""The bridge's parts as they are while requests are traced (runtime/tracing.py): imported only then.
+
+    … the front … ── CONSUMER  process bridge.query.main ─┬─ CLIENT    call bill-query
+                                                          └─ PRODUCER  send bridge.reply.query.front-1 ── … the front …
+
+A command is processed once an attempt, each a span of its own; its reply's sending ends when the inbox has the receipt.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+from opentelemetry.trace import Span, SpanKind
+
+from intranet_bridge.commands.workers import CommandWorkers
+from intranet_bridge.inbox.inbox import entry
+from intranet_bridge.inbox.ordering import QueuedCommand
+from intranet_bridge.intake.queries import QueuedQuery
+from intranet_bridge.marketing import Answered, Finding, MarketingRequest, Outcome, Refused
+from intranet_bridge.marketing.calls import MarketingCalls
+from intranet_bridge.queries.workers import QueryWorkers
+from intranet_bridge.replies import Replies
+from protocol.envelope import Kind, Opened, Opener
+from protocol.keyring import Keyring
+from protocol.lifecycle import State
+from protocol.messages import Attributes
+from protocol.runtime.spans import Spans, end, traceparent_of
+from protocol.runtime.tracing import Tracing
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What is being worked on in a task, and its span once that is opened."""
+
+    queue: str
+    span: Span | None = None
+
+
+_attempt: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+
+
+class TracedOpener(Opener):
+    """Begins the span of what a worker opens, and puts it in the place of the sender's."""
+
+    spans: Spans
+
+    def authentic(self, envelope: bytes) -> Opened:
+        """See `Opener.authentic`."""
+        opened = super().authentic(envelope)
+        attempt = _attempt.get()
+        if attempt is None or attempt.span is not None or opened.kind is not Kind.REQUEST:
+            return opened
+        told = opened.attributes
+        attempt.span = self.spans.message("process", attempt.queue, told.traceparent, told.id, told.type)
+        return replace(opened, attributes=replace(told, traceparent=traceparent_of(attempt.span)))
+
+
+class TracedQueryWorkers(QueryWorkers):
+    """Each query's work is a span, and its call of the marketing system one within it."""
+
+    spans: Spans
+
+    async def _work(self, member: QueuedQuery) -> None:
+        attempt = _Attempt(member.message.delivery.destination)
+        before = _attempt.set(attempt)
+        try:
+            await super()._work(member)
+        finally:
+            _attempt.reset(before)
+            if attempt.span is not None:
+                end(attempt.span)
+
+    async def _ask(self, request: Attributes, asked: MarketingRequest) -> Outcome:
+        span, within = called(self.spans, request.type, asked)
+        try:
+            outcome = await super()._ask(request, within)
+        except BaseException as error:
+            end(span, type(error).__name__)
+            raise
+        ended(span, outcome)
+        return outcome
+
+
+class TracedCalls(MarketingCalls):
+    """Each call for a command is a span, and each inquiry."""
+
+    spans: Spans
+
+    async def call(self, operation: str, asked: MarketingRequest) -> Outcome:
+        """See `MarketingCalls.call`."""
+        span, within = called(self.spans, operation, asked)
+        try:
+            outcome = await super().call(operation, within)
+        except BaseException as error:
+            end(span, type(error).__name__)
+            raise
+        ended(span, outcome)
+        return outcome
+
+    async def inquire(self, operation: str, asked: MarketingRequest) -> Finding:
+        """See `MarketingCalls.inquire`."""
+        span, within = called(self.spans, operation, asked, "inquire")
+        try:
+            finding = await super().inquire(operation, within)
+        except BaseException as error:
+            end(span, type(error).__name__)
+            raise
+        ended(span, finding)
+        return finding
+
+
+class TracedCommandWorkers(CommandWorkers):
+    """Each attempt at a command is a span."""
+
+    queue: str
+
+    async def _run(self, command: QueuedCommand) -> None:
+        attempt = _Attempt(self.queue)
+        before = _attempt.set(attempt)
+        try:
+            await super()._run(command)
+        finally:
+            _attempt.reset(before)
+            if attempt.span is not None:
+                end(attempt.span)
+
+
+class TracedReplies(Replies):
+    """Each reply's sending is a span."""
+
+    spans: Spans
+
+    def sealed(
+        self, request: Attributes, state: State, code: str = "", detail: str = "", result: bytes = b"", *,
+        deadline: int = 0,
+    ) -> bytes:  # fmt: skip
+        """See `Replies.sealed`."""
+        span = self.spans.message("send", request.reply_to, request.traceparent, request.id, request.type)
+        span.set_attribute("dmz_bridge.outcome", state.value)
+        within = replace(request, traceparent=traceparent_of(span))
+        envelope = super().sealed(within, state, code, detail, result, deadline=deadline)
+        if deadline:
+            end(span)  # a query's: it is posted at once, and nobody waits for its receipt
+        else:
+            self.spans.keep(entry(request.id, state, request.reply_to, b"").id, span)
+        return envelope
+
+
+def called(spans: Spans, operation: str, asked: MarketingRequest, what: str = "call") -> tuple[Span, MarketingRequest]:
+    """The span of a call, and the request that hands it on to the marketing system."""
+    attributes = {"dmz_bridge.operation": operation, "messaging.message.conversation_id": asked.request_id}
+    span = spans.begin(f"{what} {operation}", SpanKind.CLIENT, asked.traceparent, attributes)
+    return span, replace(asked, traceparent=traceparent_of(span))
+
+
+def ended(span: Span, came_to: Outcome | Finding) -> None:
+    """End it with what the call came to. A refusal is the marketing system's answer, and no error."""
+    name = type(came_to).__name__
+    span.set_attribute("dmz_bridge.outcome", name)
+    end(span, "" if isinstance(came_to, Answered | Refused) or name == "Absent" else name)
+
+
+class Traced:
+    """Makes the traced parts of one bridge."""
+
+    def __init__(self, tracing: Tracing, queue: str) -> None:
+        """`queue`: of commands."""
+        self.spans, self.close, self._queue = Spans(tracing.tracer), tracing.close, queue
+
+    def opener(self, keyring: Keyring, *, version_max: int) -> Opener:
+        """See TracedOpener."""
+        made = TracedOpener(keyring, version_max=version_max)
+        made.spans = self.spans
+        return made
+
+    def replies(self, *given: Any) -> Replies:
+        """See TracedReplies."""
+        made = TracedReplies(*given)
+        made.spans = self.spans
+        return made
+
+    def calls(self, *given: Any) -> MarketingCalls:
+        """See TracedCalls."""
+        made = TracedCalls(*given)
+        made.spans = self.spans
+        return made
+
+    def queries(self, **given: Any) -> QueryWorkers:
+        """See TracedQueryWorkers."""
+        made = TracedQueryWorkers(**given)
+        made.spans = self.spans
+        return made
+
+    def commands(self, **given: Any) -> CommandWorkers:
+        """See TracedCommandWorkers."""
+        made = TracedCommandWorkers(**given)
+        made.queue = self._queue
+        return made
