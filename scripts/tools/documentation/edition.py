@@ -13,11 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from scripts.tools.documentation import http_api
 from scripts.tools.documentation.links import relinked, targets
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 DOCS_ZH = DOCS / "zh"
+MADE_OF = ROOT / "protocol/operations"
 
 Language = Literal["en", "zh"]
 
@@ -45,10 +47,12 @@ class UnknownTargetError(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """One page: the file or folder of the repository that it shows."""
+    """One page: the file or folder of the repository that it shows, or is made of."""
 
     path: Path
     language: Language = "en"
+    written: str | None = None
+    """What stands on it, if it is made of code and there is no file."""
 
     @property
     def is_source(self) -> bool:
@@ -122,14 +126,20 @@ def english() -> Pages:
             seen.add(path)
             waiting += _named(path)
     mine = (path for path in seen if DOCS_ZH not in path.parents and path != ROOT / "README.zh.md")
-    return {address(path): Page(path) for path in mine}
+    return {address(path): Page(path) for path in mine} | _made("en")
+
+
+def _made(language: Language) -> Pages:
+    return {at: Page(MADE_OF, language, written) for at, written in http_api.pages(language).items()}
 
 
 @cache
 def chinese() -> Pages:
     """The same addresses without source/; a page without translation is the English one."""
-    pages = {at: page for at, page in english().items() if not at.startswith("source/")}
+    pages = {at: page for at, page in english().items() if not at.startswith("source/")} | _made("zh")
     for at, page in pages.items():
+        if page.written is not None:
+            continue
         translated = DOCS_ZH / at if DOCS in page.path.parents else page.path.with_suffix(".zh.md")
         if translated.is_file():
             pages[at] = Page(translated, "zh")
@@ -148,6 +158,8 @@ def text(at: str, page: Page, language: Language) -> str:
     """A page's Markdown, its links as this edition has them: `edition:zh/how-to/rotate.md` where one leads to the
     other edition (`elsewhere` makes an address of it).
     """
+    if page.written is not None:
+        return page.written
     if page.is_source:
         return _source(page.path)
     written = relinked(page.path.read_text(encoding="utf-8"), lambda target: _link(at, page, target, language))
