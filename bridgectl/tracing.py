@@ -7,7 +7,7 @@ from typing import Any
 
 from protocol.administration import CommandReport, TraceReport
 
-_OF_THE_LINE = frozenset({"event", "request", "timestamp", "logger", "level", "at", "exception"})
+_OF_THE_LINE = frozenset({"event", "request", "request_id", "timestamp", "logger", "level", "at", "exception"})
 _LONGEST = 200
 
 
@@ -66,7 +66,7 @@ def events_of_log(lines: Iterable[Mapping[str, Any]], id: str, where: str) -> It
             what = str(line["event"])
         except (KeyError, ValueError):
             continue
-        if id in (line.get("request"), line.get("id")) or id in (line.get("requests") or ()):
+        if id in (line.get("request_id"), line.get("request")) or id in (line.get("request_ids") or ()):
             yield Event(at, f"log {where}", what, _told(line))
 
 

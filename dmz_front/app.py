@@ -543,7 +543,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with one_line():
         settings = load(given.config, FrontSettings)
-        logs.configure(settings.log.level)
+        logs.configure(settings.log.level, style=settings.log.format)
         crash_points.arm(os.environ)
         if given.check_config:
             _check(given.config, settings)

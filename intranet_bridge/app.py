@@ -580,7 +580,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with daemon.one_line():
         settings = load(given.config, BridgeSettings)
-        logs.configure(settings.log.level)
+        logs.configure(settings.log.level, style=settings.log.format)
         crash_points.arm(os.environ)
         if given.command == "try":
             sys.exit(trial.run(settings, given))

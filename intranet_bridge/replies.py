@@ -38,7 +38,7 @@ class Replies:
     ) -> bytes:
         """The sealed reply to a request, in the version of the request: its front reads that."""
         if len(result) > LONGEST_RESULT:
-            log.error("result-too-long", request=request.id, operation=request.type, size=len(result))
+            log.error("result-too-long", request_id=request.id, operation=request.type, size=len(result))
             # What was done stays done: only a query's outcome turns into a failure.
             state, result = (State.FAILED if deadline else state), b""
             code, detail = "answer-too-long", "the marketing system's answer is longer than a message may be"

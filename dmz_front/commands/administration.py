@@ -115,5 +115,5 @@ class Administration:
             raise BridgeError(f"{why} at {self._name}: {', '.join(missing[:5])}")
         for entry in entries:
             self._outbox.offer(entry)
-        log.warning("commands-resent", count=len(entries), requests=question.ids[:20], by=peer.name)
+        log.warning("commands-resent", count=len(entries), request_ids=question.ids[:20], by=peer.name)
         return {"sent": len(entries), "more": question.limit == len(entries)}

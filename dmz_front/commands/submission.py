@@ -137,7 +137,7 @@ class Commands:
             except NotAttachable as error:
                 raise _not_attachable(error, files) from None
             except SQLAlchemyError as error:
-                log.error("command-not-recorded", request=id, operation=operation.name, reason=said(error))
+                log.error("command-not-recorded", request_id=id, operation=operation.name, reason=said(error))
                 raise _unavailable() from None
             finally:
                 self._accepting -= 1
@@ -178,7 +178,7 @@ class Commands:
         try:
             row = await self._ledger.find(id, application)
         except SQLAlchemyError as error:
-            log.error("ledger-not-read", request=id, reason=said(error))
+            log.error("ledger-not-read", request_id=id, reason=said(error))
             raise _unavailable() from None
         if row is None:
             gap, made = self._forgotten(), id_time(id)
@@ -223,7 +223,7 @@ class Commands:
         try:
             return await self._ledger.known(row)
         except SQLAlchemyError as error:
-            log.error("ledger-not-read", request=row.id, reason=said(error))
+            log.error("ledger-not-read", request_id=row.id, reason=said(error))
             return None
 
     def _row(
@@ -303,7 +303,7 @@ class Commands:
             opened = self._opener.authentic(row.reply)
             return replace(Reply.from_payload(opened.attributes, opened.payload), state=row.state)
         except EnvelopeError as error:
-            log.warning("stored-reply-unreadable", request=row.id, reason=error.reason)
+            log.warning("stored-reply-unreadable", request_id=row.id, reason=error.reason)
             return None
 
     def samples(self) -> Iterator[Sample]:

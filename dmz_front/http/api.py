@@ -124,7 +124,7 @@ class HttpApi:
             await write(scope, send, rehearsed.answer, rehearsed.id, notices)
             return
         except Exception:
-            log.exception("request-failed", request=id, operation=operation.name)
+            log.exception("request-failed", request_id=id, operation=operation.name)
             answer = Problem(500, "internal").answer(id)
         self.answered[operation.name, answer.status] += 1
         self._note(operation, id, answer, started, self.latency[operation.name].since(started))

@@ -270,7 +270,7 @@ class ReplyRouter:
             if len(outcomes) > 1:
                 return {id for item in outcomes for id in await self._record_outcomes(link, delivery, [item])}
             (item,) = outcomes
-            log.error("row-not-writable", request=item.id, error=type(error).__name__)
+            log.error("row-not-writable", request_id=item.id, error=type(error).__name__)
             self._set_aside(link, delivery, pack([item.sealed]), UNWRITABLE, item.id)
             return {item.id}
         return set()
@@ -335,7 +335,7 @@ class ReplyRouter:
 
     def _set_aside(self, link: Link, delivery: Delivery, body: bytes, reason: str, id: str) -> None:
         self.refused[reason] += 1
-        log.warning("envelope-refused", queue=delivery.destination, reason=reason, request=id)
+        log.warning("envelope-refused", queue=delivery.destination, reason=reason, request_id=id)
         if delivery.destination.startswith("/queue/"):
             try:
                 link.send(dead_letter(delivery.destination, body, reason)).add_done_callback(_ignore)

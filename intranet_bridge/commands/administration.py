@@ -90,7 +90,7 @@ class Administration:
         kept = await self._found(question.id)
         revealed = ""
         if question.reveal:
-            log.warning("request-revealed", request=question.id, by=peer.name)
+            log.warning("request-revealed", request_id=question.id, by=peer.name)
             revealed = self._opened(kept).decode(errors="replace")
         evidence = await self._evidence(kept) if question.inquire else None
         detail = CommandDetail(command=kept.report, decisions=kept.decisions, evidence=evidence, request=revealed)

@@ -188,7 +188,7 @@ class CommandWorkers:
                 try:
                     await self._act_on(decided)
                 except Exception as error:  # one row that cannot be read must not keep the others
-                    log.error("decision-not-acted-on", request=decided.id, error=type(error).__name__)
+                    log.error("decision-not-acted-on", request_id=decided.id, error=type(error).__name__)
 
     async def _act_on(self, decided: OperatorDecision) -> None:
         reach(Point.BRIDGE_DECISION_FOUND, decided.id)
@@ -234,7 +234,7 @@ class CommandWorkers:
             # Opened once already, at the intake: a key is missing now, or the database. Both can be put right,
             # and nothing is lost by waiting; nothing else would be true.
             reason = error.reason if isinstance(error, EnvelopeError) else type(error).__name__
-            log.error("command-unreadable", request=command.id, operation=command.operation, reason=reason)
+            log.error("command-unreadable", request_id=command.id, operation=command.operation, reason=reason)
             self._ordering.reschedule(command, time.monotonic() + self._backoff.longest_s)
             return
         try:
@@ -321,7 +321,7 @@ class CommandWorkers:
             case Hold(_, reason, code):
                 await self._close(command, request, State.HELD, code, reason, (code, _HELD, b""))
                 self.held[command.operation, code] += 1
-                log.error("command-held", request=command.id, operation=command.operation, code=code, reason=reason)
+                log.error("command-held", request_id=command.id, operation=command.operation, code=code, reason=reason)
             case RetryAfter(_, seconds, counts, reason):
                 attempts = command.attempts if counts else command.attempts - 1
                 await self._sleep(command, state, attempts, seconds, "retry", reason)
@@ -354,7 +354,11 @@ class CommandWorkers:
         self.set_aside += 1
         self.held[command.operation, code] += 1
         log.error(
-            "poison-command-held", request=command.id, operation=command.operation, reason=code, crashes=command.crashes
+            "poison-command-held",
+            request_id=command.id,
+            operation=command.operation,
+            reason=code,
+            crashes=command.crashes,
         )
 
     async def _close(
@@ -399,7 +403,7 @@ class CommandWorkers:
         self.steps[command.operation, what] += 1
         log.info(
             "command-waits",
-            request=command.id,
+            request_id=command.id,
             operation=command.operation,
             next=what,
             seconds=round(seconds, 1),
@@ -473,8 +477,8 @@ class CommandWorkers:
 def _postponed(command: QueuedCommand, error: Exception) -> None:
     trace = None if isinstance(error, SQLAlchemyError) else error  # of the database's troubles a traceback says nothing
     log.error(
-        "command-postponed", request=command.id, operation=command.operation, state=command.state, reason=said(error),
-        exc_info=trace,
+        "command-postponed", request_id=command.id, operation=command.operation, state=command.state,
+        reason=said(error), exc_info=trace,
     )  # fmt: skip
 
 

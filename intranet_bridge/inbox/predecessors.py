@@ -63,7 +63,9 @@ class Predecessors:
         settled = await until_done(lambda: self._settled(ids), self._backoff, _not_asked)
         for command in self._ordering.resolve(time.monotonic(), ids, settled):
             self.out_of_order += 1
-            log.warning("predecessor-never-came", request=command.id, operation=command.operation, after=command.after)
+            log.warning(
+                "predecessor-never-came", request_id=command.id, operation=command.operation, after=command.after
+            )
 
     def _asked(self, task: "asyncio.Task[None]") -> None:
         self._asking = None

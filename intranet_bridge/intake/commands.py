@@ -138,7 +138,7 @@ class CommandIntake:
                     good.remove(row)
                 return
             row = good.pop()
-            log.error("row-not-writable", request=row.id, operation=row.operation, error=type(error).__name__)
+            log.error("row-not-writable", request_id=row.id, operation=row.operation, error=type(error).__name__)
             bad.append((pack([row.envelope]) if row.envelope else b"", UNWRITABLE, row.id))
             return
         reach(Point.BRIDGE_RECEIVED_COMMITTED)

@@ -22,7 +22,7 @@ class DeadLetters:
         """Returns when the broker has it on its disk. Raises LinkError. `request` is its id, where that is known."""
         await self._link.send(dead_letter(queue, body, reason))
         self.by_reason[reason] += 1
-        log.warning("quarantined", queue=queue, reason=reason, request=request)
+        log.warning("quarantined", queue=queue, reason=reason, request_id=request)
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""

@@ -168,7 +168,7 @@ class CommandJudge:
             return row
         reason = "the bridge's catalogue does not accept this request"
         digest, size = sha256(opened.payload).hexdigest(), len(opened.payload)
-        log.warning("command-not-accepted", request=a.id, operation=a.type, size=size, sha256=digest)
+        log.warning("command-not-accepted", request_id=a.id, operation=a.type, size=size, sha256=digest)
         sealed = self._replies.sealed(a, State.FAILED, "invalid-request", reason)
         note = f"{reason}; its body was not kept: {size} bytes, SHA-256 {digest}"
         return replace(row, envelope=b"", failed=Failed("invalid-request", note, sealed))

@@ -27,7 +27,7 @@ _MAINTENANCE = "paused for maintenance"
 
 def broken(error: Exception, operation: str, asked: MarketingRequest) -> Unknown:
     """What became of a call whose adapter raised, which it promised not to: logged, and unknown."""
-    log.error("adapter-failed", request=asked.request_id, operation=operation, exc_info=error)
+    log.error("adapter-failed", request_id=asked.request_id, operation=operation, exc_info=error)
     return Unknown(f"adapter: {type(error).__name__}")
 
 

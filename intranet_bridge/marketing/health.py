@@ -100,16 +100,25 @@ class Health:
         self.failing_since, self.reason, self.fault = self.failing_since or self.failed_at, reason, fault
         if fault is Fault.MISMATCH:  # each of them: it was nearly somebody else's data
             total = self.failures[fault]
-            log.error("answer-mismatch", request=request_id, operation=self.operation, reason=reason, in_all=total)
+            log.error("answer-mismatch", request_id=request_id, operation=self.operation, reason=reason, in_all=total)
             return
         self._unsaid[fault] += 1
         if now - self._said_at.get(fault, -SAY_S) < SAY_S:
             return
-        event = "interface-failing" if fault is Fault.INTERFACE else "answers-odd"
-        counted = {"failures": self._unsaid.pop(fault), "in_all": self.failures[fault]}
-        if fault is not Fault.INTERFACE:
-            counted["accounts"] = self.breaker.odd_accounts
-        log.warning(event, operation=self.operation, fault=fault, reason=reason, **counted)
+        of, unsaid, total = self.operation, self._unsaid.pop(fault), self.failures[fault]
+        if fault is Fault.INTERFACE:
+            log.warning("interface-failing", operation=of, fault=fault, reason=reason, failures=unsaid, in_all=total)
+        else:
+            accounts = self.breaker.odd_accounts
+            log.warning(
+                "answers-odd",
+                operation=of,
+                fault=fault,
+                reason=reason,
+                failures=unsaid,
+                in_all=total,
+                accounts=accounts,
+            )
         self._said_at[fault] = now
 
     def _changed(self, now: float, came_to: Outcome | Finding, took_s: float) -> None:

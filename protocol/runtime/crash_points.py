@@ -163,7 +163,7 @@ def _reached(armed: _Armed, point: str, id: str) -> None:
         return
     armed.left -= 1
     if armed.left == 0:
-        log.warning("CRASH-POINT-REACHED", point=point, request=id)
+        log.warning("CRASH-POINT-REACHED", point=point, request_id=id)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -13,7 +13,7 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from protocol.runtime.clock import Clock
@@ -92,7 +92,7 @@ class RequestLog:
 
     def _told(self, hop: Hop) -> dict[str, Any]:
         _, event, id, operation, outcome, code, took_ms, number = hop
-        told: dict[str, Any] = {"event": event, "request": id, "operation": operation, "outcome": outcome}
+        told: dict[str, Any] = {"event": event, "request_id": id, "operation": operation, "outcome": outcome}
         if code:
             told["code"] = code
         if took_ms:
@@ -105,7 +105,7 @@ class RequestLog:
         if not _logger.isEnabledFor(logging.INFO):
             return
         at, event, id, operation, outcome, code, took_ms, number = hop
-        line = f'{{"event": {_quoted(event)}, "request": {_quoted(id)}, "operation": {_quoted(operation)}'
+        line = f'{{"event": {_quoted(event)}, "request_id": {_quoted(id)}, "operation": {_quoted(operation)}'
         line += f', "outcome": {_quoted(outcome)}'
         if code:
             line += f', "code": {_quoted(code)}'
@@ -121,6 +121,19 @@ class RequestLog:
         write(f'{line}, "level": "info", "logger": "{__name__}", "timestamp": "{self._stamp}.{ms:03d}Z"}}\n')
 
 
-def write(line: str) -> None:
-    """Where the log's lines go (logs.py)."""
+def _to_stderr(line: str) -> None:
     sys.stderr.write(line)
+
+
+_sink: Callable[[str], None] = _to_stderr
+
+
+def write(line: str) -> None:
+    """Write a line, of JSON and with its end, where `write_to` said."""
+    _sink(line)
+
+
+def write_to(sink: Callable[[str], None]) -> None:
+    """Let lines go there from now on (logs.py)."""
+    global _sink
+    _sink = sink

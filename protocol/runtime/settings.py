@@ -254,10 +254,15 @@ class WireSection(Section):
     """None above this is sent or read: for an upgrade in stages, and for the way back."""
 
 
+LogFormat = Literal["auto", "json", "console"]
+
+
 class LogSection(Section):
     """How much is logged."""
 
     level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    format: LogFormat = "auto"
+    """`json`: an object a line; `console`: text for people; `auto`: text on a terminal, else JSON."""
     queries: Annotated[float, Field(ge=0, le=1)] = 0.01
     """The share of answered queries that get a line; commands and failures always do."""
 

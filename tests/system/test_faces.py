@@ -284,7 +284,7 @@ def test_a_wrong_answer_in_a_request_table_reaches_nobody_and_may_be_mended(
 def mismatched(testbed: Testbed) -> set[str]:
     """The requests whose answers the bridge read and did not believe."""
     lines = map(json.loads, (testbed.logs / "bridge.log").read_text().splitlines())
-    return {line["request"] for line in lines if line["event"] == "answer-mismatch"}
+    return {line["request_id"] for line in lines if line["event"] == "answer-mismatch"}
 
 
 def answered(tables: Engine, ids: dict[str, str]) -> set[str]:

@@ -64,4 +64,4 @@ def test_a_commands_id_leads_through_the_logs_of_both_sides(testbed: Testbed, ht
     found = lines()
     assert [line["event"] for line in found["front"]] == ["outcome-recorded", "request-answered"]
     assert [line["event"] for line in found["bridge"]] == ["command-finished"]
-    assert all(line["request"] == id and "家里没电了" not in str(line) for one in found.values() for line in one)
+    assert all(line["request_id"] == id and "家里没电了" not in str(line) for one in found.values() for line in one)

@@ -78,6 +78,6 @@ def unknown(log: Iterable[str]) -> dict[str, list[str]]:
         if event.get("event") not in ("command-waits", "command-held"):
             continue
         step = event.get("next", "held")
-        if event.get("request") and (step in ("inquire", "repeat", "held") or event["request"] in found):
-            found.setdefault(event["request"], []).append(step)
+        if event.get("request_id") and (step in ("inquire", "repeat", "held") or event["request_id"] in found):
+            found.setdefault(event["request_id"], []).append(step)
     return found

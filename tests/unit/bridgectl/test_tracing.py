@@ -17,7 +17,7 @@ def test_a_command_at_the_bridge() -> None:
     report = TraceReport(
         side="bridge", name="bridge-1", command=BRIDGE,
         decisions=(DecisionReport(choice="call-again", by="root", at=NOW + 4, note="was away"),),
-        hops=({"at": NOW + 9, "event": "command-finished", "request": ID, "outcome": "succeeded", "attempts": 2},),
+        hops=({"at": NOW + 9, "event": "command-finished", "request_id": ID, "outcome": "succeeded", "attempts": 2},),
     )  # fmt: skip
     assert sorted(events_of(report), key=lambda event: event.at) == [
         Event(NOW, "bridge bridge-1", "received in the inbox", "work-order of front-1/wechat, bridge-1 has it"),
@@ -46,17 +46,17 @@ def test_lines_of_a_log_that_are_about_it_alone() -> None:
     line: dict[str, Any] = {
         "timestamp": "2026-02-25T06:13:20.007Z",
         "event": "command-waits",
-        "request": ID,
+        "request_id": ID,
         "next": "inquire",
     }
     others: list[dict[str, Any]] = [
-        line | {"request": "another"},
+        line | {"request_id": "another"},
         line | {"timestamp": "today"},
         {"event": "x"},
-        line | {"request": 7},
+        line | {"request_id": 7},
     ]
     [event] = events_of_log([line, *others], ID, "bridge")
     assert (event.where, event.what, event.more) == ("log bridge", "command-waits", "next inquire")
     assert event.at == 1_772_000_000_007
-    assert len(list(events_of_log([{**line, "request": "", "requests": [ID]}], ID, "bridge"))) == 1
+    assert len(list(events_of_log([{**line, "request_id": "", "request_ids": [ID]}], ID, "bridge"))) == 1
     assert len(event.more) <= 200

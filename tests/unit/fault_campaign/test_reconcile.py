@@ -191,11 +191,11 @@ def test_held_is_listed_and_not_lost() -> None:
 def test_how_the_unknown_was_resolved() -> None:
     timelines, records = good()
     log = [
-        '{"event": "command-waits", "request": "a", "next": "inquire"}',
-        '{"event": "command-waits", "request": "b", "next": "inquire"}',
-        '{"event": "command-waits", "request": "b", "next": "retry"}',
-        '{"event": "command-waits", "request": "c", "next": "retry"}',
-        '{"event": "poison-command-held", "request": "d"}',
+        '{"event": "command-waits", "request_id": "a", "next": "inquire"}',
+        '{"event": "command-waits", "request_id": "b", "next": "inquire"}',
+        '{"event": "command-waits", "request_id": "b", "next": "retry"}',
+        '{"event": "command-waits", "request_id": "c", "next": "retry"}',
+        '{"event": "poison-command-held", "request_id": "d"}',
         '{"event": "command-waits", "requ',
     ]
     steps = unknown(log)

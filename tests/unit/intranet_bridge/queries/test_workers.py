@@ -246,7 +246,7 @@ async def test_an_answer_about_another_is_loud_without_its_values(stage: Stage) 
         reply = await stage.reply(id)
     assert (reply.code, reply.detail, reply.result) == ("answer-mismatch", "", b"")
     (line,) = [line for line in logs if line["log_level"] == "error"]
-    assert (line["event"], line["request"], line["reason"]) == ("answer-mismatch", id, "mismatch at account")
+    assert (line["event"], line["request_id"], line["reason"]) == ("answer-mismatch", id, "mismatch at account")
     assert "3210000000001" not in str(logs)
     counted = {
         labels["operation"]: number

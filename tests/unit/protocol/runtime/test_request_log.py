@@ -30,12 +30,13 @@ def test_a_line_says_what_became_of_it(lines: list[str], clock: Clock) -> None:
     log.failed("request-answered", IDS[0], "bill-query", "no-answer-in-time", time.perf_counter(), 504, "why")
     log.command("outcome-recorded", IDS[1], "work-order", "refused", "no-such-account", None, 0)
     first, second = (json.loads(line) for line in lines)
-    assert {name: first[name] for name in ("event", "request", "operation", "outcome", "code", "status", "reason")} == {
-        "event": "request-answered", "request": IDS[0], "operation": "bill-query", "outcome": "failed",
+    names = ("event", "request_id", "operation", "outcome", "code", "status", "reason")
+    assert {name: first[name] for name in names} == {
+        "event": "request-answered", "request_id": IDS[0], "operation": "bill-query", "outcome": "failed",
         "code": "no-answer-in-time", "status": 504, "reason": "why",
     }  # fmt: skip
     assert (first["level"], first["timestamp"][-1]) == ("info", "Z")
-    assert second.keys() == {"event", "request", "operation", "outcome", "code", "level", "logger", "timestamp"}
+    assert second.keys() == {"event", "request_id", "operation", "outcome", "code", "level", "logger", "timestamp"}
     assert all(line.endswith("\n") and len(line) < 2000 for line in lines)
 
 
@@ -46,7 +47,7 @@ def test_of_answered_queries_a_share_is_logged_the_same_on_both_sides(
     for side in (RequestLog("status", share, clock), RequestLog("attempts", share, clock)):
         for id in IDS:
             side.sampled("answered", id, "bill-query", "succeeded", 0.003, 200)
-    logged = [json.loads(line)["request"] for line in lines]
+    logged = [json.loads(line)["request_id"] for line in lines]
     assert least <= len(logged) // 2 <= most
     assert logged[: len(logged) // 2] == logged[len(logged) // 2 :]
 

@@ -1,0 +1,392 @@
+"""Every event that the daemons log: its level, what it means, and its fields. Nothing else is logged.
+
+An event's name is the `event` of a line. A request is named by `request_id`; no field holds anything of a customer.
+The table is docs/reference/events.md (`python -m scripts.tools.reference`); a test holds it and the code together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["debug", "info", "warning", "error", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of line."""
+
+    level: Level
+    """The highest that it is logged at."""
+    meaning: str
+    fields: tuple[str, ...] = ()
+    """Those it may have besides `event`, `level`, `logger` and `timestamp`."""
+    once_by: tuple[str, ...] | None = None
+    """Fields that tell one fault from another: a repetition within a minute is only counted, and then told in one line
+    with `repeated` (protocol/runtime/repetitions.py). None: each is a line, because each is about something else, or
+    who logs it counts by itself.
+    """
+
+
+EVENTS: Mapping[str, Event] = {
+    "adapter-failed": Event(
+        "error",
+        "An adapter raised: a defect of it. The call counts as of unknown outcome.",
+        ("request_id", "operation", "exception"),
+        once_by=("operation",),
+    ),
+    "administrative-act": Event(
+        "warning", "An administrator did something that `bridgectl audit` keeps.", ("act", "by", "details")
+    ),
+    "answer-mismatch": Event(
+        "error",
+        "The marketing system answered about somebody or something else; nothing of it was passed on.",
+        ("request_id", "operation", "reason", "in_all"),
+    ),
+    "answers-odd": Event(
+        "warning",
+        "Answers of an interface that cannot be read or do not fit; once a while, with how many.",
+        ("operation", "fault", "reason", "failures", "in_all", "accounts"),
+    ),
+    "attachment-for-another-inbox": Event(
+        "error", "A part of a file came here that is for another inbox of the region.", ("inbox",), once_by=("inbox",)
+    ),
+    "attachment-not-stored": Event(
+        "error",
+        "A part of a file could not be written to the database; it comes again.",
+        ("attachment", "reason", "failures"),
+    ),
+    "attachment-receipt-not-sent": Event(
+        "info", "The front was not told what came of a file; it asks again.", ("attachment",)
+    ),
+    "attachment-receipt-refused": Event(
+        "warning",
+        "What the bridge says of a file cannot be opened or is not of a bridge.",
+        ("reason",),
+        once_by=("reason",),
+    ),
+    "attachment-refused": Event(
+        "warning", "A whole file is not what was declared of it (length, digest or kind).", ("attachment", "fault")
+    ),
+    "attachment-unreadable": Event(
+        "error", "A kept file cannot be opened with the keys there are.", ("attachment", "error")
+    ),
+    "attachments-forgotten": Event("info", "Files were deleted: their time was over.", ("count",)),
+    "binding-doubtful": Event(
+        "warning", "Something in the bindings is allowed and may not be what was meant.", ("setting",)
+    ),
+    "certificate-expired": Event("warning", "A certificate's time is over.", ("file", "on"), once_by=("file",)),
+    "certificate-expires": Event(
+        "warning", "A certificate's time is nearly over.", ("file", "days"), once_by=("file",)
+    ),
+    "certificate-not-yet-valid": Event(
+        "warning", "A certificate's time has not come; the clock may be wrong.", ("file", "on"), once_by=("file",)
+    ),
+    "certificate-unreadable": Event(
+        "error", "A certificate that is in use cannot be read again.", ("file", "error"), once_by=("file",)
+    ),
+    "circuit-closed": Event(
+        "warning", "An interface of the marketing system is called again.", ("operation", "failures")
+    ),
+    "circuit-open": Event(
+        "warning",
+        "An interface fails and is left alone for a while.",
+        ("operation", "seconds", "reason", "odd_accounts"),
+    ),
+    "clock-jumped": Event("warning", "This host's clock was set.", ("seconds",)),
+    "clock-skew": Event("warning", "The clocks of the two hosts differ.", ("peer", "ahead_s", "do"), once_by=("peer",)),
+    "command-decided": Event(
+        "warning",
+        "An administrator decided what became of a held command.",
+        ("request_id", "operation", "choice", "by", "note"),
+    ),
+    "command-finished": Event(
+        "info",
+        "A command's outcome at the marketing system: the bridge's line of its hop.",
+        ("request_id", "operation", "outcome", "code", "ms", "attempts"),
+    ),
+    "command-for-another-inbox": Event(
+        "error",
+        "A command for another inbox of the region was left on the broker.",
+        ("inbox", "meant"),
+        once_by=("meant",),
+    ),
+    "command-held": Event(
+        "error", "A command waits for an administrator's decision.", ("request_id", "operation", "code", "reason")
+    ),
+    "command-not-accepted": Event(
+        "warning",
+        "A command's body does not fit the catalogue; it is failed.",
+        ("request_id", "operation", "size", "sha256"),
+    ),
+    "command-not-recorded": Event(
+        "error",
+        "A command could not be written to the database and was not accepted.",
+        ("request_id", "operation", "reason", "failures"),
+    ),
+    "command-postponed": Event(
+        "error",
+        "Working on a command failed inside the bridge; it is taken up again.",
+        ("request_id", "operation", "state", "reason", "exception"),
+        once_by=("operation", "reason"),
+    ),
+    "command-probed": Event(
+        "warning", "An administrator tried an interface of a command with the catalogue's example.", ("operation", "by")
+    ),
+    "command-task-failed": Event(
+        "error",
+        "A defect: the work on a command ended with an error; it is taken up again.",
+        ("error",),
+        once_by=("error",),
+    ),
+    "command-unreadable": Event(
+        "error",
+        "A command in the inbox cannot be opened with the keys there are.",
+        ("request_id", "operation", "reason"),
+    ),
+    "command-waits": Event(
+        "info",
+        "A command is called, or asked about, again later.",
+        ("request_id", "operation", "next", "seconds", "reason"),
+    ),
+    "commands-interrupted": Event(
+        "warning",
+        "A bridge ended while it called the marketing system; those outcomes are unknown.",
+        ("count", "of", "meaning"),
+    ),
+    "commands-resent": Event("warning", "An administrator had commands sent again.", ("count", "request_ids", "by")),
+    "commands-undelivered": Event("error", "Commands reached no bridge in seven days and are held.", ("count",)),
+    "control-denied": Event(
+        "warning", "A user who may not asked over the control socket.", ("user",), once_by=("user",)
+    ),
+    "control-failed": Event(
+        "error",
+        "A defect: a question over the control socket could not be answered.",
+        ("ask", "exception"),
+        once_by=("ask",),
+    ),
+    "CRASH-POINT-ARMED": Event(
+        "warning",
+        "A test runs: this process will kill itself at a named point. Never in service.",
+        ("point", "meaning", "set_by"),
+    ),
+    "CRASH-POINT-REACHED": Event(
+        "warning", "The test's point is reached; the process ends here.", ("point", "request_id")
+    ),
+    "decision-not-acted-on": Event(
+        "error",
+        "An administrator's decision could not be carried out yet; it is tried again.",
+        ("request_id", "error"),
+        once_by=("error",),
+    ),
+    "denied": Event(
+        "warning",
+        "A caller was refused: no key, a wrong or revoked one, a scope or an address that is not granted.",
+        ("code", "application", "key", "operation", "address"),
+    ),
+    "denied-again": Event(
+        "warning",
+        "The same caller was refused again, so many times.",
+        ("count", "code", "application", "key", "operation", "address"),
+    ),
+    "denied-others": Event("warning", "More kinds of refusals than are told one by one.", ("count", "next")),
+    "draining": Event("info", "The daemon was asked to stop: it takes nothing new and finishes what it has.", ()),
+    "envelope-refused": Event(
+        "warning",
+        "A message of a bridge cannot be opened, or is not what it says; it was set aside.",
+        ("queue", "reason", "request_id"),
+        once_by=("queue", "reason"),
+    ),
+    "few-open-files": Event(
+        "warning", "The limit of open files is too low for the connections that are set.", ("allowed", "wanted", "next")
+    ),
+    "front-gone": Event("warning", "Another front is silent; this one answers for it.", ("name", "next")),
+    "front-returned": Event("info", "A front that was silent is back.", ("name",)),
+    "guessing-paused": Event(
+        "warning", "A caller guesses at values and has to wait.", ("operation", "application", "address", "of")
+    ),
+    "housekeeping-failed": Event(
+        "error",
+        "A job that runs from time to time failed; it is tried again.",
+        ("job", "reason", "failures", "exception"),
+    ),
+    "housekeeping-well-again": Event("info", "A job that failed succeeded.", ("job", "failures")),
+    "inbox-bound": Event("info", "The front knows which inbox the commands of its region are for.", ("inbox",)),
+    "inbox-conflict": Event(
+        "error",
+        "Bridges of one region keep different inboxes: commands are refused.",
+        ("bound", "heard", "copied", "meaning", "inbox", "meant"),
+    ),
+    "inbox-conflict-over": Event("warning", "All bridges of the region keep one inbox again.", ("inbox",)),
+    "instance-adopted": Event(
+        "warning", "Another instance is dead; this one goes on with what it had.", ("name", "by")
+    ),
+    "instance-not-over": Event(
+        "warning", "An earlier run of this instance still holds its lease; the start waits.", ("name", "next")
+    ),
+    "interface-failing": Event(
+        "warning",
+        "An interface of the marketing system fails; once a while, with how many.",
+        ("operation", "fault", "reason", "failures", "in_all"),
+    ),
+    "key-files-changed": Event("warning", "Key files on the disk are others than those in use.", ("next",)),
+    "lease-lost": Event("critical", "This instance was taken for dead: it ends at once.", ("next",)),
+    "lease-not-renewed": Event(
+        "error", "The lease could not be renewed in the database.", ("reason", "held"), once_by=("reason",)
+    ),
+    "ledger-not-read": Event(
+        "error",
+        "The ledger could not be read for a caller, who was told to come again.",
+        ("request_id", "reason"),
+        once_by=("reason",),
+    ),
+    "link-connected": Event("info", "Connected to a broker.", ("broker", "server", "epoch")),
+    "link-handler-failed": Event(
+        "error",
+        "A defect: what handles a message raised; the message comes again.",
+        ("error", "place"),
+        once_by=("error", "place"),
+    ),
+    "link-lost": Event("warning", "The connection to a broker ended; it is made again.", ("broker", "reason", "epoch")),
+    "link-not-renewed": Event(
+        "warning",
+        "A link goes on with its old connection: one with the new settings could not be made.",
+        ("name", "reason"),
+        once_by=("name", "reason"),
+    ),
+    "link-renewed": Event(
+        "info", "A link changed over to a connection with the new settings.", ("broker", "server", "epoch")
+    ),
+    "link-subscription-refused": Event(
+        "error", "The broker refused a subscription.", ("destination", "reason"), once_by=("destination", "reason")
+    ),
+    "log-in-failed": Event(
+        "warning", "The log-in to the marketing system gave no token.", ("system", "reason", "in_a_row", "again_in_s")
+    ),
+    "logged-in": Event("info", "Logged in at the marketing system.", ("system", "lifetime_s")),
+    "maintenance-began": Event("warning", "Operations are paused for maintenance.", ("operations", "by")),
+    "maintenance-ended": Event("warning", "Operations go on after maintenance.", ("operations",)),
+    "maintenance-not-read": Event(
+        "warning", "The pauses for maintenance could not be read from the database.", ("error",), once_by=("error",)
+    ),
+    "not-quarantined": Event(
+        "warning",
+        "A message that cannot be used could not be moved to the dead letters yet.",
+        ("queue", "reason"),
+        once_by=("queue", "reason"),
+    ),
+    "outcome-not-recorded": Event(
+        "error",
+        "A command's outcome could not be written to the database; it is written later.",
+        ("reason", "failures"),
+    ),
+    "outcome-recorded": Event(
+        "info",
+        "A command's outcome is in the ledger: the front's second line of its hop.",
+        ("request_id", "operation", "outcome", "code", "ms"),
+    ),
+    "page-failed": Event("error", "A page (documentation, status) could not be made.", ("error",), once_by=("error",)),
+    "poison-command-held": Event(
+        "error", "A command that the process died over is held.", ("request_id", "operation", "reason", "crashes")
+    ),
+    "poison-message-refused": Event(
+        "error", "A message that the process died over three times was set aside.", ("reason", "digest")
+    ),
+    "predecessor-never-came": Event(
+        "warning",
+        "A command goes on before an earlier one of its account, which did not arrive.",
+        ("request_id", "operation", "after"),
+    ),
+    "predecessors-not-asked": Event(
+        "error", "The inbox could not be asked about earlier commands; it is asked again.", ("reason", "failures")
+    ),
+    "presence-changed": Event(
+        "info", "The operations that this bridge serves, or their states, changed.", ("operations",)
+    ),
+    "quarantined": Event(
+        "warning",
+        "A message that cannot be used is among the dead letters.",
+        ("queue", "reason", "request_id"),
+        once_by=("queue", "reason"),
+    ),
+    "query-answered": Event(
+        "info",
+        "A query's answer: the bridge's line of its hop (a sample of those that succeeded).",
+        ("request_id", "operation", "outcome", "code", "ms", "attempts", "reason"),
+    ),
+    "query-failed": Event(
+        "error",
+        "A defect: the work on a query ended with an error; the caller's deadline answers it.",
+        ("exception",),
+        once_by=(),
+    ),
+    "ready": Event("info", "The daemon has started.", ()),
+    "receipts-not-recorded": Event(
+        "error",
+        "That commands are on the broker could not be written down; they are sent again.",
+        ("count", "reason", "exception"),
+    ),
+    "reload-failed": Event("error", "A defect: a reload ended with an error.", ("exception",)),
+    "reload-refused": Event("error", "The changed configuration cannot be used; the old one goes on.", ("error", "by")),
+    "replies-not-flushed": Event(
+        "warning", "Replies had no receipt when the daemon stopped; they are sent again.", ("in_hand",)
+    ),
+    "replies-not-recorded": Event(
+        "error",
+        "Outcomes could not be written to the ledger; they come again.",
+        ("count", "reason", "exception"),
+        once_by=("reason",),
+    ),
+    "request-answered": Event(
+        "info",
+        "A caller's answer: the front's line of its hop (a sample of queries that succeeded).",
+        ("request_id", "operation", "outcome", "code", "ms", "status", "reason"),
+    ),
+    "request-failed": Event(
+        "error",
+        "A defect: a request ended with an error; the caller got 500.",
+        ("request_id", "operation", "exception"),
+        once_by=("operation",),
+    ),
+    "request-revealed": Event("warning", "An administrator saw a request's content.", ("request_id", "by")),
+    "result-too-long": Event(
+        "error", "A result is longer than an envelope may be.", ("request_id", "operation", "size")
+    ),
+    "row-not-writable": Event(
+        "error",
+        "The database refuses one row for what is in it; it was set aside.",
+        ("request_id", "error", "operation"),
+    ),
+    "rows-adopted": Event(
+        "warning", "Commands of a dead instance are this one's now.", ("count", "of", "front", "unfinished", "owner")
+    ),
+    "rows-forgotten": Event("info", "Rows were deleted: their time was over.", ("count",)),
+    "schema-migrated": Event(
+        "info", "The database was brought to this program's schema.", ("database", "found", "now")
+    ),
+    "standing-still": Event(
+        "critical", "What must go on has ended or stands still; systemd restarts the daemon.", ("what",)
+    ),
+    "start-failed": Event(
+        "debug", "The start ended with an error that nobody foresaw, with its traceback.", ("exception",)
+    ),
+    "started": Event("debug", "A part of the daemon has started.", ("part",)),
+    "stop-failed": Event("error", "A part of the daemon could not be stopped in order.", ("part", "exception")),
+    "stopped": Event("info", "The daemon has stopped; at `debug`, each part of it.", ("part",)),
+    "store-failed": Event(
+        "error", "The inbox could not be read or written; it is tried again.", ("error",), once_by=("error",)
+    ),
+    "store-failing": Event(
+        "error", "The database is in trouble: full, locked, unreachable or damaged.", ("store", "trouble", "reason")
+    ),
+    "store-well-again": Event("warning", "The database is well again.", ("store", "was", "seconds")),
+    "stored-reply-unreadable": Event(
+        "warning",
+        "A kept result cannot be opened with the keys there are.",
+        ("request_id", "reason"),
+        once_by=("reason",),
+    ),
+    "system-not-closed": Event("error", "A back end could not be closed in order after a reload.", ("exception",)),
+    "wsdl-not-fetched": Event(
+        "warning", "A WSDL could not be fetched; the saved one is used.", ("system", "reason", "used")
+    ),
+}
