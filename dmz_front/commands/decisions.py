@@ -83,7 +83,7 @@ class Decisions:
         if question.force:
             await self._ledger.count_backlog(self._route.front)
         log.warning(
-            "command-decided", request=row.id, decision=id, operation=row.operation, choice=question.choice, by=by,
+            "command-decided", request_id=row.id, decision=id, operation=row.operation, choice=question.choice, by=by,
             note=decision.note, force=question.force,
         )  # fmt: skip
         if self._sendable():

@@ -105,7 +105,7 @@ class Rulings:
         """Write it down and act on it. Raises BridgeError, and changes nothing, if the command's state forbids it."""
         await self._store.write(partial(rows.decide, ruling=ruling))
         log.warning(
-            "command-decided", request=ruling.id, operation=operation, choice=ruling.choice, by=ruling.by,
+            "command-decided", request_id=ruling.id, operation=operation, choice=ruling.choice, by=ruling.by,
             note=ruling.note,
         )  # fmt: skip
         await self.act()
@@ -156,7 +156,7 @@ class Rulings:
         once = partial(rows.decide_once, id=id, request=decision.request, at=now, decide=decide)
         came: Came = await self._store.write(once)
         log.warning(
-            "command-decided" if came.done else "decision-refused", request=decision.request, decision=id,
+            "command-decided" if came.done else "decision-refused", request_id=decision.request, decision=id,
             operation=decision.command.operation, choice=decision.choice, by=by, note=decision.note,
             because=came.because,
         )  # fmt: skip

@@ -86,7 +86,7 @@ class Repetitions:
             return row
         note = fitted(f"may be a repetition of {before}: its front's ledger was put back and has forgotten that", 400)
         self.held += 1
-        log.error("command-held", request=row.id, operation=row.operation, code=CODE, reason=note)
+        log.error("command-held", request_id=row.id, operation=row.operation, code=CODE, reason=note)
         return replace(row, failed=Failed(CODE, note, sealed(row, CODE, note), State.HELD))
 
 

@@ -71,6 +71,12 @@ EVENTS: Mapping[str, Event] = {
         "error", "A kept file cannot be opened with the keys there are.", ("attachment", "error")
     ),
     "attachments-forgotten": Event("info", "Files were deleted: their time was over.", ("count",)),
+    "backup-failed": Event("error", "A backup of the database could not be made; it is tried again.", ("reason",)),
+    "backup-made": Event(
+        "info",
+        "A backup of the database was made, and old ones were removed.",
+        ("file", "bytes", "commands", "removed"),
+    ),
     "binding-doubtful": Event(
         "warning", "Something in the bindings is allowed and may not be what was meant.", ("setting",)
     ),
@@ -97,7 +103,7 @@ EVENTS: Mapping[str, Event] = {
     "command-decided": Event(
         "warning",
         "An administrator decided what became of a held command.",
-        ("request_id", "operation", "choice", "by", "note"),
+        ("request_id", "decision", "operation", "choice", "by", "note", "force", "because"),
     ),
     "command-finished": Event(
         "info",
@@ -155,6 +161,11 @@ EVENTS: Mapping[str, Event] = {
     ),
     "commands-resent": Event("warning", "An administrator had commands sent again.", ("count", "request_ids", "by")),
     "commands-undelivered": Event("error", "Commands reached no bridge in seven days and are held.", ("count",)),
+    "commands-unknown": Event(
+        "warning",
+        "Commands may have been called in a past that this database does not know; they are held.",
+        ("count", "meaning"),
+    ),
     "control-denied": Event(
         "warning", "A user who may not asked over the control socket.", ("user",), once_by=("user",)
     ),
@@ -172,12 +183,31 @@ EVENTS: Mapping[str, Event] = {
     "CRASH-POINT-REACHED": Event(
         "warning", "The test's point is reached; the process ends here.", ("point", "request_id")
     ),
+    "database-put-back": Event(
+        "error",
+        "The database is a copy from an earlier time: what came after it is held or asked about.",
+        ("copied_at", "restored_at", "generation", "meaning"),
+    ),
+    "decision-answer-not-sent": Event(
+        "info", "The front was not told what came of its administrator's decision; it asks again.", ("decision",)
+    ),
+    "decision-answered": Event(
+        "warning",
+        "The bridge says what came of a decision taken at the front.",
+        ("decision", "standing", "state", "because"),
+    ),
     "decision-not-acted-on": Event(
         "error",
         "An administrator's decision could not be carried out yet; it is tried again.",
         ("request_id", "error"),
         once_by=("error",),
     ),
+    "decision-refused": Event(
+        "warning",
+        "A decision taken at a front cannot be carried out.",
+        ("request_id", "decision", "operation", "choice", "by", "note", "because"),
+    ),
+    "decisions-unanswered": Event("error", "Decisions taken at the front have no answer of the bridge.", ("count",)),
     "denied": Event(
         "warning",
         "A caller was refused: no key, a wrong or revoked one, a scope or an address that is not granted.",
@@ -228,6 +258,11 @@ EVENTS: Mapping[str, Event] = {
         "An interface of the marketing system fails; once a while, with how many.",
         ("operation", "fault", "reason", "failures", "in_all"),
     ),
+    "interface-probed": Event(
+        "info",
+        "An interface in doubt was tried with the catalogue's example.",
+        ("system", "operation", "outcome", "reason", "milliseconds"),
+    ),
     "key-files-changed": Event("warning", "Key files on the disk are others than those in use.", ("next",)),
     "lease-lost": Event("critical", "This instance was taken for dead: it ends at once.", ("next",)),
     "lease-not-renewed": Event(
@@ -238,6 +273,11 @@ EVENTS: Mapping[str, Event] = {
         "The ledger could not be read for a caller, who was told to come again.",
         ("request_id", "reason"),
         once_by=("reason",),
+    ),
+    "ledger-put-back": Event(
+        "warning",
+        "The front's ledger is a copy from an earlier time: what it sends again is answered from the inbox.",
+        ("since", "until", "commands", "meaning"),
     ),
     "link-connected": Event("info", "Connected to a broker.", ("broker", "server", "epoch")),
     "link-handler-failed": Event(
@@ -301,6 +341,9 @@ EVENTS: Mapping[str, Event] = {
     ),
     "presence-changed": Event(
         "info", "The operations that this bridge serves, or their states, changed.", ("operations",)
+    ),
+    "probe-failed": Event(
+        "error", "A defect: trying an interface in doubt ended with an error.", ("exception",), once_by=()
     ),
     "quarantined": Event(
         "warning",

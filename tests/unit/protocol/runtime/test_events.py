@@ -36,12 +36,13 @@ def use(call: ast.Call, method: ast.Attribute, place: str) -> Iterator[Use]:
     owner = ast.unparse(method.value)
     first = call.args[0] if call.args else None
     if "log" in owner and method.attr in METHODS:
-        assert isinstance(first, ast.Constant), f"{place}: an event's name is written where it is logged"
+        names = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
+        assert all(isinstance(one, ast.Constant) for one in names), f"{place}: write an event's name where it is logged"
         fields = {word.arg for word in call.keywords if word.arg not in (None, "exc_info")}
         raised = method.attr == "exception" or any(word.arg == "exc_info" for word in call.keywords)
         level = "error" if method.attr == "exception" else method.attr
         found = frozenset({str(one) for one in fields} | ({"exception"} if raised else set()))
-        yield Use(place, level, str(first.value), found)
+        yield from (Use(place, level, ast.literal_eval(one), found) for one in names if one is not None)
     elif owner.endswith("requests") and method.attr in HOPS and isinstance(first, ast.Constant):
         yield Use(place, "info", str(first.value), frozenset())
 
