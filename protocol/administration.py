@@ -122,7 +122,7 @@ class Drain(_Question):
     """Take nothing new, and say what is still in hand."""
 
     undo: bool = False
-    ask: bool = False
+    look: bool = False
     """Change nothing."""
     sudo_user: _SudoUser = ""
 

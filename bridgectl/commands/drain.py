@@ -36,7 +36,7 @@ def drain(
     told = daemons.tell(role, path, "drain", undo=undo, sudo_user=sudo_user)
     while not undo and not told["safe"] and time.monotonic() < end:
         time.sleep(_AGAIN_S)
-        told = daemons.tell(role, path, "drain", ask=True)
+        told = daemons.tell(role, path, "drain", look=True)
     program, report = PROGRAMS[role], told["drain"] and DrainReport.model_validate(told["drain"])
     if json:
         typer.echo(as_json(told))

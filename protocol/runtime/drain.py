@@ -52,7 +52,7 @@ class Draining:
     async def drain(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Begin, ask how far it is, or undo it. Raises BridgeError."""
         question = asked(Drain, request)
-        if question.ask:
+        if question.look:
             return self._told()
         if not self.ready:
             raise BridgeError("it is starting or stopping")

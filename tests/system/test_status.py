@@ -3,11 +3,14 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,12 @@ import pytest
 
 from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, running_testbed, work_order
 
-SETTINGS = {"dmz_front": {"delivery.presence_ttl_s": 2}, "intranet_bridge": {"presence_interval_s": 0.5}}
+SETTINGS = {
+    "dmz_front": {"delivery.presence_ttl_s": 2},
+    "intranet_bridge": {"presence_interval_s": 0.5, "marketing.timeout_s": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -119,25 +125,127 @@ def test_a_requests_life_is_told_and_a_querys_too(own: Testbed, http: httpx.Clie
     assert (nothing.returncode, "nothing is known here" in nothing.stderr) == (1, True)
 
 
-def test_a_marketing_system_that_is_down(own: Testbed, http: httpx.Client) -> None:
+LOG_IN = b'<html><form method="post"><input name="user"><input type="password" name="pwd"></form></html>'
+
+
+@contextlib.contextmanager
+def log_in_page(port: int) -> Iterator[None]:
+    """A gateway in the marketing system's place, which sends everybody a log-in page with 200."""
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(LOG_IN)))
+            self.end_headers()
+            self.wfile.write(LOG_IN)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Gateway) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def cause(testbed: Testbed, http: httpx.Client, words: str) -> bool:
+    """Whether the first line of `status` says `words`, while customers go on asking."""
+    http.post("/v1/arrears-query", json={"account": ACCOUNT})
+    line = status(testbed, "--plugin")[1]
+    return line.startswith("DMZ-BRIDGE ") and "the system marketing" in line.partition(": ")[0] and words in line
+
+
+def test_what_is_wrong_with_the_marketing_system_is_in_the_first_line(own: Testbed, http: httpx.Client) -> None:
+    faults = f"{own.marketing_url}/faults"
+    plan = {"latency_ms": 3000, "paths": ["/api/arrears"]}
+    httpx.put(faults, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
+    eventually(lambda: cause(own, http, "slow: no answer within 2 s"), what="slowness, by the customers' own requests")
+    eventually(lambda: cause(own, http, "slow: 3"), what="how slow, by the bridge's own probe")
     own.kill("marketing")
-    for _ in range(6):
-        http.post("/v1/arrears-query", json={"account": ACCOUNT})
+    eventually(lambda: cause(own, http, "connection refused"), what="the dead system")
     probed = ctl(own, "probe", "arrears-query")
     assert (probed.returncode, "surely not applied" in probed.stdout) == (1, True)
     code, [trouble] = seen(own)
     assert (code, trouble["key"], trouble["level"]) == (2, "system-failing", "critical")
-    assert "Connection refused" in trouble["why"]
     assert "arrears-query" in trouble["hurts"]
-    code, line = status(own, "--plugin")
-    assert code == 2
-    assert line.startswith("DMZ-BRIDGE CRITICAL - the system marketing")
+    with log_in_page(own.ports.marketing):
+        eventually(lambda: cause(own, http, "an HTML log-in page, not JSON"), what="the log-in page")
     own.start("marketing")
+    assert ctl(own, "circuit", "close", "arrears-query").returncode == 0
     eventually(
         lambda: http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200,
-        what="a probe that succeeds",
+        what="a call that succeeds",
     )
     eventually(lambda: seen(own) == (0, []), what="the mend")
+
+
+def test_the_marketing_system_is_maintained_and_that_is_no_fault(own: Testbed, http: httpx.Client) -> None:
+    done = ctl(own, "pause", "arrears-query", "work-order", "--for", "2h", "--reason", "new release")
+    assert (done.returncode, "arrears-query, work-order" in done.stdout) == (0, True), done.stderr
+
+    def told() -> bool:
+        answer = http.post("/v1/arrears-query", json={"account": ACCOUNT})
+        return answer.status_code == 503 and answer.json()["code"] == "maintenance"
+
+    eventually(told, what="the front's notice")
+    retry_s = int(http.post("/v1/arrears-query", json={"account": ACCOUNT}).headers["retry-after"])
+    assert 7000 < retry_s <= 7200
+    headers = {"Idempotency-Key": "maintained", "Prefer": "respond-async"}
+    accepted = http.post("/v1/work-order", json=work_order(), headers=headers)
+    assert accepted.status_code == 202
+    own.kill("bridge")
+    own.start("bridge")
+    eventually(lambda: seen(own) == (0, []), what="nothing wrong, after a restart")
+    shown = status(own, "--width", "250")[1]
+    assert "paused    arrears-query, work-order since" in shown
+    assert "new release" in shown
+    assert not journal(own, accepted.json()["request_id"])
+    assert ctl(own, "resume", "--all").returncode == 0
+    place = accepted.headers["location"]
+    eventually(lambda: http.get(place).json()["status"] == "succeeded", what="the command, afterwards")
+    eventually(
+        lambda: http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200, what="queries again"
+    )
+
+
+def test_daemons_are_drained_and_an_operation_that_is_bound_nowhere_is_named(own: Testbed, http: httpx.Client) -> None:
+    front = ctl(own, "drain", "--side", "front")
+    assert (front.returncode, "safe to stop" in front.stdout) == (0, True)
+    refused = http.post("/v1/arrears-query", json={"account": ACCOUNT})
+    assert (refused.status_code, refused.json()["code"]) == (503, "shutting-down")
+    assert ctl(own, "drain", "--undo", "--side", "front").returncode == 0
+    assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
+    bridge = ctl(own, "drain")
+    assert (bridge.returncode, "safe to stop" in bridge.stdout) == (0, True)
+
+    def drained() -> bool:
+        _, [trouble, *others] = seen(own)
+        under = {one["key"] for one in trouble["consequences"]}
+        return (trouble["key"], others) == ("draining", []) and under >= {"bridge-leaves", "queue-not-consumed"}
+
+    eventually(drained, what="the drain, with what follows from it under it")
+    own.stop("bridge")
+    bindings = own.config / "bindings" / "public.toml"
+    bound = bindings.read_text()
+    bindings.write_text(re.sub(r"(?ms)^\[operations\.faq\]$.*?(?=^\[|\Z)", "", bound))
+    own.start("bridge")
+
+    def named() -> bool:
+        _, [trouble, *others] = seen(own)
+        return (trouble["key"], others) == ("operation-unserved", []) and "faq" in trouble["what"]
+
+    eventually(named, what="the operation that is bound nowhere")
+    missing = http.post("/v1/faq", json={})
+    assert (missing.status_code, missing.json()["code"]) == (502, "operation-not-served")
+    bindings.write_text(bound)
+    assert ctl(own, "reload").returncode == 0
+    eventually(lambda: seen(own) == (0, []), what="the mend")
+    assert http.post("/v1/faq", json={}).status_code == 200
 
 
 def test_a_bridge_that_is_dead_and_one_that_stands_still(own: Testbed) -> None:

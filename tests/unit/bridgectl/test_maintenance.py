@@ -93,7 +93,7 @@ def test_drain_waits_until_it_is_safe(daemon: Asked) -> None:
     done = ran("drain")
     assert done.exit_code == 0
     assert "safe to stop (systemctl stop intranet-bridge)" in done.stdout
-    assert [more for _, _, more in daemon.questions] == [{"undo": False, "sudo_user": "li"}, *2 * [{"ask": True}]]
+    assert [more for _, _, more in daemon.questions] == [{"undo": False, "sudo_user": "li"}, *2 * [{"look": True}]]
 
 
 def test_drain_says_what_is_still_in_hand_when_its_patience_ends(daemon: Asked) -> None:

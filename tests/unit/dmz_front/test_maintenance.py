@@ -125,7 +125,7 @@ async def test_a_drained_front_answers_who_waits_and_takes_nothing_new(harness: 
     harness.bridge.reply(harness.bridge.taken[-1], DONE)
     assert (await waiting).status_code == 200
     await harness.settle()
-    assert (await harness.front.draining.drain({"ask": True}, ROOT))["safe"]
+    assert (await harness.front.draining.drain({"look": True}, ROOT))["safe"]
     assert (await harness.front.draining.drain({"undo": True}, ROOT))["drain"] is None
     harness.bridge.script = lambda _: DONE
     assert (await harness.ask()).status_code == 200

@@ -156,7 +156,7 @@ async def test_a_drained_bridge_finishes_what_runs_leaves_the_rest_and_takes_it_
     stage.marketing["work-order"].gate.set()
     assert (await stage.reply(running)).state is State.SUCCEEDED
     await stage.until_replied(running)
-    assert await drain(stage, ask=True) == (True, {"queries": 0, "commands": 0, "replies": 0})
+    assert await drain(stage, look=True) == (True, {"queries": 0, "commands": 0, "replies": 0})
     assert [stage.broker.depth(queue) for queue in QUEUES] == [1, 1]
     assert stage.marketing["repeatable"].calls == stage.marketing["bill-query"].calls == []
     assert await drain(stage, undo=True) == (False, {})
@@ -185,7 +185,7 @@ async def test_a_bridge_that_is_stopping_is_not_drained(stage: Stage) -> None:
     stage.bridge.draining.ready = False
     with pytest.raises(BridgeError, match="starting or stopping"):
         await drain(stage)
-    assert await drain(stage, ask=True) == (False, {})
+    assert await drain(stage, look=True) == (False, {})
 
 
 @scene
