@@ -14,6 +14,7 @@ from intranet_bridge.marketing.binding import (
 )
 from intranet_bridge.marketing.kinds import kind
 from protocol.envelope import MAX_AGE_MS
+from protocol.maintenance import ALL
 from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
@@ -145,7 +146,12 @@ class BridgeSettings(Section):
     def doubts(self) -> list[str]:
         """What is allowed in the bindings, and may not be what was meant."""
         systems = self.all_systems
-        return [
+        named = {name for window in self.maintenance.windows for name in window.operations if name != ALL}
+        windows = [
+            f"maintenance.windows: {name} is not bound here, so that it is not paused"
+            for name in sorted(named - self.operations.keys())
+        ]
+        return windows + [
             f"{toml_path(('operations', name, *complaint.setting))}: {complaint.message}"
             for name, binding in self.operations.items()
             for complaint in kind(systems[binding.system].adapter).complaints(CATALOGUE[name], binding)

@@ -148,7 +148,9 @@ class Health:
     def samples(self, now: float) -> Iterator[Sample]:
         """The numbers of the metrics. `now` as for `heard`."""
         labels = {"operation": self.operation}
-        yield "intranet_bridge_circuit", "0 closed, 1 half open, 2 open", labels, _CIRCUIT[self.breaker.circuit(now)]
+        # what is paused for maintenance wakes nobody: how its circuit stood is told again afterwards
+        circuit = 0 if self.breaker.suspended else _CIRCUIT[self.breaker.circuit(now)]
+        yield "intranet_bridge_circuit", "0 closed, or paused; 1 half open, 2 open", labels, circuit
         text = "Answers about something else than was asked; not passed on"
         yield "intranet_bridge_answer_mismatches_total", text, labels, self.failures[Fault.MISMATCH]
         for fault in (Fault.INTERFACE, Fault.ANSWER):

@@ -10,6 +10,7 @@ from intranet_bridge.marketing.http.binding import HttpSystem
 from intranet_bridge.settings import BridgeSettings
 from protocol.errors import ConfigurationError
 from protocol.operations import CATALOGUE
+from protocol.runtime.maintenance import MaintenanceSection
 from protocol.runtime.settings import load
 from tests.support.shipped import BINDINGS, BRIDGE, copied
 from tests.unit.installed import install
@@ -134,3 +135,13 @@ def test_the_unit_gives_nothing_away() -> None:
     unit = (ROOT / "config" / "systemd" / "intranet-bridge.service").read_text()
     for line in ("Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "SocketBindDeny=any"):
         assert line in unit.splitlines()
+
+
+def test_a_window_of_what_is_not_bound_is_doubtful(tmp_path: Path) -> None:
+    window = {"operations": ["*", "faq"], "from": "01:00", "to": "02:00"}
+    settings = load(copied(tmp_path), BridgeSettings).model_copy(
+        update={"maintenance": MaintenanceSection.model_validate({"zone": "Asia/Shanghai", "windows": [window]})}
+    )
+    assert settings.doubts() == []
+    left = settings.model_copy(update={"operations": {"bill-query": settings.operations["bill-query"]}})
+    assert left.doubts() == ["maintenance.windows: faq is not bound here, so that it is not paused"]
