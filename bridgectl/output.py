@@ -17,3 +17,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def as_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
     """`value` as indented JSON, dates and paths as text."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def few(names: Sequence[str]) -> str:
+    """Names, or the first of many and how many more there are."""
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from bridgectl import daemons
 from protocol.administration import ProbeReport
 from protocol.errors import BridgeError, NotAsked
+from protocol.maintenance import by_operation
 from protocol.messages import Role
 from protocol.operations import CATALOGUE, Kind
 from protocol.reports import AnyReport, BridgeReport, FrontReport
@@ -43,9 +44,10 @@ def _is_query(operation: str) -> bool:
 
 
 def one_each(report: BridgeReport) -> dict[str, str]:
-    """Back end → the query that is tried there: the one that last succeeded, or the first."""
+    """Back end → the query that is tried there: the one that last succeeded, or the first, and none that is paused."""
     found: dict[str, str] = {}
+    paused = by_operation(report.maintenance)
     for one in sorted(report.interfaces, key=lambda one: -one.last_success):
-        if _is_query(one.operation):
+        if _is_query(one.operation) and one.operation not in paused:
             found.setdefault(one.system, one.operation)
     return found

@@ -106,6 +106,8 @@ ATTACHMENT_PREFETCH = 4
 """Messages of up to 192 KB that the broker sends before the earlier ones are on disk."""
 STOP_S = 30.0
 """What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
+LEAVE_S = 1.0
+"""So long after its presence says that it leaves a drained bridge takes what is on its way."""
 FLUSH_S = 5.0
 """How long stopping waits for the receipts of replies."""
 
@@ -480,6 +482,7 @@ class Bridge:
 
     async def _rest(self) -> None:
         self.workers.rest()
+        await asyncio.sleep(LEAVE_S)  # what the fronts send until they have heard of it is still answered
         await self._take_nothing()
 
     async def _go_on(self) -> None:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from bridgectl import daemons
 from bridgectl.instants import instant, shown, span_s
-from bridgectl.output import as_json, table
+from bridgectl.output import as_json, few, table
 from bridgectl.programs import PROGRAMS
 from bridgectl.sides import At, Config, Side
 from protocol.maintenance import LONGEST_REASON, Pause
@@ -105,7 +105,7 @@ def _tell(
 def pauses_table(pauses: Sequence[Pause]) -> str:
     """What is paused, for people."""
     rows = [
-        (", ".join(one.operations), shown(one.since), shown(one.until) if one.until else "it is resumed", one.by,
+        (few(one.operations), shown(one.since), shown(one.until) if one.until else "it is resumed", one.by,
          one.reason or "-")
         for one in pauses
     ]  # fmt: skip

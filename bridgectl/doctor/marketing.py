@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bridgectl.doctor.finding import Finding, Status
+from bridgectl.instants import shown
 from bridgectl.probing import bridge_report, one_each, probe
 from protocol.administration import ProbeReport
 from protocol.errors import BridgeError
+from protocol.maintenance import by_operation
 from protocol.reports import BridgeReport
 
 
@@ -19,6 +21,7 @@ def findings(configuration: Path) -> Iterator[Finding]:
         yield Finding("marketing", str(configuration), Status.SKIP, f"not tried: {error}", action)
         return
     yield from judge_bound(report)
+    yield from judge_paused(report)
     for system, operation in one_each(report).items():
         try:
             probed = probe(configuration, operation)
@@ -35,6 +38,20 @@ def judge_bound(report: BridgeReport) -> Iterator[Finding]:
         yield Finding("binding", report.name, Status.FAIL, f"bound nowhere: {_some(report.unbound)}", action)
     else:
         yield Finding("binding", report.name, Status.OK, f"{len(report.interfaces)} operations are bound")
+
+
+def judge_paused(report: BridgeReport) -> Iterator[Finding]:
+    """A back end that is maintained is let alone."""
+    paused, tried = by_operation(report.maintenance), one_each(report)
+    ends_of: dict[str, int] = {}
+    for one in report.interfaces:
+        if one.operation in paused and one.system not in tried:
+            ends_of[one.system] = max(ends_of.get(one.system, 0), paused[one.operation].until)
+    for system, ends in sorted(ends_of.items()):
+        said = (
+            f"not tried: paused for maintenance, until {shown(ends)}" if ends else "not tried: paused for maintenance"
+        )
+        yield Finding("marketing", system, Status.SKIP, said, "bridgectl resume, when it is over")
 
 
 def judge_probe(probed: ProbeReport) -> Finding:

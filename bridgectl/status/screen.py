@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bridgectl.output import table
+from bridgectl.output import few, table
 from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.troubles import Level, Trouble, runbook, verdict
 from protocol.maintenance import Pause, by_operation
@@ -127,7 +127,7 @@ def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
     if report.next_window is not None:
         window = report.next_window
         times = f"from {_instant(window.since)} until {_instant(window.until)}"
-        yield f"  scheduled {_few(window.operations)} paused {times}{_because(window)}"
+        yield f"  scheduled {few(window.operations)} paused {times}{_because(window)}"
     if isinstance(report, FrontReport):
         for one in report.bridges:
             working = sum(state == "up" for state in one.operations.values())
@@ -139,15 +139,11 @@ def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
 
 def _pause(pause: Pause) -> str:
     until = f"until {_instant(pause.until)}" if pause.until else "until it is resumed"
-    return f"{_few(pause.operations)} since {_instant(pause.since)} {until} by {pause.by}{_because(pause)}"
+    return f"{few(pause.operations)} since {_instant(pause.since)} {until} by {pause.by}{_because(pause)}"
 
 
 def _because(pause: Pause) -> str:
     return f": {pause.reason}" if pause.reason else ""
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def _interfaces(bridge: BridgeReport, now: int) -> str:

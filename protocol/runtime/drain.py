@@ -3,6 +3,7 @@
 In memory alone: a daemon that starts takes work. What each daemon stops, and what it has in hand, is its own matter.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -31,6 +32,7 @@ class Draining:
         """`stop` takes nothing new from then on, `go_on` undoes that; `running`: what is in hand, by its kind."""
         self._stop, self._go_on, self._running, self._clock = stop, go_on, running, clock
         self._since, self._by = 0, ""
+        self._turn = asyncio.Lock()
         self.ready = False
         """Everything is started, and nothing is being stopped."""
 
@@ -57,14 +59,15 @@ class Draining:
         if not self.ready:
             raise BridgeError("it is starting or stopping")
         by = peer.behind(question.sudo_user)
-        if question.undo and self._since:
-            await self._go_on()
-            self._since = 0
-            self._audit("undo-drain", by)
-        elif not question.undo and not self._since:
-            self._since, self._by = self._clock(), by
-            self._audit("drain", by)
-            await self._stop()
+        async with self._turn:
+            if question.undo and self._since:
+                await self._go_on()
+                self._since = 0
+                self._audit("undo-drain", by)
+            elif not question.undo and not self._since:
+                self._since, self._by = self._clock(), by
+                self._audit("drain", by)
+                await self._stop()
         return self._told()
 
     def _told(self) -> dict[str, Any]:

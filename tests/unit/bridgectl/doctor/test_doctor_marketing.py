@@ -1,9 +1,10 @@
 """What doctor makes of the bridge's probes and of what is bound nowhere."""
 
 from bridgectl.doctor.finding import Status
-from bridgectl.doctor.marketing import judge_bound, judge_probe
+from bridgectl.doctor.marketing import judge_bound, judge_paused, judge_probe
 from bridgectl.probing import bound_queries, one_each
 from protocol.administration import ProbeOutcome, ProbeReport
+from protocol.maintenance import Pause
 from protocol.reports import BridgeReport, CommandsReport, InterfaceReport, StoreReport
 from tests.unit.clock import NOW
 
@@ -29,6 +30,16 @@ def probed(outcome: ProbeOutcome) -> ProbeReport:
 def test_only_queries_are_tried_one_of_each_system_and_the_one_that_last_worked() -> None:
     assert bound_queries(REPORT) == ["bill-query", "arrears-query", "outlets"]
     assert one_each(REPORT) == {"marketing": "arrears-query", "gis": "outlets"}
+
+
+def test_what_is_maintained_is_let_alone() -> None:
+    pause = Pause(operations=("arrears-query", "outlets"), since=NOW, until=NOW + 1)
+    report = REPORT.model_copy(update={"maintenance": (pause,)})
+    assert one_each(report) == {"marketing": "bill-query"}
+    [skipped] = judge_paused(report)
+    assert (skipped.status, skipped.subject) == (Status.SKIP, "gis")
+    assert "paused for maintenance, until 20" in skipped.seen
+    assert list(judge_paused(REPORT)) == []
 
 
 def test_an_operation_that_is_bound_nowhere_is_a_failure() -> None:
