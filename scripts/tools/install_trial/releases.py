@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from scripts.tools.bundler.bundle import Bundle, make
 from scripts.tools.installer.source import SOURCE
@@ -62,10 +65,15 @@ def tree(folder: Path, *, migrations: int, broken: bool = False) -> Path:
     return folder
 
 
-def bundles(folder: Path, python: str, machine: str) -> tuple[Bundle, Bundle, Bundle]:
-    """Three bundles: trial-1, trial-2 and the broken trial-3."""
-    one = make(folder, [python], machine, release="trial-1")
-    second = tree(folder / "tree-2", migrations=1)
-    two = make(folder, [python], machine, release="trial-2", tree=second)
-    third = tree(folder / "tree-3", migrations=2, broken=True)
-    return one, two, make(folder, [python], machine, release="trial-3", tree=third)
+def bundles(folder: Path, python: str, machine: str) -> dict[str, Callable[[], Bundle]]:
+    """Ways to make a `first` release, a `second`, and a third that is `broken`."""
+
+    def made(release: str, **changes: Any) -> Bundle:
+        source = tree(folder / f"tree-{release}", **changes) if changes else SOURCE
+        return make(folder, [python], machine, release=release, tree=source)
+
+    return {
+        "first": partial(made, "trial-1"),
+        "second": partial(made, "trial-2", migrations=1),
+        "broken": partial(made, "trial-3", migrations=2, broken=True),
+    }

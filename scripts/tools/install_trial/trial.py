@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import platform
 import shutil
 import signal
@@ -44,14 +45,20 @@ class Trial:
             shutil.copy(bundle.path, host.tree / "root")
             host.shell(f"tar -xf {bundle.path.name} && rm {bundle.path.name}")
 
-    def install(self, bundle: Bundle) -> None:
-        """Front and broker on one host, the bridge on the other, by the steps that the scripts print."""
+    def install(self, bundle: Bundle, *, shared: bool) -> None:
+        """Front and broker on one host, the bridge on the other, by the steps that the scripts print.
+
+        `shared`: the second host finds the release as the first has made it, which saves the time to make it again.
+        """
         script = f"{SERVICES} dmz-bridge-{bundle.release}/scripts/install"
         said = self.dmz.shell(f"{script} --role broker --broker {BROKER}")
         front = self.dmz.shell(f"{script} --role front")
         make, carry = printed(said, "bridgectl"), printed(said, "umask")
         for line in (*make, *printed(said, "scripts/install"), *printed(front, "scripts/install"), *carry):
             self.dmz.shell(f"export {SERVICES}; {line}")
+        if shared:
+            shutil.copytree(self.dmz.tree / "opt/dmz-bridge/releases", self.intranet.tree / "opt/dmz-bridge/releases",
+                            symlinks=True, copy_function=os.link)  # fmt: skip
         bridge = self.intranet.shell(f"{script} --role bridge --broker {BROKER}")
         shutil.copy(self.dmz.tree / "root/bridge-secrets.tar", self.intranet.tree / "root")  # the administrator's walk
         self.start_marketing()
@@ -213,28 +220,36 @@ def printed(said: str, *words: str) -> list[str]:
 
 
 def run(folder: Path, *, short: bool = False, say: Callable[[str], None] = print) -> None:
-    """All of it, or (`short`) with the front's host upgraded only. Raises InstallError."""
+    """All of it, or (`short`) without the upgrades that succeed, and with one release made for both hosts.
+
+    Raises InstallError.
+    """
     began = time.monotonic()
 
     def told(text: str) -> None:
         say(f"{time.monotonic() - began:6.1f} s  {text}")
 
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    one, two, broken = bundles(folder / "bundles", python, platform.machine())
-    told(f"bundles made, {one.bytes / 1e6:.1f} MB each: {one.wheels} wheels, {one.jars} jars")
+    made = bundles(folder / "bundles", python, platform.machine())
+    first = made["first"]()
+    told(f"bundle made, {first.bytes / 1e6:.1f} MB: {first.wheels} wheels, {first.jars} jars")
     with Host("dmz", folder / "dmz") as dmz, Host("intranet", folder / "intranet") as intranet:
         joined(dmz, DMZ, intranet, INTRANET)
         trial = Trial(folder, dmz, intranet, told)
         try:
-            trial.carry(one, dmz, intranet)
-            trial.install(one)
+            trial.carry(first, dmz, intranet)
+            trial.install(first, shared=short)
             told("broker and front installed on one host, the bridge on the other, without any other network")
             trial.cross()
             told("a query has crossed")
-            trial.carry(two, *((dmz,) if short else (dmz, intranet)))
-            trial.upgraded(two, *((dmz,) if short else (intranet, dmz)))
+            good = first
+            if not short:
+                good = made["second"]()
+                trial.carry(good, dmz, intranet)
+                trial.upgraded(good, intranet, dmz)
+            broken = made["broken"]()
             trial.carry(broken, dmz)
-            trial.rolled_back(broken, two.release)
+            trial.rolled_back(broken, good.release)
             if not short:
                 trial.uninstall()
                 told("uninstalled")

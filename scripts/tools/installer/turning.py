@@ -26,9 +26,14 @@ from scripts.tools.installer.upgrade import BACKUPS, KEPT_BACKUPS, Service, Turn
 
 PATIENCE_S = 60.0
 """For a service to be well after its start."""
-_COPY = (
-    "import sqlite3, sys; a = sqlite3.connect(sys.argv[1]); b = sqlite3.connect(sys.argv[2]); a.backup(b); b.close()"
-)
+_COPY = """
+import sqlite3, sys
+database, copy = (sqlite3.connect(name) for name in sys.argv[1:])
+database.backup(copy)
+table = copy.execute("SELECT name FROM sqlite_master WHERE name GLOB 'alembic_version_*'").fetchone()
+print(copy.execute(f'SELECT version_num FROM "{table[0]}"').fetchone()[0] if table else "")
+copy.close()
+"""
 
 
 def services_of(facts: Facts, manager: Manager) -> dict[str, Service]:
@@ -112,20 +117,25 @@ class Turner(Executor):
             role, service = KNOWN[name], self._state.service(name)
             if not role.program or (service.database and not Path(service.database).exists()):
                 continue
-            self._state.revisions[name] = self._migrate(role, self._state.before, "")
             if service.database:
-                self._copy_database(Path(service.database), folder / f"{name}.sqlite3")
+                revision = self._copy_database(Path(service.database), folder / f"{name}.sqlite3")
+            else:
+                revision = self._migrate(role, self._state.before, "")
+            if not revision:
+                raise InstallError(f"the database of {role.program} has no revision, so there would be no way back")
+            self._state.revisions[name] = revision
         self.keep_state()
 
-    def _copy_database(self, database: Path, copy: Path) -> None:
-        """By SQLite itself, as the database's own user: no file of root's is left beside it."""
+    def _copy_database(self, database: Path, copy: Path) -> str:
+        """By SQLite itself, as the database's own user: no file of root's is left beside it. Its schema's revision."""
         beside = database.with_name(f"{database.name}.saved")
         beside.unlink(missing_ok=True)
-        command([f"{self._prefix}/current/bin/python", "-c", _COPY, str(database), str(beside)],
-                {"PATH": "/usr/bin:/bin"}, _owner(database))  # fmt: skip
+        said = command([f"{self._prefix}/current/bin/python", "-c", _COPY, str(database), str(beside)],
+                       {"PATH": "/usr/bin:/bin"}, _owner(database))  # fmt: skip
         shutil.copy2(beside, copy)
         copy.chmod(0o600)
         beside.unlink()
+        return said.strip()
 
     def _migrate(self, role: Role, release: str, revision: str) -> str:
         """By a release's program, to a revision (empty: its newest). The revision the database is at now."""
