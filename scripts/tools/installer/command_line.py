@@ -115,6 +115,7 @@ def upgrade(arguments: list[str]) -> None:
     """`scripts/upgrade`. Raises InstallError."""
     parser = _common("upgrade", UPGRADE)
     parser.add_argument("--roll-back", action="store_true", help="back to the release before the last upgrade")
+    parser.add_argument("--prepare", action="store_true", help="only make the new release ready; nothing is stopped")
     parser.add_argument("--patience", type=float, default=turning.PATIENCE_S, metavar="S",
                         help="seconds for each service to be well (default: %(default)g)")  # fmt: skip
     given = parser.parse_args(arguments)
@@ -142,6 +143,10 @@ def upgrade(arguments: list[str]) -> None:
     turning.enough_room(services)
     if count := verify(SOURCE):
         print(f"{count} files of the bundle are what they were made as")
+    if given.prepare:
+        executor(facts, given.prefix).all(found.prepare)
+        print(f"{source.release} is ready; {facts.installed.release} runs on. Now scripts/upgrade takes seconds")
+        return
     turning.turn(found, turning.Turner(given.prefix, manager, found.state, given.patience), given.prefix)
     print(f"{found.state.after} is in use; {found.state.before} is kept (scripts/upgrade --roll-back)")
 

@@ -15,6 +15,7 @@ from scripts.tools.installer.steps import Kind, Step, keep, note
 from scripts.tools.installer.texts import with_values, without_table
 from scripts.tools.installer.units import Unit
 
+COMMANDS = "/usr/local/bin"
 SCRIPTS = ("install", "upgrade", "uninstall")
 
 
@@ -64,7 +65,7 @@ def install_plan(facts: Facts, source: Source, wanted: Wanted) -> list[Step]:
         *folders(facts, role, unit, wanted.prefix),
         *release_steps(facts, source, wanted.prefix),
         *(broker_steps(facts, source, wanted.prefix) if role.name == "broker" else ()),
-        *links(facts, source.release, wanted.prefix),
+        *links(facts, role, source.release, wanted.prefix),
         *conffiles(facts, texts),
         *carried,
         *recorded(facts, record, wanted.prefix),
@@ -229,16 +230,17 @@ def broker_steps(facts: Facts, source: Source, prefix: str) -> Iterator[Step]:
     yield from _link(facts, f"{prefix}/broker/current", f"activemq-{source.broker_version}")
 
 
-def links(facts: Facts, release: str, prefix: str) -> Iterator[Step]:
+def links(facts: Facts, role: Role, release: str, prefix: str) -> Iterator[Step]:
     """The release in use, and the commands."""
     yield from _link(facts, f"{prefix}/current", f"releases/{release}")
     yield from _link(facts, f"{prefix}/bin", "current/bin")
-    command = "/usr/local/bin/bridgectl"
-    found = facts.at(command)
-    if found is None or found.kind == "link":
-        yield from _link(facts, command, f"{prefix}/bin/bridgectl")
-    else:
-        yield keep(command, "is there, and not a link of ours")
+    for program in ("bridgectl", role.program):
+        command = f"{COMMANDS}/{program}"
+        found = facts.at(command)
+        if program and (found is None or found.kind == "link"):
+            yield from _link(facts, command, f"{prefix}/bin/{program}")
+        elif program:
+            yield keep(command, "is there, and not a link of ours")
 
 
 def _link(facts: Facts, path: str, target: str) -> Iterator[Step]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from scripts.tools.installer.errors import InstallError
 from scripts.tools.installer.facts import Facts
 from scripts.tools.installer.layout import ETC, KNOWN, STATE, TARGET, UNITS
-from scripts.tools.installer.plan import BROKER_DATA
+from scripts.tools.installer.plan import BROKER_DATA, COMMANDS
 from scripts.tools.installer.steps import Kind, Step, keep, note
 from scripts.tools.installer.upgrade import BACKUPS, STOP_ORDER
 
@@ -30,9 +30,10 @@ def uninstall_plan(facts: Facts, prefix: str, wanted: str, *, purge: bool) -> li
         steps.append(Step(Kind.WRITE, f"{prefix}/installed.json", f"{', '.join(left)} stays", content=record.dump()))
         steps.append(keep(prefix, f"the programs are those of {', '.join(left)} too"))
     else:
-        command = facts.at("/usr/local/bin/bridgectl")
-        if command is not None and command.target.startswith(f"{prefix}/"):
-            steps.append(Step(Kind.REMOVE, "/usr/local/bin/bridgectl"))
+        for program in ("bridgectl", *(KNOWN[name].program for name in gone)):
+            found = facts.at(f"{COMMANDS}/{program}") if program else None
+            if found is not None and found.target.startswith(f"{prefix}/"):
+                steps.append(Step(Kind.REMOVE, f"{COMMANDS}/{program}"))
         steps.append(Step(Kind.REMOVE, prefix, "all releases"))
     return [*steps, *_data(facts, gone, last=not left, purge=purge)]
 
