@@ -101,6 +101,27 @@ class Trial:
         shutil.copy(data / "token", self.intranet.tree / "root/token")
         self.intranet.shell("install -m 0640 -g intranet-bridge token /etc/dmz-bridge/marketing.token && rm token")
 
+    def take_over(self, before: Bundle, after: Bundle) -> None:
+        """Make the next release ready in the DMZ of the files of the one before: the packages are the same.
+
+        It saves the short form the time that making it anew takes; an upgrade that finds it there goes on from it.
+        """
+        releases = self.dmz.tree / "opt/dmz-bridge/releases"
+        old, new = releases / before.release, releases / after.release
+        shutil.copytree(old, new, symlinks=True, copy_function=os.link)
+        for file in (new / "pyvenv.cfg", *(new / "bin").iterdir()):
+            if file.is_file() and not file.is_symlink():
+                content, mode = file.read_bytes(), file.stat().st_mode
+                file.unlink()  # the link, not the old release's file
+                file.write_bytes(content.replace(before.release.encode(), after.release.encode()))
+                file.chmod(mode)
+        wheels, python = (
+            f"/root/dmz-bridge-{after.release}/wheels",
+            f"/opt/dmz-bridge/releases/{after.release}/bin/python",
+        )
+        pip = f"PYTHONPATH=$(echo {wheels}/pip-*.whl) {python} -m pip install --quiet --no-index --no-deps"
+        self.dmz.shell(f"{pip} --force-reinstall {wheels}/dmz_bridge-*.whl")
+
     # --- crossing -------------------------------------------------------------------------------------------
 
     def asked(self, host: Host, url: str, body: str = "") -> Any:
@@ -249,6 +270,8 @@ def run(folder: Path, *, short: bool = False, say: Callable[[str], None] = print
                 trial.upgraded(good, intranet, dmz)
             broken = made["broken"]()
             trial.carry(broken, dmz)
+            if short:
+                trial.take_over(first, broken)
             trial.rolled_back(broken, good.release)
             if not short:
                 trial.uninstall()
