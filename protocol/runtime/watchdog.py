@@ -47,7 +47,7 @@ class Watchdog:
         self.pause_s = min(period_s / 3, _STATUS_S) if period_s is not None else _STATUS_S
         self._vitals, self._summary = vitals, summary
         self._said = ""
-        self._standing = ""
+        self._suspect = self._standing = ""
         self.watching = True
         """False while draining: the parts end one after the other, and are meant to."""
 
@@ -59,7 +59,9 @@ class Watchdog:
 
     def beat(self) -> None:
         """Say how it does, and feed the watchdog if nothing stands still."""
-        standing = self.standing() if self.watching else ""
+        suspect, self._suspect = self._suspect, self.standing() if self.watching else ""
+        # not at the first sight: after a suspend, or a jump of the clock, jobs look late until they are reckoned anew
+        standing = self._suspect if suspect else ""
         if standing != self._standing:
             self._standing = standing
             if standing:

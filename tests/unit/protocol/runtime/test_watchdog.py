@@ -56,6 +56,8 @@ def test_it_is_fed_while_nothing_stands_still(systemd: socket.socket) -> None:
     assert heard(systemd) == ["WATCHDOG=1\nSTATUS=not connected"]
     store.wrong = "its thread has ended"
     watchdog.beat()
+    assert heard(systemd) == ["WATCHDOG=1"]  # it may pass: a clock that jumped
+    watchdog.beat()
     watchdog.beat()
     assert heard(systemd) == ["STATUS=standing still: store: its thread has ended"]
     link.wrong = "nobody connects any more"
