@@ -1,0 +1,1 @@
+"""The reference pages in docs/reference that are made of the code: `python -m scripts.tools.reference`."""

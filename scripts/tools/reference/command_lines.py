@@ -1,0 +1,135 @@
+"""docs/reference/cli.md: bridgectl's commands as typer has them, the daemons' as argparse has."""
+
+import argparse
+import importlib
+from collections.abc import Callable, Iterator
+from enum import EnumMeta
+from typing import Any
+from unittest.mock import patch
+
+import typer.main
+
+from bridgectl.cli import GROUPS
+from dmz_front import app as front
+from intranet_bridge import app as bridge
+from scripts.tools.reference.markdown import MADE, code, table
+
+_INTRODUCTION = """
+`bridgectl` reads the file that `BRIDGECTL_CONFIG` names ([configuration](configuration.md#bridgectltoml)). Exit codes:
+0 done or all is well; 1 something is wrong, or a warning; 2 critical, or wrong usage; 3 a daemon could not be
+asked. `NO_COLOR` is heard. `BRIDGECTL_DEBUG=1` shows where an error that nobody foresaw came from.
+
+"""
+_DAEMONS = """
+## The daemons
+
+Exit codes: 0 stopped when asked, or the configuration is in order; 1 the start failed; 2 a configuration that
+cannot be used. Each says why in one line.
+
+"""
+
+
+_OF_EACH = ("help", "install_completion", "show_completion")
+
+
+class _Captured(Exception):
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+def cli_page() -> str:
+    """The page."""
+    text = f"# Command lines\n\n{MADE}{_INTRODUCTION}"
+    for name in sorted(GROUPS):
+        module, about = GROUPS[name]
+        place, _, attribute = module.partition(":")
+        group = typer.main.get_command(getattr(importlib.import_module(place), attribute or "app"))
+        text += f"## bridgectl {name}\n\n{about}\n\n"
+        for words, command in _commands(name, group):
+            text += _command(words, command, head=bool(getattr(group, "commands", None)), about=about)
+    text += _DAEMONS
+    for program, main in (("dmz-front", front.main), ("intranet-bridge", bridge.main)):
+        text += f"### {program}\n\n" + _options(_parser(main), program)
+    return text.rstrip() + "\n"
+
+
+def _commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if not inner:
+        yield words, command
+        return
+    for name in sorted(inner):
+        yield from _commands(f"{words} {name}", inner[name])
+
+
+def _command(words: str, command: Any, *, head: bool, about: str) -> str:
+    parameters = [one for one in command.params if not getattr(one, "hidden", False) and one.name not in _OF_EACH]
+    arguments = [_argument(one) for one in parameters if one.param_type_name == "argument"]
+    usage = " ".join(["bridgectl", words, *arguments])
+    text = f"### {words}\n\n" if head else ""
+    text += f"`{usage}`\n\n"
+    said = (command.help or "").strip()
+    if said and said != about:
+        text += "\n\n".join(" ".join(part.split()) for part in said.split("\n\n")) + "\n\n"
+    rows = [
+        (
+            " ".join(code(one) for one in (*parameter.opts, *parameter.secondary_opts)),
+            _default(parameter),
+            _help(parameter),
+        )
+        for parameter in parameters
+        if parameter.param_type_name == "option"
+    ]
+    return text + (table(("option", "default", "what"), rows) + "\n" if rows else "")
+
+
+def _argument(parameter: Any) -> str:
+    name = str(parameter.metavar or parameter.name or "").strip("[].").upper() + (
+        "..." if parameter.nargs == -1 else ""
+    )
+    return name if parameter.required else f"[{name}]"
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "needed"
+    value = parameter.default
+    if value is None or callable(value) or value is False or value in ((), []):
+        return ""
+    return code(str(getattr(value, "value", value)))
+
+
+def _help(parameter: Any) -> str:
+    of = getattr(parameter, "bare_type", None)
+    choices: list[Any] = list(of) if isinstance(of, EnumMeta) else []
+    listed = ", ".join(code(str(one.value)) for one in choices)
+    return ": ".join(part for part in (parameter.help or "", listed) if part)
+
+
+def _parser(main: Callable[[list[str]], None]) -> argparse.ArgumentParser:
+    def capture(parser: argparse.ArgumentParser, *_: object) -> None:
+        raise _Captured(parser)
+
+    with patch.object(argparse.ArgumentParser, "parse_args", capture):
+        try:
+            main([])
+        except _Captured as found:
+            return found.parser
+    raise AssertionError("it did not read its arguments")
+
+
+def _options(parser: argparse.ArgumentParser, words: str) -> str:
+    text = f"{parser.description or ''}\n\n"
+    rows, inner = [], []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            inner += list(action.choices.items())
+        elif not isinstance(action, argparse._HelpAction):
+            given = [code(one) for one in action.option_strings] or [code(str(action.metavar or action.dest))]
+            default = "" if action.default in (None, False) else code(str(action.default))
+            rows.append((" ".join(given), default, (action.help or "").replace("%%", "%")))
+    text += table(("option", "default", "what"), rows) + "\n" if rows else ""
+    for name, one in inner:
+        text += f"#### {words} {name}\n\n{_options(one, f'{words} {name}')}"
+    return text
