@@ -9,7 +9,7 @@ import pytest
 
 from protocol.runtime.events import EVENTS
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 METHODS = {"debug", "info", "warning", "error", "exception", "critical"}
 LEVELS = ["debug", "info", "warning", "error", "critical"]
 HOPS = {"sampled", "failed", "command"}
