@@ -1,4 +1,4 @@
-"""The page of promises names tests that are there."""
+"""The page of promises, and that of security, name tests that are there."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "protocol" / "README.md").read_text(encoding="utf-8").partition("## Delivery")[2]
-NAMED = sorted(set(re.findall(r"`((?:unit|contract|system|faults)/[\w/.]*)(?:::(\w+))?`", PAGE)))
+SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`((?:unit|contract|system|faults)/[\w/.]*)(?:::(\w+))?`", PAGE + SECURITY)))
 
 
 def test_there_are_many() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
+from html import escape
 from typing import Any
 
 from dmz_front.admission.accounts import AccountForms
@@ -40,7 +41,7 @@ _WORDS = {
     "code": ("code", "代码"),
     "optional": (" (optional)", "（可选）"),
     "one of": ("one of", "取值"),
-    "list of": ("list of", "列表："),
+    "list of": ("list of ", "列表："),
     "of any": ("What any operation may answer beside its outcome.", "任何服务除结果之外可能给出的答复。"),
     "only": ("only", "仅"),
 }
@@ -152,7 +153,7 @@ def _fields(
 
 def _type(schema: Mapping[str, Any], schemas: Mapping[str, Any], language: Language) -> str:
     if schema.get("type") == "array":
-        return f"{_said('list of', language)} {_type(_resolved(schema.get('items', {}), schemas), schemas, language)}"
+        return f"{_said('list of', language)}{_type(_resolved(schema.get('items', {}), schemas), schemas, language)}"
     if "enum" in schema:
         return f"{_said('one of', language)} " + ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
@@ -163,7 +164,8 @@ def _type(schema: Mapping[str, Any], schemas: Mapping[str, Any], language: Langu
         for key, sign in (("minimum", "≥"), ("maximum", "≤"), ("minLength", "≥"), ("maxLength", "≤"))
         if key in schema
     ]
-    pattern = f", `{schema['pattern']}`" if "pattern" in schema else ""
+    # in HTML: a bar in a cell ends the cell, and in Markdown's code a backslash before it is shown
+    pattern = f", <code>{escape(schema['pattern']).replace('|', '&#124;')}</code>" if "pattern" in schema else ""
     form = f", {schema['format']}" if "format" in schema else ""
     return kind + form + (f", {', '.join(bounds)}" if bounds else "") + pattern
 
