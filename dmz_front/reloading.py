@@ -13,6 +13,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dmz_front.http.server import context_of
@@ -22,9 +23,10 @@ from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import links
+from protocol.runtime.config_check import link_errors
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.reload import Place, contents, differences, in_use, report, taken_up, within
-from protocol.runtime.settings import load
+from protocol.runtime.settings import load, naming
 
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("http",))
 """Tables whose files are read again."""
@@ -92,7 +94,12 @@ class Reload:
         renewed = [place for place, digest in files.items() if digest != self._contents.get(place)]
         touched = frozenset(place[0] for place in (*places, *renewed) if within(place, (*reloadable, *FILES)))
         new = taken_up(old, said, reloadable)
-        notes = await links.judged(self._subject, new.link) if "link" in touched else []
+        notes = []
+        if "link" in touched:
+            with naming(self._configuration, said):
+                for error in link_errors(new.link, (Role.FRONT,), datetime.now(UTC)):
+                    raise error
+                notes = await links.judged(self._subject, new.link)
 
         self._settings, self._keyring, self._contents = new, keyring, files
         notes += await self._take_up(Change(new, keyring, context, touched))
@@ -102,5 +109,5 @@ class Reload:
     def _read(self) -> tuple[FrontSettings, dict[Place, str], Keyring, ssl.SSLContext | None]:
         """All that may take its time, in a thread. Raises ConfigurationError."""
         settings = load(self._configuration, FrontSettings)
-        files = contents(settings, FILES)
-        return settings, files, keyring_of(settings), context_of(settings.http)
+        with naming(self._configuration, settings):
+            return settings, contents(settings, FILES), keyring_of(settings), context_of(settings.http)

@@ -12,6 +12,7 @@ breaker                  of every operation anew, all circuits closed
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from intranet_bridge.bound import Bound, Rebound, rebind
@@ -21,9 +22,10 @@ from protocol.errors import BridgeError, ConfigurationError
 from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import links
+from protocol.runtime.config_check import link_errors
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.reload import Place, contents, differences, in_use, report, taken_up, within
-from protocol.runtime.settings import load
+from protocol.runtime.settings import load, naming
 
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",))
 """Tables whose files are read again."""
@@ -87,7 +89,12 @@ class Reload:
         places, renewed = differences(old, said), self._renewed(files)
         touched = frozenset(place[0] for place in (*places, *renewed) if within(place, (*reloadable, *FILES)))
         new = taken_up(old, said, reloadable)
-        notes = await links.judged(self._subject, new.link) if "link" in touched else []
+        notes = []
+        if "link" in touched:
+            with naming(self._configuration, said):
+                for error in link_errors(new.link, (Role.BRIDGE,), datetime.now(UTC)):
+                    raise error
+                notes = await links.judged(self._subject, new.link)
         await _started(rebound)
 
         self._settings, self._contents = new, files
@@ -103,8 +110,9 @@ class Reload:
         """All that may take its time, in a thread. Raises ConfigurationError."""
         settings = load(self._configuration, BridgeSettings)
         files = contents(settings, FILES)
-        rebound = rebind(self._bound(), self._settings, settings, self._renewed(files))
-        return settings, files, keyring_of(settings), rebound
+        with naming(self._configuration, settings):
+            rebound = rebind(self._bound(), self._settings, settings, self._renewed(files))
+            return settings, files, keyring_of(settings), rebound
 
 
 async def _started(rebound: Rebound) -> None:

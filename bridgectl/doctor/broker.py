@@ -57,7 +57,7 @@ def judge(probes: Probes, now: datetime) -> Iterator[Finding]:
     """Everything about one broker."""
     yield judge_tls(probes.address, probes.ours)
     if probes.ours.certificate is not None:
-        renew = "bridgectl certs issue broker --name NAME --force, copy its stores to the broker, restart it"
+        renew = "bridgectl certs renew broker --name NAME, copy its stores to the broker, restart it"
         yield judge_expiry(probes.address, probes.ours.certificate, now, renew)
     if probes.old is not None:
         yield judge_old(probes.address, probes.old)

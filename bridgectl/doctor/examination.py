@@ -220,10 +220,10 @@ def _files(one: Installation) -> Iterator[Finding]:
             yield finding
     if (key := view.link.ca.with_name("ca.key")).exists():
         yield files.judge_authority_key(key)
-    renew = f"bridgectl certs issue {one.role} --name NAME --force, copy it here, restart {one.program}"
+    renew = f"bridgectl certs renew {one.role} --name NAME, copy it here, bridgectl reload"
     for path in view.certificates():
         yield from files.certificate_findings(path, now, renew)
-    yield from files.certificate_findings(view.link.ca, now, "plan a new CA: certs/README.md", files.CA_WARN_DAYS)
+    yield from files.certificate_findings(view.link.ca, now, "bridgectl certs rollover, in good time", files.CA_WARN_DAYS)
     if finding := files.role_finding(view.link.certificate, one.role):
         yield finding
     yield from files.keys_findings(view.keys.keyring, now)

@@ -102,7 +102,7 @@ async def test_what_needs_a_restart_is_named_and_stays(configured: Configured) -
         ({"trusted": '"keys/none.json"'}, r"none\.json: is not there"),
         ({"certificate": '"keys/trusted.json"'}, r"trusted\.json: holds no PEM certificate"),
         ({"more": "[http]\ncertificate = 'certs/front.pem'\nkey = 'certs/none.key'"}, r"none\.key"),
-        ({"more": "[https]\n"}, "https: Extra inputs"),
+        ({"more": "[https]\n"}, r"dmz_front\.toml:\d+: https: "),
     ],
 )
 async def test_a_configuration_that_is_wrong_changes_nothing(
