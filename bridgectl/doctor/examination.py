@@ -223,7 +223,9 @@ def _files(one: Installation) -> Iterator[Finding]:
     renew = f"bridgectl certs renew {one.role} --name NAME, copy it here, bridgectl reload"
     for path in view.certificates():
         yield from files.certificate_findings(path, now, renew)
-    yield from files.certificate_findings(view.link.ca, now, "bridgectl certs rollover, in good time", files.CA_WARN_DAYS)
+    yield from files.certificate_findings(
+        view.link.ca, now, "bridgectl certs rollover, in good time", files.CA_WARN_DAYS
+    )
     if finding := files.role_finding(view.link.certificate, one.role):
         yield finding
     yield from files.keys_findings(view.keys.keyring, now)
