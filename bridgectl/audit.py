@@ -1,18 +1,42 @@
 """Administrative acts that no daemon does itself, written where they can be found again.
 
-A line goes to the system's log (syslog(3), facility authpriv), and one to the log of each daemon of this host that
-runs, which names the user by the kernel's word.
+A line goes to the system's log (syslog(3), facility authpriv), and a record into the audit log of each daemon of this
+host that runs, which names the user by the kernel's word. For one that does not run it goes into its database, as a
+record of the chain `bridgectl`.
 """
 
+import contextlib
 import json
 import syslog
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import MetaData, inspect
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl import daemons
 from bridgectl.stores import operator
+from protocol.audit import ACT
 from protocol.errors import BridgeError
+from protocol.runtime.audit import append, audit_tables
+from protocol.runtime.clock import wall_clock
+from protocol.runtime.settings import StoreSection, load
+from protocol.runtime.store import engine
 
 _PATIENCE_S = 2.0
+CHAIN = "bridgectl"
+"""In each database, of what was done while its daemon did not run."""
+
+
+class StoreView(BaseModel):
+    """Of a daemon's configuration, where its database is."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    include: tuple[str, ...] = ()
+    store: StoreSection
 
 
 def record(act: str, **fields: Any) -> None:
@@ -24,4 +48,20 @@ def record(act: str, **fields: Any) -> None:
         try:
             daemons.tell(role, path, "audit", _PATIENCE_S, act=act, details=json.dumps(fields, ensure_ascii=False))
         except BridgeError:
-            continue  # it does not run: the system's log has it
+            _directly(path, {"act": act, "by": said["by"], "details": json.dumps(fields, ensure_ascii=False)})
+
+
+def _directly(configuration: Path, details: Mapping[str, Any]) -> None:
+    """Into the database of a daemon that does not answer. Where that cannot be, the system's log has it."""
+    with contextlib.suppress(BridgeError, SQLAlchemyError):
+        store = load(configuration, StoreView).store
+        if store.file is not None and not store.file.exists():
+            return
+        tables = audit_tables(MetaData())
+        database = engine(store.address())
+        try:
+            with database.begin() as connection:
+                if inspect(connection).has_table(tables.records.name):
+                    append(connection, tables, CHAIN, wall_clock(), ACT, details)
+        finally:
+            database.dispose()

@@ -17,6 +17,7 @@ from protocol.errors import BridgeError, NotAsked, in_one_line
 GROUPS = {
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
     "backup": ("bridgectl.commands.backup", "Copy a daemon's database, verified, while it runs."),
+    "audit": ("bridgectl.commands.audit", "What administrators did and which commands were accepted, chained."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
     "circuit": ("bridgectl.commands.circuit", "Circuit breakers: show them, close one."),
     "dlq": ("bridgectl.commands.dlq", "Dead letters: why, how old, sent again or taken away."),

@@ -42,7 +42,7 @@ from dmz_front.http.server import HttpServer
 from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
-from dmz_front.ledger.rows import HISTORY, INSTANCES, MAINTENANCE, POISON
+from dmz_front.ledger.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON
 from dmz_front.queries.round_trip import Queries
 from dmz_front.reloading import Change, Reload, keyring_of
 from dmz_front.replies.bridges import Bridges
@@ -62,6 +62,7 @@ from protocol.operations import CATALOGUE
 from protocol.reports import CommandsReport
 from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
+from protocol.runtime.audit import Audit, forward_of
 from protocol.runtime.backup import Owner
 from protocol.runtime.backups import LOOK_S as LOOK_BACKUPS_S
 from protocol.runtime.backups import Backups
@@ -119,7 +120,9 @@ class Front:
             settings.store.lease_s,
             alone=settings.store.file is not None,
         )
-        self.ledger = Ledger(self.store, self.clock)
+        self.audit = Audit(self.store, AUDIT, settings.name, self.clock)
+        self.forward = forward_of(settings.audit, "dmz-front", self.audit)
+        self.ledger = Ledger(self.store, self.clock, self.audit)
         self.attachments = AttachmentLedger(self.store, settings.name, self.clock)
         self.history = History(
             self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), self.clock
@@ -244,9 +247,11 @@ class Front:
         self.http = HttpServer(traced.api(self.api, CATALOGUE) if traced else self.api, settings.http)
         self.maintenance = Maintenance(
             store=self.store, table=MAINTENANCE, operations=tuple(CATALOGUE), section=settings.maintenance,
-            clock=self.clock, changed=self._maintain,
+            clock=self.clock, changed=self._maintain, act=self.audit.act,
         )  # fmt: skip
-        self.draining = Draining(stop=self._rest, go_on=self._go_on, running=self._running, clock=self.clock)
+        self.draining = Draining(
+            stop=self._rest, go_on=self._go_on, running=self._running, clock=self.clock, act=self.audit.act
+        )
         self.reporter = Reporter(
             settings=settings, links=LinkStates(self.links, self.clock), store=self.store, backups=self.backups,
             history=self.history, ledger=self.ledger,
@@ -257,11 +262,11 @@ class Front:
         self.administration = Administration(
             name=settings.name, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
             sendable=lambda: self.command_link.connected and self.bridges.addressed, paused=lambda: self.bridges.paused,
-            decided=self.decided,
+            decided=self.decided, audit=self.audit,
             decisions=Decisions(
                 route=destinations.command_route(settings.region, settings.name), ledger=self.ledger,
                 decisions=self.decided, outbox=self.decisions_outbox, sealer=sealer, bridges=self.bridges,
-                sendable=self._decisions_go, clock=self.clock,
+                sendable=self._decisions_go, clock=self.clock, act=self.audit.act,
             ),
         )  # fmt: skip
 
@@ -279,7 +284,7 @@ class Front:
     async def compose(self, daemon: Daemon, configuration: Path) -> None:
         """Start everything in the order of the table above. `configuration`: the file to read at a reload."""
         settings = self.settings
-        reloader = Reloader(daemon, Reload(configuration, settings, self.keyring, self.take_up).reload)
+        reloader = Reloader(daemon, Reload(configuration, settings, self.keyring, self.take_up).reload, self.audit.act)
         if settings.store.file is not None:
             lock = only_one(settings.store.file, "dmz-front")
             await daemon.start("lock", None, lock.close)
@@ -326,6 +331,10 @@ class Front:
         jobs.every(settings.delivery.sweep_s, "attachments", self.sender.sweep)
         jobs.every(60, "used attachments", self._forget_attachments)
         jobs.every(3600, "forget", self._forget)
+        await jobs.now_and_every(60, "audit", self._look_at_audit)
+        if self.forward is not None:
+            jobs.every(1, "syslog", self.forward.forward)
+            await daemon.start("syslog", None, self.forward.close)
         await jobs.now_and_every(15, "count", self._count)
         jobs.start()
         await daemon.start("jobs", None, jobs.close)
@@ -492,10 +501,17 @@ class Front:
         self._commands = await self.ledger.report(self.bridges.maintained())
         await self.ledger.count_backlog(self.settings.name)
 
+    async def _look_at_audit(self) -> None:
+        """Keep the heads of bridges' chains once a day in ours: what is cut off from theirs is found by them."""
+        await self.audit.look()
+        for bridge in self.bridges.present():
+            await self.audit.witness(bridge.presence.audit)
+
     async def _forget(self) -> None:
         await self.ledger.drop(self.clock() - int(self.settings.delivery.repeat_days * 86_400_000))
         before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
         await self.ledger.forget(before)
+        await self.audit.forget(self.settings.audit.retention_days)
         await self.decided.forget(before)
         await self.poison.forget(before)
         held = await self.ledger.hold_undelivered(self.settings.name)

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from protocol.attachments import MAX_BYTES
 from protocol.operations.fields import AccountNumber
+from protocol.runtime.audit import AuditSection
 from protocol.runtime.backup import BackupSection
 from protocol.runtime.control import ControlSection
 from protocol.runtime.maintenance import MaintenanceSection
@@ -199,6 +200,7 @@ class FrontSettings(Section):
     backup: BackupSection = BackupSection()
     log: LogSection = LogSection()
     tracing: TracingSection = TracingSection()
+    audit: AuditSection = AuditSection()
     maintenance: FrontMaintenanceSection = FrontMaintenanceSection()
 
     @model_validator(mode="after")

@@ -39,7 +39,7 @@ from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, put_back
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
-from intranet_bridge.inbox.rows import HISTORY, INSTANCES, MAINTENANCE, POISON
+from intranet_bridge.inbox.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON
 from intranet_bridge.intake.attachments import AttachmentIntake
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.intake.conflict import InboxConflict
@@ -74,6 +74,7 @@ from protocol.messages import Role
 from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Availability, Presence
 from protocol.runtime import crash_points, daemon, logs, metrics
+from protocol.runtime.audit import Audit, forward_of
 from protocol.runtime.backup import Owner
 from protocol.runtime.backups import Backups
 from protocol.runtime.clock import Clock, wall_clock
@@ -141,7 +142,9 @@ class Bridge:
         self.store = Store(settings.store.address(), prepare)
         alone = settings.store.file is not None
         self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
-        self.inbox = Inbox(self.store, settings.name, clock)
+        self.audit = Audit(self.store, AUDIT, settings.name, clock)
+        self.forward = forward_of(settings.audit, "intranet-bridge", self.audit)
+        self.inbox = Inbox(self.store, settings.name, clock, self.audit)
         self.history = History(
             self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), clock
         )
@@ -191,6 +194,7 @@ class Bridge:
             inquires=self._inquirers,
             from_fronts=lambda: self.settings.commands.decisions_from_fronts,
             retention_ms=lambda: int(self.settings.store.retention_days * 86_400_000), clock=clock,
+            act=self.audit.act,
         )  # fmt: skip
         self.command_intake = CommandIntake(
             link=self.links["commands"], judge=judge,
@@ -205,22 +209,24 @@ class Bridge:
         )  # fmt: skip
         self.maintenance = Maintenance(
             store=self.store, table=MAINTENANCE, operations=tuple(adapters), section=settings.maintenance, clock=clock,
-            changed=self._maintain,
+            changed=self._maintain, act=self.audit.act,
         )  # fmt: skip
         self.housekeeping = Housekeeping(
             store=self.store, history=self.history, backups=self.backups, inbox=self.inbox,
             attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
-            intake=self.command_intake,
+            intake=self.command_intake, audit=self.audit, forward=self.forward,
             schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
             link=self.links["control"], sealer=sealer, region=settings.region,
             interval_s=settings.presence_interval_s, clock=clock, read=self.presence,
         )  # fmt: skip
-        self.draining = Draining(stop=self._rest, go_on=self._go_on, running=self._running, clock=clock)
+        self.draining = Draining(
+            stop=self._rest, go_on=self._go_on, running=self._running, clock=clock, act=self.audit.act
+        )
         self.doubts = Doubts(settings, self.health)
-        self.circuits = Circuits(self.health, self.ordering.work)
+        self.circuits = Circuits(self.health, self.ordering.work, self.audit.act)
         self.reporter = Reporter(
             settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
             backups=self.backups, history=self.history,
@@ -229,7 +235,7 @@ class Bridge:
             adapters=self.adapters, clock=clock,
         )  # fmt: skip
         self.administration = Administration(
-            store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock,
+            store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
             requests=self.requests, name=settings.name,
         )  # fmt: skip
         self.probe = Probe(settings)
@@ -347,6 +353,7 @@ class Bridge:
             maintenance=self.maintenance.pauses,
             decides=self.settings.commands.decisions_from_fronts,
             leaving=self.draining.active,
+            audit=str(self.audit.head) if self.audit.head.sequence else "",
         )
 
     def samples(self) -> Iterator[metrics.Sample]:
@@ -381,7 +388,7 @@ class Bridge:
         reloads: dict[str, Answer] = {}
         if configuration is not None:
             reloads["reload"] = Reloader(
-                parts, Reload(configuration, self.settings, lambda: self.bound, self.take_up).reload
+                parts, Reload(configuration, self.settings, lambda: self.bound, self.take_up).reload, self.audit.act
             ).answer
         if self.traced is not None:
             await parts.start("tracing", None, self.traced.close)
@@ -537,8 +544,8 @@ def installed(settings: BridgeSettings) -> Bridge:
 def _schedule(settings: BridgeSettings, clock: Clock) -> Schedule:
     store, keys = settings.store, settings.keys
     return Schedule(
-        clock, settings.commands.sweep_s, store.lease_s / 3, store.retention_days, settings.link.certificate,
-        (keys.keyring, keys.trusted),
+        clock, settings.commands.sweep_s, store.lease_s / 3, store.retention_days,
+        settings.audit.retention_days, settings.link.certificate, (keys.keyring, keys.trusted),
     )  # fmt: skip
 
 

@@ -6,18 +6,17 @@ from typing import Any
 from intranet_bridge.marketing.health import Health
 from protocol.administration import CloseCircuit, asked
 from protocol.errors import BridgeError
+from protocol.runtime.audit import Act, logged
 from protocol.runtime.control import Answer, Peer
-from protocol.runtime.logs import logger
 from protocol.signal import Signal
-
-log = logger(__name__)
 
 
 class Circuits:
     """Of all operations."""
 
-    def __init__(self, health: Mapping[str, Health], work: Signal) -> None:
-        """`work` is sent when commands may be called that might not before."""
+    def __init__(self, health: Mapping[str, Health], work: Signal, act: Act = logged) -> None:
+        """`work` is sent when commands may be called that might not before. `act` writes down who closed one."""
+        self._act = act
         self._health, self._work = health, work
 
     def answers(self) -> Mapping[str, Answer]:
@@ -31,8 +30,6 @@ class Circuits:
         if health is None:
             raise BridgeError(f"{question.operation} is not bound here; bound are {', '.join(sorted(self._health))}")
         health.close()
-        log.warning(
-            "administrative-act", act="close-circuit", by=peer.behind(question.sudo_user), details=question.operation
-        )
+        await self._act("close-circuit", peer.behind(question.sudo_user), operation=question.operation)
         self._work.send()
         return {"operation": question.operation}

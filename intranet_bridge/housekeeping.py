@@ -6,6 +6,7 @@ sweep                replies without a receipt are offered again; operators' dec
 count                rows by state, for the metrics
 forget               rows past their retention are deleted
 attachments          what belonged to commands that are final, or to none for days, is deleted
+audit                the audit log's head, for presence, and once a day for the journal
 adopt                what a dead bridge left is taken over (runtime/lease.py)
 maintenance          what is paused begins and ends by the clock, and by what others of one database say
 mark                 the database's beat, by which an older copy of it is known (runtime/history.py)
@@ -26,6 +27,7 @@ from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.intake.commands import CommandIntake
 from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
+from protocol.runtime.audit import Audit
 from protocol.runtime.backups import LOOK_S as LOOK_BACKUPS_S
 from protocol.runtime.backups import Backups
 from protocol.runtime.clock import Clock
@@ -37,6 +39,7 @@ from protocol.runtime.maintenance import LOOK_S, Maintenance
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.store import Store
+from protocol.runtime.syslog import SyslogForward
 
 log = logger(__name__)
 
@@ -54,6 +57,7 @@ class Schedule:
     sweep_s: float
     adopt_s: float
     retention_days: float
+    audit_days: float
     certificate: Path
     keys: tuple[Path, ...]
 
@@ -75,8 +79,11 @@ class Housekeeping:
         outbox: Outbox,
         workers: CommandWorkers,
         intake: CommandIntake,
+        audit: Audit,
+        forward: SyslogForward | None,
         schedule: Schedule,
     ) -> None:
+        self._audit, self._forward = audit, forward
         self._store, self._history, self._backups = store, history, backups
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
         self._attachments, self._maintenance = attachments, maintenance
@@ -102,8 +109,11 @@ class Housekeeping:
             ("mark", self._history.mark, MARK_S),
             ("backup", self._backups.look, LOOK_BACKUPS_S),
             ("forget", self.forget, 3600.0),
+            ("audit", self.look_at_audit, 60.0),
         ):
             await self._jobs.now_and_every(seconds, name, job)
+        if self._forward is not None:
+            self._jobs.every(1.0, "syslog", self._forward.forward)
         self._jobs.start()
 
     def standing(self) -> str:
@@ -117,6 +127,8 @@ class Housekeeping:
     async def close(self) -> None:
         """No more jobs; those that run come to their end."""
         await self._jobs.close()
+        if self._forward is not None:
+            await self._forward.close()
 
     async def sweep(self) -> None:
         """See above."""
@@ -134,10 +146,15 @@ class Housekeeping:
         """See above."""
         await self._inbox.count()
 
+    async def look_at_audit(self) -> None:
+        """See above."""
+        await self._audit.look()
+
     async def forget(self) -> None:
         """See above."""
         before = self._schedule.clock() - int(self._schedule.retention_days * _DAY_MS)
         await self._poison.forget(before)
+        await self._audit.forget(self._schedule.audit_days)
         gone = await self._inbox.forget(before)
         if gone:
             log.info("rows-forgotten", count=gone)

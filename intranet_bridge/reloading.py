@@ -37,7 +37,7 @@ _COMMANDS = (
 RELOADABLE: tuple[Place, ...] = (
     *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("drain_s",),
     ("presence_interval_s",),
-    ("store", "retention_days"),
+    ("store", "retention_days"), ("audit", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("commands", name) for name in _COMMANDS),
 )  # fmt: skip

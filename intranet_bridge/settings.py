@@ -18,6 +18,7 @@ from protocol.maintenance import ALL
 from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE
 from protocol.operations.operation import Kind, UnknownOutcome
+from protocol.runtime.audit import AuditSection
 from protocol.runtime.backup import BackupSection
 from protocol.runtime.control import ControlSection
 from protocol.runtime.maintenance import MaintenanceSection
@@ -131,6 +132,7 @@ class BridgeSettings(Section):
     backup: BackupSection = BackupSection()
     log: LogSection = LogSection()
     tracing: TracingSection = TracingSection()
+    audit: AuditSection = AuditSection()
     maintenance: MaintenanceSection = MaintenanceSection()
     marketing: SystemSection | None = None
     """The system of the operations that name none."""

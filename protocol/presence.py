@@ -67,6 +67,8 @@ class Presence(BaseModel):
     """Whether other bridges may keep the same; not with a file: then one of them is a copy."""
     decides: bool = False
     """It takes decisions of operators at the fronts (decisions.py)."""
+    audit: Annotated[str, Field(max_length=160)] = ""
+    """The head of its audit log (audit.py), about a minute old: fronts keep one a day."""
 
     maintenance: Annotated[tuple[Pause, ...], Field(max_length=1_000)] = ()
     """What is paused for maintenance, by the bridge's clock. An older front takes these for paused alone."""

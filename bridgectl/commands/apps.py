@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 from sqlalchemy import Connection
 
+from bridgectl import audit
 from bridgectl.instants import span_s
 from bridgectl.output import as_json, table
 from bridgectl.settings import front_store
@@ -47,6 +48,7 @@ def add(
         )
     except ValueError as error:
         raise BridgeError(str(error)) from error
+    audit.record("apps-add", application=name, scopes=sorted(scope), networks=network, sandbox=sandbox)
     what = "sandbox key" if sandbox else "key"
     typer.echo(f"Give this {what} to the application; it is not shown again:", err=True)
     typer.echo(key)
@@ -105,6 +107,7 @@ def rotate(
     if end:
         if not _in_store(lambda connection: applications.end_former(connection, name, wall_clock())):
             raise BridgeError(f"{name} has no old key that is valid")
+        audit.record("apps-end-former-key", application=name)
         typer.echo(f"{name}'s old key is not valid any more")
         return
     try:
@@ -114,6 +117,7 @@ def rotate(
         )
     except ValueError as error:
         raise BridgeError(str(error)) from error
+    audit.record("apps-rotate", application=name, overlap=overlap)
     until = _instant(wall_clock() + overlap_ms)
     typer.echo(f"Give this key to the application; it is not shown again. The old is valid until {until}:", err=True)
     typer.echo(key)
@@ -125,6 +129,7 @@ def revoke(name: Annotated[str, typer.Argument(help="the application")]) -> None
     """Take an application's keys away; fronts stop taking it within a second or two."""
     if not _in_store(lambda connection: applications.revoke(connection, name, wall_clock())):
         raise BridgeError(f"there is no active application {name}")
+    audit.record("apps-revoke", application=name)
     typer.echo(f"{name} is revoked")
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bridgectl import audit
 from bridgectl.output import as_json, table
 from bridgectl.settings import front_store
 from bridgectl.stores import in_store, operator
@@ -51,6 +52,7 @@ def bind(
     # clocks of fronts may be apart: what is sealed a little later is asked about too, which does no harm
     meant = Address(wanted, now + SKEW_MS, now, operator(), note.strip()[:400])
     in_store(front_store(), "front", ADDRESS.name, "dmz-front", lambda connection: region_inbox.bind(connection, meant))
+    audit.record("inbox-bind", inbox=wanted)
     typer.echo(f"commands are for inbox {wanted} from now on; the fronts follow within two seconds")
 
 

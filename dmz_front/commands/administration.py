@@ -22,12 +22,10 @@ from protocol.administration import (
     asked,
 )
 from protocol.errors import BridgeError
+from protocol.runtime.audit import Audit
 from protocol.runtime.control import Answer, Peer
-from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.request_log import RequestLog
-
-log = logger(__name__)
 
 
 class Administration:
@@ -41,6 +39,7 @@ class Administration:
         outbox: Outbox,
         decisions: Decisions,
         decided: DecisionLedger,
+        audit: Audit,
         sendable: Callable[[], bool],
         requests: RequestLog,
         paused: Callable[[], Collection[str]] = tuple,
@@ -48,7 +47,7 @@ class Administration:
         """`sendable`: whether there is a broker, and it is known which inbox commands are for. `paused`: operations
         that are paused at this front.
         """
-        self._paused = paused
+        self._paused, self._audit = paused, audit
         self._requests, self._decisions, self._decided = requests, decisions, decided
         self._name, self._ledger, self._outbox, self._sendable = name, ledger, outbox, sendable
 
@@ -64,9 +63,9 @@ class Administration:
         }
 
     async def audit(self, request: Mapping[str, Any], peer: Peer) -> None:
-        """An act of `bridgectl` itself, into the log."""
+        """An act of `bridgectl` itself."""
         question = asked(AuditedAct, request)
-        log.warning("administrative-act", act=question.act, by=peer.name, details=question.details)
+        await self._audit.act(question.act, peer.name, details=question.details)
 
     async def list(self, request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
         """Commands in some states."""
@@ -115,5 +114,5 @@ class Administration:
             raise BridgeError(f"{why} at {self._name}: {', '.join(missing[:5])}")
         for entry in entries:
             self._outbox.offer(entry)
-        log.warning("commands-resent", count=len(entries), request_ids=question.ids[:20], by=peer.name)
+        await self._audit.act("resend", peer.name, count=len(entries), request_ids=list(question.ids[:20]))
         return {"sent": len(entries), "more": question.limit == len(entries)}

@@ -20,11 +20,9 @@ from protocol.envelope import Kind, Sealer
 from protocol.errors import BridgeError
 from protocol.lifecycle import FINAL, State
 from protocol.messages import Attributes, GrowingIds
+from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
-from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry, Outbox
-
-log = logger(__name__)
 
 _OPERATOR = "operator"
 """In place of an application, in the source of a decision."""
@@ -44,8 +42,10 @@ class Decisions:
         bridges: Bridges,
         sendable: Callable[[], bool],
         clock: Clock,
+        act: Act,
     ) -> None:
-        """`sendable`: whether decisions can go out now."""
+        """`sendable`: whether decisions can go out now. `act` writes down who decided."""
+        self._act = act
         self._route, self._ledger, self._decisions, self._outbox = route, ledger, decisions, outbox
         self._sealer, self._bridges, self._sendable, self._clock = sealer, bridges, sendable, clock
         self._ids = GrowingIds()
@@ -82,9 +82,9 @@ class Decisions:
         await self._decisions.take(id, decision, self._route.destination, envelope, meanwhile)
         if question.force:
             await self._ledger.count_backlog(self._route.front)
-        log.warning(
-            "command-decided", request_id=row.id, decision=id, operation=row.operation, choice=question.choice, by=by,
-            note=decision.note, force=question.force,
+        await self._act(
+            "decide", by, request_id=row.id, decision=id, operation=row.operation, choice=question.choice.value,
+            force=question.force,
         )  # fmt: skip
         if self._sendable():
             self._outbox.offer(Entry(id, self._route.destination, envelope))

@@ -32,11 +32,15 @@ Proposed = tuple[Row, Seal | None]
 """Without a `Seal` the row has its envelope already."""
 
 
-def accept(connection: Connection, asked: Sequence[Proposed]) -> Sequence[Row]:
+def accept(
+    connection: Connection, asked: Sequence[Proposed], audit: Callable[[Connection, Sequence[Row]], None]
+) -> Sequence[Row]:
     """Insert new rows; returns each with its envelope, or the row that has its idempotency key already.
 
-    Rows of one subject go in one after another, each sealed with the one before it as its predecessor.
+    Rows of one subject go in one after another, each sealed with the one before it as its predecessor. `audit` is told
+    the new ones.
     """
+    fresh: list[Row] = []
     last = _last(connection, sorted({row.subject for row, _ in asked if row.subject}))
     held: dict[str, Row] = {}
     left = asked
@@ -48,10 +52,12 @@ def accept(connection: Connection, asked: Sequence[Proposed]) -> Sequence[Row]:
         for row in rows:
             if row.id in new:
                 held[row.id] = row
+                fresh.append(row)
                 if row.subject:
                     last[row.subject] = row.id, row.position
             else:
                 held[row.id] = row_of(connection.execute(same_key(row)).one())
+    audit(connection, fresh)
     reach(Point.FRONT_ACCEPT_UNCOMMITTED)
     return [held[row.id] for row, _ in asked]
 

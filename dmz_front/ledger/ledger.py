@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
-from dmz_front.ledger.acceptance import Seal, accept, same_key
+from dmz_front.ledger.acceptance import Proposed, Seal, accept, same_key
 from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, being_ended, row_of
 from protocol.administration import CommandReport
 from protocol.envelope import MAX_AGE_MS
@@ -19,6 +19,7 @@ from protocol.errors import BridgeError
 from protocol.lifecycle import FINAL, State, state_reported
 from protocol.messages import LOWEST_VERSION
 from protocol.reports import CommandsReport
+from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
@@ -111,22 +112,12 @@ Claim = Callable[[Connection], None]
 """Takes what a new command needs for itself, in the transaction that accepts it."""
 
 
-def _claimed(connection: Connection, row: Row, seal: Seal | None, claim: Claim) -> Row:
-    known = connection.execute(same_key(row)).first()
-    if known is not None:
-        return row_of(known)
-    with connection.begin_nested() as claiming:
-        claim(connection)
-        (held,) = accept(connection, [(row, seal)])
-        if held.id != row.id:  # another front accepted the same key at this moment: what was claimed is free again
-            claiming.rollback()
-    return held
-
-
 class Ledger:
     """The `requests` table."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, audit: Audit | None = None) -> None:
+        """`audit`: gets a record of what is accepted, in the same transaction."""
+        self._audit = audit
         self._store = store
         self._clock = clock
         self.backlog = 0
@@ -181,14 +172,32 @@ class Ledger:
         is no row. Raises as `Store.gather`, Unwritten after `patience_s`.
         """
         if claim is None:
-            (held,) = await self._store.gather(accept, [(row, seal)], patience_s=patience_s)
+            (held,) = await self._store.gather(self._accept, [(row, seal)], patience_s=patience_s)
         else:
-            claimed = partial(_claimed, row=row, seal=seal, claim=claim)
+            claimed = partial(self._claimed, row=row, seal=seal, claim=claim)
             (held,) = await self._store.gather(
                 lambda connection, _: [claimed(connection)], (None,), patience_s=patience_s
             )
         if held.id == row.id:  # not `is`: a commit that failed after it was done is done again, and finds its own row
             self.backlog += 1
+        return held
+
+    def _accept(self, connection: Connection, asked: Sequence[Proposed]) -> Sequence[Row]:
+        return accept(connection, asked, self._audited)
+
+    def _audited(self, connection: Connection, rows: Sequence[Row]) -> None:
+        if self._audit is not None:
+            self._audit.accepted_in(connection, [(row.id, row.operation, row.application) for row in rows])
+
+    def _claimed(self, connection: Connection, row: Row, seal: Seal | None, claim: Claim) -> Row:
+        known = connection.execute(same_key(row)).first()
+        if known is not None:
+            return row_of(known)
+        with connection.begin_nested() as claiming:
+            claim(connection)
+            (held,) = self._accept(connection, [(row, seal)])
+            if held.id != row.id:  # another front accepted the same key at this moment: what was claimed is free again
+                claiming.rollback()
         return held
 
     async def known(self, row: Row) -> Row | None:

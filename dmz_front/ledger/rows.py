@@ -25,6 +25,7 @@ from sqlalchemy import Row as SqlRow
 
 from protocol.administration import Choice
 from protocol.lifecycle import State
+from protocol.runtime.audit import audit_tables
 from protocol.runtime.history import history_table
 from protocol.runtime.lease import instances
 from protocol.runtime.maintenance import maintenance_table
@@ -130,6 +131,7 @@ DECISIONS = Table(
 """What operators decided at the fronts, for the bridge to carry out."""
 
 POISON = poison_table(METADATA)
+AUDIT = audit_tables(METADATA)
 MAINTENANCE = maintenance_table(METADATA)
 
 

@@ -32,13 +32,11 @@ from protocol.envelope import Opener
 from protocol.errors import BridgeError, EnvelopeError, PoisonMessage
 from protocol.lifecycle import State
 from protocol.operations import CATALOGUE
+from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
-from protocol.runtime.logs import logger
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.store import Store
-
-log = logger(__name__)
 
 _CLEAR = frozenset({State.HELD, State.UNKNOWN})
 """States of a command of which the marketing system may know more than the bridge."""
@@ -54,10 +52,12 @@ class Administration:
         rulings: Rulings,
         opener: Opener,
         calls: MarketingCalls,
+        audit: Audit,
         requests: RequestLog,
         name: str,
         clock: Clock,
     ) -> None:
+        self._audit = audit
         self._store, self._rulings, self._opener = store, rulings, opener
         self._calls, self._clock = calls, clock
         self._requests, self._name = requests, name
@@ -74,9 +74,9 @@ class Administration:
         return questions
 
     async def audit(self, request: Mapping[str, Any], peer: Peer) -> None:
-        """An act of `bridgectl` itself, into the log."""
+        """An act of `bridgectl` itself."""
         question = asked(AuditedAct, request)
-        log.warning("administrative-act", act=question.act, by=peer.name, details=question.details)
+        await self._audit.act(question.act, peer.name, details=question.details)
 
     async def list(self, request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
         """Commands in some states."""
@@ -90,7 +90,7 @@ class Administration:
         kept = await self._found(question.id)
         revealed = ""
         if question.reveal:
-            log.warning("request-revealed", request_id=question.id, by=peer.name)
+            await self._audit.strictly("reveal", peer.name, request_id=question.id)
             revealed = self._opened(kept).decode(errors="replace")
         evidence = await self._evidence(kept) if question.inquire else None
         detail = CommandDetail(command=kept.report, decisions=kept.decisions, evidence=evidence, request=revealed)

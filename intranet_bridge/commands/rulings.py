@@ -25,6 +25,7 @@ from protocol.errors import BridgeError, LinkError
 from protocol.lifecycle import State, move
 from protocol.link.lane import Lane
 from protocol.messages import AHEAD_MS, LOWEST_VERSION, Attributes
+from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
@@ -73,12 +74,14 @@ class Rulings:
         from_fronts: Callable[[], bool],
         retention_ms: Callable[[], int],
         clock: Clock,
+        act: Act,
     ) -> None:
         """`inquires`: operations whose binding can ask what became of a request. `lane`: on which fronts are told.
         `from_fronts`: whether decisions of operators at fronts are carried out. `retention_ms`: how long the inbox
-        keeps what is final.
+        keeps what is final. `act` writes down who decided.
         """
         self._store, self._inbox, self._workers, self._outbox = store, inbox, workers, outbox
+        self._act = act
         self._replies, self._judge, self._lane, self._clock = replies, judge, lane, clock
         self.inquires, self._from_fronts, self._retention_ms = inquires, from_fronts, retention_ms
 
@@ -104,10 +107,7 @@ class Rulings:
     async def carry_out(self, ruling: Ruling, operation: str) -> None:
         """Write it down and act on it. Raises BridgeError, and changes nothing, if the command's state forbids it."""
         await self._store.write(partial(rows.decide, ruling=ruling))
-        log.warning(
-            "command-decided", request_id=ruling.id, operation=operation, choice=ruling.choice, by=ruling.by,
-            note=ruling.note,
-        )  # fmt: skip
+        await self._act("decide", ruling.by, request_id=ruling.id, operation=operation, choice=ruling.choice.value)
         await self.act()
 
     async def act(self) -> None:
@@ -155,10 +155,9 @@ class Rulings:
 
         once = partial(rows.decide_once, id=id, request=decision.request, at=now, decide=decide)
         came: Came = await self._store.write(once)
-        log.warning(
-            "command-decided" if came.done else "decision-refused", request_id=decision.request, decision=id,
-            operation=decision.command.operation, choice=decision.choice, by=by, note=decision.note,
-            because=came.because,
+        await self._act(
+            "decide", by, request_id=decision.request, decision=id, operation=decision.command.operation,
+            choice=decision.choice.value, done=came.done, because=came.because,
         )  # fmt: skip
         await self.act()
         return came

@@ -68,6 +68,7 @@ from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.messages import CODE_LENGTH, fitted, uuid7
 from protocol.presence import InboxId
 from protocol.reports import CommandsReport
+from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.history import Gap
@@ -131,7 +132,9 @@ _READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bin
 class Inbox:
     """The `inbox` table, and one bridge's rows in it."""
 
-    def __init__(self, store: Store, owner: str, clock: Clock) -> None:
+    def __init__(self, store: Store, owner: str, clock: Clock, audit: Audit | None = None) -> None:
+        """`audit`: gets a record of what is taken, in the same transaction."""
+        self._audit = audit
         self._store, self._owner, self._clock = store, owner, clock
         self._sequence = 0
         self.id: InboxId = ""
@@ -343,6 +346,9 @@ class Inbox:
             for at, row in enumerate(rows, 1)
         ]  # fmt: skip
         new = insert_new(connection, INBOX, sorted(values, key=itemgetter("id")))
+        if self._audit is not None and new:
+            taken = {row.id: (row.id, row.operation, row.source) for row in rows if row.id in new}
+            self._audit.accepted_in(connection, list(taken.values()))
         uses = [
             {"request": row.id, "place": place, "attachment": attachment}
             for row in {row.id: row for row in rows if row.attachments and row.id in new}.values()

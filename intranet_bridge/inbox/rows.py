@@ -15,6 +15,7 @@ from sqlalchemy import (
 
 from intranet_bridge.inbox.ordering import QueuedCommand
 from protocol.lifecycle import State
+from protocol.runtime.audit import audit_tables
 from protocol.runtime.decisions import answered_decisions_table, decisions_table
 from protocol.runtime.history import history_table
 from protocol.runtime.lease import instances
@@ -25,6 +26,7 @@ from protocol.values import immutable
 METADATA = MetaData()
 INSTANCES = instances(METADATA)
 POISON = poison_table(METADATA)
+AUDIT = audit_tables(METADATA)
 DECISIONS = decisions_table(METADATA)
 HISTORY = history_table(METADATA)
 MAINTENANCE = maintenance_table(METADATA)

@@ -4,18 +4,15 @@ In memory alone: a daemon that starts takes work. What each daemon stops, and wh
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from protocol.administration import Drain, asked
 from protocol.errors import BridgeError
 from protocol.reports import DrainReport
+from protocol.runtime.audit import Act, logged
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
-from protocol.runtime.logs import logger
-
-log = logger(__name__)
 
 
 class Draining:
@@ -28,8 +25,12 @@ class Draining:
         go_on: Callable[[], Awaitable[None]],
         running: Callable[[], dict[str, int]],
         clock: Clock,
+        act: Act = logged,
     ) -> None:
-        """`stop` takes nothing new from then on, `go_on` undoes that; `running`: what is in hand, by its kind."""
+        """`stop` takes nothing new from then on, `go_on` undoes that; `running`: what is in hand, by its kind. `act`
+        writes down who said so.
+        """
+        self._act = act
         self._stop, self._go_on, self._running, self._clock = stop, go_on, running, clock
         self._since, self._by = 0, ""
         self._turn = asyncio.Lock()
@@ -63,16 +64,13 @@ class Draining:
             if question.undo and self._since:
                 await self._go_on()
                 self._since = 0
-                self._audit("undo-drain", by)
+                await self._act("undo-drain", by, running=self._running())
             elif not question.undo and not self._since:
                 self._since, self._by = self._clock(), by
-                self._audit("drain", by)
+                await self._act("drain", by, running=self._running())
                 await self._stop()
         return self._told()
 
     def _told(self) -> dict[str, Any]:
         report = self.report()
         return {"drain": report.model_dump(mode="json") if report else None, "safe": report.safe if report else False}
-
-    def _audit(self, act: str, by: str) -> None:
-        log.warning("administrative-act", act=act, by=by, details=json.dumps(self._running()))

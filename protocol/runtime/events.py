@@ -71,6 +71,16 @@ EVENTS: Mapping[str, Event] = {
         "error", "A kept file cannot be opened with the keys there are.", ("attachment", "error")
     ),
     "attachments-forgotten": Event("info", "Files were deleted: their time was over.", ("count",)),
+    "audit-forwarded-again": Event("info", "The syslog server takes audit records again.", ("target",)),
+    "audit-head": Event(
+        "info", "The audit log's newest record: keep it, for `bridgectl audit verify --head`.", ("head",)
+    ),
+    "audit-not-forwarded": Event(
+        "error", "The syslog server does not take audit records; they are sent when it does.", ("target", "error")
+    ),
+    "audit-not-written": Event(
+        "error", "An administrative act could not be written into the audit log.", ("act", "by", "error")
+    ),
     "backup-failed": Event("error", "A backup of the database could not be made; it is tried again.", ("reason",)),
     "backup-made": Event(
         "info",
@@ -100,11 +110,6 @@ EVENTS: Mapping[str, Event] = {
     ),
     "clock-jumped": Event("warning", "This host's clock was set.", ("seconds",)),
     "clock-skew": Event("warning", "The clocks of the two hosts differ.", ("peer", "ahead_s", "do"), once_by=("peer",)),
-    "command-decided": Event(
-        "warning",
-        "An administrator decided what became of a held command.",
-        ("request_id", "decision", "operation", "choice", "by", "note", "force", "because"),
-    ),
     "command-finished": Event(
         "info",
         "A command's outcome at the marketing system: the bridge's line of its hop.",
@@ -159,7 +164,6 @@ EVENTS: Mapping[str, Event] = {
         "A bridge ended while it called the marketing system; those outcomes are unknown.",
         ("count", "of", "meaning"),
     ),
-    "commands-resent": Event("warning", "An administrator had commands sent again.", ("count", "request_ids", "by")),
     "commands-undelivered": Event("error", "Commands reached no bridge in seven days and are held.", ("count",)),
     "commands-unknown": Event(
         "warning",
@@ -201,11 +205,6 @@ EVENTS: Mapping[str, Event] = {
         "An administrator's decision could not be carried out yet; it is tried again.",
         ("request_id", "error"),
         once_by=("error",),
-    ),
-    "decision-refused": Event(
-        "warning",
-        "A decision taken at a front cannot be carried out.",
-        ("request_id", "decision", "operation", "choice", "by", "note", "because"),
     ),
     "decisions-unanswered": Event("error", "Decisions taken at the front have no answer of the bridge.", ("count",)),
     "denied": Event(
@@ -390,7 +389,6 @@ EVENTS: Mapping[str, Event] = {
         ("request_id", "operation", "exception"),
         once_by=("operation",),
     ),
-    "request-revealed": Event("warning", "An administrator saw a request's content.", ("request_id", "by")),
     "result-too-long": Event(
         "error", "A result is longer than an envelope may be.", ("request_id", "operation", "size")
     ),

@@ -4,7 +4,6 @@ What an administrator says is on disk before he is answered, so a restart forget
 database share it too, within a second.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import time
 from typing import Annotated, Any, Literal, Self
@@ -29,6 +28,7 @@ from protocol.maintenance import (
     in_force,
 )
 from protocol.operations import CATALOGUE
+from protocol.runtime.audit import Act, logged
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.logs import logger
@@ -134,8 +134,12 @@ class Maintenance:
         section: MaintenanceSection,
         clock: Clock,
         changed: Callable[[tuple[Pause, ...]], None],
+        act: Act = logged,
     ) -> None:
-        """`operations`: those that can be paused here. `changed` is told what is paused, whenever that changes."""
+        """`operations`: those that can be paused here. `changed` is told what is paused, whenever that changes. `act`
+        writes down who paused what.
+        """
+        self._act = act
         self._store, self._table, self._clock, self._changed = store, table, clock, changed
         self._operations, self._schedule = operations, section.schedule()
         self._said: dict[str, Instruction] = {}
@@ -188,7 +192,7 @@ class Maintenance:
             return after_pause(before, kept, now)
 
         await self._say(said)
-        self._audit("pause", by, operations=sorted(names), until=question.until, reason=reason)
+        await self._act("pause", by, operations=sorted(names), until=question.until, reason=reason)
         return self.told()
 
     async def resume(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
@@ -200,7 +204,7 @@ class Maintenance:
         if missing := sorted(set(wanted or ()) - paused.keys()):
             raise BridgeError(f"not paused here: {', '.join(missing)}")
         await self._say(lambda before: after_resume(before, wanted, self._operations, self._schedule, now, by))
-        self._audit("resume", by, operations=sorted(wanted or (ALL,)))
+        await self._act("resume", by, operations=sorted(wanted or (ALL,)))
         return self.told()
 
     def told(self) -> dict[str, Any]:
@@ -255,9 +259,6 @@ class Maintenance:
         if ended := sorted(old.keys() - new.keys()):
             log.warning("maintenance-ended", operations=ended)
         self._changed(self.pauses)
-
-    def _audit(self, act: str, by: str, **details: Any) -> None:
-        log.warning("administrative-act", act=act, by=by, details=json.dumps(details, ensure_ascii=False))
 
 
 def _row(one: Instruction) -> dict[str, Any]:

@@ -8,7 +8,6 @@ What changed is found by comparing: setting by setting, and of files that settin
 """
 
 import hashlib
-import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -20,6 +19,7 @@ from pydantic import BaseModel
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime import codes
+from protocol.runtime.audit import Act, logged
 from protocol.runtime.control import Peer
 from protocol.runtime.daemon import Daemon
 from protocol.runtime.logs import logger
@@ -146,8 +146,11 @@ def in_use(link: LinkSection, keys: KeysSection) -> dict[str, str]:
 class Reloader:
     """Reloads one daemon, whoever asks: who, is audited."""
 
-    def __init__(self, daemon: Daemon, reload: Callable[[], Awaitable[ReloadReport]]) -> None:
-        """`reload` does it, as the daemon's part of every reload. Raises BridgeError when nothing was changed."""
+    def __init__(self, daemon: Daemon, reload: Callable[[], Awaitable[ReloadReport]], act: Act = logged) -> None:
+        """`reload` does it, as the daemon's part of every reload. Raises BridgeError when nothing was changed. `act`
+        writes down who had it done.
+        """
+        self._audit = act
         self._daemon, self._act = daemon, reload
         daemon.on_reload = self._reload
 
@@ -165,6 +168,5 @@ class Reloader:
     async def _reload(self) -> ReloadReport:
         done = await self._act()
         said = {"changed": done.changed[:30], "restart": done.restart[:30], "notes": done.notes[:10]}
-        by, details = _BY.get(), json.dumps(said, ensure_ascii=False)
-        log.warning("administrative-act", act="reload", by=by, details=details)
+        await self._audit("reload", _BY.get(), **said)
         return done

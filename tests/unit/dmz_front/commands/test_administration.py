@@ -246,3 +246,16 @@ async def test_what_cannot_be_decided_so_is_refused_by_the_front(harness: Harnes
             await harness.front.administration.resolve({"id": id, "note": "n", **more}, ROOT)
     await harness.settle()
     assert decisions(harness) == []
+
+
+async def test_bridges_heads_are_kept_in_the_fronts_audit_log(harness: Harness) -> None:
+    await harness.start()
+    head = f"bridge-1:7:{'a' * 64}"
+    harness.bridge.announce(decides=True, audit=head)
+    await turns()
+    for _ in range(2):
+        await harness.front._look_at_audit()
+    records = [record.as_dict() for record in await harness.front.audit.after(0, 10)]
+    assert [one["details"] for one in records if one["event"] == "witnessed"] == [
+        {"chain": "bridge-1", "sequence": 7, "hash": "a" * 64}
+    ]

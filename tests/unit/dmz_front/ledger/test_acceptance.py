@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy import event
 
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
-from dmz_front.ledger.rows import METADATA, Row
+from dmz_front.ledger.rows import AUDIT, METADATA, Row
 from protocol.lifecycle import State
 from protocol.messages import LOWEST_VERSION
+from protocol.runtime.audit import Audit
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
 from tests.unit.dmz_front.harness import ORDER, Harness, turns
@@ -214,3 +215,21 @@ async def test_a_front_that_starts_again_goes_on_with_the_version_it_spoke(harne
         (first, 2),
     ]
     assert harness.front.bridges.wire_version == 1
+
+
+async def test_what_is_accepted_is_in_the_audit_log_once(store: Store, clock: Clock) -> None:
+    audit = Audit(store, AUDIT, "front-1", clock)
+    ledger = Ledger(store, clock, audit)
+    one, two = row("one", key="k1"), row("two", key="k2")
+    await ledger.accept(one)
+    await ledger.accept(two)
+    await ledger.accept(row("again", key="k1"))  # it has its row already
+    accepted = [each for record in await audit.after(0, 10) for each in record.as_dict()["details"]["commands"]]
+    assert accepted == [["one", one.operation, one.application], ["two", two.operation, two.application]]
+
+    def nothing_left(_connection: object) -> None:
+        raise ValueError("taken")
+
+    with pytest.raises(ValueError, match="taken"):
+        await ledger.accept(row("three", key="k3"), None, nothing_left)
+    assert len(await audit.after(0, 10)) == 2

@@ -294,6 +294,31 @@ async def test_what_is_no_decision_is_set_aside(stage: Stage) -> None:
     assert {letter.headers["reason"] for letter in stage.dead_letters} == {"malformed"}
 
 
+@scene
+async def test_what_is_taken_decided_and_revealed_is_in_the_audit_log(stage: Stage) -> None:
+    id, sealed = stage.envelope("delicate")
+    stage.marketing["delicate"].script = [LOST]
+    await stage.send(sealed, sealed)
+    await stage.reply(id)
+    await stage.until_replied(id)
+    await stage.send(sealed)  # once more
+    await until(lambda: len(stage.of(id)) >= 2)
+    office = stage.bridge.administration
+    await office.show({"id": id, "reveal": True}, Peer(0, 1))
+    await office.resolve({"id": id, "choice": "not-applied", "note": "张三 says no", "sudo_user": "alice"}, Peer(0, 1))
+    records = [record.as_dict() for record in await stage.bridge.audit.after(0, 100)]
+    accepted = [one["details"]["commands"] for one in records if one["event"] == "accepted"]
+    assert accepted == [[[id, "delicate", "front-1/test"]]]
+    acts = [one["details"] for one in records if one["event"] == "act"]
+    assert acts == [
+        {"act": "reveal", "by": "root", "request_id": id},
+        {"act": "decide", "by": "root (alice)", "request_id": id, "operation": "delicate", "choice": "not-applied"},
+    ]
+    assert "张三" not in str(records)  # the note is kept with the decision
+    head = await stage.bridge.audit.look()
+    assert stage.bridge.presence().audit == str(head)
+
+
 def test_how_far_an_inbox_can_tell_what_it_had() -> None:
     now = 100 * DAY
     memory = Memory(retention_ms=30 * DAY, since=75 * DAY)
