@@ -12,10 +12,11 @@ from dmz_front.admission.denials import Denials
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
 from dmz_front.settings import FrontSettings
+from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.reports import AttachedReport, CommandsReport, FrontReport
 from protocol.runtime.backups import Backups
-from protocol.runtime.certificate_reports import certificate_reports
+from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
 from protocol.runtime.drain import Draining
@@ -69,7 +70,9 @@ class Reporter:
             name=settings.name, region=settings.region, software=version("dmz-bridge"), pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
             backup=await asyncio.to_thread(self._backups.report), forgotten=self._forgotten(),
-            certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
+            certificates=await asyncio.to_thread(
+                judged_reports, list(certificate_files(settings)), settings.link, Role.FRONT, self._clock()
+            ),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             drain=self._draining.report(),
             leaving_bridges=tuple(_attached(one) for one in self._bridges.leaving()),
@@ -88,7 +91,7 @@ class Reporter:
 
 def certificate_files(settings: FrontSettings) -> Iterator[tuple[str, Path | None]]:
     """(use, file) of each certificate that this front shows to others."""
-    yield "broker", settings.link.certificate
+    yield BROKER, settings.link.certificate
     yield "http", settings.http.certificate
 
 

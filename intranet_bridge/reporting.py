@@ -16,10 +16,11 @@ from intranet_bridge.marketing.concurrency import Places
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import Doubts
+from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.reports import BridgeReport, CommandsReport, InterfaceReport
 from protocol.runtime.backups import Backups
-from protocol.runtime.certificate_reports import certificate_reports
+from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
 from protocol.runtime.drain import Draining
@@ -79,7 +80,9 @@ class Reporter:
             name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
             backup=await asyncio.to_thread(self._backups.report), forgotten=self._forgotten(),
-            certificates=await asyncio.to_thread(certificate_reports, list(certificate_files(settings))),
+            certificates=await asyncio.to_thread(
+                judged_reports, list(certificate_files(settings)), settings.link, Role.BRIDGE, self._clock()
+            ),
             inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in list(self._health.values())),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             drain=self._draining.report(), diagnoses=tuple(self._doubts.diagnoses.values()),
@@ -104,6 +107,6 @@ class Reporter:
 
 def certificate_files(settings: BridgeSettings) -> Iterator[tuple[str, Path | None]]:
     """(use, file) of each certificate that this bridge shows to others."""
-    yield "broker", settings.link.certificate
+    yield BROKER, settings.link.certificate
     for name, system in settings.all_systems.items():
         yield f"system {name}", getattr(getattr(system, "tls", None), "certificate", None)

@@ -67,6 +67,8 @@ class FileReport(_Part):
     not_after: int | None = None
     trouble: str = ""
     """Why it cannot be read."""
+    objection: str = ""
+    """Why the broker will not take it, its end apart: it is of another role, or of another authority."""
 
 
 class InterfaceReport(_Part):

@@ -25,6 +25,8 @@ _LONG_PAUSE_MS = _DAY_MS
 _FEW = 5
 _DISK_WARN, _DISK_BYTES, _DISK_FULL = 0.10, 1 << 30, 100 << 20
 _SLOW_MS = 1_000.0
+_PROGRAMS = {Role.FRONT: "dmz-front", Role.BRIDGE: "intranet-bridge"}
+_CERTIFICATES = ("certificate-expired", "certificate-unreadable", "certificate-wrong")
 
 
 class Level(IntEnum):
@@ -94,7 +96,7 @@ def _silent_daemons(seen: Observation) -> Iterator[Trouble]:
     for silent in (seen.front, seen.bridge):
         if not isinstance(silent, Silent):
             continue
-        program = {Role.FRONT: "dmz-front", Role.BRIDGE: "intranet-bridge"}[silent.role]
+        program = _PROGRAMS[silent.role]
         hurts = {
             Role.FRONT: "nobody is answered, if it is the only front",
             Role.BRIDGE: "no query is answered, commands wait, if it is the only bridge",
@@ -163,6 +165,15 @@ def _certificate(file: FileReport, report: FrontReport | BridgeReport, now: int)
             since=file.not_after,
             hurts="no new connection is made with it",
             mend=mend,
+        )
+    elif file.objection:
+        yield Trouble(
+            Level.CRITICAL,
+            "certificate-wrong",
+            f"{what} is not one for it",
+            file.objection,
+            hurts="the broker lets it do nothing, or does not let it in",
+            mend=f"put the right one at {file.path} (bridgectl certs show), then systemctl restart {_program(report)}",
         )
     elif file.not_after is not None and file.not_after - now < _WARN_DAYS * _DAY_MS:
         days = (file.not_after - now) // _DAY_MS
@@ -272,7 +283,7 @@ def _backups(seen: Observation) -> Iterator[Trouble]:
 
 
 def _broker(seen: Observation) -> Iterator[Trouble]:
-    because = ("certificate-expired", "certificate-unreadable")
+    because = _CERTIFICATES
     down = [(report, link) for report in _reports(seen) for link in report.links if not link.connected]
     whole = [report for report in _reports(seen) if report.links and not any(link.connected for link in report.links)]
     if whole or (seen.broker_trouble and not _reports(seen)):
@@ -334,7 +345,15 @@ def _bridges(seen: Observation) -> Iterator[Trouble]:
     front = seen.front
     if not isinstance(front, FrontReport):
         return
-    because = ("draining", "broker-unreachable", "broker-refuses", "link-down", "bridge-down", "bridge-stuck")
+    because = (
+        *_CERTIFICATES,
+        "draining",
+        "broker-unreachable",
+        "broker-refuses",
+        "link-down",
+        "bridge-down",
+        "bridge-stuck",
+    )
     alone = not front.bridges
     for lost in front.lost_bridges:
         yield Trouble(
@@ -577,7 +596,8 @@ def _commands(seen: Observation) -> Iterator[Trouble]:
 
 def _queues(seen: Observation) -> Iterator[Trouble]:
     because = (
-        "draining", "bridge-leaves", "broker-unreachable", "bridge-down", "bridge-stuck", "bridge-silent", "no-bridge",
+        *_CERTIFICATES, "draining", "bridge-leaves", "broker-unreachable", "bridge-down", "bridge-stuck",
+        "bridge-silent", "no-bridge",
     )  # fmt: skip
     for queue in seen.queues or ():
         if queue.dead_letters:

@@ -185,6 +185,10 @@ def test_nothing_is_said_of_what_is_well() -> None:
             "certificate-unreadable", Level.CRITICAL, "No such file",
         ),
         (
+            bridge(certificates=(FileReport(path="", use="broker", not_after=NOW + DAY, objection="of a front"),)),
+            "certificate-wrong", Level.CRITICAL, "of a front",
+        ),
+        (
             bridge(commands=CommandsReport(by_state={"held": 2})),
             "commands-held", Level.WARNING, "2 commands held",
         ),
