@@ -52,7 +52,8 @@ def install_plan(facts: Facts, source: Source, wanted: Wanted) -> list[Step]:
     roles = {**facts.installed.roles, role.name: {**vars(answers), "brokers": list(answers.brokers)}}
     texts = configuration(source, wanted.prefix, role, answers, frozenset(roles)) | drop_ins(facts, source, role)
     carried = list(secrets(facts, wanted, unit))
-    missing = [path for path in needed(role) if facts.at(path) is None and path not in {step.path for step in carried}]
+    coming = {step.path for step in carried}
+    missing = [path for path in needed(role) if path not in coming and not _is_there(facts, path)]
     record = replace(
         facts.installed,
         release=source.release,
@@ -337,6 +338,11 @@ def needed(role: Role) -> list[str]:
     return [f"{ETC}/{name}" for name in (*role.public, *pairs, *role.secrets)]
 
 
+def _is_there(facts: Facts, path: str) -> bool:
+    """In its place, or in systemd's store of credentials."""
+    return facts.at(path) is not None or facts.at(f"/etc/credstore/dmz-bridge.{path.rpartition('/')[2]}") is not None
+
+
 def belongs(role: Role, name: str, available: Iterable[str] = ()) -> list[str]:
     """What of a folder of certificates and keys goes to the role's host, and no more; never the CA's key."""
     there = frozenset(available)
@@ -389,7 +395,12 @@ def check(role: Role, unit: Unit, prefix: str, release: str = "") -> Step:
     """The daemon's own look at its configuration, as the user who runs it."""
     folder = release_folder(prefix, release) if release else prefix
     argv = (f"{folder}/bin/{role.program}", "--config", f"{ETC}/{role.configuration}", "--check-config")
-    return Step(Kind.RUN, "", "the configuration is checked", argv=argv, user=unit.user)
+    return Step(Kind.RUN, "", "the configuration is checked", argv=argv, user=unit.user, environment=credentials(unit))
+
+
+def credentials(unit: Unit) -> tuple[tuple[str, str], ...]:
+    """Where a configuration's `credential:NAME` is found while the service runs (docs/how-to/run-under-systemd.md)."""
+    return (("CREDENTIALS_DIRECTORY", f"/run/credentials/{unit.name}"),) if unit.credentials else ()
 
 
 def services(facts: Facts, role: Role, source: Source, wanted: Wanted, missing: list[str]) -> Iterator[Step]:

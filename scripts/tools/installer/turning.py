@@ -101,7 +101,7 @@ class Turner(Executor):
         """Write down how far it has come."""
         folder = Path(self._state.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for one in (Path(BACKUPS), folder):
+        for one in (folder.parent, folder):
             one.chmod(0o700)
         self._put(Step(Kind.WRITE, f"{folder}/turn.json", mode=0o600), self._state.dump())
 
@@ -144,7 +144,8 @@ class Turner(Executor):
         words = [f"{folder}/bin/{role.program}", "--config", f"{ETC}/{role.configuration}", "--migrate"]
         file = Path(service.database) if service.database else None
         user = _owner(file) if file is not None and file.exists() else _user(role)
-        said = command([*words, revision] if revision else words, {"PATH": "/usr/bin:/bin"}, user)
+        environment = {"PATH": "/usr/bin:/bin", **dict(plan.credentials(installed(role.unit)))}
+        said = command([*words, revision] if revision else words, environment, user)
         found = re.search(r"at revision (\w+)", said)
         if found is None:
             raise InstallError(f"{role.program} --migrate said no revision: {said.strip()[-200:]}")

@@ -205,3 +205,27 @@ def test_another_prefix_is_in_units_too(fresh: Facts, source: Source) -> None:
     unit = written(steps, "/etc/systemd/system/dmz-front.service")
     assert "/srv/dmz/" in unit
     assert "/opt/dmz-bridge" not in unit
+
+
+def test_a_broker_on_a_small_disk_is_given_half_of_it_once(fresh: Facts, source: Source) -> None:
+    small = dataclasses.replace(fresh, free_bytes=2 << 30)
+    steps = install_plan(small, source, BROKER)
+    path = "/etc/systemd/system/dmz-bridge-broker.service.d/store.conf"
+    assert f"STORE={1 << 30}" in written(steps, path)
+    later = dataclasses.replace(applied(small, steps), free_bytes=1 << 30)
+    assert path not in of(install_plan(later, source, BROKER), Kind.WRITE, Kind.BESIDE), "what was chosen once stays"
+
+
+@pytest.mark.parametrize(("version", "there"), [(252, False), (253, True)])
+def test_reloads_are_notified_where_systemd_knows_how(fresh: Facts, source: Source, version: int, there: bool) -> None:
+    steps = install_plan(dataclasses.replace(fresh, systemd=version), source, FRONT)
+    assert ("/etc/systemd/system/dmz-front.service.d/notify-reload.conf" in of(steps, Kind.WRITE)) is there
+
+
+def test_keys_in_systemds_store_are_not_missing(fresh: Facts, source: Source, tmp_path: Path) -> None:
+    stored = {f"/etc/credstore/dmz-bridge.{name}": Found("file") for name in ("bridge.key", "bridge.keyring")}
+    public = {
+        f"/etc/dmz-bridge/{name}": Found("file") for name in ("certs/ca.pem", "certs/bridge.pem", "keys/trusted.json")
+    }
+    steps = install_plan(dataclasses.replace(fresh, tree={**stored, **public}), source, BRIDGE)
+    assert Kind.START in {step.kind for step in steps}
