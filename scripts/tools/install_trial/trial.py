@@ -217,7 +217,7 @@ class Trial:
             raise InstallError(f"the broken release was not found out:\n{done.stdout[-3000:]}{done.stderr}")
         if (self.release(self.dmz), self.revision()) != (good, revision):
             raise InstallError(f"not as before: {self.release(self.dmz)}, revision {self.revision()}")
-        self.say(done.stderr.strip().splitlines()[-1])
+        self.say(f"found out and gone back on: {done.stderr.strip().splitlines()[-1].removeprefix('error: ')}")
 
     def uninstall(self) -> None:
         """Programs go, data and configuration stay; with --purge they go too."""
