@@ -23,7 +23,11 @@ from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, 
 
 SETTINGS = {
     "dmz_front": {"delivery.presence_ttl_s": 2},
-    "intranet_bridge": {"presence_interval_s": 0.5, "marketing.timeout_s": 2},
+    "intranet_bridge": {
+        "presence_interval_s": 0.5,
+        "marketing.timeout_s": 2,
+        "operations.work-order.settle_s": 1.0,
+    },
 }
 
 
@@ -359,6 +363,61 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_what_is_put_back_is_older_and_nothing_is_done_twice_for_it(own: Testbed, http: httpx.Client) -> None:
+    """Both daemons' databases in turn, each replaced by a copy from before an order that was applied."""
+    backups = own.folder / "backups"
+    backups.mkdir()
+
+    def order(key: str, wait: str = "wait=10") -> httpx.Response:
+        headers = {"Idempotency-Key": key, "Prefer": wait}
+        return http.post("/v1/work-order", json=work_order(content=f"put back: {key}"), headers=headers)
+
+    def put_back(side: str) -> None:
+        [copy] = [file for file in backups.glob("*.sqlite3") if side in file.name]
+        if side == "front":
+            refused = ctl(own, "restore", str(copy), "--yes")
+            assert (refused.returncode, "is running on" in refused.stderr) == (1, True)
+            own.stop("front")
+        else:
+            own.kill("bridge")
+        assert "Add --yes" in ctl(own, "restore", str(copy)).stdout
+        done = ctl(own, "restore", str(copy), "--yes")
+        assert (done.returncode, "is kept as" in done.stdout) == (0, True), done.stderr
+        own.start(side)
+
+    assert order("before").status_code == 200
+    for side in ("front", "bridge"):
+        assert json.loads(ctl(own, "backup", str(backups), "--side", side, "--json").stdout)["commands"] > 0
+    before = len(journal(own))
+    forgotten = order("by the ledger")
+    assert forgotten.status_code == 200
+
+    put_back("front")
+    asked = http.get(f"/v1/requests/{forgotten.headers['request-id']}")
+    assert (asked.status_code, asked.json()["code"]) == (410, "record-lost")
+    repeated = order("by the ledger", "respond-async")
+    assert repeated.status_code == 202
+    status_of = f"/v1/requests/{repeated.headers['request-id']}"
+    eventually(lambda: http.get(status_of).json()["status"] == "held", what="the repetition being held")
+    assert len(journal(own)) == before + 1
+    [held] = json.loads(ctl(own, "requests", "list", "--json").stdout)
+    assert forgotten.headers["request-id"] in held["note"]
+    ctl(own, "requests", "resolve", held["id"], "--not-applied", "--note", "it is the same order")
+    eventually(lambda: http.get(status_of).json()["status"] == "failed", what="the decision")
+
+    hang = {"hang_after_applying": True, "paths": ["/api/wo/create"]}
+    httpx.put(f"{own.marketing_url}/faults", json=hang, trust_env=False).raise_for_status()
+    called = order("by the inbox", "respond-async").headers["request-id"]
+    eventually(lambda: journal(own, called), what="an order that is applied and not answered")
+    httpx.delete(f"{own.marketing_url}/faults", trust_env=False).raise_for_status()
+    put_back("bridge")
+    eventually(lambda: ctl(own, "requests", "resend", called).returncode == 0, what="the order being sent again")
+    eventually(lambda: http.get(f"/v1/requests/{called}").json()["status"] == "succeeded", what="its outcome")
+    assert [one["applied"] for one in journal(own, called)] == [1]
+    _, told = status(own, "--width", "200")
+    assert told.count("what came between is forgotten, and guarded") == 2
 
 
 def test_a_host_with_neither_daemon_is_not_said_to_be_well(tmp_path: Path) -> None:
