@@ -79,7 +79,7 @@ class Reporter:
             readiness=dict(self._readiness()),
             bridges=tuple(_attached(one) for one in self._bridges.present()),
             lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),
-            conflict=conflict.heard if conflict else (),
+            conflict=conflict.heard if conflict else (), bound=self._bridges.bound,
             unserved=tuple(name for name in CATALOGUE if name not in served), denied=self._denials.reports(),
         )  # fmt: skip
         return report.model_dump(mode="json")

@@ -86,7 +86,8 @@ class Reporter:
             inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in list(self._health.values())),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             drain=self._draining.report(), diagnoses=tuple(self._doubts.diagnoses.values()),
-            conflict=self._conflict.active, unbound=tuple(name for name in CATALOGUE if name not in self._health),
+            conflict=self._conflict.active, meant=self._conflict.meant[:36],
+            unbound=tuple(name for name in CATALOGUE if name not in self._health),
         )  # fmt: skip
         return report.model_dump(mode="json")
 

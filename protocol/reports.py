@@ -213,6 +213,8 @@ class FrontReport(Report):
     """Those whose last word was that they leave."""
     conflict: tuple[tuple[str, str], ...] = ()
     """Inbox and bridge of each, when they keep different ones."""
+    bound: str = ""
+    """The inbox that commands of the region are for."""
     unserved: tuple[str, ...] = ()
     """Operations of the catalogue that no attached bridge serves."""
     denied: tuple[DeniedReport, ...] = ()
@@ -228,7 +230,9 @@ class BridgeReport(Report):
     diagnoses: tuple[DiagnosisReport, ...] = ()
     """The latest of each system that was in doubt since the start."""
     conflict: bool = False
-    """Fronts say that another inbox is meant."""
+    """Fronts hear of bridges with different inboxes, or of a copy of one."""
+    meant: str = ""
+    """Then: the inbox they mean; empty: there are copies of it, or it is an older daemon."""
     unbound: tuple[str, ...] = ()
     """Operations of the catalogue that are bound nowhere here."""
 

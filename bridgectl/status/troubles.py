@@ -408,24 +408,45 @@ def _bridges(seen: Observation) -> Iterator[Trouble]:
 
 def _conflict(seen: Observation) -> Iterator[Trouble]:
     front, bridge = seen.front, seen.bridge
+    stop = "systemctl stop intranet-bridge"
     if isinstance(front, FrontReport) and front.conflict:
         pairs = ", ".join(f"{name} keeps {inbox}" for inbox, name in front.conflict)
+        wrong = [name for inbox, name in front.conflict if front.bound and inbox != front.bound]
+        right = [name for inbox, name in front.conflict if inbox == front.bound]
+        if not wrong:
+            where = "the host of the copy" if len(right) > 1 else "the host of the one that is not meant"
+            mend = f"on {where}: {stop} (bridgectl inbox show says which inbox is meant)"
+        else:
+            mend = f"on the host of {' and '.join(wrong)}: {stop}"
+        if wrong and not right:  # the one that is meant is not there: it may be gone for good
+            mend += f"; or, if {front.bound} is lost for good: bridgectl inbox bind {front.conflict[0][0]} --note WHY"
         yield Trouble(
             Level.CRITICAL,
             "inbox-conflict",
-            "bridges of this region keep different inboxes",
-            pairs,
-            hurts="no command is taken or called",
-            mend="stop the one that is not meant (bridgectl inbox show)",
+            "bridges of this region keep different inboxes" if wrong or not front.bound else "an inbox has a copy",
+            pairs + (f"; commands are for {front.bound}" if front.bound else ""),
+            hurts="no command is taken or called: it could be done twice",
+            mend=mend,
         )
     elif isinstance(bridge, BridgeReport) and bridge.conflict:
+        if bridge.meant and bridge.meant == bridge.inbox:
+            what, mend = f"another bridge keeps an inbox beside {bridge.name}'s", f"on its host: {stop}"
+            hurts = "the fronts take no command"
+        elif bridge.meant:
+            what, mend = f"fronts mean another inbox than {bridge.name}'s", f"here: {stop}"
+            mend += f"; or, if {bridge.meant} is lost for good, on the front's host: "
+            mend += f"bridgectl inbox bind {bridge.inbox} --note WHY"
+            hurts = "no command is called here, the fronts take none"
+        else:
+            what, mend = f"the inbox of {bridge.name} has a copy", f"on the copy's host: {stop}"
+            hurts = "no command is called here, the fronts take none"
         yield Trouble(
             Level.CRITICAL,
             "inbox-conflict",
-            f"fronts mean another inbox than {bridge.name}'s",
-            bridge.inbox,
-            hurts="no command is called here",
-            mend="stop it, or on the front's host: bridgectl inbox bind",
+            what,
+            f"{bridge.name} keeps {bridge.inbox}" + (f", commands are for {bridge.meant}" if bridge.meant else ""),
+            hurts=hurts,
+            mend=mend,
         )
 
 

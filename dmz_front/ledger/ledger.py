@@ -17,14 +17,15 @@ from protocol.administration import CommandReport
 from protocol.envelope import MAX_AGE_MS
 from protocol.errors import BridgeError
 from protocol.lifecycle import FINAL, State, state_reported
-from protocol.messages import LOWEST_VERSION
+from protocol.messages import LOWEST_VERSION, uuid7
 from protocol.reports import CommandsReport
 from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import Store
+from protocol.runtime.store import BATCH, Store
+from protocol.runtime.tally import Tally
 from protocol.values import immutable
 
 log = logger(__name__)
@@ -108,6 +109,18 @@ def _not_paused(paused: Collection[str]) -> tuple[ColumnElement[bool], ...]:
     return own.operation.not_in(paused), ~overtaken.exists()
 
 
+_IS_FINAL = func.coalesce(REQUESTS.c.state, "").in_(sorted(FINAL))
+"""Not by the index of states, which SQLite would take before that of ids: nearly all rows are in it."""
+_WALK = 2_000
+"""Rows that are looked at in one go where there is no index."""
+
+
+def _changed(statement: Any, connection: Connection, ids: Sequence[str]) -> Sequence[int]:
+    """Which of these rows a statement changes that is about rows of REQUESTS: all at once."""
+    done = connection.execute(statement.where(REQUESTS.c.id.in_(ids))).rowcount
+    return [done, *[0] * (len(ids) - 1)]
+
+
 Claim = Callable[[Connection], None]
 """Takes what a new command needs for itself, in the transaction that accepts it."""
 
@@ -124,6 +137,7 @@ class Ledger:
         """Commands of this front that are not final, as it counts them itself."""
         self._answered: dict[str, int] = {}
         self._dropped = False
+        self._final = Tally(self._count_final)
 
     async def count_backlog(self, front: str) -> None:
         """Count what this front accepted or adopted, held rows included, for they become final one day too.
@@ -356,17 +370,40 @@ class Ledger:
         replies went.
         """
         if not self._dropped:
-            final, long = REQUESTS.c.state.in_(sorted(FINAL)), func.length(REQUESTS.c.envelope) > 1
-            kept = REQUESTS.update().where(final, long).values(envelope=_VERSION_ALONE)
-            await self._store.write(lambda connection: connection.execute(kept).rowcount)
+            await self._drop_requests()
             self._dropped = True
-        old = REQUESTS.update().where(REQUESTS.c.answered_at < before_ms, text(KEPT)).values(reply=None)
-        return await self._store.write(lambda connection: connection.execute(old).rowcount)
+        old = (REQUESTS.c.answered_at < before_ms, text(KEPT))
+        page = select(REQUESTS.c.id).where(*old).limit(BATCH)
+        return await self._store.in_batches(
+            lambda connection: list(connection.execute(page).scalars()),
+            partial(_changed, REQUESTS.update().where(*old).values(reply=None)),
+        )
+
+    async def _drop_requests(self) -> None:
+        """Walk over all rows once, a page at a time: there is no index of what is still there of them."""
+        at = ""
+        while True:
+            page = select(REQUESTS.c.id, func.length(REQUESTS.c.envelope) > 1, _IS_FINAL)
+            page = page.where(REQUESTS.c.id > at).order_by(REQUESTS.c.id).limit(_WALK)
+            rows = await self._store.scan(lambda connection, page=page: connection.execute(page).all())  # type: ignore[misc]
+            if not rows:
+                return
+            at = rows[-1][0]
+            whole = [id for id, long, is_final in rows if long and is_final]
+            for first in range(0, len(whole), BATCH):
+                kept = partial(_changed, REQUESTS.update().where(_IS_FINAL).values(envelope=_VERSION_ALONE))
+                await self._store.gather(kept, whole[first : first + BATCH])
 
     async def forget(self, before_ms: int) -> int:
         """Delete final rows not touched since `before_ms`."""
-        statement = REQUESTS.delete().where(REQUESTS.c.state.in_(sorted(FINAL)), REQUESTS.c.updated_at < before_ms)
-        return await self._store.write(lambda connection: connection.execute(statement).rowcount)
+        # The ids say when they were made, which is before they were touched last; so they are their own index.
+        made, old = REQUESTS.c.id < uuid7(max(0, before_ms) + 1, bytes(10)), REQUESTS.c.updated_at < before_ms
+        page = select(REQUESTS.c.id).where(made, _IS_FINAL, old)
+        page = page.order_by(REQUESTS.c.id).limit(BATCH)
+        return await self._store.in_batches(
+            lambda connection: list(connection.execute(page).scalars()),
+            partial(_changed, REQUESTS.delete().where(_IS_FINAL, old)),
+        )
 
     async def report(self, paused: Collection[str] = ()) -> CommandsReport:
         """How many there are in each state, and how old the oldest without an outcome is, of operations that are not
@@ -379,6 +416,11 @@ class Ledger:
 
     async def counts(self) -> dict[str, int]:
         """Rows by state."""
-        statement = select(REQUESTS.c.state, func.count()).group_by(REQUESTS.c.state)
-        rows = await self._store.read(lambda connection: connection.execute(statement).all())
+        open_ = select(REQUESTS.c.state, func.count()).where(REQUESTS.c.state.in_(_OPEN)).group_by(REQUESTS.c.state)
+        rows = await self._store.read(lambda connection: connection.execute(open_).all())
+        return dict(rows) | dict(await self._final.read())
+
+    async def _count_final(self) -> dict[str, int]:
+        final = select(REQUESTS.c.state, func.count()).where(REQUESTS.c.state.in_(sorted(FINAL)))
+        rows = await self._store.scan(lambda connection: connection.execute(final.group_by(REQUESTS.c.state)).all())
         return dict(rows)

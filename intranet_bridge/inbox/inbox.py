@@ -35,6 +35,7 @@ that is `received`, and not being called, can be taken back: it is final with `d
 
 import uuid
 from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -47,7 +48,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    true,
     update,
 )
 
@@ -75,11 +75,14 @@ from protocol.runtime.history import Gap
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import BATCH, Store, insert_new
+from protocol.runtime.tally import Tally
 
 log = logger(__name__)
 
 _C = INBOX.c
+_WALK = 2_000
+"""Rows that are looked at in one go where there is no index."""
 _LIKENESSES = 500_000
 """So many commands of a gap are remembered, the latest: some 100 MB."""
 _UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
@@ -140,6 +143,7 @@ class Inbox:
         self.id: InboxId = ""
         """Which inbox this is, once started: made at the first start, the same for all who share the database."""
         self._dropped = False
+        self._final = Tally(self._count_final)
         self.by_state: Mapping[str, int] = {}
         self.paused: frozenset[str] = frozenset()
         """Operations paused for maintenance: their commands wait by an administrator's will."""
@@ -152,14 +156,22 @@ class Inbox:
         self.id = await self._store.write(_identity)
         await self._store.write(lambda connection: _found_in_hand(connection, [self._owner]))
         reach(Point.BRIDGE_RECOVERY_COMMITTED)
-        highest = await self._store.read(lambda connection: connection.execute(select(func.max(_C.sequence))).scalar())
+        # of rows that have an order still: sequences begin with the time, so new ones are above it anyway
+        ordered = select(func.max(_C.sequence)).where(_C.owner == self._owner, _C.state.in_([*_UNFINISHED, State.HELD]))
+        highest = await self._store.read(lambda connection: connection.execute(ordered).scalar())
         self._sequence = highest or 0
         return await self._store.read(self._unfinished)
 
     async def owners(self) -> list[str]:
         """Who owns rows that are not done with."""
-        statement = select(_C.owner).where(_active(true())).distinct()
-        return await self._store.read(lambda connection: list(connection.execute(statement).scalars()))
+
+        def active(connection: Connection) -> list[str]:
+            first = [
+                (owner, select(_C.id).where(_active(_C.owner == owner)).limit(1)) for owner in _all_owners(connection)
+            ]
+            return [owner for owner, statement in first if connection.execute(statement).first() is not None]
+
+        return await self._store.read(active)
 
     def adopt(self, connection: Connection, owners: Sequence[str]) -> list[QueuedCommand]:
         """Make the rows of dead owners ours; the unfinished ones, in the order they were recorded."""
@@ -273,7 +285,7 @@ class Inbox:
 
     async def decided(self) -> list[OperatorDecision]:
         """Held rows an operator has decided since."""
-        statement = select(INBOX).where(_C.owner == self._owner, _C.decided_at.is_not(None)).order_by(_C.sequence)
+        statement = select(INBOX).where(_C.owner == self._owner, _C.decided_at > 0).order_by(_C.sequence)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [
             OperatorDecision(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, _queued(row))
@@ -296,21 +308,42 @@ class Inbox:
         """
         replied = _C.state.in_(sorted(FINAL)) & _C.replied_at.is_not(None)
         if not self._dropped:
-            kept = update(INBOX).where(replied, func.length(_C.envelope) > 0).values(envelope=b"")
-            await self._store.write(lambda connection: connection.execute(kept).rowcount)
+            await self._drop_requests(replied)
             self._dropped = True
-        statement = INBOX.delete().where(replied, _C.updated_at < before_ms)
+        old = (replied, _C.updated_at < before_ms)
+        gone = 0
+        for owner in await self._store.scan(_all_owners):
+            for state in sorted(FINAL):  # each has its part of the index, the oldest first
+                page = select(_C.id).where(_C.owner == owner, _C.state == state, *old).order_by(_C.updated_at)
+                page = page.limit(BATCH)
+                gone += await self._store.in_batches(
+                    lambda connection, page=page: list(connection.execute(page).scalars()),  # type: ignore[misc]
+                    partial(_changed, INBOX.delete().where(*old)),
+                )
         of_none = DECISIONS.delete().where(
-            DECISIONS.c.request.not_in(select(_C.id)), DECISIONS.c.decided_at < before_ms
+            ~select(_C.id).where(_C.id == DECISIONS.c.request).exists(), DECISIONS.c.decided_at < before_ms
         )
 
-        def forget(connection: Connection) -> int:
-            gone = connection.execute(statement).rowcount
+        def forget(connection: Connection) -> None:
             connection.execute(of_none)
             forget_answers(connection, before_ms)
-            return gone
 
-        return await self._store.write(forget)
+        await self._store.write(forget)
+        return gone
+
+    async def _drop_requests(self, replied: ColumnElement[bool]) -> None:
+        """Walk over all rows once, a page at a time: there is no index of what is still there of them."""
+        at = ""
+        while True:
+            page = select(_C.id, func.length(_C.envelope) > 0, replied).where(_C.id > at).order_by(_C.id).limit(_WALK)
+            rows = await self._store.scan(lambda connection, page=page: connection.execute(page).all())  # type: ignore[misc]
+            if not rows:
+                return
+            at = rows[-1][0]
+            whole = [id for id, there, is_replied in rows if there and is_replied]
+            for first in range(0, len(whole), BATCH):
+                emptied = partial(_changed, update(INBOX).where(replied).values(envelope=b""))
+                await self._store.gather(emptied, whole[first : first + BATCH])
 
     async def report(self) -> CommandsReport:
         """How many of this bridge there are in each state, and how old the oldest without an outcome is."""
@@ -320,15 +353,21 @@ class Inbox:
     async def count(self) -> None:
         """Refresh `by_state` and `oldest_unfinished`."""
         own = _C.owner == self._owner
-        numbers = select(_C.state, func.count()).where(own).group_by(_C.state)
+        open_ = own & _C.state.in_([*_UNFINISHED, State.HELD])
+        numbers = select(_C.state, func.count()).where(open_).group_by(_C.state)
         oldest = select(func.min(_C.received_at)).where(
             own, _C.state.in_(_UNFINISHED), _C.operation.not_in(self.paused)
         )
         rows, since = await self._store.read(
             lambda connection: (connection.execute(numbers).all(), connection.execute(oldest).scalar())
         )
-        self.by_state = {row.state: row[1] for row in rows}
+        self.by_state = {row.state: row[1] for row in rows} | dict(await self._final.read())
         self.oldest_unfinished = since or 0
+
+    async def _count_final(self) -> dict[str, int]:
+        final = select(_C.state, func.count()).where(_C.owner == self._owner, _C.state.in_(sorted(FINAL)))
+        rows = await self._store.scan(lambda connection: connection.execute(final.group_by(_C.state)).all())
+        return dict(rows)
 
     def record_in(self, connection: Connection, rows: Sequence[Received]) -> Sequence[Known | None]:
         """The same in somebody else's transaction."""
@@ -388,6 +427,23 @@ def _begin_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> S
     states = select(_C.id).where(_C.id.in_([row["of"] for row in rows]), _C.state == State.CALLING)
     begun = set(connection.execute(states).scalars())
     return [row["of"] in begun for row in rows]
+
+
+def _all_owners(connection: Connection) -> list[str]:
+    """Every owner there is, by one look into the index for each."""
+    owners: list[str] = []
+    while True:
+        after = select(func.min(_C.owner)).where(_C.owner > owners[-1]) if owners else select(func.min(_C.owner))
+        owner = connection.execute(after).scalar()
+        if owner is None:
+            return owners
+        owners.append(owner)
+
+
+def _changed(statement: Any, connection: Connection, ids: Sequence[str]) -> Sequence[int]:
+    """Which of these rows a statement changes that is about rows of INBOX: all at once."""
+    done = connection.execute(statement.where(_C.id.in_(ids))).rowcount
+    return [done, *[0] * (len(ids) - 1)]
 
 
 def put_back(connection: Connection) -> None:

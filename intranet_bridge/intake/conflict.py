@@ -29,6 +29,11 @@ class InboxConflict:
         return self._now() < self._until
 
     @property
+    def meant(self) -> str:
+        """While there is one: the inbox that fronts mean; empty if there are copies of it."""
+        return self._meant if self.active else ""
+
+    @property
     def calls_allowed(self) -> bool:
         """Whether commands may be called: another inbox, or two copies of ours, may hold the same."""
         return not self.active or self._meant == self._ours()

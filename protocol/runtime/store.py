@@ -66,6 +66,9 @@ LOCK_PATIENCE_S = 10.0
 """How long a group waits for an SQLite database that another process holds."""
 _LOCK_LOOK_S = 0.25
 """How often it is looked meanwhile who of it still waits: as SQLite's busy_timeout."""
+BATCH = 200
+"""Rows of one of many batches: their indexes have as many pages to be read, on a slow disk some 20 ms."""
+_BATCH_PAUSE_S = 0.005
 STALLED_S = 1.0
 """A transaction that takes longer is trouble."""
 
@@ -105,6 +108,7 @@ class Store:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._scanner = ThreadPoolExecutor(1, thread_name_prefix="store-scanner")
         self._loop: asyncio.AbstractEventLoop | None = None
         address = make_url(str(self._engine.url))
         of_file = address.get_backend_name() == "sqlite" and address.database
@@ -169,6 +173,7 @@ class Store:
             self._tasks.put(None)
             await asyncio.get_running_loop().run_in_executor(None, self._writer.join)
         self._reader.shutdown(wait=False)
+        self._scanner.shutdown(wait=False)
         self._engine.dispose()
 
     async def write(self, work: Work[T]) -> T:
@@ -222,6 +227,26 @@ class Store:
     def standing(self) -> str:
         """What is wrong for ever (watchdog.py): the thread that writes has ended. A lock or a full disk may pass."""
         return "" if self._writer.is_alive() else "the thread that writes has ended"
+
+    async def scan(self, work: Work[T]) -> T:
+        """The same for what looks at many rows: beside the other reads, which do not wait for it."""
+        assert self._loop is not None, "start() first"
+        return await self._loop.run_in_executor(self._scanner, self._read, work)
+
+    async def in_batches(self, page: Work[Sequence[Any]], change: Batch[Any, int]) -> int:
+        """Change many rows, a few at a time, so that nobody waits long for a commit; returns how many were changed.
+
+        `page` reads the keys of the next ones, none at the end; `change` does these, in a transaction, and returns for
+        each whether it was changed. `page` is asked again after each; what was changed must not be in it any more.
+        """
+        changed = 0
+        while keys := await self.scan(page):
+            done = sum(await self.gather(change, keys))
+            changed += done
+            if not done:
+                break  # others did it, or it cannot be done: it would come again for ever
+            await asyncio.sleep(_BATCH_PAUSE_S)
+        return changed
 
     async def report(self, timeout_s: float) -> StoreReport:
         """How it does: a transaction of nothing is committed now, behind what waits."""

@@ -84,6 +84,31 @@ def doctor(testbed: Testbed) -> dict[str, str]:
     return next(finding for finding in findings if finding["name"] == "inbox")
 
 
+def status(testbed: Testbed, **hidden: str) -> dict[str, str]:
+    """The first trouble; `hidden` are configurations of daemons that are on another host."""
+    control = testbed.config / "status.toml"
+    lines = [f'{name} = "{path}"' for name, path in hidden.items()]
+    text = (testbed.config / "bridgectl.toml").read_text()
+    assert text.rstrip().splitlines()[-1].startswith("broker_data")  # of [doctor]
+    control.write_text("\n".join([text.rstrip(), *lines, ""]))
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(control)}
+    command = [str(BIN / "bridgectl"), "status", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    first: dict[str, str] = json.loads(done.stdout)["troubles"][0]
+    return first
+
+
+def assert_told(testbed: Testbed) -> None:
+    """By `status` alone, on each of the three hosts."""
+    nowhere = str(testbed.config / "nowhere.toml")
+    at_front = status(testbed, bridge_config=nowhere)
+    assert (at_front["key"], "on the host of bridge-2: systemctl stop" in at_front["mend"]) == ("inbox-conflict", True)
+    right = status(testbed, front_config=nowhere)
+    assert (right["key"], right["mend"]) == ("inbox-conflict", "on its host: systemctl stop intranet-bridge")
+    wrong = status(testbed, front_config=nowhere, bridge_config=str(testbed.config / "bridge-2.toml"))
+    assert (wrong["key"], wrong["mend"].startswith("here: systemctl stop")) == ("inbox-conflict", True)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("then", ["it comes back", "it is gone for good"])
 def test_a_bridge_with_an_inbox_of_its_own_beside_the_first(testbed: Testbed, then: str) -> None:
@@ -95,7 +120,9 @@ def test_a_bridge_with_an_inbox_of_its_own_beside_the_first(testbed: Testbed, th
         eventually(lambda: len(journal(testbed)) >= 8, what="orders that are applied and not answered")
         testbed.start("bridge-2", wait=False)
         eventually(lambda: conflict(http, ids), 30, "the front's refusal")
-        assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200  # queries go on
+        for _ in range(20):  # queries go on, and tell both bridges
+            assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
+        assert_told(testbed)
         log = testbed.logs / "front.log"
         eventually(lambda: '"inbox-conflict"' in log.read_text(), 10, "an error in the front's log")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.benchmark import compare, envelope, overload, pair, soap
+from scripts.tools.benchmark import compare, envelope, overload, pair, retention, soap
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.testbed import Testbed
 
@@ -25,9 +25,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", metavar="PART",
-        help="envelope, link, queries, commands, overload, soap (default: all); or `compare REVISION`: this tree "
-        "against another commit, in turn",
+        help="envelope, link, queries, commands, overload, soap (default: all), retention; or `compare REVISION`: this "
+        "tree against another commit, in turn",
     )  # fmt: skip
+    parser.add_argument("--rows", type=int, default=retention.ROWS, help="kept in each database, for `retention`")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=12, help="of each load, to compare by")
@@ -64,6 +65,8 @@ def main() -> int:
                     report(part, pair.commands(Path(folder) / part, options.seconds))
                 case "overload":
                     report(part, overload.run(Path(folder) / part, options.seconds))
+                case "retention":
+                    report(part, retention.run(Path(folder) / part, options.rows))
                 case "soap":
                     report(part, soap.run(Path(folder) / part, options.seconds))
                 case _:

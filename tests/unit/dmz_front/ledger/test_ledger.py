@@ -283,16 +283,16 @@ async def test_what_was_sent_before_the_clock_was_put_back_is_due(ledger: Ledger
 
 
 async def test_forget_deletes_only_what_is_final_and_old(ledger: Ledger, clock: Clock) -> None:
-    for id in ("open", "sent", "held", "old", "new"):
+    for id in ("0-open", "0-sent", "0-held", "0-old", "0-new"):  # as ids of now and before sort
         await ledger.accept(row(id))
-    await ledger.sent(["sent"])
-    await ledger.record_outcomes([news("held", State.HELD), news("old", State.FAILED)])
+    await ledger.sent(["0-sent"])
+    await ledger.record_outcomes([news("0-held", State.HELD), news("0-old", State.FAILED)])
     clock.now += 1_000
-    await ledger.record_outcomes([news("new", State.SUCCEEDED)])
+    await ledger.record_outcomes([news("0-new", State.SUCCEEDED)])
     assert await ledger.forget(clock.now) == 1
     assert await ledger.counts() == {"accepted": 1, "sent": 1, "held": 1, "succeeded": 1}
     # its key is free again: a new request, not an old answer
-    fresh = row("again", key="key of old")
+    fresh = row("again", key="key of 0-old")
     assert await ledger.accept(fresh) is fresh
 
 
