@@ -67,7 +67,7 @@ LOCK_PATIENCE_S = 10.0
 _LOCK_LOOK_S = 0.25
 """How often it is looked meanwhile who of it still waits: as SQLite's busy_timeout."""
 BATCH = 50
-"""Rows of one of many batches: with millions of rows each needs some pages that are not in memory. 200 took up to 130 ms."""
+"""Rows of one of many batches. With millions of rows each needs pages that are not in memory: 200 took up to 130 ms."""
 _BATCH_PAUSE_S = 0.005
 STALLED_S = 1.0
 """A transaction that takes longer is trouble."""
