@@ -110,3 +110,17 @@ def test_an_operation_that_is_not_bound_waits_for_another_configuration() -> Non
     assert not made.admits("refund")
     assert made.wait_s("refund", 0.0) is None
     assert made.wait_s("pay", 0.0) == 0.0
+
+
+def test_what_is_paused_is_neither_called_nor_waited_for_by_time() -> None:
+    adapter = Scripted(Answered(b"{}"))
+    one = calls(adapter)
+    one.health["pay"].breaker.suspend(time.monotonic())
+    assert (one.wait_s("pay", time.monotonic()), one.admits("pay"), one.admit("pay")) == (None, False, False)
+    outcome = asyncio.run(one.call("pay", ASKED))
+    assert outcome == NotApplied("paused for maintenance", reached=False)
+    assert isinstance(asyncio.run(one.inquire("pay", ASKED)), Unknown)
+    assert (adapter.asked, one.health["pay"].calls) == (0, 0)
+    one.health["pay"].breaker.resume(time.monotonic())
+    assert one.admit("pay")
+    assert asyncio.run(one.call("pay", ASKED)) == Answered(b"{}")
