@@ -438,6 +438,7 @@ class Bridge:
         down = sorted(name for name, link in self.links.items() if not link.connected)
         return "; ".join(
             (
+                *(["takes nothing new"] if self.draining.active else []),
                 f"not connected: {', '.join(down)}" if down else "connected",
                 f"{len(self.adapters)} operations" + (f", paused: {', '.join(paused)}" if paused else ""),
                 f"{self.queries.in_flight} queries and {self.workers.in_flight} commands being called",
