@@ -95,3 +95,15 @@ def test_the_scripts_need_nothing_but_the_standard_library(script: str) -> None:
     done = subprocess.run(bare, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"scripts/{script}" in done.stdout
+
+
+def test_a_script_takes_its_own_files_wherever_it_is_called_from(tmp_path: Path) -> None:
+    other = tmp_path / "scripts" / "tools" / "installer"
+    other.mkdir(parents=True)
+    for folder in (tmp_path / "scripts", tmp_path / "scripts" / "tools", other):
+        (folder / "__init__.py").touch()
+    (other / "command_line.py").write_text("raise SystemExit('the wrong one')")
+    done = subprocess.run(
+        [str(SOURCE / "scripts" / "install"), "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
