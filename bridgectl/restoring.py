@@ -162,7 +162,8 @@ def _restored(store: StoreSection, file: Path, manifest: BackupManifest, now_ms:
         raise BridgeError("pg_restore is not installed here: it comes with PostgreSQL's client programs") from None
     finally:
         database.dispose()
-    return Restored(None, 0, ("application keys revoked since the backup are valid again: bridgectl apps list",))
+    keys = "application keys revoked since the backup are valid again: bridgectl apps list"
+    return Restored(None, 0, (keys,) if manifest.program == "dmz-front" else ())
 
 
 def _sync(path: Path) -> None:

@@ -69,7 +69,7 @@ _LOCK_LOOK_S = 0.25
 BATCH = 50
 """Rows of one of many batches. With millions of rows each needs pages that are not in memory: 200 took up to 130 ms."""
 _BATCH_PAUSE_S = 0.005
-STALLED_S = 1.0
+STALLED_S = 2.0
 """A transaction that takes longer is trouble."""
 
 
@@ -357,13 +357,14 @@ class Store:
         return _twice(lambda: self._do(group))
 
     def _do(self, group: list[_Task]) -> list[Any]:
-        joined: dict[Batch[Any, Any], list[_Task]] = {}
-        for task in group:
-            joined.setdefault(task.batch, []).append(task)
         results: dict[int, Sequence[Any]] = {}
         with self._engine.begin() as connection:
             if self.guard is not None:
                 self.guard(connection)
+            joined: dict[Batch[Any, Any], list[_Task]] = {}
+            for task in group:
+                if not task.withdrawn:  # it may have waited for the lock, and its caller no longer
+                    joined.setdefault(task.batch, []).append(task)
             for batch, tasks in joined.items():
                 done = batch(connection, [item for task in tasks for item in task.items])
                 at = 0
@@ -372,7 +373,7 @@ class Store:
                     at += len(task.items)
                 self.rows_written += at
         self.commits += 1
-        return [results[id(task)] for task in group]
+        return [results.get(id(task)) for task in group]
 
 
 def _nothing(connection: Connection) -> None:

@@ -12,6 +12,10 @@ import pytest
 
 from bridgectl.databases import Place
 from bridgectl.restoring import restore
+from intranet_bridge import app
+from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.inbox import put_back as put_back_rows
+from intranet_bridge.inbox.rows import DECISIONS, HISTORY, INSTANCES
 from intranet_bridge.intake.repetition import CODE, gap_of
 from intranet_bridge.marketing import Absent, Answered
 from protocol.destinations import commands
@@ -22,9 +26,12 @@ from protocol.link.port import Outgoing
 from protocol.messages import uuid7
 from protocol.runtime.backup import Owner, back_up, verified
 from protocol.runtime.control import Peer
-from protocol.runtime.history import Gap
+from protocol.runtime.history import Gap, History
 from protocol.runtime.lease import only_one
 from protocol.runtime.region_inbox import GAP_HEADER
+from protocol.runtime.settings import StoreSection
+from protocol.runtime.store import Store
+from tests.support.postgres import server_or_skip
 from tests.unit.intranet_bridge.harness import DONE, ORDER, ORDER_BODY, Stage, until, wall
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +172,41 @@ async def test_what_a_ledger_has_forgotten_is_held_when_it_is_asked_for_again(st
         Peer(0, 1),
     )
     await until(lambda: repeated in stage.marketing["work-order"].calls)
+
+
+async def test_postgresql_is_dumped_and_put_back_with_its_mark(tmp_path: Path) -> None:
+    with server_or_skip() as server:
+        section = StoreSection(url=server.database())
+
+        async def opened() -> tuple[Store, History, Inbox]:
+            store = Store(section.address(), app.MIGRATIONS.prepare)
+            await store.start()
+            history, inbox = History(store, HISTORY, None, 10**9, wall), Inbox(store, "bridge-1", wall)
+            await history.open(put_back_rows)
+            await inbox.start()
+            return store, history, inbox
+
+        store, history, inbox = await opened()
+        identity = inbox.id
+        assert history.gap is None
+        copy, manifest = back_up(section, OWNER, tmp_path, wall())
+        assert (manifest.database, manifest.inbox, manifest.commands) == ("postgresql", identity, 0)
+        await store.write(lambda connection: connection.execute(DECISIONS.insert().values(DECISION)).rowcount)
+        with_lease = INSTANCES.insert().values(name="bridge-1", incarnation=1, lease_until=2 * wall(), place="")
+        await store.write(lambda connection: connection.execute(with_lease).rowcount)
+        with pytest.raises(BridgeError, match="is running on this database: bridge-1"):
+            restore(Place(section, OWNER), copy, verified(copy), wall())
+        await store.write(lambda connection: connection.execute(INSTANCES.delete()).rowcount)
+        await store.close()
+        assert restore(Place(section, OWNER), copy, verified(copy), wall()).notes == ()
+        store, history, inbox = await opened()
+        assert history.gap is not None
+        assert inbox.id == identity
+        assert await store.read(lambda connection: connection.execute(DECISIONS.select()).all()) == []
+        await store.close()
+
+
+DECISION = {"request": "r", "decided_at": 1, "choice": "applied", "decided_by": "me", "note": "n"}
 
 
 def _later() -> str:
