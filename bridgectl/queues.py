@@ -73,6 +73,24 @@ def health(answers: Iterable[Mapping[str, Any]], now_ms: int) -> list[QueueHealt
     return [_one(name, queues.get(name, {}), dead.get(name, 0), now_ms) for name in sorted(names)]
 
 
+@dataclass(frozen=True, slots=True)
+class BrokerUsage:
+    """How much of what the broker may use is used, percent. What is full, it takes no more of."""
+
+    store: int
+    """Of the messages on its disk."""
+    temp: int
+    memory: int
+
+
+def usage(answers: Iterable[Mapping[str, Any]]) -> BrokerUsage | None:
+    """By the broker's answer about itself; None without one."""
+    for answer in answers:
+        if "storePercentUsage" in answer:
+            return BrokerUsage(*(int(answer.get(f"{part}PercentUsage", 0)) for part in ("store", "temp", "memory")))
+    return None
+
+
 def _one(name: str, answer: Mapping[str, Any], dead: int, now_ms: int) -> QueueHealth:
     def number(key: str) -> int:
         return int(answer.get(key, 0))
@@ -93,7 +111,7 @@ def _one(name: str, answer: Mapping[str, Any], dead: int, now_ms: int) -> QueueH
 
 
 async def ask(link: Link, name: str, timeout_s: float) -> list[dict[str, Any]]:
-    """What the broker says of all our queues. Raises BridgeError when it says nothing in time.
+    """What the broker says of all our queues, and of itself. Raises BridgeError when it says nothing in time.
 
     `name` makes the reply queue this asker's own.
     """
@@ -103,9 +121,8 @@ async def ask(link: Link, name: str, timeout_s: float) -> list[dict[str, Any]]:
 
     def take(delivery: Delivery) -> None:
         answer = decode(delivery.body)
-        if "destinationName" in answer:
-            answers.append(answer)
-        else:
+        answers.append(answer)
+        if "destinationName" not in answer:
             ended.set()
 
     unsubscribe = link.subscribe(Subscription(reply_to, take, AckMode.AUTO, 1000, {"transformation": "jms-map-json"}))

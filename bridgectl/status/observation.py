@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from bridgectl.control import NotAllowed, NotRunning, Stuck, ask
 from bridgectl.programs import CONFIGURATIONS
-from bridgectl.queues import QueueHealth, health
+from bridgectl.queues import BrokerUsage, QueueHealth, health, usage
 from bridgectl.queues import ask as ask_broker
 from bridgectl.settings import ControlSettings
 from protocol.errors import BridgeError, ConfigurationError
@@ -55,6 +55,7 @@ class Observation:
     """None: see `broker_trouble`, or the broker was not asked."""
     broker_trouble: str = ""
     """Why the broker did not say."""
+    usage: BrokerUsage | None = None
 
 
 class _View(BaseModel):
@@ -68,14 +69,14 @@ async def observe(control: Path, settings: ControlSettings, timeout_s: float) ->
     """Look at everything at once. Never raises for what it finds."""
     given = {Role.FRONT: settings.doctor.front_config, Role.BRIDGE: settings.doctor.bridge_config}
     paths = {role: given[role] or control.parent / name for role, name in CONFIGURATIONS.items()}
-    front, bridge, (queues, trouble) = await asyncio.gather(
+    front, bridge, (queues, used, trouble) = await asyncio.gather(
         asyncio.to_thread(_daemon, Role.FRONT, paths[Role.FRONT], timeout_s),
         asyncio.to_thread(_daemon, Role.BRIDGE, paths[Role.BRIDGE], timeout_s),
         _broker(settings.link, timeout_s),
     )
     assert not isinstance(front, BridgeReport), "_daemon sees to the role"
     assert not isinstance(bridge, FrontReport), "_daemon sees to the role"
-    return Observation(wall_clock(), front, bridge, queues, trouble)
+    return Observation(wall_clock(), front, bridge, queues, trouble, used)
 
 
 def _daemon(role: Role, path: Path, timeout_s: float) -> FrontReport | BridgeReport | Silent | None:
@@ -102,23 +103,25 @@ def _daemon(role: Role, path: Path, timeout_s: float) -> FrontReport | BridgeRep
     return report
 
 
-async def _broker(link: LinkSection | None, timeout_s: float) -> tuple[tuple[QueueHealth, ...] | None, str]:
+async def _broker(
+    link: LinkSection | None, timeout_s: float
+) -> tuple[tuple[QueueHealth, ...] | None, BrokerUsage | None, str]:
     if link is None:
-        return None, ""
+        return None, None, ""
     try:
         connection = stomp_link(link, "bridgectl")
     except ConfigurationError as error:
-        return None, str(error)
+        return None, None, str(error)
     await connection.start()
     try:
         async with asyncio.timeout(timeout_s):
             await connection.ready()
         answers = await ask_broker(connection, f"ctl-{os.getpid()}", timeout_s)
-        return tuple(health(answers, wall_clock())), ""
+        return tuple(health(answers, wall_clock())), usage(answers), ""
     except TimeoutError:
-        return None, connection.trouble or f"no answer within {timeout_s:g} s"
+        return None, None, connection.trouble or f"no answer within {timeout_s:g} s"
     except BridgeError as error:
-        return None, str(error)
+        return None, None, str(error)
     finally:
         async with asyncio.timeout(1):
             await connection.close()

@@ -25,6 +25,7 @@ _LONG_PAUSE_MS = _DAY_MS
 _FEW = 5
 _DISK_WARN, _DISK_BYTES, _DISK_FULL = 0.10, 1 << 30, 100 << 20
 _SLOW_MS = 1_000.0
+_USED_WARN, _USED_FULL = 80, 99
 _PROGRAMS = {Role.FRONT: "dmz-front", Role.BRIDGE: "intranet-bridge"}
 _CERTIFICATES = ("certificate-expired", "certificate-unreadable", "certificate-wrong")
 
@@ -615,6 +616,24 @@ def _commands(seen: Observation) -> Iterator[Trouble]:
                 return
 
 
+def _broker_usage(seen: Observation) -> Iterator[Trouble]:
+    if seen.usage is None:
+        return
+    store, temp = seen.usage.store, seen.usage.temp
+    most = max(store, temp)
+    if most >= _USED_WARN:
+        full = most >= _USED_FULL
+        yield Trouble(
+            Level.CRITICAL if full else Level.WARNING,
+            "broker-full",
+            "the broker is full" if full else "the broker fills up",
+            f"its store is at {store} %, its temporary space at {temp} % of what it may use",
+            hurts="it takes nothing more: commands are kept at the fronts, or refused" if full else "",
+            mend="bridgectl queues says what lies there; a bridge takes it away, for dead letters bridgectl dlq purge",
+            because=("bridge-down", "bridge-stuck", "bridge-silent", "no-bridge", "bridge-leaves", "draining"),
+        )
+
+
 def _queues(seen: Observation) -> Iterator[Trouble]:
     because = (
         *_CERTIFICATES, "draining", "bridge-leaves", "broker-unreachable", "bridge-down", "bridge-stuck",
@@ -685,6 +704,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     _maintenance,
     _unbound,
     _commands,
+    _broker_usage,
     _queues,
     _denied,
 )

@@ -4,6 +4,7 @@ refused as configured, and when it is well again everything drains, each command
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.layout import BIN, ROOT
 from scripts.tools.testbed.processes import TestbedError
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.proxy import Proxy
@@ -71,6 +72,15 @@ def reading(testbed: Testbed, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
+def told(testbed: Testbed) -> dict[str, set[str]]:
+    """What `bridgectl status` tells, each with its consequences."""
+    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
+    status = [str(BIN / "bridgectl"), "status", "--json"]
+    done = subprocess.run(status, env=environment, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)["troubles"]
+    return {one["key"]: {under["key"] for under in one["consequences"]} for one in found}
+
+
 def works(http: httpx.Client) -> bool:
     return http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
 
@@ -102,6 +112,7 @@ def test_a_full_store(tmp_path: Path, rule: str) -> None:
             return reading(testbed, "dmz_front_outbox_failures_total") > 0
 
         eventually(fill, 90, "the broker's refusal")
+        assert told(testbed) == {"bridge-down": {"broker-full", "no-bridge", "queue-not-consumed"}}
         sent = reading(testbed, 'dmz_front_requests{state="sent"}')
         assert sent < len(ids)  # some are on the broker, and some in the ledger alone
         if rule == "keep":

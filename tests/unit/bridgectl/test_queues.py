@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridgectl.commands.queues import _table
-from bridgectl.queues import QueueHealth, ask, decode, health
+from bridgectl.queues import BrokerUsage, QueueHealth, ask, decode, health, usage
 from protocol.errors import BridgeError
 from protocol.link.memory import MemoryBroker, MemoryLink
 from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
@@ -82,6 +82,12 @@ def test_dead_letters_stand_with_their_queue() -> None:
 )
 def test_the_age_of_the_oldest(numbers: dict[str, int], oldest: float | None) -> None:
     assert health([answer("a", **numbers)], NOW)[0].oldest_s == oldest
+
+
+def test_what_the_broker_uses() -> None:
+    itself = {"brokerName": "b", "storePercentUsage": 97, "tempPercentUsage": 1, "memoryPercentUsage": 30}
+    assert usage([answer("a"), itself]) == BrokerUsage(97, 1, 30)
+    assert usage([answer("a")]) is None
 
 
 def test_the_table() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridgectl.queues import QueueHealth
+from bridgectl.queues import BrokerUsage, QueueHealth
 from bridgectl.status.observation import Observation, Silence, Silent
 from bridgectl.status.screen import as_dict, screen
 from bridgectl.status.troubles import Level, troubles, verdict
@@ -188,6 +188,8 @@ def test_nothing_is_said_of_what_is_well() -> None:
             bridge(certificates=(FileReport(path="", use="broker", not_after=NOW + DAY, objection="of a front"),)),
             "certificate-wrong", Level.CRITICAL, "of a front",
         ),
+        (replace(front(), usage=BrokerUsage(100, 0, 3)), "broker-full", Level.CRITICAL, "store is at 100 %"),
+        (replace(front(), usage=BrokerUsage(2, 85, 3)), "broker-full", Level.WARNING, "space at 85 %"),
         (
             bridge(commands=CommandsReport(by_state={"held": 2})),
             "commands-held", Level.WARNING, "2 commands held",
