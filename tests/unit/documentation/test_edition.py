@@ -15,6 +15,7 @@ from scripts.tools.documentation.edition import (
     resolved,
     text,
 )
+from scripts.tools.documentation.links import targets
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,13 @@ def test_links_follow_the_pages_to_their_addresses(tmp_path: Path) -> None:
 )
 def test_the_other_edition_from_here(at: str, language: str, target: str, href: str) -> None:
     assert elsewhere(at, language, target) == href  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("folder", ["how-to", "explanation", "tutorial", "zh/how-to", "zh/explanation", "zh/tutorial"])
+def test_the_first_page_of_a_folder_leads_to_the_others(folder: str) -> None:
+    first = ROOT / "docs" / folder / "README.md"
+    pages = {path.name for path in first.parent.glob("*.md")} - {first.name}
+    assert pages <= set(targets(first.read_text(encoding="utf-8")))
 
 
 def test_a_link_to_nothing_is_named() -> None:
