@@ -13,6 +13,7 @@ from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.reports import (
     AttachedReport,
+    BackupReport,
     BridgeReport,
     CommandsReport,
     DeniedReport,
@@ -172,6 +173,32 @@ def test_nothing_is_said_of_what_is_well() -> None:
         (front(store=store(trouble="a write waits for more than 1.5 s")), "database-locked", Level.CRITICAL, "fuser"),
         (front(store=store(trouble="database disk image is malformed")), "database-damaged", Level.CRITICAL, "restore"),
         (front(store=store(write_ms=1400)), "database-slow", Level.WARNING, "1.4 s"),
+        (front(store=store(ill="full", trouble="disk I/O error")), "disk-full", Level.CRITICAL, "disk I/O error"),
+        (bridge(store=store(ill="damaged", trouble="x")), "database-damaged", Level.CRITICAL, "bridgectl restore"),
+        (
+            front(store=store(ill="unreachable", trouble="refused", place="postgresql+psycopg://f@db/f")),
+            "database-unreachable", Level.CRITICAL, "systemctl start postgresql",
+        ),
+        (
+            front(backup=BackupReport(folder="/b", every_hours=24, last=NOW - 3 * DAY)),
+            "backup-failing", Level.WARNING, "/b: the latest is too old",
+        ),
+        (
+            bridge(backup=BackupReport(folder="/b", every_hours=24, last=NOW, trouble="no room")),
+            "backup-failing", Level.WARNING, "bridgectl backup /b --side bridge",
+        ),
+        (
+            front(conflict=(("a", "bridge-1"), ("b", "bridge-2")), bound="a"),
+            "inbox-conflict", Level.CRITICAL, "on the host of bridge-2: systemctl stop intranet-bridge",
+        ),
+        (
+            front(conflict=(("b", "bridge-2"),), bound="a"),
+            "inbox-conflict", Level.CRITICAL, "if a is lost for good: bridgectl inbox bind b --note WHY",
+        ),
+        (
+            front(conflict=(("a", "bridge-1"), ("a", "bridge-2")), bound="a"),
+            "inbox-conflict", Level.CRITICAL, "an inbox has a copy",
+        ),
         (
             front(certificates=(FileReport(path="/e.pem", use="http", not_after=NOW - DAY),)),
             "certificate-expired", Level.CRITICAL, "/e.pem",
