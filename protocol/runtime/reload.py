@@ -7,6 +7,7 @@ named: it waits for a restart.
 What changed is found by comparing: setting by setting, and of files that settings name, their contents.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -152,13 +153,16 @@ class Reloader:
         """
         self._audit = act
         self._daemon, self._act = daemon, reload
+        self._task: asyncio.Task[object] | None = None
         daemon.on_reload = self._reload
 
     async def answer(self, _request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """For the control socket."""
         _BY.set(peer.name)  # of the task that answers this question
+        # who asked may not wait for ever (control.py); what was begun is brought to its end all the same
+        self._task = asyncio.get_running_loop().create_task(self._daemon.reload(), name="reload")
         try:
-            done = await self._daemon.reload()
+            done = await asyncio.shield(self._task)
         except BridgeError as error:
             log.error("reload-refused", by=peer.name, error=str(error))
             raise

@@ -89,6 +89,22 @@ async def test_a_reload_is_told_to_who_asked_and_audited() -> None:
     assert json.loads(logs[0]["details"])["changed"] == ["log.level"]
 
 
+async def test_a_reload_is_brought_to_its_end_though_nobody_waits_any_more() -> None:
+    going, ended = asyncio.Event(), asyncio.Event()
+
+    async def act() -> ReloadReport:
+        going.set()
+        await asyncio.sleep(0.01)
+        ended.set()
+        return DONE
+
+    asking = asyncio.create_task(Reloader(Daemon(), act).answer({}, Peer(0, 1)))
+    await going.wait()
+    asking.cancel()
+    await asyncio.wait_for(ended.wait(), 30)
+    assert asking.cancelled() or asking.cancelling()
+
+
 async def test_a_refused_reload_is_an_error_and_in_the_log() -> None:
     async def act() -> ReloadReport:
         raise ConfigurationError("is wrong", file="x.toml", line=3)
