@@ -21,6 +21,10 @@ LONGEST_RESULT = 192 * 1024
 MOST_ROWS = 1000
 """Of one list."""
 
+AT_ONCE = 100
+"""So many commands are decided for one question."""
+
+OperationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,64}$")]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._:-]{1,64}$")]
 
 
@@ -45,7 +49,26 @@ class ListCommands(_Question):
     """Commands in some states, the oldest first."""
 
     states: tuple[State, ...] = (State.HELD,)
+    operations: tuple[OperationName, ...] = Field(default=(), max_length=200)
+    """Of these alone; none: of all."""
+    before: Annotated[int, Field(ge=0)] = 0
+    """Accepted, or taken, no later than this, epoch ms; 0: whenever."""
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
+
+
+class ResolveMatching(_Question):
+    """A decision on all commands that match, in the order in which they were accepted; a part of them a question."""
+
+    choice: Choice
+    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
+    operations: tuple[OperationName, ...] = Field(default=(), max_length=200)
+    before: Annotated[int, Field(ge=1)]
+    """Accepted, or taken, no later than this, epoch ms."""
+    after: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._:-]{0,64}$")] = ""
+    """The last one of the part before."""
+    dry_run: bool = True
+    """Only count."""
+    sudo_user: Annotated[str, StringConstraints(max_length=64)] = ""
 
 
 class ShowCommand(_Question):
@@ -95,7 +118,6 @@ class TraceRequest(_Question):
     id: RequestId
 
 
-OperationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,64}$")]
 _SudoUser = Annotated[str, StringConstraints(max_length=64)]
 
 
@@ -175,6 +197,24 @@ class CommandReport(_Told):
     """0: never."""
     decide: Literal["here", "bridge", ""] = ""
     """Where it may be decided; empty: it is not held."""
+
+
+class NotDecided(_Told):
+    """A command that matched and was not decided."""
+
+    id: str
+    because: str
+
+
+class MatchReport(_Told):
+    """What came of a part of those that match."""
+
+    by_operation: dict[str, int] = {}
+    """How many match, after `after`."""
+    decided: tuple[str, ...] = ()
+    failures: tuple[NotDecided, ...] = ()
+    next: str = ""
+    """What the next question says as `after`; empty: that was all."""
 
 
 class DecisionReport(_Told):

@@ -12,6 +12,7 @@ import typer
 from pydantic import TypeAdapter
 
 from bridgectl import daemons
+from bridgectl.instants import span_s
 from bridgectl.output import as_json, table
 from bridgectl.sides import At, Config, Side
 from protocol.administration import (
@@ -22,10 +23,13 @@ from protocol.administration import (
     CommandReport,
     DecisionReport,
     Evidence,
+    MatchReport,
+    NotDecided,
 )
 from protocol.errors import BridgeError, NotAsked
 from protocol.lifecycle import State
 from protocol.messages import Role
+from protocol.runtime.clock import wall_clock
 
 app = typer.Typer(no_args_is_help=True, help="Commands in ledger and inbox; decide those that are held.")
 
@@ -53,6 +57,10 @@ class Wanted(StrEnum):
 
 Note = Annotated[str, typer.Option("--note", help="how you know; kept with the decision")]
 Wait = Annotated[float, typer.Option("--wait", min=0, max=300, help="seconds, at the front, for what the bridge says")]
+Operations = Annotated[list[str] | None, typer.Option("--operation", help="of this operation; repeat for more")]
+Older = Annotated[str | None, typer.Option("--older-than", metavar="SPAN", help="that long ago at least: 90m, 1h, 2d")]
+Every = Annotated[bool, typer.Option("--all", help="all that match; without --yes they are only counted")]
+Yes = Annotated[bool, typer.Option("--yes", help="with --all: do it")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")]
 
 
@@ -66,6 +74,8 @@ def list_(
         Wanted.HELD,
         Wanted.UNKNOWN,
     ],
+    operation: Operations = None,
+    older_than: Older = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="how many at most, the oldest first")] = 100,
     json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     side: At = None,
@@ -75,7 +85,9 @@ def list_(
     wanted = set(Wanted) if Wanted.ALL in state else set(state)
     states = sorted(State(one.value) for one in wanted - {Wanted.ALL})
     role, path = _daemon(side, bridge_config)
-    found = _REPORTS.validate_python(daemons.tell(role, path, "commands", states=states, limit=limit))
+    found = _REPORTS.validate_python(daemons.tell(
+        role, path, "commands", states=states, limit=limit, operations=operation or [], before=_before(older_than, 0)
+    ))  # fmt: skip
     if json:
         typer.echo(as_json([_readable(one) for one in found]))
         return
@@ -123,8 +135,8 @@ def show(
 
 @app.command()
 def resolve(
-    id: Id,
     note: Note,
+    id: Annotated[str, typer.Argument(metavar="[ID]", help="the request id, as the caller and both logs know it")] = "",
     applied: Annotated[bool, typer.Option("--applied", help="the marketing system did it: succeeded")] = False,
     not_applied: Annotated[bool, typer.Option("--not-applied", help="it did not, and shall not: failed")] = False,
     call_again: Annotated[bool, typer.Option("--call-again", help="it did not: call it again")] = False,
@@ -138,6 +150,10 @@ def resolve(
             "--force", help="with --not-applied, at the front, of what is undelivered: without the bridge's word"
         ),
     ] = False,
+    every: Every = False,
+    operation: Operations = None,
+    older_than: Older = None,
+    yes: Yes = False,
     wait: Wait = 10.0,
     json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     side: At = None,
@@ -170,13 +186,22 @@ def resolve(
     if force and choice is not Choice.NOT_APPLIED:
         raise typer.BadParameter("goes with --not-applied alone", param_hint="--force")
     role, path = _daemon(side, bridge_config)
+    if _all_meant(every, [id] if id else [], operation, older_than, yes):
+        if result is not None or force:
+            raise typer.BadParameter("--result and --force are for one command", param_hint="--all")
+        _decide_all(role, path, choice, note, operation, older_than, yes=yes, json=json)
+        return
     _finish([_decide(role, path, id, choice, note, wait, result=result or "", force=force)], json=json)
 
 
 @app.command()
 def cancel(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="the request ids")],
     note: Note,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="the request ids")] = None,
+    every: Every = False,
+    operation: Operations = None,
+    older_than: Older = None,
+    yes: Yes = False,
     wait: Wait = 10.0,
     json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     side: At = None,
@@ -189,7 +214,10 @@ def cancel(
     """
     said_why(note)
     role, path = _daemon(side, bridge_config)
-    _finish([_decide(role, path, id, Choice.CANCEL, note, wait) for id in ids], json=json)
+    if _all_meant(every, ids or [], operation, older_than, yes):
+        _decide_all(role, path, Choice.CANCEL, note, operation, older_than, yes=yes, json=json)
+        return
+    _finish([_decide(role, path, id, Choice.CANCEL, note, wait) for id in ids or []], json=json)
 
 
 @app.command()
@@ -280,6 +308,72 @@ def _decide(role: Role, path: Path, id: str, choice: Choice, note: str, wait_s: 
         detail = CommandDetail.model_validate(daemons.tell(role, path, "command", id=id))
         [mine] = [one for one in detail.decisions if one.id == mine.id]
     return Decided(id, choice, mine.standing, detail.command.state, mine.because)
+
+
+def _all_meant(every: bool, ids: list[str], operation: list[str] | None, older_than: str | None, yes: bool) -> bool:
+    """Whether --all is; raises BadParameter for what does not go together."""
+    if bool(ids) == every:
+        raise typer.BadParameter("give ids, or --all", param_hint="ID")
+    if not every and (operation or older_than or yes):
+        raise typer.BadParameter("--operation, --older-than and --yes go with --all", param_hint="--all")
+    return every
+
+
+def _before(older_than: str | None, otherwise: int) -> int:
+    """Epoch ms."""
+    if older_than is None:
+        return otherwise
+    try:
+        return wall_clock() - span_s(older_than) * 1000
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--older-than") from None
+
+
+def _decide_all(
+    role: Role,
+    path: Path,
+    choice: Choice,
+    note: str,
+    operation: list[str] | None,
+    older_than: str | None,
+    *,
+    yes: bool,
+    json: bool,
+) -> None:
+    """Count those that match, and with `yes` have the daemon decide them; exits with 1 if some were not."""
+    question = {
+        "choice": choice.value, "note": note, "operations": operation or [],
+        "before": _before(older_than, wall_clock()), "sudo_user": os.environ.get("SUDO_USER", "")[:64],
+    }  # fmt: skip
+    counted = MatchReport.model_validate(daemons.tell(role, path, "resolve-matching", _INQUIRY_S, **question))
+    decided: list[str] = []
+    failures: list[NotDecided] = []
+    after, more = "", yes
+    while more:
+        told = daemons.tell(role, path, "resolve-matching", _INQUIRY_S, dry_run=False, after=after, **question)
+        part = MatchReport.model_validate(told)
+        decided += part.decided
+        failures += part.failures
+        after, more = part.next, bool(part.next)
+    total = sum(counted.by_operation.values())
+    if json:
+        shown = {
+            "matching": total, "by_operation": counted.by_operation, "dry_run": not yes, "decided": decided,
+            "failures": [one.model_dump() for one in failures],
+        }  # fmt: skip
+        typer.echo(as_json(shown))
+    else:
+        for name, number in sorted(counted.by_operation.items()):
+            typer.echo(f"{number:>7}  {name}")
+        if not yes:
+            typer.echo(f"{total} commands match; nothing was done: --yes decides them, {choice}")
+        else:
+            waits = "; the bridge's answers are in `bridgectl requests show ID`" if role is Role.FRONT else ""
+            typer.echo(f"{len(decided)} of {total} commands decided, {choice}{waits}")
+        for one in failures:
+            typer.echo(f"{one.id}: {one.because}", err=True)
+    if failures:
+        raise typer.Exit(1)
 
 
 def _finish(decided: list[Decided], *, json: bool) -> None:

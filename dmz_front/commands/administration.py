@@ -11,11 +11,15 @@ from dmz_front.commands.decisions import Decisions
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
 from protocol.administration import (
+    AT_ONCE,
     AuditedAct,
     CommandDetail,
     ListCommands,
+    MatchReport,
+    NotDecided,
     ResendCommands,
     ResolveCommand,
+    ResolveMatching,
     ShowCommand,
     TraceReport,
     TraceRequest,
@@ -58,6 +62,7 @@ class Administration:
             "command": self.show,
             "resend": self.resend,
             "resolve": self.resolve,
+            "resolve-matching": self.resolve_matching,
             "audit": self.audit,
             "trace": self.trace,
         }
@@ -70,7 +75,7 @@ class Administration:
     async def list(self, request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
         """Commands in some states."""
         question = asked(ListCommands, request)
-        reports = await self._ledger.listed(question.states, question.limit)
+        reports = await self._ledger.listed(question)
         return [report.model_dump(mode="json") for report in reports]
 
     async def show(self, request: Mapping[str, Any], _peer: Peer) -> dict[str, Any]:
@@ -100,6 +105,27 @@ class Administration:
         question = asked(ResolveCommand, request)
         await self._decisions.decide(question, peer.behind(question.sudo_user))
         return await self.show({"id": question.id}, peer)
+
+    async def resolve_matching(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+        """Decide all commands that match, some at a time; each decision goes to the bridge in their order."""
+        question = asked(ResolveMatching, request)
+        counts, ids = await self._ledger.matched(question)
+        if question.dry_run:
+            return MatchReport(by_operation=counts).model_dump(mode="json")
+        decided: list[str] = []
+        failures: list[NotDecided] = []
+        for id in ids:
+            one = ResolveCommand(id=id, choice=question.choice, note=question.note)
+            try:
+                await self._decisions.decide(one, peer.behind(question.sudo_user))
+                decided.append(id)
+            except BridgeError as error:
+                failures.append(NotDecided(id=id, because=str(error)))
+        report = MatchReport(
+            by_operation=counts, decided=tuple(decided), failures=tuple(failures),
+            next=ids[-1] if len(ids) == AT_ONCE else "",
+        )  # fmt: skip
+        return report.model_dump(mode="json")
 
     async def resend(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Send again, now, what this front accepted and has no outcome. The bridge knows each by its id."""

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from dmz_front.ledger.acceptance import Proposed, Seal, accept, same_key
 from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, being_ended, row_of
-from protocol.administration import CommandReport
+from protocol.administration import AT_ONCE, Choice, CommandReport, ListCommands, ResolveMatching
 from protocol.envelope import MAX_AGE_MS
 from protocol.errors import BridgeError
 from protocol.lifecycle import FINAL, State, state_reported
@@ -119,6 +119,15 @@ def _changed(statement: Any, connection: Connection, ids: Sequence[str]) -> Sequ
     """Which of these rows a statement changes that is about rows of REQUESTS: all at once."""
     done = connection.execute(statement.where(REQUESTS.c.id.in_(ids))).rowcount
     return [done, *[0] * (len(ids) - 1)]
+
+
+def _matching(states: Sequence[State], operations: Sequence[str], before: int) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [REQUESTS.c.state.in_(states)]
+    if operations:
+        conditions.append(REQUESTS.c.operation.in_(operations))
+    if before:
+        conditions.append(REQUESTS.c.accepted_at <= before)
+    return conditions
 
 
 Claim = Callable[[Connection], None]
@@ -304,9 +313,25 @@ class Ledger:
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [row_of(row).entry() for row in rows]
 
-    async def listed(self, states: Sequence[State], limit: int) -> list[CommandReport]:
-        """Commands in these states, of whichever front of this database, the oldest first."""
-        statement = select(*_TOLD_OF).where(REQUESTS.c.state.in_(states)).order_by(REQUESTS.c.id).limit(limit)
+    async def matched(self, asked: ResolveMatching) -> tuple[dict[str, int], list[str]]:
+        """How many could be decided so, by operation, and the next of them, in the order of acceptance."""
+        states = _UNANSWERED if asked.choice is Choice.CANCEL else (State.HELD,)
+        matching = [*_matching(states, asked.operations, asked.before), REQUESTS.c.id > asked.after]
+        if asked.choice is Choice.RESEND:
+            matching.append(REQUESTS.c.code == UNDELIVERED)
+        counts = select(REQUESTS.c.operation, func.count()).where(*matching).group_by(REQUESTS.c.operation)
+        ids = select(REQUESTS.c.id).where(*matching).order_by(REQUESTS.c.id).limit(AT_ONCE)
+        return await self._store.read(
+            lambda connection: (
+                {row[0]: row[1] for row in connection.execute(counts)},
+                list(connection.execute(ids).scalars()),
+            )
+        )
+
+    async def listed(self, asked: ListCommands) -> list[CommandReport]:
+        """Commands in some states, of whichever front of this database, the oldest first."""
+        matching = _matching(asked.states, asked.operations, asked.before)
+        statement = select(*_TOLD_OF).where(*matching).order_by(REQUESTS.c.id).limit(asked.limit)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [_command_report(row) for row in rows]
 

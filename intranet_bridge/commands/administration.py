@@ -18,11 +18,15 @@ from intranet_bridge.intake.repetition import CODE as REPETITION
 from intranet_bridge.marketing import Absent, Answered, Finding, Refused, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
 from protocol.administration import (
+    AT_ONCE,
     AuditedAct,
     CommandDetail,
     Evidence,
     ListCommands,
+    MatchReport,
+    NotDecided,
     ResolveCommand,
+    ResolveMatching,
     ShowCommand,
     TraceReport,
     TraceRequest,
@@ -68,6 +72,7 @@ class Administration:
         """What can be asked."""
         questions: dict[str, Callable[[Mapping[str, Any], Peer], Awaitable[Any]]] = {
             "commands": self.list, "command": self.show, "resolve": self.resolve,
+            "resolve-matching": self.resolve_matching,
             "audit": self.audit,
             "trace": self.trace,
         }  # fmt: skip
@@ -81,7 +86,7 @@ class Administration:
     async def list(self, request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
         """Commands in some states."""
         question = asked(ListCommands, request)
-        reports = await self._store.read(partial(rows.listed, states=question.states, limit=question.limit))
+        reports = await self._store.read(partial(rows.listed, asked=question))
         return [report.model_dump(mode="json") for report in reports]
 
     async def show(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
@@ -112,12 +117,40 @@ class Administration:
         if not self.ready:
             raise BridgeError("the bridge is starting or stopping: ask again in a moment")
         kept = await self._found(question.id)
+        await self._decide(kept, question, peer)
+        await self._rulings.act()
+        return (await self._found(question.id)).report.model_dump(mode="json")
+
+    async def resolve_matching(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+        """Decide all commands that match, some at a time. What cannot be decided keeps none of the others."""
+        question = asked(ResolveMatching, request)
+        if not self.ready:
+            raise BridgeError("the bridge is starting or stopping: ask again in a moment")
+        counts, ids = await self._store.read(partial(rows.matched, asked=question))
+        if question.dry_run:
+            return MatchReport(by_operation=counts).model_dump(mode="json")
+        decided: list[str] = []
+        failures: list[NotDecided] = []
+        for id in ids:
+            one = ResolveCommand(id=id, choice=question.choice, note=question.note, sudo_user=question.sudo_user)
+            try:
+                await self._decide(await self._found(id), one, peer)
+                decided.append(id)
+            except BridgeError as error:
+                failures.append(NotDecided(id=id, because=str(error)))
+        await self._rulings.act()
+        report = MatchReport(
+            by_operation=counts, decided=tuple(decided), failures=tuple(failures),
+            next=ids[-1] if len(ids) == AT_ONCE else "",
+        )  # fmt: skip
+        return report.model_dump(mode="json")
+
+    async def _decide(self, kept: Kept, question: ResolveCommand, peer: Peer) -> None:
         operation, by = kept.report.operation, peer.behind(question.sudo_user)
         ruling = self._rulings.ruling(
             question.id, operation, question.choice, by, question.note, self._clock(), question.result
         )
-        await self._rulings.carry_out(ruling, operation)
-        return (await self._found(question.id)).report.model_dump(mode="json")
+        await self._rulings.write(ruling, operation)
 
     async def _found(self, id: str) -> Kept:
         kept = await self._store.read(partial(rows.found, id=id))

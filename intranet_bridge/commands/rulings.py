@@ -104,11 +104,10 @@ class Rulings:
         assert move(before, rows.EVENTS[choice]) is state
         return replace(ruling, code=code, sealed=self._replies.sealed(about, state, code, detail, body))
 
-    async def carry_out(self, ruling: Ruling, operation: str) -> None:
-        """Write it down and act on it. Raises BridgeError, and changes nothing, if the command's state forbids it."""
+    async def write(self, ruling: Ruling, operation: str) -> None:
+        """Write it down, for `act`. Raises BridgeError, and changes nothing, if the command's state forbids it."""
         await self._store.write(partial(rows.decide, ruling=ruling))
         await self._act("decide", ruling.by, request_id=ruling.id, operation=operation, choice=ruling.choice.value)
-        await self.act()
 
     async def act(self) -> None:
         """On what was decided just now."""

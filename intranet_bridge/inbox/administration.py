@@ -13,10 +13,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from intranet_bridge.inbox.rows import ANSWERED_DECISIONS, DECISIONS, INBOX
-from protocol.administration import LONGEST_NOTE, Choice, CommandReport, DecisionReport
+from protocol.administration import (
+    AT_ONCE,
+    LONGEST_NOTE,
+    Choice,
+    CommandReport,
+    DecisionReport,
+    ListCommands,
+    ResolveMatching,
+)
 from protocol.errors import BridgeError
 from protocol.lifecycle import Event, State, move
 from protocol.messages import fitted
@@ -75,10 +83,30 @@ class Kept:
     envelope: bytes = field(repr=False)
 
 
-def listed(connection: Connection, states: Sequence[State], limit: int) -> list[CommandReport]:
-    """Commands in these states, oldest first."""
-    statement = select(*_SHOWN).where(_C.state.in_(states)).order_by(_C.received_at, _C.id).limit(limit)
+def listed(connection: Connection, asked: ListCommands) -> list[CommandReport]:
+    """Commands in some states, oldest first."""
+    matching = _matching(asked.states, asked.operations, asked.before)
+    statement = select(*_SHOWN).where(*matching).order_by(_C.received_at, _C.id).limit(asked.limit)
     return [_report(row) for row in connection.execute(statement)]
+
+
+def matched(connection: Connection, asked: ResolveMatching) -> tuple[dict[str, int], list[str]]:
+    """How many there are by operation, and the next of them: their ids begin with the time of acceptance."""
+    states = [FROM.get(asked.choice, State.HELD)]
+    matching = [*_matching(states, asked.operations, asked.before), _C.id > asked.after]
+    counts = select(_C.operation, func.count()).where(*matching).group_by(_C.operation)
+    ids = select(_C.id).where(*matching).order_by(_C.id).limit(AT_ONCE)
+    found = {row[0]: row[1] for row in connection.execute(counts)}
+    return found, list(connection.execute(ids).scalars())
+
+
+def _matching(states: Sequence[State], operations: Sequence[str], before: int) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [_C.state.in_(states)]
+    if operations:
+        conditions.append(_C.operation.in_(operations))
+    if before:
+        conditions.append(_C.received_at <= before)
+    return conditions
 
 
 def found(connection: Connection, id: str) -> Kept | None:

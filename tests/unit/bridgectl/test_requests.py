@@ -13,7 +13,14 @@ from typer.testing import CliRunner, Result
 
 from bridgectl.cli import app
 from bridgectl.control import NotRunning
-from protocol.administration import CommandDetail, CommandReport, DecisionReport, Evidence
+from protocol.administration import (
+    CommandDetail,
+    CommandReport,
+    DecisionReport,
+    Evidence,
+    MatchReport,
+    NotDecided,
+)
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime.control import ControlSocket, Peer
 
@@ -38,7 +45,9 @@ class Daemon:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        answers = {"commands": self._list, "command": self._show, "resolve": self._resolve}
+        answers = {
+            "commands": self._list, "command": self._show, "resolve": self._resolve, "resolve-matching": self._matching,
+        }  # fmt: skip
         self._socket = ControlSocket(path, answers)
         asyncio.run_coroutine_threadsafe(self._socket.start(), self._loop).result(5)
 
@@ -46,6 +55,14 @@ class Daemon:
         asyncio.run_coroutine_threadsafe(self._socket.close(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+
+    async def _matching(self, request: Mapping[str, Any], _who: Peer) -> Any:
+        self.asked.append(dict(request))
+        if request.get("dry_run", True):
+            return MatchReport(by_operation={"work-order": 3}).model_dump(mode="json")
+        if not request["after"]:
+            return MatchReport(decided=("r1", "r2"), next="r2").model_dump(mode="json")
+        return MatchReport(failures=(NotDecided(id="r3", because="it is calling"),)).model_dump(mode="json")
 
     async def _list(self, request: Mapping[str, Any], _who: Peer) -> Any:
         self.asked.append(dict(request))
@@ -86,7 +103,9 @@ def test_list(daemon: Daemon) -> None:
         assert words in shown.output
     [row] = json.loads(run("list", "--json", "--state", "all", "--limit", "7").output)
     assert (row["id"], row["recorded"], row["calling"]) == ("request-1", "2026-02-02T02:40:00+00:00", None)
-    assert daemon.asked[0] == {"ask": "commands", "states": ["held", "unknown"], "limit": 100}
+    assert daemon.asked[0] == {
+        "ask": "commands", "states": ["held", "unknown"], "limit": 100, "operations": [], "before": 0,
+    }  # fmt: skip
     assert (len(daemon.asked[1]["states"]), daemon.asked[1]["limit"]) == (10, 7)
 
 
@@ -200,6 +219,29 @@ def test_what_is_undelivered_is_sent_again_by_a_decision(front: FrontDaemon) -> 
     assert front.asked[0]["choice"] == "resend"
     assert run("resend", "--all", "--undelivered", "--note", "n").exit_code == 2
     assert run("resend", "request-1", "--undelivered").exit_code == 2
+
+
+def test_all_that_match_are_counted_first_and_decided_with_yes(daemon: Daemon) -> None:
+    words = ("--all", "--operation", "work-order", "--older-than", "1h", "--note", "n")
+    counted = run("resolve", "--not-applied", *words)
+    assert (counted.exit_code, "3 commands match; nothing was done" in counted.output) == (0, True)
+    [asked] = daemon.asked
+    assert (asked["operations"], asked["choice"], asked["before"] > 1_700_000_000_000) == (
+        ["work-order"], "not-applied", True,
+    )  # fmt: skip
+    done = run("cancel", *words, "--yes")
+    assert done.exit_code == 1
+    assert "2 of 3 commands decided, cancel" in done.output
+    assert "r3: it is calling" in done.output
+    assert [one.get("after") for one in daemon.asked[1:]] == [None, "", "r2"]
+    shown = json.loads(run("cancel", *words, "--yes", "--json").output)
+    assert (shown["matching"], shown["decided"], shown["failures"][0]["id"]) == (3, ["r1", "r2"], "r3")
+    for wrong in (
+        ("cancel", "--note", "n"), ("cancel", "r1", "--all", "--note", "n"), ("cancel", "r1", "--yes", "--note", "n"),
+        ("resolve", "--applied", "--all", "--result", "{}", "--note", "n"),
+        ("cancel", "--all", "--older-than", "soon", "--note", "n"),
+    ):  # fmt: skip
+        assert run(*wrong).exit_code == 2
 
 
 def test_what_the_daemon_refuses_is_said(daemon: Daemon) -> None:

@@ -259,3 +259,29 @@ async def test_bridges_heads_are_kept_in_the_fronts_audit_log(harness: Harness) 
     assert [one["details"] for one in records if one["event"] == "witnessed"] == [
         {"chain": "bridge-1", "sequence": 7, "hash": "a" * 64}
     ]
+
+
+async def test_all_that_match_are_counted_and_then_decided_in_their_order(harness: Harness, clock: Clock) -> None:
+    harness.bridge.script = lambda _: None
+    await harness.start()
+    harness.bridge.announce(decides=True)
+    await turns()
+    ids = []
+    for number in range(3):
+        ids.append((await harness.order(key=f"k{number}", prefer="respond-async")).json()["request_id"])
+        clock.now += 1000
+    await harness.settle()
+    office = harness.front.administration
+    question = {"choice": "cancel", "note": "ordered by mistake", "before": clock.now - 1500}
+    assert (await office.resolve_matching(question, ROOT))["by_operation"] == {"work-order": 2}
+    assert decisions(harness) == []
+    await office.resolve({"id": ids[0], "choice": "cancel", "note": "n"}, ROOT)
+    told = await office.resolve_matching({**question, "dry_run": False}, ROOT)
+    assert told["decided"] == [ids[1]]
+    [failure] = told["failures"]
+    assert (failure["id"], "already" in failure["because"]) == (ids[0], True)
+    await harness.settle()
+    assert [one.request for one, _ in decisions(harness)] == ids[:2]
+    resend = {"choice": "resend", "note": "n", "before": clock.now}
+    assert (await office.resolve_matching(resend, ROOT))["by_operation"] == {}  # none is undelivered
+    assert len(await office.list({"states": ["sent"], "before": clock.now - 2500}, ROOT)) == 1

@@ -205,3 +205,56 @@ async def test_a_decision_that_was_written_and_seemed_not_to_be_is_not_refused(s
 
     stage.bridge.store.write = twice  # type: ignore[method-assign]
     assert (await decided(stage, id, "not-applied")).state == "failed"
+
+
+@scene
+async def test_all_that_match_are_counted_and_then_decided_in_their_order(stage: Stage) -> None:
+    ids = sorted(await held(stage, 5))
+    before = (await stage.row(ids[-1])).received_at
+    question = {"choice": "not-applied", "note": "none of them is there", "before": before, "sudo_user": "alice"}
+    told = await office(stage).resolve_matching(question, ROOT)
+    assert (told["by_operation"], told["decided"]) == ({"delicate": 5}, [])
+    assert [await stage.state(id) for id in ids] == ["held"] * 5
+    nothing = await office(stage).resolve_matching({**question, "operations": ["bill-query"]}, ROOT)
+    assert nothing["by_operation"] == {}
+    assert (await office(stage).resolve_matching({**question, "before": 1}, ROOT))["by_operation"] == {}
+    real = stage.bridge.rulings.write
+
+    async def without_one(ruling: Any, operation: str) -> None:
+        if ruling.id == ids[1]:
+            raise BridgeError("it is calling, not held")
+        await real(ruling, operation)
+
+    stage.bridge.rulings.write = without_one  # type: ignore[method-assign]
+    done = await office(stage).resolve_matching({**question, "dry_run": False, "after": ids[0]}, ROOT)
+    assert done["decided"] == ids[2:]
+    assert done["failures"] == [{"id": ids[1], "because": "it is calling, not held"}]
+    assert done["next"] == ""
+    await until(lambda: all(len(stage.of(id)) == 2 for id in ids[2:]))
+    assert [await stage.state(id) for id in ids] == ["held", "held", "failed", "failed", "failed"]
+
+
+@scene
+async def test_many_are_decided_some_at_a_time(stage: Stage) -> None:
+    ids = sorted(await held(stage, 5))
+    question = {"choice": "not-applied", "note": "n", "before": 10**14, "dry_run": False}
+    decided: list[str] = []
+    after, parts = "", 0
+    with pytest.MonkeyPatch().context() as patch:
+        for module in ("commands", "inbox"):
+            patch.setattr(f"intranet_bridge.{module}.administration.AT_ONCE", 2)
+        while after or not parts:
+            told = await office(stage).resolve_matching({**question, "after": after}, ROOT)
+            decided += told["decided"]
+            after, parts = told["next"], parts + 1
+    assert (decided, parts) == (ids, 3)
+
+
+@scene
+async def test_a_list_is_of_some_operations_and_of_some_age(stage: Stage) -> None:
+    ids = await held(stage, 2)
+    received = (await stage.row(ids[0])).received_at
+    assert len(await office(stage).list({"operations": ["delicate"]}, ROOT)) == 2
+    assert await office(stage).list({"operations": ["work-order"]}, ROOT) == []
+    assert await office(stage).list({"before": received - 1}, ROOT) == []
+    assert ids[0] in {one["id"] for one in await office(stage).list({"before": received}, ROOT)}
