@@ -43,10 +43,13 @@ def test_the_tutorial(tmp_path: Path) -> None:
         headers = testbed.folder / "curl.headers"  # as the demo leaves it
         headers.touch(mode=0o600)
         headers.write_text(f"Authorization: Bearer {testbed.app_key}\n")
-        for block, shown in steps():
-            if block not in changes:
-                run(testbed, copy, block, shown)
-        the_documents_show_it(testbed)
+        try:
+            for block, shown in steps():
+                if block not in changes:
+                    run(testbed, copy, block, shown)
+            the_documents_show_it(testbed)
+        finally:
+            testbed.pids = Testbed.attach(testbed.folder).pids  # of what the tutorial started again, to be stopped
 
 
 def run(testbed: Testbed, copy: Path, block: str, shown: str) -> None:
