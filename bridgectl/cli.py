@@ -33,14 +33,45 @@ GROUPS = {
     "restore": ("bridgectl.commands.restore", "Put a backup back; what it has forgotten is guarded."),
     "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
     "trace": ("bridgectl.commands.trace", "One request's life, as far as this host knows it."),
+    "top": ("bridgectl.commands.top", "Status, live: rates, interfaces and queues, with keys to sort and open."),
     "requests": ("bridgectl.commands.requests", "Commands in ledger and inbox; decide those that are held."),
 }
 """Command group → the module that holds its typer `app`, or `module:name` where one module holds several, and
 what `bridgectl --help` says of it."""
 
 
+EXIT_CODES = "Exit codes: 0 done, 1 it failed or something is wrong, 2 wrong usage, 3 a daemon could not be asked."
+"""Of a command that has none of its own."""
+
+
+def group(name: str) -> Any:
+    """The command, or the group of commands, of that name: its help plain as the root's, and each with its exit codes.
+
+    Plain: what rich frames cannot be read on 60 columns, nor by a screen reader, and `NO_COLOR` is heard by itself.
+    """
+    module, _, attribute = GROUPS[name][0].partition(":")
+    loaded: typer.Typer = getattr(importlib.import_module(module), attribute or "app")
+    loaded.rich_markup_mode = None
+    command: Any = typer.main.get_command(loaded)
+    command.name = name
+    command.params = [one for one in command.params if one.name not in ("install_completion", "show_completion")]
+    _tell_exit_codes(command)
+    return command
+
+
+def _tell_exit_codes(command: Any) -> None:
+    if isinstance(command, typer.core.TyperGroup):
+        for one in command.commands.values():
+            _tell_exit_codes(one)
+    elif "Exit code" not in (command.help or ""):
+        command.epilog = EXIT_CODES
+
+
 class _Lazy(typer.core.TyperGroup):
     """Commands looked up in GROUPS, so that `certs`, and `--help`, never pay for what `queues` imports."""
+
+    _names_only = False
+    """While names are completed at a shell's prompt, no group is imported."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(GROUPS)
@@ -48,14 +79,20 @@ class _Lazy(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in GROUPS:
             return None
-        module, _, name = GROUPS[cmd_name][0].partition(":")
-        command = typer.main.get_command(getattr(importlib.import_module(module), name or "app"))
-        command.name = cmd_name
-        return command
+        if self._names_only:
+            return typer.core.TyperCommand(cmd_name, help=GROUPS[cmd_name][1])
+        return group(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, GROUPS[name][1]) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        self._names_only = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._names_only = False
 
 
 app = typer.Typer(
@@ -63,7 +100,7 @@ app = typer.Typer(
     name="bridgectl",
     help="Operate a dmz-bridge: status, diagnosis, queues, held commands, certificates, keys.",
     no_args_is_help=True,
-    add_completion=False,
+    epilog="Exit codes of each command stand in its own --help. BRIDGECTL_DEBUG=1 shows where an error came from.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -79,7 +116,7 @@ def main() -> None:
     not be asked; `status` has those of monitoring plug-ins.
     """
     try:
-        app()
+        app(prog_name="bridgectl")
     except NotAsked as error:
         _end(error, 3)
     except BridgeError as error:

@@ -256,6 +256,7 @@ class Front:
             settings=settings, links=LinkStates(self.links, self.clock), store=self.store, backups=self.backups,
             history=self.history, ledger=self.ledger,
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
+            answered=self.api.answered, latency=self.api.latency,
             maintenance=self.maintenance, draining=self.draining,
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
 from dmz_front.settings import FrontSettings
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.reports import AttachedReport, CommandsReport, FrontReport
+from protocol.reports import AttachedReport, CommandsReport, FrontReport, OperationReport
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
@@ -23,6 +23,7 @@ from protocol.runtime.drain import Draining
 from protocol.runtime.history import History
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
+from protocol.runtime.metrics import Latency
 from protocol.runtime.store import Store
 from protocol.runtime.store_health import Ill, illness, said
 
@@ -45,6 +46,8 @@ class Reporter:
         bridges: Bridges,
         readiness: Callable[[], Mapping[str, str]],
         denials: Denials,
+        answered: Mapping[tuple[str, int], int],
+        latency: Mapping[str, Latency],
         maintenance: Maintenance,
         draining: Draining,
         clock: Clock,
@@ -52,7 +55,7 @@ class Reporter:
         """Everything it reads from."""
         self.settings, self._links, self._store, self._ledger = settings, links, store, ledger
         self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
-        self._backups, self._history = backups, history
+        self._backups, self._history, self._answered, self._latency = backups, history, answered, latency
         self._maintenance, self._draining, self._started = maintenance, draining, clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
@@ -81,12 +84,24 @@ class Reporter:
             lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),
             conflict=conflict.heard if conflict else (), bound=self._bridges.bound,
             unserved=tuple(name for name in CATALOGUE if name not in served), denied=self._denials.reports(),
+            operations=tuple(operations(self._answered, self._latency)),
         )  # fmt: skip
         return report.model_dump(mode="json")
 
     def _forgotten(self) -> tuple[int, int]:
         gap = self._history.gap
         return (gap.since, gap.until) if gap else (0, 0)
+
+
+def operations(answered: Mapping[tuple[str, int], int], latency: Mapping[str, Latency]) -> Iterator[OperationReport]:
+    """Each operation that was called. `answered`: by operation and status."""
+    for name in sorted({name for name, _ in answered}):
+        by_status = {status: count for (of, status), count in answered.items() if of == name}
+        yield OperationReport(
+            operation=name, answers=sum(by_status.values()), latency=tuple(latency[name].buckets),
+            failures=sum(count for status, count in by_status.items() if status >= 500),
+            turned_away=sum(count for status, count in by_status.items() if 400 <= status < 500),
+        )  # fmt: skip
 
 
 def certificate_files(settings: FrontSettings) -> Iterator[tuple[str, Path | None]]:

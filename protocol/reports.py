@@ -177,6 +177,20 @@ class DeniedReport(_Part):
     last: int
 
 
+class OperationReport(_Part):
+    """What callers of one operation got since the front's start."""
+
+    operation: str
+    answers: int
+    failures: int
+    """Of them, those with a status of 500 or more."""
+    turned_away: int = 0
+    """Of them, those with a status of 400 to 499."""
+    latency: tuple[int, ...] = ()
+    """How many answers took how long: below 0.1 ms, and each further number below twice the time of the one before;
+    the last without a bound."""
+
+
 class Report(_Part):
     """What both daemons say."""
 
@@ -219,6 +233,8 @@ class FrontReport(Report):
     """Operations of the catalogue that no attached bridge serves."""
     denied: tuple[DeniedReport, ...] = ()
     """The latest requests turned away by 401 and 403."""
+    operations: tuple[OperationReport, ...] = ()
+    """Those that were called; empty too of an older daemon."""
 
 
 class BridgeReport(Report):

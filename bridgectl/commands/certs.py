@@ -11,7 +11,7 @@ from protocol.messages import Role
 
 # cryptography is imported inside the commands: `bridgectl --help` and other groups do not need it.
 
-app = typer.Typer(help="Make, show and check TLS certificates.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Make, show and check TLS certificates.", no_args_is_help=True)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The certificate directory.")]
 INSTALLED = Path("/etc/dmz-bridge/certs")

@@ -39,7 +39,10 @@ def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="exit with 1 for warnings too")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="show warnings and failures alone")] = False,
 ) -> None:
-    """Prove an installation, on the front's host or the bridge's, best as root. Exit code 1 if a check fails."""
+    """Prove an installation, on the front's host or the bridge's, best as root.
+
+    Exit codes: 0 nothing fails, 1 a check fails (with --strict: or warns), 2 wrong usage.
+    """
     logs.configure("critical")
     try:
         addresses = tuple(map(checked_address, inward or ()))

@@ -14,7 +14,7 @@ from protocol.messages import Role
 if TYPE_CHECKING:
     from bridgectl import rollout
 
-app = typer.Typer(help="Make, show and rotate the envelope's keys.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Make, show and rotate the envelope's keys.", no_args_is_help=True)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The key directory.")]
 INSTALLED = Path("/etc/dmz-bridge/keys")

@@ -55,6 +55,9 @@ class Wanted(StrEnum):
     ALL = "all"
 
 
+_IN_STATE = f"in this state; repeat for more: {', '.join(Wanted)}"
+
+
 Note = Annotated[str, typer.Option("--note", help="how you know; kept with the decision")]
 Wait = Annotated[float, typer.Option("--wait", min=0, max=300, help="seconds, at the front, for what the bridge says")]
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="of this operation; repeat for more")]
@@ -70,7 +73,7 @@ def _daemon(side: Side | None, config: Path | None) -> tuple[Role, Path]:
 
 @app.command("list")
 def list_(
-    state: Annotated[list[Wanted], typer.Option(help="in this state; repeat for more")] = [  # noqa: B006
+    state: Annotated[list[Wanted], typer.Option(metavar="STATE", help=_IN_STATE)] = [  # noqa: B006
         Wanted.HELD,
         Wanted.UNKNOWN,
     ],

@@ -20,7 +20,7 @@ _INDENT = 10
 def screen(seen: Observation, found: Sequence[Trouble], *, colour: bool, width: int | None = None) -> str:
     """The whole screen. `width` in characters; default: the terminal's."""
     wide = width or shutil.get_terminal_size((100, 40)).columns
-    lines = [_headline(seen, found, colour=colour)]
+    lines = [headline(seen, found, colour=colour)]
     for trouble in found:
         lines += ["", *_trouble(trouble, seen.now, wide, colour=colour)]
     for part in (seen.front, seen.bridge):
@@ -64,7 +64,8 @@ def _part(part: FrontReport | BridgeReport | Silent | None) -> dict[str, Any] | 
     return {"silent": part.why, "detail": part.detail} if isinstance(part, Silent) else part.model_dump(mode="json")
 
 
-def _headline(seen: Observation, found: Sequence[Trouble], *, colour: bool) -> str:
+def headline(seen: Observation, found: Sequence[Trouble], *, colour: bool = False) -> str:
+    """The verdict, how many of each, and when."""
     level = verdict(found)
     counts = [
         f"{number} {kind.name.lower()}"

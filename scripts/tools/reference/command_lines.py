@@ -1,23 +1,21 @@
 """docs/reference/cli.md: bridgectl's commands as typer has them, the daemons' as argparse has."""
 
 import argparse
-import importlib
 from collections.abc import Callable, Iterator
 from enum import EnumMeta
 from typing import Any
 from unittest.mock import patch
 
-import typer.main
-
-from bridgectl.cli import GROUPS
+from bridgectl.cli import GROUPS, group
 from dmz_front import app as front
 from intranet_bridge import app as bridge
 from scripts.tools.reference.markdown import MADE, code, table
 
 _INTRODUCTION = """
-`bridgectl` reads the file that `BRIDGECTL_CONFIG` names ([configuration](configuration.md#bridgectltoml)). Exit codes:
-0 done or all is well; 1 something is wrong, or a warning; 2 critical, or wrong usage; 3 a daemon could not be
-asked. `NO_COLOR` is heard. `BRIDGECTL_DEBUG=1` shows where an error that nobody foresaw came from.
+`bridgectl` reads the file that `BRIDGECTL_CONFIG` names ([configuration](configuration.md#bridgectltoml)). Exit codes,
+unless a command has its own: 0 done; 1 it failed, or something is wrong; 2 wrong usage; 3 a daemon could not be asked.
+`bridgectl --install-completion` has the shell complete commands and options. `NO_COLOR` is heard. `BRIDGECTL_DEBUG=1`
+shows where an error that nobody foresaw came from.
 
 """
 _DAEMONS = """
@@ -42,12 +40,10 @@ def cli_page() -> str:
     """The page."""
     text = f"# Command lines\n\n{MADE}{_INTRODUCTION}"
     for name in sorted(GROUPS):
-        module, about = GROUPS[name]
-        place, _, attribute = module.partition(":")
-        group = typer.main.get_command(getattr(importlib.import_module(place), attribute or "app"))
+        about, command = GROUPS[name][1], group(name)
         text += f"## bridgectl {name}\n\n{about}\n\n"
-        for words, command in _commands(name, group):
-            text += _command(words, command, head=bool(getattr(group, "commands", None)), about=about)
+        for words, one in _commands(name, command):
+            text += _command(words, one, head=bool(getattr(command, "commands", None)), about=about)
     text += _DAEMONS
     for program, main in (("dmz-front", front.main), ("intranet-bridge", bridge.main)):
         text += f"### {program}\n\n" + _options(_parser(main), program)
@@ -102,7 +98,7 @@ def _default(parameter: Any) -> str:
 
 def _help(parameter: Any) -> str:
     of = getattr(parameter, "bare_type", None)
-    choices: list[Any] = list(of) if isinstance(of, EnumMeta) else []
+    choices: list[Any] = list(of) if isinstance(of, EnumMeta) and not parameter.metavar else []
     listed = ", ".join(code(str(one.value)) for one in choices)
     return ": ".join(part for part in (parameter.help or "", listed) if part)
 

@@ -1,0 +1,84 @@
+"""The shape of the tool: its help, the exit codes it tells, and completion at a shell's prompt."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bridgectl.cli import GROUPS, app, group
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    for name in sorted(GROUPS):
+        yield (name,)
+        yield from ((name, inner) for inner in getattr(group(name), "commands", ()))
+
+
+COMMANDS = list(commands())
+
+
+def helped(*words: str, **environment: str) -> str:
+    done = CliRunner().invoke(app, [*words, "--help"], env=environment, terminal_width=60)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_is_plain_and_tells_exit_codes(words: tuple[str, ...]) -> None:
+    told = helped(*words, FORCE_COLOR="1")
+    assert not set(told) & set("╭│╰\033")
+    assert "--show-completion" not in told
+    assert told.startswith("Usage: ")
+    if not getattr(group(words[0]), "commands", ()) or len(words) == 2:
+        assert "xit code" in told
+    assert max(map(len, told.splitlines())) <= 60
+
+
+def test_completion_is_offered_once() -> None:
+    assert helped().count("--show-completion") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("bridgectl dlq re", ["redrive"]),
+        ("bridgectl status --j", ["--json"]),
+        ("bridgectl re", ["reload", "requests", "restore", "resume"]),
+        ("bridgectl certs issue mon", ["monitor"]),
+    ],
+)
+def test_completion_at_the_prompt(typed: str, offered: list[str]) -> None:
+    asked = {"_BRIDGECTL_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = bridgectl(**asked)
+    assert (done.stdout.split(), done.stderr) == (offered, "")
+
+
+def test_the_script_for_a_shell_is_printed(tmp_path: Path) -> None:
+    done = bridgectl("--show-completion", "bash", HOME=str(tmp_path))
+    assert "_BRIDGECTL_COMPLETE=complete_bash" in done.stdout
+    assert "bridgectl" in done.stdout.splitlines()[-1]
+
+
+def test_names_are_completed_without_importing_any_group() -> None:
+    code = (
+        "import sys; from bridgectl import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit: print(*[m for m in sys.modules if m.startswith('bridgectl.commands')])"
+    )
+    asked = {"_BRIDGECTL_COMPLETE": "complete_bash", "COMP_WORDS": "bridgectl tra", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["trace"]
+
+
+def bridgectl(*words: str, **environment: str) -> Any:
+    return subprocess.run(
+        [sys.executable, "-m", "bridgectl.cli", *words],
+        env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
