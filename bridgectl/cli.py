@@ -18,6 +18,7 @@ GROUPS = {
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
     "backup": ("bridgectl.commands.backup", "Copy a daemon's database, verified, while it runs."),
     "audit": ("bridgectl.commands.audit", "What administrators did and which commands were accepted, chained."),
+    "bundle": ("bridgectl.commands.bundle", "One file for support: reports, masked configurations, logs; no secrets."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
     "circuit": ("bridgectl.commands.circuit", "Circuit breakers: show them, close one."),
     "dlq": ("bridgectl.commands.dlq", "Dead letters: why, how old, sent again or taken away."),

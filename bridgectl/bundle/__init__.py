@@ -1,0 +1,1 @@
+"""`bridgectl bundle`: what a vendor or a colleague needs to see of this host, without its secrets."""
