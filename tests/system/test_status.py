@@ -85,6 +85,12 @@ def test_all_is_well_and_each_part_is_shown(own: Testbed, http: httpx.Client) ->
         assert words in told
     assert ACCOUNT not in told
     assert status(own, "--plugin") == (0, "DMZ-BRIDGE OK - nothing is wrong\n")
+    live = ctl(own, "top", "--json", "--interval", "0.5")
+    rates = json.loads(live.stdout)["rates"]
+    assert (live.returncode, ACCOUNT in live.stdout) == (0, False)
+    asked = {(row["operation"], row["side"]): row for row in rates["operations"]}
+    assert asked["arrears-query", "front"]["count"] == asked["arrears-query", "bridge"]["count"] == 1
+    assert {"bridge.query.main", "bridge.command.main"} <= {row["name"] for row in rates["queues"]}
 
 
 def ctl(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":

@@ -121,6 +121,17 @@ def test_a_signal_ends_it_and_the_terminal_is_as_before(terminal: Terminal, numb
     assert termios.tcgetattr(terminal.far) == terminal.before
 
 
+@pytest.mark.timeout(60)
+def test_an_error_ends_it_and_the_terminal_is_as_before(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.until("sorted by trouble")
+    (tmp_path / "intranet_bridge.toml").unlink()
+    told = terminal.until("neither daemon is configured")
+    assert "\033[?1049l" in told  # the screen before it is back, and has the error
+    assert "Traceback" not in told
+    assert terminal.end() == 1
+    assert termios.tcgetattr(terminal.far) == terminal.before
+
+
 def ran(environment: dict[str, str], *words: str) -> Any:
     return subprocess.run(
         [sys.executable, "-m", "bridgectl.cli", "top", *words],
