@@ -36,11 +36,14 @@ async def test_an_older_ledger_says_what_it_has_forgotten(harness: Harness, tmp_
     forgotten = (await harness.order(key="forgotten")).json()["request_id"]
     await harness.stop(bridge=False)
     with closing(sqlite3.connect(file)) as database:
+        columns = "(name, key_hash, scopes, networks, rate, created_at, revoked_at, sandbox)"
         key = ("kiosk", b"k" * 32, "[]", "[]", 0.0, 1, 2, False)
-        database.execute("INSERT INTO applications VALUES (?, ?, ?, ?, ?, ?, ?, ?)", key)
+        database.execute(f"INSERT INTO applications {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", key)
         database.commit()
     with closing(sqlite3.connect(copy)) as database:
-        database.execute("INSERT INTO applications VALUES (?, ?, ?, ?, ?, ?, NULL, ?)", (*key[:6], key[7]))
+        database.execute(
+            f"INSERT INTO applications {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key[:6], None, key[7])
+        )
         database.commit()
     place = Place(store, OWNER)
     manifest_of(copy).write_text(manifest.model_copy(update={"sha256": checksum(copy)}).model_dump_json())
