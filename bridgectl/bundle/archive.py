@@ -38,7 +38,7 @@ def packed(members: Mapping[str, bytes], listed: Mapping[str, Any], made_s: int)
     archive = io.BytesIO()
     with (
         gzip.GzipFile(filename="", fileobj=archive, mode="wb", mtime=made_s) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name, data in [(MANIFEST, told), *sorted(members.items())]:
             entry = tarfile.TarInfo(f"{_FOLDER}/{name}")

@@ -93,13 +93,17 @@ class Collection:
 
     def scrubbed(self) -> tuple[dict[str, bytes], list[tuple[str, str]], int]:
         """Members as they may be shown, what is missing, and how much was masked."""
-        secrets = tuple(dict.fromkeys(secret for one in self.files for secret in one.secrets()))
-        scrubber = Scrubber(secrets, configurations.account_forms(self.files))
+        secrets = {secret for one in self.files for secret in one.secrets()}
+        for file in sorted({path for one in self.files for path in one.secret_files()}):
+            what = f"the search of logs for what is in {file}"
+            secrets.update(self.attempt(what, lambda file=file: list(configurations.secrets_in(file))) or ())  # type: ignore[misc]
+        scrubber = Scrubber(tuple(sorted(secrets)), configurations.account_forms(self.files))
         members = {
             name: json.dumps(scrubber.value(value), indent=2, ensure_ascii=False, default=str) + "\n"
             for name, value in self.values.items()
+            if value is not None
         } | self.texts
-        clean = {name: scrubber.text(text).encode() for name, text in members.items()}
+        clean = {scrubber.text(name): scrubber.text(text).encode() for name, text in members.items()}
         return clean, [(scrubber.text(what), scrubber.text(why)) for what, why in self.left_out], scrubber.masked
 
 
@@ -120,7 +124,9 @@ def collect(log_lines: int, logs: Sequence[Path]) -> Collection:
     ]
     found.values["versions.json"] = found.attempt("versions", versions)
     found.values["status.json"] = found.attempt("status", lambda: _status(control, settings))
-    _configurations(found, [control, *there.values()])
+    _configuration(found, "bridgectl", control)
+    for role, path in there.items():
+        _configuration(found, PROGRAMS[role], path)
     found.values["certificates.json"] = list(_certificates(found))
     for role, path in there.items():
         _daemon(found, role, path)
@@ -151,17 +157,16 @@ def versions() -> dict[str, Any]:
     }
 
 
-def _configurations(found: Collection, paths: Sequence[Path]) -> None:
-    for path in paths:
-        if not path.exists():
-            found.left_out.append((str(path), "is not there"))
-            continue
-        files, failed = configurations.read(path)
-        found.left_out += [(str(one), why) for one, why in failed]
-        for one in files:
-            found.files.append(one)
-            folder = "" if one.path == path else f"{path.stem}-includes/"
-            found.values[f"config/{folder}{one.path.name}.json"] = {"file": str(one.path), "tables": one.shown()}
+def _configuration(found: Collection, program: str, path: Path) -> None:
+    if not path.exists():
+        found.left_out.append((str(path), "is not there"))
+        return
+    files, failed = configurations.read(path)
+    found.left_out += [(str(one), why) for one, why in failed]
+    for number, one in enumerate(files):
+        name = program if one.path == path else f"{program}-includes/{number:02}-{one.path.stem}"
+        found.files.append(one)
+        found.values[f"config/{name}.json"] = {"file": str(one.path), "tables": one.shown()}
 
 
 def _certificates(found: Collection) -> Iterator[dict[str, Any]]:

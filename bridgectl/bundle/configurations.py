@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bridgectl.bundle.scrubber import MASK, SECRET_KEY
@@ -23,7 +23,10 @@ _WHOLE = re.compile(r"headers|parameters|cookies|secrets|passwords|tokens|creden
 """Tables of which no value is shown."""
 _KEY = re.compile(r"(^|[_-])key|keyring|passfile|(^|[_-])pin$", re.I)
 _CERTIFICATE = re.compile(r"cert|(^|[_-])ca$", re.I)
-_PATH = re.compile(r"/[\w.@-]+(?:/[\w.@-]+)+")
+_PATH = re.compile(
+    r"(?:/[\w.@-]+){2,}|(?:[\w.@-]+/)*[\w@-]+\.(?:key|pem|keyring|json|password|passwd|token|secret|pgpass|txt|p12)"
+)
+"""What names a file even where there is none: that there is none is what is wrong then."""
 _HIDDEN = "headers"
 """How `_leaves` names all that stands in such a table."""
 _MEDIA_TYPE = re.compile(r"[a-z]+/[\w.+-]+(?:;|$)")
@@ -56,23 +59,32 @@ class Configuration:
                 yield self.base / value
 
     def secrets(self) -> Iterator[str]:
-        """Every secret that stands in it, or in a file it names; what cannot be read is passed over."""
-        for name, value in _leaves(self.document):
-            if not isinstance(value, str):
-                continue
-            if name == _HIDDEN and not _is_path(value, name, self.base):
-                if not _MEDIA_TYPE.match(value):
+        """Every secret that stands in it."""
+        for name, value in self._texts():
+            if self._secret(name) and not _is_path(value, name, self.base):
+                named = re.search(r"password|secret|passwd|pwd|passphrase", name, re.I)
+                if named or re.search(r"\d", value) or (name == _HIDDEN and not _MEDIA_TYPE.match(value)):
                     yield value
-                continue
-            secret = name == _HIDDEN or SECRET_KEY.search(name) or _KEY.search(name)
-            if secret and not _is_path(value, name, self.base):
-                if re.search(r"password|secret|passwd|pwd|passphrase", name, re.I) or re.search(r"\d", value):
-                    yield value
-            elif secret:
-                for file in self._files(value):
-                    yield from secrets_in(file)
-            if "://" in value:
-                yield from _of_url(value, self.base)
+            url = _url(value)
+            if url is not None:
+                yield from () if url.password is None else (str(url.password),)
+                yield from (one for key, one in _query(url) if SECRET_KEY.search(key))
+
+    def secret_files(self) -> Iterator[Path]:
+        """The files that it names, and that hold secrets."""
+        for name, value in self._texts():
+            if self._secret(name) and _is_path(value, name, self.base) and not name.endswith("_url"):
+                yield from self._files(value)
+            url = _url(value)
+            if url is not None:
+                yield from (self.base / one for key, one in _query(url) if key == "passfile")
+
+    def _texts(self) -> Iterator[tuple[str, str]]:
+        return ((name, value) for name, value in _leaves(self.document) if isinstance(value, str))
+
+    @staticmethod
+    def _secret(name: str) -> bool:
+        return bool(name == _HIDDEN or SECRET_KEY.search(name) or _KEY.search(name))
 
     def _files(self, value: str) -> Iterator[Path]:
         if value.startswith(CREDENTIAL):
@@ -117,11 +129,14 @@ def account_forms(documents: list[Configuration]) -> tuple[re.Pattern[str], ...]
 
 
 def secrets_in(file: Path) -> Iterator[str]:
-    """Of a file that holds a secret: its lines, the last field of a password file's, the private parts of a keyring."""
+    """Of a file that holds a secret: its lines, the last field of a password file's, the private parts of a keyring.
+
+    Raises ConfigurationError if it cannot be read.
+    """
     try:
         text = read_bytes(file).decode()
-    except (ConfigurationError, UnicodeDecodeError):
-        return
+    except UnicodeDecodeError:
+        raise ConfigurationError("is not text", file=str(file)) from None
     try:
         yield from _private(json.loads(text))
     except ValueError:
@@ -184,16 +199,14 @@ def _is_path(value: Any, name: str, base: Path) -> bool:
         return False
 
 
-def _of_url(value: str, base: Path) -> Iterator[str]:
+def _url(value: str) -> URL | None:
     try:
-        url = make_url(value)
+        return make_url(value) if "://" in value else None
     except (ArgumentError, ValueError):
-        return
-    if url.password:
-        yield str(url.password)
+        return None
+
+
+def _query(url: URL) -> Iterator[tuple[str, str]]:
     for name, given in url.query.items():
         for one in (given,) if isinstance(given, str) else given:
-            if name == "passfile":
-                yield from secrets_in(base / one)
-            elif SECRET_KEY.search(name):
-                yield one
+            yield name, one

@@ -15,7 +15,10 @@ MASK = "[masked]"
 SHORTEST_SECRET = 4
 """Characters. A shorter one would be found in every word."""
 
-_NAMES = r"(?:secret|password|passwd|pwd|passphrase|token|api[_-]?key|app[_-]?key|authorization|cookie|密码|口令)"
+_NAMES = (
+    r"(?:secret|password|passwd|pwd|passphrase|(?<![a-z])pass(?=\\?[\"']?\s*[:=])|token|api[_-]?key|app[_-]?key"
+    r"|authorization|cookie|signature|密码|口令)"
+)
 SECRET_KEY = re.compile(_NAMES + r"|credential|private", re.I)
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.S)
 _IN_URL = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"']*:)[^\s\"']+@")

@@ -94,6 +94,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path
         + f'[marketing]\nurl = "http://user:{DATABASE_PASSWORD}@m.example"\nclient_secret = "{MISPLACED}"\n'
         + f'headers = {{ X-Shared = "{HEADER}" }}\n'
         + '[marketing.login]\npassword_file = "marketing.password"\n[marketing.auth]\ntoken_file = "marketing.token"\n'
+        + f'[systems.other.auth]\ntoken_file = "{folder}/gone.token"\n'
+    )
+    (folder / "bridgectl.toml").write_text(
+        '[link]\nbrokers = ["127.0.0.1:1"]\nca = "certs/gone.pem"\ncertificate = "certs/gone.pem"\nkey = "certs/gone.key"\n'
     )
     (folder / "bindings").mkdir()
     (folder / "bindings/bills.toml").write_text(f'[operations.bill-query]\npath = "/b"\napi_key = "{MISPLACED}"\n')
@@ -148,9 +152,11 @@ def test_nothing_secret_is_in_it(host: tuple[Path, Daemon]) -> None:
     place, daemon = host
     file = place / "b.tar.gz"
     secret_lines = list(planted(place / "etc"))
+    named = place / f"{ACCOUNT}{'-' * 90}.log"
+    named.write_text("a line\n")
     more = [*LOG, *(f"leaked: {line}" for line in secret_lines)]
     (place / "more.log").write_text("\n".join(more) + "\n")
-    done = run(file, "--log", place / "front.log", "--log", place / "more.log", "--log-lines", 1000)
+    done = run(file, "--log", place / "front.log", "--log", place / "more.log", "--log", named, "--log-lines", 1000)
     assert done.exit_code == 0, done.output
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     everything = gzip.decompress(file.read_bytes())
@@ -185,13 +191,16 @@ def test_what_is_in_it(host: tuple[Path, Daemon]) -> None:
     database = values["databases/dmz-front.json"]
     assert database["schema_revision"] == {"front": ["0007"]}
     assert database["rows"] == {"requests": {"done": 2, "held": 1}}
-    marketing = values["config/intranet_bridge.toml.json"]["tables"]["marketing"]
+    marketing = values["config/intranet-bridge.json"]["tables"]["marketing"]
     assert marketing["login"] == {"password_file": "marketing.password"}
     assert marketing["client_secret"] == "[masked]"
     assert marketing["headers"] == {"X-Shared": "[masked]"}
-    assert "passfile=db.pgpass" in values["config/intranet_bridge.toml.json"]["tables"]["store"]["url"]
-    assert "config/intranet_bridge-includes/bills.toml.json" in values
-    assert values["config/dmz_front.toml.json"]["tables"]["keys"]["keyring"] == "keys/front.keyring"
+    assert "passfile=db.pgpass" in values["config/intranet-bridge.json"]["tables"]["store"]["url"]
+    assert left_out[f"the search of logs for what is in {place}/etc/gone.token"].endswith("No such file or directory")
+    broker = values["config/bridgectl.json"]["tables"]["link"]
+    assert (broker["key"], broker["ca"]) == ("certs/gone.key", "certs/gone.pem")
+    assert "config/intranet-bridge-includes/01-bills.json" in values
+    assert values["config/dmz-front.json"]["tables"]["keys"]["keyring"] == "keys/front.keyring"
     assert {one["subject"] for one in values["certificates.json"]} > {"CN=front-1,OU=front,O=dmz-bridge"}
     own = json.loads((place / "etc/keys/front.keyring").read_text())
     assert [one["id"] for one in values["keys/dmz-front.json"]["own"]] == [one["id"] for one in own["keys"]]
