@@ -97,7 +97,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path
         + f'[systems.other.auth]\ntoken_file = "{folder}/gone.token"\n'
     )
     (folder / "bridgectl.toml").write_text(
-        '[link]\nbrokers = ["127.0.0.1:1"]\nca = "certs/gone.pem"\ncertificate = "certs/gone.pem"\nkey = "certs/gone.key"\n'
+        '[link]\nbrokers = ["127.0.0.1:1"]\nca = "certs/gone.pem"\n'
+        'certificate = "certs/gone.pem"\nkey = "certs/gone.key"\n'
     )
     (folder / "bindings").mkdir()
     (folder / "bindings/bills.toml").write_text(f'[operations.bill-query]\npath = "/b"\napi_key = "{MISPLACED}"\n')
