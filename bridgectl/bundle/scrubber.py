@@ -26,7 +26,7 @@ _NAMED = re.compile(
     rf"(?P<before>{_NAMES}[\w-]*(?<!file)(?<!path)(?<!url)(?<!_s)(?<!_ms)\\?[\"']?\s*[:=]\s*)"
     r"(?!(?:true|false|null)\b)"
     r"(?P<value>\\\"(?:[^\"\\]|\\[^\"])*\\\"|\"(?:[^\"\\]|\\.)*\"|'[^']*'|(?:Bearer|Basic|Digest)\s+[^\s\"',;]+"
-    r"|[^\s,;}\]&\"'\[{\\][^\s,;}\]&\"'\\]*)",
+    r"|(?<==)[\[{][^\s,;&\"'\\]*|[^\s,;}\]&\"'\[{\\][^\s,;}\]&\"'\\]*)",
     re.I,
 )
 _SCHEME = re.compile(r"\b(?P<before>(?:Bearer|Basic|Digest)\s+)[A-Za-z0-9._~+/=-]{6,}", re.I)

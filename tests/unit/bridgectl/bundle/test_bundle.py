@@ -253,3 +253,23 @@ def test_counting_has_an_end(tmp_path: Path) -> None:
     times = iter(range(0, 10**9, 100))
     with pytest.raises(BridgeError, match="interrupted"):
         database_facts(store, lambda: next(times))
+
+
+def test_facts_of_either_database(database_url: str) -> None:
+    database = engine(database_url)
+    with database.begin() as connection:
+        for statement in (
+            "CREATE TABLE alembic_version_x (version_num VARCHAR(32))",
+            "INSERT INTO alembic_version_x VALUES ('0003')",
+            "CREATE TABLE inbox (state VARCHAR(16))",
+            "INSERT INTO inbox VALUES ('held'), ('held')",
+            "CREATE TABLE other (id INTEGER)",
+        ):
+            connection.exec_driver_sql(statement)
+    sqlite = database.dialect.name == "sqlite"
+    store = StoreSection(file=Path(str(database.url.database))) if sqlite else StoreSection(url=database_url)
+    facts = database_facts(store)
+    database.dispose()
+    assert facts["schema_revision"] == {"x": ["0003"]}
+    assert facts["rows"] == {"inbox": {"held": 2}, "other": {"all": 0}}
+    assert facts["sizes"]["bytes"] > 0

@@ -27,6 +27,7 @@ APPLICATION_KEY = "dmz_wechat_" + "aB3-" * 10 + "xyz"
         ('{"password": "pass phrase, with \\" and more"}', "phrase"),
         ('{"said": "{\\"client_secret\\": \\"hunter two\\"}"}', "hunter two"),
         ("password = hunter2", "hunter2"),
+        ("password={hunter2}", "hunter2"),
         ("user=a pass=hunter2", "hunter2"),
         ("口令：x 口令=秘密甲", "秘密甲"),
         ("-----BEGIN PRIVATE KEY-----\nMC4C\nAQAw\n-----END PRIVATE KEY-----", "MC4C"),
