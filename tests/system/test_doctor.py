@@ -231,7 +231,7 @@ def test_a_certificate_that_expires_soon(testbed: Testbed, tmp_path: Path, days:
     report = examined(variant(testbed, tmp_path / "config", dmz_front=changes))
     [finding] = report.of("certificate", "front.pem")
     assert (finding["status"], f"expires in {days - 1} days" in finding["seen"]) == (status, True)
-    assert "bridgectl certs issue front" in finding["action"]
+    assert "bridgectl certs renew front" in finding["action"]
     assert report.of("tls", "as front", "ok")  # it still works
 
 
