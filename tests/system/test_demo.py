@@ -40,7 +40,9 @@ def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path)
     try:
         eventually(lambda: "until you press Ctrl-C" in log.read_text(), 90, "the demo")
         state = json.loads((folder / "state.json").read_text())
-        assert set(state) == {"front_url", "app_key", "broker", "pids", "marketing_url", "certs_dir", "var_dir"}
+        assert set(state) == {
+            "front_url", "app_key", "broker", "pids", "marketing_url", "certs_dir", "var_dir", "customers",
+        }  # fmt: skip
         assert set(state["pids"]) == {"broker", "front", "bridge", "marketing"}
         again = [sys.executable, "-m", "scripts.tools.testbed.demo", "--var", str(folder), "--restart"]
         refused = subprocess.run([*again, "bridge"], cwd=ROOT, capture_output=True, text=True)

