@@ -252,7 +252,7 @@ def test_the_command_and_the_setting(installed: Testbed, side: str) -> None:
         for setting in ("auto", "check"):
             config.write_text(text.replace('migrate = "auto"', f'migrate = "{setting}"'))
             with pytest.raises(
-                TestbedError, match=r"error: the database is at revision 9876, .* newer version"
+                TestbedError, match=r"error: .*: the database is at revision 9876, .* newer version"
             ) as refused:
                 program(testbed, side)
             assert "Traceback" not in str(refused.value)
