@@ -11,7 +11,6 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.mariadb import mariadb
 from tests.support.postgres import database_url, postgres
@@ -26,10 +25,7 @@ settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("ours")
 
 # A test's broker lives for seconds: Java's optimising compiler would take more of them than it gives back.
-_ARCHIVE = ROOT / "var" / "broker" / "classes.jsa"  # made by scripts/test
-os.environ.setdefault(
-    "JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1" + (f" -XX:SharedArchiveFile={_ARCHIVE}" if _ARCHIVE.exists() else "")
-)
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session", autouse=True)

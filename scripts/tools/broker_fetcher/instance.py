@@ -17,6 +17,7 @@ from scripts.tools.broker_fetcher.console import BrokerError, say
 from scripts.tools.broker_fetcher.home import Home
 from scripts.tools.broker_fetcher.java import java
 from scripts.tools.broker_fetcher.locks import lock
+from scripts.tools.broker_fetcher.paths import ARCHIVE
 from scripts.tools.broker_fetcher.ports import port_taken, speaks_tls
 
 MAIN_CLASS = "org.apache.activemq.console.Main"
@@ -99,6 +100,7 @@ def java_command(
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
         "-Xshare:auto",
+        *([f"-XX:SharedArchiveFile={ARCHIVE}"] if home.kind == "maven" and ARCHIVE.exists() else []),
         "-Djava.awt.headless=true",
         f"-Ddmz.instance={instance}",
         f"-Ddmz.certs={certs}",
