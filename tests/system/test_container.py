@@ -35,7 +35,7 @@ def test_a_container_is_told_all_that_scripts_broker_tells(tmp_path: Path) -> No
     logging = {name for name in properties(local) if name.startswith("org.slf4j.simpleLogger.")}  # Debian's only
     assert properties(container) == properties(local) - OF_THE_MACHINE - logging
     assert {word for word in container if word.startswith("-X")} == {
-        word for word in local if word.startswith("-X") and word != "-Xshare:auto"
+        word for word in local if word.startswith("-X") and not word.startswith(("-Xshare:", "-XX:SharedArchiveFile="))
     }
 
 

@@ -111,7 +111,7 @@ def test_drain_undone(daemon: Asked) -> None:
 NOW_MS = 1_800_000_000_000
 OPEN = InterfaceReport(
     operation="bill-query", system="marketing", circuit="open", failing_since=NOW_MS, opened=NOW_MS,
-    next_probe=round(time.time() * 1000) + 3_600_000, fault="interface", reason="connect: Connection refused",
+    next_probe=NOW_MS + 3_600_000, fault="interface", reason="connect: Connection refused",
 )  # fmt: skip
 CLOSED = InterfaceReport(operation="work-order", system="marketing", circuit="closed")
 
@@ -127,7 +127,8 @@ def circuits(monkeypatch: pytest.MonkeyPatch, *interfaces: InterfaceReport, paus
 
 @pytest.mark.usefixtures("daemon")
 def test_circuits_that_are_open_are_shown_with_cause_and_next_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    circuits(monkeypatch, OPEN, CLOSED)
+    soon = round(time.time() * 1000) + 3_600_000
+    circuits(monkeypatch, OPEN.model_copy(update={"next_probe": soon}), CLOSED)
     done = ran("circuit", "show")
     assert done.exit_code == 2
     for words in ("bill-query", SINCE, "in 3", "interface", "connect: Connection refused"):
