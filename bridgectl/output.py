@@ -19,6 +19,7 @@ def as_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
-def few(names: Sequence[str]) -> str:
-    """Names, or the first of many and how many more there are."""
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+def few(names: Sequence[str], most: int = 4) -> str:
+    """Names, or the first of more than `most` and how many more there are."""
+    shown = most - 1
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:shown])} and {len(names) - shown} more"

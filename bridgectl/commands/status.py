@@ -11,7 +11,8 @@ from bridgectl.output import as_json
 from bridgectl.settings import ControlSettings, control_path
 from bridgectl.status.observation import observe
 from bridgectl.status.screen import as_dict, screen
-from bridgectl.status.troubles import Level, Trouble, troubles, verdict
+from bridgectl.status.trouble import Level, Trouble, verdict
+from bridgectl.status.troubles import troubles
 from protocol.runtime import logs
 from protocol.runtime.settings import load
 

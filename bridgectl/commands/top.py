@@ -14,7 +14,8 @@ from bridgectl.settings import ControlSettings, control_path
 from bridgectl.status.live import History, Sample, View, pressed, sample
 from bridgectl.status.observation import Observation, observe
 from bridgectl.status.screen import as_dict
-from bridgectl.status.troubles import Trouble, troubles, verdict
+from bridgectl.status.trouble import Trouble, verdict
+from bridgectl.status.troubles import troubles
 from bridgectl.terminal import keys, keys_at_once
 from protocol.errors import BridgeError
 from protocol.runtime import logs

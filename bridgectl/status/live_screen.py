@@ -10,7 +10,7 @@ from rich.text import Text
 from bridgectl.status.live import History, OperationRow, QueueRow, Sample, View, ordered, sparkline
 from bridgectl.status.observation import Observation
 from bridgectl.status.screen import headline
-from bridgectl.status.troubles import Level, Trouble, verdict
+from bridgectl.status.trouble import Level, Trouble, verdict
 
 _STYLES = {Level.CRITICAL: "bold red", Level.WARNING: "yellow", Level.UNKNOWN: "magenta", Level.OK: "green"}
 _KEYS = "q quit   s sort   ↑↓ choose   o open"

@@ -57,6 +57,10 @@ class Observation:
     """Why the broker did not say."""
     usage: BrokerUsage | None = None
 
+    def reports(self) -> list[FrontReport | BridgeReport]:
+        """Of the daemons that answered."""
+        return [one for one in (self.front, self.bridge) if isinstance(one, FrontReport | BridgeReport)]
+
 
 class _View(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridgectl.output import few, table
 from bridgectl.status.observation import Observation, Silent
-from bridgectl.status.troubles import Level, Trouble, runbook, verdict
+from bridgectl.status.trouble import Level, Trouble, runbook, verdict
 from protocol.maintenance import Pause, by_operation
 from protocol.reports import BridgeReport, FrontReport, InterfaceReport
 

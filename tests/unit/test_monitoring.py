@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridgectl.status.troubles import Level, Trouble, runbook
+from bridgectl.status.trouble import Level, Trouble, runbook
 from protocol.link.settings import LinkCounters
 from tests.support.command_lines import bridgectl_understands, command_lines, words
 from tests.support.promtool import promtool
@@ -77,10 +77,11 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
 def troubles() -> Iterator[str]:
     """The keys of all troubles that `status` can show."""
     roles = ("front", "bridge")
-    for node in ast.walk(ast.parse((ROOT / "bridgectl/status/troubles.py").read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Trouble":
-            for role in roles:
-                yield from _keys(node.args[1], role)
+    for rules in (ROOT / "bridgectl/status/rules").glob("*.py"):
+        for node in ast.walk(ast.parse(rules.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Trouble":
+                for role in roles:
+                    yield from _keys(node.args[1], role)
 
 
 def _keys(node: Any, role: str) -> list[str]:

@@ -8,7 +8,8 @@ import pytest
 from bridgectl.queues import BrokerUsage, QueueHealth
 from bridgectl.status.observation import Observation, Silence, Silent
 from bridgectl.status.screen import as_dict, screen
-from bridgectl.status.troubles import Level, troubles, verdict
+from bridgectl.status.trouble import Level, verdict
+from bridgectl.status.troubles import troubles
 from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.reports import (

@@ -1,0 +1,61 @@
+"""Certificates of the daemons: unreadable, expired, of another role, near their end."""
+
+from collections.abc import Iterator
+
+from bridgectl.status.observation import Observation
+from bridgectl.status.rules.naming import program
+from bridgectl.status.trouble import Level, Trouble
+from protocol.reports import BridgeReport, FileReport, FrontReport
+
+_DAY_MS = 86_400_000
+_WARN_DAYS = 30
+CERTIFICATES = ("certificate-expired", "certificate-unreadable", "certificate-wrong")
+"""Keys of what is wrong with one: why a broker refuses."""
+
+
+def certificates(seen: Observation) -> Iterator[Trouble]:
+    for report in seen.reports():
+        for file in report.certificates:
+            yield from _certificate(file, report, seen.now)
+
+
+def _certificate(file: FileReport, report: FrontReport | BridgeReport, now: int) -> Iterator[Trouble]:
+    what = f"the certificate of {report.name} for {file.use}"
+    mend = f"renew {file.path} (certs/README.md), then on its host: bridgectl reload"
+    if file.trouble:
+        yield Trouble(
+            Level.CRITICAL,
+            "certificate-unreadable",
+            f"{what} cannot be read",
+            f"{file.path}: {file.trouble}",
+            hurts="the next connection fails",
+            mend=mend,
+        )
+    elif file.not_after is not None and file.not_after <= now:
+        yield Trouble(
+            Level.CRITICAL,
+            "certificate-expired",
+            f"{what} has expired",
+            file.path,
+            since=file.not_after,
+            hurts="no new connection is made with it",
+            mend=mend,
+        )
+    elif file.objection:
+        yield Trouble(
+            Level.CRITICAL,
+            "certificate-wrong",
+            f"{what} is not one for it",
+            file.objection,
+            hurts="the broker lets it do nothing, or does not let it in",
+            mend=f"put the right one at {file.path} (bridgectl certs show), then systemctl restart {program(report)}",
+        )
+    elif file.not_after is not None and file.not_after - now < _WARN_DAYS * _DAY_MS:
+        days = (file.not_after - now) // _DAY_MS
+        yield Trouble(
+            Level.WARNING,
+            "certificate-expires",
+            f"{what} expires in {days} days",
+            file.path,
+            mend=mend,
+        )
