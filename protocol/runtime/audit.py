@@ -90,13 +90,18 @@ def append(
     connection: Connection, tables: AuditTables, chain: str, at: int, event: str, *details: Mapping[str, Any]
 ) -> None:
     """Add records, in the caller's transaction."""
-    head = head_of(connection, tables, chain)
+    append_after(head_of(connection, tables, chain), connection, at, event, *details)
+
+
+def append_after(head: Head, connection: Connection, at: int, event: str, *details: Mapping[str, Any]) -> Head:
+    """Add records after the newest one of their chain, in the caller's transaction; returns the new head."""
     values = []
     for each in details:
         record = following(head, at, event, each)
         values.append((record.chain, record.sequence, record.at, record.event, record.text, record.hash))
         head = record.head
     connection.exec_driver_sql(_INSERT[connection.dialect.name], values if len(values) > 1 else values[0])
+    return head
 
 
 # As text: on the way of each accepted command, where composing a statement would cost several times its execution
@@ -146,12 +151,28 @@ class Audit:
         self._store, self._tables, self._chain, self._clock = store, tables, chain, clock
         self._said_on = ""
         self._witnessed: dict[str, int] = {}
+        self._newest: Head | None = None
+        """After the writer's last transaction, or within the one that is open; None: it is to be read."""
+        self._rollbacks = 0
+        """Of the store, as `_newest` was kept: after another one it may be a record that is not there."""
         self.head = Head(chain)
         """As of the last `look`."""
 
     def append_in(self, connection: Connection, event: str, *details: Mapping[str, Any]) -> None:
-        """Add records in somebody else's transaction."""
-        append(connection, self._tables, self._chain, self._clock(), event, *details)
+        """Add records in somebody else's writing transaction of the store.
+
+        The head is kept from one to the next: nobody else writes this chain while the instance holds its lease, and
+        whoever did all the same has taken the next number, so that the insert fails and is done again with what is
+        there.
+        """
+        store = self._store
+        head = self._newest if self._rollbacks == store.rollbacks else None
+        if head is None:
+            head = head_of(connection, self._tables, self._chain)
+        head = append_after(head, connection, self._clock(), event, *details)
+        # what is written within a savepoint may be undone though the transaction is committed
+        self._newest = None if connection.in_nested_transaction() else head
+        self._rollbacks = store.rollbacks
 
     def accepted_in(self, connection: Connection, commands: Sequence[tuple[str, str, str]]) -> None:
         """Commands are accepted in this transaction: request id, operation and application of each."""

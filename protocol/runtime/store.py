@@ -119,6 +119,8 @@ class Store:
         self.guard: Work[object] | None = None
         """Done first in every writing transaction; when it raises Fenced, nothing of that group is written."""
         self.commits = 0
+        self.rollbacks = 0
+        """Writing transactions that were undone, or of which it is not known whether they were."""
         self.rows_written = 0
 
     async def start(self) -> None:
@@ -357,22 +359,30 @@ class Store:
         return _twice(lambda: self._do(group))
 
     def _do(self, group: list[_Task]) -> list[Any]:
-        results: dict[int, Sequence[Any]] = {}
-        with self._engine.begin() as connection:
-            if self.guard is not None:
-                self.guard(connection)
-            joined: dict[Batch[Any, Any], list[_Task]] = {}
-            for task in group:
-                if not task.withdrawn:  # it may have waited for the lock, and its caller no longer
-                    joined.setdefault(task.batch, []).append(task)
-            for batch, tasks in joined.items():
-                done = batch(connection, [item for task in tasks for item in task.items])
-                at = 0
-                for task in tasks:
-                    results[id(task)] = done[at : at + len(task.items)]
-                    at += len(task.items)
-                self.rows_written += at
+        try:
+            with self._engine.begin() as connection:
+                results = self._done_in(connection, group)
+        except BaseException:
+            self.rollbacks += 1
+            raise
         self.commits += 1
+        return results
+
+    def _done_in(self, connection: Connection, group: list[_Task]) -> list[Any]:
+        results: dict[int, Sequence[Any]] = {}
+        if self.guard is not None:
+            self.guard(connection)
+        joined: dict[Batch[Any, Any], list[_Task]] = {}
+        for task in group:
+            if not task.withdrawn:  # it may have waited for the lock, and its caller no longer
+                joined.setdefault(task.batch, []).append(task)
+        for batch, tasks in joined.items():
+            done = batch(connection, [item for task in tasks for item in task.items])
+            at = 0
+            for task in tasks:
+                results[id(task)] = done[at : at + len(task.items)]
+                at += len(task.items)
+            self.rows_written += at
         return [results.get(id(task)) for task in group]
 
 

@@ -1,16 +1,17 @@
 """A daemon's audit log in its database: in the transaction of what it is about, pruned, witnessed, forwarded."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import MetaData
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from structlog.testing import capture_logs
 
 from protocol.audit import ACCEPTED, ACT, PRUNED, WITNESSED, Broken, Head, Verification
 from protocol.errors import BridgeError
-from protocol.runtime.audit import Audit, AuditSection, anchor_of, audit_tables, chains_of, records_of
+from protocol.runtime.audit import Audit, AuditSection, anchor_of, audit_tables, chains_of, head_of, records_of
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
 
@@ -70,6 +71,78 @@ async def test_what_is_not_committed_leaves_no_record_and_no_gap(store: Store, c
     await store.write(lambda connection: audit.accepted_in(connection, []))
     first, second = await audit.after(0, 10)
     assert (first.event, second.event, "r2" in second.text) == (ACT, ACCEPTED, True)
+    assert await broken(store) is None
+
+
+async def test_what_a_savepoint_undid_leaves_no_record_and_no_gap(store: Store, clock: Clock) -> None:
+    audit = made(store, clock)
+    await audit.write(ACT, {"number": 1})
+
+    def half(connection: Connection) -> None:
+        with connection.begin_nested() as inner:
+            audit.append_in(connection, ACT, {"number": 2})
+            inner.rollback()
+        audit.append_in(connection, ACT, {"number": 3})
+
+    await store.write(half)
+    await audit.write(ACT, {"number": 4})
+    assert [record.as_dict()["details"]["number"] for record in await audit.after(0, 10)] == [1, 3, 4]
+    assert await broken(store) is None
+
+
+async def test_the_head_is_read_once_and_after_each_rollback(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Head] = []
+
+    def counted(*given: Any) -> Head:
+        read.append(head_of(*given))
+        return read[-1]
+
+    monkeypatch.setattr("protocol.runtime.audit.head_of", counted)
+    audit = made(store, clock)
+    for _ in range(3):
+        await audit.write(ACT, {})
+    assert len(read) == 1
+
+    def fails(connection: Connection) -> None:
+        audit.append_in(connection, ACT, {})
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        await store.write(fails)
+    await audit.write(ACT, {})
+    assert [head.sequence for head in read[-1:]] == [3]
+    assert await broken(store) is None
+
+
+async def test_the_chain_is_whole_after_a_commit_that_was_done_though_its_connection_broke(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = made(store, clock)
+    await audit.write(ACT, {"number": 1})
+    dialect = store._engine.dialect
+    commit = dialect.do_commit
+
+    def lost(connection: Any) -> None:
+        commit(connection)
+        monkeypatch.setattr(dialect, "do_commit", commit)
+        raise OperationalError("COMMIT", {}, Exception(), connection_invalidated=True)
+
+    monkeypatch.setattr(dialect, "do_commit", lost)
+    await audit.write(ACT, {"number": 2})  # it is done again, and whoever accepts commands finds his rows then
+    await audit.write(ACT, {"number": 3})
+    numbers = [record.as_dict()["details"]["number"] for record in await audit.after(0, 10)]
+    assert numbers == [1, 2, 2, 3]
+    assert await broken(store) is None
+
+
+async def test_a_chain_that_somebody_else_went_on_with_is_gone_on_with_after_theirs(store: Store, clock: Clock) -> None:
+    audit, other = made(store, clock), made(store, clock)
+    await audit.write(ACT, {"number": 1})
+    await other.write(ACT, {"number": 2})
+    await audit.write(ACT, {"number": 3})
+    assert [record.as_dict()["details"]["number"] for record in await audit.after(0, 10)] == [1, 2, 3]
     assert await broken(store) is None
 
 
