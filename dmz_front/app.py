@@ -44,7 +44,7 @@ from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.ledger.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON
 from dmz_front.queries.round_trip import Queries
-from dmz_front.reloading import Change, Reload, keyring_of
+from dmz_front.reloading import Change, Reload
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.replies.router import ReplyRouter, Waiters
@@ -73,6 +73,7 @@ from protocol.runtime.daemon import Daemon, one_line, run
 from protocol.runtime.drain import Draining
 from protocol.runtime.history import MARK_S, History
 from protocol.runtime.jobs import Jobs
+from protocol.runtime.keyfiles import keyring_of
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
 from protocol.runtime.maintenance import LOOK_S, Maintenance
@@ -105,7 +106,7 @@ class Front:
     def __init__(self, settings: FrontSettings) -> None:
         self.settings = settings
         self.clock = wall_clock
-        keyring = self.keyring = keyring_of(settings)
+        keyring = self.keyring = keyring_of(settings.keys, Role.FRONT)
         self.traced = traced = _traced(settings)
         version_max = settings.wire.version_max
         sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring, version_max=version_max)

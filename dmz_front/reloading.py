@@ -13,7 +13,6 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from dmz_front.http.server import context_of
@@ -23,9 +22,8 @@ from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import links
-from protocol.runtime.config_check import link_errors
-from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.reload import Place, contents, differences, in_use, report, taken_up, within
+from protocol.runtime.keyfiles import keyring_of
+from protocol.runtime.reload import Place, contents, differences, in_use, link_notes, renewed, report, taken_up, within
 from protocol.runtime.settings import load, naming
 
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("http",))
@@ -42,14 +40,6 @@ RELOADABLE: tuple[Place, ...] = (
     *(("http", name) for name in _HTTP),
     *(("delivery", name) for name in _DELIVERY),
 )  # fmt: skip
-
-
-def keyring_of(settings: FrontSettings) -> Keyring:
-    """The front's keys. Raises ConfigurationError."""
-    keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
-    if keyring.role is not Role.FRONT:
-        raise ConfigurationError("is not a front's keyring", file=str(settings.keys.keyring))
-    return keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +81,21 @@ class Reload:
                 file=str(said.keys.keyring),
             )
         reloadable = (*RELOADABLE, *links.order_of_brokers(old.link, said.link))
-        places = differences(old, said)
-        renewed = [place for place, digest in files.items() if digest != self._contents.get(place)]
-        touched = frozenset(place[0] for place in (*places, *renewed) if within(place, (*reloadable, *FILES)))
+        places, files_changed = differences(old, said), renewed(self._contents, files)
+        touched = frozenset(place[0] for place in (*places, *files_changed) if within(place, (*reloadable, *FILES)))
         new = taken_up(old, said, reloadable)
         notes = []
         if "link" in touched:
             with naming(self._configuration, said):
-                for error in link_errors(new.link, (Role.FRONT,), datetime.now(UTC)):
-                    raise error
-                notes = await links.judged(self._subject, new.link)
+                notes = await link_notes(new.link, Role.FRONT, self._subject)
 
         self._settings, self._keyring, self._contents = new, keyring, files
         notes += await self._take_up(Change(new, keyring, context, touched))
-        done = report("front", new.name, places, renewed, reloadable, FrontSettings)
+        done = report("front", new.name, places, files_changed, reloadable, FrontSettings)
         return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 
     def _read(self) -> tuple[FrontSettings, dict[Place, str], Keyring, ssl.SSLContext | None]:
         """All that may take its time, in a thread. Raises ConfigurationError."""
         settings = load(self._configuration, FrontSettings)
         with naming(self._configuration, settings):
-            return settings, contents(settings, FILES), keyring_of(settings), context_of(settings.http)
+            return settings, contents(settings, FILES), keyring_of(settings.keys, Role.FRONT), context_of(settings.http)

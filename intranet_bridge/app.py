@@ -55,7 +55,7 @@ from intranet_bridge.marketing.health import Health
 from intranet_bridge.marketing.kind import System
 from intranet_bridge.presence import Announcer
 from intranet_bridge.queries.workers import QueryWorkers
-from intranet_bridge.reloading import Change, Reload, keyring_of
+from intranet_bridge.reloading import Change, Reload
 from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files
 from intranet_bridge.settings import BridgeSettings
@@ -82,6 +82,7 @@ from protocol.runtime.config_check import checked, dated, link_errors, store_dou
 from protocol.runtime.control import Answer, ControlSocket
 from protocol.runtime.drain import Draining
 from protocol.runtime.history import History
+from protocol.runtime.keyfiles import keyring_of
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
 from protocol.runtime.maintenance import Maintenance
@@ -537,8 +538,8 @@ def installed(settings: BridgeSettings) -> Bridge:
 
         traced = Traced(tracing, commands(settings.region))
     return Bridge(
-        settings, keyring=keyring_of(settings), links=links, adapters=bound.adapters, systems=bound.systems,
-        traced=traced,
+        settings, keyring=keyring_of(settings.keys, Role.BRIDGE), links=links, adapters=bound.adapters,
+        systems=bound.systems, traced=traced,
     )  # fmt: skip
 
 

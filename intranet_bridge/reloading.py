@@ -12,19 +12,17 @@ breaker                  of every operation anew, all circuits closed
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from intranet_bridge.bound import Bound, Rebound, rebind
 from intranet_bridge.settings import BridgeSettings
 from protocol.administration import ReloadReport
-from protocol.errors import BridgeError, ConfigurationError
+from protocol.errors import BridgeError
 from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import links
-from protocol.runtime.config_check import link_errors
-from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.reload import Place, contents, differences, in_use, report, taken_up, within
+from protocol.runtime.keyfiles import keyring_of
+from protocol.runtime.reload import Place, contents, differences, in_use, link_notes, renewed, report, taken_up, within
 from protocol.runtime.settings import load, naming
 
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",))
@@ -41,14 +39,6 @@ RELOADABLE: tuple[Place, ...] = (
     *(("link", name) for name in links.RENEWABLE),
     *(("commands", name) for name in _COMMANDS),
 )  # fmt: skip
-
-
-def keyring_of(settings: BridgeSettings) -> Keyring:
-    """The bridge's keys. Raises ConfigurationError."""
-    keyring = load_keyring(settings.keys.keyring, settings.keys.trusted)
-    if keyring.role is not Role.BRIDGE:
-        raise ConfigurationError("is not a bridge's keyring", file=str(settings.keys.keyring))
-    return keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +76,28 @@ class Reload:
         old = self._settings
         said, files, keyring, rebound = await asyncio.to_thread(self._read)
         reloadable = (*RELOADABLE, *links.order_of_brokers(old.link, said.link))
-        places, renewed = differences(old, said), self._renewed(files)
-        touched = frozenset(place[0] for place in (*places, *renewed) if within(place, (*reloadable, *FILES)))
+        places, files_changed = differences(old, said), renewed(self._contents, files)
+        touched = frozenset(place[0] for place in (*places, *files_changed) if within(place, (*reloadable, *FILES)))
         new = taken_up(old, said, reloadable)
         notes = []
         if "link" in touched:
             with naming(self._configuration, said):
-                for error in link_errors(new.link, (Role.BRIDGE,), datetime.now(UTC)):
-                    raise error
-                notes = await links.judged(self._subject, new.link)
+                notes = await link_notes(new.link, Role.BRIDGE, self._subject)
         await _started(rebound)
 
         self._settings, self._contents = new, files
         notes += await self._take_up(Change(new, keyring, rebound, touched))
         notes += [f"in doubt: {doubt}" for doubt in new.doubts()] if "operations" in touched else []
-        done = report("bridge", new.name, places, renewed, reloadable, BridgeSettings)
+        done = report("bridge", new.name, places, files_changed, reloadable, BridgeSettings)
         return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
-
-    def _renewed(self, files: dict[Place, str]) -> list[Place]:
-        return [place for place, digest in files.items() if digest != self._contents.get(place)]
 
     def _read(self) -> tuple[BridgeSettings, dict[Place, str], Keyring, Rebound]:
         """All that may take its time, in a thread. Raises ConfigurationError."""
         settings = load(self._configuration, BridgeSettings)
         files = contents(settings, FILES)
         with naming(self._configuration, settings):
-            rebound = rebind(self._bound(), self._settings, settings, self._renewed(files))
-            return settings, files, keyring_of(settings), rebound
+            rebound = rebind(self._bound(), self._settings, settings, renewed(self._contents, files))
+            return settings, files, keyring_of(settings.keys, Role.BRIDGE), rebound
 
 
 async def _started(rebound: Rebound) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from protocol.errors import ConfigurationError
 from protocol.files import BOM
 from protocol.keyring import Keyring
+from protocol.messages import Role
+from protocol.runtime.settings import KeysSection
 
 _LARGEST = 1 << 20
 """Bytes; a key file is a few thousand."""
@@ -23,6 +25,14 @@ def load_keyring(private: Path, trusted: Path) -> Keyring:
     except ConfigurationError as error:
         which = trusted if error.file == "trusted" else private
         raise ConfigurationError(str(error).removeprefix(f"{error.file}: "), file=str(which)) from None
+
+
+def keyring_of(keys: KeysSection, role: Role) -> Keyring:
+    """The keys of a daemon of this role. Raises ConfigurationError as `load_keyring`, and for those of another role."""
+    keyring = load_keyring(keys.keyring, keys.trusted)
+    if keyring.role is not role:
+        raise ConfigurationError(f"is not a {role}'s keyring", file=str(keys.keyring))
+    return keyring
 
 
 def read_private(path: Path) -> bytes:

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +20,10 @@ from pydantic import BaseModel
 
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError, ConfigurationError
-from protocol.runtime import codes
+from protocol.messages import Role
+from protocol.runtime import codes, links
 from protocol.runtime.audit import Act, logged
+from protocol.runtime.config_check import link_errors
 from protocol.runtime.control import Peer
 from protocol.runtime.daemon import Daemon
 from protocol.runtime.logs import logger
@@ -93,6 +96,11 @@ def contents(settings: BaseModel, tables: Iterable[Place]) -> dict[Place, str]:
     return found
 
 
+def renewed(before: Mapping[Place, str], now: Mapping[Place, str]) -> list[Place]:
+    """The settings whose files have other contents now."""
+    return [place for place, digest in now.items() if digest != before.get(place)]
+
+
 def _paths(value: Any, above: Place) -> Iterator[tuple[Place, Path]]:
     match value:
         case Path():
@@ -116,6 +124,16 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+async def link_notes(link: LinkSection, role: Role, subject: str | None) -> list[str]:
+    """Whether the links of a daemon of this role can go on by this table, whose certificate is still `subject`'s.
+
+    Returns what to know besides. Raises ConfigurationError as `links.judged`, and for certificates that are no good.
+    """
+    for error in link_errors(link, (role,), datetime.now(UTC)):
+        raise error
+    return await links.judged(subject, link)
 
 
 def report(
