@@ -182,12 +182,8 @@ class Traced:
 
     def queries(self, **given: Any) -> Queries:
         """See TracedQueries."""
-        made = TracedQueries(**given)
-        made.spans = self.spans
-        return made
+        return self.spans.given(TracedQueries(**given))
 
     def commands(self, **given: Any) -> Commands:
         """See TracedCommands."""
-        made = TracedCommands(**given)
-        made.spans = self.spans
-        return made
+        return self.spans.given(TracedCommands(**given))

@@ -169,27 +169,19 @@ class Traced:
 
     def opener(self, keyring: Keyring, *, version_max: int) -> Opener:
         """See TracedOpener."""
-        made = TracedOpener(keyring, version_max=version_max)
-        made.spans = self.spans
-        return made
+        return self.spans.given(TracedOpener(keyring, version_max=version_max))
 
     def replies(self, *given: Any) -> Replies:
         """See TracedReplies."""
-        made = TracedReplies(*given)
-        made.spans = self.spans
-        return made
+        return self.spans.given(TracedReplies(*given))
 
     def calls(self, *given: Any) -> MarketingCalls:
         """See TracedCalls."""
-        made = TracedCalls(*given)
-        made.spans = self.spans
-        return made
+        return self.spans.given(TracedCalls(*given))
 
     def queries(self, **given: Any) -> QueryWorkers:
         """See TracedQueryWorkers."""
-        made = TracedQueryWorkers(**given)
-        made.spans = self.spans
-        return made
+        return self.spans.given(TracedQueryWorkers(**given))
 
     def commands(self, **given: Any) -> CommandWorkers:
         """See TracedCommandWorkers."""

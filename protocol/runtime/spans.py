@@ -6,6 +6,7 @@ A span's name and attributes say operation, queue and request id: no body, no ac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
+from typing import Protocol, TypeVar
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
@@ -40,12 +41,24 @@ def end(span: Span, error: str = "") -> None:
         span.end()
 
 
+class _Traced(Protocol):
+    spans: "Spans"
+
+
+Part = TypeVar("Part", bound=_Traced)
+
+
 class Spans:
     """Begins spans, and keeps those that end elsewhere."""
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         self._pending: OrderedDict[str, Span] = OrderedDict()
+
+    def given(self, part: Part) -> Part:
+        """A traced part, which begins its spans here."""
+        part.spans = self
+        return part
 
     def begin(self, name: str, kind: SpanKind, traceparent: str, attributes: Mapping[str, str]) -> Span:
         """A span under a remote parent."""
