@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from dmz_front.admission.policy import trace_parent
 from dmz_front.commands.submission import Commands
-from dmz_front.http.exchange import EXTENSION, App, Exchange, Message, Receive, Scope, Send, fields_of
+from dmz_front.http.exchange import EXTENSION, App, Exchange, Message, Receive, Scope, Send, fields_of, taken
 from dmz_front.problems.details import Headers, HttpResponse, Problem
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies.router import Waiters
@@ -94,7 +94,7 @@ def _within(scope: Scope, span: Span) -> Scope:
     inner["headers"] = [
         *((name, value) for name, value in scope["headers"] if name != b"traceparent"), (b"traceparent", traceparent),
     ]  # fmt: skip
-    exchange = scope.get("extensions", {}).pop(EXTENSION, None)
+    exchange = taken(scope)
     if exchange is not None:
         watched = _Watched({**exchange.fields, b"traceparent": traceparent}, exchange.cycle, span=span)
         inner["extensions"] = {**scope["extensions"], EXTENSION: watched}

@@ -6,7 +6,7 @@ looks at every name and value with regular expressions, twice a header; ours are
 Under a server without the extension (tests speak plain ASGI) the same answer goes through `send`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXTENSION = "dmz_front.exchange"
-_NONE: dict[str, Any] = {}
 
 
 @dataclass(slots=True)
@@ -64,11 +63,24 @@ def head(status: int, headers: Headers) -> bytes:
 
 def fields_of(scope: Scope) -> Mapping[bytes, bytes]:
     """The request's fields. Raises Problem 400."""
-    exchange = scope.get("extensions", _NONE).get(EXTENSION)
-    return fields.parse(scope["headers"]) if exchange is None else exchange.fields
+    extensions = scope.get("extensions")
+    if extensions and EXTENSION in extensions:
+        exchange: Exchange = extensions[EXTENSION]
+        return exchange.fields
+    return fields.parse(scope["headers"])
 
 
-async def write(scope: Scope, send: Send, answer: HttpResponse, id: str, notices: Headers = []) -> None:  # noqa: B006 - only read
+def taken(scope: Scope) -> Exchange | None:
+    """The request's exchange, out of its scope: scope, exchange and cycle would hold one another until the garbage
+    collector comes by. None: the server has no such extension.
+    """
+    extensions = scope.get("extensions")
+    return extensions.pop(EXTENSION, None) if extensions else None
+
+
+async def write(
+    scope: Scope, send: Send, answer: HttpResponse, id: str, notices: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
     """Write one answer with its `Request-Id`, and what is said with every answer of the operation (`notices`)."""
     headers = [
         (b"content-type", answer.media),
@@ -78,8 +90,7 @@ async def write(scope: Scope, send: Send, answer: HttpResponse, id: str, notices
         *answer.headers,
         *notices,
     ]
-    # taken out: scope, exchange and cycle would hold one another until the garbage collector comes by
-    exchange = scope.get("extensions", _NONE).pop(EXTENSION, None)
+    exchange = taken(scope)
     if exchange is not None and scope["method"] != "HEAD":
         await exchange.answer(answer.status, headers, answer.body)
         return
