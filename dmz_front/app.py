@@ -229,6 +229,7 @@ class Front:
             queries=self.queries,
             commands=self.commands,
             sandbox=self.sandbox,
+            accounts=self.forms,
             settings=settings,
             requests=self.requests,
             clock=self.clock,

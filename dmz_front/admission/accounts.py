@@ -21,7 +21,7 @@ class AccountForms:
 
     def __init__(self, forms: Sequence[AccountForm] = ()) -> None:
         self.edition = 0
-        """Grows with each change."""
+        """Grows with each change, from 1."""
         self.use(forms)
 
     def use(self, forms: Sequence[AccountForm]) -> None:

@@ -72,6 +72,7 @@ class HttpApi:
         queries: Queries,
         commands: Commands,
         sandbox: Sandbox,
+        accounts: AccountForms,
         settings: FrontSettings,
         clock: Clock,
         pages: App,
@@ -87,7 +88,7 @@ class HttpApi:
         self._http, self._limits = settings.http, settings.limits
         self._rates = RateLimit(self._limits.burst_s)
         self.guessing = Guessing(self._limits.guessing)
-        self._accounts = AccountForms(settings.accounts)
+        self._accounts = accounts
         self._clock = clock
         self._pages = pages
         self._requests = requests
@@ -99,11 +100,10 @@ class HttpApi:
         self.latency = {operation: Latency() for operation in catalogue}
 
     def use(self, settings: FrontSettings) -> None:
-        """Go by these settings from now on: limits, pauses, forms of account numbers. What was counted stays."""
+        """Go by these settings from now on: limits and pauses. What was counted stays."""
         self._http, self._limits = settings.http, settings.limits
         self._rates.burst_s = self._limits.burst_s
         self.guessing.limits = self._limits.guessing
-        self._accounts.use(settings.accounts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""

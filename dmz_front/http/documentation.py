@@ -22,16 +22,17 @@ _ASSETS = "/static-offline-docs"
 
 def document(app: FastAPI, operations: Iterable[Operation], accounts: AccountForms) -> None:
     """Add the two paths, and the files the page needs, to an application."""
-    written: dict[tuple[Language, int], bytes] = {}
+    written: dict[Language, tuple[int, bytes]] = {}
+    """With the edition of the forms of account numbers that each says."""
 
     def build(language: Language) -> bytes:
-        edition = (language, accounts.edition)
-        if edition not in written:
+        edition, held = written.get(language, (0, b""))
+        if edition != accounts.edition:
             whole = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             whole = extend(whole, operations, accounts, language)
-            written.pop((language, accounts.edition - 1), None)
-            written[edition] = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
-        return written[edition]
+            held = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+            written[language] = accounts.edition, held
+        return held
 
     def page(language: Language) -> bytes:
         html = get_swagger_ui_html(

@@ -70,7 +70,12 @@ def configured(harness: Harness, tmp_path: Path, key_directory: Path) -> Configu
 async def test_limits_accounts_and_applications_hold_from_the_next_request(configured: Configured) -> None:
     harness = configured.harness
     reload = await configured.start()
+
+    async def described() -> str:
+        return (await harness.call("GET", "/openapi.json", app=None, address="10.0.0.10")).text
+
     assert (await harness.ask()).status_code == 200
+    assert "Lakeside" not in await described()
     configured.write(ACCOUNTS, ip_rate="0.01", backlog="1", window="3")
     done = await reload.reload()
     assert done.changed == ("accounts", "attachments.window", "limits.backlog", "limits.ip_rate")
@@ -80,8 +85,7 @@ async def test_limits_accounts_and_applications_hold_from_the_next_request(confi
     assert (front.commands.policy.backlog, front.sender.window, front.settings.limits.ip_rate) == (1, 3, 0.01)
     assert (await harness.ask()).status_code == 422  # the account number fits no form any more
     assert (await harness.ask()).status_code == 429
-    told = await harness.call("GET", "/openapi.json", app=None, address="10.0.0.10")
-    assert "Lakeside" in told.text
+    assert "Lakeside" in await described()
 
 
 async def test_what_needs_a_restart_is_named_and_stays(configured: Configured) -> None:
