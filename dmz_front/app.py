@@ -263,7 +263,7 @@ class Front:
         )  # fmt: skip
 
         self.administration = Administration(
-            name=settings.name, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
+            name=settings.name, store=self.store, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
             sendable=lambda: self.command_link.connected and self.bridges.addressed, paused=lambda: self.bridges.paused,
             decided=self.decided, audit=self.audit,
             decisions=Decisions(

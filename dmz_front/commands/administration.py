@@ -5,9 +5,11 @@ Over the control socket. What is held is decided where it is known, at the bridg
 """
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from dmz_front.commands.decisions import Decisions
+from dmz_front.ledger import administration as rows
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
 from protocol.administration import (
@@ -30,6 +32,7 @@ from protocol.runtime.audit import Audit
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.request_log import RequestLog
+from protocol.runtime.store import Store
 
 
 class Administration:
@@ -39,6 +42,7 @@ class Administration:
         self,
         *,
         name: str,
+        store: Store,
         ledger: Ledger,
         outbox: Outbox,
         decisions: Decisions,
@@ -53,7 +57,7 @@ class Administration:
         """
         self._paused, self._audit = paused, audit
         self._requests, self._decisions, self._decided = requests, decisions, decided
-        self._name, self._ledger, self._outbox, self._sendable = name, ledger, outbox, sendable
+        self._store, self._name, self._ledger, self._outbox, self._sendable = store, name, ledger, outbox, sendable
 
     def answers(self) -> Mapping[str, Answer]:
         """What can be asked."""
@@ -75,13 +79,13 @@ class Administration:
     async def list(self, request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
         """Commands in some states."""
         question = asked(ListCommands, request)
-        reports = await self._ledger.listed(question)
+        reports = await self._store.read(partial(rows.listed, asked=question))
         return [report.model_dump(mode="json") for report in reports]
 
     async def show(self, request: Mapping[str, Any], _peer: Peer) -> dict[str, Any]:
         """One command. Its content is sealed for the bridge."""
         question = asked(ShowCommand, request)
-        report = await self._ledger.told(question.id)
+        report = await self._store.read(partial(rows.found, id=question.id))
         if report is None:
             raise BridgeError(f"the ledger has no request {question.id}: never accepted here, or forgotten")
         if question.reveal:
@@ -92,10 +96,10 @@ class Administration:
     async def trace(self, request: Mapping[str, Any], _peer: Peer) -> dict[str, Any]:
         """All that is known here of one request."""
         question = asked(TraceRequest, request)
-        command, hops = await self._ledger.told(question.id), tuple(self._requests.of(question.id))
         report = TraceReport(
-            side="front", name=self._name, command=command, hops=hops, decisions=await self._decided.of(question.id)
-        )
+            side="front", name=self._name, command=await self._store.read(partial(rows.found, id=question.id)),
+            hops=tuple(self._requests.of(question.id)), decisions=await self._decided.of(question.id),
+        )  # fmt: skip
         return report.model_dump(mode="json")
 
     async def resolve(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
@@ -109,7 +113,7 @@ class Administration:
     async def resolve_matching(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Decide all commands that match, some at a time; each decision goes to the bridge in their order."""
         question = asked(ResolveMatching, request)
-        counts, ids = await self._ledger.matched(question)
+        counts, ids = await self._store.read(partial(rows.matched, asked=question))
         if question.dry_run:
             return MatchReport(by_operation=counts).model_dump(mode="json")
         decided: list[str] = []

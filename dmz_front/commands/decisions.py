@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
+from dmz_front.ledger.administration import give_up
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import UNDELIVERED, Ledger
 from dmz_front.ledger.rows import Row
@@ -78,7 +79,7 @@ class Decisions:
         )  # fmt: skip
         payload = decision.payload(row.envelope if question.choice is Choice.RESEND else b"")
         envelope = self._sealer.seal(Kind.REQUEST, about, payload, now_ms=now)
-        meanwhile = partial(self._ledger.give_up, id=row.id, now=now) if question.force else _nothing
+        meanwhile = partial(give_up, id=row.id, now=now) if question.force else _nothing
         await self._decisions.take(id, decision, self._route.destination, envelope, meanwhile)
         if question.force:
             await self._ledger.count_backlog(self._route.front)

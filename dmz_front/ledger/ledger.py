@@ -1,7 +1,8 @@
 """The front's record of commands: a row is committed before its caller hears 200 or 202.
 
 The `requests` table (rows.py) over a command's life: accepted (acceptance.py), sent, told its outcome, its
-sealed request dropped; answered, its sealed reply dropped; forgotten.
+sealed request dropped; answered, its sealed reply dropped; forgotten. What administrators see of it is in
+administration.py.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -13,9 +14,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from dmz_front.ledger.acceptance import Proposed, Seal, accept, same_key
 from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, being_ended, row_of
-from protocol.administration import AT_ONCE, Choice, CommandReport, ListCommands, ResolveMatching
 from protocol.envelope import MAX_AGE_MS
-from protocol.errors import BridgeError
 from protocol.lifecycle import FINAL, State, state_reported
 from protocol.messages import LOWEST_VERSION, uuid7
 from protocol.reports import CommandsReport
@@ -45,22 +44,23 @@ _TOLD = (
         updated_at=bindparam("now"),
     )
 )
-_VERSION_ALONE = func.substr(REQUESTS.c.envelope, 1, 1)
+VERSION_ALONE = func.substr(REQUESTS.c.envelope, 1, 1)
 """What is left of a sealed request when its outcome is known: its wire version, for `wire_version`."""
-_FINISHED = _TOLD.values(envelope=_VERSION_ALONE)
+_FINISHED = _TOLD.values(envelope=VERSION_ALONE)
 _ANSWERED = (
     REQUESTS.update()
     .where(REQUESTS.c.id == bindparam("of"), REQUESTS.c.answered_at.is_(None))
     .values(answered_at=bindparam("now"))
 )
 
-
 UNDELIVERED_MS = MAX_AGE_MS - 3_600_000
 """A command is sent for so long after its acceptance: up to an hour before its envelope is too old to be opened."""
 
-
 UNDELIVERED = "undelivered"
 """Code of what is held because no bridge has confirmed it in that time."""
+UNANSWERED = (State.ACCEPTED, State.SENT)
+_OPEN = (*UNANSWERED, State.HELD)
+"""The ledger's states that are not final."""
 
 
 @immutable
@@ -73,30 +73,6 @@ class ReportedOutcome:
     sealed: bytes = field(repr=False)
 
 
-_OPEN = sorted(State(state) for state in (State.ACCEPTED, State.SENT, State.HELD))
-"""The ledger's states that are not final."""
-_UNANSWERED = (State.ACCEPTED, State.SENT)
-
-
-_TOLD_OF = tuple(
-    REQUESTS.c[name]
-    for name in (
-        "id", "operation", "application", "front", "state", "code", "accepted_at", "sent_at", "sends", "updated_at",
-        "answered_at", "expires_at",
-    )
-)  # fmt: skip
-"""What an administrator is told: nothing that is sealed, hashed or a pseudonym."""
-
-
-def _command_report(row: Any) -> CommandReport:
-    return CommandReport(
-        side="front", id=row.id, operation=row.operation, state=row.state, code=row.code,
-        source=f"{row.front}/{row.application}", owner=row.front, recorded=row.accepted_at, sent=row.sent_at or 0,
-        sends=row.sends, updated=row.updated_at, replied=row.answered_at or 0, expires=row.expires_at,
-        decide="here" if row.state == State.HELD else "",
-    )  # fmt: skip
-
-
 def _not_paused(paused: Collection[str]) -> tuple[ColumnElement[bool], ...]:
     if not paused:
         return ()
@@ -104,7 +80,7 @@ def _not_paused(paused: Collection[str]) -> tuple[ColumnElement[bool], ...]:
     overtaken = (
         select(before.c.id)
         .where(before.c.subject == own.subject, before.c.position < own.position, before.c.operation.in_(paused))
-        .where(before.c.subject != "", before.c.state.in_(_UNANSWERED))
+        .where(before.c.subject != "", before.c.state.in_(UNANSWERED))
     )
     return own.operation.not_in(paused), ~overtaken.exists()
 
@@ -119,15 +95,6 @@ def _changed(statement: Any, connection: Connection, ids: Sequence[str]) -> Sequ
     """Which of these rows a statement changes that is about rows of REQUESTS: all at once."""
     done = connection.execute(statement.where(REQUESTS.c.id.in_(ids))).rowcount
     return [done, *[0] * (len(ids) - 1)]
-
-
-def _matching(states: Sequence[State], operations: Sequence[str], before: int) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [REQUESTS.c.state.in_(states)]
-    if operations:
-        conditions.append(REQUESTS.c.operation.in_(operations))
-    if before:
-        conditions.append(REQUESTS.c.accepted_at <= before)
-    return conditions
 
 
 Claim = Callable[[Connection], None]
@@ -288,15 +255,7 @@ class Ledger:
         never = REQUESTS.c.state == State.ACCEPTED
         long_ago = (sent_at < now - resend_after_ms) & (sent_at + resend_after_ms * sends * sends < now)
         waited = (REQUESTS.c.state == State.SENT) & (long_ago | (sent_at > now + resend_after_ms))
-        young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
-        statement = (
-            select(*COLUMNS)
-            .where(REQUESTS.c.front == front, young, never | waited, *_not_paused(paused), ~being_ended(REQUESTS.c.id))
-            .order_by(REQUESTS.c.id)
-            .limit(limit)
-        )
-        rows = await self._store.read(lambda connection: connection.execute(statement).all())
-        return [row_of(row).entry() for row in rows]
+        return await self._to_send(front, now, limit, paused, never | waited)
 
     async def unanswered(
         self, front: str, ids: Sequence[str] | None, limit: int, paused: Collection[str] = ()
@@ -304,58 +263,24 @@ class Ledger:
         """Rows of this front without an outcome, and young enough to be sent, the oldest first; `ids`: of these;
         `paused`: as for `due`.
         """
-        young = REQUESTS.c.accepted_at > self._clock() - UNDELIVERED_MS
-        waits = REQUESTS.c.state.in_(_UNANSWERED) & ~being_ended(REQUESTS.c.id)
-        statement = select(*COLUMNS).where(REQUESTS.c.front == front, young, waits, *_not_paused(paused))
-        if ids is not None:
-            statement = statement.where(REQUESTS.c.id.in_(ids))
-        statement = statement.order_by(REQUESTS.c.id).limit(limit)
+        these = () if ids is None else (REQUESTS.c.id.in_(ids),)
+        return await self._to_send(front, self._clock(), limit, paused, REQUESTS.c.state.in_(UNANSWERED), *these)
+
+    async def _to_send(
+        self, front: str, now: int, limit: int, paused: Collection[str], *conditions: ColumnElement[bool]
+    ) -> list[Entry]:
+        """Of what may be sent at all, what meets these conditions; the oldest first."""
+        young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
+        may = (REQUESTS.c.front == front, young, *_not_paused(paused), ~being_ended(REQUESTS.c.id))
+        statement = select(*COLUMNS).where(*may, *conditions).order_by(REQUESTS.c.id).limit(limit)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [row_of(row).entry() for row in rows]
-
-    async def matched(self, asked: ResolveMatching) -> tuple[dict[str, int], list[str]]:
-        """How many could be decided so, by operation, and the next of them, in the order of acceptance."""
-        states = _UNANSWERED if asked.choice is Choice.CANCEL else (State.HELD,)
-        matching = [*_matching(states, asked.operations, asked.before), REQUESTS.c.id > asked.after]
-        if asked.choice is Choice.RESEND:
-            matching.append(REQUESTS.c.code == UNDELIVERED)
-        counts = select(REQUESTS.c.operation, func.count()).where(*matching).group_by(REQUESTS.c.operation)
-        ids = select(REQUESTS.c.id).where(*matching).order_by(REQUESTS.c.id).limit(AT_ONCE)
-        return await self._store.read(
-            lambda connection: (
-                {row[0]: row[1] for row in connection.execute(counts)},
-                list(connection.execute(ids).scalars()),
-            )
-        )
-
-    async def listed(self, asked: ListCommands) -> list[CommandReport]:
-        """Commands in some states, of whichever front of this database, the oldest first."""
-        matching = _matching(asked.states, asked.operations, asked.before)
-        statement = select(*_TOLD_OF).where(*matching).order_by(REQUESTS.c.id).limit(asked.limit)
-        rows = await self._store.read(lambda connection: connection.execute(statement).all())
-        return [_command_report(row) for row in rows]
-
-    async def told(self, id: str) -> CommandReport | None:
-        """One command, whoever's; None if it is not here."""
-        statement = select(*_TOLD_OF).where(REQUESTS.c.id == id)
-        row = await self._store.read(lambda connection: connection.execute(statement).first())
-        return None if row is None else _command_report(row)
 
     async def row(self, id: str) -> Row | None:
         """One command, whoever's."""
         statement = select(*COLUMNS).where(REQUESTS.c.id == id)
         found = await self._store.read(lambda connection: connection.execute(statement).first())
         return None if found is None else row_of(found)
-
-    def give_up(self, connection: Connection, id: str, now: int) -> None:
-        """An operator's word that what no bridge has confirmed was not applied. Raises BridgeError if it is."""
-        mine = (REQUESTS.c.id == id) & (REQUESTS.c.state == State.HELD) & (REQUESTS.c.code == UNDELIVERED)
-        failed = REQUESTS.update().where(mine)
-        failed = failed.values(
-            state=State.FAILED, code="not-applied", reply=None, envelope=_VERSION_ALONE, updated_at=now
-        )
-        if connection.execute(failed).rowcount != 1:
-            raise BridgeError(f"request {id} is not held as undelivered any more")
 
     async def hold_undelivered(self, front: str) -> int:
         """Name unknown what was not answered in UNDELIVERED_MS: a bridge would refuse it as stale now, and it
@@ -365,7 +290,7 @@ class Ledger:
         statement = (
             REQUESTS.update()
             .where(REQUESTS.c.front == front, REQUESTS.c.accepted_at <= now - UNDELIVERED_MS)
-            .where(REQUESTS.c.state.in_([State.ACCEPTED, State.SENT]))
+            .where(REQUESTS.c.state.in_(UNANSWERED))
             .values(state=State.HELD, code="undelivered", updated_at=now)
         )
 
@@ -416,7 +341,7 @@ class Ledger:
             at = rows[-1][0]
             whole = [id for id, long, is_final in rows if long and is_final]
             for first in range(0, len(whole), BATCH):
-                kept = partial(_changed, REQUESTS.update().where(_IS_FINAL).values(envelope=_VERSION_ALONE))
+                kept = partial(_changed, REQUESTS.update().where(_IS_FINAL).values(envelope=VERSION_ALONE))
                 await self._store.gather(kept, whole[first : first + BATCH])
 
     async def forget(self, before_ms: int) -> int:
@@ -434,7 +359,7 @@ class Ledger:
         """How many there are in each state, and how old the oldest without an outcome is, of operations that are not
         `paused`: those wait by an administrator's will.
         """
-        waits = REQUESTS.c.state.in_(_UNANSWERED), REQUESTS.c.operation.not_in(paused)
+        waits = REQUESTS.c.state.in_(UNANSWERED), REQUESTS.c.operation.not_in(paused)
         oldest = select(func.min(REQUESTS.c.accepted_at)).where(*waits)
         since = await self._store.read(lambda connection: connection.execute(oldest).scalar())
         return CommandsReport(by_state=await self.counts(), oldest_unfinished=since or 0)
