@@ -6,34 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
-from pydantic_core import core_schema
+from pydantic.json_schema import models_json_schema
 
 from dmz_front.admission.accounts import AccountForms
-from dmz_front.http import code_pages, texts
+from dmz_front.http import code_pages, schemas, texts
 from dmz_front.http.languages import Language
 from dmz_front.http.texts import COMMAND, QUERY, about, said, title
 from dmz_front.problems.codes import CODES, of_status
 from protocol.attachments import MAX_BYTES, Manifest
-from protocol.media import MediaType
 from protocol.operations import FAMILIES, Family, Kind, Operation
 
 _CODES = "x-problem-codes"
 """Where the codes of an answer stand until its description is made from them."""
 _AS_IT_IS = ("example", "examples")
-_REF = "#/components/schemas/{model}"
 
 _STATUSES = tuple(sorted({status for told in CODES.values() if told.kinds for status in told.statuses}))
-
-
-class _Schemas(GenerateJsonSchema):
-    """Without defaults of null: that a field is not required says as much, and some generators of clients take a field
-    with a default for one that is always there, and ask for it.
-    """
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        found = super().default_schema(schema)
-        return {name: value for name, value in found.items() if (name, value) != ("default", None)}
 
 
 def extend(
@@ -51,10 +38,10 @@ def extend(
     models = [(operation.request, "validation") for operation in operations]
     models += [(operation.response, "serialization") for operation in operations]
     models.append((Manifest, "validation"))
-    refs, definitions = models_json_schema(models, ref_template=_REF, schema_generator=_Schemas)  # type: ignore[arg-type]
+    refs, definitions = models_json_schema(models, ref_template=schemas.REF, schema_generator=schemas.WithoutNull)  # type: ignore[arg-type]
     accounts.describe(definitions.get("$defs", {}), said("Customer account number.", language))
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | _COMMON_SCHEMAS)
+    components.setdefault("schemas", {}).update(definitions.get("$defs", {}) | schemas.COMMON)
     components.setdefault("securitySchemes", {})["ApplicationKey"] = {"type": "http", "scheme": "bearer"}
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours are problems
         components["schemas"].pop(name, None)
@@ -77,7 +64,7 @@ def extend(
     for operation in operations:
         request = refs[operation.request, "validation"]
         response = refs[operation.response, "serialization"]
-        components["schemas"][_succeeded(operation)] = _success(response)
+        components["schemas"][_succeeded(operation)] = schemas.success(response)
         document["paths"][f"/v1/{operation.name}"] = {
             "post": _path(operation, families.get(operation.name), request, language)
         }
@@ -191,18 +178,6 @@ def _succeeded(operation: Operation) -> str:
     return "".join(word.capitalize() for word in re.split(r"\W", operation.name)) + "Succeeded"
 
 
-def _success(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["request_id", "status", "result"],
-        "properties": {
-            "request_id": {"type": "string", "format": "uuid"},
-            "status": {"type": "string", "const": "succeeded"},
-            "result": result,
-        },
-    }
-
-
 def _answer(operation: Operation, language: Language) -> dict[str, Any]:
     models = (_succeeded(operation), "Refused")
     return {
@@ -210,7 +185,7 @@ def _answer(operation: Operation, language: Language) -> dict[str, Any]:
         "headers": {"Request-Id": _REQUEST_ID, "Sandbox": _SANDBOX},
         "content": {
             "application/json": {
-                "schema": {"oneOf": [{"$ref": _REF.format(model=model)} for model in models]},
+                "schema": {"oneOf": [schemas.ref(model) for model in models]},
                 "examples": _examples(operation, language),
             }
         },
@@ -242,7 +217,7 @@ def _problem(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
     return {
         _CODES: codes,
         "headers": {"Request-Id": _REQUEST_ID, "Sandbox": _SANDBOX},
-        "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}, "example": example}},
+        "content": {"application/problem+json": {"schema": schemas.ref("Problem"), "example": example}},
     }
 
 
@@ -253,7 +228,7 @@ def _page(
     responses: dict[str, Any] = {
         str(status): {
             "description": told,
-            "content": {"application/json": {"schema": {"$ref": _REF.format(model=model)}}},
+            "content": {"application/json": {"schema": schemas.ref(model)}},
         }
         for status, (told, model) in answers.items()
     }
@@ -308,7 +283,7 @@ _OFFSET_SCHEMA = {"type": "integer", "minimum": 0, "maximum": MAX_BYTES}
 _UPLOAD_HEADERS: dict[str, Any] = {
     "Upload-Offset": {"description": "Bytes of the file that are here", "schema": _OFFSET_SCHEMA},
     "Upload-Length": {"description": "Bytes of the whole file", "schema": _OFFSET_SCHEMA},
-    "Upload-Complete": {"description": "`?1`: all of it is here", "schema": {"type": "string", "enum": ["?0", "?1"]}},
+    "Upload-Complete": {"description": "`?1`: all of it is here", "schema": schemas.one_of("?0", "?1")},
     "Request-Id": _REQUEST_ID,
 }
 _PAGES: dict[tuple[str, str], dict[str, Any]] = {
@@ -328,7 +303,7 @@ _PAGES: dict[tuple[str, str], dict[str, Any]] = {
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"$ref": "#/components/schemas/Manifest"},
+                    "schema": schemas.ref("Manifest"),
                     "example": {
                         "length": 68,
                         "sha256": "f37df4ae1cc21efc9c33bec4fcd2b28d5ad63a4c4eae5db3fd6d1f0fb0cd5f9f",
@@ -441,151 +416,12 @@ _ACCEPTED = {
     },
     "content": {
         "application/json": {
-            "schema": {"$ref": "#/components/schemas/Accepted"},
+            "schema": schemas.ref("Accepted"),
             "example": {
                 "request_id": _EXAMPLE_ID,
                 "status": "accepted",
                 "location": f"/v1/requests/{_EXAMPLE_ID}",
             },
         }
-    },
-}
-_COMMON_SCHEMAS: dict[str, Any] = {
-    "Attachment": {
-        "type": "object",
-        "required": ["attachment", "status", "media_type", "length", "offset"],
-        "properties": {
-            "attachment": {"type": "string", "format": "uuid", "description": "What a command names"},
-            "status": {"type": "string", "enum": ["uploading", "checking", "complete", "rejected"]},
-            "media_type": {"type": "string", "enum": sorted(MediaType)},
-            "length": {"type": "integer"},
-            "offset": {"type": "integer", "description": "Bytes that are here"},
-            "expires_at": {"type": "string", "format": "date-time", "description": "Unless a command names it"},
-            "request_id": {"type": "string", "format": "uuid", "description": "The command that names it"},
-            "failure": {"$ref": "#/components/schemas/Failure"},
-        },
-    },
-    "Accepted": {
-        "type": "object",
-        "required": ["request_id", "status", "location"],
-        "properties": {
-            "request_id": {"type": "string", "format": "uuid"},
-            "status": {"type": "string", "enum": ["accepted", "sent", "held"]},
-            "location": {"type": "string"},
-        },
-    },
-    "Status": {
-        "type": "object",
-        "required": ["request_id", "operation", "status", "accepted_at", "updated_at"],
-        "properties": {
-            "request_id": {"type": "string", "format": "uuid"},
-            "operation": {"type": "string"},
-            "status": {
-                "type": "string",
-                "enum": ["accepted", "sent", "succeeded", "refused", "failed", "expired", "held"],
-            },
-            "accepted_at": {"type": "string", "format": "date-time"},
-            "updated_at": {"type": "string", "format": "date-time"},
-            "result": {"description": "When succeeded: what the operation's own 200 carries"},
-            "refusal": {"$ref": "#/components/schemas/Refusal"},
-            "failure": {"$ref": "#/components/schemas/Failure"},
-        },
-    },
-    "Refusal": {
-        "type": "object",
-        "description": "The marketing system's own no; its codes are those of the bridge's configuration",
-        "required": ["code", "message"],
-        "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
-    },
-    "Failure": {
-        "type": "object",
-        "description": "Why the command was given up, or why its outcome is not known",
-        "required": ["code", "message"],
-        "properties": {"code": {"type": "string", "enum": sorted(CODES)}, "message": {"type": "string"}},
-    },
-    "Operations": {
-        "type": "object",
-        "required": ["operations"],
-        "properties": {
-            "operations": {
-                "type": "array",
-                "items": {"$ref": "#/components/schemas/ListedOperation"},
-            }
-        },
-    },
-    "ListedOperation": {
-        "type": "object",
-        "required": ["name", "kind", "summary", "path", "scope", "deadline_ms"],
-        "properties": {
-            "name": {"type": "string"},
-            "kind": {"type": "string", "enum": ["query", "command"]},
-            "summary": {"type": "string"},
-            "path": {"type": "string"},
-            "scope": {"type": "string"},
-            "deadline_ms": {"type": "integer"},
-            "field_scopes": {
-                "type": "object",
-                "description": "Request fields that need a scope of their own, and which",
-                "additionalProperties": {"type": "string"},
-            },
-            "deprecated": {
-                "type": "object",
-                "description": "It goes out of use: since when, when it may be gone, what to use",
-                "required": ["since", "successor"],
-                "properties": {
-                    "since": {"type": "string", "format": "date"},
-                    "sunset": {"type": "string", "format": "date"},
-                    "successor": {"type": "string"},
-                },
-            },
-        },
-    },
-    "Health": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "const": "ok"}}},
-    "Readiness": {
-        "type": "object",
-        "required": ["status", "checks"],
-        "properties": {
-            "status": {"type": "string", "enum": ["ok", "not-ready"]},
-            "checks": {
-                "type": "object",
-                "description": "What the front needs: `ok`, or what is wrong with it",
-                "additionalProperties": {"type": "string"},
-            },
-        },
-    },
-    "Refused": {
-        "type": "object",
-        "required": ["request_id", "status", "refusal"],
-        "properties": {
-            "request_id": {"type": "string", "format": "uuid"},
-            "status": {"type": "string", "const": "refused"},
-            "refusal": {"$ref": "#/components/schemas/Refusal"},
-        },
-    },
-    "FieldError": {
-        "type": "object",
-        "required": ["field", "message", "type"],
-        "properties": {
-            "field": {"type": "string"},
-            "message": {"type": "string"},
-            "type": {"type": "string"},
-        },
-    },
-    "Problem": {
-        "type": "object",
-        "description": "RFC 9457 problem details",
-        "required": ["type", "title", "status", "code", "request_id"],
-        "properties": {
-            "type": {"type": "string", "format": "uri-reference", "description": "The path of the code's own page"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "code": {"type": "string", "enum": sorted(code for code, told in CODES.items() if told.statuses)},
-            "detail": {"type": "string"},
-            "request_id": {"type": "string", "format": "uuid"},
-            "errors": {
-                "type": "array",
-                "items": {"$ref": "#/components/schemas/FieldError"},
-            },
-        },
     },
 }
