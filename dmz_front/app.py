@@ -20,14 +20,12 @@ import argparse
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection
 
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.attachments.sending import AttachmentSender
@@ -36,6 +34,7 @@ from dmz_front.commands.administration import Administration
 from dmz_front.commands.decisions import Decisions
 from dmz_front.commands.region_inbox import RegionInbox
 from dmz_front.commands.submission import Commands, Policy, Seals
+from dmz_front.housekeeping import Housekeeping
 from dmz_front.http.api import HttpApi
 from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
@@ -59,7 +58,6 @@ from protocol.link.port import AckMode, Subscription
 from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.reports import CommandsReport
 from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.audit import Audit, forward_of
@@ -92,8 +90,6 @@ if TYPE_CHECKING:
 log = logs.logger(__name__)
 
 MIGRATIONS = Migrations("front", Path(__file__).parent / "migrations", "dmz-front")
-_IDLE_MS = 60_000
-"""After so long a front that took the last part of an upload has said what the file is, if it lives."""
 STOP_S = 30.0
 """What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
 REPLY_PREFETCH = 256
@@ -132,8 +128,6 @@ class Front:
             program="dmz-front", instance=settings.name, region=settings.region, software=version("dmz-bridge")
         )
         self.backups = Backups(settings.backup, settings.store, owner, self.clock)
-        self._attachments_by_state: Mapping[str, int] = {}
-        self._commands = CommandsReport(by_state={})
         self.applications: Mapping[bytes, Application] = {}
         self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock, version_max)
 
@@ -262,6 +256,11 @@ class Front:
             maintenance=self.maintenance, draining=self.draining,
         )  # fmt: skip
 
+        self.housekeeping = Housekeeping(
+            settings=settings, ledger=self.ledger, attachments=self.attachments, decided=self.decided,
+            poison=self.poison, audit=self.audit, lease=self.lease, outbox=self.outbox, orphaned=self.orphaned,
+            bridges=self.bridges, clock=self.clock,
+        )  # fmt: skip
         self.administration = Administration(
             name=settings.name, store=self.store, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
             sendable=lambda: self.command_link.connected and self.bridges.addressed, paused=lambda: self.bridges.paused,
@@ -322,7 +321,7 @@ class Front:
 
         jobs = Jobs()
         jobs.every(settings.delivery.sweep_s, "resend", self.outbox.sweep)
-        await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self._adopt)
+        await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self.housekeeping.adopt)
         jobs.every(1, "applications", self.read_applications)
         jobs.every(1, "inbox", self._read_inbox)
         jobs.every(LOOK_S, "maintenance", self.maintenance.look)
@@ -332,13 +331,13 @@ class Front:
         jobs.every(LOOK_BACKUPS_S, "backup", self.backups.look)
         jobs.every(settings.delivery.sweep_s, "answered", self.ledger.note_answered)
         jobs.every(settings.delivery.sweep_s, "attachments", self.sender.sweep)
-        jobs.every(60, "used attachments", self._forget_attachments)
-        jobs.every(3600, "forget", self._forget)
-        await jobs.now_and_every(60, "audit", self._look_at_audit)
+        jobs.every(60, "used attachments", self.housekeeping.forget_attachments)
+        jobs.every(3600, "forget", self.housekeeping.forget)
+        await jobs.now_and_every(60, "audit", self.housekeeping.look_at_audit)
         if self.forward is not None:
             jobs.every(1, "syslog", self.forward.forward)
             await daemon.start("syslog", None, self.forward.close)
-        await jobs.now_and_every(15, "count", self._count)
+        await jobs.now_and_every(15, "count", self.housekeeping.count)
         jobs.start()
         await daemon.start("jobs", None, jobs.close)
         stop_metrics = metrics.serve(settings.metrics, self.samples)
@@ -359,7 +358,7 @@ class Front:
     async def take_up(self, change: Change) -> list[str]:
         """Go by a changed configuration from now on (reloading.py). Returns what an administrator should know."""
         new, touched = change.settings, change.touched
-        self.settings = self.reporter.settings = new
+        self.settings = self.reporter.settings = self.housekeeping.settings = new
         logs.set_level(new.log.level)
         self.requests.share(new.log.queries)
         if "keys" in touched:
@@ -396,7 +395,7 @@ class Front:
         """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
         for part in (
             self.api, self.http.connections, self.queries, self.commands, self.sandbox, self.bridges, self.router,
-            self.uploads, self.sender,
+            self.uploads, self.sender, self.housekeeping,
         ):  # fmt: skip
             yield from part.samples()
         text = "1: takes nothing new, by an administrator's word"
@@ -405,14 +404,7 @@ class Front:
         for name in CATALOGUE:
             text = "1: paused for maintenance, here or at every bridge"
             yield "dmz_front_operation_paused", text, {"operation": name}, float(name in maintained)
-        for state, count in self._attachments_by_state.items():
-            yield "dmz_front_attachments", "Attachments by state", {"state": state}, count
-        for state, count in self._commands.by_state.items():
-            yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
         yield from self.requests.samples("dmz_front_request_lines_left_out_total")
-        oldest = self._commands.oldest_unfinished / 1000
-        text = "When the oldest command without an outcome came; 0: none"
-        yield "dmz_front_oldest_unfinished_timestamp_seconds", text, {}, oldest
         yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Transactions committed to the ledger database", {}, self.store.commits
@@ -483,43 +475,6 @@ class Front:
     async def _read_inbox(self) -> None:
         if await self.inbox.read():
             await self.outbox.sweep()
-
-    async def _adopt(self) -> None:
-        if await self.lease.adopt(self._take_over):
-            await self.ledger.count_backlog(self.settings.name)
-            await self.outbox.sweep()
-        await self.orphaned.read(await self.lease.others())
-
-    def _take_over(self, connection: Connection, fronts: Sequence[str]) -> int:
-        decisions = self.decided.adopt(connection, fronts)
-        taken = self.ledger.adopt(connection, fronts, self.settings.name) + self.attachments.adopt(connection, fronts)
-        return taken + decisions
-
-    async def _forget_attachments(self) -> None:
-        await self.attachments.settle(_IDLE_MS)
-        await self.attachments.forget()
-
-    async def _count(self) -> None:
-        self._attachments_by_state = await self.attachments.counts()
-        self._commands = await self.ledger.report(self.bridges.maintained())
-        await self.ledger.count_backlog(self.settings.name)
-
-    async def _look_at_audit(self) -> None:
-        """Keep the heads of bridges' chains once a day in ours: what is cut off from theirs is found by them."""
-        await self.audit.look()
-        for bridge in self.bridges.present():
-            await self.audit.witness(bridge.presence.audit)
-
-    async def _forget(self) -> None:
-        await self.ledger.drop(self.clock() - int(self.settings.delivery.repeat_days * 86_400_000))
-        before = self.clock() - int(self.settings.store.retention_days * 86_400_000)
-        await self.ledger.forget(before)
-        await self.audit.forget(self.settings.audit.retention_days)
-        await self.decided.forget(before)
-        await self.poison.forget(before)
-        held = await self.ledger.hold_undelivered(self.settings.name)
-        if held:
-            log.error("commands-undelivered", count=held)
 
     async def _rest(self) -> None:
         self.api.draining = True

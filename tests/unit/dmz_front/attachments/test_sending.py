@@ -187,10 +187,10 @@ async def test_an_upload_whose_front_died_before_it_judged_is_left_to_the_bridge
     known = await harness.front.uploads.find("wechat", id)
     envelope = harness.front.uploads._sealed(known, 1, bytes(8) + file.content)
     assert await harness.front.attachments.append(known, len(file.content), envelope, known.expires_at)
-    await harness.front._forget_attachments()
+    await harness.front.housekeeping.forget_attachments()
     assert (await harness.call("GET", f"/v1/attachments/{id}")).json()["status"] == "uploading"
     harness.clock.now += 61_000
-    await harness.front._forget_attachments()
+    await harness.front.housekeeping.forget_attachments()
     assert (await harness.call("GET", f"/v1/attachments/{id}")).json()["status"] == "checking"
     await harness.front.sender.sweep()
     await settled(harness)

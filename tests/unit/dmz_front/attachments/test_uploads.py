@@ -254,11 +254,11 @@ async def test_it_expires(harness: Harness, clock: Clock) -> None:
     clock.now += HOUR_MS
     assert code_of(await harness.call("GET", f"/v1/attachments/{unfinished}")) == (404, "unknown-attachment")
     assert (await harness.call("GET", f"/v1/attachments/{whole}")).status_code == 200
-    await harness.front._forget_attachments()
+    await harness.front.housekeeping.forget_attachments()
     assert {parsed_id(id)[0] for id in stored(harness)} == {whole}
     clock.now += HOUR_MS
     assert code_of(await report(harness, "k", [whole])) == (422, "no-such-attachment")
-    await harness.front._forget_attachments()
+    await harness.front.housekeeping.forget_attachments()
     assert stored(harness) == {}
 
 
@@ -314,13 +314,13 @@ async def test_it_is_forgotten_when_its_command_is_final(harness: Harness, clock
     id = await uploaded(harness, png())
     answer = await report(harness, "k", [id])
     clock.now += 80 * HOUR_MS
-    await harness.front._forget_attachments()
+    await harness.front.housekeeping.forget_attachments()
     assert (await harness.call("GET", f"/v1/attachments/{id}")).status_code == 200
     await turns()
     harness.bridge.reply(next(one for one in harness.bridge.taken if one.attributes.type == "report"), DONE)
     await harness.settle()
     assert (await harness.status(answer.json()["request_id"])).json()["status"] == "succeeded"
-    await harness.front._forget_attachments()
+    await harness.front.housekeeping.forget_attachments()
     assert stored(harness) == {}
     assert code_of(await harness.call("GET", f"/v1/attachments/{id}")) == (404, "unknown-attachment")
 

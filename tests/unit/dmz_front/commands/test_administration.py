@@ -254,7 +254,7 @@ async def test_bridges_heads_are_kept_in_the_fronts_audit_log(harness: Harness) 
     harness.bridge.announce(decides=True, audit=head)
     await turns()
     for _ in range(2):
-        await harness.front._look_at_audit()
+        await harness.front.housekeeping.look_at_audit()
     records = [record.as_dict() for record in await harness.front.audit.after(0, 10)]
     assert [one["details"] for one in records if one["event"] == "witnessed"] == [
         {"chain": "bridge-1", "sequence": 7, "hash": "a" * 64}

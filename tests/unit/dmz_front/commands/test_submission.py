@@ -517,11 +517,11 @@ async def test_after_its_time_the_result_is_gone_and_the_status_is_still_true(ha
     ids = [answer.json()["request_id"] for answer in (done, refused)]
     await harness.front.ledger.note_answered()
     clock.now += 86_400_000 - 1
-    await harness.front._forget()
+    await harness.front.housekeeping.forget()
     assert "result" in (await harness.status(ids[0])).json()
     assert (await harness.order(key="done")).content == done.content
     clock.now += 2
-    await harness.front._forget()
+    await harness.front.housekeeping.forget()
     told = [(await harness.status(id)).json() for id in ids]
     assert [one["status"] for one in told] == ["succeeded", "refused"]
     assert "result" not in told[0]
