@@ -83,6 +83,7 @@ async def test_limits_accounts_and_applications_hold_from_the_next_request(confi
     assert "link" in done.same
     front = harness.front
     assert (front.commands.policy.backlog, front.sender.window, front.settings.limits.ip_rate) == (1, 3, 0.01)
+    assert front.housekeeping.settings is front.reporter.settings is front.settings
     assert (await harness.ask()).status_code == 422  # the account number fits no form any more
     assert (await harness.ask()).status_code == 429
     assert "Lakeside" in await described()

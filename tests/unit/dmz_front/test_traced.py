@@ -8,12 +8,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from dmz_front.http.exchange import Receive, Scope, Send, fields_of
+from dmz_front.http.exchange import EXTENSION, Exchange, Receive, Scope, Send, fields_of, write
+from dmz_front.problems.details import HttpResponse
 from dmz_front.replies.router import Waiters
 from dmz_front.traced import TracedApi, TracedWaiters
 from protocol.lifecycle import State
 from protocol.messages import Attributes, Reply
 from protocol.runtime.spans import Spans
+from tests.unit.dmz_front.http.test_exchange import cycle_of
 
 pytestmark = pytest.mark.anyio
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -54,6 +56,10 @@ class Stage:
         return self.exporter.get_finished_spans()
 
 
+async def nothing(*_: Any) -> Any:
+    raise AssertionError("an answer written whole asks for neither")
+
+
 async def test_what_comes_after_is_under_the_requests_span() -> None:
     stage = Stage()
     (span,) = await stage.ask()
@@ -64,6 +70,30 @@ async def test_what_comes_after_is_under_the_requests_span() -> None:
     assert attributes["messaging.message.conversation_id"] == "01a2"
     assert span.status.status_code.name == "UNSET"
     assert [one["type"] for one in stage.told] == ["http.response.start", "http.response.body"]
+
+
+async def test_an_answer_written_whole_is_told_to_the_span_and_is_written_once() -> None:
+    """As on a connection of ours, whose answers do not go through `send`."""
+    stage = Stage()
+    cycle, transport, _ = cycle_of()
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        stage.seen.append(fields_of(scope)[b"traceparent"])
+        await write(scope, send, HttpResponse(503, b"{}"), "01a2")
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/bill-query", "scheme": "http",
+        "headers": [(b"traceparent", PARENT)],
+        "extensions": {EXTENSION: Exchange({b"traceparent": PARENT}, cycle)},
+    }  # fmt: skip
+    await TracedApi(stage.spans, app, {"bill-query"})(scope, nothing, nothing)
+    (span,) = stage.exporter.get_finished_spans()
+    attributes = span.attributes or {}
+    assert attributes["http.response.status_code"] == 503
+    assert attributes["messaging.message.conversation_id"] == "01a2"
+    assert span.status.status_code.name == "ERROR"
+    assert stage.seen == [f"00-{TRACE}-{span.context.span_id:016x}-01".encode()]
+    assert (transport.written.count(b"HTTP/1.1 503"), scope["extensions"]) == (1, {})
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(404, "UNSET"), (429, "UNSET"), (503, "ERROR")])
