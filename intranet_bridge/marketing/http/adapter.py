@@ -21,6 +21,7 @@ other 4xx                        Refused if the refusal expression says so and a
 
 import time
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from intranet_bridge.marketing import Answered, Fault, Finding, MarketingRequest, NotApplied, Outcome, Rejected, Unknown
@@ -163,10 +164,19 @@ class HttpAdapter:
         return None
 
     def _asked(
-        self, template: RequestTemplate | FileRequest, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
+        self,
+        template: RequestTemplate | FileRequest,
+        asked: MarketingRequest,
+        values: dict[str, Any],
+        timeout_s: float,
+        token: str = "",
     ) -> Awaitable[Response]:
         """Ask. Raises MappingError, NotSent, Lost. (No coroutine of its own: it is on a query's way.)"""
-        return self._exchanged(template, template.render(asked, values), asked, timeout_s)
+        request = template.render(asked, values, token)
+        if template is not self._request:
+            return self._client.exchange(request, timeout_s)
+        again = partial(template.render, asked, values, token) if self._harmless else None  # a nonce is taken once
+        return self._client.exchange(request, timeout_s, again=again, may_send=asked.may_send)
 
     async def _asked_in_session(
         self, template: RequestTemplate | FileRequest, asked: MarketingRequest, values: dict[str, Any], timeout_s: float
@@ -178,21 +188,13 @@ class HttpAdapter:
         for _ in range(2):
             token = await session.token(end - time.monotonic())
             values["session"] = token
-            request = template.render(asked, values, token)
             if (left_s := end - time.monotonic()) <= 0:
                 raise NotSent("no time is left after the log-in")
-            response = await self._exchanged(template, request, asked, left_s)
+            response = await self._asked(template, asked, values, left_s, token)
             if not self._says_expired(response):
                 return response
             session.turned_away(token)
         raise LoginFailed("a fresh session is turned away", denied=True)
-
-    def _exchanged(
-        self, template: RequestTemplate | FileRequest, request: bytes, asked: MarketingRequest, timeout_s: float
-    ) -> Awaitable[Response]:
-        if template is not self._request:
-            return self._client.exchange(request, timeout_s)
-        return self._client.exchange(request, timeout_s, may_send=asked.may_send, repeat=self._harmless)
 
     async def _joined(self, asked: MarketingRequest, timeout_s: float, pages: Pages) -> Outcome:
         """Ask page after page, each judged by itself, so that every one of them is about what was asked."""

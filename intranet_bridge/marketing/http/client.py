@@ -53,30 +53,29 @@ class HttpClient:
         request: bytes,
         timeout_s: float,
         *,
-        fresh: bool = False,
-        repeat: bool = False,
+        again: Callable[[], bytes] | None = None,
         may_send: Callable[[], bool] | None = None,
     ) -> Response:
         """Send a whole request and return the whole answer. Raises NotSent or Lost.
 
-        `fresh` asks for a new connection instead of a kept one; `repeat` for one more try on such, should a kept one
-        prove stale: for what does no harm twice. `may_send` is asked once more when there is a connection: waiting for
-        one may have taken long.
+        `again`, for what does no harm twice: should a kept connection prove stale, the request that it makes is sent
+        over a new one. `may_send` is asked once more when there is a connection: waiting for one may have taken long.
         """
-        deadline = time.monotonic() + timeout_s
-        connection = await self._connection(deadline, fresh)
-        try:
-            if may_send is not None and not may_send():
-                raise NotSent("no longer allowed to send")
-            if not connection.usable:
-                raise NotSent("the connection was closed before the request")
-            return await connection.exchange(request, deadline - time.monotonic())
-        except Lost as lost:
-            if not (repeat and lost.stale):
-                raise
-        finally:
-            self._release(connection)
-        return await self.exchange(request, deadline - time.monotonic(), fresh=True, may_send=may_send)
+        deadline, fresh = time.monotonic() + timeout_s, False
+        while True:
+            connection = await self._connection(deadline, fresh)
+            try:
+                if may_send is not None and not may_send():
+                    raise NotSent("no longer allowed to send")
+                if not connection.usable:
+                    raise NotSent("the connection was closed before the request")
+                return await connection.exchange(request, deadline - time.monotonic())
+            except Lost as lost:
+                if again is None or fresh or not lost.stale:
+                    raise
+            finally:
+                self._release(connection)
+            request, fresh = again(), True
 
     async def close(self) -> None:
         """Close what is idle; a request still running is Lost."""

@@ -134,7 +134,7 @@ def cookie(response: Response, name: str) -> str | None:
 
 async def _exchanged(client: HttpClient, request: bytes, timeout_s: float) -> Response:
     try:
-        return await client.exchange(request, timeout_s, repeat=True)
+        return await client.exchange(request, timeout_s, again=lambda: request)
     except NotSent as error:
         raise LoginFailed(str(error), denied=False) from None
     except Lost as lost:

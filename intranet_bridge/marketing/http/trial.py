@@ -6,7 +6,7 @@ system's would be.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from intranet_bridge.marketing.http import check
@@ -160,19 +160,11 @@ class _Listening(HttpClient):
     def listen(self, observer: Observer, binding: HttpBinding, limit: int) -> None:
         self._observer, self._binding, self._limit = observer, binding, limit
 
-    async def exchange(
-        self,
-        request: bytes,
-        timeout_s: float,
-        *,
-        fresh: bool = False,
-        repeat: bool = False,
-        may_send: Callable[[], bool] | None = None,
-    ) -> Response:
+    async def exchange(self, request: bytes, timeout_s: float, **how: Any) -> Response:
         self._observer.request(self._request_lines(request))
         self._heard, whole = b"", None
         try:
-            response = await super().exchange(request, timeout_s, fresh=fresh, repeat=repeat, may_send=may_send)
+            response = await super().exchange(request, timeout_s, **how)
             whole = response.body
             return response
         finally:

@@ -23,6 +23,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from zeep.wsdl.messages.multiref import process_multiref
@@ -131,18 +132,15 @@ class SoapAdapter:
     async def call(self, asked: MarketingRequest, timeout_s: float) -> Outcome:
         """Do it. See the table above."""
         deadline = time.monotonic() + timeout_s
+        render = partial(self._message.render, asked, self._values(asked))
+        again = render if self._operation.kind is Kind.QUERY else None  # a nonce is taken once
         try:
-            request = self._message.render(asked, self._values(asked))
+            request = render()
+            response = await self._client.exchange(
+                request, deadline - time.monotonic(), again=again, may_send=asked.may_send
+            )
         except MappingError as error:
             return Rejected(f"request not mapped: {error}", asked=False)
-        try:
-            try:
-                response = await self._client.exchange(request, deadline - time.monotonic(), may_send=asked.may_send)
-            except Lost as lost:
-                if not lost.stale or self._operation.kind is Kind.COMMAND:
-                    raise
-                again = self._message.render(asked, self._values(asked))  # a nonce is taken once
-                response = await self._client.exchange(again, deadline - time.monotonic(), fresh=True)
         except NotSent as error:
             return NotApplied(str(error), reached=False)
         except Lost as lost:

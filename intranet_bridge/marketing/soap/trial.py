@@ -5,7 +5,7 @@ be.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -93,20 +93,12 @@ class _Listening(HttpClient):
     def listen(self, observer: Observer, binding: SoapBinding) -> None:
         self._observer, self._binding = observer, binding
 
-    async def exchange(
-        self,
-        request: bytes,
-        timeout_s: float,
-        *,
-        fresh: bool = False,
-        repeat: bool = False,
-        may_send: Callable[[], bool] | None = None,
-    ) -> Response:
+    async def exchange(self, request: bytes, timeout_s: float, **how: Any) -> Response:
         mask = self._observer.mask
         head, _, body = request.partition(b"\r\n\r\n")
         first, *headers = head.decode("latin-1").split("\r\n")
         self._observer.request([mask.clean(first), *map(mask.header, headers), self._envelope(body)])
-        response = await super().exchange(request, timeout_s, fresh=fresh, repeat=repeat, may_send=may_send)
+        response = await super().exchange(request, timeout_s, **how)
         lines = [f"HTTP {response.status}"]
         if response.content_type:
             lines.append(mask.header(f"Content-Type: {response.content_type.decode('latin-1')}"))

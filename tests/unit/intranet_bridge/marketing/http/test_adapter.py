@@ -14,6 +14,7 @@ from intranet_bridge.marketing.http.access import access_of
 from intranet_bridge.marketing.http.adapter import HttpAdapter
 from intranet_bridge.marketing.http.binding import HttpBinding, HttpSystem
 from intranet_bridge.marketing.http.client import HttpClient, NotSent
+from intranet_bridge.marketing.http.signature import SignatureSection, Signer
 from protocol.operations import CATALOGUE
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +80,9 @@ async def half(_server: Server, _request: bytes, writer: asyncio.StreamWriter) -
     writer.transport.abort()
 
 
-def adapter(port: int, operation: Any = ARREARS, secret: str = "s3cret", **changes: Any) -> HttpAdapter:
+def adapter(
+    port: int, operation: Any = ARREARS, secret: str = "s3cret", signer: Signer | None = None, **changes: Any
+) -> HttpAdapter:
     values: dict[str, Any] = {
         "path": "/api/arrears",
         "request": "{consNo: account, id: request_id}",
@@ -94,7 +97,7 @@ def adapter(port: int, operation: Any = ARREARS, secret: str = "s3cret", **chang
     section = {"url": f"http://127.0.0.1:{port}", "authentication": {"header": "X-Token", "token_file": "unread"}}
     marketing = HttpSystem.model_validate(section)
     client = HttpClient("127.0.0.1", port, connections=2, idle_s=4, answer_limit=4096)
-    access = access_of(marketing, secret=secret)
+    access = access_of(marketing, secret=secret, signer=signer)
     return HttpAdapter(operation, HttpBinding.model_validate(values), marketing, client, access)
 
 
@@ -234,6 +237,16 @@ async def test_a_kept_connection_closed_at_that_moment_is_retried_for_a_query_on
                 await one.call(asked(), 5)
             outcome = await one.call(asked(operation, **body), 5)
             assert isinstance(outcome, applied)
+
+
+async def test_a_repeated_query_is_signed_with_a_nonce_of_its_own() -> None:
+    signature = {"key_file": "unread", "header": "X-Sign", "nonce_header": "X-Nonce", "string": "{nonce}"}
+    signer = Signer(SignatureSection.model_validate(signature), b"key")
+    async with Server(http(GOOD), close, http(GOOD)) as server:
+        one = adapter(server.port, signer=signer)
+        assert [type(await one.call(asked(), 5)) for _ in range(2)] == [Answered] * 2
+        nonces = [request.partition(b"X-Nonce: ")[2][:32] for request in server.requests]
+        assert len(set(nonces)) == 3
 
 
 async def test_an_answer_nobody_asked_for_never_answers_the_next_request() -> None:

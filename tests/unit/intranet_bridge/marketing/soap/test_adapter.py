@@ -3,7 +3,6 @@
 import asyncio
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from lxml import etree
 
 from intranet_bridge.marketing import Absent, Answered, Fault, MarketingRequest, NotApplied, Refused, Rejected, Unknown
 from intranet_bridge.marketing.http.client import HttpClient
-from intranet_bridge.marketing.http.connection import Lost, Response
+from intranet_bridge.marketing.http.connection import Connection, Lost, Response
 from intranet_bridge.marketing.soap.adapter import ASIDE, SoapAdapter
 from intranet_bridge.marketing.soap.binding import SoapBinding, SoapSystem
 from intranet_bridge.marketing.soap.check import complaints
@@ -69,17 +68,20 @@ class Client(HttpClient):
         super().__init__("127.0.0.1", 1)
         self.answers, self.requests = list(answers), list[bytes]()
 
-    async def exchange(
-        self,
-        request: bytes,
-        timeout_s: float,
-        *,
-        fresh: bool = False,
-        repeat: bool = False,
-        may_send: Callable[[], bool] | None = None,
-    ) -> Response:
-        self.requests.append(request)
-        answer = self.answers.pop(0)
+    async def _connection(self, deadline: float, fresh: bool) -> Connection:
+        return Scripted(self)
+
+    def _release(self, connection: Connection) -> None: ...
+
+
+class Scripted(Connection):
+    def __init__(self, client: Client) -> None:
+        super().__init__(0)
+        self.usable, self._client = True, client
+
+    async def exchange(self, request: bytes, timeout_s: float) -> Response:
+        self._client.requests.append(request)
+        answer = self._client.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
