@@ -6,9 +6,11 @@
 A command is processed once an attempt, each a span of its own; its reply's sending ends when the inbox has the receipt.
 """
 
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry.trace import Span, SpanKind
 
@@ -16,7 +18,7 @@ from intranet_bridge.commands.workers import CommandWorkers
 from intranet_bridge.inbox.inbox import entry
 from intranet_bridge.inbox.ordering import QueuedCommand
 from intranet_bridge.intake.queries import QueuedQuery
-from intranet_bridge.marketing import Answered, Finding, MarketingRequest, Outcome, Refused
+from intranet_bridge.marketing import Absent, Answered, Finding, MarketingRequest, Outcome, Refused
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.replies import Replies
@@ -26,6 +28,8 @@ from protocol.lifecycle import State
 from protocol.messages import Attributes
 from protocol.runtime.spans import Spans, end, traceparent_of
 from protocol.runtime.tracing import Tracing
+
+T = TypeVar("T", Outcome, Finding)
 
 
 @dataclass(slots=True)
@@ -37,6 +41,19 @@ class _Attempt:
 
 
 _attempt: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+
+
+@contextmanager
+def _attempted(queue: str) -> Iterator[None]:
+    """What this task opens meanwhile came from `queue`; its span ends here."""
+    attempt = _Attempt(queue)
+    before = _attempt.set(attempt)
+    try:
+        yield
+    finally:
+        _attempt.reset(before)
+        if attempt.span is not None:
+            end(attempt.span)
 
 
 class TracedOpener(Opener):
@@ -61,24 +78,12 @@ class TracedQueryWorkers(QueryWorkers):
     spans: Spans
 
     async def _work(self, member: QueuedQuery) -> None:
-        attempt = _Attempt(member.message.delivery.destination)
-        before = _attempt.set(attempt)
-        try:
+        with _attempted(member.message.delivery.destination):
             await super()._work(member)
-        finally:
-            _attempt.reset(before)
-            if attempt.span is not None:
-                end(attempt.span)
 
     async def _ask(self, request: Attributes, asked: MarketingRequest) -> Outcome:
         span, within = called(self.spans, request.type, asked)
-        try:
-            outcome = await super()._ask(request, within)
-        except BaseException as error:
-            end(span, type(error).__name__)
-            raise
-        ended(span, outcome)
-        return outcome
+        return await _told(span, super()._ask(request, within))
 
 
 class TracedCalls(MarketingCalls):
@@ -89,24 +94,12 @@ class TracedCalls(MarketingCalls):
     async def call(self, operation: str, asked: MarketingRequest) -> Outcome:
         """See `MarketingCalls.call`."""
         span, within = called(self.spans, operation, asked)
-        try:
-            outcome = await super().call(operation, within)
-        except BaseException as error:
-            end(span, type(error).__name__)
-            raise
-        ended(span, outcome)
-        return outcome
+        return await _told(span, super().call(operation, within))
 
     async def inquire(self, operation: str, asked: MarketingRequest) -> Finding:
         """See `MarketingCalls.inquire`."""
         span, within = called(self.spans, operation, asked, "inquire")
-        try:
-            finding = await super().inquire(operation, within)
-        except BaseException as error:
-            end(span, type(error).__name__)
-            raise
-        ended(span, finding)
-        return finding
+        return await _told(span, super().inquire(operation, within))
 
 
 class TracedCommandWorkers(CommandWorkers):
@@ -115,14 +108,8 @@ class TracedCommandWorkers(CommandWorkers):
     queue: str
 
     async def _run(self, command: QueuedCommand) -> None:
-        attempt = _Attempt(self.queue)
-        before = _attempt.set(attempt)
-        try:
+        with _attempted(self.queue):
             await super()._run(command)
-        finally:
-            _attempt.reset(before)
-            if attempt.span is not None:
-                end(attempt.span)
 
 
 class TracedReplies(Replies):
@@ -153,11 +140,17 @@ def called(spans: Spans, operation: str, asked: MarketingRequest, what: str = "c
     return span, replace(asked, traceparent=traceparent_of(span))
 
 
-def ended(span: Span, came_to: Outcome | Finding) -> None:
-    """End it with what the call came to. A refusal is the marketing system's answer, and no error."""
+async def _told(span: Span, call: Awaitable[T]) -> T:
+    """What a call comes to; its span ends with that. A refusal is the marketing system's answer, and no error."""
+    try:
+        came_to = await call
+    except BaseException as error:
+        end(span, type(error).__name__)
+        raise
     name = type(came_to).__name__
     span.set_attribute("dmz_bridge.outcome", name)
-    end(span, "" if isinstance(came_to, Answered | Refused) or name == "Absent" else name)
+    end(span, "" if isinstance(came_to, Answered | Refused | Absent) else name)
+    return came_to
 
 
 class Traced:
