@@ -13,20 +13,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
-from intranet_bridge.marketing import (
-    Answered,
-    Finding,
-    MarketingRequest,
-    NotApplied,
-    Outcome,
-    Refused,
-    Rejected,
-    Unknown,
-)
+from intranet_bridge.marketing import MarketingRequest, NotApplied, Outcome, Rejected, Unknown
 from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.settings import BridgeSettings
+from intranet_bridge.trial.probe import word
 from protocol.errors import BridgeError
 from protocol.messages import uuid7
 from protocol.operations import CATALOGUE, Kind
@@ -145,7 +137,7 @@ def probed(
     return DiagnosisReport(
         system=binding.system, operation=name, at=clock(), took_ms=round(took_s * 1000),
         limit_ms=round(limit_s * 1000), patience_ms=round(max(patience_s, timeout_s) * 1000),
-        outcome=_word(outcome), reason=reason,
+        outcome=word(outcome), reason=reason,
     )  # fmt: skip
 
 
@@ -177,19 +169,3 @@ def _is_query(name: str) -> bool:
 
 def _reason(outcome: Outcome) -> str:
     return outcome.reason if isinstance(outcome, Rejected | NotApplied | Unknown) else ""
-
-
-def _word(outcome: Outcome | Finding | None) -> str:
-    match outcome:
-        case Answered():
-            return "answered"
-        case Refused():
-            return "refused"
-        case Rejected():
-            return "rejected"
-        case NotApplied():
-            return "not-applied"
-        case None:
-            return "not-sent"
-        case _:
-            return "unknown"

@@ -43,11 +43,12 @@ class Probe:
         told = "\n".join(lines).split("\n")
         verdict = told[told.index("verdict") + 1].strip() if "verdict" in told else "not sent: it is a command"
         system = self.settings.operations[name].system
-        report = ProbeReport(operation=name, system=system, outcome=_word(outcome), verdict=verdict, lines=tuple(told))
+        report = ProbeReport(operation=name, system=system, outcome=word(outcome), verdict=verdict, lines=tuple(told))
         return report.model_dump(mode="json")
 
 
-def _word(outcome: Outcome | Finding | None) -> ProbeOutcome:
+def word(outcome: Outcome | Finding | None) -> ProbeOutcome:
+    """What a call came to, in one word; None: it was not made."""
     match outcome:
         case Answered():
             return "answered"
