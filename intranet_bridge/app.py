@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -559,6 +559,7 @@ async def _closed(systems: Iterable[System]) -> None:
             logs.logger(__name__).exception("system-not-closed")
 
 
+@cache
 def _software() -> str:
     try:
         return version("dmz-bridge")
