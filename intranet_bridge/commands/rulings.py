@@ -38,7 +38,7 @@ CANCELLED = "an operator took it back before it was carried out"
 _FINAL = {
     Choice.APPLIED: (State.SUCCEEDED, "", ""),
     Choice.NOT_APPLIED: (State.FAILED, "not-applied", NOT_APPLIED),
-    Choice.CANCEL: (State.FAILED, "cancelled", CANCELLED),
+    Choice.CANCEL: (State.FAILED, rows.TAKEN_BACK, CANCELLED),
 }
 """State, code and detail of the reply, where a decision ends a command."""
 _ENDS_WHAT_NEVER_CAME = (Choice.NOT_APPLIED, Choice.CANCEL)

@@ -145,11 +145,11 @@ class Inbox:
         self._dropped = False
         self._final = Tally(self._count_final)
         self.by_state: Mapping[str, int] = {}
+        """Rows by state at the last count."""
         self.paused: frozenset[str] = frozenset()
         """Operations paused for maintenance: their commands wait by an administrator's will."""
         self.oldest_unfinished = 0
-        """Epoch milliseconds; 0: every command has its outcome. Both as `count` found them."""
-        """Rows by state at the last count."""
+        """Epoch milliseconds; 0: every command has its outcome. As the last count found it."""
 
     async def start(self) -> list[QueuedCommand]:
         """This bridge's unfinished rows, in the order they were recorded."""
