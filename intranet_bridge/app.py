@@ -17,19 +17,18 @@ Nothing here listens, but the metrics on a loopback address if they are turned o
 
 import argparse
 import asyncio
-import contextlib
 import os
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intranet_bridge.bound import Bound, Rebound, bind, longest_call_s
+from intranet_bridge.bound import Bindings, Bound, bind
 from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
 from intranet_bridge.commands.rulings import Rulings
@@ -47,12 +46,8 @@ from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge
 from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.intake.repetition import Likeness, Repetitions
-from intranet_bridge.marketing import Adapter
-from intranet_bridge.marketing.breaker import Breaker, Circuit
+from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
-from intranet_bridge.marketing.concurrency import Arrangement
-from intranet_bridge.marketing.health import Health
-from intranet_bridge.marketing.kind import System
 from intranet_bridge.presence import Announcer
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.reloading import Change, Reload
@@ -71,7 +66,6 @@ from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
 from protocol.maintenance import Pause, by_operation
 from protocol.messages import Role
-from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Availability, Presence
 from protocol.runtime import crash_points, daemon, logs, metrics
 from protocol.runtime.audit import Audit, forward_of
@@ -123,22 +117,23 @@ class Bridge:
         *,
         keyring: Keyring,
         links: Mapping[str, Link],
-        adapters: Mapping[str, Adapter],
-        systems: Mapping[str, System],
+        bound: Bound,
         clock: Clock = wall_clock,
         chance: Callable[[], float] = random.random,
         traced: "Traced | None" = None,
     ) -> None:
-        """`links`: one for each of LINKS. `adapters`: one an operation served. `chance`: [0, 1), for jitter. `traced`:
+        """`links`: one for each of LINKS. `bound`: the operations served. `chance`: [0, 1), for jitter. `traced`:
         makes the parts that tell a tracer of each request, in place of the plain ones.
         """
-        self.settings, self.links, self.systems, self._chance = settings, links, systems, chance
-        self.adapters = dict(adapters)  # this, `health` and the places are changed in place by a reload
+        self.settings, self.links, self._chance = settings, links, chance
+        self.bindings = Bindings(settings, bound)
+        self.adapters, self.health = self.bindings.adapters, self.bindings.health
+        arrangement = self.bindings.arrangement
+        self.places = arrangement.places
         self.traced = traced
         opener = (traced.opener if traced else Opener)(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
         quick = Backoff(0.05, 1.0, chance)
-        self.health = {name: self._health(name) for name in self.adapters}
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
         alone = settings.store.file is not None
@@ -170,10 +165,8 @@ class Bridge:
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
-        self.arrangement = Arrangement(settings.operations, settings.all_systems)
-        self.places = self.arrangement.places
         calls = (traced.calls if traced else MarketingCalls)(
-            self.adapters, self.health, self._may_call, self.places, self.arrangement.when_free
+            self.adapters, self.health, self._may_call, self.places, arrangement.when_free
         )
         self.queries = (traced.queries if traced else QueryWorkers)(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
@@ -188,11 +181,10 @@ class Bridge:
         judge = CommandJudge(
             opener, self.poison, self.replies, self.adapters, clock, self._likeness, lambda: self.history.gap
         )
-        self._inquirers = {name for name in adapters if self._inquires(name)}
         self.rulings = Rulings(
             store=self.store, inbox=self.inbox, workers=self.workers, outbox=self.outbox, replies=self.replies,
             judge=judge, lane=Lane(self.links["command-replies"], persistent=True),
-            inquires=self._inquirers,
+            inquires=self.bindings.inquires,
             from_fronts=lambda: self.settings.commands.decisions_from_fronts,
             retention_ms=lambda: int(self.settings.store.retention_days * 86_400_000), clock=clock,
             act=self.audit.act,
@@ -209,8 +201,8 @@ class Bridge:
             dead_letters=self.dead_letters, clock=clock,
         )  # fmt: skip
         self.maintenance = Maintenance(
-            store=self.store, table=MAINTENANCE, operations=tuple(adapters), section=settings.maintenance, clock=clock,
-            changed=self._maintain, act=self.audit.act,
+            store=self.store, table=MAINTENANCE, operations=tuple(self.adapters), section=settings.maintenance,
+            clock=clock, changed=self._maintain, act=self.audit.act,
         )  # fmt: skip
         self.housekeeping = Housekeeping(
             store=self.store, history=self.history, backups=self.backups, inbox=self.inbox,
@@ -241,23 +233,12 @@ class Bridge:
         )  # fmt: skip
         self.probe = Probe(settings)
         self.clock = clock
-        self._ended: dict[asyncio.Task[None], Sequence[System]] = {}
-        """Back ends of earlier configurations, until they are closed."""
         self._unsubscribe: list[Callable[[], None]] = []
         self._sweeping: asyncio.Task[int] | None = None
-
-    def _health(self, name: str) -> Health:
-        binding = self.settings.operations.get(name)
-        system = binding.system if binding else ""
-        return Health(name, Breaker(self.settings.breaker), CATALOGUE[name].about, system)
 
     def _may_call(self) -> bool:
         """Whether this bridge's rows are surely its own, all there, and in no other inbox."""
         return self.lease.held() and self.conflict.calls_allowed and not self.store.damaged
-
-    def _inquires(self, name: str) -> bool:
-        binding = self.settings.operations.get(name)
-        return binding is not None and binding.inquires and CATALOGUE[name].unknown_outcome is UnknownOutcome.INQUIRE
 
     def _maintain(self, pauses: tuple[Pause, ...]) -> None:
         """Call what is paused no more, and go on with what is not."""
@@ -275,15 +256,10 @@ class Bridge:
         backoff = Backoff(commands.retry_min_s, commands.retry_max_s, self._chance)
         return Policy(commands.workers, backoff, clock, commands.unreadable_max, commands.attachment_patience_s)
 
-    @property
-    def bound(self) -> Bound:
-        """Its back ends and adapters."""
-        return Bound(dict(self.systems), dict(self.adapters))
-
     async def take_up(self, change: Change) -> list[str]:
         """Go by a changed configuration from now on (reloading.py). Returns what an administrator should know."""
         new, touched = change.settings, change.touched
-        old, self.settings = self.settings, new
+        self.settings = new
         self.reporter.settings = self.probe.settings = self.doubts.settings = new
         logs.set_level(new.log.level)
         self.requests.share(new.log.queries)
@@ -291,7 +267,7 @@ class Bridge:
             for one in self._keyed:
                 one.use(change.keyring)
         if touched & {"marketing", "systems", "operations", "breaker"}:
-            self._rebind(change.rebound, fresh=old.breaker != new.breaker)
+            self.bindings.use(new, change.rebound)
         self.maintenance.use(new.maintenance, tuple(self.adapters))
         self.workers.use(self._policy(new, self.clock))
         self.command_intake.backlog, self.announcer.interval_s = new.commands.backlog, new.presence_interval_s
@@ -300,35 +276,6 @@ class Bridge:
         self.command_intake.resume()
         self.ordering.work.send()
         return notes
-
-    def _rebind(self, rebound: Rebound, *, fresh: bool) -> None:
-        """New calls go by these; `fresh`: all circuits are closed, else those of what did not change stay."""
-        before, adapters = dict(self.adapters), rebound.bound.adapters
-        kept = {name for name in adapters if not fresh and before.get(name) is adapters[name]}
-        self.systems = rebound.bound.systems
-        self.adapters.clear()
-        self.adapters.update(adapters)
-        health = {name: self.health[name] if name in kept else self._health(name) for name in adapters}
-        self.health.clear()
-        self.health.update(health)
-        self._inquirers.clear()
-        self._inquirers.update(name for name in adapters if self._inquires(name))
-        self.arrangement.arrange(self.settings.operations, self.settings.all_systems)
-        if rebound.ended:
-            task = asyncio.get_running_loop().create_task(self._close_later(longest_call_s(before), rebound.ended))
-            self._ended[task] = rebound.ended
-            task.add_done_callback(self._ended.pop)
-
-    async def _close_later(self, seconds: float, systems: Sequence[System]) -> None:
-        with contextlib.suppress(asyncio.CancelledError):  # the bridge stops: no call is under way any more
-            await asyncio.sleep(seconds)
-        await _closed(systems)
-
-    async def _close_ended(self) -> None:
-        tasks = list(self._ended)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     def presence(self) -> Presence:
         """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
@@ -373,8 +320,7 @@ class Bridge:
             self.predecessors, self.queries, self.workers, self.replies,
         ):  # fmt: skip
             yield from part.samples()
-        for system in self.systems.values():
-            yield from system.samples()
+        yield from self.bindings.samples()
         yield from self.requests.samples("intranet_bridge_request_lines_left_out_total")
         yield "intranet_bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
         text = "Transactions committed to the inbox database"
@@ -388,9 +334,8 @@ class Bridge:
         """Start everything, in the order written above. `configuration`: the file to read at a reload."""
         reloads: dict[str, Answer] = {}
         if configuration is not None:
-            reloads["reload"] = Reloader(
-                parts, Reload(configuration, self.settings, lambda: self.bound, self.take_up).reload, self.audit.act
-            ).answer
+            reload = Reload(configuration, self.settings, lambda: self.bindings.bound, self.take_up).reload
+            reloads["reload"] = Reloader(parts, reload, self.audit.act).answer
         if self.traced is not None:
             await parts.start("tracing", None, self.traced.close)
         await parts.start("store", self.store.start(), self.store.close)
@@ -412,9 +357,7 @@ class Bridge:
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)
         await parts.start("outbox", None, self._flush)
-        for system in self.systems.values():
-            await system.start()
-        await parts.start("systems", None, self._close_systems)
+        await parts.start("systems", self.bindings.start(), self.bindings.close)
         await self.poison.start()
         await self.maintenance.look()
         for command in await self.inbox.start():
@@ -446,10 +389,6 @@ class Bridge:
                 f"{self.inbox.by_state.get(State.HELD, 0)} held",
             )
         )
-
-    async def _close_systems(self) -> None:
-        await self._close_ended()
-        await _closed(self.systems.values())
 
     async def _start_workers(self) -> None:
         self.queries.start()
@@ -538,8 +477,8 @@ def installed(settings: BridgeSettings) -> Bridge:
 
         traced = Traced(tracing, commands(settings.region))
     return Bridge(
-        settings, keyring=keyring_of(settings.keys, Role.BRIDGE), links=links, adapters=bound.adapters,
-        systems=bound.systems, traced=traced,
+        settings, keyring=keyring_of(settings.keys, Role.BRIDGE), links=links, bound=bound,
+        traced=traced,
     )  # fmt: skip
 
 
@@ -549,14 +488,6 @@ def _schedule(settings: BridgeSettings, clock: Clock) -> Schedule:
         clock, settings.commands.sweep_s, store.lease_s / 3, store.retention_days,
         settings.audit.retention_days, settings.link.certificate, (keys.keyring, keys.trusted),
     )  # fmt: skip
-
-
-async def _closed(systems: Iterable[System]) -> None:
-    for system in systems:
-        try:
-            await system.close()
-        except Exception:
-            logs.logger(__name__).exception("system-not-closed")
 
 
 @cache

@@ -3,15 +3,24 @@
 What a reload does not touch goes on as it is: connections, sessions (a log-in less), circuits.
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.binding import DEFAULT_SYSTEM
+from intranet_bridge.marketing.breaker import Breaker
+from intranet_bridge.marketing.concurrency import Arrangement
+from intranet_bridge.marketing.health import Health
 from intranet_bridge.marketing.kind import System
 from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.settings import BridgeSettings
-from protocol.operations import CATALOGUE, Kind
+from protocol.operations import CATALOGUE, Kind, UnknownOutcome
+from protocol.runtime.logs import logger
+from protocol.runtime.metrics import Sample
+
+log = logger(__name__)
 
 Place = tuple[str, ...]
 
@@ -70,6 +79,88 @@ def longest_call_s(adapters: Mapping[str, Adapter]) -> float:
     """
     deadlines = [entry.deadline_ms / 1000 for entry in CATALOGUE.values() if entry.kind is Kind.QUERY]
     return max([*deadlines, *(adapter.timeout_s for adapter in adapters.values())], default=0.0)
+
+
+class Bindings:
+    """What a running bridge calls: its back ends and, by operation, adapters, circuits, and places among the calls at
+    once. The mappings by operation stay the same ones; a reload changes what is in them.
+    """
+
+    def __init__(self, settings: BridgeSettings, bound: Bound) -> None:
+        """Connects to nothing yet."""
+        self._settings, self._systems = settings, bound.systems
+        self.adapters = dict(bound.adapters)
+        self.health = {name: self._health(name) for name in self.adapters}
+        self.inquires = {name for name in self.adapters if self._inquires(name)}
+        """Operations whose binding can ask what became of a request."""
+        self.arrangement = Arrangement(settings.operations, settings.all_systems)
+        self._ended: dict[asyncio.Task[None], Sequence[System]] = {}
+        """Back ends of earlier configurations, until they are closed."""
+
+    @property
+    def bound(self) -> Bound:
+        """As they are now."""
+        return Bound(dict(self._systems), dict(self.adapters))
+
+    async def start(self) -> None:
+        """Start the back ends."""
+        for system in self._systems.values():
+            await system.start()
+
+    async def close(self) -> None:
+        """Close all back ends, of earlier configurations too."""
+        tasks = list(self._ended)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _closed(self._systems.values())
+
+    def use(self, settings: BridgeSettings, rebound: Rebound) -> None:
+        """New calls go by these. Circuits of what did not change stay, unless what they go by has."""
+        before, adapters = dict(self.adapters), rebound.bound.adapters
+        fresh = settings.breaker != self._settings.breaker
+        self._settings, self._systems = settings, rebound.bound.systems
+        kept = {name for name in adapters if not fresh and before.get(name) is adapters[name]}
+        self.adapters.clear()
+        self.adapters.update(adapters)
+        health = {name: self.health[name] if name in kept else self._health(name) for name in adapters}
+        self.health.clear()
+        self.health.update(health)
+        self.inquires.clear()
+        self.inquires.update(name for name in adapters if self._inquires(name))
+        self.arrangement.arrange(settings.operations, settings.all_systems)
+        if rebound.ended:
+            task = asyncio.get_running_loop().create_task(_close_later(longest_call_s(before), rebound.ended))
+            self._ended[task] = rebound.ended
+            task.add_done_callback(self._ended.pop)
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the back ends."""
+        for system in self._systems.values():
+            yield from system.samples()
+
+    def _health(self, name: str) -> Health:
+        binding = self._settings.operations.get(name)
+        system = binding.system if binding else ""
+        return Health(name, Breaker(self._settings.breaker), CATALOGUE[name].about, system)
+
+    def _inquires(self, name: str) -> bool:
+        binding = self._settings.operations.get(name)
+        return binding is not None and binding.inquires and CATALOGUE[name].unknown_outcome is UnknownOutcome.INQUIRE
+
+
+async def _close_later(seconds: float, systems: Sequence[System]) -> None:
+    with contextlib.suppress(asyncio.CancelledError):  # the bridge stops: no call is under way any more
+        await asyncio.sleep(seconds)
+    await _closed(systems)
+
+
+async def _closed(systems: Iterable[System]) -> None:
+    for system in systems:
+        try:
+            await system.close()
+        except Exception:
+            log.exception("system-not-closed")
 
 
 def _place(system: str) -> Place:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bridgectl import keys
-from intranet_bridge import app
+from intranet_bridge import app, bound
+from intranet_bridge.bound import Bound
 from intranet_bridge.commands import workers as worker
 from intranet_bridge.intake import verdict
 from intranet_bridge.marketing import Absent, Answered, Finding, MarketingRequest, Outcome, Unknown
@@ -87,7 +88,7 @@ class Stage:
     """Broker, front's side and marketing system; bridges come and go."""
 
     def __init__(self, folder: Path, monkeypatch: Any) -> None:
-        for module in (app, verdict, worker):
+        for module in (bound, verdict, worker):
             monkeypatch.setattr(module, "CATALOGUE", OPERATIONS)
         self.folder = folder
         keys.init(folder / "keys", now=datetime.datetime.now(datetime.UTC))
@@ -140,8 +141,7 @@ class Stage:
             self.settings(),
             keyring=self.ring,
             links={name: MemoryLink(self.broker) for name in app.LINKS},
-            adapters=self.marketing,
-            systems={},
+            bound=Bound({}, self.marketing),
             clock=lambda: self.clock(),
         )
         await self.bridge.start(self.daemon)
