@@ -21,7 +21,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -46,6 +46,7 @@ from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge
 from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.intake.repetition import Likeness, Repetitions
+from intranet_bridge.intake.subscriptions import Subscriptions
 from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.presence import Announcer
@@ -58,12 +59,12 @@ from intranet_bridge.trial import trial
 from intranet_bridge.trial.doubt import Doubts
 from intranet_bridge.trial.probe import Probe
 from protocol.backoff import Backoff
-from protocol.destinations import attachments, commands, queries
+from protocol.destinations import commands
 from protocol.envelope import Opener, Sealer
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
 from protocol.link.lane import Lane
-from protocol.link.port import AckMode, Link, Subscription
+from protocol.link.port import Link
 from protocol.maintenance import Pause, by_operation
 from protocol.messages import Role
 from protocol.presence import Availability, Presence
@@ -83,7 +84,6 @@ from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
-from protocol.runtime.region_inbox import selector
 from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.settings import load, naming
@@ -98,8 +98,6 @@ LINKS = ("queries", "commands", "attachments", "query-replies", "command-replies
 """One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
 RECEIVING = {"queries", "commands", "attachments"}
 """These listen at every broker of the list, the others send to the first that answers."""
-ATTACHMENT_PREFETCH = 4
-"""Messages of up to 192 KB that the broker sends before the earlier ones are on disk."""
 STOP_S = 30.0
 """What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
 LEAVE_S = 1.0
@@ -200,6 +198,10 @@ class Bridge:
             replies=self.replies, lane=Lane(self.links["command-replies"], persistent=True),
             dead_letters=self.dead_letters, clock=clock,
         )  # fmt: skip
+        self.subscriptions = Subscriptions(
+            settings, links, self.inbox, queries=self.query_intake, commands=self.command_intake,
+            attachments=self.attachment_intake,
+        )  # fmt: skip
         self.maintenance = Maintenance(
             store=self.store, table=MAINTENANCE, operations=tuple(self.adapters), section=settings.maintenance,
             clock=clock, changed=self._maintain, act=self.audit.act,
@@ -233,7 +235,6 @@ class Bridge:
         )  # fmt: skip
         self.probe = Probe(settings)
         self.clock = clock
-        self._unsubscribe: list[Callable[[], None]] = []
         self._sweeping: asyncio.Task[int] | None = None
 
     def _may_call(self) -> bool:
@@ -365,7 +366,7 @@ class Bridge:
         self.links["command-replies"].watch(self._swept_when_connected)
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
         await parts.start("workers", self._start_workers(), self._drain)
-        await parts.start("intake", self._start_intake(), self._stop_intake)
+        await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("doubts", self.doubts.start(), self.doubts.close)
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
@@ -394,49 +395,13 @@ class Bridge:
         self.queries.start()
         self.ordering.work.send()
 
-    async def _start_intake(self) -> None:
-        for name in self._subscribe():
-            await self.links[name].start()
-
-    def _subscribe(self) -> Iterable[str]:
-        """Take requests from now on; the links' names."""
-        region, links = self.settings.region, self.links
-        query = Subscription(
-            queries(region), self.query_intake.handle, AckMode.CUMULATIVE, self.settings.queries.prefetch
-        )
-        command = Subscription(
-            commands(region), self.command_intake.handle, AckMode.INDIVIDUAL, self.settings.commands.prefetch,
-            {"selector": selector(self.inbox.id)},
-        )  # fmt: skip
-        attachment = Subscription(
-            attachments(region), self.attachment_intake.handle, AckMode.INDIVIDUAL, ATTACHMENT_PREFETCH,
-            {"selector": selector(self.inbox.id)},
-        )  # fmt: skip
-        subscriptions = {"queries": query, "commands": command, "attachments": attachment}
-        self._unsubscribe = [links[name].subscribe(one) for name, one in subscriptions.items()]
-        return subscriptions
-
-    async def _stop_intake(self) -> None:
-        await self._take_nothing()
-        await asyncio.gather(*(self.links[name].close() for name in ("queries", "commands", "attachments")))
-
-    async def _take_nothing(self) -> None:
-        """What was begun to be recorded is recorded; what was not acknowledged the broker gives to another bridge."""
-        self.query_intake.close()
-        await asyncio.gather(self.command_intake.close(), self.attachment_intake.close())
-        for unsubscribe in self._unsubscribe:
-            unsubscribe()
-        self._unsubscribe = []
-
     async def _rest(self) -> None:
         self.workers.rest()
         await asyncio.sleep(LEAVE_S)  # what the fronts send until they have heard of it is still answered
-        await self._take_nothing()
+        await self.subscriptions.rest()
 
     async def _go_on(self) -> None:
-        for intake in (self.query_intake, self.command_intake, self.attachment_intake):
-            intake.reopen()
-        self._subscribe()
+        self.subscriptions.go_on()
         self.workers.go_on()
 
     def _running(self) -> dict[str, int]:

@@ -822,7 +822,7 @@ async def test_a_lost_connection_does_not_leave_a_row_to_nobody(stage: Stage) ->
     id = await stage.command()
     await until(lambda: len(done) >= 2)
     bridge.links["commands"].lose("cut")  # type: ignore[attr-defined]
-    for consumer in bridge._unsubscribe:
+    for consumer in bridge.subscriptions._unsubscribe:
         consumer()  # the redelivery goes elsewhere
     assert (await stage.reply(id)).state is State.SUCCEEDED
     assert stage.marketing["work-order"].calls == [id]
