@@ -81,7 +81,7 @@ async def half(_server: Server, _request: bytes, writer: asyncio.StreamWriter) -
 
 
 def adapter(
-    port: int, operation: Any = ARREARS, secret: str = "s3cret", signer: Signer | None = None, **changes: Any
+    port: int, operation: Any = ARREARS, secret: str = "s3cret", signer: Any = None, **changes: Any
 ) -> HttpAdapter:
     values: dict[str, Any] = {
         "path": "/api/arrears",
