@@ -7,6 +7,7 @@ record of the chain `bridgectl`.
 
 import contextlib
 import json
+import sys
 import syslog
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridgectl import daemons
 from bridgectl.stores import operator
 from protocol.audit import ACT
-from protocol.errors import BridgeError
+from protocol.errors import BridgeError, in_one_line
 from protocol.runtime.audit import append, audit_tables
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.settings import StoreSection, load
@@ -40,20 +41,29 @@ class StoreView(BaseModel):
 
 
 def record(act: str, **fields: Any) -> None:
-    """Write down that `act` is about to be done. Identifiers and counts alone."""
+    """Write down that `act` is done, or is about to be. Identifiers and counts alone.
+
+    The system's log has it first; where the daemons' audit logs cannot have it, that is told on stderr and no more: an
+    act that is done must not look as if it had failed.
+    """
     said = {"act": act, "by": operator(), **fields}
     syslog.openlog("bridgectl", 0, syslog.LOG_AUTHPRIV)
     syslog.syslog(syslog.LOG_NOTICE, json.dumps(said, ensure_ascii=False))
-    for role, path in daemons.configured():
+    try:
+        here = list(daemons.configured())
+    except (BridgeError, OSError) as error:
+        print(f"bridgectl: {act} is in the system's log, not in the daemons': {in_one_line(error)}", file=sys.stderr)
+        return
+    for role, path in here:
         try:
             daemons.tell(role, path, "audit", _PATIENCE_S, act=act, details=json.dumps(fields, ensure_ascii=False))
-        except BridgeError:
+        except (BridgeError, OSError):
             _directly(path, {"act": act, "by": said["by"], "details": json.dumps(fields, ensure_ascii=False)})
 
 
 def _directly(configuration: Path, details: Mapping[str, Any]) -> None:
     """Into the database of a daemon that does not answer. Where that cannot be, the system's log has it."""
-    with contextlib.suppress(BridgeError, SQLAlchemyError):
+    with contextlib.suppress(BridgeError, SQLAlchemyError, OSError):
         store = load(configuration, StoreView).store
         if store.file is not None and not store.file.exists():
             return

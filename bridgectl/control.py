@@ -44,8 +44,12 @@ def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, A
             raise Stuck(f"no answer within {timeout_s:g} s") from None
     if not line:
         raise Stuck("it hung up without an answer")
-    answer = json.loads(line)
-    if "error" in answer:
-        raise (NotAllowed if "may not ask" in answer["error"] else BridgeError)(answer["error"])
-    found: dict[str, Any] = answer["answer"]
-    return found
+    try:
+        answer: dict[str, Any] = json.loads(line)
+        if "error" not in answer:
+            found: dict[str, Any] = answer["answer"]
+            return found
+        said = str(answer["error"])
+    except (ValueError, KeyError, TypeError):
+        raise NotAsked("its answer cannot be read: is it of another release?") from None
+    raise (NotAllowed if "may not ask" in said else BridgeError)(said)

@@ -128,3 +128,20 @@ def test_an_act_while_no_daemon_runs_is_in_both_databases(host: dict[str, Engine
     assert chains["bridgectl"]["records"] == 1
     records = [one for one in json.loads(run("show", "--json").output) if one["chain"] == "bridgectl"]
     assert [one["details"]["act"] for one in records] == ["apps-revoke"] * 2
+
+
+def test_a_done_act_does_not_look_failed_for_its_record(
+    host: dict[str, Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("syslog.syslog", lambda _level, line: written.append(line))
+    (tmp_path / "bridgectl.toml").write_text("[doctor\n")
+    audit.record("apps-revoke", application="wechat")
+    assert json.loads(written[0])["application"] == "wechat"
+    assert "apps-revoke is in the system's log, not in the daemons': " in capsys.readouterr().err
+
+
+def test_reading_waits_for_no_writer(host: dict[str, Engine]) -> None:
+    with host["dmz_front"].begin() as daemon:
+        append(daemon, FRONT, "front-1", NOW + 11, ACT, {"act": "resume", "by": "root"})
+        assert verified()[1]["front-1"]["records"] == 2  # as committed
