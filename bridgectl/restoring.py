@@ -110,7 +110,7 @@ def _mark(copy: sqlite3.Connection, taken_at: int, now_ms: int) -> None:
 def _revocations(copy: sqlite3.Connection, there: Path, notes: list[str]) -> int:
     """Keys that were revoked after the copy was made stay revoked, as far as what is replaced can be read."""
     try:
-        with closing(sqlite3.connect(f"file:{there}?mode=ro", uri=True, timeout=2)) as replaced:
+        with closing(sqlite3.connect(f"{there.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as replaced:
             revoked = replaced.execute(
                 "SELECT name, revoked_at FROM applications WHERE revoked_at IS NOT NULL"
             ).fetchall()
@@ -132,7 +132,10 @@ def _revocations(copy: sqlite3.Connection, there: Path, notes: list[str]) -> int
 def _inbox(store: StoreSection) -> str:
     if store.file is None or not store.file.exists():
         return ""
-    with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{store.file}?mode=ro", uri=True)) as there:
+    with (
+        contextlib.suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{store.file.absolute().as_uri()}?mode=ro", uri=True)) as there,
+    ):
         row = there.execute("SELECT inbox FROM identity").fetchone()
         return str(row[0]) if row else ""
     return ""

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from cryptography import x509
 from pydantic import BaseModel, ConfigDict
@@ -25,11 +24,9 @@ from sqlalchemy import (
     Connection,
     Engine,
     column,
-    create_engine,
     event,
     func,
     inspect,
-    make_url,
     select,
     table,
 )
@@ -44,13 +41,13 @@ from bridgectl.settings import ControlSettings, control_path
 from bridgectl.status.observation import observe
 from bridgectl.status.screen import as_dict
 from bridgectl.status.troubles import troubles
+from bridgectl.stores import reader
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.files import read_bytes
 from protocol.keyring import PrivateFile, TrustedFile, parse_file
 from protocol.messages import Role
 from protocol.runtime import codes
 from protocol.runtime.settings import KeysSection, MetricsSection, StoreSection, load
-from protocol.runtime.store import engine
 
 T = TypeVar("T")
 
@@ -280,16 +277,13 @@ def database_facts(store: StoreSection, clock: Callable[[], float] = time.monoto
 
 
 def _reader(store: StoreSection, clock: Callable[[], float]) -> Engine:
+    found = reader(store)
     if store.file is None:
-        address = make_url(store.address())
-        return engine(address.render_as_string(hide_password=False))
-    # read-only: `store.engine` takes the writer's lock for each transaction, and makes a file that is not there
-    found = create_engine(f"sqlite:///file:{quote(str(store.file))}?mode=ro&uri=true", hide_parameters=True)
+        return found
     until = clock() + _COUNTING_S
 
     @event.listens_for(found, "connect")
     def _bounded(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA busy_timeout=2000")
         connection.set_progress_handler(lambda: int(clock() > until), 100_000)
 
     return found

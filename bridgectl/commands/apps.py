@@ -11,8 +11,9 @@ from bridgectl import audit
 from bridgectl.instants import span_s
 from bridgectl.output import as_json, table
 from bridgectl.settings import front_store
-from bridgectl.stores import in_store
+from bridgectl.stores import from_store, in_store
 from protocol.errors import BridgeError
+from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.runtime import applications
 from protocol.runtime.applications import Application
@@ -24,7 +25,7 @@ T = TypeVar("T")
 
 
 def _in_store(work: Callable[[Connection], T]) -> T:
-    return in_store(front_store(), "front", applications.APPLICATIONS.name, "dmz-front", work)
+    return in_store(front_store(), Role.FRONT, applications.APPLICATIONS.name, work)
 
 
 @app.command()
@@ -57,7 +58,7 @@ def add(
 @app.command("list")
 def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
     """List applications, revoked ones too. Keys are not known here."""
-    found = _in_store(applications.all_applications)
+    found = from_store(front_store(), Role.FRONT, applications.APPLICATIONS.name, applications.all_applications)
     if json:
         rows = [
             {

@@ -15,12 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridgectl import daemons
 from bridgectl.audit import StoreView
 from bridgectl.output import as_json, table
+from bridgectl.stores import reader
 from protocol.audit import GENESIS, WITNESSED, Broken, Head, Stored, Verification, canonical
 from protocol.errors import BridgeError, NotAsked
 from protocol.messages import Role
 from protocol.runtime.audit import AuditTables, anchor_of, audit_tables, chains_of, head_of, records_of
 from protocol.runtime.settings import load
-from protocol.runtime.store import engine
 
 app = typer.Typer(no_args_is_help=True, help="What administrators did and which commands were accepted, chained.")
 
@@ -195,10 +195,10 @@ def _databases(side: str | None, bridge_config: Path | None) -> Iterator[tuple[R
         store = load(path, StoreView).store
         if store.file is not None and not store.file.exists():
             raise NotAsked(f"the {role}'s database is not there: {store.file}")
-        database = engine(store.address())
+        database = reader(store)
         tables = audit_tables(MetaData())
         try:
-            with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            with database.connect() as connection:
                 if not inspect(connection).has_table(tables.records.name):
                     raise NotAsked(f"the {role}'s database is of an older release: it has no audit log yet")
                 yield role, connection, tables

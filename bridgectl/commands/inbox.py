@@ -9,9 +9,10 @@ import typer
 from bridgectl import audit
 from bridgectl.output import as_json, table
 from bridgectl.settings import front_store
-from bridgectl.stores import in_store, operator
+from bridgectl.stores import from_store, in_store, operator
 from protocol.envelope import SKEW_MS
 from protocol.errors import BridgeError
+from protocol.messages import Role
 from protocol.runtime import region_inbox
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.region_inbox import ADDRESS, Address
@@ -22,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="The inbox that commands of this re
 @app.command()
 def show(json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
     """Say which inbox commands are addressed to, and since when."""
-    found = in_store(front_store(), "front", ADDRESS.name, "dmz-front", region_inbox.read)
+    found = from_store(front_store(), Role.FRONT, ADDRESS.name, region_inbox.read)
     if found is None:
         raise BridgeError("no bridge was heard of yet: the first inbox heard of becomes the region's")
     row = {
@@ -51,7 +52,7 @@ def bind(
     now = wall_clock()
     # clocks of fronts may be apart: what is sealed a little later is asked about too, which does no harm
     meant = Address(wanted, now + SKEW_MS, now, operator(), note.strip()[:400])
-    in_store(front_store(), "front", ADDRESS.name, "dmz-front", lambda connection: region_inbox.bind(connection, meant))
+    in_store(front_store(), Role.FRONT, ADDRESS.name, lambda connection: region_inbox.bind(connection, meant))
     audit.record("inbox-bind", inbox=wanted)
     typer.echo(f"commands are for inbox {wanted} from now on; the fronts follow within two seconds")
 

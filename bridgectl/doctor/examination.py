@@ -10,7 +10,7 @@ from bridgectl.doctor.finding import Finding, Status
 from bridgectl.doctor.installation import Installation, View
 from bridgectl.programs import CONFIGURATIONS, PROGRAMS
 from bridgectl.settings import ControlSettings, DoctorSection
-from bridgectl.stores import in_store
+from bridgectl.stores import from_store
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.files import read_bytes
 from protocol.keyring import Keyring
@@ -166,7 +166,7 @@ def _clocks_and_health(
 def _bound(view: View) -> str:
     """The inbox that the front of this host addresses; empty if that cannot be told."""
     try:
-        found = in_store(view.store, "front", region_inbox.ADDRESS.name, PROGRAMS[Role.FRONT], region_inbox.read)
+        found = from_store(view.store, Role.FRONT, region_inbox.ADDRESS.name, region_inbox.read)
     except BridgeError:
         return ""
     return found.inbox if found is not None else ""

@@ -135,7 +135,7 @@ def test_a_database_that_cannot_be_used_is_one_line(database: Path) -> None:
     assert complaint("list") == "the front's database cannot be used: file is not a database"
     database.unlink()
     database.mkdir()
-    assert "unable to open database file" in complaint("list")
+    assert complaint("list") == f"the front's database cannot be used: {database} is not a file"
 
 
 def test_a_front_that_runs_does_not_keep_the_operator_out(database: Path) -> None:
@@ -183,3 +183,14 @@ def test_an_application_has_two_keys_for_a_while(database: Path) -> None:
     assert "has no old key" in complaint("rotate", "wechat", "--end")
     assert "there is no active application other" in complaint("rotate", "other")
     assert complaint("rotate", "wechat", "--overlap", "soon")
+
+
+def test_listing_neither_waits_for_a_writer_nor_writes(database: Path) -> None:
+    assert run("add", "wechat", "--scope", "bills").exit_code == 0
+    with sqlite3.connect(database, isolation_level=None) as daemon:
+        daemon.execute("BEGIN IMMEDIATE")
+        assert [one["name"] for one in listed()] == ["wechat"]
+        daemon.execute("ROLLBACK")
+    daemon.close()
+    database.chmod(0o400)
+    assert [one["name"] for one in listed()] == ["wechat"]
