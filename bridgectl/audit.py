@@ -18,7 +18,7 @@ from sqlalchemy import MetaData, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl import daemons
-from bridgectl.stores import operator
+from bridgectl.operators import operator
 from protocol.audit import ACT
 from protocol.errors import BridgeError, in_one_line
 from protocol.runtime.audit import append, audit_tables

@@ -1,7 +1,6 @@
 """The database of a daemon on this host, as its configuration names it, whether the daemon runs or not."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -9,24 +8,13 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from bridgectl import daemons
 from bridgectl.programs import PROGRAMS
+from bridgectl.sides import Side, daemon
 from protocol.messages import Role
 from protocol.runtime.backup import Owner, Program
 from protocol.runtime.settings import Name, StoreSection, load
 
-
-class Side(StrEnum):
-    """Which daemon's."""
-
-    FRONT = "front"
-    BRIDGE = "bridge"
-
-
 At = Annotated[Side | None, typer.Option("--side", help="whose database [default: the bridge's, if it is here]")]
-Config = Annotated[
-    Path | None, typer.Option("--bridge-config", help="of intranet-bridge [default: beside bridgectl.toml]")
-]
 _DEFAULT_NAMES = {Role.FRONT: "front-1", Role.BRIDGE: "bridge-1"}
 
 
@@ -49,7 +37,7 @@ class _View(BaseModel):
 
 def of(side: Side | None, bridge_config: Path | None = None) -> Place:
     """Where it is. Raises ConfigurationError."""
-    role, path = daemons.one(None if side is None else Role(side.value), bridge_config)
+    role, path = daemon(side, bridge_config)
     view = load(path, _View)
     program: Program = "dmz-front" if PROGRAMS[role] == "dmz-front" else "intranet-bridge"
     owner = Owner(

@@ -38,3 +38,17 @@ def instant(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
 def shown(ms: int) -> str:
     """An instant, in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def iso(ms: int) -> str:
+    """An instant, in UTC, for programs: ISO 8601."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
+
+
+def span(ms: float) -> str:
+    """A span of time in the greatest unit of which it has two: `3 d`, `45 min`, `12 s`."""
+    seconds = max(0, int(ms // 1000))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

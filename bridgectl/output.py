@@ -2,7 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -2,8 +2,6 @@
 for what is wrong.
 """
 
-import os
-import pwd
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote
@@ -70,14 +68,3 @@ def _done(
         raise BridgeError(f"the {role}'s database cannot be used: {error.__cause__ or error}") from error
     finally:
         database.dispose()
-
-
-def operator() -> str:
-    """Who gives this command: the user, behind sudo as well."""
-    name = os.environ.get("SUDO_USER", "")
-    if not name:
-        try:
-            name = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            name = f"uid {os.getuid()}"
-    return name[:64]

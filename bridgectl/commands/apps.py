@@ -1,15 +1,14 @@
 """`bridgectl apps`: which applications may use the front, and what each may do."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import typer
 from sqlalchemy import Connection
 
 from bridgectl import audit
-from bridgectl.instants import span_s
-from bridgectl.output import as_json, table
+from bridgectl.instants import iso, span_s
+from bridgectl.output import Json, as_json, table
 from bridgectl.settings import front_store
 from bridgectl.stores import from_store, in_store
 from protocol.errors import BridgeError
@@ -56,7 +55,7 @@ def add(
 
 
 @app.command("list")
-def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+def list_(json: Json = False) -> None:
     """List applications, revoked ones too. Keys are not known here."""
     found = from_store(front_store(), Role.FRONT, applications.APPLICATIONS.name, applications.all_applications)
     if json:
@@ -67,9 +66,9 @@ def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = F
                 "networks": [str(network) for network in one.networks],
                 "rate": one.rate,
                 "sandbox": one.sandbox,
-                "created_at": _instant(one.created_at),
+                "created_at": iso(one.created_at),
                 "old_key_until": _old_key(one),
-                "revoked_at": _instant(one.revoked_at) if one.revoked_at else None,
+                "revoked_at": iso(one.revoked_at) if one.revoked_at else None,
             }
             for one in found
         ]
@@ -85,9 +84,9 @@ def list_(json: Annotated[bool, typer.Option("--json", help="for programs")] = F
                     ",".join(str(network) for network in one.networks) or "any",
                     f"{one.rate:g}/s" if one.rate else "-",
                     "yes" if one.sandbox else "-",
-                    _instant(one.created_at),
+                    iso(one.created_at),
                     _old_key(one) or "-",
-                    _instant(one.revoked_at) if one.revoked_at else "-",
+                    iso(one.revoked_at) if one.revoked_at else "-",
                 )
                 for one in found
             ],
@@ -119,7 +118,7 @@ def rotate(
     except ValueError as error:
         raise BridgeError(str(error)) from error
     audit.record("apps-rotate", application=name, overlap=overlap)
-    until = _instant(wall_clock() + overlap_ms)
+    until = iso(wall_clock() + overlap_ms)
     typer.echo(f"Give this key to the application; it is not shown again. The old is valid until {until}:", err=True)
     typer.echo(key)
     typer.echo(f"When the application uses it: bridgectl apps rotate {name} --end", err=True)
@@ -138,8 +137,4 @@ def _old_key(one: Application) -> str | None:
     """Until when its key of before is valid."""
     if one.former_until is None or one.former_until <= wall_clock() or one.revoked_at:
         return None
-    return _instant(one.former_until)
-
-
-def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
+    return iso(one.former_until)

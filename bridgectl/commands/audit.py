@@ -4,7 +4,6 @@ import json as jsonlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl import daemons
 from bridgectl.audit import StoreView
-from bridgectl.output import as_json, table
+from bridgectl.instants import iso
+from bridgectl.output import Json, as_json, table
+from bridgectl.sides import Config
 from bridgectl.stores import reader
 from protocol.audit import GENESIS, WITNESSED, Broken, Head, Stored, Verification, canonical
 from protocol.errors import BridgeError, NotAsked
@@ -25,11 +26,7 @@ from protocol.runtime.settings import load
 app = typer.Typer(no_args_is_help=True, help="What administrators did and which commands were accepted, chained.")
 
 _PAGE = 1000
-Config = Annotated[
-    Path | None, typer.Option("--bridge-config", help="of intranet-bridge [default: beside bridgectl.toml]")
-]
 At = Annotated[str | None, typer.Option("--side", help="front or bridge [default: all that are configured here]")]
-Json = Annotated[bool, typer.Option("--json", help="for programs")]
 Chain = Annotated[str, typer.Option("--chain", help="of this daemon alone, e.g. front-1")]
 
 
@@ -111,7 +108,7 @@ def show(
         typer.echo(as_json([one.as_dict() for one in chosen]))
         return
     rows = [
-        (_instant(one.at), one.chain, one.sequence, one.event, canonical(jsonlib.loads(one.text)["details"]))
+        (iso(one.at), one.chain, one.sequence, one.event, canonical(jsonlib.loads(one.text)["details"]))
         for one in chosen
     ]  # fmt: skip
     typer.echo(table(("at", "chain", "number", "event", "details"), rows))
@@ -139,7 +136,7 @@ def _verified(chain: str, anchor: Head, records: Iterator[Stored], known: list[H
             break
     broken = broken or going.end()
     return {
-        "chain": chain, "records": going.count, "since": _instant(going.first) if going.first else None,
+        "chain": chain, "records": going.count, "since": iso(going.first) if going.first else None,
         "head": str(going.head), "pruned_through": anchor.sequence,
         "broken": {"sequence": broken.sequence, "reason": broken.reason} if broken else None,
         "heads_checked": sum(one.chain == chain for one in known),
@@ -251,7 +248,3 @@ def _opened(output: Path | None) -> Iterator[Any]:
 
 def _newest(records: list[Stored], limit: int) -> list[Stored]:
     return sorted(records, key=lambda one: (one.at, one.chain, one.sequence))[-limit:]
-
-
-def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")

@@ -7,6 +7,7 @@ import typer
 
 from bridgectl import audit, databases
 from bridgectl.output import as_json
+from bridgectl.sides import Config
 from protocol.runtime.backup import back_up
 from protocol.runtime.clock import wall_clock
 
@@ -17,7 +18,7 @@ app = typer.Typer()
 def backup(
     target: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="a new file, or a folder, where it gets a name")],
     side: databases.At = None,
-    bridge_config: databases.Config = None,
+    bridge_config: Config = None,
     json: Annotated[bool, typer.Option("--json", help="for programs: the manifest, and the file's name")] = False,
 ) -> None:
     """Copy ledger or inbox, consistently, while the daemon runs; the copy is verified, and described in FILE.json.

@@ -1,6 +1,5 @@
 """`bridgectl circuit`: the circuit breakers of the bridge of this host."""
 
-import os
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -8,7 +7,8 @@ import typer
 
 from bridgectl import daemons, probing
 from bridgectl.instants import shown
-from bridgectl.output import as_json, table
+from bridgectl.operators import sudo_user
+from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
 from protocol.maintenance import by_operation
 from protocol.messages import Role
@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Circuit breakers: which are open, 
 def show(
     operation: Annotated[str | None, typer.Argument(help="of the catalogue [default: those that are not well]")] = None,
     every: Annotated[bool, typer.Option("--all", help="the closed ones too")] = False,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
     bridge_config: Config = None,
 ) -> None:
     """Show circuits: since when each is open, the last failure and its kind, when the next call probes it.
@@ -75,7 +75,5 @@ def close(
     circuit opens again.
     """
     _, path = daemons.one(Role.BRIDGE, bridge_config)
-    daemons.tell(
-        Role.BRIDGE, path, "close-circuit", operation=operation, sudo_user=os.environ.get("SUDO_USER", "")[:64]
-    )
+    daemons.tell(Role.BRIDGE, path, "close-circuit", operation=operation, sudo_user=sudo_user())
     typer.echo(f"the circuit of {operation} is closed")

@@ -3,14 +3,14 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import typer
 
 from bridgectl import audit, daemons, dead_letters
 from bridgectl.dead_letters import Letter
-from bridgectl.output import as_json, table
+from bridgectl.instants import iso, span
+from bridgectl.output import Json, as_json, table
 from bridgectl.queues import ask, health
 from bridgectl.settings import operator_section
 from protocol.administration import CommandDetail
@@ -38,7 +38,6 @@ All = Annotated[bool, typer.Option("--all", help="all that the other options lea
 Yes = Annotated[bool, typer.Option("--yes", help="do it; without it is only said what would be done")]
 Note = Annotated[str, typer.Option("--note", help="why; written to the audit log")]
 Patience = Annotated[float, typer.Option("--timeout", min=0.5, help="seconds for each answer of the broker")]
-Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 @app.command("list")
@@ -58,7 +57,7 @@ def list_(
         return
     now = wall_clock()
     rows = [
-        (one.queue, one.reason, _span(now - one.at) if one.at else "-", len(one.requests) or "-",
+        (one.queue, one.reason, span(now - one.at) if one.at else "-", len(one.requests) or "-",
          _some(one.requests), ", ".join(one.operations) or "-",
          ", ".join(sorted({states.get(id, "?") for id in one.requests})) or "-", one.id)
         for one in letters
@@ -77,7 +76,10 @@ def show(
     """Show one dead letter: its headers and what its envelopes say of themselves in clear. Nothing sealed is opened."""
     [one, *_] = dead_letters.chosen(_seen(None, patience), [id], "", "", None)
     states = _states([one])
-    shown = one.as_dict() | {"at": _instant(one.at), "now": [states.get(each, "") for each in one.requests]}
+    shown = one.as_dict() | {
+        "at": iso(one.at) if one.at else "",
+        "now": [states.get(each, "") for each in one.requests],
+    }
     if json:
         typer.echo(as_json(shown))
         return
@@ -262,15 +264,3 @@ def _advice(letters: Sequence[Letter], states: dict[str, str]) -> str:
 
 def _some(ids: Sequence[str]) -> str:
     return "-" if not ids else ids[0] + (f" and {len(ids) - 1} more" if len(ids) > 1 else "")
-
-
-def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds") if ms else ""
-
-
-def _span(ms: float) -> str:
-    seconds = max(0, int(ms // 1000))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

@@ -1,16 +1,15 @@
 """`bridgectl drain`: before a stop."""
 
-import os
 import time
 from typing import Annotated
 
 import typer
 
 from bridgectl import daemons
-from bridgectl.output import as_json
+from bridgectl.operators import sudo_user
+from bridgectl.output import Json, as_json
 from bridgectl.programs import PROGRAMS
-from bridgectl.sides import At, Config
-from protocol.messages import Role
+from bridgectl.sides import At, Config, daemon
 from protocol.reports import DrainReport
 
 app = typer.Typer()
@@ -21,7 +20,7 @@ _AGAIN_S = 0.3
 def drain(
     undo: Annotated[bool, typer.Option("--undo", help="take work again")] = False,
     wait: Annotated[float, typer.Option(min=0, max=3600, help="seconds, for what runs to end")] = 60.0,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
     side: At = None,
     bridge_config: Config = None,
 ) -> None:
@@ -30,10 +29,9 @@ def drain(
     A front answers 503 `shutting-down` and its /readyz says so; a bridge says in its presence that it leaves, and its
     commands wait in the inbox. Exit codes: 0 it is safe to stop (or takes work again), 1 something still runs.
     """
-    role, path = daemons.one(None if side is None else Role(side.value), bridge_config)
-    sudo_user = os.environ.get("SUDO_USER", "")[:64]
+    role, path = daemon(side, bridge_config)
     end = time.monotonic() + wait
-    told = daemons.tell(role, path, "drain", undo=undo, sudo_user=sudo_user)
+    told = daemons.tell(role, path, "drain", undo=undo, sudo_user=sudo_user())
     while not undo and not told["safe"] and time.monotonic() < end:
         time.sleep(_AGAIN_S)
         told = daemons.tell(role, path, "drain", look=True)

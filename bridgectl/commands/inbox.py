@@ -1,15 +1,16 @@
 """`bridgectl inbox`: which inbox the region's commands are for, on the front's host."""
 
 import uuid
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from bridgectl import audit
-from bridgectl.output import as_json, table
+from bridgectl.instants import iso
+from bridgectl.operators import operator
+from bridgectl.output import Json, as_json, table
 from bridgectl.settings import front_store
-from bridgectl.stores import from_store, in_store, operator
+from bridgectl.stores import from_store, in_store
 from protocol.envelope import SKEW_MS
 from protocol.errors import BridgeError
 from protocol.messages import Role
@@ -21,13 +22,13 @@ app = typer.Typer(no_args_is_help=True, help="The inbox that commands of this re
 
 
 @app.command()
-def show(json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+def show(json: Json = False) -> None:
     """Say which inbox commands are addressed to, and since when."""
     found = from_store(front_store(), Role.FRONT, ADDRESS.name, region_inbox.read)
     if found is None:
         raise BridgeError("no bridge was heard of yet: the first inbox heard of becomes the region's")
     row = {
-        "inbox": found.inbox, "bound_at": _instant(found.bound_at), "bound_by": found.bound_by, "note": found.note,
+        "inbox": found.inbox, "bound_at": iso(found.bound_at), "bound_by": found.bound_by, "note": found.note,
     }  # fmt: skip
     typer.echo(as_json(row) if json else table(list(row), [list(row.values())]))
 
@@ -55,7 +56,3 @@ def bind(
     in_store(front_store(), Role.FRONT, ADDRESS.name, lambda connection: region_inbox.bind(connection, meant))
     audit.record("inbox-bind", inbox=wanted)
     typer.echo(f"commands are for inbox {wanted} from now on; the fronts follow within two seconds")
-
-
-def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")

@@ -1,6 +1,5 @@
 """`bridgectl pause` and `bridgectl resume`: maintenance of the marketing system."""
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +10,11 @@ from pydantic import TypeAdapter
 
 from bridgectl import daemons
 from bridgectl.instants import instant, shown, span_s
+from bridgectl.operators import sudo_user
 from bridgectl.output import as_json, few, table
 from bridgectl.programs import PROGRAMS
-from bridgectl.sides import At, Config, Side
+from bridgectl.sides import At, Config, Side, daemon
 from protocol.maintenance import LONGEST_REASON, Pause
-from protocol.messages import Role
 
 app = typer.Typer()
 """`pause`."""
@@ -90,9 +89,8 @@ def _tell(
 ) -> None:
     if every == bool(names):
         raise typer.BadParameter("give operations, or --all", param_hint="OPERATION")
-    role, path = daemons.one(None if side is None else Role(side.value), config)
-    sudo_user = os.environ.get("SUDO_USER", "")[:64]
-    told = daemons.tell(role, path, act, operations=names or [], every=every, sudo_user=sudo_user, **more)
+    role, path = daemon(side, config)
+    told = daemons.tell(role, path, act, operations=names or [], every=every, sudo_user=sudo_user(), **more)
     pauses = _PAUSES.validate_python(told["pauses"])
     if json:
         typer.echo(as_json(told["pauses"]))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bridgectl import daemons, probing
-from bridgectl.output import as_json, table
+from bridgectl.output import Json, as_json, table
 from protocol.messages import Role
 
 app = typer.Typer()
@@ -18,7 +18,7 @@ def probe(
     every: Annotated[bool, typer.Option("--all", help="every query that is bound, in a table")] = False,
     really: Annotated[bool, typer.Option("--really", help="send a command: the marketing system applies it")] = False,
     reveal: Annotated[bool, typer.Option("--show", help="show values; secrets stay masked")] = False,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
     bridge_config: Annotated[
         Path | None, typer.Option("--bridge-config", help="of intranet-bridge [default: beside bridgectl.toml]")
     ] = None,

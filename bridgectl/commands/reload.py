@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bridgectl import daemons
-from bridgectl.output import as_json
+from bridgectl.output import Json, as_json
 from bridgectl.programs import PROGRAMS
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError, ConfigurationError, NotAsked
@@ -22,7 +22,7 @@ def reload(
     which: Annotated[
         list[Role] | None, typer.Argument(help="front or bridge; default: every daemon configured on this host")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
 ) -> None:
     """Read configuration, certificates, keys and bindings again, judge them, and go by them; no request fails.
 

@@ -1,6 +1,5 @@
 """`bridgectl requests`: commands as the running daemons have them, and the decisions that some wait for."""
 
-import os
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,9 +11,10 @@ import typer
 from pydantic import TypeAdapter
 
 from bridgectl import daemons
-from bridgectl.instants import span_s
-from bridgectl.output import as_json, table
-from bridgectl.sides import At, Config, Side
+from bridgectl.instants import iso, span, span_s
+from bridgectl.operators import sudo_user
+from bridgectl.output import Json, as_json, table
+from bridgectl.sides import At, Config, daemon
 from protocol.administration import (
     LONGEST_NOTE,
     MOST_ROWS,
@@ -67,10 +67,6 @@ Yes = Annotated[bool, typer.Option("--yes", help="with --all: do it")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")]
 
 
-def _daemon(side: Side | None, config: Path | None) -> tuple[Role, Path]:
-    return daemons.one(None if side is None else Role(side.value), config)
-
-
 @app.command("list")
 def list_(
     state: Annotated[list[Wanted], typer.Option(metavar="STATE", help=_IN_STATE)] = [  # noqa: B006
@@ -80,14 +76,14 @@ def list_(
     operation: Operations = None,
     older_than: Older = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="how many at most, the oldest first")] = 100,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
     side: At = None,
     bridge_config: Config = None,
 ) -> None:
     """List commands: those held or of unknown outcome, or in another state. Nothing of a customer is shown."""
     wanted = set(Wanted) if Wanted.ALL in state else set(state)
     states = sorted(State(one.value) for one in wanted - {Wanted.ALL})
-    role, path = _daemon(side, bridge_config)
+    role, path = daemon(side, bridge_config)
     found = _REPORTS.validate_python(daemons.tell(
         role, path, "commands", states=states, limit=limit, operations=operation or [], before=_before(older_than, 0)
     ))  # fmt: skip
@@ -96,7 +92,7 @@ def list_(
         return
     now = datetime.now(UTC).timestamp() * 1000
     rows = [
-        (one.id, one.operation, one.source, one.state, one.code or "-", _span(now - one.recorded), one.attempts or
+        (one.id, one.operation, one.source, one.state, one.code or "-", span(now - one.recorded), one.attempts or
          one.sends, one.owner, one.decide or "-", one.note or "-")
         for one in found
     ]  # fmt: skip
@@ -109,7 +105,7 @@ def show(
     id: Id,
     body: Annotated[bool, typer.Option("--show", help="open the request too: a customer's data")] = False,
     inquire: Annotated[bool, typer.Option("--ask/--no-ask", help="ask the marketing system about it")] = True,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
     side: At = None,
     bridge_config: Config = None,
 ) -> None:
@@ -117,7 +113,7 @@ def show(
 
     A command that is held or unknown is asked about by its request id, where its binding can ask: nothing is applied.
     """
-    role, path = _daemon(side, bridge_config)
+    role, path = daemon(side, bridge_config)
     told = daemons.tell(role, path, "command", _INQUIRY_S, id=id, reveal=body, inquire=inquire)
     detail = CommandDetail.model_validate(told)
     if json:
@@ -127,7 +123,7 @@ def show(
     if detail.evidence is not None:
         lines.append(("marketing", _evidence(detail.evidence)))
     lines += [
-        ("decided", f"{one.choice} by {one.by} at {_instant(one.at)}: {one.note}{_came(one)}")
+        ("decided", f"{one.choice} by {one.by} at {iso(one.at)}: {one.note}{_came(one)}")
         for one in detail.decisions
     ]  # fmt: skip
     if body:
@@ -158,7 +154,7 @@ def resolve(
     older_than: Older = None,
     yes: Yes = False,
     wait: Wait = 10.0,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
     side: At = None,
     bridge_config: Config = None,
 ) -> None:
@@ -188,7 +184,7 @@ def resolve(
         raise typer.BadParameter("is empty: leave it out if the answer is not known", param_hint="--result")
     if force and choice is not Choice.NOT_APPLIED:
         raise typer.BadParameter("goes with --not-applied alone", param_hint="--force")
-    role, path = _daemon(side, bridge_config)
+    role, path = daemon(side, bridge_config)
     if _all_meant(every, [id] if id else [], operation, older_than, yes):
         if result is not None or force:
             raise typer.BadParameter("--result and --force are for one command", param_hint="--all")
@@ -206,7 +202,7 @@ def cancel(
     older_than: Older = None,
     yes: Yes = False,
     wait: Wait = 10.0,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
     side: At = None,
     bridge_config: Config = None,
 ) -> None:
@@ -216,7 +212,7 @@ def cancel(
     counts as not called. On the front's host the bridge decides, and a command that it never had is never called.
     """
     said_why(note)
-    role, path = _daemon(side, bridge_config)
+    role, path = daemon(side, bridge_config)
     if _all_meant(every, ids or [], operation, older_than, yes):
         _decide_all(role, path, Choice.CANCEL, note, operation, older_than, yes=yes, json=json)
         return
@@ -232,7 +228,7 @@ def resend(
     ] = False,
     note: Annotated[str, typer.Option("--note", help="with --undelivered: why; kept with the decision")] = "",
     wait: Wait = 10.0,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
 ) -> None:
     """On the front's host: send now what waits for its next turn, for example after the bridge was mended.
 
@@ -294,9 +290,8 @@ def said_why(note: str) -> None:
 
 def _decide(role: Role, path: Path, id: str, choice: Choice, note: str, wait_s: float, **more: Any) -> Decided:
     """Have it decided; at the front, wait so long for what the bridge says."""
-    sudo_user = os.environ.get("SUDO_USER", "")[:64]
     try:
-        told = daemons.tell(role, path, "resolve", id=id, choice=choice.value, note=note, sudo_user=sudo_user, **more)
+        told = daemons.tell(role, path, "resolve", id=id, choice=choice.value, note=note, sudo_user=sudo_user(), **more)
     except NotAsked:
         raise
     except BridgeError as error:
@@ -346,7 +341,7 @@ def _decide_all(
     """Count those that match, and with `yes` have the daemon decide them; exits with 1 if some were not."""
     question = {
         "choice": choice.value, "note": note, "operations": operation or [],
-        "before": _before(older_than, wall_clock()), "sudo_user": os.environ.get("SUDO_USER", "")[:64],
+        "before": _before(older_than, wall_clock()), "sudo_user": sudo_user(),
     }  # fmt: skip
     counted = MatchReport.model_validate(daemons.tell(role, path, "resolve-matching", _INQUIRY_S, **question))
     decided: list[str] = []
@@ -395,13 +390,13 @@ _TIMES = ("recorded", "sent", "calling", "updated", "replied", "expires")
 
 def _readable(report: CommandReport) -> dict[str, Any]:
     shown = report.model_dump(mode="json")
-    return {name: (_instant(value) if value else None) if name in _TIMES else value for name, value in shown.items()}
+    return {name: (iso(value) if value else None) if name in _TIMES else value for name, value in shown.items()}
 
 
 def _detail(detail: CommandDetail, *, body: bool) -> dict[str, Any]:
     shown = _readable(detail.command)
     shown["evidence"] = detail.evidence.model_dump(mode="json") if detail.evidence else None
-    shown["decisions"] = [one.model_dump(mode="json") | {"at": _instant(one.at)} for one in detail.decisions]
+    shown["decisions"] = [one.model_dump(mode="json") | {"at": iso(one.at)} for one in detail.decisions]
     if body:
         shown["request"] = detail.request
     return shown
@@ -419,15 +414,3 @@ def _came(one: DecisionReport) -> str:
     if one.standing == "done" and not one.because:
         return ""
     return f" ({one.standing}{': ' if one.because else ''}{one.because})"
-
-
-def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
-
-
-def _span(ms: float) -> str:
-    seconds = max(0, int(ms // 1000))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from bridgectl import audit, databases
-from bridgectl.output import as_json
+from bridgectl.output import Json, as_json
 from bridgectl.restoring import restore as put_back
 from bridgectl.restoring import seen
+from bridgectl.sides import Config
 from protocol.runtime.backup import verified
 from protocol.runtime.clock import wall_clock
 
@@ -21,8 +22,8 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="made by `bridgectl backup`, its manifest beside it")],
     yes: Annotated[bool, typer.Option("--yes", help="do it; without it, only say what would be done")] = False,
     force: Annotated[bool, typer.Option("--force", help="though it is of another instance, region or inbox")] = False,
-    bridge_config: databases.Config = None,
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    bridge_config: Config = None,
+    json: Json = False,
 ) -> None:
     """Put a backup in the place of the daemon's database, which is kept beside it. The daemon must not run.
 

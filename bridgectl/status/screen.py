@@ -4,9 +4,9 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
+from bridgectl.instants import shown, span
 from bridgectl.output import few, table
 from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.trouble import Level, Trouble, runbook, verdict
@@ -73,11 +73,11 @@ def headline(seen: Observation, found: Sequence[Trouble], *, colour: bool = Fals
         if (number := sum(trouble.level is kind for trouble in found))
     ]
     told = f"{level.name}: {', '.join(counts) or 'nothing is wrong that can be seen from here'}"
-    return f"{_coloured(told, level, colour=colour)}  ({_instant(seen.now)})"
+    return f"{_coloured(told, level, colour=colour)}  ({shown(seen.now)})"
 
 
 def _trouble(trouble: Trouble, now: int, width: int, *, colour: bool) -> Iterator[str]:
-    since = f" (since {_instant(trouble.since)}, {_span(now - trouble.since)})" if trouble.since else ""
+    since = f" (since {shown(trouble.since)}, {span(now - trouble.since)})" if trouble.since else ""
     label = _coloured(trouble.level.name.ljust(_INDENT - 1), trouble.level, colour=colour)
     first, *rest = _wrapped(f"{trouble.what}{since}", width)
     yield f"{label} {first}"
@@ -102,45 +102,45 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
     kind = "dmz-front" if isinstance(report, FrontReport) else "intranet-bridge"
-    up = _span(now - report.started)
+    up = span(now - report.started)
     yield f"{kind} {report.name}, region {report.region}, {report.software or 'unversioned'}, up {up}"
     links = ", ".join(f"{link.name} {'up' if link.connected else 'DOWN'} ({link.connections})" for link in report.links)
     yield f"  links     {links}"
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.commands.by_state.items())) or "none"
     oldest = report.commands.oldest_unfinished
-    yield f"  commands  {states}" + (f"; oldest unfinished {_span(now - oldest)}" if oldest else "")
+    yield f"  commands  {states}" + (f"; oldest unfinished {span(now - oldest)}" if oldest else "")
     store = report.store
     free = f", {store.free_bytes / (1 << 30):.1f} GB free" if store.free_bytes is not None else ""
     yield f"  store     {store.place}, {store.trouble or f'a write takes {store.write_ms:g} ms'}{free}"
     if report.backup.folder:
-        made = f"{_span(now - report.backup.last)} ago" if report.backup.last else "none yet"
+        made = f"{span(now - report.backup.last)} ago" if report.backup.last else "none yet"
         yield f"  backup    {report.backup.folder}, the latest {made}"
     if report.forgotten[1]:
-        since, until = (_instant(at) for at in report.forgotten)
+        since, until = (shown(at) for at in report.forgotten)
         yield f"  history   put back {until} as of {since}: what came between is forgotten, and guarded"
     for file in report.certificates:
-        ends = _instant(file.not_after)[:10] if file.not_after else file.trouble
+        ends = shown(file.not_after)[:10] if file.not_after else file.trouble
         yield f"  tls       {file.use}: until {ends}"
     if report.drain is not None:
-        yield f"  drains    since {_instant(report.drain.since)} by {report.drain.by}"
+        yield f"  drains    since {shown(report.drain.since)} by {report.drain.by}"
     for pause in report.maintenance:
         yield f"  paused    {_pause(pause)}"
     if report.next_window is not None:
         window = report.next_window
-        times = f"from {_instant(window.since)} until {_instant(window.until)}"
+        times = f"from {shown(window.since)} until {shown(window.until)}"
         yield f"  scheduled {few(window.operations)} paused {times}{_because(window)}"
     if isinstance(report, FrontReport):
         for one in report.bridges:
             working = sum(state == "up" for state in one.operations.values())
-            heard = _span(now - one.heard)
+            heard = span(now - one.heard)
             yield f"  bridge    {one.name}: {working} of {len(one.operations)} operations up, heard {heard} ago"
             for pause in one.maintenance:
                 yield f"            paused there: {_pause(pause)}"
 
 
 def _pause(pause: Pause) -> str:
-    until = f"until {_instant(pause.until)}" if pause.until else "until it is resumed"
-    return f"{few(pause.operations)} since {_instant(pause.since)} {until} by {pause.by}{_because(pause)}"
+    until = f"until {shown(pause.until)}" if pause.until else "until it is resumed"
+    return f"{few(pause.operations)} since {shown(pause.since)} {until} by {pause.by}{_because(pause)}"
 
 
 def _because(pause: Pause) -> str:
@@ -155,7 +155,7 @@ def _interfaces(bridge: BridgeReport, now: int) -> str:
     rows = [
         (one.operation, one.system, "paused" if one.operation in paused else one.circuit, one.calls, _at_once(one),
          one.failures,
-         f"{_span(now - one.last_success)} ago" if one.last_success else "-", one.reason or "-")
+         f"{span(now - one.last_success)} ago" if one.last_success else "-", one.reason or "-")
         for one in troubled_first
         if one.calls or one.circuit != "closed" or one.waiting
     ]  # fmt: skip
@@ -172,15 +172,3 @@ def _at_once(one: InterfaceReport) -> str:
 
 def _coloured(text: str, level: Level, *, colour: bool) -> str:
     return f"{_COLOURS[level]}{text}\033[0m" if colour else text
-
-
-def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _span(ms: int) -> str:
-    seconds = max(0, ms) // 1000
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
