@@ -13,31 +13,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import MetaData, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridgectl import daemons
+from bridgectl import daemons, databases
 from bridgectl.operators import operator
 from protocol.audit import ACT
 from protocol.errors import BridgeError, in_one_line
 from protocol.runtime.audit import append, audit_tables
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.settings import StoreSection, load
 from protocol.runtime.store import engine
 
 _PATIENCE_S = 2.0
 CHAIN = "bridgectl"
 """In each database, of what was done while its daemon did not run."""
-
-
-class StoreView(BaseModel):
-    """Of a daemon's configuration, where its database is."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    include: tuple[str, ...] = ()
-    store: StoreSection
 
 
 def record(act: str, **fields: Any) -> None:
@@ -64,7 +53,7 @@ def record(act: str, **fields: Any) -> None:
 def _directly(configuration: Path, details: Mapping[str, Any]) -> None:
     """Into the database of a daemon that does not answer. Where that cannot be, the system's log has it."""
     with contextlib.suppress(BridgeError, SQLAlchemyError, OSError):
-        store = load(configuration, StoreView).store
+        store = databases.store_of(configuration)
         if store.file is not None and not store.file.exists():
             return
         tables = audit_tables(MetaData())

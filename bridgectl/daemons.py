@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bridgectl.control import NotRunning, ask
 from bridgectl.programs import CONFIGURATIONS, PROGRAMS
-from bridgectl.settings import ControlSettings, control_path
+from bridgectl.settings import control_path, settings_or_defaults
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
 from protocol.runtime.control import ControlSection
@@ -27,13 +27,11 @@ class _View(BaseModel):
 
 def configured(given: Path | None = None) -> Iterator[tuple[Role, Path]]:
     """Which daemons have a configuration on this host, and where. `given`: that of the bridge, instead of the usual."""
-    control = control_path()
-    settings = load(control, ControlSettings) if control.exists() else ControlSettings()
-    named = {Role.BRIDGE: given or settings.doctor.bridge_config, Role.FRONT: settings.doctor.front_config}
-    for role, path in named.items():
-        path = path or control.parent / CONFIGURATIONS[role]
-        if path.exists():
-            yield role, path
+    control, settings = settings_or_defaults()
+    for role, path in settings.configurations(control).items():
+        chosen = given if given is not None and role is Role.BRIDGE else path
+        if chosen.exists():
+            yield role, chosen
 
 
 def one(role: Role | None, given: Path | None = None) -> tuple[Role, Path]:
@@ -50,9 +48,14 @@ def one(role: Role | None, given: Path | None = None) -> tuple[Role, Path]:
     return wanted, found[wanted]
 
 
+def socket_of(configuration: Path) -> Path | None:
+    """Where a daemon is asked; None: nowhere. Raises ConfigurationError."""
+    return load(configuration, _View).control.socket
+
+
 def tell(role: Role, configuration: Path, question: str, timeout_s: float = PATIENCE_S, **more: Any) -> Any:
     """The daemon's answer. Raises ConfigurationError without a socket, and what `control.ask` raises."""
-    socket = load(configuration, _View).control.socket
+    socket = socket_of(configuration)
     if socket is None:
         raise ConfigurationError(
             f"has no [control] socket, over which {PROGRAMS[role]} is asked: set it (config/ shows how) and restart",

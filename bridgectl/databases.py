@@ -26,13 +26,21 @@ class Place:
     owner: Owner
 
 
-class _View(BaseModel):
+class _Store(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     include: tuple[str, ...] = ()
+    store: StoreSection
+
+
+class _View(_Store):
     name: Name | None = None
     region: Name = "main"
-    store: StoreSection
+
+
+def store_of(configuration: Path) -> StoreSection:
+    """Where the database of a daemon is. Raises ConfigurationError."""
+    return load(configuration, _Store).store
 
 
 def of(side: Side | None, bridge_config: Path | None = None) -> Place:

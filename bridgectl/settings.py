@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bridgectl.programs import CONFIGURATIONS
 from protocol.errors import ConfigurationError
+from protocol.messages import Role
 from protocol.runtime.settings import Address, FilePath, LinkSection, Name, Port, Section, StoreSection, load
 
 DEFAULT = Path("/etc/dmz-bridge/bridgectl.toml")
@@ -47,6 +49,11 @@ class ControlSettings(Section):
     front_store: StoreSection | None = None
     doctor: DoctorSection = DoctorSection()
 
+    def configurations(self, control: Path) -> dict[Role, Path]:
+        """Where each daemon's configuration is, if it has one on this host. `control`: where bridgectl.toml is."""
+        named = {Role.BRIDGE: self.doctor.bridge_config, Role.FRONT: self.doctor.front_config}
+        return {role: path or control.parent / CONFIGURATIONS[role] for role, path in named.items()}
+
 
 def control_path() -> Path:
     """Where the settings are: `BRIDGECTL_CONFIG`, or the default place."""
@@ -57,6 +64,12 @@ def control_settings() -> tuple[Path, ControlSettings]:
     """The settings and the file they are from."""
     path = control_path()
     return path, load(path, ControlSettings)
+
+
+def settings_or_defaults() -> tuple[Path, ControlSettings]:
+    """The settings, or what holds without any, and where their file is or would be. Raises ConfigurationError."""
+    path = control_path()
+    return path, load(path, ControlSettings) if path.exists() else ControlSettings()
 
 
 def link_section() -> LinkSection:

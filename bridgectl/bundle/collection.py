@@ -32,11 +32,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridgectl import daemons
+from bridgectl import daemons, databases
 from bridgectl.bundle import configurations
 from bridgectl.bundle.configurations import Configuration
 from bridgectl.bundle.scrubber import Scrubber, metrics
-from bridgectl.programs import CONFIGURATIONS, PROGRAMS
+from bridgectl.programs import PROGRAMS
 from bridgectl.settings import ControlSettings, control_path
 from bridgectl.status.observation import observe
 from bridgectl.status.screen import as_dict
@@ -111,8 +111,7 @@ def collect(log_lines: int, logs: Sequence[Path]) -> Collection:
     settings = ControlSettings()
     if control.exists():
         settings = found.attempt("settings of bridgectl", lambda: load(control, ControlSettings)) or settings
-    given = {Role.FRONT: settings.doctor.front_config, Role.BRIDGE: settings.doctor.bridge_config}
-    paths = {role: given[role] or control.parent / name for role, name in CONFIGURATIONS.items()}
+    paths = settings.configurations(control)
     there = {role: path for role, path in paths.items() if path.exists()}
     found.left_out += [
         (f"{PROGRAMS[role]}", f"is not configured on this host: no {path}")
@@ -208,10 +207,6 @@ class _Keys(_View):
     keys: KeysSection
 
 
-class _Store(_View):
-    store: StoreSection
-
-
 class _Metrics(_View):
     metrics: MetricsSection = MetricsSection()
 
@@ -225,7 +220,7 @@ def _daemon(found: Collection, role: Role, path: Path) -> None:
         told = found.attempt(f"ids of the keys of {program}", lambda: _key_ids(keys))
         if told is not None:
             found.values[f"keys/{program}.json"] = told
-    if store := found.attempt(f"database of {program}", lambda: load(path, _Store).store):
+    if store := found.attempt(f"database of {program}", lambda: databases.store_of(path)):
         told = found.attempt(f"database of {program}", lambda: database_facts(store))
         if told is not None:
             found.values[f"databases/{program}.json"] = told

@@ -11,8 +11,7 @@ import typer
 from sqlalchemy import Connection, MetaData, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridgectl import daemons
-from bridgectl.audit import StoreView
+from bridgectl import daemons, databases
 from bridgectl.instants import iso
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
@@ -21,7 +20,6 @@ from protocol.audit import GENESIS, WITNESSED, Broken, Head, Stored, Verificatio
 from protocol.errors import BridgeError, NotAsked
 from protocol.messages import Role
 from protocol.runtime.audit import AuditTables, anchor_of, audit_tables, chains_of, head_of, records_of
-from protocol.runtime.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="What administrators did and which commands were accepted, chained.")
 
@@ -189,7 +187,7 @@ def _databases(side: str | None, bridge_config: Path | None) -> Iterator[tuple[R
     if not found:
         raise NotAsked("no daemon is configured on this host")
     for role, path in found:
-        store = load(path, StoreView).store
+        store = databases.store_of(path)
         if store.file is not None and not store.file.exists():
             raise NotAsked(f"the {role}'s database is not there: {store.file}")
         database = reader(store)

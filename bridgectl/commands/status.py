@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from bridgectl.output import as_json
-from bridgectl.settings import ControlSettings, control_path
+from bridgectl.settings import settings_or_defaults
 from bridgectl.status.observation import observe
 from bridgectl.status.screen import as_dict, screen
 from bridgectl.status.trouble import Level, Trouble, verdict
 from bridgectl.status.troubles import troubles
 from protocol.runtime import logs
-from protocol.runtime.settings import load
 
 app = typer.Typer()
 
@@ -31,8 +30,7 @@ def status(
     Exit codes: 0 all is well, 1 warning, 2 critical, 3 could not be asked.
     """
     logs.configure("critical")
-    path = control_path()
-    settings = load(path, ControlSettings) if path.exists() else ControlSettings()
+    path, settings = settings_or_defaults()
     seen = asyncio.run(observe(path, settings, patience))
     found = troubles(seen)
     if seen.front is None and seen.bridge is None:

@@ -5,12 +5,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bridgectl.output import as_json
-from bridgectl.settings import ControlSettings, control_path
+from bridgectl.settings import ControlSettings, settings_or_defaults
 from bridgectl.status.live import History, Sample, View, pressed, sample
 from bridgectl.status.observation import Observation, observe
 from bridgectl.status.screen import as_dict
@@ -19,7 +20,6 @@ from bridgectl.status.troubles import troubles
 from bridgectl.terminal import keys, keys_at_once
 from protocol.errors import BridgeError
 from protocol.runtime import logs
-from protocol.runtime.settings import load
 
 # rich is imported inside the functions: `--json` and other groups do not need it.
 
@@ -42,9 +42,8 @@ def top(
     Exit codes: 0 ended by q or Ctrl-C, 2 not a terminal, 143 ended by a signal; with --once or --json as of `status`.
     """
     logs.configure("critical")
-    path = control_path()
-    settings = load(path, ControlSettings) if path.exists() else ControlSettings()
-    eye = _Eye(settings, patience)
+    path, settings = settings_or_defaults()
+    eye = _Eye(path, settings, patience)
     if json or once:
         _print(eye, asyncio.run(eye.two(interval)), json=json)
         raise typer.Exit(int(verdict(eye.found)))
@@ -60,17 +59,17 @@ def top(
 class _Eye:
     """Looks again and again."""
 
-    def __init__(self, settings: ControlSettings, patience: float) -> None:
-        self._settings, self._patience, self.history = settings, patience, History()
+    def __init__(self, control: Path, settings: ControlSettings, patience: float) -> None:
+        self._control, self._settings, self._patience, self.history = control, settings, patience, History()
         self.seen: Observation | None = None
         self.found: Sequence[Trouble] = ()
         self.sample = Sample(0, (), ())
 
     async def look(self) -> Observation:
-        now = await observe(control_path(), self._settings, self._patience)
+        now = await observe(self._control, self._settings, self._patience)
         if now.front is None and now.bridge is None:
             raise BridgeError(f"neither daemon is configured on this host: no dmz_front.toml or intranet_bridge.toml "
-                              f"beside {control_path()}; set BRIDGECTL_CONFIG")  # fmt: skip
+                              f"beside {self._control}; set BRIDGECTL_CONFIG")  # fmt: skip
         self.sample, self.found = sample(self.seen, now), troubles(now)
         self.history.add(self.sample)
         self.seen = now

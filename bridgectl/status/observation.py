@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from bridgectl import daemons
 from bridgectl.control import NotAllowed, NotRunning, Stuck, ask
-from bridgectl.programs import CONFIGURATIONS
 from bridgectl.queues import BrokerUsage, QueueHealth, health, usage
 from bridgectl.queues import ask as ask_broker
 from bridgectl.settings import ControlSettings
@@ -17,9 +17,8 @@ from protocol.errors import BridgeError, ConfigurationError
 from protocol.messages import Role
 from protocol.reports import AnyReport, BridgeReport, FrontReport
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.control import ControlSection
 from protocol.runtime.links import stomp_link
-from protocol.runtime.settings import LinkSection, load
+from protocol.runtime.settings import LinkSection
 
 _REPORT: TypeAdapter[FrontReport | BridgeReport] = TypeAdapter(AnyReport)
 
@@ -62,17 +61,9 @@ class Observation:
         return [one for one in (self.front, self.bridge) if isinstance(one, FrontReport | BridgeReport)]
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    include: tuple[str, ...] = ()
-    control: ControlSection = ControlSection()
-
-
 async def observe(control: Path, settings: ControlSettings, timeout_s: float) -> Observation:
     """Look at everything at once. Never raises for what it finds."""
-    given = {Role.FRONT: settings.doctor.front_config, Role.BRIDGE: settings.doctor.bridge_config}
-    paths = {role: given[role] or control.parent / name for role, name in CONFIGURATIONS.items()}
+    paths = settings.configurations(control)
     front, bridge, (queues, used, trouble) = await asyncio.gather(
         asyncio.to_thread(_daemon, Role.FRONT, paths[Role.FRONT], timeout_s),
         asyncio.to_thread(_daemon, Role.BRIDGE, paths[Role.BRIDGE], timeout_s),
@@ -87,7 +78,7 @@ def _daemon(role: Role, path: Path, timeout_s: float) -> FrontReport | BridgeRep
     if not path.exists():
         return None
     try:
-        socket = load(path, _View).control.socket
+        socket = daemons.socket_of(path)
     except ConfigurationError as error:
         return Silent(role, Silence.MISCONFIGURED, str(error))
     if socket is None:
