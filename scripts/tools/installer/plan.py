@@ -276,13 +276,13 @@ def configuration(source: Source, prefix: str, role: Role, answers: Answers, rol
 
 
 def drop_ins(facts: Facts, source: Source, role: Role) -> dict[str, bytes]:
-    """What a unit has beside it for this host alone."""
+    """What a unit has beside it for this host alone. A journal that is there has its share of the disk already."""
     found: dict[str, bytes] = {}
     reload = source.files.get("config/systemd/notify-reload.conf")
     if role.program and reload is not None and facts.systemd >= NOTIFY_RELOAD:
         found[f"{UNITS}/{role.unit}.d/notify-reload.conf"] = reload
     store = f"{UNITS}/{role.unit}.d/store.conf"
-    if role.name == "broker" and facts.free_bytes < STORE * 1.2 and store not in facts.installed.shipped:
+    if role.name == "broker" and facts.free_bytes < STORE * 1.2 and role.name not in facts.installed.roles:
         half = facts.free_bytes // 2 >> 20 << 20
         text = f"# The disk has less than what the unit lets the journal take.\n[Service]\nEnvironment=STORE={half}\n"
         found[store] = text.encode()

@@ -26,7 +26,9 @@ def uninstall_plan(facts: Facts, prefix: str, wanted: str, *, purge: bool) -> li
     left = {name: answers for name, answers in installed.roles.items() if name not in gone}
     steps = list(_services(facts, gone, last=not left))
     if left:
-        record = replace(installed, roles=left)
+        removed = tuple(step.path for step in steps if step.kind is Kind.REMOVE)
+        shipped = {path: one for path, one in installed.shipped.items() if not path.startswith(removed)}
+        record = replace(installed, roles=left, shipped=shipped)  # else a later install takes them for removed here
         steps.append(Step(Kind.WRITE, f"{prefix}/installed.json", f"{', '.join(left)} stays", content=record.dump()))
         steps.append(keep(prefix, f"the programs are those of {', '.join(left)} too"))
     else:

@@ -191,7 +191,8 @@ def _texts(facts: Facts, source: Source, prefix: str, roles: list[Role]) -> dict
     names = frozenset(facts.installed.roles)
     for role in roles:
         answers = plan.answered(facts.installed, plan.Wanted(role, prefix))
-        found = {**plan.configuration(source, prefix, role, answers, names), **found}
+        own = plan.configuration(source, prefix, role, answers, names) | plan.drop_ins(facts, source, role)
+        found = {**own, **found}
     return found
 
 

@@ -25,6 +25,8 @@ def applied(facts: Facts, steps: list[Step]) -> Facts:
             assert step.source is not None
             content = step.source.read_bytes() if step.source.exists() else b""
             tree[step.path] = Found("file", digest(content))
+        elif step.kind is Kind.REMOVE:
+            tree = {path: found for path, found in tree.items() if not f"{path}/".startswith(f"{step.path}/")}
         elif step.kind is Kind.LINK:
             tree[step.path] = Found("link", target=step.target)
     return dataclasses.replace(facts, tree=tree, users=frozenset(users), installed=installed)

@@ -216,6 +216,11 @@ def test_a_broker_on_a_small_disk_is_given_half_of_it_once(fresh: Facts, source:
     assert path not in of(install_plan(later, source, BROKER), Kind.WRITE, Kind.BESIDE), "what was chosen once stays"
 
 
+def test_a_disk_that_the_brokers_journal_has_filled_is_no_small_one(fresh: Facts, source: Source) -> None:
+    later = dataclasses.replace(applied(fresh, install_plan(fresh, source, BROKER)), free_bytes=1 << 30)
+    assert of(install_plan(later, source, BROKER), Kind.WRITE, Kind.BESIDE) == []
+
+
 @pytest.mark.parametrize(("version", "there"), [(252, False), (253, True)])
 def test_reloads_are_notified_where_systemd_knows_how(fresh: Facts, source: Source, version: int, there: bool) -> None:
     steps = install_plan(dataclasses.replace(fresh, systemd=version), source, FRONT)

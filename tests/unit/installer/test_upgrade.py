@@ -130,3 +130,20 @@ def test_one_role_of_two_can_go(installed: Facts) -> None:
     removed = {step.path for step in steps if step.kind is Kind.REMOVE}
     assert "/opt/dmz-bridge" not in removed
     assert "/etc/systemd/system/dmz-bridge-broker.service" not in removed
+
+
+def test_a_role_that_was_removed_can_be_installed_again(installed: Facts, source: Source) -> None:
+    gone = applied(installed, uninstall_plan(installed, "/opt/dmz-bridge", "front", purge=False))
+    unit = "/etc/systemd/system/dmz-front.service"
+    assert gone.at(unit) is None
+    again = install_plan(gone, source, Wanted(KNOWN["front"]))
+    assert [step.path for step in again if step.kind is Kind.WRITE and "systemd" in step.path] == [unit]
+
+
+def test_what_stands_beside_a_unit_is_upgraded_too(installed: Facts, newer: Source) -> None:
+    drop_in = "config/systemd/notify-reload.conf"
+    other = dataclasses.replace(newer, files={**newer.files, drop_in: newer.files[drop_in] + b"# new\n"})
+    host = dataclasses.replace(installed, systemd=253, free_bytes=1 << 30)
+    upgrade = upgrade_plan(host, other, "/opt/dmz-bridge", SERVICES, FOLDER)
+    written = [step.path for step in upgrade.turn if step.kind is Kind.WRITE and ".d/" in step.path]
+    assert written == ["/etc/systemd/system/dmz-front.service.d/notify-reload.conf"]
