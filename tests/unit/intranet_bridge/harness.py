@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridgectl import keys
 from intranet_bridge import app, bound
 from intranet_bridge.bound import Bound
@@ -259,3 +261,23 @@ async def until(holds: Callable[[], Any], seconds: float = 5) -> None:
 
 
 LOST = Unknown("connection lost")
+
+
+def scene(test: Callable[[Stage], Awaitable[None]]) -> Callable[[Path, pytest.MonkeyPatch], None]:
+    """Run an async test on a stage of its own."""
+
+    def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def play() -> None:
+            stage = Stage(tmp_path, monkeypatch)
+            await stage.open()
+            try:
+                async with asyncio.timeout(30):
+                    await test(stage)
+            finally:
+                if hasattr(stage, "bridge"):
+                    await stage.kill()
+
+        asyncio.run(play())
+
+    run.__doc__, run.__name__ = test.__doc__, test.__name__
+    return run

@@ -1,8 +1,6 @@
 """A bridge whose operations are paused: nothing is called; commands wait, keep their order, outlast a restart."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,30 +12,10 @@ from protocol.lifecycle import State
 from protocol.messages import Reply
 from protocol.presence import Availability
 from protocol.runtime.control import Peer
-from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
+from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, scene, until, wall
 
 ROOT = Peer(0, 1)
 QUEUES = (queries("main"), commands("main"))
-
-
-def scene(test: Callable[[Stage], Awaitable[None]]) -> Callable[[Path, pytest.MonkeyPatch], None]:
-    """Run an async test on a stage of its own."""
-
-    def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def play() -> None:
-            stage = Stage(tmp_path, monkeypatch)
-            await stage.open()
-            try:
-                async with asyncio.timeout(30):
-                    await test(stage)
-            finally:
-                if hasattr(stage, "bridge"):
-                    await stage.kill()
-
-        asyncio.run(play())
-
-    run.__doc__, run.__name__ = test.__doc__, test.__name__
-    return run
 
 
 async def pause(stage: Stage, *names: str, until: int = 0) -> None:

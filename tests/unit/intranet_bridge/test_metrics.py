@@ -1,8 +1,7 @@
 """The metrics: every part's numbers are there, under their names, and can be read at any time."""
 
 from protocol.runtime.metrics import Samples
-from tests.unit.intranet_bridge.commands.test_workers import scene
-from tests.unit.intranet_bridge.harness import Stage, until
+from tests.unit.intranet_bridge.harness import Stage, scene, until
 
 
 @scene

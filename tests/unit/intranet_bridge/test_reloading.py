@@ -19,8 +19,7 @@ from protocol.errors import BridgeError, ConfigurationError
 from protocol.lifecycle import State
 from protocol.operations import CATALOGUE
 from protocol.presence import Availability
-from tests.unit.intranet_bridge.commands.test_workers import scene
-from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, Marketing, Stage, until
+from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, Marketing, Stage, scene, until
 
 BILLS = b'{"account":"3210000000001","bills":[]}'
 OTHERS = b'{"account":"3210000000001","bills":[],"x":1}'

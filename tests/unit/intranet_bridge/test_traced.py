@@ -14,8 +14,7 @@ from intranet_bridge.marketing import Answered, MarketingRequest, NotApplied, Ou
 from intranet_bridge.traced import Traced
 from protocol.destinations import commands
 from protocol.runtime.tracing import Tracing
-from tests.unit.intranet_bridge.commands.test_workers import scene
-from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, Marketing, Stage, until
+from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, Marketing, Stage, scene, until
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -22,29 +22,9 @@ from protocol.link.dead_letter import dead_letter
 from protocol.link.port import Outgoing
 from protocol.messages import Attributes, Reply, Role
 from protocol.runtime.lease import only_one
-from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, until, wall
+from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, scene, until, wall
 
 QUEUE = commands("main")
-
-
-def scene(test: Any) -> Any:
-    """Run an async test on a stage of its own."""
-
-    def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def play() -> None:
-            stage = Stage(tmp_path, monkeypatch)
-            await stage.open()
-            try:
-                async with asyncio.timeout(30):
-                    await test(stage)
-            finally:
-                if hasattr(stage, "bridge"):
-                    await stage.kill()
-
-        asyncio.run(play())
-
-    run.__doc__, run.__name__ = test.__doc__, test.__name__
-    return run
 
 
 @scene

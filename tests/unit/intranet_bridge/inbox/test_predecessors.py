@@ -13,8 +13,7 @@ from intranet_bridge.inbox.rows import Received
 from intranet_bridge.marketing import Answered, NotApplied, Unknown
 from protocol.lifecycle import State
 from tests.unit.hostile import hostile
-from tests.unit.intranet_bridge.commands.test_workers import scene
-from tests.unit.intranet_bridge.harness import DONE, Stage, until
+from tests.unit.intranet_bridge.harness import DONE, Stage, scene, until
 
 SUBJECT = "mA1x9Zk3Qe7Yt2Lw5Vb8Ng"
 

@@ -19,8 +19,7 @@ from protocol.messages import uuid7
 from tests.support.files import File, jpeg, pdf, png
 from tests.unit.attaching import REPORT
 from tests.unit.intranet_bridge import harness
-from tests.unit.intranet_bridge.commands.test_workers import scene
-from tests.unit.intranet_bridge.harness import DONE, Marketing, Stage, until, wall
+from tests.unit.intranet_bridge.harness import DONE, Marketing, Stage, scene, until, wall
 
 LANE = attachments("main")
 

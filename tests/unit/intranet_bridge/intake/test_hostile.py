@@ -19,8 +19,7 @@ from protocol.messages import HORIZON_MS
 from protocol.runtime.store import Store, of_the_row
 from tests.unit.clock import Clock
 from tests.unit.hostile import SAID, hostile
-from tests.unit.intranet_bridge.commands.test_workers import scene
-from tests.unit.intranet_bridge.harness import Stage, until, wall
+from tests.unit.intranet_bridge.harness import Stage, scene, until, wall
 from tests.unit.intranet_bridge.queries.test_workers import bill, started
 
 COMMANDS = "/queue/bridge.command.main"

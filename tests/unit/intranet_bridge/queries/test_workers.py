@@ -19,8 +19,7 @@ from protocol.lifecycle import State
 from protocol.link.every import EveryBroker
 from protocol.link.memory import MemoryBroker, MemoryLink
 from protocol.link.port import AckMode, Delivery, Link, Outgoing, Subscription
-from tests.unit.intranet_bridge.commands.test_workers import scene
-from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, until, wall
+from tests.unit.intranet_bridge.harness import BILL_BODY, Stage, scene, until, wall
 
 QUEUE = queries("main")
 BILLS = b'{"account":"3210000000001","bills":[]}'

@@ -9,7 +9,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from protocol.errors import BridgeError, ConfigurationError, LinkDown
 from protocol.runtime import logs
 from protocol.runtime.daemon import Daemon, run
+from tests.unit.protocol.runtime.notified import heard
 
 LOG: list[str] = []
 
@@ -29,24 +29,6 @@ def log() -> Iterator[list[str]]:
     sys.setswitchinterval(interval)
     gc.enable()
     gc.unfreeze()
-
-
-@pytest.fixture
-def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(tmp_path / "notify"))
-        listener.setblocking(False)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        yield listener
-
-
-def heard(listener: socket.socket) -> list[str]:
-    found = []
-    while True:
-        try:
-            found.append(listener.recv(4096).decode())
-        except BlockingIOError:
-            return found
 
 
 async def started(name: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -16,24 +15,7 @@ from protocol.link.settings import LinkSettings
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.store import Store
 from protocol.runtime.watchdog import Watchdog, ended
-
-
-@pytest.fixture
-def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(tmp_path / "notify"))
-        listener.setblocking(False)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        yield listener
-
-
-def heard(listener: socket.socket) -> list[str]:
-    found = []
-    while True:
-        try:
-            found.append(listener.recv(4096).decode())
-        except BlockingIOError:
-            return found
+from tests.unit.protocol.runtime.notified import heard
 
 
 class Part:
