@@ -4,7 +4,6 @@ refused as configured, and when it is well again everything drains, each command
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -19,11 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.layout import BIN, ROOT
+from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.processes import TestbedError
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.proxy import Proxy
-from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, status, work_order
 
 QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {
@@ -74,11 +73,7 @@ def reading(testbed: Testbed, name: str) -> float:
 
 def told(testbed: Testbed) -> dict[str, set[str]]:
     """What `bridgectl status` tells, each with its consequences."""
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
-    status = [str(BIN / "bridgectl"), "status", "--json"]
-    done = subprocess.run(status, env=environment, capture_output=True, text=True, check=False)
-    found = json.loads(done.stdout)["troubles"]
-    return {one["key"]: {under["key"] for under in one["consequences"]} for one in found}
+    return {one["key"]: {under["key"] for under in one["consequences"]} for one in status(testbed)[1]}
 
 
 def works(http: httpx.Client) -> bool:

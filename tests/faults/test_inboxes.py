@@ -5,9 +5,7 @@ what was not acknowledged to whoever is left, which has never heard of it.
 """
 
 import json
-import os
 import sqlite3
-import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,9 +15,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNT, ACCOUNTS, PLAIN, assert_reconciled, client, eventually, journal, work_order
+from tests.support.testbeds import (
+    ACCOUNT,
+    ACCOUNTS,
+    PLAIN,
+    assert_reconciled,
+    bridgectl,
+    client,
+    ctl,
+    eventually,
+    journal,
+    work_order,
+)  # fmt: skip
 
 QUICK = {
     "dmz_front": {
@@ -77,10 +85,7 @@ def inbox_of(testbed: Testbed, file: str) -> str:
 def doctor(testbed: Testbed) -> dict[str, str]:
     """What it says of inboxes."""
     words = ["doctor", "--json", "--role", "front", "--front-config", str(testbed.config / "dmz_front.toml")]
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
-    # not testbed.ctl: it exits with 1 when something fails, which here something does
-    done = subprocess.run([BIN / "bridgectl", *words], env=environment, capture_output=True, text=True, check=False)
-    findings: list[dict[str, str]] = json.loads(done.stdout)["findings"]
+    findings: list[dict[str, str]] = json.loads(ctl(testbed, *words).stdout)["findings"]
     return next(finding for finding in findings if finding["name"] == "inbox")
 
 
@@ -91,10 +96,7 @@ def status(testbed: Testbed, **hidden: str) -> dict[str, str]:
     text = (testbed.config / "bridgectl.toml").read_text()
     assert text.rstrip().splitlines()[-1].startswith("broker_data")  # of [doctor]
     control.write_text("\n".join([text.rstrip(), *lines, ""]))
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(control)}
-    command = [str(BIN / "bridgectl"), "status", "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    first: dict[str, str] = json.loads(done.stdout)["troubles"][0]
+    first: dict[str, str] = json.loads(bridgectl(control, "status", "--json").stdout)["troubles"][0]
     return first
 
 

@@ -1,7 +1,10 @@
 """Testbeds for black-box tests. Imports nothing of the product."""
 
 import contextlib
+import json
+import os
 import ssl
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
 
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -38,6 +42,31 @@ def client(testbed: Testbed, front: str = "front", **options: Any) -> httpx.Clie
     return httpx.Client(
         base_url=testbed.url_of(front), headers=headers, timeout=40, trust_env=False, verify=PLAIN, **options
     )
+
+
+def bridgectl(config: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """What `bridgectl` with this configuration file said and ended with, which may be an error but no traceback."""
+    told = subprocess.run(
+        [str(BIN / "bridgectl"), *words],
+        env={**os.environ, "BRIDGECTL_CONFIG": str(config), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "Traceback" not in told.stderr, told.stderr
+    return told
+
+
+def ctl(testbed: Testbed, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """`bridgectl` on the testbed's host. `Testbed.ctl` is for what has to succeed."""
+    return bridgectl(testbed.config / "bridgectl.toml", *words, **environment)
+
+
+def status(testbed: Testbed) -> tuple[int, list[dict[str, Any]]]:
+    """What `bridgectl status` ends with, and the troubles that it tells."""
+    told = ctl(testbed, "status", "--json")
+    return told.returncode, json.loads(told.stdout)["troubles"]
 
 
 def work_order(content: str = "家里没电了", **changes: Any) -> dict[str, Any]:
@@ -77,15 +106,20 @@ def journal(testbed: Testbed, request_id: str | None = None) -> list[dict[str, A
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 60.0, what: str = "it") -> Any:
-    """The first true value of `holds()`; fails the test when the time is over."""
+    """The first true value of `holds()`; fails the test when the time is over.
+
+    After a look that takes long, such as a program's start, it rests as long: what is waited for needs the machine.
+    """
     end = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         value = holds()
         if value:
             return value
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             pytest.fail(f"{what} did not come about within {seconds:g} s")
-        time.sleep(0.05)
+        time.sleep(min(max(0.05, now - began), 1.0))
 
 
 FINAL = {"succeeded", "refused", "failed", "expired"}

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import socketserver
@@ -23,7 +22,7 @@ from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
 from scripts.tools.testbed.toml_values import with_values
 from tests.support.shipped import bindings
-from tests.support.testbeds import PLAIN, client, eventually, running_testbed
+from tests.support.testbeds import PLAIN, bridgectl, client, eventually, running_testbed
 
 NAMES = {
     "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate", "binding",
@@ -59,15 +58,7 @@ def examined(config: Path, *options: str) -> Report:
 
 
 def doctor(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"BRIDGECTL_CONFIG": str(config / "bridgectl.toml"), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [BIN / "bridgectl", "doctor", *options],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return bridgectl(config / "bridgectl.toml", "doctor", *options)
 
 
 def variant(testbed: Testbed, folder: Path, **changes: dict[str, Any]) -> Path:

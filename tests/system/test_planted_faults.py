@@ -5,7 +5,6 @@ test_status.py.
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,9 +17,8 @@ import httpx
 import pytest
 
 from scripts.tools.fault_campaign.site import CLOCK_SOURCE
-from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import ACCOUNT, client, ctl, eventually, journal, running_testbed, status, work_order
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="moving a clock needs Debian's package `faketime`")
@@ -47,30 +45,13 @@ def http(own: Testbed) -> Iterator[httpx.Client]:
         yield one
 
 
-def ctl(testbed: Testbed, *words: str, clock: str = "") -> "subprocess.CompletedProcess[str]":
-    """`bridgectl`, with a clock that is off by so much (faketime(1))."""
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
-    if clock:
-        environment |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME": clock}
-    done = subprocess.run(
-        [str(BIN / "bridgectl"), *words], env=environment, capture_output=True, text=True, check=False, timeout=90
-    )
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def troubles(testbed: Testbed) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(ctl(testbed, "status", "--json").stdout)["troubles"]
-    return found
-
-
 def alone(testbed: Testbed, key: str) -> dict[str, Any]:
     """The trouble of this kind, when it is the one that is told; all else is folded under it."""
 
     told: list[dict[str, Any]] = []
 
     def found() -> bool:
-        told[:] = troubles(testbed)
+        told[:] = status(testbed)[1]
         return [one["key"] for one in told] == [key]
 
     with contextlib.suppress(pytest.fail.Exception):
@@ -80,7 +61,7 @@ def alone(testbed: Testbed, key: str) -> dict[str, Any]:
 
 
 def well(testbed: Testbed) -> None:
-    eventually(lambda: troubles(testbed) == [], what="the mend")
+    eventually(lambda: status(testbed) == (0, []), what="the mend")
 
 
 @contextlib.contextmanager
@@ -113,7 +94,7 @@ def test_a_certificate_that_has_expired(own: Testbed) -> None:
     files = [own.certs / f"{role}.pem", own.certs / f"{role}.key"]
     with restored(*files):
         issue = ["certs", "issue", role, "--name", f"{role}-1", "--dir", str(own.certs), "--days", "1", "--force"]
-        assert ctl(own, *issue, clock="-40d").returncode == 0
+        assert ctl(own, *issue, LD_PRELOAD=str(FAKETIME), FAKETIME="-40d").returncode == 0
         restarted(own, role)
         trouble = alone(own, "certificate-expired")
         assert (str(files[0]) in trouble["why"], trouble["level"]) == (True, "critical")
@@ -165,7 +146,7 @@ def test_a_dead_letter(own: Testbed, http: httpx.Client, tmp_path: Path) -> None
         for file in own_files:
             shutil.copy(tmp_path / "others" / file.name, file)
         own.start("bridge", wait=False)
-        eventually(lambda: "dead-letters" in {one["key"] for one in troubles(own)}, what="the dead letter")
+        eventually(lambda: "dead-letters" in {one["key"] for one in status(own)[1]}, what="the dead letter")
     restarted(own, "bridge")
     trouble = alone(own, "dead-letters")
     assert trouble["mend"].startswith("bridgectl dlq list")
@@ -182,8 +163,8 @@ def test_a_held_command(own: Testbed, http: httpx.Client) -> None:
     """The marketing system answers about another order, and about another when it is asked what became of this one."""
     fault(own, {"mix_up": True, "paths": ["/api/wo/create", "/api/req/status"]})
     id = order(http)
-    eventually(lambda: "commands-held" in {one["key"] for one in troubles(own)}, what="the held command")
-    assert troubles(own)[0]["key"] == "system-failing"  # why it is held comes first, as long as it lasts
+    eventually(lambda: "commands-held" in {one["key"] for one in status(own)[1]}, what="the held command")
+    assert status(own)[1][0]["key"] == "system-failing"  # why it is held comes first, as long as it lasts
     fault(own, {})
     order(http, "另一单")  # what shows that the system answers again
     trouble = alone(own, "commands-held")

@@ -12,10 +12,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.tools.testbed.layout import BIN, ROOT
+from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.stomp import connected, put
-from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import (
+    ACCOUNT,
+    bridgectl,
+    client,
+    ctl,
+    eventually,
+    journal,
+    running_testbed,
+    work_order,
+)  # fmt: skip
 
 MANY = 70  # the shipped prefetch is 64
 
@@ -86,9 +95,7 @@ def dlq(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
     control = testbed.config / "bridgectl.toml"
     operator = control.with_name("operator.toml")
     operator.write_text(control.read_text().replace("monitor.", "operator."))
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(operator)}
-    command = [str(BIN / "bridgectl"), "dlq", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return bridgectl(operator, "dlq", *words)
 
 
 def test_dead_letters_are_read_sent_again_and_taken_away(testbed: Testbed) -> None:
@@ -126,9 +133,5 @@ def test_dead_letters_are_read_sent_again_and_taken_away(testbed: Testbed) -> No
         text = (testbed.logs / f"{program}.log").read_text(encoding="utf-8")
         assert text.count("dlq-redrive") == 1, program
         assert "mended" in text
-    monitor = subprocess.run(
-        [str(BIN / "bridgectl"), "dlq", "list", "--queue", "bridge.command.main", "--timeout", "2"],
-        env={**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")},
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    monitor = ctl(testbed, "dlq", "list", "--queue", "bridge.command.main", "--timeout", "2")
     assert (monitor.returncode, "operator's certificate" in monitor.stderr) == (1, True)

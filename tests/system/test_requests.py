@@ -4,7 +4,6 @@ Real programs. The rows are made `held` in the stopped bridge's inbox, as the br
 """
 
 import json
-import os
 import sqlite3
 import subprocess
 import uuid
@@ -16,9 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNTS, FINAL, PLAIN, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import ACCOUNTS, FINAL, PLAIN, client, ctl, eventually, journal, running_testbed, work_order
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "dmz_front": {"link.reconnect_max_s": 1},
@@ -39,10 +37,8 @@ def testbed(tmp_path: Path) -> Iterator[Testbed]:
         yield testbed
 
 
-def ctl(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml"), "SUDO_USER": ""}
-    command = [str(BIN / "bridgectl"), "requests", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+def requests(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
+    return ctl(testbed, "requests", *words, SUDO_USER="")
 
 
 def held(testbed: Testbed, http: httpx.Client, count: int) -> list[str]:
@@ -72,21 +68,21 @@ def held(testbed: Testbed, http: httpx.Client, count: int) -> list[str]:
 def test_each_decision_reaches_its_caller(testbed: Testbed) -> None:
     with client(testbed) as http:
         ids = dict(zip(DIRECTIONS, held(testbed, http, len(DIRECTIONS)), strict=True))
-        eventually(lambda: ctl(testbed, "list").returncode == 0, what="the bridge's answer")
-        listed = json.loads(ctl(testbed, "list", "--json").stdout)
+        eventually(lambda: requests(testbed, "list").returncode == 0, what="the bridge's answer")
+        listed = json.loads(requests(testbed, "list", "--json").stdout)
         assert {row["id"] for row in listed} == set(ids.values())
-        assert ACCOUNTS[0] not in ctl(testbed, "list").stdout
+        assert ACCOUNTS[0] not in requests(testbed, "list").stdout
 
         one = ids["applied"]
-        shown = ctl(testbed, "show", one).stdout
+        shown = requests(testbed, "show", one).stdout
         assert "家里没电了" not in shown
         assert "it is not there" in shown  # the marketing system was asked
-        assert "家里没电了" in ctl(testbed, "show", one, "--show").stdout
+        assert "家里没电了" in requests(testbed, "show", one, "--show").stdout
 
         result = ["--result", json.dumps(RESULT)]
         for direction, id in ids.items():
             more = result if direction == "applied" else []
-            done = ctl(testbed, "resolve", id, f"--{direction}", *more, "--note", "asked the marketing people")
+            done = requests(testbed, "resolve", id, f"--{direction}", *more, "--note", "asked the marketing people")
             assert done.returncode == 0, done.stderr
 
         def told() -> dict[str, Any] | None:
@@ -103,11 +99,11 @@ def test_each_decision_reaches_its_caller(testbed: Testbed) -> None:
         assert {said["call-again"]["status"], said["ask-again"]["status"]} == {"succeeded"}
         assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)} == dict.fromkeys(called, 1)
 
-        decided = json.loads(ctl(testbed, "show", one, "--json").stdout)["decisions"]
+        decided = json.loads(requests(testbed, "show", one, "--json").stdout)["decisions"]
         assert [(each["choice"], each["note"]) for each in decided] == [("applied", "asked the marketing people")]
-        again = ctl(testbed, "resolve", one, "--not-applied", "--note", "no")
+        again = requests(testbed, "resolve", one, "--not-applied", "--note", "no")
         assert (again.returncode, "succeeded, not held" in again.stderr) == (1, True)
-        assert json.loads(ctl(testbed, "list", "--json").stdout) == []
+        assert json.loads(requests(testbed, "list", "--json").stdout) == []
         at_the_front(testbed, http)
 
 
@@ -117,17 +113,17 @@ def at_the_front(testbed: Testbed, http: httpx.Client) -> None:
     httpx.put(url, json={"mix_up": True, "paths": ["/api/wo/create"]}, trust_env=False, verify=PLAIN)
     one = ordered(http, 4)
     eventually(lambda: http.get(f"/v1/requests/{one}").json()["status"] == "held", what="its being held")
-    done = ctl(testbed, "resolve", one, "--applied", "--note", "seen there", "--side", "front", "--wait", "30")
+    done = requests(testbed, "resolve", one, "--applied", "--note", "seen there", "--side", "front", "--wait", "30")
     assert (done.returncode, f"{one} is succeeded" in done.stdout) == (0, True), done.stderr
     eventually(lambda: http.get(f"/v1/requests/{one}").json()["status"] == "succeeded", what="the caller's status")
-    [decided] = json.loads(ctl(testbed, "show", one, "--side", "bridge", "--json").stdout)["decisions"]
+    [decided] = json.loads(requests(testbed, "show", one, "--side", "bridge", "--json").stdout)["decisions"]
     assert decided["by"].endswith(" at front-1")
 
     testbed.kill("marketing")
     two = ordered(http, 5)
 
     def taken_back() -> bool:  # it is refused at the instant of a call
-        return ctl(testbed, "cancel", two, "--note", "twice", "--side", "front", "--wait", "30").returncode == 0
+        return requests(testbed, "cancel", two, "--note", "twice", "--side", "front", "--wait", "30").returncode == 0
 
     eventually(taken_back, what="its being taken back")
     testbed.start("marketing")

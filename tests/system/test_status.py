@@ -12,14 +12,24 @@ import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import (
+    ACCOUNT,
+    PLAIN,
+    bridgectl,
+    client,
+    ctl,
+    eventually,
+    journal,
+    running_testbed,
+    status,
+    work_order,
+)  # fmt: skip
 
 SETTINGS = {
     "dmz_front": {"delivery.presence_ttl_s": 2},
@@ -57,47 +67,27 @@ def http(own: Testbed) -> Iterator[httpx.Client]:
         yield one
 
 
-def status(testbed: Testbed, *arguments: str) -> tuple[int, str]:
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
-    done = subprocess.run(
-        [str(BIN / "bridgectl"), "status", *arguments], env=environment, capture_output=True, text=True, check=False
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout
-
-
-def seen(testbed: Testbed) -> tuple[int, list[dict[str, Any]]]:
-    code, told = status(testbed, "--json")
-    return code, json.loads(told)["troubles"]
-
-
 def first(testbed: Testbed) -> str:
-    _, troubles = seen(testbed)
+    _, troubles = status(testbed)
     return str(troubles[0]["key"]) if troubles else ""
 
 
 def test_all_is_well_and_each_part_is_shown(own: Testbed, http: httpx.Client) -> None:
     assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
-    eventually(lambda: seen(own) == (0, []), what="nothing to say")
-    code, told = status(own, "--width", "200")
-    assert code == 0
+    eventually(lambda: status(own) == (0, []), what="nothing to say")
+    shown = ctl(own, "status", "--width", "200")
+    assert shown.returncode == 0
     for words in ("OK: nothing is wrong", "dmz-front front-1", "intranet-bridge bridge-1", "bridge.query.main"):
-        assert words in told
-    assert ACCOUNT not in told
-    assert status(own, "--plugin") == (0, "DMZ-BRIDGE OK - nothing is wrong\n")
+        assert words in shown.stdout
+    assert ACCOUNT not in shown.stdout
+    plugin = ctl(own, "status", "--plugin")
+    assert (plugin.returncode, plugin.stdout) == (0, "DMZ-BRIDGE OK - nothing is wrong\n")
     live = ctl(own, "top", "--json", "--interval", "0.5")
     rates = json.loads(live.stdout)["rates"]
     assert (live.returncode, ACCOUNT in live.stdout) == (0, False)
     asked = {(row["operation"], row["side"]): row for row in rates["operations"]}
     assert asked["arrears-query", "front"]["count"] == asked["arrears-query", "bridge"]["count"] == 1
     assert {"bridge.query.main", "bridge.command.main"} <= {row["name"] for row in rates["queues"]}
-
-
-def ctl(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(testbed.config / "bridgectl.toml")}
-    return subprocess.run(
-        [str(BIN / "bridgectl"), *words], env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
 
 
 def test_a_binding_is_tried_by_the_running_bridge(own: Testbed) -> None:
@@ -166,7 +156,7 @@ def log_in_page(port: int) -> Iterator[None]:
 def cause(testbed: Testbed, http: httpx.Client, words: str) -> bool:
     """Whether the first line of `status` says `words`, while customers go on asking."""
     http.post("/v1/arrears-query", json={"account": ACCOUNT})
-    line = status(testbed, "--plugin")[1]
+    line = ctl(testbed, "status", "--plugin").stdout
     return line.startswith("DMZ-BRIDGE ") and "the system marketing" in line.partition(": ")[0] and words in line
 
 
@@ -181,7 +171,7 @@ def test_what_is_wrong_with_the_marketing_system_is_in_the_first_line(own: Testb
     eventually(lambda: cause(own, http, "connection refused"), what="the dead system")
     probed = ctl(own, "probe", "arrears-query")
     assert (probed.returncode, "surely not applied" in probed.stdout) == (1, True)
-    code, [trouble] = seen(own)
+    code, [trouble] = status(own)
     assert (code, trouble["key"], trouble["level"]) == (2, "system-failing", "critical")
     assert "arrears-query" in trouble["hurts"]
     with log_in_page(own.ports.marketing):
@@ -192,7 +182,7 @@ def test_what_is_wrong_with_the_marketing_system_is_in_the_first_line(own: Testb
         lambda: http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200,
         what="a call that succeeds",
     )
-    eventually(lambda: seen(own) == (0, []), what="the mend")
+    eventually(lambda: status(own) == (0, []), what="the mend")
 
 
 def test_the_marketing_system_is_maintained_and_that_is_no_fault(own: Testbed, http: httpx.Client) -> None:
@@ -211,8 +201,8 @@ def test_the_marketing_system_is_maintained_and_that_is_no_fault(own: Testbed, h
     assert accepted.status_code == 202
     own.kill("bridge")
     own.start("bridge")
-    eventually(lambda: seen(own) == (0, []), what="nothing wrong, after a restart")
-    shown = status(own, "--width", "250")[1]
+    eventually(lambda: status(own) == (0, []), what="nothing wrong, after a restart")
+    shown = ctl(own, "status", "--width", "250").stdout
     assert "paused    arrears-query, work-order since" in shown
     assert "new release" in shown
     assert not journal(own, accepted.json()["request_id"])
@@ -235,7 +225,7 @@ def test_daemons_are_drained_and_an_operation_that_is_bound_nowhere_is_named(own
     assert (bridge.returncode, "safe to stop" in bridge.stdout) == (0, True)
 
     def drained() -> bool:
-        _, [trouble, *others] = seen(own)
+        _, [trouble, *others] = status(own)
         under = {one["key"] for one in trouble["consequences"]}
         return (trouble["key"], others) == ("draining", []) and under >= {"bridge-leaves", "queue-not-consumed"}
 
@@ -247,7 +237,7 @@ def test_daemons_are_drained_and_an_operation_that_is_bound_nowhere_is_named(own
     own.start("bridge")
 
     def named() -> bool:
-        _, [trouble, *others] = seen(own)
+        _, [trouble, *others] = status(own)
         return (trouble["key"], others) == ("operation-unserved", []) and "faq" in trouble["what"]
 
     eventually(named, what="the operation that is bound nowhere")
@@ -255,7 +245,7 @@ def test_daemons_are_drained_and_an_operation_that_is_bound_nowhere_is_named(own
     assert (missing.status_code, missing.json()["code"]) == (502, "operation-not-served")
     bindings.write_text(bound)
     assert ctl(own, "reload").returncode == 0
-    eventually(lambda: seen(own) == (0, []), what="the mend")
+    eventually(lambda: status(own) == (0, []), what="the mend")
     assert http.post("/v1/faq", json={}).status_code == 200
 
 
@@ -263,27 +253,27 @@ def test_a_bridge_that_is_dead_and_one_that_stands_still(own: Testbed) -> None:
     own.kill("bridge")
     eventually(
         lambda: (
-            [(one["key"], {under["key"] for under in one["consequences"]}) for one in seen(own)[1]]
+            [(one["key"], {under["key"] for under in one["consequences"]}) for one in status(own)[1]]
             == [("bridge-down", {"bridge-silent", "queue-not-consumed"})]
         ),
         what="the dead bridge, its consequences under it",
     )
     own.start("bridge")
-    eventually(lambda: seen(own) == (0, []), what="the mend")
+    eventually(lambda: status(own) == (0, []), what="the mend")
     with stopped(own.pids["bridge"]):
         eventually(lambda: first(own) == "bridge-stuck", what="the stuck bridge")
-    eventually(lambda: seen(own) == (0, []), what="the mend")
+    eventually(lambda: status(own) == (0, []), what="the mend")
 
 
 def test_a_broker_that_is_down_is_one_trouble_told_in_time(own: Testbed) -> None:
     own.kill("broker")
     [trouble] = eventually(
-        lambda: (found := seen(own)[1]) and found[0]["key"] == "broker-unreachable" and len(found) == 1 and found,
+        lambda: (found := status(own)[1]) and found[0]["key"] == "broker-unreachable" and len(found) == 1 and found,
         what="the dead broker, alone",
     )
     assert "front-1 and bridge-1" in trouble["what"]
     own.start("broker")
-    eventually(lambda: seen(own) == (0, []), what="the mend")
+    eventually(lambda: status(own) == (0, []), what="the mend")
 
 
 def test_a_ledger_that_another_process_holds(own: Testbed, http: httpx.Client) -> None:
@@ -297,7 +287,7 @@ def test_a_ledger_that_another_process_holds(own: Testbed, http: httpx.Client) -
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        code, [trouble] = seen(own)
+        code, [trouble] = status(own)
         asked = time.monotonic()
         refused = http.post(
             "/v1/work-order", json=work_order(), headers={"Idempotency-Key": "locked-out", "Prefer": "wait=2"}
@@ -315,7 +305,7 @@ def test_a_ledger_that_another_process_holds(own: Testbed, http: httpx.Client) -
     ordered = http.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": "locked-out"})
     assert ordered.headers["request-id"] != refused.headers["request-id"]  # nothing of the first was accepted
     assert str(ledger) in trouble["mend"]
-    eventually(lambda: seen(own) == (0, []), what="the mend")
+    eventually(lambda: status(own) == (0, []), what="the mend")
 
 
 def test_a_disk_that_is_full(own: Testbed, http: httpx.Client) -> None:
@@ -336,7 +326,7 @@ def test_a_disk_that_is_full(own: Testbed, http: httpx.Client) -> None:
     readiness = http.get("/readyz")
     assert (readiness.status_code, "the ledger is full" in readiness.json()["checks"]["accepting"]) == (503, True)
     assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
-    code, troubles = seen(own)
+    code, troubles = status(own)
     assert (code, troubles[0]["key"]) == (2, "disk-full")
     log = (own.logs / "front.log").read_text()
     [line] = [
@@ -347,7 +337,7 @@ def test_a_disk_that_is_full(own: Testbed, http: httpx.Client) -> None:
     (data / "ballast").unlink()
     eventually(lambda: http.get("/readyz").status_code == 200, what="readiness")
     eventually(lambda: order().status_code == 202, what="an order that is taken")
-    eventually(lambda: seen(own) == (0, []), what="the mend")
+    eventually(lambda: status(own) == (0, []), what="the mend")
 
 
 def test_a_key_that_was_revoked(own: Testbed) -> None:
@@ -357,7 +347,7 @@ def test_a_key_that_was_revoked(own: Testbed) -> None:
         eventually(
             lambda: kiosk.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 401, what="the revocation"
         )
-    code, [trouble] = seen(own)
+    code, [trouble] = status(own)
     assert (code, trouble["key"]) == (1, "key-not-valid")
     assert "kiosk" in trouble["what"]
     assert key not in json.dumps(trouble)
@@ -423,14 +413,11 @@ def test_what_is_put_back_is_older_and_nothing_is_done_twice_for_it(own: Testbed
     eventually(lambda: ctl(own, "requests", "resend", called).returncode == 0, what="the order being sent again")
     eventually(lambda: http.get(f"/v1/requests/{called}").json()["status"] == "succeeded", what="its outcome")
     assert [one["applied"] for one in journal(own, called)] == [1]
-    _, told = status(own, "--width", "200")
+    told = ctl(own, "status", "--width", "200").stdout
     assert told.count("what came between is forgotten, and guarded") == 2
 
 
 def test_a_host_with_neither_daemon_is_not_said_to_be_well(tmp_path: Path) -> None:
-    environment = {**os.environ, "BRIDGECTL_CONFIG": str(tmp_path / "bridgectl.toml")}
-    done = subprocess.run(
-        [str(BIN / "bridgectl"), "status"], env=environment, capture_output=True, text=True, check=False
-    )
+    done = bridgectl(tmp_path / "bridgectl.toml", "status")
     assert done.returncode == 3
     assert "neither daemon is configured on this host" in done.stdout
