@@ -20,7 +20,6 @@ from protocol.errors import BridgeError
 from protocol.link.certificates import issued_by
 from protocol.messages import Role
 
-NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 NAMES = {
     Role.BROKER: ["broker-1", "broker-2"], Role.FRONT: ["front-1"], Role.BRIDGE: ["bridge-1"],
     Role.MONITOR: ["monitor-1"],
@@ -31,6 +30,11 @@ NAMES = {
 def made(tmp_path: Path) -> Path:
     certificate_files.init(tmp_path / "certs", NAMES)
     return tmp_path / "certs"
+
+
+def go_on(directory: Path) -> roll.Step:
+    """The next step, now."""
+    return roll.go_on(directory, now=datetime.datetime.now(datetime.UTC).replace(microsecond=0))
 
 
 def run(*words: object) -> Result:
@@ -64,7 +68,7 @@ def test_no_step_keeps_a_client_and_a_broker_apart_whoever_is_first(made: Path) 
     before = hosts(made)
     first = certificate_files.read_authorities(made)
     for wanted in (roll.Step.TRUST, roll.Step.LEAVES, roll.Step.BROKERS, roll.Step.NONE):
-        assert roll.go_on(made, now=NOW) is wanted
+        assert go_on(made) is wanted
         assert roll.step(made) is wanted
         assert [one for one in certificate_checks.check(made) if one.level is not Level.OK] == []
         after = hosts(made)
@@ -83,7 +87,7 @@ def test_no_step_keeps_a_client_and_a_broker_apart_whoever_is_first(made: Path) 
     assert not list(made.glob("ca.next.*"))
 
 
-STEPS: list[Callable[[Path], object]] = [lambda where: roll.go_on(where, now=NOW)] * 4
+STEPS: list[Callable[[Path], object]] = [go_on] * 4
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
@@ -103,7 +107,7 @@ def test_a_step_that_was_cut_short_anywhere_is_completed(made: Path, cut: int, m
     reached = []
     for _ in range(20):
         try:
-            reached.append(roll.go_on(made, now=NOW))
+            reached.append(go_on(made))
         except RuntimeError:
             assert [one for one in certificate_checks.check(made) if one.level is Level.FAIL] == []
             continue

@@ -165,6 +165,10 @@ def test_nothing_is_said_of_what_is_well() -> None:
             "clock-off", Level.CRITICAL, "+119 s",
         ),
         (
+            front(bridges=(BRIDGE_1.model_copy(update={"said": NOW + 120_000}),)),
+            "clock-off", Level.CRITICAL, "-121 s",
+        ),
+        (
             front(conflict=(("a", "bridge-1"), ("b", "bridge-2"))),
             "inbox-conflict", Level.CRITICAL, "bridge-1 keeps a, bridge-2 keeps b",
         ),
@@ -266,6 +270,17 @@ def test_a_planted_trouble_is_the_first_line(seen: Observation, key: str, level:
     assert verdict(found) is level
 
 
+def test_what_another_bridge_still_serves_is_no_fault_of_the_installation() -> None:
+    one = BRIDGE_1.model_copy(update={"operations": {"bill-query": "paused"}})
+    other = BRIDGE_1.model_copy(update={"name": "bridge-2", "operations": {"bill-query": "up"}})
+    assert troubles(front(bridges=(one, other))) == []
+
+
+def test_a_probe_from_before_the_failures_is_no_reason_to_close_the_circuit() -> None:
+    [one] = troubles(diagnosed({"failing_since": NOW - 1000}, took_ms=80, outcome="answered"))
+    assert one.mend.startswith("see to that system")
+
+
 def test_denials_of_long_ago_are_not_news() -> None:
     old = DeniedReport(code="scope", application="a", key="", operation="o", count=1, last=NOW - 30 * MINUTE)
     assert troubles(front(denied=(old,))) == []
@@ -307,13 +322,28 @@ def test_what_follows_from_a_bridge_that_is_down_is_under_it() -> None:
     assert {under.key for under in one.consequences} == {"bridge-silent", "queue-not-consumed"}
 
 
+def test_an_expired_certificate_does_not_explain_a_broker_that_is_down() -> None:
+    down = (link(up=False, trouble="dmz:61616: Connection refused"),)
+    expired = (FileReport(path="/e.pem", use="http", not_after=NOW - DAY),)
+    found = troubles(front(links=down, certificates=expired))
+    assert [(one.key, one.consequences) for one in found] == [("certificate-expired", ()), ("broker-unreachable", ())]
+
+
 def test_the_worst_comes_first_and_every_trouble_is_told_once() -> None:
+    """Whatever the order of the rules: the ones of certificates come first, those of silent daemons before stores."""
     seen = replace(
-        bridge(commands=CommandsReport(by_state={"held": 1})),
-        front=FRONT.model_copy(update={"store": store(trouble="database is locked")}),
+        WELL,
+        bridge=Silent(Role.BRIDGE, Silence.NOT_ALLOWED, "only root"),
+        front=FRONT.model_copy(
+            update={
+                "certificates": (FileReport(path="/e.pem", use="http", not_after=NOW + 9 * DAY),),
+                "store": store(trouble="database is locked"),
+                "commands": CommandsReport(by_state={"held": 1}),
+            }
+        ),
     )
     found = troubles(seen)
-    assert [one.key for one in found] == ["database-locked", "commands-held"]
+    assert [one.key for one in found] == ["database-locked", "bridge-not-asked", "certificate-expires", "commands-held"]
     assert verdict(found) is Level.CRITICAL
 
 
@@ -345,6 +375,7 @@ def test_maintenance_is_no_fault_and_is_shown() -> None:
         bridge=BRIDGE.model_copy(update={"interfaces": (failing,), "maintenance": (until,), "next_window": PAUSED}),
     )
     assert troubles(seen) == []
+    assert troubles(bridge(maintenance=(PAUSED,))) == []  # without an end, but not for long
     text = screen(seen, [], colour=False, width=200)
     assert (
         "paused    bill-query since 2027-01-13 08:00:00 UTC until 2027-01-15 08:01:00 UTC by root (li): new release"

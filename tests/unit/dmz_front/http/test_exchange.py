@@ -85,6 +85,21 @@ async def test_who_went_away_is_written_nothing() -> None:
     assert not cycle.response_complete
 
 
+@pytest.mark.parametrize("goes_away", [False, True])
+async def test_a_client_that_does_not_read_is_waited_for(goes_away: bool) -> None:
+    cycle, transport, scope = cycle_of()
+    scope["extensions"] = {EXTENSION: Exchange({}, cycle)}
+    cycle.flow.pause_writing()
+    writing = asyncio.create_task(write(scope, cycle.send, ANSWERS[0], "id"))  # type: ignore[arg-type]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert transport.written == b""
+    cycle.disconnected = goes_away
+    cycle.flow.resume_writing()
+    await writing
+    assert transport.written.endswith(ANSWERS[0].body) is not goes_away
+
+
 async def test_fields_are_parsed_once_where_the_connection_has_parsed_them() -> None:
     cycle, _, scope = cycle_of()
     assert fields_of(scope) == {b"a": b"b"}
