@@ -63,6 +63,7 @@ def test_the_first_record_that_is_wrong_is_named() -> None:
         ([*records[:2], records[3], records[2], *records[4:]], 3, "is missing"),
         (records[1:], 1, "is missing"),
         ([replace(records[0], at=5), *records[1:]], 1, "not the record that its columns say"),
+        (chain(6, "front-2"), 1, "not the record that its columns say"),
         ([replace(records[0], text="[]", hash=sha256(b"[]").hexdigest())], 1, "is no record"),
     ):
         wrong = found(broken)
