@@ -64,6 +64,16 @@ Pages = dict[str, Page]
 """By address within the edition: `how-to/rotate.md`."""
 
 
+def twin(path: Path) -> Path:
+    """Where the Chinese of an English page is, if there is one: below docs/zh/, or beside it."""
+    return DOCS_ZH / path.relative_to(DOCS) if DOCS in path.parents else path.with_suffix(".zh.md")
+
+
+def is_translation(path: Path) -> bool:
+    """A Chinese page."""
+    return DOCS_ZH in path.parents or path.name.endswith(".zh.md")
+
+
 def _markdown(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*.md")):
         if folder == DOCS_ZH or DOCS_ZH not in path.parents:
@@ -118,15 +128,16 @@ def shown(folder: Path) -> list[Path]:
 @cache
 def english() -> Pages:
     """Every page of `docs/`, those in PLACES, and what any of them names, of either language."""
-    waiting = [*_markdown(DOCS), *(ROOT / name for name in PLACES), ROOT / "README.zh.md", *_markdown(DOCS_ZH)]
+    outside = [ROOT / name for name in PLACES]
+    beside = [twin(path) for path in outside if twin(path).is_file()]
+    waiting = [*_markdown(DOCS), *outside, *beside, *_markdown(DOCS_ZH)]
     seen: set[Path] = set()
     while waiting:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
             waiting += _named(path)
-    mine = (path for path in seen if DOCS_ZH not in path.parents and path != ROOT / "README.zh.md")
-    return {address(path): Page(path) for path in mine} | _made("en")
+    return {address(path): Page(path) for path in seen if not is_translation(path)} | _made("en")
 
 
 def _made(language: Language) -> Pages:
@@ -140,9 +151,8 @@ def chinese() -> Pages:
     for at, page in pages.items():
         if page.written is not None:
             continue
-        translated = DOCS_ZH / at if DOCS in page.path.parents else page.path.with_suffix(".zh.md")
-        if translated.is_file():
-            pages[at] = Page(translated, "zh")
+        if twin(page.path).is_file():
+            pages[at] = Page(twin(page.path), "zh")
     alone = {path.relative_to(DOCS_ZH).as_posix() for path in _markdown(DOCS_ZH)} - set(pages)
     if alone:
         raise UnknownTargetError(f"docs/zh: not of any English page: {', '.join(sorted(alone))}")
@@ -174,7 +184,7 @@ def _link(at: str, page: Page, target: str, language: Language) -> str:
     if found is None:
         return target
     path, fragment = found
-    other: Language = "zh" if DOCS_ZH in path.parents or path.name.endswith(".zh.md") else "en"
+    other: Language = "zh" if is_translation(path) else "en"
     place = path.relative_to(DOCS_ZH).as_posix() if DOCS_ZH in path.parents else address(_untranslated(path))
     tail = f"#{fragment}" if fragment else ""
     if place in pages(language) and (language == "zh" or other == "en"):

@@ -15,7 +15,7 @@ SOURCE = Path(__file__).resolve().parents[3]
 SHIPPED = ("config", "activemq")
 """Folders whose files an installation writes, or carries along."""
 CARRIED = ("config", "activemq", "docs", "certs/README.md", "protocol/README.md", "protocol/runtime/MIGRATIONS.md",
-           "README.md", "README.zh.md", "SECURITY.md", "CHANGELOG.md", "LICENSE")  # fmt: skip
+           "README.md", "README.zh.md", "SECURITY.md", "SECURITY.zh.md", "CHANGELOG.md", "LICENSE")  # fmt: skip
 """What a release has in share/dmz-bridge."""
 MANIFEST = "RELEASE.json"
 SUMS = "SHA256SUMS"

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools.documentation.edition import DOCS, DOCS_ZH, ROOT, chinese
+from scripts.tools.documentation.edition import DOCS, DOCS_ZH, PLACES, ROOT, chinese, is_translation, resolved, twin
+from scripts.tools.documentation.links import targets
 
-UNTRANSLATED = ("adapters/", "decisions/", "interop.md", "reference/")
-"""Below docs/: what is read in English as yet."""
+UNTRANSLATED = ("changelog.md", "contributing.md", "decisions/", "interop.md", "reference/")
+"""Pages that are read in English, or are as yet."""
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
-EXACT = {"sh", "console", "toml", "ini", "python", "json", "yaml", "sql"}
+EXACT = {"sh", "console", "toml", "ini", "python", "json", "xml", "yaml", "sql"}
 """Languages whose lines are the same in both; drawings and screens may be told in Chinese."""
 
 
 def pairs() -> Iterator[tuple[Path, Path]]:
-    yield ROOT / "README.md", ROOT / "README.zh.md"
+    for path in (ROOT / name for name in PLACES):
+        if twin(path).is_file():
+            yield path, twin(path)
     for path in sorted(DOCS_ZH.rglob("*.md")):
         yield DOCS / path.relative_to(DOCS_ZH), path
 
@@ -45,12 +48,22 @@ def test_a_translation_has_the_same_headings_and_commands(english: Path, chinese
 
 
 def test_what_has_to_be_translated_is() -> None:
-    missing = [
-        at
-        for at, page in chinese().items()
-        if page.language == "en" and DOCS in page.path.parents and not at.startswith(UNTRANSLATED)
-    ]
+    missing = [at for at, page in chinese().items() if page.language == "en" and not at.startswith(UNTRANSLATED)]
     assert not missing
+
+
+def test_chinese_pages_lead_to_chinese_ones() -> None:
+    named = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for _, path in pairs()
+        for target in targets(path.read_text(encoding="utf-8"))
+        if (found := resolved(path, target))
+        and found[0].suffix == ".md"
+        and not is_translation(found[0])
+        and twin(found[0]).is_file()
+        and target != path.name.replace(".zh.md", ".md")  # the page's own original
+    ]
+    assert not named
 
 
 def test_the_comparison_can_fail() -> None:
