@@ -1,0 +1,75 @@
+"""What stands in a customer's QR code, and its signature. Pure.
+
+::
+
+    https://pay.example.cn/q/  1  -  3210000000003  -  HQV5GA0GVGWX
+    base                      kid      account           mac
+
+The mac is the first 60 bits of HMAC-SHA256 over `qr1|kid|utility|account|generation`, in Crockford's base 32: without
+it accounts could be walked by counting. The generation does not stand in the code; who verifies knows which are good
+for the account, so that a new one revokes what was printed before.
+"""
+
+import hmac
+import re
+from collections.abc import Iterable
+
+from protocol.values import immutable
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's: no I, L, O and U."""
+MAC_LENGTH = 12
+"""Characters, of five bits each."""
+KEY_BYTES = 32
+KID = re.compile("[0-9a-z]{1,8}")
+UTILITY = re.compile("[0-9a-z-]{1,40}")
+_FORM = re.compile(f"({KID.pattern})-([0-9A-Za-z-]{{4,20}})-([{_ALPHABET}]{{{MAC_LENGTH}}})")
+
+
+@immutable
+class Code:
+    """A code's parts, as somebody presents them: nothing is verified."""
+
+    kid: str
+    """Which key signed it."""
+    account: str
+    mac: str
+
+    @property
+    def text(self) -> str:
+        """What follows the base."""
+        return f"{self.kid}-{self.account}-{self.mac}"
+
+
+def base32(data: bytes, length: int) -> str:
+    """The first `length` times five bits of `data`, in Crockford's base 32."""
+    number = int.from_bytes(data, "big") >> (len(data) * 8 - length * 5)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range((length - 1) * 5, -1, -5))
+
+
+def mac(key: bytes, kid: str, utility: str, account: str, generation: int) -> str:
+    """The signature of a code."""
+    return base32(hmac.digest(key, f"qr1|{kid}|{utility}|{account}|{generation}".encode(), "sha256"), MAC_LENGTH)
+
+
+def code(key: bytes, kid: str, utility: str, account: str, generation: int) -> Code:
+    """The code of an account."""
+    return Code(kid, account, mac(key, kid, utility, account, generation))
+
+
+def parsed(text: str) -> Code | None:
+    """The parts, read from both ends: an account may have hyphens itself. None: this is no code."""
+    found = _FORM.fullmatch(text)
+    return Code(*found.groups()) if found else None
+
+
+def genuine(presented: Code, key: bytes, utility: str, generations: Iterable[int]) -> int | None:
+    """The generation whose mac this is, of those that are good; None: a forgery, or revoked.
+
+    Every generation is tried, and each comparison takes the same time whatever differs.
+    """
+    found = None
+    for generation in generations:
+        if hmac.compare_digest(mac(key, presented.kid, utility, presented.account, generation), presented.mac):
+            found = generation
+    return found
