@@ -17,6 +17,7 @@ from sqlalchemy import MetaData, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl import daemons, databases
+from bridgectl.language import tr
 from bridgectl.operators import operator
 from protocol.audit import ACT
 from protocol.errors import BridgeError, in_one_line
@@ -41,7 +42,14 @@ def record(act: str, **fields: Any) -> None:
     try:
         here = list(daemons.configured())
     except (BridgeError, OSError) as error:
-        print(f"bridgectl: {act} is in the system's log, not in the daemons': {in_one_line(error)}", file=sys.stderr)
+        print(
+            tr(
+                "bridgectl: {act} is in the system's log, not in the daemons': {in_one_line}",
+                act=act,
+                in_one_line=in_one_line(error),
+            ),
+            file=sys.stderr,
+        )
         return
     for role, path in here:
         try:

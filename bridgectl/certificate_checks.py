@@ -19,6 +19,7 @@ from bridgectl.certificate_files import (
     read_leaves,
     store_files,
 )
+from bridgectl.language import noted, tr
 from protocol.errors import ConfigurationError
 from protocol.link.certificates import issued_by
 from protocol.messages import Role
@@ -31,6 +32,10 @@ class Level(StrEnum):
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
+
+
+SAID = {Level.OK: noted("ok"), Level.WARN: noted("warn"), Level.FAIL: noted("fail")}
+"""For people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,9 @@ def check(directory: Path, *, warn_days: int = 30) -> list[Finding]:
         authorities = read_authorities(directory)
         leaves = read_leaves(directory)
     except ConfigurationError as error:
-        return [Finding(Level.FAIL, Path(error.file or directory).name, str(error), "restore it, or init anew")]
+        return [Finding(Level.FAIL, Path(error.file or directory).name, str(error), tr("restore it, or init anew"))]
     findings = [
-        expiry("ca.pem", certificate, now, 365, "make a new one: bridgectl certs rollover")
+        expiry("ca.pem", certificate, now, 365, tr("make a new one: bridgectl certs rollover"))
         for certificate in authorities
     ]
     if (directory / "ca.key").exists():
@@ -67,7 +72,7 @@ def check(directory: Path, *, warn_days: int = 30) -> list[Finding]:
     for found in leaves:
         findings += _check_leaf(directory, found, authorities, now, warn_days)
     if not leaves:
-        findings.append(Finding(Level.FAIL, "*.pem", "no leaf certificates", "bridgectl certs init or issue"))
+        findings.append(Finding(Level.FAIL, "*.pem", tr("no leaf certificates"), tr("bridgectl certs init or issue")))
     return findings
 
 
@@ -82,20 +87,20 @@ def _check_leaf(
         yield Finding(
             Level.FAIL,
             file,
-            f"unknown role {found.role!r} in its subject",
-            "not made by bridgectl: remove it",
+            tr("unknown role {role!r} in its subject", role=found.role),
+            tr("not made by bridgectl: remove it"),
         )
         return
     if any(issued_by(found.certificate, authority) for authority in authorities):
-        yield Finding(Level.OK, file, "signed by the CA")
+        yield Finding(Level.OK, file, tr("signed by the CA"))
     else:
-        yield Finding(Level.FAIL, file, "not signed by any CA in ca.pem", renew)
+        yield Finding(Level.FAIL, file, tr("not signed by any CA in ca.pem"), renew)
     yield _usage(file, found.certificate, role, renew)
     yield expiry(file, found.certificate, now, warn_days, renew)
     key_file = directory / f"{found.base}.key"
     if not key_file.exists():
         # A host holds the certificates of others without their keys, and rightly so.
-        yield Finding(Level.OK, key_file.name, "not in this directory")
+        yield Finding(Level.OK, key_file.name, tr("not in this directory"))
         return
     yield _permission(key_file)
     yield _key_matches(key_file, found.certificate, renew)
@@ -113,15 +118,15 @@ def _check_stores(directory: Path, found: Found, renew: str) -> Iterator[Finding
             content = pkcs12.load_pkcs12(read_bytes(directory / name), password)
             held = content.cert.certificate if content.cert else None
             if held != wanted:
-                yield Finding(Level.FAIL, name, f"does not hold {found.base}.pem", renew)
+                yield Finding(Level.FAIL, name, tr("does not hold {base}.pem", base=found.base), renew)
             elif wanted is None and not content.additional_certs:
-                yield Finding(Level.FAIL, name, "holds no CA", renew)
+                yield Finding(Level.FAIL, name, tr("holds no CA"), renew)
             else:
-                yield Finding(Level.OK, name, "opens with its password and holds what it should")
+                yield Finding(Level.OK, name, tr("opens with its password and holds what it should"))
     except ConfigurationError as error:
         yield Finding(Level.FAIL, Path(error.file or store).name, str(error), renew)
     except ValueError:
-        yield Finding(Level.FAIL, name, "does not open with the password in " + password_file, renew)
+        yield Finding(Level.FAIL, name, tr("does not open with the password in {file}", file=password_file), renew)
 
 
 def _usage(file: str, certificate: x509.Certificate, role: Role, renew: str) -> Finding:
@@ -131,9 +136,14 @@ def _usage(file: str, certificate: x509.Certificate, role: Role, renew: str) -> 
     except x509.ExtensionNotFound:
         usages = []
     if usages == [wanted]:
-        return Finding(Level.OK, file, f"good for {wanted._name} and nothing else")
-    held = ", ".join(usage._name for usage in usages) or "nothing in particular"
-    return Finding(Level.FAIL, file, f"good for {held}; a {role} needs {wanted._name} alone", renew)
+        return Finding(Level.OK, file, tr("good for {name} and nothing else", name=wanted._name))
+    held = ", ".join(usage._name for usage in usages) or tr("nothing in particular")
+    return Finding(
+        Level.FAIL,
+        file,
+        tr("good for {held}; a {role} needs {name} alone", held=held, role=role, name=wanted._name),
+        renew,
+    )
 
 
 def expiry(
@@ -150,25 +160,36 @@ def expiry(
         return Finding(
             Level.FAIL,
             file,
-            f"not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M}Z",
-            "check the clock",
+            tr(
+                "not valid before {not_valid_before_utc:%Y-%m-%d %H:%M}Z",
+                not_valid_before_utc=certificate.not_valid_before_utc,
+            ),
+            tr("check the clock"),
         )
     if until <= now:
-        return Finding(Level.FAIL, file, f"expired on {until:%Y-%m-%d}", advice)
+        return Finding(Level.FAIL, file, tr("expired on {until:%Y-%m-%d}", until=until), advice)
     if left < warn_days:
         return Finding(
-            Level.FAIL if left < fail_days else Level.WARN, file, f"expires in {left} days, on {until:%Y-%m-%d}", advice
+            Level.FAIL if left < fail_days else Level.WARN,
+            file,
+            tr("expires in {left} days, on {until:%Y-%m-%d}", left=left, until=until),
+            advice,
         )
-    return Finding(Level.OK, file, f"valid for {left} days")
+    return Finding(Level.OK, file, tr("valid for {left} days", left=left))
 
 
 def _permission(file: Path) -> Finding:
     try:
         problem = objection(file.stat(), private=True)
     except OSError as error:
-        return Finding(Level.FAIL, file.name, f"cannot be looked at: {error.strerror}", "check the path and its owner")
+        return Finding(
+            Level.FAIL,
+            file.name,
+            tr("cannot be looked at: {strerror}", strerror=error.strerror),
+            tr("check the path and its owner"),
+        )
     if problem is None:
-        return Finding(Level.OK, file.name, "private to its owner")
+        return Finding(Level.OK, file.name, tr("private to its owner"))
     what, _, advice = problem.partition(": ")
     return Finding(Level.FAIL, file.name, what, advice)
 
@@ -179,8 +200,8 @@ def _key_matches(file: Path, certificate: x509.Certificate, renew: str) -> Findi
     except ConfigurationError as error:
         return Finding(Level.FAIL, file.name, str(error), renew)
     if matches:
-        return Finding(Level.OK, file.name, "belongs to its certificate")
-    return Finding(Level.FAIL, file.name, "is not the key of its certificate", renew)
+        return Finding(Level.OK, file.name, tr("belongs to its certificate"))
+    return Finding(Level.FAIL, file.name, tr("is not the key of its certificate"), renew)
 
 
 def _description(directory: Path, found: Found, now: datetime.datetime) -> dict[str, object]:

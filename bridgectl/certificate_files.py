@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from bridgectl import certificates
 from bridgectl.certificates import Pair
 from bridgectl.files import PRIVATE, PUBLIC, Content, write_all
+from bridgectl.language import tr
 from protocol import files
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
@@ -75,7 +76,7 @@ def init(
         for position, name in enumerate(instances):
             base = role.value if position == 0 else name
             if f"{base}.pem" in contents:
-                raise ConfigurationError(f"two certificates would be called {base}.pem: give other names")
+                raise ConfigurationError(tr("two certificates would be called {base}.pem: give other names", base=base))
             sans = broker_sans if role is Role.BROKER else ()
             pair = certificates.make_leaf(authority, role, name, sans, now=now, days=days)
             contents |= leaf_files(directory, role, base, pair, [authority.certificate])
@@ -101,7 +102,7 @@ def issue(
     old = next((found for found in read_leaves(directory) if (found.role, found.name) == (role.value, name)), None)
     base = out or (old.base if old else name)
     if base in ("ca", "truststore") or Path(base).name != base or base.startswith("."):
-        raise ConfigurationError(f"{base!r} cannot be the name of a certificate's files")
+        raise ConfigurationError(tr("{base!r} cannot be the name of a certificate's files", base=base))
     kept = old.sans if old and old.base == base else []
     pair = certificates.make_leaf(authority, role, name, [*kept, *sans], now=_now(), days=days)
     return write_all(directory, leaf_files(directory, role, base, pair, authorities), replace=force)
@@ -114,7 +115,7 @@ def read_authority(directory: Path) -> tuple[Pair, list[x509.Certificate]]:
     for certificate in authorities:
         if certificate.public_key() == key.public_key():
             return Pair(certificate, key), authorities
-    raise ConfigurationError("is not the key of any certificate in ca.pem", file=str(directory / "ca.key"))
+    raise ConfigurationError(tr("is not the key of any certificate in ca.pem"), file=str(directory / "ca.key"))
 
 
 def read_authorities(directory: Path) -> list[x509.Certificate]:
@@ -133,16 +134,16 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(read_bytes(path), None)
     except (ValueError, TypeError) as error:
-        raise ConfigurationError("is not an unencrypted private key in PEM", file=str(path)) from error
+        raise ConfigurationError(tr("is not an unencrypted private key in PEM"), file=str(path)) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigurationError("is not an EC private key", file=str(path))
+        raise ConfigurationError(tr("is not an EC private key"), file=str(path))
     return key
 
 
 def read_bytes(path: Path) -> bytes:
     """The file's bytes. Raises ConfigurationError."""
     if not path.exists():
-        raise ConfigurationError("is not there (bridgectl certs init makes it)", file=str(path))
+        raise ConfigurationError(tr("is not there (bridgectl certs init makes it)"), file=str(path))
     return files.read_bytes(path)
 
 
@@ -177,7 +178,7 @@ def _read_certificates(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(read_bytes(path))
     except ValueError as error:
-        raise ConfigurationError("is not a certificate in PEM", file=str(path)) from error
+        raise ConfigurationError(tr("is not a certificate in PEM"), file=str(path)) from error
 
 
 def _subject_part(certificate: x509.Certificate, part: x509.ObjectIdentifier) -> str:

@@ -34,6 +34,7 @@ from bridgectl.certificate_files import (
 )
 from bridgectl.certificates import Pair
 from bridgectl.files import PRIVATE, PUBLIC, Content, write_all
+from bridgectl.language import noted, tr
 from bridgectl.rollout import Part
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.link.certificates import issued_by
@@ -43,7 +44,7 @@ from protocol.runtime import codes
 CONFIRMED = "rollover.json"
 NEXT = "ca.next"
 RELOAD = "bridgectl reload"
-RESTART = "restart the broker (of two, one after the other)"
+RESTART = noted("restart the broker (of two, one after the other)")
 
 
 class Step(IntEnum):
@@ -56,10 +57,10 @@ class Step(IntEnum):
 
 
 SAID = {
-    Step.TRUST: "everyone comes to believe the new CA beside the old one",
-    Step.LEAVES: "every client gets a certificate of the new CA",
-    Step.BROKERS: "the brokers get theirs, and forget the old CA",
-    Step.NONE: "everyone else forgets the old CA",
+    Step.TRUST: noted("everyone comes to believe the new CA beside the old one"),
+    Step.LEAVES: noted("every client gets a certificate of the new CA"),
+    Step.BROKERS: noted("the brokers get theirs, and forget the old CA"),
+    Step.NONE: noted("everyone else forgets the old CA"),
 }
 """What each step is about; NONE, while it is under way, is the last."""
 
@@ -115,14 +116,14 @@ def client_part(leaf: Found, authorities: list[x509.Certificate], files: tuple[s
     """What the host of a client has to get. Who only asks the broker (a monitor) has nothing to reload."""
     daemon = leaf.role in (Role.FRONT, Role.BRIDGE)
     code = codes.of_certificates(authorities, leaf.certificate)
-    return Part(leaf.name, files, RELOAD if daemon else "nothing more", code, told=daemon)
+    return Part(leaf.name, files, RELOAD if daemon else tr("nothing more"), code, told=daemon)
 
 
 def broker_part(directory: Path, leaf: Found, *, whole: bool = True) -> Part:
     """What the host of a broker has to get: its stores, or the trust store alone."""
     store, trust, _ = store_files(leaf.base)
     code = codes.of_certificates(_trusts(directory, leaf), leaf.certificate)
-    return Part(leaf.name, (store, trust) if whole else (trust,), RESTART, code, told=False)
+    return Part(leaf.name, (store, trust) if whole else (trust,), tr(RESTART), code, told=False)
 
 
 def _trust(directory: Path, now: datetime.datetime) -> Step:
@@ -171,7 +172,11 @@ def _renew(
         role = Role(leaf.role)
     except ValueError:
         raise BridgeError(
-            f"{leaf.base}.pem is of no role of ours ({leaf.role}): move it out of this directory"
+            tr(
+                "{base}.pem is of no role of ours ({role}): move it out of this directory",
+                base=leaf.base,
+                role=leaf.role,
+            )
         ) from None
     pair = certificates.make_leaf(signer, role, leaf.name, leaf.sans, now=now, days=days)
     write_all(directory, leaf_files(directory, role, leaf.base, pair, trusted), replace=True)
@@ -200,7 +205,7 @@ def _trusts(directory: Path, leaf: Found) -> list[x509.Certificate]:
     try:
         content = pkcs12.load_pkcs12(read_bytes(directory / trust), _password(directory, leaf))
     except ValueError as error:
-        raise ConfigurationError("does not open with its password", file=str(directory / trust)) from error
+        raise ConfigurationError(tr("does not open with its password"), file=str(directory / trust)) from error
     return [one.certificate for one in content.additional_certs]
 
 

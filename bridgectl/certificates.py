@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bridgectl.language import tr
 from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
@@ -89,7 +90,10 @@ def make_leaf(
         raise ConfigurationError(str(error)) from None
     if authority.certificate.not_valid_after_utc <= now:
         raise ConfigurationError(
-            f"the CA expired on {authority.certificate.not_valid_after_utc:%Y-%m-%d}: make a new one"
+            tr(
+                "the CA expired on {not_valid_after_utc:%Y-%m-%d}: make a new one",
+                not_valid_after_utc=authority.certificate.not_valid_after_utc,
+            )
         )
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key()
@@ -170,7 +174,7 @@ def _general_name(text: str) -> x509.GeneralName:
         pass
     labels = text.removeprefix("*.").split(".")
     if not text.isascii() or not all(label.replace("-", "").isalnum() for label in labels) or len(text) > 253:
-        raise ConfigurationError(f"{text!r} is neither an IP address nor a host name")
+        raise ConfigurationError(tr("{text!r} is neither an IP address nor a host name", text=text))
     return x509.DNSName(text)
 
 

@@ -4,14 +4,17 @@ A new group is a line in `GROUPS` and a module with a typer `app` under bridgect
 """
 
 import importlib
+import io
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import typer.core
 import typer.main
 
+from bridgectl.language import LANGUAGES, asked, chinese, chosen, heard, known, speak, tr
+from bridgectl.vocabulary import ERRORS
 from protocol.errors import BridgeError, NotAsked, in_one_line
 
 GROUPS = {
@@ -57,7 +60,15 @@ def group(name: str) -> Any:
     command.name = name
     command.params = [one for one in command.params if one.name not in ("install_completion", "show_completion")]
     _tell_exit_codes(command)
+    _speak(command)
     return command
+
+
+def _speak(command: Any) -> None:
+    if chinese():
+        from bridgectl.helping import spoken
+
+        spoken(command)
 
 
 def _tell_exit_codes(command: Any) -> None:
@@ -74,6 +85,10 @@ class _Lazy(typer.core.TyperGroup):
     _names_only = False
     """While names are completed at a shell's prompt, no group is imported."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        _speak(self)
+
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(GROUPS)
 
@@ -81,12 +96,12 @@ class _Lazy(typer.core.TyperGroup):
         if cmd_name not in GROUPS:
             return None
         if self._names_only:
-            return typer.core.TyperCommand(cmd_name, help=GROUPS[cmd_name][1])
+            return typer.core.TyperCommand(cmd_name, help=tr(GROUPS[cmd_name][1]))
         return group(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, GROUPS[name][1]) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, tr(GROUPS[name][1])) for name in self.list_commands(ctx)])
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         self._names_only = True
@@ -108,16 +123,31 @@ app = typer.Typer(
 
 
 @app.callback()
-def _root() -> None:
-    """Make typer build a group even while no command is defined here."""
+def _root(
+    lang: Annotated[
+        str | None,
+        typer.Option("--lang", metavar="LANGUAGE", help="en or zh, anywhere on the line [default: by the locale]"),
+    ] = None,
+) -> None:
+    """Make typer build a group even while no command is defined here. `main` has seen to the language."""
 
 
 def main() -> None:
     """Run bridgectl. Exit codes: 0 done, 1 something is wrong (said on stderr), 2 wrong usage, 3 a daemon that could
     not be asked; `status` has those of monitoring plug-ins.
     """
+    said, arguments = asked(sys.argv[1:])
+    if said is not None and known(said) is None:
+        print(f"bridgectl: --lang: {said!r} is not one of {', '.join(LANGUAGES)}", file=sys.stderr)
+        sys.exit(2)
+    speak(chosen(said, arguments, os.environ))
     try:
-        app(prog_name="bridgectl")
+        if chinese():
+            from bridgectl.helping import run
+
+            _replace_what_cannot_be_shown()
+            run(app, arguments)
+        app(arguments, prog_name="bridgectl")
     except NotAsked as error:
         _end(error, 3)
     except BridgeError as error:
@@ -125,11 +155,18 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("BRIDGECTL_DEBUG"):
             raise
-        _end(error, 1, f"{type(error).__name__}: ", " (BRIDGECTL_DEBUG=1 shows where)")
+        _end(error, 1, f"{type(error).__name__}: ", tr(" (BRIDGECTL_DEBUG=1 shows where)"))
+
+
+def _replace_what_cannot_be_shown() -> None:
+    """A terminal whose character set has no Chinese shows `?`, and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _end(error: Exception, status: int, before: str = "", after: str = "") -> None:
-    print(f"bridgectl: {before}{in_one_line(error)}{after}", file=sys.stderr)
+    print(f"bridgectl: {before}{heard(in_one_line(error), ERRORS)}{after}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from bridgectl.language import tr
 from protocol.errors import BridgeError, NotAsked
 from protocol.runtime.control import short_path
 
@@ -31,9 +32,9 @@ def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, A
             with short_path(path) as short:
                 connection.connect(short)
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise NotRunning(f"nothing answers at {path}: {error.strerror}") from None
+            raise NotRunning(tr("nothing answers at {path}: {strerror}", path=path, strerror=error.strerror)) from None
         except PermissionError:
-            raise NotAllowed(f"{path}: only root and the daemon's own user may ask") from None
+            raise NotAllowed(tr("{path}: only root and the daemon's own user may ask", path=path)) from None
         except OSError as error:  # a backlog that is full: nobody takes from it
             raise Stuck(f"{path}: {error.strerror or 'no answer in time'}") from None
         try:
@@ -41,9 +42,9 @@ def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, A
             with connection.makefile("rb") as answers:
                 line = answers.readline(_MOST)
         except OSError:
-            raise Stuck(f"no answer within {timeout_s:g} s") from None
+            raise Stuck(tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)) from None
     if not line:
-        raise Stuck("it hung up without an answer")
+        raise Stuck(tr("it hung up without an answer"))
     try:
         answer: dict[str, Any] = json.loads(line)
         if "error" not in answer:
@@ -51,5 +52,5 @@ def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, A
             return found
         said = str(answer["error"])
     except (ValueError, KeyError, TypeError):
-        raise NotAsked("its answer cannot be read: is it of another release?") from None
+        raise NotAsked(tr("its answer cannot be read: is it of another release?")) from None
     raise (NotAllowed if "may not ask" in said else BridgeError)(said)

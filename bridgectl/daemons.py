@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from bridgectl.control import NotRunning, ask
+from bridgectl.language import tr
 from bridgectl.programs import CONFIGURATIONS, PROGRAMS
 from bridgectl.settings import control_path, settings_or_defaults
 from protocol.errors import ConfigurationError
@@ -42,9 +43,21 @@ def one(role: Role | None, given: Path | None = None) -> tuple[Role, Path]:
     found = dict(configured(given))
     wanted = role or (Role.BRIDGE if Role.BRIDGE in found else Role.FRONT)
     if wanted not in found:
-        whose = PROGRAMS[role] if role else "neither daemon"
-        what = "is not configured on this host" if role else "is configured on this host"
-        raise ConfigurationError(f"{whose} {what}: no {CONFIGURATIONS[wanted]} beside {control_path()}")
+        file = CONFIGURATIONS[wanted]
+        raise ConfigurationError(
+            tr(
+                "{program} is not configured on this host: no {file} beside {control}",
+                program=PROGRAMS[role],
+                file=file,
+                control=control_path(),
+            )
+            if role
+            else tr(
+                "neither daemon is configured on this host: no {file} beside {control}",
+                file=file,
+                control=control_path(),
+            )
+        )
     return wanted, found[wanted]
 
 
@@ -58,11 +71,16 @@ def tell(role: Role, configuration: Path, question: str, timeout_s: float = PATI
     socket = socket_of(configuration)
     if socket is None:
         raise ConfigurationError(
-            f"has no [control] socket, over which {PROGRAMS[role]} is asked: set it (config/ shows how) and restart",
+            tr(
+                "has no [control] socket, over which {programs} is asked: set it (config/ shows how) and restart",
+                programs=PROGRAMS[role],
+            ),
             file=str(configuration),
         )
     try:
         return ask(socket, question, timeout_s, **more)
     except NotRunning as error:
         program = PROGRAMS[role]
-        raise NotRunning(f"{program} does not run ({error}): systemctl start {program}") from None
+        raise NotRunning(
+            tr("{program} does not run ({error}): systemctl start {program}", program=program, error=error)
+        ) from None

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridgectl.language import tr
 from protocol import destinations
 from protocol.envelope import claimed
 from protocol.errors import BridgeError, EnvelopeError
@@ -49,19 +50,19 @@ class Letter:
 def letter(queue: str, delivery: Delivery) -> Letter:
     """What can be told of a message of the dead letters of `queue`."""
     headers = delivery.headers
-    reason = headers.get("reason") or headers.get("dlqDeliveryFailureCause", "")[:120] or "the broker's"
+    reason = headers.get("reason") or headers.get("dlqDeliveryFailureCause", "")[:120] or tr("the broker's")
     hopeless, said = "", []
     if headers.get("kept") == "digest":
-        hopeless = "only a digest was kept: a front sends its command again by itself"
+        hopeless = tr("only a digest was kept: a front sends its command again by itself")
     elif "truncated-from" in headers:
-        hopeless = "only its beginning was kept"
+        hopeless = tr("only its beginning was kept")
     elif queue.startswith(("bridge.query.", "bridge.reply.query.")):
-        hopeless = "whoever asked has its answer: a query is not asked twice"
+        hopeless = tr("whoever asked has its answer: a query is not asked twice")
     if headers.get("kept") != "digest":
         try:
             said = [claimed(envelope) for envelope in unpack(delivery.body)]
         except EnvelopeError as error:
-            hopeless = hopeless or f"it cannot be read: {error.reason}"
+            hopeless = hopeless or tr("it cannot be read: {reason}", reason=error.reason)
     return Letter(
         id=headers.get("message-id", ""), queue=queue, reason=reason, at=int(headers.get("timestamp", "0") or 0),
         size=len(delivery.body), requests=tuple(one.id for one in said),
@@ -79,7 +80,7 @@ def chosen(
     """
     missing = [name for name in named if not any(name in (one.id, *one.requests) for one in letters)]
     if missing:
-        raise BridgeError(f"there is no dead letter {missing[0]}")
+        raise BridgeError(tr("there is no dead letter {missing}", missing=missing[0]))
     return [
         one
         for one in letters
@@ -107,8 +108,10 @@ async def browse(link: Link, queue: str, timeout_s: float) -> list[Letter]:
         async with asyncio.timeout(timeout_s):
             await ended.wait()
     except TimeoutError:
-        said = "it needs an operator's certificate (`operator` of bridgectl.toml)"
-        raise BridgeError(f"the broker does not show the dead letters of {queue}: {said}") from None
+        said = tr("it needs an operator's certificate (`operator` of bridgectl.toml)")
+        raise BridgeError(
+            tr("the broker does not show the dead letters of {queue}: {said}", queue=queue, said=said)
+        ) from None
     finally:
         unsubscribe()
     return found
@@ -129,7 +132,7 @@ async def remove(link: Link, one: Letter, timeout_s: float, *, again: bool) -> b
     destination = destinations.dead_letters(f"/queue/{one.queue}")
     selector = {"selector": f"JMSMessageID = '{one.id}'"}
     if "'" in one.id:
-        raise BridgeError("the broker's id of it cannot be asked for")
+        raise BridgeError(tr("the broker's id of it cannot be asked for"))
     unsubscribe = link.subscribe(Subscription(destination, take, AckMode.INDIVIDUAL, 1, selector))
     try:
         async with asyncio.timeout(timeout_s):
@@ -138,7 +141,7 @@ async def remove(link: Link, one: Letter, timeout_s: float, *, again: bool) -> b
                 out = Outgoing(f"/queue/{one.queue}", delivery.body, persistent=True, headers=dict(one.headers))
                 await link.send(out)
             if not link.ack(delivery):
-                raise BridgeError("the connection was lost meanwhile: look again")
+                raise BridgeError(tr("the connection was lost meanwhile: look again"))
     except TimeoutError:
         return False
     finally:

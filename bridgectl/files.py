@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridgectl.language import tr
 from protocol.errors import ConfigurationError
 
 PRIVATE = 0o600
@@ -27,9 +28,13 @@ def private_directory(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = directory.stat().st_mode
     except OSError as error:
-        raise ConfigurationError(f"cannot use this directory: {error.strerror}", file=str(directory)) from error
+        raise ConfigurationError(
+            tr("cannot use this directory: {strerror}", strerror=error.strerror), file=str(directory)
+        ) from error
     if mode & 0o022:
-        raise ConfigurationError("other users may write in this directory: chmod 0700 it first", file=str(directory))
+        raise ConfigurationError(
+            tr("other users may write in this directory: chmod 0700 it first"), file=str(directory)
+        )
 
 
 def write_all(directory: Path, contents: Mapping[str, Content], *, replace: bool = False) -> list[Path]:
@@ -42,7 +47,7 @@ def write_all(directory: Path, contents: Mapping[str, Content], *, replace: bool
         for name in contents:
             if (directory / name).exists():
                 raise ConfigurationError(
-                    "exists already and is not overwritten (--force replaces it)", file=str(directory / name)
+                    tr("exists already and is not overwritten (--force replaces it)"), file=str(directory / name)
                 )
     for name, content in contents.items():
         _write(directory / name, content)
@@ -74,4 +79,6 @@ def _write(path: Path, content: Content) -> None:
         finally:
             os.close(parent)
     except OSError as error:
-        raise ConfigurationError(f"cannot be written: {error.strerror}", file=str(path)) from error
+        raise ConfigurationError(
+            tr("cannot be written: {strerror}", strerror=error.strerror), file=str(path)
+        ) from error

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
+from bridgectl.language import noted, tr
+
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _LONGEST_S = 3_660 * 86_400
 _SPAN = re.compile(r"(?:\d+[dhms])+")
@@ -12,10 +14,10 @@ _OF_DAY = re.compile(r"([01]?\d|2[0-3]):[0-5]\d")
 def span_s(text: str) -> int:
     """Seconds of `2h`, `90m`, `1d`, `1h30m`. Raises ValueError."""
     if not _SPAN.fullmatch(text):
-        raise ValueError(f"{text!r} is not a span of time such as 2h, 90m, 1h30m or 1d")
+        raise ValueError(tr("{text!r} is not a span of time such as 2h, 90m, 1h30m or 1d", text=text))
     seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
     if not 0 < seconds <= _LONGEST_S:
-        raise ValueError(f"{text!r} is no span between a second and ten years")
+        raise ValueError(tr("{text!r} is no span between a second and ten years", text=text))
     return seconds
 
 
@@ -31,7 +33,9 @@ def instant(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a time such as 03:30, 2026-12-01T03:30 or 2026-12-01T03:30+08:00") from None
+        raise ValueError(
+            tr("{text!r} is not a time such as 03:30, 2026-12-01T03:30 or 2026-12-01T03:30+08:00", text=text)
+        ) from None
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
@@ -48,7 +52,13 @@ def iso(ms: int) -> str:
 def span(ms: float) -> str:
     """A span of time in the greatest unit of which it has two: `3 d`, `45 min`, `12 s`."""
     seconds = max(0, int(ms // 1000))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+    for size, unit in ((86_400, noted("{count} d")), (3_600, noted("{count} h")), (60, noted("{count} min"))):
         if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+            return tr(unit, count=seconds // size)
+    return tr("{count} s", count=seconds)
+
+
+def in_seconds(number: float) -> str:
+    """So many seconds, as short as can be: `0.5 s`."""
+    shortest = f"{number:g}"
+    return tr("{count} s", count=shortest)

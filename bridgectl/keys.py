@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from bridgectl.files import PRIVATE, PUBLIC, Content, write_all
+from bridgectl.language import tr
 from bridgectl.rollout import Part
 from protocol.errors import ConfigurationError
 from protocol.keyring import (
@@ -84,7 +85,7 @@ def activate(directory: Path, role: Role, *, now: datetime.datetime) -> None:
     _save(directory, [own], _merged(trusted, own))
     if not waiting:
         raise ConfigurationError(
-            f"no next key to activate: bridgectl keys rotate {role} makes one",
+            tr("no next key to activate: bridgectl keys rotate {role} makes one", role=role),
             file=str(keyring_path(directory, role)),
         )
 
@@ -212,7 +213,9 @@ def _merged(trusted: TrustedFile, own: PrivateFile) -> TrustedFile:
 def _load(directory: Path, role: Role) -> tuple[PrivateFile, TrustedFile]:
     own = _load_private(directory, role)
     if own.role is not role:
-        raise ConfigurationError(f"is the keyring of the {own.role}", file=str(keyring_path(directory, role)))
+        raise ConfigurationError(
+            tr("is the keyring of the {role}", role=own.role), file=str(keyring_path(directory, role))
+        )
     return own, _load_trusted(directory)
 
 
@@ -234,5 +237,5 @@ def _save(directory: Path, owns: Iterable[PrivateFile], trusted: TrustedFile, *,
 def _content(file: PrivateFile | TrustedFile, mode: int) -> Content:
     data = file.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
     # Nothing is written that a daemon would refuse to read.
-    parse_file(type(file), data, "the file to be written")
+    parse_file(type(file), data, tr("the file to be written"))
     return Content(data, mode)

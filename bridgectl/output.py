@@ -6,15 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
+from bridgectl.cells import left, width
+from bridgectl.language import tr
+
 Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns as wide as their widest cell, two spaces apart, headings in capitals."""
-    cells = [[heading.upper() for heading in headings], *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    """Columns as wide as their widest cell, two spaces apart, headings in capitals, in the language spoken."""
+    lines = [[tr(heading).upper() for heading in headings], *([str(cell) for cell in row] for row in rows)]
+    widths = [max(width(row[column]) for row in lines) for column in range(len(headings))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        "  ".join(left(cell, widest) for cell, widest in zip(row, widths, strict=True)).rstrip() for row in lines
     )
 
 
@@ -26,4 +29,8 @@ def as_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
 def few(names: Sequence[str], most: int = 4) -> str:
     """Names, or the first of more than `most` and how many more there are."""
     shown = most - 1
-    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:shown])} and {len(names) - shown} more"
+    return (
+        ", ".join(names)
+        if len(names) <= most
+        else tr("{names} and {more} more", names=", ".join(names[:shown]), more=len(names) - shown)
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from bridgectl import daemons
+from bridgectl.language import tr
 from protocol.administration import ProbeReport
 from protocol.errors import BridgeError, NotAsked
 from protocol.maintenance import by_operation
@@ -28,9 +29,9 @@ def bridge_report(configuration: Path) -> BridgeReport:
     try:
         report = _REPORT.validate_python(daemons.tell(Role.BRIDGE, configuration, "report"))
     except ValidationError:
-        raise NotAsked("the bridge's report cannot be read: is it of another release?") from None
+        raise NotAsked(tr("the bridge's report cannot be read: is it of another release?")) from None
     if not isinstance(report, BridgeReport):
-        raise BridgeError("the socket belongs to another daemon")
+        raise BridgeError(tr("the socket belongs to another daemon"))
     return report
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bridgectl.language import tr
 from protocol.errors import BridgeError
 from protocol.link.port import AckMode, Delivery, Link, Outgoing, Subscription
 
@@ -133,7 +134,9 @@ async def ask(link: Link, name: str, timeout_s: float) -> list[dict[str, Any]]:
                 await link.send(Outgoing(destination, b"", headers={"reply-to": reply_to, _FIRST: "true"}))
             await ended.wait()
     except TimeoutError:
-        raise BridgeError("the broker's statistics plugin did not answer; is it configured as in activemq/?") from None
+        raise BridgeError(
+            tr("the broker's statistics plugin did not answer; is it configured as in activemq/?")
+        ) from None
     finally:
         unsubscribe()
     return answers

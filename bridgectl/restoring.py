@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from bridgectl.databases import Place
+from bridgectl.language import tr
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime.backup import BackupManifest, libpq_url
 from protocol.runtime.lease import database_now, only_one
@@ -38,17 +39,22 @@ def seen(place: Place, manifest: BackupManifest) -> list[str]:
     """Why a backup may not be the one that is meant."""
     owner = place.owner
     doubts = [
-        f"it is of {what} {theirs}, and here is {ours}"
+        tr("it is of {what} {theirs}, and here is {ours}", what=what, theirs=theirs, ours=ours)
         for what, theirs, ours in (
-            ("the instance", manifest.instance, owner.instance), ("the region", manifest.region, owner.region),
+            (tr("the instance"), manifest.instance, owner.instance), (tr("the region"), manifest.region, owner.region),
         )
         if theirs != ours
     ]  # fmt: skip
     if (manifest.database == "sqlite") != (place.store.file is not None):
-        raise BridgeError(f"it is a copy of {manifest.database}, and the configuration names another kind of database")
+        raise BridgeError(
+            tr(
+                "it is a copy of {database}, and the configuration names another kind of database",
+                database=manifest.database,
+            )
+        )
     here = _inbox(place.store) if manifest.inbox else ""
     if here and here != manifest.inbox:
-        doubts.append(f"it is a copy of inbox {manifest.inbox}, and the one here is {here}")
+        doubts.append(tr("it is a copy of inbox {inbox}, and the one here is {here}", inbox=manifest.inbox, here=here))
     return doubts
 
 
@@ -60,7 +66,11 @@ def restore(place: Place, file: Path, manifest: BackupManifest, now_ms: int) -> 
         lock = only_one(place.store.file, manifest.program)
     except ConfigurationError:
         raise BridgeError(
-            f"{manifest.program} is running on {place.store.file}: systemctl stop {manifest.program}"
+            tr(
+                "{program} is running on {file}: systemctl stop {program}",
+                program=manifest.program,
+                file=place.store.file,
+            )
         ) from None
     with lock:
         try:
@@ -80,7 +90,7 @@ def _replaced(there: Path, file: Path, manifest: BackupManifest, now_ms: int) ->
         try:
             _mark(copy, manifest.taken_at, now_ms)
         except sqlite3.Error as error:
-            raise BridgeError(f"{file} cannot be used: {error}") from error
+            raise BridgeError(tr("{file} cannot be used: {error}", file=file, error=error)) from error
         revoked = _revocations(copy, there, notes) if manifest.program == "dmz-front" and there.exists() else 0
     with contextlib.suppress(FileNotFoundError):
         before = there.stat()
@@ -104,7 +114,7 @@ def _mark(copy: sqlite3.Connection, taken_at: int, now_ms: int) -> None:
     """Say in the copy that it is one: the daemon acts on it at its start (protocol/runtime/history.py)."""
     done = copy.execute("UPDATE history SET pending = 1, restored_at = ?, copied_at = ?", (now_ms, taken_at)).rowcount
     if done != 1:
-        raise BridgeError("the backup has no history: no daemon of this release has run on it")
+        raise BridgeError(tr("the backup has no history: no daemon of this release has run on it"))
 
 
 def _revocations(copy: sqlite3.Connection, there: Path, notes: list[str]) -> int:
@@ -116,8 +126,11 @@ def _revocations(copy: sqlite3.Connection, there: Path, notes: list[str]) -> int
             ).fetchall()
     except sqlite3.Error as error:
         notes.append(
-            f"what was there cannot be read ({error}): application keys revoked since the backup are valid again. "
-            "Compare with bridgectl apps list, and revoke them anew"
+            tr(
+                "what was there cannot be read ({error}): application keys revoked since the backup are valid "
+                "again. Compare with bridgectl apps list, and revoke them anew",
+                error=error,
+            )
         )
         return 0
     done = 0
@@ -125,7 +138,7 @@ def _revocations(copy: sqlite3.Connection, there: Path, notes: list[str]) -> int
         changed = "UPDATE applications SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL"
         done += copy.execute(changed, (at, name)).rowcount
     if done:
-        notes.append(f"{done} application keys that were revoked since the backup stay revoked")
+        notes.append(tr("{done} application keys that were revoked since the backup stay revoked", done=done))
     return done
 
 
@@ -149,23 +162,25 @@ def _restored(store: StoreSection, file: Path, manifest: BackupManifest, now_ms:
             alive = "SELECT name FROM instances WHERE lease_until > :now"
             names = list(connection.execute(text(alive), {"now": database_now(connection)}).scalars())
         if names:
-            raise BridgeError(f"{manifest.program} is running on this database: {', '.join(names)}")
+            raise BridgeError(
+                tr("{program} is running on this database: {names}", program=manifest.program, names=", ".join(names))
+            )
         command = ["pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction"]
         command += [f"--dbname={libpq_url(store)}", str(file)]
         done = subprocess.run(  # noqa: S603  # our own words, no shell
             command, capture_output=True, text=True, timeout=_SLOW_S, check=False
         )
         if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise BridgeError(f"pg_restore failed, nothing was changed: {said[:300]}")
+            said = (done.stderr.strip().splitlines() or [tr("it says nothing")])[-1]
+            raise BridgeError(tr("pg_restore failed, nothing was changed: {said}", said=said[:300]))
         with database.begin() as connection:
             mark = text("UPDATE history SET pending = true, restored_at = :now, copied_at = :taken")
             connection.execute(mark, {"now": now_ms, "taken": manifest.taken_at})
     except FileNotFoundError:
-        raise BridgeError("pg_restore is not installed here: it comes with PostgreSQL's client programs") from None
+        raise BridgeError(tr("pg_restore is not installed here: it comes with PostgreSQL's client programs")) from None
     finally:
         database.dispose()
-    keys = "application keys revoked since the backup are valid again: bridgectl apps list"
+    keys = tr("application keys revoked since the backup are valid again: bridgectl apps list")
     return Restored(None, 0, (keys,) if manifest.program == "dmz-front" else ())
 
 

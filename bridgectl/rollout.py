@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridgectl.files import PUBLIC, Content, write_all
+from bridgectl.language import tr
 from protocol.errors import BridgeError, ConfigurationError
 
 
@@ -44,7 +45,7 @@ class Confirmed:
             self._codes, self.begun = {}, False
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(
-                "cannot be read: remove it, and confirm anew", file=str(directory / name)
+                tr("cannot be read: remove it, and confirm anew"), file=str(directory / name)
             ) from error
 
     def left(self, parts: Iterable[Part]) -> list[Part]:
@@ -61,12 +62,25 @@ class Confirmed:
             who, _, code = word.partition("=")
             part = known.get(who)
             if part is None:
-                raise BridgeError(f"{who} has no part in this step; these have: {', '.join(known) or 'none'}")
+                raise BridgeError(
+                    tr(
+                        "{who} has no part in this step; these have: {known}",
+                        who=who,
+                        known=", ".join(known) or tr("none"),
+                    )
+                )
             if part.told and not code:
-                raise BridgeError(f"{who}: give the code that `bridgectl reload` says there, as {who}=CODE")
+                raise BridgeError(tr("{who}: give the code that `bridgectl reload` says there, as {who}=CODE", who=who))
             if code and code.lower() != part.code:
                 raise BridgeError(
-                    f"{who} has {code} in use and not {part.code}: copy {_files(part)} there, {part.then}"
+                    tr(
+                        "{who} has {code} in use and not {part_code}: copy {files} there, {then}",
+                        who=who,
+                        code=code,
+                        part_code=part.code,
+                        files=_files(part),
+                        then=part.then,
+                    )
                 )
             new[who] = part.code
         if new:
@@ -88,8 +102,8 @@ class Confirmed:
 def told(left: Sequence[Part]) -> list[str]:
     """What is left to do, in lines for people."""
     return [
-        f"  {part.who}: copy {_files(part)} there, {part.then}"
-        + (f"; in use then: {part.code}" if part.told else "")
+        tr("  {who}: copy {files} there, {then}", who=part.who, files=_files(part), then=part.then)
+        + (tr("; in use then: {code}", code=part.code) if part.told else "")
         for part in left
     ]  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bridgectl.language import tr
 from bridgectl.programs import CONFIGURATIONS
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
@@ -76,7 +77,7 @@ def link_section() -> LinkSection:
     """How to reach the broker. Raises ConfigurationError."""
     path, settings = control_settings()
     if settings.link is None:
-        raise ConfigurationError("has no [link] table, which this command needs", file=str(path))
+        raise ConfigurationError(tr("has no [link] table, which this command needs"), file=str(path))
     return settings.link
 
 
@@ -85,7 +86,9 @@ def operator_section() -> LinkSection:
     path, settings = control_settings()
     found = settings.operator or settings.link
     if found is None:
-        raise ConfigurationError("has neither `operator` nor a [link] table, which this command needs", file=str(path))
+        raise ConfigurationError(
+            tr("has neither `operator` nor a [link] table, which this command needs"), file=str(path)
+        )
     return found
 
 
@@ -93,5 +96,5 @@ def front_store() -> StoreSection:
     """The front's database. Raises ConfigurationError."""
     path, settings = control_settings()
     if settings.front_store is None:
-        raise ConfigurationError("has no [front_store] table, which this command needs", file=str(path))
+        raise ConfigurationError(tr("has no [front_store] table, which this command needs"), file=str(path))
     return settings.front_store

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
+from bridgectl.language import tr
 from bridgectl.programs import PROGRAMS
 from protocol.errors import BridgeError
 from protocol.messages import Role
@@ -50,14 +51,18 @@ def _done(
     opened: Callable[[], Engine], store: StoreSection, role: Role, table: str, work: Callable[[Connection], T]
 ) -> T:
     missing = BridgeError(
-        f"the {role} has no database yet, or one of an older release: start it, or run "
-        f"`{PROGRAMS[role]} --config FILE --migrate`"
+        tr(
+            "the {role} has no database yet, or one of an older release: start it, or run `{programs} "
+            "--config FILE --migrate`",
+            role=role,
+            programs=PROGRAMS[role],
+        )
     )
     # Opening would make the file, and make it whoever's who runs this.
     if store.file is not None and not store.file.exists():
         raise missing
     if store.file is not None and not store.file.is_file():
-        raise BridgeError(f"the {role}'s database cannot be used: {store.file} is not a file")
+        raise BridgeError(tr("the {role}'s database cannot be used: {file} is not a file", role=role, file=store.file))
     database = opened()
     try:
         with database.begin() as connection:
@@ -65,6 +70,8 @@ def _done(
                 raise missing
             return work(connection)
     except SQLAlchemyError as error:
-        raise BridgeError(f"the {role}'s database cannot be used: {error.__cause__ or error}") from error
+        raise BridgeError(
+            tr("the {role}'s database cannot be used: {cause}", role=role, cause=error.__cause__ or error)
+        ) from error
     finally:
         database.dispose()

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from bridgectl.language import tr
 from protocol.administration import CommandReport, TraceReport
 
 _OF_THE_LINE = frozenset({"event", "request", "request_id", "timestamp", "logger", "level", "at", "exception"})
@@ -32,28 +33,45 @@ def events_of(report: TraceReport) -> Iterator[Event]:
     if report.command is not None:
         yield from _rows(where, report.command)
     for decided in report.decisions:
-        yield Event(decided.at, where, "decided", f"{decided.choice} by {decided.by}: {decided.note}")
+        yield Event(
+            decided.at,
+            where,
+            tr("decided"),
+            tr("{choice} by {by}: {note}", choice=decided.choice, by=decided.by, note=decided.note),
+        )
     for hop in report.hops:
         yield Event(int(hop["at"]), where, str(hop["event"]), _told(hop))
 
 
 def _rows(where: str, row: CommandReport) -> Iterator[Event]:
     if row.side == "front":
-        yield Event(row.recorded, where, "accepted in the ledger", f"{row.operation} of {row.source}")
+        yield Event(
+            row.recorded,
+            where,
+            tr("accepted in the ledger"),
+            tr("{operation} of {source}", operation=row.operation, source=row.source),
+        )
         if row.sent:
-            yield Event(row.sent, where, "on the broker", f"sent {row.sends} times" if row.sends > 1 else "")
-        final = "ledger says"
+            yield Event(
+                row.sent, where, tr("on the broker"), tr("sent {sends} times", sends=row.sends) if row.sends > 1 else ""
+            )
+        final = tr("ledger says")
         if row.replied:
-            yield Event(row.replied, where, "outcome told to a caller")
+            yield Event(row.replied, where, tr("outcome told to a caller"))
     else:
         yield Event(
-            row.recorded, where, "received in the inbox", f"{row.operation} of {row.source}, {row.owner} has it"
+            row.recorded,
+            where,
+            tr("received in the inbox"),
+            tr("{operation} of {source}, {owner} has it", operation=row.operation, source=row.source, owner=row.owner),
         )
         if row.calling:
-            yield Event(row.calling, where, "called the marketing system", f"attempt {row.attempts}")
-        final = "inbox says"
+            yield Event(
+                row.calling, where, tr("called the marketing system"), tr("attempt {attempts}", attempts=row.attempts)
+            )
+        final = tr("inbox says")
         if row.replied:
-            yield Event(row.replied, where, "reply on the broker")
+            yield Event(row.replied, where, tr("reply on the broker"))
     why = " ".join(text for text in (row.code, row.note) if text)
     yield Event(row.updated, where, f"{final} {row.state}", why)
 

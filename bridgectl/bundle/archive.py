@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bridgectl.language import tr
 from protocol.errors import ConfigurationError
 
 FORMAT = "dmz-bridge support bundle 1"
@@ -50,7 +51,7 @@ def packed(members: Mapping[str, bytes], listed: Mapping[str, Any], made_s: int)
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Raises ConfigurationError if the file is there and is not to be replaced."""
     if not force and os.path.lexists(path):
-        raise ConfigurationError("exists already and is not overwritten (--force replaces it)", file=str(path))
+        raise ConfigurationError(tr("exists already and is not overwritten (--force replaces it)"), file=str(path))
 
 
 def write(path: Path, data: bytes, *, force: bool) -> None:
@@ -72,4 +73,6 @@ def write(path: Path, data: bytes, *, force: bool) -> None:
             with suppress(OSError):
                 beside.unlink()
     except OSError as error:
-        raise ConfigurationError(f"cannot be written: {error.strerror}", file=str(path)) from error
+        raise ConfigurationError(
+            tr("cannot be written: {strerror}", strerror=error.strerror), file=str(path)
+        ) from error

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from bridgectl import audit
 from bridgectl.instants import iso, span_s
+from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
 from bridgectl.settings import front_store
 from bridgectl.stores import from_store, in_store
@@ -39,7 +40,9 @@ def add(
     known = {"*"}.union(*(operation.scopes for operation in CATALOGUE.values()))
     for wanted in scope:
         if wanted not in known:
-            raise BridgeError(f"there is no scope {wanted}; there are: {', '.join(sorted(known))}")
+            raise BridgeError(
+                tr("there is no scope {wanted}; there are: {known}", wanted=wanted, known=", ".join(sorted(known)))
+            )
     try:
         key = _in_store(
             lambda connection: applications.add(
@@ -49,8 +52,8 @@ def add(
     except ValueError as error:
         raise BridgeError(str(error)) from error
     audit.record("apps-add", application=name, scopes=sorted(scope), networks=network, sandbox=sandbox)
-    what = "sandbox key" if sandbox else "key"
-    typer.echo(f"Give this {what} to the application; it is not shown again:", err=True)
+    what = tr("sandbox key") if sandbox else tr("key")
+    typer.echo(tr("Give this {what} to the application; it is not shown again:", what=what), err=True)
     typer.echo(key)
 
 
@@ -76,14 +79,23 @@ def list_(json: Json = False) -> None:
         return
     typer.echo(
         table(
-            ["name", "scopes", "networks", "rate", "sandbox", "created", "old-until", "revoked"],
+            [
+                tr("name"),
+                tr("scopes"),
+                tr("networks"),
+                tr("rate"),
+                tr("sandbox"),
+                tr("created"),
+                tr("old-until"),
+                tr("revoked"),
+            ],
             [
                 (
                     one.name,
                     ",".join(sorted(one.scopes)),
-                    ",".join(str(network) for network in one.networks) or "any",
+                    ",".join(str(network) for network in one.networks) or tr("any"),
                     f"{one.rate:g}/s" if one.rate else "-",
-                    "yes" if one.sandbox else "-",
+                    tr("yes") if one.sandbox else "-",
                     iso(one.created_at),
                     _old_key(one) or "-",
                     iso(one.revoked_at) if one.revoked_at else "-",
@@ -106,9 +118,9 @@ def rotate(
     """
     if end:
         if not _in_store(lambda connection: applications.end_former(connection, name, wall_clock())):
-            raise BridgeError(f"{name} has no old key that is valid")
+            raise BridgeError(tr("{name} has no old key that is valid", name=name))
         audit.record("apps-end-former-key", application=name)
-        typer.echo(f"{name}'s old key is not valid any more")
+        typer.echo(tr("{name}'s old key is not valid any more", name=name))
         return
     try:
         overlap_ms = span_s(overlap) * 1000
@@ -119,18 +131,21 @@ def rotate(
         raise BridgeError(str(error)) from error
     audit.record("apps-rotate", application=name, overlap=overlap)
     until = iso(wall_clock() + overlap_ms)
-    typer.echo(f"Give this key to the application; it is not shown again. The old is valid until {until}:", err=True)
+    typer.echo(
+        tr("Give this key to the application; it is not shown again. The old is valid until {until}:", until=until),
+        err=True,
+    )
     typer.echo(key)
-    typer.echo(f"When the application uses it: bridgectl apps rotate {name} --end", err=True)
+    typer.echo(tr("When the application uses it: bridgectl apps rotate {name} --end", name=name), err=True)
 
 
 @app.command()
 def revoke(name: Annotated[str, typer.Argument(help="the application")]) -> None:
     """Take an application's keys away; fronts stop taking it within a second or two."""
     if not _in_store(lambda connection: applications.revoke(connection, name, wall_clock())):
-        raise BridgeError(f"there is no active application {name}")
+        raise BridgeError(tr("there is no active application {name}", name=name))
     audit.record("apps-revoke", application=name)
-    typer.echo(f"{name} is revoked")
+    typer.echo(tr("{name} is revoked", name=name))
 
 
 def _old_key(one: Application) -> str | None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl import daemons, databases
 from bridgectl.instants import iso
+from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
 from bridgectl.stores import reader
@@ -66,9 +67,9 @@ def verify(
         for result in results:
             typer.echo(_sentence(result))
         if not results:
-            typer.echo("there is no record yet")
+            typer.echo(tr("there is no record yet"))
         if unknown:
-            typer.echo(f"heads of chains that are not here: {', '.join(sorted(unknown))}")
+            typer.echo(tr("heads of chains that are not here: {unknown}", unknown=", ".join(sorted(unknown))))
     if any(result["broken"] for result in results):
         raise typer.Exit(2)
 
@@ -109,7 +110,7 @@ def show(
         (iso(one.at), one.chain, one.sequence, one.event, canonical(jsonlib.loads(one.text)["details"]))
         for one in chosen
     ]  # fmt: skip
-    typer.echo(table(("at", "chain", "number", "event", "details"), rows))
+    typer.echo(table((tr("at"), tr("chain"), tr("number"), tr("event"), tr("details")), rows))
 
 
 @app.command()
@@ -143,13 +144,25 @@ def _verified(chain: str, anchor: Head, records: Iterator[Stored], known: list[H
 
 def _sentence(result: dict[str, Any]) -> str:
     if result["broken"]:
-        return f"{result['chain']}: BROKEN at record {result['broken']['sequence']}: it {result['broken']['reason']}"
+        return tr(
+            "{chain}: BROKEN at record {number}: it {reason}",
+            chain=result["chain"],
+            number=result["broken"]["sequence"],
+            reason=tr(result["broken"]["reason"]),
+        )
     checked = result["heads_checked"]
-    held = f"held against {checked} heads kept elsewhere" if checked else (
-        "no head was given: whether the newest records were cut off cannot be told"
+    held = tr("held against {checked} heads kept elsewhere", checked=checked) if checked else (
+        tr("no head was given: whether the newest records were cut off cannot be told")
     )  # fmt: skip
-    since = f", since {result['since']}" if result["since"] else ""
-    return f"{result['chain']}: whole: {result['records']} records{since}; head {result['head']}; {held}"
+    since = tr(", since {since}", since=result["since"]) if result["since"] else ""
+    return tr(
+        "{chain}: whole: {records} records{since}; head {head}; {held}",
+        chain=result["chain"],
+        records=result["records"],
+        since=since,
+        head=result["head"],
+        held=held,
+    )
 
 
 def _witnessed(connection: Connection, tables: AuditTables) -> list[Head]:
@@ -182,23 +195,27 @@ def _all(connection: Connection, tables: AuditTables, chain: str) -> Iterator[St
 
 def _databases(side: str | None, bridge_config: Path | None) -> Iterator[tuple[Role, Connection, AuditTables]]:
     if side not in (None, Role.FRONT.value, Role.BRIDGE.value):
-        raise typer.BadParameter("is front or bridge", param_hint="--side")
+        raise typer.BadParameter(tr("is front or bridge"), param_hint="--side")
     found = [(role, path) for role, path in daemons.configured(bridge_config) if side in (None, role.value)]
     if not found:
-        raise NotAsked("no daemon is configured on this host")
+        raise NotAsked(tr("no daemon is configured on this host"))
     for role, path in found:
         store = databases.store_of(path)
         if store.file is not None and not store.file.exists():
-            raise NotAsked(f"the {role}'s database is not there: {store.file}")
+            raise NotAsked(tr("the {role}'s database is not there: {file}", role=role, file=store.file))
         database = reader(store)
         tables = audit_tables(MetaData())
         try:
             with database.connect() as connection:
                 if not inspect(connection).has_table(tables.records.name):
-                    raise NotAsked(f"the {role}'s database is of an older release: it has no audit log yet")
+                    raise NotAsked(
+                        tr("the {role}'s database is of an older release: it has no audit log yet", role=role)
+                    )
                 yield role, connection, tables
         except SQLAlchemyError as error:
-            raise NotAsked(f"the {role}'s database cannot be read: {error.__cause__ or error}") from error
+            raise NotAsked(
+                tr("the {role}'s database cannot be read: {cause}", role=role, cause=error.__cause__ or error)
+            ) from error
         finally:
             database.dispose()
 
@@ -225,7 +242,9 @@ def _lines(file: Path, chain: str) -> Iterator[Stored]:
                     hash = said.pop("hash")
                     one = Stored(said["chain"], said["sequence"], said["at"], said["event"], canonical(said), hash)
                 except (ValueError, KeyError, TypeError, AttributeError):
-                    raise BridgeError(f"{file}:{number}: is no record of an audit log") from None
+                    raise BridgeError(
+                        tr("{file}:{number}: is no record of an audit log", file=file, number=number)
+                    ) from None
                 if chain in ("", one.chain):
                     yield one
     except (OSError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bridgectl import audit, databases
+from bridgectl.language import tr
 from bridgectl.output import as_json
 from bridgectl.sides import Config
 from protocol.runtime.backup import back_up
@@ -32,5 +33,11 @@ def backup(
         typer.echo(as_json({"file": str(file), **manifest.model_dump()}))
         return
     typer.echo(
-        f"{file}: {manifest.commands} commands, {manifest.bytes >> 10} KB, schema {manifest.schema_revision}, verified"
+        tr(
+            "{file}: {commands} commands, {bytes} KB, schema {schema_revision}, verified",
+            file=file,
+            commands=manifest.commands,
+            bytes=manifest.bytes >> 10,
+            schema_revision=manifest.schema_revision,
+        )
     )

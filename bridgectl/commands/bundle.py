@@ -9,6 +9,7 @@ import typer
 from bridgectl import audit
 from bridgectl.bundle import archive
 from bridgectl.bundle.collection import collect, made, told
+from bridgectl.language import english, tr
 from bridgectl.output import as_json
 from protocol.runtime import logs
 from protocol.runtime.clock import wall_clock
@@ -33,7 +34,8 @@ def bundle(
     logs.configure("critical")
     archive.refuse_existing(file, force=force)
     now = wall_clock()
-    found = collect(log_lines, log)
+    with english():  # who reads it may have no Chinese
+        found = collect(log_lines, log)
     audit.record("bundle", file=str(file.absolute()), log_lines=log_lines, logs=len(log))
     members, left_out, masked = found.scrubbed()
     listed = archive.manifest(
@@ -43,5 +45,12 @@ def bundle(
     if json:
         typer.echo(as_json(listed))
         return
-    typer.echo(f"{file}: {len(members)} members, {masked} places masked; look through it before you send it")
+    typer.echo(
+        tr(
+            "{file}: {members} members, {masked} places masked; look through it before you send it",
+            file=file,
+            members=len(members),
+            masked=masked,
+        )
+    )
     typer.echo("\n".join(told(listed)))

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from bridgectl.cells import left as padded
+from bridgectl.language import tr
 from bridgectl.output import as_json, table
 from protocol.errors import BridgeError
 from protocol.messages import Role
@@ -51,7 +53,12 @@ def init(
         Role.OPERATOR: operator or ["operator-1"],
     }
     _say(certificate_files.init(directory, names, broker_san or (), days=days, force=force))
-    typer.echo(f"Keep {directory / 'ca.key'} off the network: whoever has it can be anyone (certs/README.md).")
+    typer.echo(
+        tr(
+            "Keep {directory} off the network: whoever has it can be anyone (certs/README.md).",
+            directory=directory / "ca.key",
+        )
+    )
 
 
 @app.command()
@@ -91,15 +98,23 @@ def renew(
 
     soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=expiring or 0)
     if (role is None) == (expiring is None):
-        raise BridgeError("say which: a role and --name, or --expiring DAYS")
+        raise BridgeError(tr("say which: a role and --name, or --expiring DAYS"))
     chosen = [
         leaf for leaf in certificate_files.read_leaves(directory)
         if (leaf.certificate.not_valid_after_utc < soon if role is None else leaf.role == role.value)
         and name in (None, leaf.name)
     ]  # fmt: skip
     if not chosen:
-        what = f"within {expiring} days" if role is None else f"of {role.value} {name or ''}".rstrip()
-        typer.echo(f"nothing ends {what}" if role is None else f"there is no certificate {what}: bridgectl certs issue")
+        what = (
+            tr("within {expiring} days", expiring=expiring)
+            if role is None
+            else tr("of {role} {name}", role=role.value, name=name or "").rstrip()
+        )
+        typer.echo(
+            tr("nothing ends {what}", what=what)
+            if role is None
+            else tr("there is no certificate {what}: bridgectl certs issue", what=what)
+        )
         raise typer.Exit(0 if role is None else 1)
     for leaf in chosen:
         _say(certificate_files.issue(directory, Role(leaf.role), leaf.name, days=days, out=leaf.base, force=True))
@@ -110,7 +125,7 @@ def renew(
         else certificate_rollover.client_part(leaf, authorities, (f"{leaf.base}.pem", f"{leaf.base}.key"))
         for leaf in certificate_files.read_leaves(directory) if leaf.name in renewed
     ]  # fmt: skip
-    typer.echo("\n".join(["left to do, in any order:", *rollout.told(parts)]))
+    typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(parts)]))
 
 
 @app.command()
@@ -139,10 +154,10 @@ def rollover(
     left = confirmed.left(parts)
     if next_step:
         if left and not force:
-            raise BridgeError("not yet: this step is not done everywhere\n" + "\n".join(rollout.told(left)))
+            raise BridgeError(tr("not yet: this step is not done everywhere\n") + "\n".join(rollout.told(left)))
         if at is roll.Step.NONE and under_way:
             confirmed.forget()
-            typer.echo("The roll-over is over.")
+            typer.echo(tr("The roll-over is over."))
             return
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         at = roll.go_on(directory, now=now, days=days)
@@ -150,19 +165,19 @@ def rollover(
         parts = roll.parts(directory, at)
         left = confirmed.left(parts)
     elif not parts:
-        typer.echo("No roll-over is under way; --next begins one.")
+        typer.echo(tr("No roll-over is under way; --next begins one."))
         return
     elif at is roll.Step.NONE and not left:
         confirmed.forget()
-        typer.echo("The roll-over is over: one CA, which everyone believes. Keep its key off the network.")
+        typer.echo(tr("The roll-over is over: one CA, which everyone believes. Keep its key off the network."))
         return
-    typer.echo(f"step {at.value or 4} of 4: {roll.SAID[at]}")
-    typer.echo("\n".join(["left to do, in any order:", *rollout.told(left)] if left else ["done everywhere"]))
+    typer.echo(tr("step {at} of 4: {said}", at=at.value or 4, said=tr(roll.SAID[at])))
+    typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(left)] if left else [tr("done everywhere")]))
     how = f"bridgectl certs rollover --dir {directory}"
     if left:
-        typer.echo(f"and tell it: {how} " + rollout.options(left))
+        typer.echo(tr("and tell it: {how}", how=" ".join((how, rollout.options(left)))))
     elif at is not roll.Step.NONE:
-        typer.echo(f"next: {how} --next")
+        typer.echo(tr("next: {how} --next", how=how))
 
 
 @app.command()
@@ -215,14 +230,15 @@ def check(
         typer.echo(as_json([asdict(finding) for finding in findings]))
     else:
         for one in findings:
-            typer.echo(f"{one.level:<4}  {one.file}: {one.what}" + (f" — {one.advice}" if one.advice else ""))
+            level = padded(tr(certificate_checks.SAID[one.level]), 4)
+            typer.echo(f"{level}  {one.file}: {one.what}" + (f" — {one.advice}" if one.advice else ""))
     if any(finding.level is certificate_checks.Level.FAIL for finding in findings):
         raise typer.Exit(1)
 
 
 def _say(paths: list[Path]) -> None:
     for path in paths:
-        typer.echo(f"wrote {path}")
+        typer.echo(tr("wrote {path}", path=path))
 
 
 def _list(value: object) -> list[object]:

@@ -7,6 +7,7 @@ import typer
 
 from bridgectl import daemons, probing
 from bridgectl.instants import shown
+from bridgectl.language import tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
@@ -34,16 +35,21 @@ def show(
     paused = by_operation(report.maintenance)
     known = {one.operation: one for one in report.interfaces}
     if operation is not None and operation not in known:
-        raise typer.BadParameter(f"not bound here; bound are {', '.join(sorted(known))}", param_hint="OPERATION")
+        raise typer.BadParameter(
+            tr("not bound here; bound are {known}", known=", ".join(sorted(known))), param_hint="OPERATION"
+        )
     chosen = [known[operation]] if operation else [one for one in report.interfaces if every or not _well(one)]
     if json:
         shown_as = [one.model_dump(mode="json") | {"paused": one.operation in paused} for one in chosen]
         typer.echo(as_json(shown_as))
     elif not chosen:
-        typer.echo(f"all {len(known)} circuits are closed, and no interface fails")
+        typer.echo(tr("all {known} circuits are closed, and no interface fails", known=len(known)))
     else:
         now = round(datetime.now(UTC).timestamp() * 1000)
-        columns = ("operation", "system", "circuit", "open since", "next probe", "fault", "last failure")
+        columns = (
+            tr("operation"), tr("system"), tr("circuit"), tr("open since"), tr("next probe"), tr("fault"),
+            tr("last failure"),
+        )  # fmt: skip
         typer.echo(table(columns, [_row(one, now, paused=one.operation in paused) for one in chosen]))
     raise typer.Exit(max((_CODES[one.circuit] for one in chosen if one.operation not in paused), default=0))
 
@@ -57,11 +63,15 @@ def _well(one: InterfaceReport) -> bool:
 
 def _row(one: InterfaceReport, now: int, *, paused: bool) -> tuple[Any, ...]:
     if paused:
-        probe = "after maintenance"
+        probe = tr("after maintenance")
     elif one.circuit == "closed":
         probe = "-"
     else:
-        probe = f"in {max(0, one.next_probe - now) / 1000:.0f} s" if one.next_probe else "by the next call"
+        probe = (
+            tr("in {seconds:.0f} s", seconds=max(0, one.next_probe - now) / 1000)
+            if one.next_probe
+            else tr("by the next call")
+        )
     since = shown(one.opened) if one.opened else "-"
     return (one.operation, one.system, one.circuit, since, probe, one.fault or "-", one.reason or "-")
 
@@ -76,4 +86,4 @@ def close(
     """
     _, path = daemons.one(Role.BRIDGE, bridge_config)
     daemons.tell(Role.BRIDGE, path, "close-circuit", operation=operation, sudo_user=sudo_user())
-    typer.echo(f"the circuit of {operation} is closed")
+    typer.echo(tr("the circuit of {operation} is closed", operation=operation))

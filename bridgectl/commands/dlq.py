@@ -10,6 +10,7 @@ import typer
 from bridgectl import audit, daemons, dead_letters
 from bridgectl.dead_letters import Letter
 from bridgectl.instants import iso, span
+from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
 from bridgectl.queues import ask, health
 from bridgectl.settings import operator_section
@@ -62,7 +63,12 @@ def list_(
          ", ".join(sorted({states.get(id, "?") for id in one.requests})) or "-", one.id)
         for one in letters
     ]  # fmt: skip
-    typer.echo(table(("queue", "reason", "age", "requests", "request", "operation", "now", "id"), rows))
+    typer.echo(
+        table(
+            (tr("queue"), tr("reason"), tr("age"), tr("requests"), tr("request"), tr("operation"), tr("now"), "id"),
+            rows,
+        )
+    )
     if letters:
         typer.echo(_advice(letters, states))
 
@@ -110,7 +116,7 @@ def redrive(
     can = [one for one in meant if not one.hopeless]
     if not can:
         said = f": {meant[0].hopeless}" if meant else ""
-        raise BridgeError(f"none of {len(meant)} dead letters can be sent again{said}")
+        raise BridgeError(tr("none of {meant} dead letters can be sent again{said}", meant=len(meant), said=said))
     _act("redrive", can, note, yes, rate, json, patience, left=len(meant) - len(can))
 
 
@@ -135,7 +141,7 @@ def _act(
     what: str, letters: Sequence[Letter], note: str, yes: bool, rate: float, json: bool, patience: float, left: int = 0
 ) -> None:
     if not note.strip():
-        raise typer.BadParameter("is empty: say why", param_hint="--note")
+        raise typer.BadParameter(tr("is empty: say why"), param_hint="--note")
     states = _states(letters)
     failures: list[str] = []
     if yes and letters:
@@ -150,15 +156,19 @@ def _act(
     if json:
         typer.echo(as_json(told))
     elif yes:
-        verb = "sent again" if what == "redrive" else "taken away"
-        typer.echo(f"{told['done']} of {len(letters)} dead letters {verb}" + (f", {left} cannot be" if left else ""))
+        verb = tr("sent again") if what == "redrive" else tr("taken away")
+        typer.echo(
+            tr("{told} of {letters} dead letters {verb}", told=told["done"], letters=len(letters), verb=verb)
+            + (tr(", {left} cannot be", left=left) if left else "")
+        )
         for failure in failures:
             typer.echo(failure, err=True)
     else:
         for one in letters:
             typer.echo(f"{one.queue}  {one.reason}  {_some(one.requests) if one.requests else one.id}")
         typer.echo(
-            f"{len(letters)} dead letters: --yes does it" + (f"; {left} more cannot be sent again" if left else "")
+            tr("{letters} dead letters: --yes does it", letters=len(letters))
+            + (tr("; {left} more cannot be sent again", left=left) if left else "")
         )
         if letters:
             typer.echo(_advice(letters, states))
@@ -173,7 +183,7 @@ async def _each(link: Link, letters: Sequence[Letter], rate: float, patience: fl
             await asyncio.sleep(1 / rate)
         try:
             if not await dead_letters.remove(link, one, patience, again=again):
-                failures.append(f"{one.id}: it is not there any more")
+                failures.append(tr("{id}: it is not there any more", id=one.id))
         except BridgeError as error:
             failures.append(f"{one.id}: {error}")
     return failures
@@ -189,7 +199,7 @@ def _meant(
     patience: float,
 ) -> list[Letter]:
     if bool(ids) == every:
-        raise typer.BadParameter("give ids, or --all", param_hint="ID")
+        raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
     return _chosen(_seen(queue, patience), ids or [], reason, operation, older)
 
 
@@ -225,8 +235,10 @@ def _on_link(work: Callable[[Link], Awaitable[T]]) -> T:
             try:
                 await asyncio.wait_for(link.ready(), 10)
             except TimeoutError:
-                why = link.trouble or "no answer"
-                raise BridgeError(f"no broker answers at {', '.join(section.brokers)}: {why}") from None
+                why = link.trouble or tr("no answer")
+                raise BridgeError(
+                    tr("no broker answers at {brokers}: {why}", brokers=", ".join(section.brokers), why=why)
+                ) from None
             return await work(link)
         finally:
             await link.close()
@@ -254,13 +266,13 @@ def _advice(letters: Sequence[Letter], states: dict[str, str]) -> str:
     ids = [id for one in letters for id in one.requests]
     finished = sum(states.get(id) in FINAL for id in ids)
     if ids and finished == len(ids) and all(one.requests for one in letters):
-        return "all of their requests are finished since: purging is safe"
+        return tr("all of their requests are finished since: purging is safe")
     if not states and ids:
-        return "what became of their requests is not known on this host"
+        return tr("what became of their requests is not known on this host")
     if ids:
-        return f"{finished} of {len(ids)} requests in them are finished since"
-    return "they cannot be read: fronts send their commands again by themselves; purging is safe"
+        return tr("{finished} of {ids} requests in them are finished since", finished=finished, ids=len(ids))
+    return tr("they cannot be read: fronts send their commands again by themselves; purging is safe")
 
 
 def _some(ids: Sequence[str]) -> str:
-    return "-" if not ids else ids[0] + (f" and {len(ids) - 1} more" if len(ids) > 1 else "")
+    return "-" if not ids else ids[0] + (tr(" and {ids} more", ids=len(ids) - 1) if len(ids) > 1 else "")

@@ -1,6 +1,5 @@
 """`bridgectl doctor`: whether an installation is as it should be, line by line."""
 
-import textwrap
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -8,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from bridgectl.cells import left, wrapped
 from bridgectl.doctor.examination import Wish, examine
 from bridgectl.doctor.finding import Finding, Status, exit_code, overall
+from bridgectl.language import noted, tr
 from bridgectl.output import as_json
 from bridgectl.settings import control_path
 from protocol.messages import Role
@@ -17,6 +18,9 @@ from protocol.runtime import logs
 from protocol.runtime.settings import checked_address
 
 app = typer.Typer()
+
+
+_SAID = {Status.OK: noted("OK"), Status.WARN: noted("WARN"), Status.FAIL: noted("FAIL"), Status.SKIP: noted("SKIP")}
 
 
 class Here(StrEnum):
@@ -64,17 +68,17 @@ def doctor(
         for one in shown:
             typer.echo(line(one))
         counts = ", ".join(
-            f"{sum(one.status is word for one in findings)} {word}"
+            f"{sum(one.status is word for one in findings)} {tr(_SAID[word])}"
             for word in (Status.OK, Status.WARN, Status.FAIL, Status.SKIP)
         )
-        typer.echo(f"overall: {status} ({counts})")
+        typer.echo(tr("overall: {status} ({counts})", status=tr(_SAID[status]), counts=counts))
     raise typer.Exit(exit_code(status, strict=strict))
 
 
 def line(finding: Finding, width: int = 116) -> str:
     """A finding for people: what was seen, and below it what to do."""
-    first = f"{finding.status:<5} {finding.name:<19} {finding.subject}: {finding.seen}"
+    first = f"{left(tr(_SAID[finding.status]), 5)} {finding.name:<19} {finding.subject}: {finding.seen}"
     if not finding.action:
         return first
-    action = textwrap.wrap(f"→ {finding.action}", width - 26, break_long_words=False, break_on_hyphens=False)
+    action = wrapped(f"→ {finding.action}", width - 26)
     return "\n".join([first, *(f"{'':26}{text}" for text in action)])

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bridgectl import daemons
+from bridgectl.language import tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json
 from bridgectl.programs import PROGRAMS
@@ -39,10 +40,15 @@ def drain(
     if json:
         typer.echo(as_json(told))
     elif report is None:
-        typer.echo(f"{program} takes work")
+        typer.echo(tr("{program} takes work", program=program))
     elif report.safe:
-        typer.echo(f"{program} takes nothing new and has nothing in hand: safe to stop (systemctl stop {program})")
+        typer.echo(
+            tr(
+                "{program} takes nothing new and has nothing in hand: safe to stop (systemctl stop {program})",
+                program=program,
+            )
+        )
     else:
         left = ", ".join(f"{count} {kind}" for kind, count in report.running.items() if count)
-        typer.echo(f"{program} takes nothing new; still in hand: {left}")
+        typer.echo(tr("{program} takes nothing new; still in hand: {left}", program=program, left=left))
     raise typer.Exit(0 if told["safe"] or report is None else 1)

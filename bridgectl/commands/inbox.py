@@ -7,6 +7,7 @@ import typer
 
 from bridgectl import audit
 from bridgectl.instants import iso
+from bridgectl.language import tr
 from bridgectl.operators import operator
 from bridgectl.output import Json, as_json, table
 from bridgectl.settings import front_store
@@ -26,7 +27,7 @@ def show(json: Json = False) -> None:
     """Say which inbox commands are addressed to, and since when."""
     found = from_store(front_store(), Role.FRONT, ADDRESS.name, region_inbox.read)
     if found is None:
-        raise BridgeError("no bridge was heard of yet: the first inbox heard of becomes the region's")
+        raise BridgeError(tr("no bridge was heard of yet: the first inbox heard of becomes the region's"))
     row = {
         "inbox": found.inbox, "bound_at": iso(found.bound_at), "bound_by": found.bound_by, "note": found.note,
     }  # fmt: skip
@@ -47,12 +48,12 @@ def bind(
     try:
         wanted = str(uuid.UUID(inbox))
     except ValueError:
-        raise BridgeError(f"{inbox!r} is no inbox's id, which is a UUID") from None
+        raise BridgeError(tr("{inbox!r} is no inbox's id, which is a UUID", inbox=inbox)) from None
     if not note.strip():
-        raise BridgeError("--note is empty: say why")
+        raise BridgeError(tr("--note is empty: say why"))
     now = wall_clock()
     # clocks of fronts may be apart: what is sealed a little later is asked about too, which does no harm
     meant = Address(wanted, now + SKEW_MS, now, operator(), note.strip()[:400])
     in_store(front_store(), Role.FRONT, ADDRESS.name, lambda connection: region_inbox.bind(connection, meant))
     audit.record("inbox-bind", inbox=wanted)
-    typer.echo(f"commands are for inbox {wanted} from now on; the fronts follow within two seconds")
+    typer.echo(tr("commands are for inbox {wanted} from now on; the fronts follow within two seconds", wanted=wanted))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridgectl.language import tr
 from bridgectl.output import as_json, table
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
@@ -39,8 +40,8 @@ def init(
     from bridgectl import keys
 
     for path in keys.init(directory, now=_now(), force=force):
-        typer.echo(f"wrote {path}")
-    typer.echo("Each front gets front.keyring and trusted.json, each bridge bridge.keyring and trusted.json.")
+        typer.echo(tr("wrote {path}", path=path))
+    typer.echo(tr("Each front gets front.keyring and trusted.json, each bridge bridge.keyring and trusted.json."))
 
 
 @app.command()
@@ -58,7 +59,7 @@ def show(
         {
             **one,
             "retired": one["retired"] or "-",
-            "private_key_here": "here" if one["private_key_here"] else "-",
+            "private_key_here": tr("here") if one["private_key_here"] else "-",
         }
         for one in found
     )
@@ -93,14 +94,21 @@ def rotate(
         left = confirmed.left(keys.parts(directory, [whose]))
         if before is keys.Stage.KNOWN and left and not force and not keys.cut_short(directory, whose):
             raise ConfigurationError(
-                "not yet: who does not know the new keys could not read what they seal (--force does it all the same)\n"
+                tr(
+                    "not yet: who does not know the new keys could not read what they seal (--force does it all the "
+                    "same)\n"
+                )
                 + "\n".join(rollout.told(left))
             )
         keys.activate(directory, whose, now=_now())
-        typer.echo(f"The {whose}'s new keys are active; the old ones stay readable.")
+        typer.echo(tr("The {whose}'s new keys are active; the old ones stay readable.", whose=whose))
     elif not done and (before is keys.Stage.NONE or _settled(directory, whose, confirmed)):
         made = keys.rotate(directory, whose, now=_now())
-        typer.echo(f"The {whose}'s next keys {'are made' if made else 'were there already'}; nobody uses them yet.")
+        typer.echo(
+            tr("The {whose}'s next keys are made; nobody uses them yet.", whose=whose)
+            if made
+            else tr("The {whose}'s next keys were there already; nobody uses them yet.", whose=whose)
+        )
     _tell(directory, whose, confirmed)
 
 
@@ -120,13 +128,13 @@ def _tell(directory: Path, whose: Role, confirmed: "rollout.Confirmed") -> None:
     typer.echo(at.value)
     how = f"bridgectl keys rotate {whose} --dir {directory}"
     if left:
-        typer.echo("\n".join(["left to do, in any order:", *rollout.told(left)]))
-        typer.echo(f"and tell it: {how} " + rollout.options(left))
+        typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(left)]))
+        typer.echo(tr("and tell it: {how}", how=" ".join((how, rollout.options(left)))))
     elif at is keys.Stage.KNOWN:
-        typer.echo(f"done everywhere; next: {how} --activate")
+        typer.echo(tr("done everywhere; next: {how} --activate", how=how))
     elif (when := keys.forgettable(directory)) is not None:
-        typer.echo(f"done everywhere; next, from {when:%Y-%m-%d} on: bridgectl keys prune --older-than "
-                   f"{keys.SAFE_PRUNE_DAYS} --dir {directory}")  # fmt: skip
+        how = f"bridgectl keys prune --older-than {keys.SAFE_PRUNE_DAYS} --dir {directory}"
+        typer.echo(tr("done everywhere; next, from {when:%Y-%m-%d} on: {how}", when=when, how=how))
 
 
 @app.command()
@@ -142,23 +150,35 @@ def prune(
 
     if older_than < keys.SAFE_PRUNE_DAYS and not force:
         raise ConfigurationError(
-            f"messages up to {keys.SAFE_PRUNE_DAYS - 1} days old may still need these keys: "
-            f"give --older-than {keys.SAFE_PRUNE_DAYS} or more, or --force"
+            tr(
+                "messages up to {safe_prune_days} days old may still need these keys: give --older-than "
+                "{keys_safe_prune_days} or more, or --force",
+                safe_prune_days=keys.SAFE_PRUNE_DAYS - 1,
+                keys_safe_prune_days=keys.SAFE_PRUNE_DAYS,
+            )
         )
     confirmed = rollout.Confirmed(directory, keys.CONFIRMED)
     if confirmed.begun and not force and (left := confirmed.left(keys.parts(directory, keys.retired(directory)))):
         raise ConfigurationError(
-            "not yet: who still has older files seals with the old keys\n" + "\n".join(rollout.told(left))
+            tr("not yet: who still has older files seals with the old keys\n") + "\n".join(rollout.told(left))
         )
     gone = keys.prune(directory, older_than_days=older_than, now=_now())
     for key in gone:
-        typer.echo(f"removed {key.role} {key.algorithm} {key.id}, retired {key.retired_at:%Y-%m-%d}")
+        typer.echo(
+            tr(
+                "removed {role} {algorithm} {id}, retired {retired_at:%Y-%m-%d}",
+                role=key.role,
+                algorithm=key.algorithm,
+                id=key.id,
+                retired_at=key.retired_at,
+            )
+        )
     if not gone:
-        typer.echo("nothing to remove")
+        typer.echo(tr("nothing to remove"))
         return
     confirmed.forget()
     changed = {key.role for key in gone}
-    typer.echo("\n".join(["left to do, in any order:", *rollout.told(keys.parts(directory, changed))]))
+    typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(keys.parts(directory, changed))]))
 
 
 def _now() -> datetime.datetime:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from bridgectl import daemons
 from bridgectl.instants import instant, shown, span_s
+from bridgectl.language import tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import as_json, few, table
 from bridgectl.programs import PROGRAMS
@@ -48,9 +49,11 @@ def pause(
     the bridge has already goes on. It outlasts a restart. Times without an offset are of this host's clock.
     """
     if until is not None and lasting is not None:
-        raise typer.BadParameter("goes without --until", param_hint="--for")
+        raise typer.BadParameter(tr("goes without --until"), param_hint="--for")
     if len(reason) > LONGEST_REASON:
-        raise typer.BadParameter(f"at most {LONGEST_REASON} characters", param_hint="--reason")
+        raise typer.BadParameter(
+            tr("at most {longest_reason} characters", longest_reason=LONGEST_REASON), param_hint="--reason"
+        )
     now = datetime.now(UTC)
     end = 0
     try:
@@ -88,14 +91,14 @@ def _tell(
     **more: Any,
 ) -> None:
     if every == bool(names):
-        raise typer.BadParameter("give operations, or --all", param_hint="OPERATION")
+        raise typer.BadParameter(tr("give operations, or --all"), param_hint="OPERATION")
     role, path = daemon(side, config)
     told = daemons.tell(role, path, act, operations=names or [], every=every, sudo_user=sudo_user(), **more)
     pauses = _PAUSES.validate_python(told["pauses"])
     if json:
         typer.echo(as_json(told["pauses"]))
         return
-    typer.echo(f"{PROGRAMS[role]}: " + ("nothing is paused now" if not pauses else "paused now"))
+    typer.echo(f"{PROGRAMS[role]}: " + (tr("nothing is paused now") if not pauses else tr("paused now")))
     if pauses:
         typer.echo(pauses_table(pauses))
 
@@ -103,8 +106,8 @@ def _tell(
 def pauses_table(pauses: Sequence[Pause]) -> str:
     """What is paused, for people."""
     rows = [
-        (few(one.operations), shown(one.since), shown(one.until) if one.until else "it is resumed", one.by,
+        (few(one.operations), shown(one.since), shown(one.until) if one.until else tr("it is resumed"), one.by,
          one.reason or "-")
         for one in pauses
     ]  # fmt: skip
-    return table(("operations", "since", "until", "by", "reason"), rows)
+    return table((tr("operations"), tr("since"), tr("until"), tr("by"), tr("reason")), rows)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bridgectl import daemons, probing
+from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
 from protocol.messages import Role
 
@@ -29,9 +30,9 @@ def probe(
     its binding says, 1 it does not, 3 the bridge could not be asked.
     """
     if (operation is None) != every:
-        raise typer.BadParameter("give an operation, or --all", param_hint="OPERATION")
+        raise typer.BadParameter(tr("give an operation, or --all"), param_hint="OPERATION")
     if every and really:
-        raise typer.BadParameter("goes with one operation", param_hint="--really")
+        raise typer.BadParameter(tr("goes with one operation"), param_hint="--really")
     _, path = daemons.one(Role.BRIDGE, bridge_config)
     names = [operation] if operation else probing.bound_queries(probing.bridge_report(path))
     found = [probing.probe(path, name, really=really, reveal=reveal) for name in names]
@@ -39,7 +40,7 @@ def probe(
         typer.echo(as_json([one.model_dump(mode="json") for one in found]))
     elif every:
         rows = [(one.operation, one.system, one.outcome, one.verdict) for one in found]
-        typer.echo(table(("operation", "system", "outcome", "verdict"), rows))
+        typer.echo(table((tr("operation"), tr("system"), tr("outcome"), tr("verdict")), rows))
     else:
         typer.echo("\n".join(found[0].lines))
     raise typer.Exit(0 if all(one.well for one in found) else 1)

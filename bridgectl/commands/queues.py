@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from bridgectl.instants import in_seconds
+from bridgectl.language import noted, tr
 from bridgectl.output import as_json, table
 from bridgectl.queues import QueueHealth, ask, health
 from bridgectl.settings import link_section
@@ -16,7 +18,10 @@ from protocol.runtime.links import stomp_link
 
 app = typer.Typer()
 
-_HEADINGS = ["queue", "depth", "consumers", "in flight", "enqueued", "dequeued", "expired", "oldest", "dead letters"]
+_HEADINGS = [
+    noted("queue"), noted("depth"), noted("consumers"), noted("in flight"), noted("enqueued"), noted("dequeued"),
+    noted("expired"), noted("oldest"), noted("dead letters"),
+]  # fmt: skip
 
 
 @app.command()
@@ -41,7 +46,13 @@ async def _show(json: bool, watch: bool, patience: float) -> None:
         try:
             await asyncio.wait_for(link.ready(), patience)
         except TimeoutError:
-            raise BridgeError(f"no broker answers at {', '.join(section.brokers)} within {patience:g} s") from None
+            raise BridgeError(
+                tr(
+                    "no broker answers at {brokers} within {patience:g} s",
+                    brokers=", ".join(section.brokers),
+                    patience=patience,
+                )
+            ) from None
         while True:
             found = health(await ask(link, f"ctl-{os.getpid()}", patience), wall_clock())
             if watch and not json:
@@ -64,7 +75,7 @@ def _table(found: list[QueueHealth]) -> str:
             queue.enqueued,
             queue.dequeued,
             queue.expired,
-            "-" if queue.oldest_s is None else f"{queue.oldest_s:g} s",
+            "-" if queue.oldest_s is None else in_seconds(queue.oldest_s),
             queue.dead_letters,
         )
         for queue in found

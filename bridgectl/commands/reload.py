@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bridgectl import daemons
+from bridgectl.language import tr
 from bridgectl.output import Json, as_json
 from bridgectl.programs import PROGRAMS
 from protocol.administration import ReloadReport
@@ -31,7 +32,7 @@ def reload(
     """
     found = [(role, path) for role, path in daemons.configured() if not which or role in which]
     if not found:
-        raise NotAsked("no such daemon is configured on this host: which is it, and where is bridgectl.toml?")
+        raise NotAsked(tr("no such daemon is configured on this host: which is it, and where is bridgectl.toml?"))
     worst, told = 0, []
     for role, path in found:
         program = PROGRAMS[role]
@@ -49,7 +50,8 @@ def reload(
             continue
         told.append({"program": program, "code": code, "error": why})
         if not json:
-            typer.echo(f"{program}: {'not asked' if code == 3 else 'refused, nothing has changed'}: {why}", err=True)
+            came = tr("not asked") if code == 3 else tr("refused, nothing has changed")
+            typer.echo(f"{program}: {came}: {why}", err=True)
     if json:
         typer.echo(as_json(told))
     raise typer.Exit(worst)
@@ -57,12 +59,16 @@ def reload(
 
 def said(program: str, report: ReloadReport) -> list[str]:
     """A report for people."""
-    lines = [f"{program} ({report.name}): " + ("taken up" if report.changed else "nothing has changed")]
-    lines += [f"  changed  {one}" for one in report.changed]
-    lines += [f"  restart  {one} changed, and is taken up at the next start alone" for one in report.restart]
-    lines += [f"  note     {one}" for one in report.notes]
+    lines = [f"{program} ({report.name}): " + (tr("taken up") if report.changed else tr("nothing has changed"))]
+    lines += [tr("  changed  {ones}", ones=one) for one in report.changed]
+    lines += [
+        tr("  restart  {ones} changed, and is taken up at the next start alone", ones=one) for one in report.restart
+    ]
+    lines += [tr("  note     {ones}", ones=one) for one in report.notes]
     if report.in_use:
-        lines.append("  in use   " + ", ".join(f"{what} {code}" for what, code in report.in_use.items()))
+        lines.append(
+            tr("  in use   {codes}", codes=", ".join(f"{what} {code}" for what, code in report.in_use.items()))
+        )
     if report.changed:
-        lines.append(f"  same     {', '.join(report.same)}")
+        lines.append(tr("  same     {same}", same=", ".join(report.same)))
     return lines

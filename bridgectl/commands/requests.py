@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from bridgectl import daemons
 from bridgectl.instants import iso, span, span_s
+from bridgectl.language import noted, tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import At, Config, daemon
@@ -96,7 +97,10 @@ def list_(
          one.sends, one.owner, one.decide or "-", one.note or "-")
         for one in found
     ]  # fmt: skip
-    columns = ("id", "operation", "source", "state", "code", "age", "tries", "owner", "decide", "note")
+    columns = (
+        "id", tr("operation"), tr("source"), tr("state"), tr("code"), tr("age"), tr("tries"), tr("owner"), tr("decide"),
+        tr("note"),
+    )  # fmt: skip
     typer.echo(table(columns, rows))
 
 
@@ -123,9 +127,19 @@ def show(
     if detail.evidence is not None:
         lines.append(("marketing", _evidence(detail.evidence)))
     lines += [
-        ("decided", f"{one.choice} by {one.by} at {iso(one.at)}: {one.note}{_came(one)}")
+        (
+            "decided",
+            tr(
+                "{choice} by {by} at {at}: {note}{came}",
+                choice=one.choice,
+                by=one.by,
+                at=iso(one.at),
+                note=one.note,
+                came=_came(one),
+            ),
+        )
         for one in detail.decisions
-    ]  # fmt: skip
+    ]
     if body:
         lines.append(("request", detail.request))
     for name, value in lines:
@@ -174,20 +188,20 @@ def resolve(
     }  # fmt: skip
     chosen = [choice for choice, given in flags.items() if given]
     if len(chosen) != 1:
-        said = "give exactly one of --applied, --not-applied, --call-again and --ask-again"
+        said = tr("give exactly one of --applied, --not-applied, --call-again and --ask-again")
         raise typer.BadParameter(said, param_hint="choice")
     [choice] = chosen
     if result is not None and choice is not Choice.APPLIED:
-        raise typer.BadParameter("goes with --applied alone", param_hint="--result")
+        raise typer.BadParameter(tr("goes with --applied alone"), param_hint="--result")
     said_why(note)
     if result is not None and not result.strip():
-        raise typer.BadParameter("is empty: leave it out if the answer is not known", param_hint="--result")
+        raise typer.BadParameter(tr("is empty: leave it out if the answer is not known"), param_hint="--result")
     if force and choice is not Choice.NOT_APPLIED:
-        raise typer.BadParameter("goes with --not-applied alone", param_hint="--force")
+        raise typer.BadParameter(tr("goes with --not-applied alone"), param_hint="--force")
     role, path = daemon(side, bridge_config)
     if _all_meant(every, [id] if id else [], operation, older_than, yes):
         if result is not None or force:
-            raise typer.BadParameter("--result and --force are for one command", param_hint="--all")
+            raise typer.BadParameter(tr("--result and --force are for one command"), param_hint="--all")
         _decide_all(role, path, choice, note, operation, older_than, yes=yes, json=json)
         return
     _finish([_decide(role, path, id, choice, note, wait, result=result or "", force=force)], json=json)
@@ -237,11 +251,11 @@ def resend(
     outcome, which is asked about or held.
     """
     if bool(ids) == every:
-        raise typer.BadParameter("give ids, or --all", param_hint="ID")
+        raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
     role, path = daemons.one(Role.FRONT)
     if undelivered:
         if not ids:
-            raise typer.BadParameter("give ids", param_hint="ID")
+            raise typer.BadParameter(tr("give ids"), param_hint="ID")
         said_why(note)
         _finish([_decide(role, path, id, Choice.RESEND, note, wait) for id in ids], json=json)
         return
@@ -249,7 +263,10 @@ def resend(
     if json:
         typer.echo(as_json(told))
         return
-    typer.echo(f"{told['sent']} sent again" + ("; there may be more: once more with --all" if told["more"] else ""))
+    typer.echo(
+        tr("{told} sent again", told=told["sent"])
+        + (tr("; there may be more: once more with --all") if told["more"] else "")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,25 +284,41 @@ class Decided:
         """For people."""
         because = f": {self.because}" if self.because else ""
         if self.standing == "refused":
-            return f"{self.id}: {self.choice} was refused, and nothing was changed{because}"
-        if self.standing == "pending":
-            return (
-                f"{self.id}: {self.choice} is written down and waits for a bridge that takes it; "
-                f"bridgectl requests show {self.id} says what came of it"
+            return tr(
+                "{id}: {choice} was refused, and nothing was changed{because}",
+                id=self.id,
+                choice=self.choice,
+                because=because,
             )
-        return f"{self.id} is {_BECOMES[self.choice]}; it is {self.state} here now, and its caller is told{because}"
+        if self.standing == "pending":
+            return tr(
+                "{id}: {choice} is written down and waits for a bridge that takes it; bridgectl requests show "
+                "{id} says what came of it",
+                id=self.id,
+                choice=self.choice,
+            )
+        return tr(
+            "{id} is {becomes}; it is {state} here now, and its caller is told{because}",
+            id=self.id,
+            becomes=tr(_BECOMES[self.choice]),
+            state=self.state,
+            because=because,
+        )
 
 
 _BECOMES = {
-    Choice.APPLIED: "succeeded", Choice.NOT_APPLIED: "failed", Choice.CALL_AGAIN: "called again",
-    Choice.ASK_AGAIN: "asked about again", Choice.CANCEL: "taken back", Choice.RESEND: "sent again",
+    Choice.APPLIED: noted("succeeded"), Choice.NOT_APPLIED: noted("failed"), Choice.CALL_AGAIN: noted("called again"),
+    Choice.ASK_AGAIN: noted("asked about again"), Choice.CANCEL: noted("taken back"),
+    Choice.RESEND: noted("sent again"),
 }  # fmt: skip
 
 
 def said_why(note: str) -> None:
     """Raises BadParameter for a note that says nothing, or too much."""
     if not note.strip() or len(note.strip()) > LONGEST_NOTE:
-        raise typer.BadParameter(f"say in 1 to {LONGEST_NOTE} characters how you know", param_hint="--note")
+        raise typer.BadParameter(
+            tr("say in 1 to {longest_note} characters how you know", longest_note=LONGEST_NOTE), param_hint="--note"
+        )
 
 
 def _decide(role: Role, path: Path, id: str, choice: Choice, note: str, wait_s: float, **more: Any) -> Decided:
@@ -311,9 +344,9 @@ def _decide(role: Role, path: Path, id: str, choice: Choice, note: str, wait_s: 
 def _all_meant(every: bool, ids: list[str], operation: list[str] | None, older_than: str | None, yes: bool) -> bool:
     """Whether --all is; raises BadParameter for what does not go together."""
     if bool(ids) == every:
-        raise typer.BadParameter("give ids, or --all", param_hint="ID")
+        raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
     if not every and (operation or older_than or yes):
-        raise typer.BadParameter("--operation, --older-than and --yes go with --all", param_hint="--all")
+        raise typer.BadParameter(tr("--operation, --older-than and --yes go with --all"), param_hint="--all")
     return every
 
 
@@ -364,10 +397,20 @@ def _decide_all(
         for name, number in sorted(counted.by_operation.items()):
             typer.echo(f"{number:>7}  {name}")
         if not yes:
-            typer.echo(f"{total} commands match; nothing was done: --yes decides them, {choice}")
+            typer.echo(
+                tr("{total} commands match; nothing was done: --yes decides them, {choice}", total=total, choice=choice)
+            )
         else:
-            waits = "; the bridge's answers are in `bridgectl requests show ID`" if role is Role.FRONT else ""
-            typer.echo(f"{len(decided)} of {total} commands decided, {choice}{waits}")
+            waits = tr("; the bridge's answers are in `bridgectl requests show ID`") if role is Role.FRONT else ""
+            typer.echo(
+                tr(
+                    "{decided} of {total} commands decided, {choice}{waits}",
+                    decided=len(decided),
+                    total=total,
+                    choice=choice,
+                    waits=waits,
+                )
+            )
         for one in failures:
             typer.echo(f"{one.id}: {one.because}", err=True)
     if failures:
@@ -404,8 +447,8 @@ def _detail(detail: CommandDetail, *, body: bool) -> dict[str, Any]:
 
 def _evidence(evidence: Evidence) -> str:
     said = {
-        "applied": "it was applied", "refused": "it was refused", "absent": "it is not there",
-        "unknown": "nothing that can be used", "not-asked": "was not asked",
+        "applied": tr("it was applied"), "refused": tr("it was refused"), "absent": tr("it is not there"),
+        "unknown": tr("nothing that can be used"), "not-asked": tr("was not asked"),
     }[evidence.came_to]  # fmt: skip
     return f"{said}: {evidence.detail}" if evidence.detail else said
 

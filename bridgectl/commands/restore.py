@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bridgectl import audit, databases
+from bridgectl.language import tr
 from bridgectl.output import Json, as_json
 from bridgectl.restoring import restore as put_back
 from bridgectl.restoring import seen
@@ -34,10 +35,15 @@ def restore(
     place = databases.of(databases.side_of(manifest.program), bridge_config)
     doubts = seen(place, manifest)
     if doubts and not force:
-        raise typer.BadParameter(f"{'; '.join(doubts)} (--force: all the same)", param_hint="FILE")
+        raise typer.BadParameter(tr("{doubts} (--force: all the same)", doubts="; ".join(doubts)), param_hint="FILE")
     taken = datetime.fromtimestamp(manifest.taken_at / 1000, UTC).isoformat(timespec="seconds")
     if not yes:
-        told = f"would put back {file} of {taken} ({manifest.commands} commands); the daemon must be stopped. Add --yes"
+        told = tr(
+            "would put back {file} of {taken} ({commands} commands); the daemon must be stopped. Add --yes",
+            file=file,
+            taken=taken,
+            commands=manifest.commands,
+        )
         typer.echo(as_json({"done": False, **manifest.model_dump()}) if json else told)
         return
     audit.record("restore", program=manifest.program, file=str(file), taken_at=manifest.taken_at)
@@ -45,7 +51,19 @@ def restore(
     if json:
         typer.echo(as_json({"done": True, "kept": str(done.kept or ""), "revoked": done.revoked}))
         return
-    typer.echo(f"{file} of {taken} is in place; what was there is kept as {done.kept or '(there was none)'}")
+    typer.echo(
+        tr(
+            "{file} of {taken} is in place; what was there is kept as {kept}",
+            file=file,
+            taken=taken,
+            kept=done.kept or tr("(there was none)"),
+        )
+    )
     for line in done.notes:
         typer.echo(line)
-    typer.echo(f"next: systemctl start {manifest.program}; then bridgectl status, and bridgectl requests list")
+    typer.echo(
+        tr(
+            "next: systemctl start {program}; then bridgectl status, and bridgectl requests list",
+            program=manifest.program,
+        )
+    )

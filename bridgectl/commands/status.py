@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bridgectl.language import tr
 from bridgectl.output import as_json
 from bridgectl.settings import settings_or_defaults
 from bridgectl.status.observation import observe
@@ -34,13 +35,13 @@ def status(
     seen = asyncio.run(observe(path, settings, patience))
     found = troubles(seen)
     if seen.front is None and seen.bridge is None:
-        found.append(Trouble(Level.UNKNOWN, "nothing-here", "neither daemon is configured on this host",
-                             f"no dmz_front.toml or intranet_bridge.toml beside {path}",
-                             mend="set BRIDGECTL_CONFIG, or [doctor] front_config or bridge_config"))  # fmt: skip
+        found.append(Trouble(Level.UNKNOWN, "nothing-here", tr("neither daemon is configured on this host"),
+                             tr("no dmz_front.toml or intranet_bridge.toml beside {path}", path=path),
+                             mend=tr("set BRIDGECTL_CONFIG, or [doctor] front_config or bridge_config")))  # fmt: skip
     if json:
         typer.echo(as_json(as_dict(seen, found)))
     elif plugin:
-        first = f"{found[0].what}: {found[0].why}".rstrip(": ") if found else "nothing is wrong"
+        first = f"{found[0].what}: {found[0].why}".rstrip(": ") if found else tr("nothing is wrong")
         typer.echo(f"DMZ-BRIDGE {verdict(found).name} - {first}")
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from bridgectl.language import tr
 from bridgectl.output import as_json
 from bridgectl.settings import ControlSettings, settings_or_defaults
 from bridgectl.status.live import History, Sample, View, pressed, sample
@@ -48,7 +49,7 @@ def top(
         _print(eye, asyncio.run(eye.two(interval)), json=json)
         raise typer.Exit(int(verdict(eye.found)))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        typer.echo("bridgectl: top needs a terminal; bridgectl status is for others, or top --once", err=True)
+        typer.echo(tr("bridgectl: top needs a terminal; bridgectl status is for others, or top --once"), err=True)
         raise typer.Exit(2)
     with keys_at_once(sys.stdin.fileno()):
         ended_by = asyncio.run(_live(eye, interval))
@@ -68,8 +69,13 @@ class _Eye:
     async def look(self) -> Observation:
         now = await observe(self._control, self._settings, self._patience)
         if now.front is None and now.bridge is None:
-            raise BridgeError(f"neither daemon is configured on this host: no dmz_front.toml or intranet_bridge.toml "
-                              f"beside {self._control}; set BRIDGECTL_CONFIG")  # fmt: skip
+            raise BridgeError(
+                tr(
+                    "neither daemon is configured on this host: no dmz_front.toml or intranet_bridge.toml beside "
+                    "{control}; set BRIDGECTL_CONFIG",
+                    control=self._control,
+                )
+            )
         self.sample, self.found = sample(self.seen, now), troubles(now)
         self.history.add(self.sample)
         self.seen = now
@@ -128,7 +134,7 @@ async def _live(eye: _Eye, interval: float) -> int:
     looking.add_done_callback(lambda _: happened.put_nowait("over"))
     view = View()
     try:
-        with Live(Text("looking ..."), console=console, screen=True, auto_refresh=False) as live:
+        with Live(Text(tr("looking ...")), console=console, screen=True, auto_refresh=False) as live:
             while True:
                 what = await happened.get()
                 if isinstance(what, int):

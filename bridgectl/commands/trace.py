@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bridgectl import daemons
+from bridgectl.language import tr
 from bridgectl.output import as_json, table
 from bridgectl.programs import PROGRAMS
 from bridgectl.tracing import Event, events_of, events_of_log
@@ -56,13 +57,15 @@ def trace(
         for event in events:
             rows.append((_instant(event.at), f"+{(event.at - before) / 1000:.3f}", event.where, event.what, event.more))
             before = event.at
-        typer.echo(table(("time", "s", "where", "what", ""), rows))
+        typer.echo(table((tr("time"), "s", tr("where"), tr("what"), ""), rows))
     for reason in silent:
         typer.echo(f"bridgectl: {reason}", err=True)
     if not events:
         if silent or not configured:
             raise typer.Exit(3)
-        raise BridgeError(f"nothing is known here of {id}: another front's, forgotten, or a query of long ago")
+        raise BridgeError(
+            tr("nothing is known here of {id}: another front's, forgotten, or a query of long ago", id=id)
+        )
 
 
 def _journal(unit: str, id: str) -> Iterator[dict[str, Any]]:

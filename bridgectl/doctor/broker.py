@@ -10,6 +10,7 @@ from bridgectl.doctor import wire
 from bridgectl.doctor.files import judge_expiry
 from bridgectl.doctor.finding import Finding, Status
 from bridgectl.doctor.wire import Address, Answer, Attempt
+from bridgectl.language import noted, tr
 from protocol import destinations
 from protocol.link.tls import client_context
 from protocol.messages import Role
@@ -18,7 +19,7 @@ from protocol.runtime.settings import LinkSection
 SAFE_VERSIONS = {5: (5, 19, 10), 6: (6, 2, 9)}
 """The oldest ActiveMQ of each line without a known vulnerability (https://activemq.apache.org/security)."""
 
-_CONFIGURE = "configure it as in activemq/activemq.xml"
+_CONFIGURE = noted("configure it as in activemq/activemq.xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,14 @@ def judge(probes: Probes, now: datetime) -> Iterator[Finding]:
     """Everything about one broker."""
     yield judge_tls(probes.address, probes.ours)
     if probes.ours.certificate is not None:
-        renew = "bridgectl certs renew broker --name NAME, copy its stores to the broker, restart it"
+        renew = tr("bridgectl certs renew broker --name NAME, copy its stores to the broker, restart it")
         yield judge_expiry(probes.address, probes.ours.certificate, now, renew)
     if probes.old is not None:
         yield judge_old(probes.address, probes.old)
     if probes.bare is not None:
-        yield judge_stranger(probes.address, "without a certificate", probes.bare)
+        yield judge_stranger(probes.address, tr("without a certificate"), probes.bare)
     if probes.foreign is not None:
-        yield judge_stranger(probes.address, "with a certificate of another authority", probes.foreign)
+        yield judge_stranger(probes.address, tr("with a certificate of another authority"), probes.foreign)
     if probes.plain is not None:
         yield judge_plain(probes.address, probes.plain)
     for destination, refusal in probes.rights.items():
@@ -82,91 +83,124 @@ def judge_tls(address: str, ours: Attempt) -> Finding:
     match ours.answer:
         case Answer.CONNECTED:
             return Finding(
-                "tls", address, Status.OK, f"{ours.tls}; the broker's certificate is valid for this name and CA"
+                "tls",
+                address,
+                Status.OK,
+                tr("{tls}; the broker's certificate is valid for this name and CA", tls=ours.tls),
             )
         case Answer.UNREACHABLE:
             return failed(
-                f"not reachable: {ours.text}", "see that the broker runs, and that the firewall lets us out to it"
+                tr("not reachable: {ours}", ours=ours.text),
+                tr("see that the broker runs, and that the firewall lets us out to it"),
             )
         case Answer.UNTRUSTED:
-            action = "[link] brokers must name a host of the broker's certificate, [link] ca the CA that signed it"
-            return failed(f"the broker's certificate is not trusted: {ours.text}", action)
+            action = tr("[link] brokers must name a host of the broker's certificate, [link] ca the CA that signed it")
+            return failed(tr("the broker's certificate is not trusted: {ours}", ours=ours.text), action)
         case Answer.ERROR:
-            action = "the certificate's OU must be this role; see the broker's users.properties"
-            return failed(f"the broker does not log us in: {ours.text}", action)
+            action = tr("the certificate's OU must be this role; see the broker's users.properties")
+            return failed(tr("the broker does not log us in: {ours}", ours=ours.text), action)
         case Answer.SILENT:
-            return failed(ours.text, "see that it is a STOMP port, and that the broker is not stuck")
+            return failed(ours.text, tr("see that it is a STOMP port, and that the broker is not stuck"))
         case _:
-            action = (
+            action = tr(
                 "see the broker's log; our certificate must be signed by a CA of its truststore.p12 and not be expired"
             )
-            return failed(f"the broker refuses the connection: {ours.text}", action)
+            return failed(tr("the broker refuses the connection: {ours}", ours=ours.text), action)
 
 
 def judge_old(address: str, old: Attempt) -> Finding:
     """TLS 1.1 and older must not be spoken."""
     if old.tls or old.answer in (Answer.CONNECTED, Answer.ERROR):
-        action = f"set transport.enabledProtocols=TLSv1.3,TLSv1.2: {_CONFIGURE}"
-        return Finding("tls-floor", address, Status.FAIL, f"the broker speaks {old.tls or 'old TLS'}", action)
+        action = tr("set transport.enabledProtocols=TLSv1.3,TLSv1.2: {configure}", configure=tr(_CONFIGURE))
+        return Finding(
+            "tls-floor", address, Status.FAIL, tr("the broker speaks {tls}", tls=old.tls or tr("old TLS")), action
+        )
     if old.answer is Answer.UNABLE:
-        return Finding("tls-floor", address, Status.SKIP, "this host's OpenSSL cannot speak TLS 1.1 to try it")
-    return Finding("tls-floor", address, Status.OK, f"TLS 1.1 is refused: {old.text}")
+        return Finding("tls-floor", address, Status.SKIP, tr("this host's OpenSSL cannot speak TLS 1.1 to try it"))
+    return Finding("tls-floor", address, Status.OK, tr("TLS 1.1 is refused: {old}", old=old.text))
 
 
 def judge_stranger(address: str, how: str, attempt: Attempt) -> Finding:
     """A client that must be turned away by TLS itself, before the broker reads a word of it."""
-    action = f"set transport.needClientAuth=true, and trust one CA alone: {_CONFIGURE}"
+    action = tr("set transport.needClientAuth=true, and trust one CA alone: {configure}", configure=tr(_CONFIGURE))
     match attempt.answer:
         case Answer.REFUSED:
-            return Finding("client-certificate", address, Status.OK, f"{how}: refused by TLS ({attempt.text})")
+            return Finding(
+                "client-certificate",
+                address,
+                Status.OK,
+                tr("{how}: refused by TLS ({attempt})", how=how, attempt=attempt.text),
+            )
         case Answer.CONNECTED:
-            return Finding("client-certificate", address, Status.FAIL, f"{how}: let in", action)
+            return Finding("client-certificate", address, Status.FAIL, tr("{how}: let in", how=how), action)
         case Answer.ERROR:
-            seen = f"{how}: TLS lets it in, only the login stops it ({attempt.text})"
+            seen = tr("{how}: TLS lets it in, only the login stops it ({attempt})", how=how, attempt=attempt.text)
             return Finding("client-certificate", address, Status.FAIL, seen, action)
         case _:
-            seen = f"{how}: not clear, {attempt.text or attempt.answer}"
-            return Finding("client-certificate", address, Status.WARN, seen, "run doctor again; see the broker's log")
+            seen = tr("{how}: not clear, {attempt}", how=how, attempt=attempt.text or attempt.answer)
+            return Finding(
+                "client-certificate", address, Status.WARN, seen, tr("run doctor again; see the broker's log")
+            )
 
 
 def judge_plain(address: str, attempt: Attempt) -> Finding:
     """A client that does not speak TLS at all."""
     if attempt.answer in (Answer.CONNECTED, Answer.ERROR):
-        action = f"the connector must be stomp+ssl://, not stomp:// or auto://: {_CONFIGURE}"
-        return Finding("plain-text", address, Status.FAIL, "the broker answers STOMP without TLS", action)
-    return Finding("plain-text", address, Status.OK, f"plain text gets no STOMP answer ({attempt.text})")
+        action = tr(
+            "the connector must be stomp+ssl://, not stomp:// or auto://: {configure}", configure=tr(_CONFIGURE)
+        )
+        return Finding("plain-text", address, Status.FAIL, tr("the broker answers STOMP without TLS"), action)
+    return Finding(
+        "plain-text", address, Status.OK, tr("plain text gets no STOMP answer ({attempt})", attempt=attempt.text)
+    )
 
 
 def judge_right(address: str, destination: str, refusal: str | None) -> Finding:
     """A read that the broker must refuse."""
     if refusal is None:
-        action = f"the authorisation entries give this role too much: {_CONFIGURE}"
-        return Finding("authorization", address, Status.FAIL, f"may read {destination}", action)
+        action = tr("the authorisation entries give this role too much: {configure}", configure=tr(_CONFIGURE))
+        return Finding(
+            "authorization", address, Status.FAIL, tr("may read {destination}", destination=destination), action
+        )
     if "authori" not in refusal.lower():
-        action = "see the broker's log: it should refuse for want of authorisation"
-        return Finding("authorization", address, Status.WARN, f"may not read {destination}, but why: {refusal}", action)
-    return Finding("authorization", address, Status.OK, f"may not read {destination}")
+        action = tr("see the broker's log: it should refuse for want of authorisation")
+        return Finding(
+            "authorization",
+            address,
+            Status.WARN,
+            tr("may not read {destination}, but why: {refusal}", destination=destination, refusal=refusal),
+            action,
+        )
+    return Finding("authorization", address, Status.OK, tr("may not read {destination}", destination=destination))
 
 
 def judge_version(address: str, server: str) -> Finding:
     """CONNECTED's `server` header against the known vulnerabilities."""
     match = re.fullmatch(r"ActiveMQ/(\d+)\.(\d+)\.(\d+)(?:[.-].*)?", server)
     if match is None:
-        seen = f"unknown broker {server!r}" if server else "the broker does not say what it is"
+        seen = tr("unknown broker {server!r}", server=server) if server else tr("the broker does not say what it is")
         return Finding(
-            "broker-version", address, Status.WARN, seen, "compare it with its maker's list of vulnerabilities"
+            "broker-version", address, Status.WARN, seen, tr("compare it with its maker's list of vulnerabilities")
         )
     version = (int(match[1]), int(match[2]), int(match[3]))
     text = ".".join(map(str, version))
     floor = SAFE_VERSIONS.get(version[0])
     if floor is None:
         known = " and ".join(".".join(map(str, one)) for one in SAFE_VERSIONS.values())
-        action = f"this doctor knows the floors {known}: look it up"
-        return Finding("broker-version", address, Status.WARN, f"ActiveMQ {text} is of a line not known here", action)
+        action = tr("this doctor knows the floors {known}: look it up", known=known)
+        return Finding(
+            "broker-version", address, Status.WARN, tr("ActiveMQ {text} is of a line not known here", text=text), action
+        )
     if version < floor:
         wanted = ".".join(map(str, floor))
-        action = f"known vulnerabilities are mended in {wanted}: update it"
-        return Finding("broker-version", address, Status.WARN, f"ActiveMQ {text} is older than {wanted}", action)
+        action = tr("known vulnerabilities are mended in {wanted}: update it", wanted=wanted)
+        return Finding(
+            "broker-version",
+            address,
+            Status.WARN,
+            tr("ActiveMQ {text} is older than {wanted}", text=text, wanted=wanted),
+            action,
+        )
     return Finding("broker-version", address, Status.OK, f"ActiveMQ {text}")
 
 
@@ -211,13 +245,13 @@ def _refusal(address: Address, context: ssl.SSLContext, destination: str, timeou
     try:
         with wire.Stomp(address, context, timeout_s) as stomp:
             if stomp.connect().cmd != "CONNECTED":
-                return "not logged in"
+                return tr("not logged in")
             browse = str(destination.startswith("/queue/")).lower()
             frame = stomp.asked("SUBSCRIBE", id="1", destination=destination, ack="client", browser=browse)
             return wire.error_text(frame) if frame.cmd == "ERROR" else None
     except wire.Closed as error:
-        return f"the connection ended: {error}"
+        return tr("the connection ended: {error}", error=error)
     except wire.Silent:
-        return "no answer"
+        return tr("no answer")
     except OSError as error:
         return wire.reason(error)

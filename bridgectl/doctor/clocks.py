@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from bridgectl.doctor import wire
 from bridgectl.doctor.finding import Finding, Status
 from bridgectl.doctor.wire import Address
+from bridgectl.language import tr
 from protocol import destinations
 from protocol.envelope import SKEW_MS, Kind, Opener
 from protocol.errors import EnvelopeError, WrongKind
@@ -47,42 +48,65 @@ class Announced:
 def judge_clock(subject: str, ahead_s: float) -> Finding:
     """A clock that is so many seconds ahead of ours (negative: behind)."""
     apart = abs(ahead_s)
-    seen = f"{apart:.1f} s {'ahead of' if ahead_s > 0 else 'behind'} this host's clock"
+    seen = (
+        tr("{apart:.1f} s ahead of this host's clock", apart=apart)
+        if ahead_s > 0
+        else tr("{apart:.1f} s behind this host's clock", apart=apart)
+    )
     if apart <= WARN_S:
         return Finding("clock", subject, Status.OK, seen)
-    action = f"set both clocks by NTP: queries expire early, and beyond {SKEW_MS // 1000} s nothing is accepted"
+    action = tr(
+        "set both clocks by NTP: queries expire early, and beyond {skew_ms} s nothing is accepted",
+        skew_ms=SKEW_MS // 1000,
+    )
     return Finding("clock", subject, Status.FAIL if apart > FAIL_S else Status.WARN, seen, action)
 
 
 def judge_presence(announced: Announced, region: str, listened_s: float, bound: str = "") -> Iterator[Finding]:
     """Which bridges are there, whether their clocks are right, and whether they keep the inbox `bound`."""
     if announced.error:
-        yield Finding("presence", region, Status.FAIL, f"cannot be listened to: {announced.error}", "mend [link] first")
+        yield Finding(
+            "presence",
+            region,
+            Status.FAIL,
+            tr("cannot be listened to: {error}", error=announced.error),
+            tr("mend [link] first"),
+        )
         return
     for why, count in announced.refused.items():
-        action = "the hosts' keys do not fit: copy trusted.json and the keyrings anew (bridgectl keys show)"
-        yield Finding("presence", region, Status.FAIL, f"{count} messages not believed: {why}", action)
+        action = tr("the hosts' keys do not fit: copy trusted.json and the keyrings anew (bridgectl keys show)")
+        yield Finding(
+            "presence", region, Status.FAIL, tr("{count} messages not believed: {why}", count=count, why=why), action
+        )
     for name, presence in sorted(announced.last.items()):
         yield _judge_bridge(name, presence)
         yield judge_clock(name, announced.ahead_s[name])
     yield from _judge_inboxes(announced.last, region, bound)
     if not announced.last and not announced.refused:
-        seen = f"no bridge announced itself within {listened_s:.0f} s"
-        action = "see that intranet-bridge runs, and that it reaches the broker"
+        seen = tr("no bridge announced itself within {listened_s:.0f} s", listened_s=listened_s)
+        action = tr("see that intranet-bridge runs, and that it reaches the broker")
         yield Finding("presence", region, Status.FAIL, seen, action)
 
 
 def _judge_bridge(name: str, presence: Presence) -> Finding:
     paused = sorted(one for one, state in presence.operations.items() if state is Availability.PAUSED)
     if presence.leaving:
-        return Finding("presence", name, Status.WARN, "is leaving", "start it again, or remove it for good")
+        return Finding("presence", name, Status.WARN, tr("is leaving"), tr("start it again, or remove it for good"))
     if presence.version != WIRE_VERSION:
-        seen = f"speaks wire version {presence.version}; this host {WIRE_VERSION}"
-        return Finding("presence", name, Status.WARN, seen, "update the older side")
+        seen = tr(
+            "speaks wire version {version}; this host {wire_version}",
+            version=presence.version,
+            wire_version=WIRE_VERSION,
+        )
+        return Finding("presence", name, Status.WARN, seen, tr("update the older side"))
     if paused:
-        action = "the marketing system does not answer these: see the bridge's log"
-        return Finding("presence", name, Status.WARN, f"paused: {', '.join(paused)}", action)
-    seen = f"is there, version {presence.software or 'unknown'}, serves {len(presence.operations)} operations"
+        action = tr("the marketing system does not answer these: see the bridge's log")
+        return Finding("presence", name, Status.WARN, tr("paused: {paused}", paused=", ".join(paused)), action)
+    seen = tr(
+        "is there, version {software}, serves {operations} operations",
+        software=presence.software or tr("unknown"),
+        operations=len(presence.operations),
+    )
     return Finding("presence", name, Status.OK, seen)
 
 
@@ -93,18 +117,28 @@ def _judge_inboxes(last: Mapping[str, Presence], region: str, bound: str) -> Ite
             kept.setdefault(presence.inbox, []).append(name)
     files = {presence.inbox for presence in last.values() if not presence.inbox_shared}
     copies = [names for inbox, names in kept.items() if inbox in files and len(names) > 1]
-    action = "stop all but one, or give them one PostgreSQL inbox; the fronts take no command meanwhile"
+    action = tr("stop all but one, or give them one PostgreSQL inbox; the fronts take no command meanwhile")
     if len(kept) > 1:
-        seen = "; ".join(f"{', '.join(names)} keep {inbox}" for inbox, names in sorted(kept.items()))
-        yield Finding("inbox", region, Status.FAIL, f"bridges keep different inboxes: {seen}", action)
+        seen = "; ".join(
+            tr("{names} keep {inbox}", names=", ".join(names), inbox=inbox) for inbox, names in sorted(kept.items())
+        )
+        yield Finding("inbox", region, Status.FAIL, tr("bridges keep different inboxes: {seen}", seen=seen), action)
     elif bound and kept and bound not in kept:
-        seen = f"the fronts' commands are for {bound}, and the bridges keep {next(iter(kept))}"
-        action = "start a bridge with that inbox; if it is gone for good, say so: bridgectl inbox bind"
+        seen = tr(
+            "the fronts' commands are for {bound}, and the bridges keep {next}", bound=bound, next=next(iter(kept))
+        )
+        action = tr("start a bridge with that inbox; if it is gone for good, say so: bridgectl inbox bind")
         yield Finding("inbox", region, Status.FAIL, seen, action)
     elif copies:
-        yield Finding("inbox", region, Status.FAIL, f"{', '.join(copies[0])} keep copies of one inbox file", action)
+        yield Finding(
+            "inbox",
+            region,
+            Status.FAIL,
+            tr("{copies} keep copies of one inbox file", copies=", ".join(copies[0])),
+            action,
+        )
     elif kept:
-        yield Finding("inbox", region, Status.OK, f"all bridges keep {next(iter(kept))}")
+        yield Finding("inbox", region, Status.OK, tr("all bridges keep {next}", next=next(iter(kept))))
 
 
 def judge_fronts(ahead_s: Mapping[str, float]) -> Iterator[Finding]:
@@ -180,7 +214,7 @@ def broker_ahead(address: Address, link: LinkSection, clock: Clock, timeout_s: f
                 return wire.error_text(frame)
             said = int(frame.headers.get("timestamp", "0"))
     except wire.Silent:
-        return "no answer"
+        return tr("no answer")
     except (wire.Closed, OSError, ValueError) as error:
         return wire.reason(error)
     # it was stamped between the two: within them nothing can be told

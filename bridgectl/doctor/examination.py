@@ -8,6 +8,7 @@ from pathlib import Path
 from bridgectl.doctor import broker, clocks, files, health, installation, listeners, marketing, one_way
 from bridgectl.doctor.finding import Finding, Status
 from bridgectl.doctor.installation import Installation, View
+from bridgectl.language import tr
 from bridgectl.programs import CONFIGURATIONS, PROGRAMS
 from bridgectl.settings import ControlSettings, DoctorSection
 from bridgectl.stores import from_store
@@ -43,8 +44,12 @@ def examine(wish: Wish) -> Iterator[Finding]:
     doctor = settings.doctor
     installations = _installations(wish, doctor)
     if not installations:
-        seen = f"neither {' nor '.join(CONFIGURATIONS.values())} is there"
-        action = "give --front-config or --bridge-config, or set [doctor] front_config or bridge_config"
+        seen = tr(
+            "neither {front} nor {bridge} is there",
+            front=CONFIGURATIONS[Role.FRONT],
+            bridge=CONFIGURATIONS[Role.BRIDGE],
+        )
+        action = tr("give --front-config or --bridge-config, or set [doctor] front_config or bridge_config")
         yield Finding("configuration", str(wish.control.parent), Status.FAIL, seen, action)
     for one in installations:
         yield installation.check(one)
@@ -71,9 +76,9 @@ def _control(path: Path) -> tuple[ControlSettings, Finding | None]:
         return load(path, ControlSettings), None
     except ConfigurationError as error:
         if not path.exists():
-            action = "install config/bridgectl.toml there, or name it in BRIDGECTL_CONFIG"
-            return ControlSettings(), Finding("configuration", str(path), Status.WARN, "is not there", action)
-        return ControlSettings(), Finding("configuration", str(path), Status.FAIL, str(error), "mend it")
+            action = tr("install config/bridgectl.toml there, or name it in BRIDGECTL_CONFIG")
+            return ControlSettings(), Finding("configuration", str(path), Status.WARN, tr("is not there"), action)
+        return ControlSettings(), Finding("configuration", str(path), Status.FAIL, str(error), tr("mend it"))
 
 
 def _installations(wish: Wish, doctor: DoctorSection) -> list[Installation]:
@@ -115,8 +120,8 @@ def _one_way(wish: Wish, doctor: DoctorSection, roles: set[Role], host: listener
     elif roles == {Role.FRONT}:
         yield one_way.judge_untried(host.broker_peers)
     elif roles == {Role.BRIDGE}:
-        action = "run doctor on the front's host, with addresses of this side"
-        yield Finding("inward", "bridge", Status.SKIP, "can be tried from the DMZ alone", action)
+        action = tr("run doctor on the front's host, with addresses of this side")
+        yield Finding("inward", "bridge", Status.SKIP, tr("can be tried from the DMZ alone"), action)
     if roles:
         yield from one_way.judge_rules(rules)
 
@@ -128,7 +133,9 @@ def _broker(one: Installation, timeout_s: float) -> Iterator[Finding]:
         try:
             probes = broker.look(address, link, one.role, region, timeout_s)
         except ConfigurationError as error:
-            yield Finding("tls", f"{address[0]}:{address[1]}", Status.SKIP, str(error), "mend the configuration first")
+            yield Finding(
+                "tls", f"{address[0]}:{address[1]}", Status.SKIP, str(error), tr("mend the configuration first")
+            )
             return
         yield from broker.judge(probes, _now())
 
@@ -146,18 +153,18 @@ def _clocks_and_health(
         else:
             heard = health.metric(one.view.metrics, "intranet_bridge_clock_skew_seconds", "front", doctor.timeout_s)
             if isinstance(heard, str):
-                action = "turn on [metrics] of the bridge, or run doctor on the front's host"
+                action = tr("turn on [metrics] of the bridge, or run doctor on the front's host")
                 yield Finding("clock", "fronts", Status.SKIP, heard, action)
             elif not heard:
-                action = "run doctor on the front's host, or again once queries have come"
+                action = tr("run doctor on the front's host, or again once queries have come")
                 yield Finding(
-                    "clock", "fronts", Status.SKIP, "the bridge has had no query in the last half minute", action
+                    "clock", "fronts", Status.SKIP, tr("the bridge has had no query in the last half minute"), action
                 )
             else:
                 yield from clocks.judge_fronts(heard)
     if settings.link is None:
-        action = "give bridgectl.toml a [link] with a monitor's certificate"
-        yield Finding("statistics", str(settings.region), Status.SKIP, "no monitor's certificate here", action)
+        action = tr("give bridgectl.toml a [link] with a monitor's certificate")
+        yield Finding("statistics", str(settings.region), Status.SKIP, tr("no monitor's certificate here"), action)
         return
     yield from _broker_clock(settings.link, doctor.timeout_s)
     yield from health.statistics(settings.link, settings.region, doctor.timeout_s)
@@ -177,7 +184,9 @@ def _presence(view: View, doctor: DoctorSection) -> Iterator[Finding]:
         # Not load_keyring: it refuses by mode what root need not refuse, and the mode is judged elsewhere.
         keyring = Keyring.parse(read_bytes(view.keys.keyring), read_bytes(view.keys.trusted))
     except (OSError, ConfigurationError) as error:
-        yield Finding("presence", view.region, Status.SKIP, str(error), "mend it, or run doctor as the service's user")
+        yield Finding(
+            "presence", view.region, Status.SKIP, str(error), tr("mend it, or run doctor as the service's user")
+        )
         return
     announced = clocks.Announced()
     for address in view.link.addresses():
@@ -198,7 +207,13 @@ def _broker_clock(link: LinkSection, timeout_s: float) -> Iterator[Finding]:
         except ConfigurationError as error:
             ahead = str(error)
         if isinstance(ahead, str):
-            yield Finding("clock", name, Status.SKIP, f"not known: {ahead}", "see the findings about the broker")
+            yield Finding(
+                "clock",
+                name,
+                Status.SKIP,
+                tr("not known: {ahead}", ahead=ahead),
+                tr("see the findings about the broker"),
+            )
         else:
             yield clocks.judge_clock(name, ahead)
 
@@ -220,11 +235,11 @@ def _files(one: Installation) -> Iterator[Finding]:
             yield finding
     if (key := view.link.ca.with_name("ca.key")).exists():
         yield files.judge_authority_key(key)
-    renew = f"bridgectl certs renew {one.role} --name NAME, copy it here, bridgectl reload"
+    renew = tr("bridgectl certs renew {role} --name NAME, copy it here, bridgectl reload", role=one.role)
     for path in view.certificates():
         yield from files.certificate_findings(path, now, renew)
     yield from files.certificate_findings(
-        view.link.ca, now, "bridgectl certs rollover, in good time", files.CA_WARN_DAYS
+        view.link.ca, now, tr("bridgectl certs rollover, in good time"), files.CA_WARN_DAYS
     )
     if finding := files.role_finding(view.link.certificate, one.role):
         yield finding

@@ -13,6 +13,7 @@ from cryptography import x509
 from bridgectl import certificate_checks
 from bridgectl.certificate_files import Found
 from bridgectl.doctor.finding import Finding, Status
+from bridgectl.language import tr
 from protocol.errors import ConfigurationError
 from protocol.keyring import KeyState, PrivateFile, parse_file
 from protocol.messages import Role
@@ -61,45 +62,52 @@ def judge_public(path: Path, status: os.stat_result | str, uid: int) -> Finding:
 
 def _judge_file(path: Path, status: os.stat_result | str, uid: int, *, private: bool) -> Finding:
     if isinstance(status, str):
-        return Finding("permissions", str(path), Status.FAIL, status, "check the path in the configuration")
+        return Finding("permissions", str(path), Status.FAIL, status, tr("check the path in the configuration"))
     problem = objection(status, private=private, uid=uid)
     if problem is None:
-        seen = "private to its owner" if private else "only its owner may change it"
+        seen = tr("private to its owner") if private else tr("only its owner may change it")
         return Finding("permissions", str(path), Status.OK, seen)
     what, _, action = problem.partition(": ")
-    return Finding("permissions", str(path), Status.FAIL, what, action or "put a regular file there")
+    return Finding("permissions", str(path), Status.FAIL, what, action or tr("put a regular file there"))
 
 
 def judge_database(path: Path, status: os.stat_result | str, uid: int) -> Finding:
     """A database file of the service `uid`. What is in it is sealed, but who can write it can undo the bookkeeping."""
     if isinstance(status, str):
-        action = "the daemon makes it when it starts; see that it has been started"
+        action = tr("the daemon makes it when it starts; see that it has been started")
         return Finding("permissions", str(path), Status.WARN, status, action)
     mode = stat.S_IMODE(status.st_mode)
     if uid not in (0, status.st_uid):
-        seen = f"belongs to uid {status.st_uid}: the service (uid {uid}) cannot write it"
-        return Finding("permissions", str(path), Status.FAIL, seen, "chown it to the service's user")
+        seen = tr("belongs to uid {st_uid}: the service (uid {uid}) cannot write it", st_uid=status.st_uid, uid=uid)
+        return Finding("permissions", str(path), Status.FAIL, seen, tr("chown it to the service's user"))
     if mode & 0o022:
         return Finding(
-            "permissions", str(path), Status.FAIL, f"may be changed by others (mode {mode:04o})", "chmod 0600 it"
+            "permissions",
+            str(path),
+            Status.FAIL,
+            tr("may be changed by others (mode {mode:04o})", mode=mode),
+            tr("chmod 0600 it"),
         )
     if mode & 0o044:
-        seen, action = f"may be read by others (mode {mode:04o})", "chmod 0600 it, and UMask=0077 in the unit"
+        seen, action = (
+            tr("may be read by others (mode {mode:04o})", mode=mode),
+            tr("chmod 0600 it, and UMask=0077 in the unit"),
+        )
         return Finding("permissions", str(path), Status.WARN, seen, action)
-    return Finding("permissions", str(path), Status.OK, "private to its owner")
+    return Finding("permissions", str(path), Status.OK, tr("private to its owner"))
 
 
 def judge_directory(path: Path, mode: int) -> Finding | None:
     """A directory above one of our files; None if all is well. Who can write in it can put another file in place."""
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        seen = f"everybody may write in this directory (mode {stat.S_IMODE(mode):04o})"
-        return Finding("permissions", str(path), Status.FAIL, seen, "chmod o-w it")
+        seen = tr("everybody may write in this directory (mode {s_imode:04o})", s_imode=stat.S_IMODE(mode))
+        return Finding("permissions", str(path), Status.FAIL, seen, tr("chmod o-w it"))
     return None
 
 
 def judge_authority_key(path: Path) -> Finding:
     """The CA's private key was found beside the CA's certificate."""
-    seen, action = "the CA's private key lies on this host", "keep it offline (certs/README.md)"
+    seen, action = tr("the CA's private key lies on this host"), tr("keep it offline (certs/README.md)")
     return Finding("ca-key", str(path), Status.WARN, seen, action)
 
 
@@ -115,8 +123,14 @@ def judge_role(path: Path, found: str, wanted: Role) -> Finding | None:
     """A certificate of another role: the broker would give the daemon the wrong rights. None if it is right."""
     if found == wanted.value:
         return None
-    action = f"[link] certificate must be one of `bridgectl certs issue {wanted}`"
-    return Finding("certificate", str(path), Status.FAIL, f"is a certificate for role {found!r}, not {wanted}", action)
+    action = tr("[link] certificate must be one of `bridgectl certs issue {wanted}`", wanted=wanted)
+    return Finding(
+        "certificate",
+        str(path),
+        Status.FAIL,
+        tr("is a certificate for role {found!r}, not {wanted}", found=found, wanted=wanted),
+        action,
+    )
 
 
 def judge_keys(path: Path, keys: PrivateFile, now: datetime) -> Iterator[Finding]:
@@ -125,23 +139,25 @@ def judge_keys(path: Path, keys: PrivateFile, now: datetime) -> Iterator[Finding
     active = [key for key in keys.keys if key.state is KeyState.ACTIVE]
     days = max((now - key.created).days for key in active)
     if min(key.created for key in active) > now:
-        yield Finding("keys", str(path), Status.WARN, "made in the future", "check this host's clock")
+        yield Finding("keys", str(path), Status.WARN, tr("made in the future"), tr("check this host's clock"))
     elif days > KEY_WARN_DAYS:
-        yield Finding("keys", str(path), Status.WARN, f"the active keys are {days} days old", rotate)
+        yield Finding("keys", str(path), Status.WARN, tr("the active keys are {days} days old", days=days), rotate)
     else:
-        yield Finding("keys", str(path), Status.OK, f"the active keys are {days} days old")
+        yield Finding("keys", str(path), Status.OK, tr("the active keys are {days} days old", days=days))
     waiting = [key for key in keys.keys if key.state is KeyState.NEXT]
     if any((now - key.created).days > WARN_DAYS for key in waiting):
-        action = f"{rotate} --activate, once every host has them"
-        yield Finding("keys", str(path), Status.WARN, "a change of keys was begun and not finished", action)
+        action = tr("{rotate} --activate, once every host has them", rotate=rotate)
+        yield Finding("keys", str(path), Status.WARN, tr("a change of keys was begun and not finished"), action)
 
 
 def judge_disk(disk: Disk, limits: DiskLimits) -> Finding:
     """How much room is left."""
     subject = ", ".join(disk.directories)
     percent = 100 * disk.free / disk.total if disk.total else 0.0
-    seen = f"{_size(disk.free)} free of {_size(disk.total)} ({percent:.0f} %)"
-    action = "make room: a full disk stops commands (they wait, none is lost)"
+    seen = tr(
+        "{free} free of {total} ({percent:.0f} %)", free=_size(disk.free), total=_size(disk.total), percent=percent
+    )
+    action = tr("make room: a full disk stops commands (they wait, none is lost)")
     if disk.free < limits.fail_mb * _MB:
         return Finding("disk", subject, Status.FAIL, seen, action)
     if disk.free < limits.warn_mb * _MB or percent < limits.warn_percent:
@@ -166,9 +182,9 @@ def status_of(path: Path) -> os.stat_result | str:
     try:
         return path.stat()
     except FileNotFoundError:
-        return "is not there"
+        return tr("is not there")
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
+        return tr("cannot be looked at: {strerror}", strerror=error.strerror)
 
 
 def database_files(path: Path) -> list[Path]:
@@ -208,8 +224,8 @@ def certificate_findings(path: Path, now: datetime, action: str, warn_days: int 
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no PEM file of certificates"
-        yield Finding("certificate", str(path), Status.FAIL, f"cannot be read: {why}", action)
+        why = error.strerror if isinstance(error, OSError) else tr("it is no PEM file of certificates")
+        yield Finding("certificate", str(path), Status.FAIL, tr("cannot be read: {why}", why=why), action)
         return
     for certificate in certificates:
         yield judge_expiry(str(path), certificate, now, action, warn_days)
@@ -229,5 +245,5 @@ def keys_findings(path: Path, now: datetime) -> Iterator[Finding]:
     try:
         yield from judge_keys(path, parse_file(PrivateFile, path.read_bytes(), str(path)), now)
     except (OSError, ConfigurationError) as error:
-        action = "run as root, or as the service's user" if isinstance(error, PermissionError) else "bridgectl keys"
-        yield Finding("keys", str(path), Status.FAIL, f"cannot be read: {error}", action)
+        action = tr("run as root, or as the service's user") if isinstance(error, PermissionError) else "bridgectl keys"
+        yield Finding("keys", str(path), Status.FAIL, tr("cannot be read: {error}", error=error), action)

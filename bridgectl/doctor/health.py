@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bridgectl.doctor.finding import Finding, Status
 from bridgectl.doctor.installation import HttpPart
+from bridgectl.language import tr
 from bridgectl.queues import QueueHealth, ask, health
 from protocol import destinations
 from protocol.errors import BridgeError
@@ -30,12 +31,18 @@ OLD_S = 60.0
 def judge_readiness(url: str, status: int | None, parts: Mapping[str, str], error: str = "") -> Finding:
     """From the answer of /readyz: its status (None: there was none) and what it says of each part."""
     if status == 200:
-        return Finding("ready", url, Status.OK, "the front is ready")
+        return Finding("ready", url, Status.OK, tr("the front is ready"))
     wrong = ", ".join(f"{name}: {what}" for name, what in parts.items() if what != "ok")
     if status is None:
-        return Finding("ready", url, Status.FAIL, f"does not answer: {error}", "systemctl status dmz-front")
+        return Finding(
+            "ready", url, Status.FAIL, tr("does not answer: {error}", error=error), "systemctl status dmz-front"
+        )
     return Finding(
-        "ready", url, Status.FAIL, wrong or f"HTTP status {status}", "see what it names, and the front's log"
+        "ready",
+        url,
+        Status.FAIL,
+        wrong or tr("HTTP status {status}", status=status),
+        tr("see what it names, and the front's log"),
     )
 
 
@@ -43,9 +50,9 @@ def judge_http(http: HttpPart) -> Finding | None:
     """A front that others reach without TLS; None if there is nothing to say."""
     if http.certificate is not None or http.host in ("127.0.0.1", "::1", "localhost"):
         return None
-    action = "set [http] certificate and key, or bind it to loopback behind a gateway that speaks TLS"
+    action = tr("set [http] certificate and key, or bind it to loopback behind a gateway that speaks TLS")
     return Finding(
-        "http", f"{http.host}:{http.port}", Status.WARN, "application keys cross the network in clear", action
+        "http", f"{http.host}:{http.port}", Status.WARN, tr("application keys cross the network in clear"), action
     )
 
 
@@ -56,20 +63,32 @@ def judge_queues(queues: Sequence[QueueHealth], region: str) -> Iterator[Finding
     for queue in queues:
         if queue.dead_letters:
             problems += 1
-            action = "bridgectl dlq list says why; then bridgectl dlq redrive, or purge"
-            yield Finding("dead-letters", queue.name, Status.WARN, f"{queue.dead_letters} dead letters", action)
+            action = tr("bridgectl dlq list says why; then bridgectl dlq redrive, or purge")
+            yield Finding(
+                "dead-letters",
+                queue.name,
+                Status.WARN,
+                tr("{dead_letters} dead letters", dead_letters=queue.dead_letters),
+                action,
+            )
         if queue.name in requests and not queue.consumers:
             problems += 1
-            action = "see that intranet-bridge runs and is connected"
-            yield Finding("queue", queue.name, Status.FAIL, "no bridge takes from it", action)
+            action = tr("see that intranet-bridge runs and is connected")
+            yield Finding("queue", queue.name, Status.FAIL, tr("no bridge takes from it"), action)
         elif queue.oldest_s is not None and queue.oldest_s > OLD_S:
             problems += 1
-            action = "see that its consumer works: bridgectl queues --watch"
+            action = tr("see that its consumer works: bridgectl queues --watch")
             yield Finding(
-                "queue", queue.name, Status.WARN, f"the oldest message waits for {queue.oldest_s:.0f} s", action
+                "queue",
+                queue.name,
+                Status.WARN,
+                tr("the oldest message waits for {oldest_s:.0f} s", oldest_s=queue.oldest_s),
+                action,
             )
     if not problems:
-        yield Finding("queue", region, Status.OK, f"{len(queues)} queues; nothing waits long, no dead letters")
+        yield Finding(
+            "queue", region, Status.OK, tr("{queues} queues; nothing waits long, no dead letters", queues=len(queues))
+        )
 
 
 # --- looking ----------------------------------------------------------------------------------------------
@@ -82,7 +101,7 @@ def readiness(http: HttpPart, timeout_s: float) -> Finding:
     url = f"http{'s' if http.certificate else ''}://{where}:{http.port}/readyz"
     if http.client_ca is not None:
         return Finding(
-            "ready", url, Status.SKIP, "only who shows an application's certificate may ask", "curl it with one"
+            "ready", url, Status.SKIP, tr("only who shows an application's certificate may ask"), tr("curl it with one")
         )
     context: ssl.SSLContext | None = None
     if http.certificate is not None:
@@ -113,11 +132,11 @@ def _texts(parts: object) -> dict[str, str]:
 def metric(section: MetricsSection, name: str, label: str, timeout_s: float) -> dict[str, float] | str:
     """Label value → number, of one metric on a daemon's loopback port; or why it cannot be had."""
     if section.port == 0:
-        return "its metrics are turned off"
+        return tr("its metrics are turned off")
     try:
         _, body = _get(f"http://{section.host}:{section.port}/metrics", timeout_s)
     except OSError as error:
-        return f"its metrics do not answer: {_why(error)}"
+        return tr("its metrics do not answer: {why}", why=_why(error))
     return {
         sample.labels[label]: sample.value
         for family in text_string_to_metric_families(body.decode(errors="replace"))
@@ -159,9 +178,13 @@ def statistics(section: LinkSection, region: str, timeout_s: float) -> Iterator[
     try:
         queues = asyncio.run(_statistics(section, timeout_s))
     except (BridgeError, TimeoutError) as error:
-        seen = f"no statistics: {error or 'no connection'}"
-        action = "see that the certificate in bridgectl.toml is a monitor's or an operator's, and activemq/README.md"
+        seen = tr("no statistics: {error}", error=error or tr("no connection"))
+        action = tr(
+            "see that the certificate in bridgectl.toml is a monitor's or an operator's, and activemq/README.md"
+        )
         yield Finding("statistics", where, Status.FAIL, seen, action)
         return
-    yield Finding("statistics", where, Status.OK, f"the monitor's certificate sees {len(queues)} queues")
+    yield Finding(
+        "statistics", where, Status.OK, tr("the monitor's certificate sees {queues} queues", queues=len(queues))
+    )
     yield from judge_queues(queues, region)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from bridgectl.doctor.finding import Finding, Status
+from bridgectl.language import tr
 from bridgectl.programs import PROGRAMS
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
@@ -165,8 +166,8 @@ def check(installation: Installation) -> Finding:
             "configuration",
             str(installation.path),
             Status.FAIL,
-            f"{installation.program} is not installed beside bridgectl",
-            "install the package of the daemon, or run its own bridgectl",
+            tr("{program} is not installed beside bridgectl", program=installation.program),
+            tr("install the package of the daemon, or run its own bridgectl"),
         )
     options: dict[str, Any] = {}
     credentials = credentials_of(installation.program)
@@ -187,7 +188,9 @@ def check(installation: Installation) -> Finding:
             **options,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        return judge_check(installation, None, f"{installation.program} cannot be run: {error}")
+        return judge_check(
+            installation, None, tr("{program} cannot be run: {error}", program=installation.program, error=error)
+        )
     return judge_check(installation, done.returncode, done.stdout + done.stderr)
 
 
@@ -195,8 +198,12 @@ def judge_check(installation: Installation, code: int | None, said: str) -> Find
     """From the exit code (None: it did not run) and the words of `--check-config`."""
     path = str(installation.path)
     if code == 0:
-        return Finding("configuration", path, Status.OK, "the daemon accepts every setting and file")
-    lines = [line for line in said.splitlines() if line.strip()] or [f"exit code {code}"]
+        return Finding("configuration", path, Status.OK, tr("the daemon accepts every setting and file"))
+    lines = [line for line in said.splitlines() if line.strip()] or [tr("exit code {code}", code=code)]
     complaint = next((line for line in lines if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
-    action = f"mend it; {installation.program} --config {path} --check-config says when it is right"
+    action = tr(
+        "mend it; {program} --config {path} --check-config says when it is right",
+        program=installation.program,
+        path=path,
+    )
     return Finding("configuration", path, Status.FAIL, complaint, action)

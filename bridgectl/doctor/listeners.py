@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bridgectl.doctor.finding import Finding, Status
+from bridgectl.language import tr, trn
 
 _TABLES = ("tcp", "tcp6", "udp", "udp6")
 _ESTABLISHED, _UNCONNECTED, _LISTEN = "01", "07", "0A"
@@ -65,8 +66,8 @@ class Listener:
     def whose(self) -> str:
         """For people."""
         if self.process is None:
-            return "a process not visible here"
-        return f"{self.process.name}, pid {self.process.pid}"
+            return tr("a process not visible here")
+        return tr("{process}, pid {pid}", process=self.process.name, pid=self.process.pid)
 
 
 def parsed(table: str, protocol: str) -> Iterator[Socket]:
@@ -100,13 +101,21 @@ def judge_bridge_host(
     findings = []
     for one in _distinct(listeners):
         if one.process is not None and one.process.name == program:
-            action = "it must listen on loopback alone, and only for its metrics: stop it, see how it was started"
-            findings.append(Finding("listeners", str(one.socket), Status.FAIL, f"{one.whose} listens", action))
+            action = tr("it must listen on loopback alone, and only for its metrics: stop it, see how it was started")
+            findings.append(
+                Finding("listeners", str(one.socket), Status.FAIL, tr("{whose} listens", whose=one.whose), action)
+            )
         elif one.socket.port not in expected:
             findings.append(
-                Finding("listeners", str(one.socket), Status.WARN, f"{one.whose} listens", _foreign(one, all_visible))
+                Finding(
+                    "listeners",
+                    str(one.socket),
+                    Status.WARN,
+                    tr("{whose} listens", whose=one.whose),
+                    _foreign(one, all_visible),
+                )
             )
-    return findings or [Finding("listeners", program, Status.OK, "nothing unexpected listens beyond loopback")]
+    return findings or [Finding("listeners", program, Status.OK, tr("nothing unexpected listens beyond loopback"))]
 
 
 def judge_front_host(
@@ -114,28 +123,41 @@ def judge_front_host(
 ) -> list[Finding]:
     """`expected`: the front's HTTP port, the broker's, and what the operator named."""
     findings = [
-        Finding("listeners", str(one.socket), Status.WARN, f"{one.whose} listens", _foreign(one, all_visible))
+        Finding(
+            "listeners",
+            str(one.socket),
+            Status.WARN,
+            tr("{whose} listens", whose=one.whose),
+            _foreign(one, all_visible),
+        )
         for one in _distinct(listeners)
         if one.socket.port not in expected
     ]
-    return findings or [Finding("listeners", program, Status.OK, "nothing unexpected listens beyond loopback")]
+    return findings or [Finding("listeners", program, Status.OK, tr("nothing unexpected listens beyond loopback"))]
 
 
 def judge_processes(program: str, count: int, all_visible: bool) -> Finding:
     """Whether the daemon runs here; `count` of its processes were seen."""
     if count:
-        return Finding("process", program, Status.OK, f"runs ({count} process{'es' if count > 1 else ''})")
+        return Finding(
+            "process",
+            program,
+            Status.OK,
+            trn("runs ({count} process)", "runs ({count} processes)", count),
+        )
     if not all_visible:
-        return Finding("process", program, Status.WARN, "not seen, but others' processes are hidden", "run as root")
+        return Finding(
+            "process", program, Status.WARN, tr("not seen, but others' processes are hidden"), tr("run as root")
+        )
     return Finding(
-        "process", program, Status.FAIL, "does not run with this configuration", f"systemctl start {program}"
+        "process", program, Status.FAIL, tr("does not run with this configuration"), f"systemctl start {program}"
     )
 
 
 def _foreign(one: Listener, all_visible: bool) -> str:
     if one.process is None and not all_visible:
-        return "run as root to see whose it is"
-    return f"end it, bind it to loopback, or name {one.socket.port} in [doctor] expected_listeners"
+        return tr("run as root to see whose it is")
+    return tr("end it, bind it to loopback, or name {port} in [doctor] expected_listeners", port=one.socket.port)
 
 
 def _distinct(listeners: Iterable[Listener]) -> list[Listener]:

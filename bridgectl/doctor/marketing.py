@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bridgectl.doctor.finding import Finding, Status
 from bridgectl.instants import shown
+from bridgectl.language import tr
 from bridgectl.probing import bridge_report, one_each, probe
 from protocol.administration import ProbeReport
 from protocol.errors import BridgeError
@@ -17,8 +18,8 @@ def findings(configuration: Path) -> Iterator[Finding]:
     try:
         report = bridge_report(configuration)
     except BridgeError as error:
-        action = "set [control] socket, start intranet-bridge, and run doctor as root"
-        yield Finding("marketing", str(configuration), Status.SKIP, f"not tried: {error}", action)
+        action = tr("set [control] socket, start intranet-bridge, and run doctor as root")
+        yield Finding("marketing", str(configuration), Status.SKIP, tr("not tried: {error}", error=error), action)
         return
     yield from judge_bound(report)
     yield from judge_paused(report)
@@ -26,7 +27,7 @@ def findings(configuration: Path) -> Iterator[Finding]:
         try:
             probed = probe(configuration, operation)
         except BridgeError as error:
-            yield Finding("marketing", system, Status.SKIP, f"not tried: {error}", "bridgectl status")
+            yield Finding("marketing", system, Status.SKIP, tr("not tried: {error}", error=error), "bridgectl status")
             continue
         yield judge_probe(probed)
 
@@ -34,10 +35,17 @@ def findings(configuration: Path) -> Iterator[Finding]:
 def judge_bound(report: BridgeReport) -> Iterator[Finding]:
     """Every operation of the catalogue is bound somewhere."""
     if report.unbound:
-        action = "bind it (config/bindings/); callers get 502 unless another bridge serves it"
-        yield Finding("binding", report.name, Status.FAIL, f"bound nowhere: {_some(report.unbound)}", action)
+        action = tr("bind it (config/bindings/); callers get 502 unless another bridge serves it")
+        yield Finding(
+            "binding", report.name, Status.FAIL, tr("bound nowhere: {some}", some=_some(report.unbound)), action
+        )
     else:
-        yield Finding("binding", report.name, Status.OK, f"{len(report.interfaces)} operations are bound")
+        yield Finding(
+            "binding",
+            report.name,
+            Status.OK,
+            tr("{interfaces} operations are bound", interfaces=len(report.interfaces)),
+        )
 
 
 def judge_paused(report: BridgeReport) -> Iterator[Finding]:
@@ -49,9 +57,11 @@ def judge_paused(report: BridgeReport) -> Iterator[Finding]:
             ends_of[one.system] = max(ends_of.get(one.system, 0), paused[one.operation].until)
     for system, ends in sorted(ends_of.items()):
         said = (
-            f"not tried: paused for maintenance, until {shown(ends)}" if ends else "not tried: paused for maintenance"
+            tr("not tried: paused for maintenance, until {ends}", ends=shown(ends))
+            if ends
+            else tr("not tried: paused for maintenance")
         )
-        yield Finding("marketing", system, Status.SKIP, said, "bridgectl resume, when it is over")
+        yield Finding("marketing", system, Status.SKIP, said, tr("bridgectl resume, when it is over"))
 
 
 def judge_probe(probed: ProbeReport) -> Finding:
@@ -59,10 +69,10 @@ def judge_probe(probed: ProbeReport) -> Finding:
     seen = f"{probed.operation}: {probed.verdict}"
     if probed.well:
         return Finding("marketing", probed.system, Status.OK, seen)
-    action = f"see to that system; bridgectl probe {probed.operation} shows each step"
+    action = tr("see to that system; bridgectl probe {operation} shows each step", operation=probed.operation)
     return Finding("marketing", probed.system, Status.FAIL, seen, action)
 
 
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+    return shown if len(names) <= 5 else tr("{shown} and {names} more", shown=shown, names=len(names) - 5)

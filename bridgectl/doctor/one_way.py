@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from bridgectl.doctor.finding import Finding, Status
+from bridgectl.language import tr
 
 TABLE = ("inet", "dmz_bridge")
 """Family and name of the table that config/nftables installs on both hosts."""
@@ -51,32 +52,38 @@ def judge_inward(address: str, way: Way, timeout_s: float) -> Finding:
     """From one attempt to connect from the DMZ to the intranet."""
     match way:
         case Way.OPEN:
-            action = "the DMZ can open connections to the intranet: close it at the firewall (config/nftables)"
-            return Finding("inward", address, Status.FAIL, "connected", action)
+            action = tr("the DMZ can open connections to the intranet: close it at the firewall (config/nftables)")
+            return Finding("inward", address, Status.FAIL, tr("connected"), action)
         case Way.REFUSED:
-            seen = "refused by a reset: packets get there, or a firewall rejects them; no connection came about"
-            action = (
+            seen = tr("refused by a reset: packets get there, or a firewall rejects them; no connection came about")
+            action = tr(
                 "if something should listen there, the firewall rejects it; else let the firewall drop, and try again"
             )
             return Finding("inward", address, Status.OK, seen, action)
         case Way.UNREACHABLE:
-            return Finding("inward", address, Status.OK, "unreachable: no route, or a firewall said so")
+            return Finding("inward", address, Status.OK, tr("unreachable: no route, or a firewall said so"))
         case Way.DROPPED:
-            return Finding("inward", address, Status.OK, f"dropped: no answer within {timeout_s:g} s")
+            return Finding(
+                "inward", address, Status.OK, tr("dropped: no answer within {timeout_s:g} s", timeout_s=timeout_s)
+            )
         case Way.UNKNOWN:
-            return Finding("inward", address, Status.WARN, "the name does not resolve here", "give an IP address")
+            return Finding(
+                "inward", address, Status.WARN, tr("the name does not resolve here"), tr("give an IP address")
+            )
 
 
 def judge_untried(peers: Sequence[str]) -> Finding:
     """When no intranet address was given. `peers`: who is connected to the broker from elsewhere."""
-    known = f" (connected to the broker now: {', '.join(peers)})" if peers else ""
-    action = "give addresses of intranet hosts, best where something listens: --inward HOST:PORT, or [doctor] inward"
-    return Finding("inward", "front", Status.WARN, f"no way inward was tried{known}", action)
+    known = tr(" (connected to the broker now: {peers})", peers=", ".join(peers)) if peers else ""
+    action = tr(
+        "give addresses of intranet hosts, best where something listens: --inward HOST:PORT, or [doctor] inward"
+    )
+    return Finding("inward", "front", Status.WARN, tr("no way inward was tried{known}", known=known), action)
 
 
 def judge_same_host() -> Finding:
     """Front and bridge on one host."""
-    seen, action = "front and bridge are on one host", "for a demo only: there is no one-way rule on one host"
+    seen, action = tr("front and bridge are on one host"), tr("for a demo only: there is no one-way rule on one host")
     return Finding("inward", "both", Status.WARN, seen, action)
 
 
@@ -84,11 +91,14 @@ def judge_rules(rules: RuleSet) -> Iterator[Finding]:
     """Whether the shipped rule set is loaded, and what it has stopped."""
     yield _judge_loaded(rules)
     if rules.refused:
-        action = (
-            "find out who tried (kernel log, `dmz-bridge:`; doctor's own tries from the DMZ count too), then "
-            f"nft reset counters table {' '.join(TABLE)}"
+        action = tr(
+            "find out who tried (kernel log, `dmz-bridge:`; doctor's own tries from the DMZ count too), "
+            "then nft reset counters table {table}",
+            table=" ".join(TABLE),
         )
-        seen = f"{rules.refused} packets tried to open something from the DMZ inward, and were dropped"
+        seen = tr(
+            "{refused} packets tried to open something from the DMZ inward, and were dropped", refused=rules.refused
+        )
         yield Finding("firewall-counters", " ".join(TABLE), Status.WARN, seen, action)
 
 
@@ -96,16 +106,22 @@ def _judge_loaded(rules: RuleSet) -> Finding:
     name = " ".join(TABLE)
     if rules.error:
         return Finding(
-            "firewall", name, Status.WARN, f"not visible: {rules.error}", "run as root, with nftables installed"
+            "firewall",
+            name,
+            Status.WARN,
+            tr("not visible: {error}", error=rules.error),
+            tr("run as root, with nftables installed"),
         )
     if TABLE not in rules.tables:
-        others = ", ".join(sorted(" ".join(table) for table in rules.tables)) or "none"
-        action = "load the rules of config/nftables, or see that another firewall does what they do"
-        return Finding("firewall", name, Status.WARN, f"is not loaded; tables there are: {others}", action)
+        others = ", ".join(sorted(" ".join(table) for table in rules.tables)) or tr("none")
+        action = tr("load the rules of config/nftables, or see that another firewall does what they do")
+        return Finding(
+            "firewall", name, Status.WARN, tr("is not loaded; tables there are: {others}", others=others), action
+        )
     if not rules.drops_input:
-        action = "load the rules of config/nftables as they are"
-        return Finding("firewall", name, Status.WARN, "is loaded, and its input policy is not drop", action)
-    return Finding("firewall", name, Status.OK, "is loaded and drops what is not allowed in")
+        action = tr("load the rules of config/nftables as they are")
+        return Finding("firewall", name, Status.WARN, tr("is loaded, and its input policy is not drop"), action)
+    return Finding("firewall", name, Status.OK, tr("is loaded and drops what is not allowed in"))
 
 
 # --- looking ----------------------------------------------------------------------------------------------
@@ -140,9 +156,11 @@ def look_at_rules() -> RuleSet:
     try:
         done = subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, timeout=20, check=False)  # noqa: S607
     except (OSError, subprocess.SubprocessError) as error:
-        return RuleSet(error=f"nft cannot be run ({type(error).__name__})")
+        return RuleSet(error=tr("nft cannot be run ({name})", name=type(error).__name__))
     if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"nft exits with {done.returncode}"]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [
+            tr("nft exits with {returncode}", returncode=done.returncode)
+        ]
         return RuleSet(error=lines[0])
     return rules_of(done.stdout)
 
@@ -155,7 +173,7 @@ def rules_of(answer: bytes) -> RuleSet:
         chains = _ours(objects, "chain")
         refused = sum(one["packets"] for one in _ours(objects, "counter") if one["name"] in WATCHED)
     except (ValueError, KeyError, TypeError):
-        return RuleSet(error="nft's answer is not understood")
+        return RuleSet(error=tr("nft's answer is not understood"))
     drops = any(chain.get("hook") == "input" and chain.get("policy") == "drop" for chain in chains)
     return RuleSet(tables, drops, refused)
 

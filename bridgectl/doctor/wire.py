@@ -22,6 +22,7 @@ from typing import Self
 from cryptography import x509
 
 from bridgectl import certificates
+from bridgectl.language import tr
 from protocol.link.codec import ProtocolViolation, Received, Splitter, encode
 from protocol.link.stomppy import Frame
 from protocol.messages import Role
@@ -116,7 +117,7 @@ class Stomp:
             except (OSError, ProtocolViolation) as error:
                 raise Closed(reason(error)) from error
             if not data:
-                raise Closed("closed without a word")
+                raise Closed(tr("closed without a word"))
         return self._frames.popleft()
 
     def connect(self) -> Received:
@@ -160,7 +161,9 @@ def attempt(address: Address, context: ssl.SSLContext | None, timeout_s: float) 
         except Closed as error:
             return Attempt(Answer.REFUSED, str(error), tls, certificate=certificate)
         except Silent:
-            return Attempt(Answer.SILENT, f"no answer within {timeout_s:g} s", tls, certificate=certificate)
+            return Attempt(
+                Answer.SILENT, tr("no answer within {timeout_s:g} s", timeout_s=timeout_s), tls, certificate=certificate
+            )
         if frame.cmd == "CONNECTED":
             return Attempt(Answer.CONNECTED, "", tls, frame.headers.get("server", ""), certificate)
         return Attempt(Answer.ERROR, error_text(frame), tls, certificate=certificate)

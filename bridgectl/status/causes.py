@@ -2,10 +2,11 @@
 
 import re
 
+from bridgectl.instants import in_seconds
+from bridgectl.language import tr
 from protocol.reports import DiagnosisReport, InterfaceReport
 
 _CREDENTIALS = re.compile(r"HTTP (401|403|407)\b")
-_SLOW = "slow"
 _REDIRECT = re.compile(r"HTTP (3\d\d)\b")
 
 
@@ -14,20 +15,32 @@ def cause(failing: InterfaceReport, diagnosis: DiagnosisReport | None) -> str:
     last failure; whichever is newer, but a probe knows better how slow it is.
     """
     since = min((at for at in (failing.failing_since, failing.opened) if at), default=0)
-    said = plain(failing.reason, failing.timeout_ms / 1000) or "no usable answer"
+    said = plain(failing.reason, failing.timeout_ms / 1000) or tr("no usable answer")
     if diagnosis is None or diagnosis.at < since or diagnosis.well:
         return said
     probed = found(diagnosis)
-    both_slow = said.startswith(_SLOW) and probed.startswith(_SLOW)
+    both_slow = _slow(failing.reason) and (_answered(diagnosis) or _slow(diagnosis.reason))
     return probed if both_slow or diagnosis.at >= failing.failed else said
 
 
 def found(diagnosis: DiagnosisReport) -> str:
     """What a probe found."""
-    if diagnosis.outcome in ("answered", "refused"):
+    if _answered(diagnosis):
         seconds = diagnosis.took_ms / 1000
-        return f"slow: {_seconds(seconds)}" if not diagnosis.well else f"well, in {_seconds(seconds)}"
-    return plain(diagnosis.reason, diagnosis.patience_ms / 1000) or "no usable answer"
+        return (
+            tr("slow: {seconds}", seconds=_seconds(seconds))
+            if not diagnosis.well
+            else tr("well, in {seconds}", seconds=_seconds(seconds))
+        )
+    return plain(diagnosis.reason, diagnosis.patience_ms / 1000) or tr("no usable answer")
+
+
+def _answered(diagnosis: DiagnosisReport) -> bool:
+    return diagnosis.outcome in ("answered", "refused")
+
+
+def _slow(reason: str) -> bool:
+    return reason.removeprefix("inquiry: ").startswith("timeout")
 
 
 def plain(reason: str, waited_s: float) -> str:
@@ -35,21 +48,25 @@ def plain(reason: str, waited_s: float) -> str:
     said = reason.removeprefix("inquiry: ")
     form = "XML" if "not XML" in said else "JSON"
     if "log-in page" in said:
-        return f"an HTML log-in page, not {form}"
+        return tr("an HTML log-in page, not {form}", form=form)
     if "(HTML?)" in said or "an HTML page" in said:
-        return f"an HTML page, not {form}"
+        return tr("an HTML page, not {form}", form=form)
     if re.search("connection refused", said, re.IGNORECASE):
-        return "connection refused"
+        return tr("connection refused")
     if said.startswith("connect timeout"):
-        return "no connection in time"
+        return tr("no connection in time")
     if said.startswith("timeout"):
-        return f"slow: no answer within {_seconds(waited_s)}" if waited_s else "slow: no answer in time"
+        return (
+            tr("slow: no answer within {waited_s}", waited_s=_seconds(waited_s))
+            if waited_s
+            else tr("slow: no answer in time")
+        )
     if denied := _CREDENTIALS.search(said):
-        return f"HTTP {denied[1]}: it turns our credentials away"
+        return tr("HTTP {denied}: it turns our credentials away", denied=denied[1])
     if redirect := _REDIRECT.search(said):
-        return f"HTTP {redirect[1]}: it sends us elsewhere, to a log-in mostly"
+        return tr("HTTP {redirect}: it sends us elsewhere, to a log-in mostly", redirect=redirect[1])
     return reason
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s".replace(".0 s", " s")
+    return in_seconds(round(seconds, None if seconds >= 10 else 1))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
+from bridgectl.language import tr
 from bridgectl.queues import QueueHealth
 from bridgectl.status.observation import Observation
 from protocol.maintenance import by_operation
@@ -141,23 +142,26 @@ def _bridge(before: BridgeReport | None, now: BridgeReport) -> Iterable[Operatio
 
 
 def _known(one: InterfaceReport, now: int) -> Iterable[tuple[str, str]]:
-    yield "system", one.system
-    yield "calls", f"{one.calls}, of which {one.failures} failed"
+    yield tr("system"), one.system
+    yield tr("calls"), tr("{calls}, of which {failures} failed", calls=one.calls, failures=one.failures)
     if one.at_once:
-        yield "at once", f"{one.in_use} of {one.at_once}, {one.waiting} wait"
+        yield (
+            tr("at once"),
+            tr("{in_use} of {at_once}, {waiting} wait", in_use=one.in_use, at_once=one.at_once, waiting=one.waiting),
+        )
     if one.timeout_ms:
-        yield "may take", f"{one.timeout_ms} ms"
-    yield "last success", _ago(one.last_success, now)
+        yield tr("may take"), tr("{timeout_ms} ms", timeout_ms=one.timeout_ms)
+    yield tr("last success"), _ago(one.last_success, now)
     if one.failing_since:
-        yield "failing since", f"{_ago(one.failing_since, now)}: {one.reason}"
+        yield tr("failing since"), f"{_ago(one.failing_since, now)}: {one.reason}"
     if one.opened:
-        yield "circuit", f"not closed for {max(0, now - one.opened) // 1000} s"
+        yield tr("circuit"), tr("not closed for {seconds} s", seconds=max(0, now - one.opened) // 1000)
     if one.next_probe > now:
-        yield "next call", f"let through in {(one.next_probe - now) / 1000:.0f} s"
+        yield tr("next call"), tr("let through in {next_probe:.0f} s", next_probe=(one.next_probe - now) / 1000)
 
 
 def _ago(at: int, now: int) -> str:
-    return f"{max(0, now - at) // 1000} s ago" if at else "none yet"
+    return tr("{seconds} s ago", seconds=max(0, now - at) // 1000) if at else tr("none yet")
 
 
 def _between(before: Report | None, now: Report) -> float:

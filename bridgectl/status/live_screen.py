@@ -7,13 +7,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bridgectl.cells import left
+from bridgectl.instants import in_seconds
+from bridgectl.language import tr
 from bridgectl.status.live import History, OperationRow, QueueRow, Sample, View, ordered, sparkline
 from bridgectl.status.observation import Observation
 from bridgectl.status.screen import headline
-from bridgectl.status.trouble import Level, Trouble, verdict
+from bridgectl.status.trouble import Level, Trouble, said, verdict
 
 _STYLES = {Level.CRITICAL: "bold red", Level.WARNING: "yellow", Level.UNKNOWN: "magenta", Level.OK: "green"}
-_KEYS = "q quit   s sort   ↑↓ choose   o open"
 _MOST_TROUBLES = 3
 _WIDE = 100
 
@@ -27,12 +29,12 @@ def live_screen(
     parts: list[RenderableType] = [_line(headline(seen, found), _STYLES[level])]
     for trouble in found[:_MOST_TROUBLES]:
         parts.append(
-            _line(f"{trouble.level.name:<9} {trouble.what}: {trouble.why}".rstrip(": "), _STYLES[trouble.level])
+            _line(f"{left(said(trouble.level), 9)} {trouble.what}: {trouble.why}".rstrip(": "), _STYLES[trouble.level])
         )
         if trouble.mend:
-            parts.append(_line(f"{'':<9} mend: {trouble.mend}"))
+            parts.append(_line(" " * 10 + tr("mend") + f": {trouble.mend}"))
     if len(found) > _MOST_TROUBLES:
-        parts.append(_line(f"{'':<9} and {len(found) - _MOST_TROUBLES} more: bridgectl status"))
+        parts.append(_line(" " * 10 + tr("and {more} more: bridgectl status", more=len(found) - _MOST_TROUBLES)))
     rows = ordered(one.operations, view.order)
     chosen = next((row for row in rows if row.key == view.chosen), rows[0] if rows else None)
     details = _details(chosen, history) if view.open and chosen else []
@@ -42,12 +44,12 @@ def live_screen(
     if rows:
         parts += [Text(""), _operations(_around(rows, chosen, room), chosen, history, view, width)]
     else:
-        parts += [Text(""), Text("nothing was asked yet")]
+        parts += [Text(""), Text(tr("nothing was asked yet"))]
     parts += details
     if queues:
         parts += [Text(""), _queues(queues, history, width)]
     if keys:
-        parts.append(_line(f"{_KEYS}   sorted by {view.order}", "dim"))
+        parts.append(_line(tr("q quit   s sort   ↑↓ choose   o open   sorted by {order}", order=view.order), "dim"))
     return Group(*parts)
 
 
@@ -62,15 +64,15 @@ def _operations(
 ) -> Table:
     wide = width >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    table.add_column("OPERATION", no_wrap=True, overflow="ellipsis", ratio=1 if not wide else None)
-    table.add_column("AT", no_wrap=True)
-    for heading in ("PER S", "FAILED", "P99 MS"):
+    table.add_column(tr("OPERATION"), no_wrap=True, overflow="ellipsis", ratio=1 if not wide else None)
+    table.add_column(tr("AT"), no_wrap=True)
+    for heading in (tr("PER S"), tr("FAILED"), tr("P99 MS")):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("CIRCUIT", no_wrap=True)
+    table.add_column(tr("CIRCUIT"), no_wrap=True)
     if wide:
-        table.add_column("WAIT", justify="right", no_wrap=True)
+        table.add_column(tr("WAIT"), justify="right", no_wrap=True)
     if width >= 80:
-        table.add_column("LATELY", no_wrap=True)
+        table.add_column(tr("LATELY"), no_wrap=True)
     for row in rows:
         cells = [
             row.operation, row.side, _number(row.rate), _share(row.failed),
@@ -85,20 +87,34 @@ def _operations(
 
 def _details(row: OperationRow, history: History) -> list[RenderableType]:
     lately = history.of(row.key)
-    told = (*row.more, ("lately", f"{sparkline(lately)} most {_number(max(lately, default=None))} per s"))
-    return [Text(""), _line(f"{row.operation} at the {row.side}", "bold"), *(_line(f"  {n:<14} {t}") for n, t in told)]
+    told = (
+        *row.more,
+        (
+            tr("lately"),
+            tr(
+                "{sparkline} most {lately} per s",
+                sparkline=sparkline(lately),
+                lately=_number(max(lately, default=None)),
+            ),
+        ),
+    )
+    return [
+        Text(""),
+        _line(tr("{operation} at the {side}", operation=row.operation, side=row.side), "bold"),
+        *(_line(f"  {left(n, 14)} {t}") for n, t in told),
+    ]
 
 
 def _queues(rows: Sequence[QueueRow], history: History, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    table.add_column("QUEUE", no_wrap=True, overflow="ellipsis")
-    headings = ["DEPTH", "IN/S", "OUT/S", "OLDEST", "DEAD"]
+    table.add_column(tr("QUEUE"), no_wrap=True, overflow="ellipsis")
+    headings = [tr("DEPTH"), tr("IN/S"), tr("OUT/S"), tr("OLDEST"), tr("DEAD")]
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     if width >= 80:
-        table.add_column("LATELY", no_wrap=True)
+        table.add_column(tr("LATELY"), no_wrap=True)
     for row in rows:
-        oldest = "-" if row.oldest_s is None else f"{row.oldest_s:g} s"
+        oldest = "-" if row.oldest_s is None else in_seconds(row.oldest_s)
         cells = [row.name, str(row.depth), _number(row.rate_in), _number(row.rate_out), oldest, str(row.dead_letters)]
         cells += [sparkline(history.of(row.key), 30 if width >= _WIDE else 12)] if width >= 80 else []
         table.add_row(*(Text(cell) for cell in cells), style="yellow" if row.dead_letters or not row.consumers else "")

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bridgectl import daemons
 from bridgectl.control import NotAllowed, NotRunning, Stuck, ask
+from bridgectl.language import tr
 from bridgectl.queues import BrokerUsage, QueueHealth, health, usage
 from bridgectl.queues import ask as ask_broker
 from bridgectl.settings import ControlSettings
@@ -82,7 +83,7 @@ def _daemon(role: Role, path: Path, timeout_s: float) -> FrontReport | BridgeRep
     except ConfigurationError as error:
         return Silent(role, Silence.MISCONFIGURED, str(error))
     if socket is None:
-        return Silent(role, Silence.NO_SOCKET, f"{path} has no [control] socket")
+        return Silent(role, Silence.NO_SOCKET, tr("{path} has no [control] socket", path=path))
     try:
         report = _REPORT.validate_python(ask(socket, "report", timeout_s))
     except NotRunning as error:
@@ -92,9 +93,9 @@ def _daemon(role: Role, path: Path, timeout_s: float) -> FrontReport | BridgeRep
     except (Stuck, BridgeError) as error:
         return Silent(role, Silence.STUCK, str(error))
     except ValidationError:
-        return Silent(role, Silence.STUCK, "its report cannot be read: is it of another release?")
+        return Silent(role, Silence.STUCK, tr("its report cannot be read: is it of another release?"))
     if report.role != role.value:
-        return Silent(role, Silence.MISCONFIGURED, f"{socket} belongs to a {report.role}")
+        return Silent(role, Silence.MISCONFIGURED, tr("{socket} belongs to a {role}", socket=socket, role=report.role))
     return report
 
 
@@ -114,7 +115,7 @@ async def _broker(
         answers = await ask_broker(connection, f"ctl-{os.getpid()}", timeout_s)
         return tuple(health(answers, wall_clock())), usage(answers), ""
     except TimeoutError:
-        return None, None, connection.trouble or f"no answer within {timeout_s:g} s"
+        return None, None, connection.trouble or tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)
     except BridgeError as error:
         return None, None, str(error)
     finally:

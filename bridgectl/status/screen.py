@@ -1,15 +1,16 @@
 """The one screen of `bridgectl status`: what is wrong first, then how each part stands."""
 
 import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bridgectl.instants import shown, span
+from bridgectl.cells import left, wrapped
+from bridgectl.instants import in_seconds, shown, span
+from bridgectl.language import tr
 from bridgectl.output import few, table
 from bridgectl.status.observation import Observation, Silent
-from bridgectl.status.trouble import Level, Trouble, runbook, verdict
+from bridgectl.status.trouble import Level, Trouble, runbook, said, verdict
 from protocol.maintenance import Pause, by_operation
 from protocol.reports import BridgeReport, FrontReport, InterfaceReport
 
@@ -30,11 +31,14 @@ def screen(seen: Observation, found: Sequence[Trouble], *, colour: bool, width: 
         lines += ["", _interfaces(seen.bridge, seen.now)]
     if seen.queues:
         rows = [
-            (queue.name, queue.depth, queue.consumers, "-" if queue.oldest_s is None else f"{queue.oldest_s:g} s",
+            (queue.name, queue.depth, queue.consumers, "-" if queue.oldest_s is None else in_seconds(queue.oldest_s),
              queue.enqueued, queue.dead_letters)
             for queue in seen.queues
         ]  # fmt: skip
-        lines += ["", table(("queue", "depth", "consumers", "oldest", "enqueued", "dead letters"), rows)]
+        lines += [
+            "",
+            table((tr("queue"), tr("depth"), tr("consumers"), tr("oldest"), tr("enqueued"), tr("dead letters")), rows),
+        ]
     return "\n".join(lines)
 
 
@@ -68,79 +72,130 @@ def headline(seen: Observation, found: Sequence[Trouble], *, colour: bool = Fals
     """The verdict, how many of each, and when."""
     level = verdict(found)
     counts = [
-        f"{number} {kind.name.lower()}"
+        f"{number} {said(kind).lower()}"
         for kind in (Level.CRITICAL, Level.UNKNOWN, Level.WARNING)
         if (number := sum(trouble.level is kind for trouble in found))
     ]
-    told = f"{level.name}: {', '.join(counts) or 'nothing is wrong that can be seen from here'}"
+    troubled = ", ".join(counts) or tr("nothing is wrong that can be seen from here")
+    told = f"{said(level)}: {troubled}"
     return f"{_coloured(told, level, colour=colour)}  ({shown(seen.now)})"
 
 
 def _trouble(trouble: Trouble, now: int, width: int, *, colour: bool) -> Iterator[str]:
-    since = f" (since {shown(trouble.since)}, {span(now - trouble.since)})" if trouble.since else ""
-    label = _coloured(trouble.level.name.ljust(_INDENT - 1), trouble.level, colour=colour)
+    since = (
+        tr(" (since {since}, {now})", since=shown(trouble.since), now=span(now - trouble.since))
+        if trouble.since
+        else ""
+    )
+    label = _coloured(left(said(trouble.level), _INDENT - 1), trouble.level, colour=colour)
     first, *rest = _wrapped(f"{trouble.what}{since}", width)
     yield f"{label} {first}"
     yield from (f"{'':{_INDENT}}{line}" for line in rest)
-    told = (("why", trouble.why), ("hurts", trouble.hurts), ("mend", trouble.mend), ("more", runbook(trouble)))
+    told = (
+        (tr("why"), trouble.why),
+        (tr("hurts"), trouble.hurts),
+        (tr("mend"), trouble.mend),
+        (tr("more"), runbook(trouble)),
+    )
     for name, text in told:
         if text:
             yield from _told(name, text, width)
     for one in trouble.consequences:
-        yield from _told("so", one.what + (f": {one.why}" if one.why else ""), width)
+        yield from _told(tr("so"), one.what + (f": {one.why}" if one.why else ""), width)
 
 
 def _told(name: str, text: str, width: int) -> Iterator[str]:
     first, *rest = _wrapped(text, width - 7)
-    yield f"{'':{_INDENT}}{name + ':':<7}{first}"
+    yield f"{'':{_INDENT}}{left(name + ':', 7)}{first}"
     yield from (f"{'':{_INDENT + 7}}{line}" for line in rest)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(30, width - _INDENT), break_long_words=False, break_on_hyphens=False) or [""]
+    return wrapped(text, max(30, width - _INDENT))
 
 
 def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
     kind = "dmz-front" if isinstance(report, FrontReport) else "intranet-bridge"
     up = span(now - report.started)
-    yield f"{kind} {report.name}, region {report.region}, {report.software or 'unversioned'}, up {up}"
-    links = ", ".join(f"{link.name} {'up' if link.connected else 'DOWN'} ({link.connections})" for link in report.links)
-    yield f"  links     {links}"
-    states = ", ".join(f"{count} {state}" for state, count in sorted(report.commands.by_state.items())) or "none"
+    yield tr(
+        "{kind} {name}, region {region}, {version}, up {up}",
+        kind=kind,
+        name=report.name,
+        region=report.region,
+        version=report.software or tr("unversioned"),
+        up=up,
+    )
+    up_or_not = {True: tr("up"), False: tr("DOWN")}
+    links = ", ".join(f"{link.name} {up_or_not[link.connected]} ({link.connections})" for link in report.links)
+    yield tr("  links     {links}", links=links)
+    states = ", ".join(f"{count} {state}" for state, count in sorted(report.commands.by_state.items())) or tr("none")
     oldest = report.commands.oldest_unfinished
-    yield f"  commands  {states}" + (f"; oldest unfinished {span(now - oldest)}" if oldest else "")
+    yield tr("  commands  {states}", states=states) + (
+        tr("; oldest unfinished {now}", now=span(now - oldest)) if oldest else ""
+    )
     store = report.store
-    free = f", {store.free_bytes / (1 << 30):.1f} GB free" if store.free_bytes is not None else ""
-    yield f"  store     {store.place}, {store.trouble or f'a write takes {store.write_ms:g} ms'}{free}"
+    free = (
+        tr(", {free_bytes:.1f} GB free", free_bytes=store.free_bytes / (1 << 30))
+        if store.free_bytes is not None
+        else ""
+    )
+    yield tr(
+        "  store     {place}, {trouble}{free}",
+        place=store.place,
+        trouble=store.trouble or tr("a write takes {ms:g} ms", ms=store.write_ms),
+        free=free,
+    )
     if report.backup.folder:
-        made = f"{span(now - report.backup.last)} ago" if report.backup.last else "none yet"
-        yield f"  backup    {report.backup.folder}, the latest {made}"
+        made = tr("{now} ago", now=span(now - report.backup.last)) if report.backup.last else tr("none yet")
+        yield tr("  backup    {folder}, the latest {made}", folder=report.backup.folder, made=made)
     if report.forgotten[1]:
         since, until = (shown(at) for at in report.forgotten)
-        yield f"  history   put back {until} as of {since}: what came between is forgotten, and guarded"
+        yield tr(
+            "  history   put back {until} as of {since}: what came between is forgotten, and guarded",
+            until=until,
+            since=since,
+        )
     for file in report.certificates:
         ends = shown(file.not_after)[:10] if file.not_after else file.trouble
-        yield f"  tls       {file.use}: until {ends}"
+        yield tr("  tls       {use}: until {ends}", use=file.use, ends=ends)
     if report.drain is not None:
-        yield f"  drains    since {shown(report.drain.since)} by {report.drain.by}"
+        yield tr("  drains    since {since} by {by}", since=shown(report.drain.since), by=report.drain.by)
     for pause in report.maintenance:
-        yield f"  paused    {_pause(pause)}"
+        yield tr("  paused    {pause}", pause=_pause(pause))
     if report.next_window is not None:
         window = report.next_window
-        times = f"from {shown(window.since)} until {shown(window.until)}"
-        yield f"  scheduled {few(window.operations)} paused {times}{_because(window)}"
+        times = tr("from {since} until {until}", since=shown(window.since), until=shown(window.until))
+        yield tr(
+            "  scheduled {operations} paused {times}{window}",
+            operations=few(window.operations),
+            times=times,
+            window=_because(window),
+        )
     if isinstance(report, FrontReport):
         for one in report.bridges:
             working = sum(state == "up" for state in one.operations.values())
             heard = span(now - one.heard)
-            yield f"  bridge    {one.name}: {working} of {len(one.operations)} operations up, heard {heard} ago"
+            yield tr(
+                "  bridge    {name}: {working} of {operations} operations up, heard {heard} ago",
+                name=one.name,
+                working=working,
+                operations=len(one.operations),
+                heard=heard,
+            )
             for pause in one.maintenance:
-                yield f"            paused there: {_pause(pause)}"
+                yield tr("            paused there: {pause}", pause=_pause(pause))
 
 
 def _pause(pause: Pause) -> str:
-    until = f"until {shown(pause.until)}" if pause.until else "until it is resumed"
-    return f"{few(pause.operations)} since {shown(pause.since)} {until} by {pause.by}{_because(pause)}"
+    until = tr("until {until}", until=shown(pause.until)) if pause.until else tr("until it is resumed")
+    return tr(
+        "{operations} since {since} {until} by {by}{pause}",
+        operations=few(pause.operations),
+        since=shown(pause.since),
+        until=until,
+        by=pause.by,
+        pause=_because(pause),
+    )
 
 
 def _because(pause: Pause) -> str:
@@ -155,19 +210,33 @@ def _interfaces(bridge: BridgeReport, now: int) -> str:
     rows = [
         (one.operation, one.system, "paused" if one.operation in paused else one.circuit, one.calls, _at_once(one),
          one.failures,
-         f"{span(now - one.last_success)} ago" if one.last_success else "-", one.reason or "-")
+         tr("{now} ago", now=span(now - one.last_success)) if one.last_success else "-", one.reason or "-")
         for one in troubled_first
         if one.calls or one.circuit != "closed" or one.waiting
     ]  # fmt: skip
     if not rows:
-        return "no interface was called yet"
-    return table(("interface", "system", "circuit", "calls", "at once", "failed", "last success", "last failure"), rows)
+        return tr("no interface was called yet")
+    return table(
+        (
+            tr("interface"),
+            tr("system"),
+            tr("circuit"),
+            tr("calls"),
+            tr("at once"),
+            tr("failed"),
+            tr("last success"),
+            tr("last failure"),
+        ),
+        rows,
+    )
 
 
 def _at_once(one: InterfaceReport) -> str:
     if not one.at_once:
         return "-"
-    return f"{one.in_use} of {one.at_once}" + (f", {one.waiting} wait" if one.waiting else "")
+    return tr("{in_use} of {at_once}", in_use=one.in_use, at_once=one.at_once) + (
+        tr(", {waiting} wait", waiting=one.waiting) if one.waiting else ""
+    )
 
 
 def _coloured(text: str, level: Level, *, colour: bool) -> str:

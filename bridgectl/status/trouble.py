@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from bridgectl.language import noted, page, tr
+
 
 class Level(IntEnum):
     """How bad it is. The numbers are exit codes of monitoring plug-ins (Monitoring Plugins Development Guidelines)."""
@@ -35,10 +37,23 @@ class Trouble:
     consequences: tuple["Trouble", ...] = ()
 
 
+_SAID = {
+    Level.OK: noted("OK"),
+    Level.WARNING: noted("WARNING"),
+    Level.CRITICAL: noted("CRITICAL"),
+    Level.UNKNOWN: noted("UNKNOWN"),
+}
+
+
+def said(level: Level) -> str:
+    """For people."""
+    return tr(_SAID[level])
+
+
 def runbook(trouble: Trouble) -> str:
     """The page of docs/ about it. What can befall either daemon has one page."""
     befalls = re.sub("^(front|bridge)-(down|stuck|misconfigured|not-asked)$", r"\2", trouble.key)
-    return f"docs/runbooks/{befalls}.md"
+    return page(f"docs/runbooks/{befalls}.md")
 
 
 def verdict(found: Sequence[Trouble]) -> Level:

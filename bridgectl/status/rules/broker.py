@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from bridgectl.language import tr
 from bridgectl.status.observation import Observation
 from bridgectl.status.rules.certificates import CERTIFICATES
 from bridgectl.status.trouble import Level, Trouble
@@ -16,17 +17,19 @@ def reached(seen: Observation) -> Iterator[Trouble]:
     whole = [report for report in seen.reports() if report.links and not any(link.connected for link in report.links)]
     if whole or (seen.broker_trouble and not seen.reports()):
         why = _why([link for report in whole for link in report.links]) or seen.broker_trouble
-        who = " and ".join(report.name for report in whole) or "bridgectl"
+        who = tr(" and ").join(report.name for report in whole) or "bridgectl"
         since = max((link.since for report in whole for link in report.links), default=0)
         refused = "certificate" in why or "TLS" in why
         yield Trouble(
             Level.CRITICAL,
             "broker-refuses" if refused else "broker-unreachable",
-            f"{who} cannot reach the broker" if not refused else f"{who} and the broker do not accept each other",
+            tr("{who} cannot reach the broker", who=who)
+            if not refused
+            else tr("{who} and the broker do not accept each other", who=who),
             why,
             since,
-            hurts="no query is answered; commands are kept and go out later",
-            mend="bridgectl certs check" if refused else "on the DMZ host: systemctl restart activemq",
+            hurts=tr("no query is answered; commands are kept and go out later"),
+            mend="bridgectl certs check" if refused else tr("on the DMZ host: systemctl restart activemq"),
             because=because if refused else (),
         )
     elif down:
@@ -35,7 +38,7 @@ def reached(seen: Observation) -> Iterator[Trouble]:
         yield Trouble(
             Level.CRITICAL,
             "link-down",
-            f"not all links are up: {names}",
+            tr("not all links are up: {names}", names=names),
             why,
             max(link.since for _, link in down),
             mend="bridgectl doctor",
@@ -44,7 +47,7 @@ def reached(seen: Observation) -> Iterator[Trouble]:
         yield Trouble(
             Level.WARNING,
             "queues-unknown",
-            "the broker does not say how its queues are",
+            tr("the broker does not say how its queues are"),
             seen.broker_trouble,
             mend="bridgectl queues",
         )
@@ -60,10 +63,12 @@ def room(seen: Observation) -> Iterator[Trouble]:
         yield Trouble(
             Level.CRITICAL if full else Level.WARNING,
             "broker-full",
-            "the broker is full" if full else "the broker fills up",
-            f"its store is at {store} %, its temporary space at {temp} % of what it may use",
-            hurts="it takes nothing more: commands are kept at the fronts, or refused" if full else "",
-            mend="bridgectl queues says what lies there; a bridge takes it away, for dead letters bridgectl dlq purge",
+            tr("the broker is full") if full else tr("the broker fills up"),
+            tr("its store is at {store} %, its temporary space at {temp} % of what it may use", store=store, temp=temp),
+            hurts=tr("it takes nothing more: commands are kept at the fronts, or refused") if full else "",
+            mend=tr(
+                "bridgectl queues says what lies there; a bridge takes it away, for dead letters bridgectl dlq purge"
+            ),
             because=("bridge-down", "bridge-stuck", "bridge-silent", "no-bridge", "bridge-leaves", "draining"),
         )
 
@@ -78,18 +83,18 @@ def queues(seen: Observation) -> Iterator[Trouble]:
             yield Trouble(
                 Level.WARNING,
                 "dead-letters",
-                f"{queue.dead_letters} dead letters of {queue.name}",
-                "nobody could make anything of them",
-                mend="bridgectl dlq list says why; bridgectl dlq redrive or purge",
+                tr("{dead_letters} dead letters of {queue}", dead_letters=queue.dead_letters, queue=queue.name),
+                tr("nobody could make anything of them"),
+                mend=tr("bridgectl dlq list says why; bridgectl dlq redrive or purge"),
             )
         if queue.name.startswith(("bridge.query.", "bridge.command.")) and not queue.consumers:
             yield Trouble(
                 Level.CRITICAL,
                 "queue-not-consumed",
-                f"no bridge takes from {queue.name}",
-                f"{queue.depth} wait",
-                hurts="what is in it waits",
-                mend="on the intranet host: systemctl restart intranet-bridge",
+                tr("no bridge takes from {queue}", queue=queue.name),
+                tr("{depth} wait", depth=queue.depth),
+                hurts=tr("what is in it waits"),
+                mend=tr("on the intranet host: systemctl restart intranet-bridge"),
                 because=because,
             )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bridgectl.language import tr
 from bridgectl.status.observation import Observation
 from bridgectl.status.rules.naming import program
 from bridgectl.status.trouble import Level, Trouble
@@ -20,42 +21,46 @@ def certificates(seen: Observation) -> Iterator[Trouble]:
 
 
 def _certificate(file: FileReport, report: FrontReport | BridgeReport, now: int) -> Iterator[Trouble]:
-    what = f"the certificate of {report.name} for {file.use}"
-    mend = f"renew {file.path} (certs/README.md), then on its host: bridgectl reload"
+    what = tr("the certificate of {name} for {use}", name=report.name, use=file.use)
+    mend = tr("renew {path} (certs/README.md), then on its host: bridgectl reload", path=file.path)
     if file.trouble:
         yield Trouble(
             Level.CRITICAL,
             "certificate-unreadable",
-            f"{what} cannot be read",
+            tr("{what} cannot be read", what=what),
             f"{file.path}: {file.trouble}",
-            hurts="the next connection fails",
+            hurts=tr("the next connection fails"),
             mend=mend,
         )
     elif file.not_after is not None and file.not_after <= now:
         yield Trouble(
             Level.CRITICAL,
             "certificate-expired",
-            f"{what} has expired",
+            tr("{what} has expired", what=what),
             file.path,
             since=file.not_after,
-            hurts="no new connection is made with it",
+            hurts=tr("no new connection is made with it"),
             mend=mend,
         )
     elif file.objection:
         yield Trouble(
             Level.CRITICAL,
             "certificate-wrong",
-            f"{what} is not one for it",
+            tr("{what} is not one for it", what=what),
             file.objection,
-            hurts="the broker lets it do nothing, or does not let it in",
-            mend=f"put the right one at {file.path} (bridgectl certs show), then systemctl restart {program(report)}",
+            hurts=tr("the broker lets it do nothing, or does not let it in"),
+            mend=tr(
+                "put the right one at {path} (bridgectl certs show), then systemctl restart {program}",
+                path=file.path,
+                program=program(report),
+            ),
         )
     elif file.not_after is not None and file.not_after - now < _WARN_DAYS * _DAY_MS:
         days = (file.not_after - now) // _DAY_MS
         yield Trouble(
             Level.WARNING,
             "certificate-expires",
-            f"{what} expires in {days} days",
+            tr("{what} expires in {days} days", what=what, days=days),
             file.path,
             mend=mend,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bridgectl.language import tr
 from bridgectl.programs import PROGRAMS
 from bridgectl.status.observation import Observation, Silence, Silent
 from bridgectl.status.trouble import Level, Trouble
@@ -14,24 +15,26 @@ def silences(seen: Observation) -> Iterator[Trouble]:
             continue
         program = PROGRAMS[silent.role]
         hurts = {
-            Role.FRONT: "nobody is answered, if it is the only front",
-            Role.BRIDGE: "no query is answered, commands wait, if it is the only bridge",
+            Role.FRONT: tr("nobody is answered, if it is the only front"),
+            Role.BRIDGE: tr("no query is answered, commands wait, if it is the only bridge"),
         }[silent.role]
         match silent.why:
             case Silence.NOT_RUNNING:
                 yield Trouble(
                     Level.CRITICAL,
                     f"{silent.role.value}-down",
-                    f"{program} does not run on this host",
+                    tr("{program} does not run on this host", program=program),
                     silent.detail,
                     hurts=hurts,
-                    mend=f"systemctl restart {program}; journalctl -u {program} -n 20 says why it ended",
+                    mend=tr(
+                        "systemctl restart {program}; journalctl -u {program} -n 20 says why it ended", program=program
+                    ),
                 )
             case Silence.STUCK:
                 yield Trouble(
                     Level.CRITICAL,
                     f"{silent.role.value}-stuck",
-                    f"{program} runs and does not answer",
+                    tr("{program} runs and does not answer", program=program),
                     silent.detail,
                     hurts=hurts,
                     mend=f"systemctl restart {program}",
@@ -40,17 +43,19 @@ def silences(seen: Observation) -> Iterator[Trouble]:
                 yield Trouble(
                     Level.CRITICAL,
                     f"{silent.role.value}-misconfigured",
-                    f"{program} cannot be asked",
+                    tr("{program} cannot be asked", program=program),
                     silent.detail,
-                    mend="mend what is named",
+                    mend=tr("mend what is named"),
                 )
             case _:
                 yield Trouble(
                     Level.UNKNOWN,
                     f"{silent.role.value}-not-asked",
-                    f"{program} was not asked",
+                    tr("{program} was not asked", program=program),
                     silent.detail,
-                    mend="run bridgectl as root" if silent.why is Silence.NOT_ALLOWED else "set [control] socket",
+                    mend=tr("run bridgectl as root")
+                    if silent.why is Silence.NOT_ALLOWED
+                    else tr("set [control] socket"),
                 )
 
 
@@ -62,11 +67,11 @@ def drains(seen: Observation) -> Iterator[Trouble]:
         yield Trouble(
             Level.WARNING,
             "draining",
-            f"{report.name} takes nothing new, by the word of {report.drain.by}",
-            f"still in hand: {left}" if left else "nothing is in hand: it is safe to stop",
+            tr("{name} takes nothing new, by the word of {by}", name=report.name, by=report.drain.by),
+            tr("still in hand: {left}", left=left) if left else tr("nothing is in hand: it is safe to stop"),
             report.drain.since,
-            hurts="callers of this front get 503 shutting-down"
+            hurts=tr("callers of this front get 503 shutting-down")
             if report.role == "front"
-            else "other bridges do its work, if any",
-            mend=f"stop it, or bridgectl drain --undo --side {report.role}",
+            else tr("other bridges do its work, if any"),
+            mend=tr("stop it, or bridgectl drain --undo --side {role}", role=report.role),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bridgectl.language import tr
 from bridgectl.status.causes import cause, found
 from bridgectl.status.observation import Observation
 from bridgectl.status.rules.naming import some
@@ -39,22 +40,27 @@ def interfaces(seen: Observation) -> Iterator[Trouble]:
         names = some([one.operation for one in ones])
         diagnosis = diagnoses.get(system)
         said = cause(worst, diagnosis)
-        why = worst.reason or "no usable answer"
+        why = worst.reason or tr("no usable answer")
         if diagnosis is not None:
             seconds = max(0, seen.now - diagnosis.at) // 1000
-            why += f"; {diagnosis.operation} was tried {seconds} s ago: {found(diagnosis)}"
+            why += tr(
+                "; {operation} was tried {seconds} s ago: {found}",
+                operation=diagnosis.operation,
+                seconds=seconds,
+                found=found(diagnosis),
+            )
         yield Trouble(
             Level.CRITICAL if opened else Level.WARNING,
             "interface-failing" if others else "system-failing",
-            f"the system {system} fails for {names}: {said}"
+            tr("the system {system} fails for {names}: {said}", system=system, names=names, said=said)
             if others
-            else f"the system {system} does not answer as it should: {said}",
-            why + (f"; left alone for the moment: {some(opened)}" if opened else ""),
+            else tr("the system {system} does not answer as it should: {said}", system=system, said=said),
+            why + (tr("; left alone for the moment: {opened}", opened=some(opened)) if opened else ""),
             began,
-            hurts=f"{names}: queries are answered 503 or 502, commands wait",
-            mend=f"it answers again: bridgectl circuit close {diagnosis.operation}"
+            hurts=tr("{names}: queries are answered 503 or 502, commands wait", names=names),
+            mend=tr("it answers again: bridgectl circuit close {operation}", operation=diagnosis.operation)
             if diagnosis is not None and diagnosis.well and diagnosis.operation in opened and diagnosis.at > began
-            else f"see to that system; bridgectl probe {worst.operation} shows what it answers",
+            else tr("see to that system; bridgectl probe {operation} shows what it answers", operation=worst.operation),
         )
 
 
@@ -73,20 +79,20 @@ def announced(seen: Observation) -> Iterator[Trouble]:
         yield Trouble(
             Level.CRITICAL,
             "operations-paused",
-            f"the bridges leave alone: {', '.join(paused)}",
-            "their interfaces fail",
-            hurts="queries are answered 503 with Retry-After, commands wait",
-            mend="on the intranet host: bridgectl status",
+            tr("the bridges leave alone: {paused}", paused=", ".join(paused)),
+            tr("their interfaces fail"),
+            hurts=tr("queries are answered 503 with Retry-After, commands wait"),
+            mend=tr("on the intranet host: bridgectl status"),
             because=("system-failing", "interface-failing"),
         )
     if front.unserved:
         yield Trouble(
             Level.WARNING,
             "operation-unserved",
-            f"no bridge serves {some(front.unserved)}",
-            "bound nowhere",
-            hurts="callers get 502",
-            mend="bind it (config/bindings/) and bridgectl reload bridge, or take its scope from applications",
+            tr("no bridge serves {unserved}", unserved=some(front.unserved)),
+            tr("bound nowhere"),
+            hurts=tr("callers get 502"),
+            mend=tr("bind it (config/bindings/) and bridgectl reload bridge, or take its scope from applications"),
         )
 
 
@@ -99,10 +105,10 @@ def long_pauses(seen: Observation) -> Iterator[Trouble]:
             yield Trouble(
                 Level.WARNING,
                 "paused-for-long",
-                f"{names} paused for long at {report.name}, without an end",
-                f"by {pause.by}" + (f": {pause.reason}" if pause.reason else ""),
+                tr("{names} paused for long at {name}, without an end", names=names, name=report.name),
+                tr("by {by}", by=pause.by) + (f": {pause.reason}" if pause.reason else ""),
                 pause.since,
-                hurts="queries are answered 503, commands wait",
+                hurts=tr("queries are answered 503, commands wait"),
                 mend=f"bridgectl resume --side {report.role} {' '.join(pause.operations)}"
                 if len(pause.operations) <= _FEW
                 else f"bridgectl resume --side {report.role} --all",
@@ -115,8 +121,8 @@ def unbound(seen: Observation) -> Iterator[Trouble]:
         yield Trouble(
             Level.WARNING,
             "operation-unserved",
-            f"{bridge.name} does not serve {some(bridge.unbound)}",
-            "not bound",
-            hurts="callers get 502 if no other bridge serves it",
-            mend="bind it (config/bindings/)",
+            tr("{bridge} does not serve {unbound}", bridge=bridge.name, unbound=some(bridge.unbound)),
+            tr("not bound"),
+            hurts=tr("callers get 502 if no other bridge serves it"),
+            mend=tr("bind it (config/bindings/)"),
         )

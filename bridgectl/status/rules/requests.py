@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bridgectl.language import tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
 from protocol.reports import BridgeReport, FrontReport
@@ -33,19 +34,19 @@ def commands(seen: Observation) -> Iterator[Trouble]:
             yield Trouble(
                 Level.WARNING,
                 "commands-held",
-                f"{held} command{'s' * (held > 1)} held for a decision",
-                "their outcome is not known and may not be guessed",
-                hurts="their callers wait",
-                mend="bridgectl requests list; requests show ID asks about one; bridgectl requests resolve ID",
+                trn("{count} command held for a decision", "{count} commands held for a decision", held),
+                tr("their outcome is not known and may not be guessed"),
+                hurts=tr("their callers wait"),
+                mend=tr("bridgectl requests list; requests show ID asks about one; bridgectl requests resolve ID"),
             )
     elif isinstance(front, FrontReport) and (held := front.commands.by_state.get("held", 0)):
         yield Trouble(
             Level.WARNING,
             "commands-held",
-            f"{held} command{'s' * (held > 1)} held for a decision",
-            "their outcome is not known and may not be guessed",
-            hurts="their callers wait",
-            mend="bridgectl requests list; bridgectl requests resolve ID (the evidence is on the bridge's host)",
+            trn("{count} command held for a decision", "{count} commands held for a decision", held),
+            tr("their outcome is not known and may not be guessed"),
+            hurts=tr("their callers wait"),
+            mend=tr("bridgectl requests list; bridgectl requests resolve ID (the evidence is on the bridge's host)"),
         )
     for report in (front, bridge):
         if isinstance(report, FrontReport | BridgeReport):
@@ -54,12 +55,12 @@ def commands(seen: Observation) -> Iterator[Trouble]:
                 yield Trouble(
                     Level.WARNING,
                     "commands-waiting",
-                    f"commands wait at {report.name}",
+                    tr("commands wait at {name}", name=report.name),
                     "",
                     oldest,
                     mend="bridgectl requests list --state received --state unknown"
                     if report is bridge
-                    else "once the bridge is well: bridgectl requests resend --all",
+                    else tr("once the bridge is well: bridgectl requests resend --all"),
                     because=because,
                 )
                 return
@@ -72,24 +73,29 @@ def denials(seen: Observation) -> Iterator[Trouble]:
     for one in front.denied:
         if seen.now - one.last > _LATELY_MS or not one.application:
             continue
-        who = f"{one.count} request{'s' * (one.count > 1)} of {one.application}"
+        who = trn(
+            "{count} request of {application}",
+            "{count} requests of {application}",
+            one.count,
+            application=one.application,
+        )
         if one.code == "unauthenticated":
             yield Trouble(
                 Level.WARNING,
                 "key-not-valid",
-                f"{who} with a key that is not valid",
-                f"key {one.key}: revoked, or of another front",
+                tr("{who} with a key that is not valid", who=who),
+                tr("key {key}: revoked, or of another front", key=one.key),
                 one.last,
-                hurts=f"{one.application} gets 401",
+                hurts=tr("{application} gets 401", application=one.application),
                 mend="bridgectl apps list",
             )
         else:
             yield Trouble(
                 Level.WARNING,
                 "key-not-allowed",
-                f"{who} for {one.operation} turned away",
+                tr("{who} for {operation} turned away", who=who, operation=one.operation),
                 one.code,
                 one.last,
-                hurts=f"{one.application} gets 403",
+                hurts=tr("{application} gets 403", application=one.application),
                 mend="bridgectl apps list",
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bridgectl.language import tr
 from bridgectl.status.observation import Observation
 from bridgectl.status.rules.naming import program
 from bridgectl.status.trouble import Level, Trouble
@@ -26,26 +27,28 @@ def _ill(store: StoreReport) -> str:
 
 
 def _store(store: StoreReport, report: FrontReport | BridgeReport) -> Iterator[Trouble]:
-    name = "ledger" if isinstance(report, FrontReport) else "inbox"
-    hurts = "commands are refused with 503" if name == "ledger" else "commands wait on the broker"
+    name = tr("ledger") if isinstance(report, FrontReport) else tr("inbox")
+    hurts = (
+        tr("commands are refused with 503") if isinstance(report, FrontReport) else tr("commands wait on the broker")
+    )
     ill = _ill(store)
     full = ill == "full" or (store.free_bytes is not None and store.free_bytes < _DISK_FULL and ill != "damaged")
     remote = store.place.startswith("postgres")
     if full:
-        free = "" if store.free_bytes is None else f"{store.free_bytes >> 20} MB are free; "
+        free = "" if store.free_bytes is None else tr("{free_bytes} MB are free; ", free_bytes=store.free_bytes >> 20)
         yield Trouble(
             Level.CRITICAL,
             "disk-full",
-            f"the disk under the {name} of {report.name} is full",
+            tr("the disk under the {name} of {report_name} is full", name=name, report_name=report.name),
             f"{free}{store.trouble}".rstrip("; "),
             hurts=hurts,
-            mend=f"free space under {store.place}",
+            mend=tr("free space under {place}", place=store.place),
         )
     elif ill == "damaged":
         yield Trouble(
             Level.CRITICAL,
             "database-damaged",
-            f"the {name} of {report.name} is damaged",
+            tr("the {name} of {report_name} is damaged", name=name, report_name=report.name),
             store.trouble if store.place in store.trouble else f"{store.place}: {store.trouble}",
             hurts=hurts,
             mend=f"systemctl stop {program(report)}; bridgectl restore FILE --yes; systemctl start {program(report)}",
@@ -54,39 +57,43 @@ def _store(store: StoreReport, report: FrontReport | BridgeReport) -> Iterator[T
         yield Trouble(
             Level.CRITICAL,
             "database-unreachable",
-            f"the database of {report.name}'s {name} does not answer",
+            tr("the database of {report_name}'s {name} does not answer", report_name=report.name, name=name),
             f"{store.place}: {store.trouble}",
             hurts=hurts,
-            mend="on the database's host: systemctl start postgresql",
+            mend=tr("on the database's host: systemctl start postgresql"),
         )
     elif ill:
         yield Trouble(
             Level.CRITICAL,
             "database-locked" if ill == "locked" else "database-failing",
-            f"the {name} of {report.name} cannot be written",
+            tr("the {name} of {report_name} cannot be written", name=name, report_name=report.name),
             f"{store.place}: {store.trouble}",
             hurts=hurts,
-            mend="end the session that holds its rows (the page has the query)"
+            mend=tr("end the session that holds its rows (the page has the query)")
             if remote
-            else f"find who holds it: fuser -v {store.place}",
+            else tr("find who holds it: fuser -v {place}", place=store.place),
         )
     elif store.write_ms > _SLOW_MS:
         yield Trouble(
             Level.WARNING,
             "database-slow",
-            f"the {name} of {report.name} is slow",
-            f"a write took {store.write_ms / 1000:.1f} s",
-            hurts="every command waits so long",
-            mend="see what else uses the disk: iostat -x 1",
+            tr("the {name} of {report_name} is slow", name=name, report_name=report.name),
+            tr("a write took {write_ms:.1f} s", write_ms=store.write_ms / 1000),
+            hurts=tr("every command waits so long"),
+            mend=tr("see what else uses the disk: iostat -x 1"),
         )
     little = min(_DISK_BYTES, _DISK_WARN * (store.total_bytes or 0))
     if not full and store.free_bytes is not None and store.free_bytes < little:
         yield Trouble(
             Level.WARNING,
             "disk-nearly-full",
-            f"the disk under the {name} of {report.name} fills up",
-            f"{store.free_bytes >> 20} MB of {(store.total_bytes or 0) >> 20} are free",
-            mend=f"free space under {store.place}",
+            tr("the disk under the {name} of {report_name} fills up", name=name, report_name=report.name),
+            tr(
+                "{free_bytes} MB of {total_bytes} are free",
+                free_bytes=store.free_bytes >> 20,
+                total_bytes=(store.total_bytes or 0) >> 20,
+            ),
+            mend=tr("free space under {place}", place=store.place),
         )
 
 
@@ -98,10 +105,10 @@ def backups(seen: Observation) -> Iterator[Trouble]:
             yield Trouble(
                 Level.WARNING,
                 "backup-failing",
-                f"the database of {report.name} is not backed up",
+                tr("the database of {name} is not backed up", name=report.name),
                 f"{backup.folder}: {backup.trouble or 'the latest is too old'}",
                 since=backup.last,
-                hurts="what is accepted meanwhile would be lost with the disk",
+                hurts=tr("what is accepted meanwhile would be lost with the disk"),
                 mend=f"bridgectl backup {backup.folder} --side {report.role} says what is wrong",
                 because=("disk-full", "database-damaged", "database-unreachable", "database-locked"),
             )
