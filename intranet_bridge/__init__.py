@@ -5,5 +5,6 @@ Read as a request goes::
     intake ─► inbox ─► commands ─► marketing ─► commands ─► inbox ─► replies
        └────────────► queries  ─► marketing ─► queries  ───────────► replies
 
-`app` puts it together; `presence` tells the fronts that it is there; `trial` tries a binding without a customer.
+`ceilings` says what each front may ask at most; `app` puts it together; `presence` tells the fronts that it is there;
+`trial` tries a binding without a customer.
 """

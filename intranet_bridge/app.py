@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intranet_bridge.bound import Bindings, Bound, bind
+from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
 from intranet_bridge.commands.rulings import Rulings
@@ -160,6 +161,7 @@ class Bridge:
             settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock
         )
         self.dead_letters = DeadLetters(self.links["control"])
+        self.ceilings = Ceilings(settings.ceilings, settings.fronts, clock)
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
@@ -168,17 +170,18 @@ class Bridge:
         )
         self.queries = (traced.queries if traced else QueryWorkers)(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
-            slots=settings.queries.slots, clock=clock, requests=self.requests,
+            slots=settings.queries.slots, clock=clock, requests=self.requests, ceilings=self.ceilings,
         )  # fmt: skip
         self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
         self.workers = (traced.commands if traced else CommandWorkers)(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
             replies=self.replies, attachments=self.attachments, requests=self.requests,
-            policy=self._policy(settings, clock),
+            policy=self._policy(settings, clock), ceilings=self.ceilings,
         )  # fmt: skip
         judge = CommandJudge(
-            opener, self.poison, self.replies, self.adapters, clock, self._likeness, lambda: self.history.gap
-        )
+            opener, self.poison, self.replies, self.adapters, clock, self.ceilings, self._likeness,
+            lambda: self.history.gap,
+        )  # fmt: skip
         self.rulings = Rulings(
             store=self.store, inbox=self.inbox, workers=self.workers, outbox=self.outbox, replies=self.replies,
             judge=judge, lane=Lane(self.links["command-replies"], persistent=True),
@@ -196,7 +199,7 @@ class Bridge:
         self.attachment_intake = AttachmentIntake(
             link=self.links["attachments"], opener=opener, inbox=self.inbox, attachments=self.attachments,
             replies=self.replies, lane=Lane(self.links["command-replies"], persistent=True),
-            dead_letters=self.dead_letters, clock=clock,
+            dead_letters=self.dead_letters, clock=clock, ceilings=self.ceilings,
         )  # fmt: skip
         self.subscriptions = Subscriptions(
             settings, links, self.inbox, queries=self.query_intake, commands=self.command_intake,
@@ -227,7 +230,7 @@ class Bridge:
             backups=self.backups, history=self.history,
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
             maintenance=self.maintenance, draining=self.draining, doubts=self.doubts,
-            adapters=self.adapters, clock=clock,
+            adapters=self.adapters, clock=clock, ceilings=self.ceilings,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
@@ -270,6 +273,8 @@ class Bridge:
         if touched & {"marketing", "systems", "operations", "breaker"}:
             self.bindings.use(new, change.rebound)
         self.maintenance.use(new.maintenance, tuple(self.adapters))
+        if touched & {"ceilings", "fronts"}:
+            self.ceilings.use(new.ceilings, new.fronts)
         self.workers.use(self._policy(new, self.clock))
         self.command_intake.backlog, self.announcer.interval_s = new.commands.backlog, new.presence_interval_s
         self.housekeeping.use(_schedule(new, self.clock))
@@ -318,7 +323,7 @@ class Bridge:
         for part in (
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
-            self.predecessors, self.queries, self.workers, self.replies,
+            self.predecessors, self.queries, self.workers, self.replies, self.ceilings,
         ):  # fmt: skip
             yield from part.samples()
         yield from self.bindings.samples()
@@ -513,6 +518,8 @@ def _check(path: Path, settings: BridgeSettings) -> None:
     with naming(path, settings):
         installed(settings)
     doubts = [*store_doubts(settings.store), *settings.doubts()]
+    if not settings.fronts:
+        doubts.append("fronts: none is named, so that any front and application is taken (docs/how-to/ceilings.md)")
     if unbound := settings.unbound():
         doubts.append(f"operations: bound to nothing, so callers get 502: {', '.join(unbound)}")
     checked(

@@ -33,8 +33,8 @@ _COMMANDS = (
     "decisions_from_fronts",
 )  # fmt: skip
 RELOADABLE: tuple[Place, ...] = (
-    *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("drain_s",),
-    ("presence_interval_s",),
+    *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("ceilings",), ("fronts",),
+    ("drain_s",), ("presence_interval_s",),
     ("store", "retention_days"), ("audit", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("commands", name) for name in _COMMANDS),

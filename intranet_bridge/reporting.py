@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.intake.conflict import InboxConflict
@@ -56,6 +57,7 @@ class Reporter:
         draining: Draining,
         doubts: Doubts,
         clock: Clock,
+        ceilings: Ceilings,
     ) -> None:
         """Everything it reads from."""
         self.settings, self._software, self._links, self._store = settings, software, links, store
@@ -63,7 +65,7 @@ class Reporter:
         self._adapters = adapters
         self._places, self._ordering, self._maintenance = places, ordering, maintenance
         self._backups, self._history = backups, history
-        self._draining, self._doubts = draining, doubts
+        self._draining, self._doubts, self._ceilings = draining, doubts, ceilings
         self._started = clock()
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
@@ -88,6 +90,7 @@ class Reporter:
             drain=self._draining.report(), diagnoses=tuple(self._doubts.diagnoses.values()),
             conflict=self._conflict.active, meant=self._conflict.meant[:36],
             unbound=tuple(name for name in CATALOGUE if name not in self._health),
+            ceilings=self._ceilings.report(),
         )  # fmt: skip
         return report.model_dump(mode="json")
 

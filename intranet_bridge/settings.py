@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
 from intranet_bridge.marketing.binding import (
     DEFAULT_SYSTEM,
     BreakerSection,
@@ -126,6 +127,9 @@ class BridgeSettings(Section):
     queries: QueriesSection = QueriesSection()
     commands: CommandsSection = CommandsSection()
     breaker: BreakerSection = BreakerSection()
+    ceilings: CeilingsSection = CeilingsSection()
+    fronts: dict[Name, FrontSection] = Field(default_factory=dict)
+    """Those there are: with one table, all others are refused. Without any, all share one front's ceilings."""
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
     control: ControlSection = ControlSection()
@@ -185,6 +189,16 @@ class BridgeSettings(Section):
         marketing: SystemSection | None = info.data["marketing"]
         systems: dict[str, SystemSection] = ({DEFAULT_SYSTEM: marketing} if marketing else {}) | info.data["systems"]
         return {name: _bound(str(name), table, systems, info) for name, table in tables.items()}
+
+    @field_validator("fronts")
+    @classmethod
+    def _each_instance_once(cls, fronts: dict[str, FrontSection]) -> dict[str, FrontSection]:
+        owner: dict[str, str] = {}
+        for name, front in fronts.items():
+            for instance in front.instances or (name,):
+                if owner.setdefault(instance, name) != name:
+                    raise Misplaced(f"{instance} is of [fronts.{owner[instance]}] too", ("fronts", name, "instances"))
+        return fronts
 
     @model_validator(mode="after")
     def _remembers_longer_than_messages_live(self) -> Self:

@@ -106,6 +106,12 @@ class Replayed(EnvelopeError):
     reason = "replayed"
 
 
+class NotAdmitted(EnvelopeError):
+    """Authentic, and of a front or an application that may not ask for it."""
+
+    reason = "not-admitted"
+
+
 class PoisonMessage(EnvelopeError):
     """The process died each of the three times this was opened."""
 

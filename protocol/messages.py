@@ -5,6 +5,7 @@ and `reply_to`. Attributes travel authenticated but readable, so nothing that te
 them: `subject` is a keyed pseudonym, and bodies are sealed (see envelope.py).
 """
 
+import math
 import re
 from dataclasses import field
 from enum import StrEnum
@@ -32,6 +33,7 @@ but memory: the inbox remembers for so much longer than messages live (see setti
 CODE_LENGTH = 64
 DETAIL_LENGTH = 4_000
 
+_RETRY = re.compile(rb'\{"retry_after_s":([0-9]{1,9})\}')
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -127,6 +129,17 @@ class Reply:
         if reply.code != fitted(reply.code, CODE_LENGTH) or len(reply.detail) > DETAIL_LENGTH:
             raise OutOfRange("the code or the detail of the reply is too long", request=attributes.id)
         return reply
+
+
+def retry_after(seconds: float) -> bytes:
+    """The result of a failed reply that says when it may be tried again; empty if never."""
+    return b'{"retry_after_s":%d}' % math.ceil(seconds) if seconds > 0 else b""
+
+
+def retry_after_of(reply: Reply) -> float | None:
+    """What `retry_after` wrote, seconds up to a day; None if the reply does not say."""
+    found = _RETRY.fullmatch(reply.result)
+    return min(float(found[1]), 86_400.0) if found else None
 
 
 def uuid7(now_ms: int, entropy: bytes) -> str:

@@ -126,6 +126,25 @@ class DiagnosisReport(_Part):
         return self.outcome in ("answered", "refused") and self.took_ms <= self.limit_ms
 
 
+class CeilingReport(_Part):
+    """A ceiling of the bridge that a front met lately."""
+
+    front: str
+    """As the bridge's configuration names it, or, if it does not, as it calls itself; `*`: all together."""
+    application: str = ""
+    """Empty: all of the front's together."""
+    ceiling: str
+    """`front`, `application`: nobody knows it; `operation`: it may not ask for it; `rate`, `accounts`: too much."""
+    limit: float = 0.0
+    """Requests a second, or different accounts an hour; 0: there is no number."""
+    operation: str = ""
+    """The latest one asked for that may not be."""
+    count: int
+    """Requests refused, or made to wait, since then."""
+    since: int
+    last: int
+
+
 class CommandsReport(_Part):
     """Commands in a ledger or an inbox."""
 
@@ -251,6 +270,8 @@ class BridgeReport(Report):
     """Then: the inbox they mean; empty: there are copies of it, or it is an older daemon."""
     unbound: tuple[str, ...] = ()
     """Operations of the catalogue that are bound nowhere here."""
+    ceilings: tuple[CeilingReport, ...] = ()
+    """Those that were met in the last quarter of an hour."""
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

@@ -25,6 +25,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     operations.announced,
     operations.long_pauses,
     operations.unbound,
+    requests.ceilings,
     requests.commands,
     broker.room,
     broker.queues,

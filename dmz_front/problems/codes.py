@@ -77,6 +77,13 @@ CODES: Mapping[str, Code] = {
         "The key is bound to networks, and the caller's address is in none of them.",
         "Call from there, or ask the operator to add your network.",
     ),
+    "not-admitted": Code(
+        "The intranet does not admit this application, or not for this operation",
+        (403,),
+        "The key is valid at the front, but the bridge's own configuration does not name the front or the application, "
+        "or does not let it ask for this. A command that failed with this code was surely not applied.",
+        "Ask the operator of the bridge. Repeating does not help.",
+    ),
     "unknown-operation": Code(
         "There is no such operation",
         (404,),
@@ -270,6 +277,14 @@ CODES: Mapping[str, Code] = {
         "The rate of the application, the address or the account was exceeded, or too much was sent at once on one "
         "connection.",
         "Slow down; repeat after `Retry-After`. Nothing was done.",
+    ),
+    "ceiling-met": Code(
+        "The intranet takes no more of this application for now",
+        (429,),
+        "The bridge limits how much a front, and an application of it, may ask: requests a second, and different "
+        "accounts an hour. One of its ceilings was met.",
+        "Repeat after `Retry-After`. If it is met in regular use, ask the operator of the bridge for a higher one.",
+        kinds=_QUERY,
     ),
     "headers-too-large": Code(
         "The headers are too large",

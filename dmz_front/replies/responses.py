@@ -9,7 +9,7 @@ from dmz_front.problems.codes import TITLES, published
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies.bridges import Service
 from protocol.lifecycle import State
-from protocol.messages import Reply
+from protocol.messages import Reply, retry_after_of
 
 PAUSE_RETRY_S = 5.0
 """What `Retry-After` says while a circuit breaker is open or no bridge is attached."""
@@ -24,6 +24,8 @@ FAILURES = {
     "answer-mismatch": 502,
     "invalid-request": 502,
     "overloaded": 503,
+    "ceiling-met": 429,
+    "not-admitted": 403,
 }
 """Codes by which the bridge says that a query failed, and the HTTP status of each. Any other is 502."""
 
@@ -71,7 +73,7 @@ def of_reply(id: str, reply: Reply) -> HttpResponse:
         case _:
             code = published(reply.code, "marketing-failed")
             status = FAILURES.get(code, 502)
-            retry = PAUSE_RETRY_S if status == 503 else None
+            retry = retry_after_of(reply) or (PAUSE_RETRY_S if status in (429, 503) else None)
             raise Problem(status, code, reply.detail, retry_after_s=retry, request_status=str(reply.state))
 
 

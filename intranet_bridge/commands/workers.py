@@ -14,6 +14,7 @@ called the command does not move on until the outcome is on disk, however long t
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -23,6 +24,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.commands import decision
 from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, RetryAfter, Rule, Step
 from intranet_bridge.inbox.administration import TAKEN_BACK
@@ -53,6 +55,8 @@ log = logger(__name__)
 
 T = TypeVar("T")
 _HELD = "its outcome is not known; an operator has to find out and decide"
+_LOOK_AGAIN_S = 300.0
+"""So long at most a command sleeps whose front has asked about too many accounts: the ceiling may be raised."""
 _NOT_ACCEPTED = "the bridge's catalogue does not accept this request"
 
 
@@ -86,7 +90,9 @@ class CommandWorkers:
         attachments: AttachmentInbox,
         policy: Policy,
         requests: RequestLog,
+        ceilings: Ceilings,
     ) -> None:
+        self._ceilings = ceilings
         self._attachments = attachments
         self._ordering, self._inbox, self._outbox = ordering, inbox, outbox
         self._opener, self._calls, self._replies = opener, calls, replies
@@ -238,6 +244,13 @@ class CommandWorkers:
             self._ordering.reschedule(command, time.monotonic() + self._backoff.longest_s)
             return
         try:
+            wait_s = 0.0 if command.admitted else self._ceiling_wait_s(command, opened)
+            if wait_s > 0:
+                if wait_s > 1:
+                    command.envelope = None
+                self._ordering.reschedule(command, time.monotonic() + wait_s)
+                return
+            command.admitted = True
             step = await self._next(command, opened)
             if step is None:
                 await self._let_go(command)
@@ -254,6 +267,26 @@ class CommandWorkers:
             self._ordering.reschedule(command, time.monotonic() + self._backoff.after(command.failures))
         finally:
             self.latency.since(started)
+
+    def _ceiling_wait_s(self, command: QueuedCommand, opened: Opened) -> float:
+        """How long a command that was never called has to wait because of its front's ceilings."""
+        request = opened.attributes
+        left_s = (request.deadline - self._clock()) / 1000 + 0.001 if request.deadline else math.inf
+        if command.attempts or command.state is State.CALLING or left_s <= 0:
+            return 0.0
+        if not command.turn:
+            command.turn = True
+            wait_s = self._ceilings.command_wait_s(request.source)
+            if wait_s > 0:
+                return min(wait_s, left_s)
+        if command.crashes:
+            return 0.0  # it may be what the bridge died of: it is not read before its row says that it is in hand
+        try:
+            body = CATALOGUE[command.operation].requests.validate_json(opened.payload)
+        except ValidationError:
+            return 0.0
+        wait_s = self._ceilings.command_account_wait_s(request.source, command.operation, body)
+        return min(wait_s, left_s, _LOOK_AGAIN_S)
 
     async def _next(self, command: QueuedCommand, opened: Opened) -> Step | None:
         """What to do with it; None: nothing, for an operator took it back."""

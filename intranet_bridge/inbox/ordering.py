@@ -72,6 +72,10 @@ class QueuedCommand:
     """How often the bridge died with it in hand since it last came through a call. Above 0: maybe a poison message."""
     waits: int = 0
     """How often, in a row, it waited for its attachments."""
+    turn: bool = False
+    """It had to wait for its turn among its front's commands, if at all (intranet_bridge/ceilings)."""
+    admitted: bool = False
+    """No ceiling of its front keeps it back any more."""
     inquiring: bool = False
     """Its row says that it is being inquired about."""
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
+from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.inbox.attachments import AttachmentInbox, Message, Stage, message_of
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.intake.dead_letters import DeadLetters
@@ -14,7 +15,7 @@ from protocol.attachments import TYPE, Receipt
 from protocol.backoff import Backoff
 from protocol.destinations import checked_reply
 from protocol.envelope import Opener
-from protocol.errors import EnvelopeError, LinkError, Malformed, OutOfRange
+from protocol.errors import EnvelopeError, LinkError, Malformed, NotAdmitted, OutOfRange
 from protocol.frames import pack, unpack
 from protocol.lifecycle import State
 from protocol.link.lane import Lane
@@ -47,10 +48,12 @@ class AttachmentIntake:
         lane: Lane,
         dead_letters: DeadLetters,
         clock: Clock,
+        ceilings: Ceilings,
     ) -> None:
         """`lane`: on which the fronts are told."""
         self._link, self._opener, self._inbox, self._attachments = link, opener, inbox, attachments
         self._replies, self._lane, self._dead_letters, self._clock = replies, lane, dead_letters, clock
+        self._ceilings = ceilings
         self._running: set[asyncio.Task[None]] = set()
         self.closed = False
         self.taken: Counter[str] = Counter()
@@ -102,6 +105,9 @@ class AttachmentIntake:
             raise Malformed("no attachment on the lane of attachments")
         if not checked_reply(opened.attributes.reply_to).startswith(_REPLIES):
             raise Malformed("reply_to is not for attachments")
+        source, ceilings = opened.attributes.source, self._ceilings
+        if ceilings.refused(source, TYPE) is not None or not ceilings.may_answer(opened.attributes.reply_to):
+            raise NotAdmitted("the bridge's configuration does not admit its front or application")
         return opened.attributes, message_of(opened, envelope)
 
     async def _stored(self, message: Message) -> Receipt | OutOfRange:

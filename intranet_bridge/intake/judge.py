@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from pydantic import BaseModel
 
+from intranet_bridge.ceilings.ceilings import NOT_ADMITTED, Ceilings, Refusal
 from intranet_bridge.inbox.rows import Failed, Received
 from intranet_bridge.intake.repetition import Likeness, gap_of
 from intranet_bridge.intake.verdict import Quarantine, accepted, attachments, authentic_command, meaning, verdict
@@ -75,6 +76,7 @@ class CommandJudge:
         replies: Replies,
         bound: Container[str],
         clock: Clock,
+        ceilings: Ceilings,
         likeness: Likeness | None = None,
         own_gap: Callable[[], Gap | None] = lambda: None,
     ) -> None:
@@ -82,6 +84,7 @@ class CommandJudge:
         `own_gap`: what this inbox has forgotten.
         """
         self._opener, self._poison, self._replies = opener, poison, replies
+        self._ceilings = ceilings
         self._bound, self._clock, self._likeness, self._own_gap = bound, clock, likeness, own_gap
 
     def careful(self, delivery: Delivery) -> bool:
@@ -127,12 +130,19 @@ class CommandJudge:
             return
         attributes = opened.attributes
         if attributes.type == DECISION:
+            if not self._ceilings.admits_front(attributes.source):
+                judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
+                return
             try:
                 judged.decisions.append(_decision(opened))
             except EnvelopeError as error:
                 judged.bad.append((pack([envelope]), error.reason, attributes.id))
             return
         reach(Point.BRIDGE_OPENED, attributes.id)
+        if not self._ceilings.may_answer(attributes.reply_to):
+            self._ceilings.refused(attributes.source, attributes.type)
+            judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
+            return
         match verdict(attributes, Kind.COMMAND, self._bound, now):
             case Quarantine(reason):
                 judged.bad.append((pack([envelope]), reason, attributes.id))
@@ -159,6 +169,9 @@ class CommandJudge:
         a = opened.attributes
         after = a.after if a.version > 1 else None
         state = State.RECEIVED if a.time >= since else State.UNKNOWN
+        refusal = self._ceilings.refused(a.source, a.type)
+        if refusal is not None:
+            return self._not_admitted(a, envelope, after, state, refusal)
         body = accepted(a, opened.payload)
         row = Received(
             a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state,
@@ -172,6 +185,18 @@ class CommandJudge:
         sealed = self._replies.sealed(a, State.FAILED, "invalid-request", reason)
         note = f"{reason}; its body was not kept: {size} bytes, SHA-256 {digest}"
         return replace(row, envelope=b"", failed=Failed("invalid-request", note, sealed))
+
+    def _not_admitted(
+        self, a: Attributes, envelope: bytes, after: str | None, state: State, refusal: Refusal
+    ) -> Received:
+        """It is failed from the beginning; held, if it may have been called before."""
+        note = f"the bridge's configuration does not admit this {refusal.ceiling} ([fronts], [ceilings])"
+        ends = State.FAILED if state is State.RECEIVED else State.HELD
+        sealed = self._replies.sealed(a, ends, NOT_ADMITTED, note)
+        return Received(
+            a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope if ends is State.HELD else b"", after,
+            state, failed=Failed(NOT_ADMITTED, note, sealed, ends),
+        )  # fmt: skip
 
     def _likenesses(self, operation: str, body: BaseModel | None) -> tuple[bytes, ...]:
         if self._likeness is None or body is None:

@@ -13,6 +13,7 @@ from functools import partial
 
 from pydantic import ValidationError
 
+from intranet_bridge.ceilings.ceilings import Ceilings, Refusal
 from intranet_bridge.intake.queries import QueryIntake, QueuedQuery, ResumedQuery
 from intranet_bridge.intake.verdict import Drop, Quarantine, Refuse, verdict
 from intranet_bridge.marketing import (
@@ -34,7 +35,7 @@ from protocol.envelope import Opener, ReplayGuard
 from protocol.errors import EnvelopeError, Expired, Stale, WrongKind
 from protocol.frames import pack
 from protocol.lifecycle import State
-from protocol.messages import Attributes
+from protocol.messages import Attributes, retry_after
 from protocol.operations import CATALOGUE, Kind
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
@@ -88,7 +89,9 @@ class QueryWorkers:
         slots: int,
         clock: Clock,
         requests: RequestLog,
+        ceilings: Ceilings,
     ) -> None:
+        self._ceilings = ceilings
         self._intake, self._opener, self._adapters, self._health = intake, opener, calls.adapters, calls.health
         self._replies, self._backoff, self._clock, self.slots = replies, backoff, clock, slots
         self._requests = requests
@@ -163,6 +166,10 @@ class QueryWorkers:
             self._intake.quarantine(queue, pack([member.envelope]), error.reason, error.request)
             return
         request = opened.attributes
+        refusal = self._ceilings.refused(request.source, request.type)
+        if refusal is not None and not self._ceilings.may_answer(request.reply_to):
+            self.dropped[refusal.code] += 1
+            return
         match verdict(request, Kind.QUERY, self._adapters, now):
             case Quarantine(reason):
                 queue = member.message.delivery.destination
@@ -177,11 +184,18 @@ class QueryWorkers:
         if self._guard.seen(request.id, request.deadline, now_ms=now):
             self.dropped["replayed"] += 1
             return
+        if refusal is not None:
+            self._refuse(request, refusal, began)
+            return
         try:
             body = CATALOGUE[request.type].requests.validate_json(opened.payload)
         except ValidationError:
             # The front validates with the same catalogue: the two sides run different versions of it
             self._fail(request, "invalid-request", "the bridge's catalogue does not accept this request", began)
+            return
+        refusal = self._ceilings.query(request.source, request.type, body)
+        if refusal is not None:
+            self._refuse(request, refusal, began)
             return
         if hopeless((request.deadline - now) / 1000, self.service_s, self._intake.waiting):
             self.dropped["hopeless"] += 1
@@ -307,6 +321,13 @@ class QueryWorkers:
         self._requests.failed("query-answered", request.id, request.type, code, began, 0, detail)
         # The reason is for our log; the caller gets the code
         self._replies.answer(request, State.FAILED, code)
+
+    def _refuse(self, request: Attributes, refusal: Refusal, began: float) -> None:
+        """Answer it at once; who met the ceiling is told by the ceilings, once a minute, and not by a line for each."""
+        self.outcomes[request.type, refusal.code] += 1
+        took_s = time.perf_counter() - began
+        self._requests.sampled("query-answered", request.id, request.type, refusal.code, took_s, 0)
+        self._replies.answer(request, State.FAILED, refusal.code, result=retry_after(refusal.retry_s))
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""

@@ -12,14 +12,33 @@ import json
 from hashlib import sha256
 
 from protocol.destinations import dead_letters
-from protocol.errors import BadSignature, Malformed, OutOfRange, Tampered, UnknownKey, UnknownVersion, WrongKind
+from protocol.errors import (
+    BadSignature,
+    Malformed,
+    NotAdmitted,
+    OutOfRange,
+    Tampered,
+    UnknownKey,
+    UnknownVersion,
+    WrongKind,
+)
 from protocol.link.port import Outgoing
 
 LONGEST = 512 * 1024
 """Bytes kept of a body. Our own frames end at 256 KB; what is longer was never ours, and its beginning is enough."""
 
 UNOPENED = frozenset(
-    error.reason for error in (Malformed, OutOfRange, UnknownVersion, UnknownKey, BadSignature, Tampered, WrongKind)
+    error.reason
+    for error in (
+        Malformed,
+        OutOfRange,
+        UnknownVersion,
+        UnknownKey,
+        BadSignature,
+        Tampered,
+        WrongKind,
+        NotAdmitted,
+    )
 )
 """Reasons for which only a digest is kept."""
 

@@ -91,6 +91,12 @@ EVENTS: Mapping[str, Event] = {
         "warning", "Something in the bindings is allowed and may not be what was meant.", ("setting",)
     ),
     "certificate-expired": Event("warning", "A certificate's time is over.", ("file", "on"), once_by=("file",)),
+    "ceiling-met": Event(
+        "error",
+        "A front, or an application of it, met a ceiling of the bridge: requests are refused, or wait.",
+        ("front", "application", "ceiling", "limit", "operation"),
+        once_by=("front", "application", "ceiling"),
+    ),
     "certificate-expires": Event(
         "warning", "A certificate's time is nearly over.", ("file", "days"), once_by=("file",)
     ),

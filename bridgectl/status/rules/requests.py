@@ -25,6 +25,7 @@ def commands(seen: Observation) -> Iterator[Trouble]:
         "draining",
         "bridge-leaves",
         "inbox-conflict",
+        "ceiling-met",
         "front-down",
     )
     bridge, front = seen.bridge, seen.front
@@ -64,6 +65,37 @@ def commands(seen: Observation) -> Iterator[Trouble]:
                     because=because,
                 )
                 return
+
+
+_KNOWN_CEILINGS = {
+    "front": ("a front that is not in the bridge's configuration", "add it under [fronts]"),
+    "application": ("an application that is not in the bridge's configuration", "add it under [fronts]"),
+    "operation": ("it may not ask for this", "let its operations in under [fronts] or [ceilings]"),
+    "rate": ("more requests a second than its ceiling", "raise rate"),
+    "accounts": ("more different accounts an hour than its ceiling", "raise accounts"),
+}
+
+
+def ceilings(seen: Observation) -> Iterator[Trouble]:
+    """Each ceiling of the bridge that was met lately, by front and application."""
+    bridge = seen.bridge
+    if not isinstance(bridge, BridgeReport):
+        return
+    for one in bridge.ceilings:
+        who = f"{one.front}/{one.application}" if one.application else one.front
+        what, allow = _KNOWN_CEILINGS.get(one.ceiling, (one.ceiling, "mend [ceilings]"))
+        limit = f" of {one.limit:g}" if one.limit else ""
+        named = f" ({one.operation})" if one.operation else ""
+        waits = one.ceiling in ("rate", "accounts")
+        yield Trouble(
+            Level.CRITICAL,
+            "ceiling-met",
+            f"{who} met the ceiling {one.ceiling}",
+            f"{what}{limit}{named}; {one.count} times since then",
+            one.since,
+            hurts="its queries are refused, its commands wait here" if waits else "what it asks is refused",
+            mend=f"if it is yours: {allow} in intranet_bridge.toml, bridgectl reload; if not: it was taken over",
+        )
 
 
 def denials(seen: Observation) -> Iterator[Trouble]:

@@ -16,6 +16,7 @@ from protocol.reports import (
     AttachedReport,
     BackupReport,
     BridgeReport,
+    CeilingReport,
     CommandsReport,
     DeniedReport,
     DiagnosisReport,
@@ -171,6 +172,18 @@ def test_nothing_is_said_of_what_is_well() -> None:
         (
             front(conflict=(("a", "bridge-1"), ("b", "bridge-2"))),
             "inbox-conflict", Level.CRITICAL, "bridge-1 keeps a, bridge-2 keeps b",
+        ),
+        (
+            bridge(ceilings=(CeilingReport(
+                front="front-1", application="ghost", ceiling="application", count=2000, since=NOW - MINUTE, last=NOW
+            ),)),
+            "ceiling-met", Level.CRITICAL, "front-1/ghost met the ceiling application",
+        ),
+        (
+            bridge(ceilings=(CeilingReport(
+                front="front-1", ceiling="accounts", limit=20000, count=9, since=NOW - MINUTE, last=NOW
+            ),)),
+            "ceiling-met", Level.CRITICAL, "more different accounts an hour than its ceiling of 20000",
         ),
         (front(store=store(trouble="database or disk is full")), "disk-full", Level.CRITICAL, "free space"),
         (front(store=store(free_bytes=10 << 20)), "disk-full", Level.CRITICAL, "10 MB are free"),
