@@ -129,6 +129,14 @@ def read_leaves(directory: Path) -> list[Found]:
     return [Found(path.stem, _read_certificates(path)[0]) for path in files]
 
 
+def identified(paths: Iterable[Path], most: int = 20) -> list[str]:
+    """`front.pem 1a2b…`: certificates among these files, each with the beginning of its fingerprint; so many at most.
+    Raises ConfigurationError.
+    """
+    shown = [path for path in paths if path.suffix == ".pem"][:most]
+    return [f"{path.name} {Found(path.stem, _read_certificates(path)[0]).fingerprint[:16]}" for path in shown]
+
+
 def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """A private key in PEM. Raises ConfigurationError."""
     try:

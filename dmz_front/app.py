@@ -52,7 +52,7 @@ from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import FrontSettings
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
-from protocol.link.certificates import server_objections
+from protocol.link.certificates import role_objection, server_objections
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Subscription
 from protocol.maintenance import Pause
@@ -528,7 +528,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     async def compose(daemon: Daemon) -> None:
         with naming(given.config, settings):
-            await Front(settings).compose(daemon, given.config)
+            front = Front(settings)
+            if wrong := role_objection(settings.link.certificate, (Role.FRONT,)):
+                raise wrong
+            await front.compose(daemon, given.config)
 
     run(compose)
 

@@ -64,6 +64,7 @@ from protocol.destinations import commands
 from protocol.envelope import Opener, Sealer
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
+from protocol.link.certificates import role_objection
 from protocol.link.lane import Lane
 from protocol.link.port import Link
 from protocol.maintenance import Pause, by_operation
@@ -508,6 +509,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     async def named(parts: daemon.Daemon) -> None:
         with naming(given.config, settings):
+            if wrong := role_objection(settings.link.certificate, (Role.BRIDGE,)):
+                raise wrong
             await start(parts)
 
     daemon.run(named)

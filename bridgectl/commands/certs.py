@@ -1,5 +1,6 @@
 """`bridgectl certs`: the private CA and the certificates of broker, fronts, bridges and operators."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,9 @@ def init(
         Role.MONITOR: monitor or ["monitor-1"],
         Role.OPERATOR: operator or ["operator-1"],
     }
-    _say(certificate_files.init(directory, names, broker_san or (), days=days, force=force))
+    written = certificate_files.init(directory, names, broker_san or (), days=days, force=force)
+    _record("certs-init", directory, written, forced=force)
+    _say(written)
     typer.echo(
         tr(
             "Keep {directory} off the network: whoever has it can be anyone (certs/README.md).",
@@ -74,7 +77,9 @@ def issue(
     """Issue one certificate with a new key: another instance, or with --force a renewal."""
     from bridgectl import certificate_files
 
-    _say(certificate_files.issue(directory, role, name, san or (), days=days, out=out, force=force))
+    written = certificate_files.issue(directory, role, name, san or (), days=days, out=out, force=force)
+    _record("certs-issue", directory, written, role=role.value, name=name, forced=force)
+    _say(written)
 
 
 Done = Annotated[
@@ -117,7 +122,9 @@ def renew(
         )
         raise typer.Exit(0 if role is None else 1)
     for leaf in chosen:
-        _say(certificate_files.issue(directory, Role(leaf.role), leaf.name, days=days, out=leaf.base, force=True))
+        written = certificate_files.issue(directory, Role(leaf.role), leaf.name, days=days, out=leaf.base, force=True)
+        _record("certs-renew", directory, written, role=leaf.role, name=leaf.name)
+        _say(written)
     authorities = certificate_files.read_authorities(directory)
     renewed = {leaf.name for leaf in chosen}
     parts = [
@@ -157,11 +164,13 @@ def rollover(
             raise BridgeError(tr("not yet: this step is not done everywhere\n") + "\n".join(rollout.told(left)))
         if at is roll.Step.NONE and under_way:
             confirmed.forget()
+            _record("certs-rollover", directory, [directory / "ca.pem"], step="over", forced=force)
             typer.echo(tr("The roll-over is over."))
             return
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         at = roll.go_on(directory, now=now, days=days)
         confirmed.begin()
+        _record("certs-rollover", directory, sorted(directory.glob("*.pem")), step=at.name.lower(), forced=force)
         parts = roll.parts(directory, at)
         left = confirmed.left(parts)
     elif not parts:
@@ -234,6 +243,13 @@ def check(
             typer.echo(f"{level}  {one.file}: {one.what}" + (f" — {one.advice}" if one.advice else ""))
     if any(finding.level is certificate_checks.Level.FAIL for finding in findings):
         raise typer.Exit(1)
+
+
+def _record(act: str, directory: Path, written: Iterable[Path], **fields: object) -> None:
+    from bridgectl import audit, certificate_files
+
+    made = certificate_files.identified(written)
+    audit.record(act, directory=str(directory.absolute()), certificates=made, **fields)
 
 
 def _say(paths: list[Path]) -> None:

@@ -39,7 +39,9 @@ def init(
     """Make the first keys of front and bridge."""
     from bridgectl import keys
 
-    for path in keys.init(directory, now=_now(), force=force):
+    written = keys.init(directory, now=_now(), force=force)
+    _record("keys-init", directory, Role.FRONT, Role.BRIDGE, forced=force)
+    for path in written:
         typer.echo(tr("wrote {path}", path=path))
     typer.echo(tr("Each front gets front.keyring and trusted.json, each bridge bridge.keyring and trusted.json."))
 
@@ -101,9 +103,12 @@ def rotate(
                 + "\n".join(rollout.told(left))
             )
         keys.activate(directory, whose, now=_now())
+        _record("keys-activate", directory, whose, forced=force)
         typer.echo(tr("The {whose}'s new keys are active; the old ones stay readable.", whose=whose))
     elif not done and (before is keys.Stage.NONE or _settled(directory, whose, confirmed)):
         made = keys.rotate(directory, whose, now=_now())
+        if made:
+            _record("keys-rotate", directory, whose)
         typer.echo(
             tr("The {whose}'s next keys are made; nobody uses them yet.", whose=whose)
             if made
@@ -163,6 +168,8 @@ def prune(
             tr("not yet: who still has older files seals with the old keys\n") + "\n".join(rollout.told(left))
         )
     gone = keys.prune(directory, older_than_days=older_than, now=_now())
+    if gone:
+        _record("keys-prune", directory, *{Role(key.role) for key in gone}, gone=[key.id for key in gone], forced=force)
     for key in gone:
         typer.echo(
             tr(
@@ -179,6 +186,16 @@ def prune(
     confirmed.forget()
     changed = {key.role for key in gone}
     typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(keys.parts(directory, changed))]))
+
+
+def _record(act: str, directory: Path, *roles: Role, **fields: object) -> None:
+    """With the ids of the keys that these roles have now, and their states."""
+    from bridgectl import audit, keys
+
+    names = {role.value for role in roles}
+    shown = [f"{one['role']} {one['id']} {one['state']}" for one in keys.describe(directory, now=_now())
+             if one["role"] in names]  # fmt: skip
+    audit.record(act, directory=str(directory.absolute()), keys=shown[:20], **fields)
 
 
 def _now() -> datetime.datetime:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from bridgectl import daemons
 from bridgectl.control import NotAllowed, NotRunning, Stuck, ask
@@ -15,11 +15,12 @@ from bridgectl.queues import BrokerUsage, QueueHealth, health, usage
 from bridgectl.queues import ask as ask_broker
 from bridgectl.settings import ControlSettings
 from protocol.errors import BridgeError, ConfigurationError
+from protocol.link.certificates import role_objection
 from protocol.messages import Role
 from protocol.reports import AnyReport, BridgeReport, FrontReport
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.links import stomp_link
-from protocol.runtime.settings import LinkSection
+from protocol.runtime.settings import LinkSection, load
 
 _REPORT: TypeAdapter[FrontReport | BridgeReport] = TypeAdapter(AnyReport)
 
@@ -41,6 +42,8 @@ class Silent:
     role: Role
     why: Silence
     detail: str
+    objection: str = ""
+    """Why the certificate that it shows to the broker is not one for it: then it does not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def _daemon(role: Role, path: Path, timeout_s: float) -> FrontReport | BridgeRep
     try:
         report = _REPORT.validate_python(ask(socket, "report", timeout_s))
     except NotRunning as error:
-        return Silent(role, Silence.NOT_RUNNING, str(error))
+        return Silent(role, Silence.NOT_RUNNING, str(error), _of_another_role(path, role))
     except NotAllowed as error:
         return Silent(role, Silence.NOT_ALLOWED, str(error))
     except (Stuck, BridgeError) as error:
@@ -97,6 +100,22 @@ def _daemon(role: Role, path: Path, timeout_s: float) -> FrontReport | BridgeRep
     if report.role != role.value:
         return Silent(role, Silence.MISCONFIGURED, tr("{socket} belongs to a {role}", socket=socket, role=report.role))
     return report
+
+
+class _LinkView(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    include: tuple[str, ...] = ()
+    link: LinkSection
+
+
+def _of_another_role(configuration: Path, role: Role) -> str:
+    """What keeps a daemon from starting; empty: not this, or it cannot be told from here."""
+    try:
+        found = role_objection(load(configuration, _LinkView).link.certificate, (role,))
+    except ConfigurationError:
+        return ""
+    return "" if found is None else str(found)
 
 
 async def _broker(

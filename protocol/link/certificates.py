@@ -28,16 +28,21 @@ def link_objections(ca: Path, certificate: Path, roles: Collection[str], now: da
     authorities, shown = _read(ca), _read(certificate)
     leaf = shown[0]
     yield from _authority_objections(ca, authorities, now)
-    role, name = _of_subject(leaf, NameOID.ORGANIZATIONAL_UNIT_NAME), _of_subject(leaf, NameOID.COMMON_NAME)
-    wanted = " or ".join(f"OU={one}" for one in sorted(roles))
-    if role not in roles:
-        whose = f"is the certificate of a {role}" if role in set(Role) else f"says OU={role or '(nothing)'}"
-        yield ConfigurationError(f"{whose} (CN={name}); here belongs one with {wanted}", file=str(certificate))
+    other = _of_another(certificate, leaf, roles)
+    if other is not None:
+        yield other
     elif not _good_for(leaf, ExtendedKeyUsageOID.CLIENT_AUTH):
         yield ConfigurationError("is not for a client (its extended key usage)", file=str(certificate))
     yield from _dates(certificate, leaf, now)
     if not _leads_to(shown, authorities):
         yield ConfigurationError(f"is not issued by an authority in {ca}", file=str(certificate))
+
+
+def role_objection(certificate: Path, roles: Collection[str]) -> ConfigurationError | None:
+    """That a certificate is of another role than these: the broker would let the daemon in, and take nothing from the
+    queues. Raises ConfigurationError for a file that cannot be read.
+    """
+    return _of_another(certificate, _read(certificate)[0], roles)
 
 
 def server_objections(certificate: Path, now: datetime) -> Iterator[ConfigurationError]:
@@ -60,6 +65,15 @@ def issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> boo
     except (ValueError, TypeError, InvalidSignature):
         return False
     return _is_authority(authority)
+
+
+def _of_another(file: Path, leaf: x509.Certificate, roles: Collection[str]) -> ConfigurationError | None:
+    role, name = _of_subject(leaf, NameOID.ORGANIZATIONAL_UNIT_NAME), _of_subject(leaf, NameOID.COMMON_NAME)
+    if role in roles:
+        return None
+    wanted = " or ".join(f"OU={one}" for one in sorted(roles))
+    whose = f"is the certificate of a {role}" if role in set(Role) else f"says OU={role or '(nothing)'}"
+    return ConfigurationError(f"{whose} (CN={name}); here belongs one with {wanted}", file=str(file))
 
 
 def _authority_objections(ca: Path, authorities: list[x509.Certificate], now: datetime) -> Iterator[ConfigurationError]:

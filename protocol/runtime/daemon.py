@@ -200,6 +200,8 @@ def one_line() -> Iterator[None]:
         _end(StartFailed(start_failure(error)), 1)
 
 
-def _end(error: BridgeError, status: int) -> None:
-    print(f"error: {in_one_line(error)}", file=sys.stderr)
-    sys.exit(status)
+def _end(error: BridgeError, code: int) -> None:
+    line = f"error: {in_one_line(error)}"
+    print(line, file=sys.stderr)
+    notify(status(line))  # `systemctl status` shows it until the next start, however many there were
+    sys.exit(code)

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from bridgectl.language import tr
-from bridgectl.status.observation import Observation
-from bridgectl.status.rules.naming import program
+from bridgectl.programs import PROGRAMS
+from bridgectl.status.observation import Observation, Silent
+from bridgectl.status.rules.naming import program as program_of
 from bridgectl.status.trouble import Level, Trouble
 from protocol.reports import BridgeReport, FileReport, FrontReport
 
@@ -18,6 +19,19 @@ def certificates(seen: Observation) -> Iterator[Trouble]:
     for report in seen.reports():
         for file in report.certificates:
             yield from _certificate(file, report, seen.now)
+    for silent in (seen.front, seen.bridge):
+        if isinstance(silent, Silent) and silent.objection:
+            program = PROGRAMS[silent.role]
+            yield Trouble(
+                Level.CRITICAL,
+                "certificate-wrong",
+                tr("the certificate of {program} for the broker is not one for it", program=program),
+                silent.objection,
+                hurts=tr("{program} does not start with it", program=program),
+                mend=tr(
+                    "put the right one there (bridgectl certs show), then systemctl restart {program}", program=program
+                ),
+            )
 
 
 def _certificate(file: FileReport, report: FrontReport | BridgeReport, now: int) -> Iterator[Trouble]:
@@ -52,7 +66,7 @@ def _certificate(file: FileReport, report: FrontReport | BridgeReport, now: int)
             mend=tr(
                 "put the right one at {path} (bridgectl certs show), then systemctl restart {program}",
                 path=file.path,
-                program=program(report),
+                program=program_of(report),
             ),
         )
     elif file.not_after is not None and file.not_after - now < _WARN_DAYS * _DAY_MS:

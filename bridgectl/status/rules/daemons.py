@@ -29,6 +29,7 @@ def silences(seen: Observation) -> Iterator[Trouble]:
                     mend=tr(
                         "systemctl restart {program}; journalctl -u {program} -n 20 says why it ended", program=program
                     ),
+                    because=("certificate-wrong",) if silent.objection else (),
                 )
             case Silence.STUCK:
                 yield Trouble(

@@ -130,6 +130,39 @@ def test_an_act_while_no_daemon_runs_is_in_both_databases(host: dict[str, Engine
     assert [one["details"]["act"] for one in records] == ["apps-revoke"] * 2
 
 
+def test_acts_on_certificates_and_keys_are_recorded_without_a_secret(
+    host: dict[str, Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("syslog.syslog", lambda _level, line: written.append(line))
+    certs, keys = ("--dir", str(tmp_path / "certs")), ("--dir", str(tmp_path / "keys"))
+    for words in (
+        ("certs", "init", *certs), ("certs", "issue", "front", "--name", "front-2", *certs),
+        ("certs", "renew", "bridge", "--name", "bridge-1", *certs), ("certs", "rollover", "--next", *certs),
+        ("certs", "rollover", "--next", *certs),  # refused: this step is not done everywhere
+        ("keys", "init", *keys), ("keys", "rotate", "front", *keys), ("keys", "rotate", "front", *keys),
+        ("keys", "rotate", "front", "--activate", "--force", *keys),
+        ("keys", "prune", "--older-than", "0", "--force", *keys),
+        ("keys", "show", *keys), ("certs", "check", *certs),
+    ):  # fmt: skip
+        CliRunner().invoke(app, words)
+    acts = ["certs-init", "certs-issue", "certs-renew", "certs-rollover",
+            "keys-init", "keys-rotate", "keys-activate", "keys-prune"]  # fmt: skip
+    assert [json.loads(line)["act"] for line in written] == acts
+    records = [one for one in json.loads(run("show", "--json").output) if one["chain"] == "bridgectl"]
+    for chain in (records[::2], records[1::2]):  # of both databases, by their time
+        assert sorted(one["details"]["act"] for one in chain) == sorted(acts)
+    issued = json.loads(written[1])
+    assert (issued["role"], issued["name"], issued["certificates"][0].split()[0]) == ("front", "front-2", "front-2.pem")
+    assert len(json.loads(written[7])["gone"]) == 2
+    secrets = [key["private"] for file in (tmp_path / "keys").glob("*.keyring")
+               for key in json.loads(file.read_text())["keys"]]  # fmt: skip
+    assert secrets
+    for line in written:
+        assert not [one for one in secrets if one in line]
+        assert len(line) < 1500
+
+
 def test_a_done_act_does_not_look_failed_for_its_record(
     host: dict[str, Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

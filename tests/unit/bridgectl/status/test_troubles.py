@@ -335,6 +335,13 @@ def test_what_follows_from_a_bridge_that_is_down_is_under_it() -> None:
     assert {under.key for under in one.consequences} == {"bridge-silent", "queue-not-consumed"}
 
 
+def test_a_daemon_that_does_not_start_with_its_certificate_is_down_by_that() -> None:
+    why = "/e.pem: is the certificate of a front"
+    [one] = troubles(replace(WELL, bridge=Silent(Role.BRIDGE, Silence.NOT_RUNNING, "refused", why)))
+    assert (one.key, one.why, [under.key for under in one.consequences]) == ("certificate-wrong", why, ["bridge-down"])
+    assert "intranet-bridge does not start with it" in one.hurts
+
+
 def test_an_expired_certificate_does_not_explain_a_broker_that_is_down() -> None:
     down = (link(up=False, trouble="dmz:61616: Connection refused"),)
     expired = (FileReport(path="/e.pem", use="http", not_after=NOW - DAY),)

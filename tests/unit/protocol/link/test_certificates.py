@@ -7,7 +7,7 @@ import pytest
 
 from bridgectl import certificates
 from protocol.errors import ConfigurationError
-from protocol.link.certificates import date_objections, link_objections, server_objections
+from protocol.link.certificates import date_objections, link_objections, role_objection, server_objections
 from protocol.messages import Role
 
 NOW = datetime.datetime(2026, 11, 29, tzinfo=datetime.UTC)
@@ -38,6 +38,9 @@ def test_the_certificate_of_another_role_is_named(authority: certificates.Pair, 
     front = certificates.make_leaf(authority, Role.FRONT, "front-1", now=NOW)
     said = "own.pem: is the certificate of a front (CN=front-1); here belongs one with OU=bridge"
     assert objections(tmp_path, authority, front) == [said]
+    alone = role_objection(tmp_path / "own.pem", ("bridge",))
+    assert str(alone).endswith(said)
+    assert role_objection(tmp_path / "own.pem", ("front", "bridge")) is None
     assert objections(tmp_path, authority, authority)[0].startswith("own.pem: says OU=(nothing) (CN=dmz-bridge CA ")
 
 
