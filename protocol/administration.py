@@ -4,6 +4,7 @@ Ids, names, states, times and reasons; what a customer wrote or is told only whe
 are epoch milliseconds by the daemon's clock.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -56,11 +57,11 @@ class ListCommands(_Question):
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
 
 
-class ResolveMatching(_Question):
-    """A decision on all commands that match, in the order in which they were accepted; a part of them a question."""
+class Matching(_Question):
+    """What is done to all commands that match, in the order in which they were accepted; a part of them a question."""
 
-    choice: Choice
-    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
+    states: tuple[State, ...] = Field(default=(), max_length=len(State))
+    """In these states; none: in all in which it can be done."""
     operations: tuple[OperationName, ...] = Field(default=(), max_length=200)
     before: Annotated[int, Field(ge=1)]
     """Accepted, or taken, no later than this, epoch ms."""
@@ -69,6 +70,24 @@ class ResolveMatching(_Question):
     dry_run: bool = True
     """Only count."""
     sudo_user: Annotated[str, StringConstraints(max_length=64)] = ""
+
+    def states_of(self, possible: Collection[State], what: str) -> tuple[State, ...]:
+        """Those that are meant of the ones in which it is possible. Raises BridgeError for another."""
+        for state in self.states:
+            if state not in possible:
+                raise BridgeError(f"states: {what} is for what is {' or '.join(possible)}, not {state}")
+        return self.states or tuple(possible)
+
+
+class ResolveMatching(Matching):
+    """A decision on all of them."""
+
+    choice: Choice
+    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
+
+
+class ResendMatching(Matching):
+    """Send all of them again, now."""
 
 
 class ShowCommand(_Question):

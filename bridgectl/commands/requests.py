@@ -65,6 +65,9 @@ Operations = Annotated[list[str] | None, typer.Option("--operation", help="of th
 Older = Annotated[str | None, typer.Option("--older-than", metavar="SPAN", help="that long ago at least: 90m, 1h, 2d")]
 Every = Annotated[bool, typer.Option("--all", help="all that match; without --yes they are only counted")]
 Yes = Annotated[bool, typer.Option("--yes", help="with --all: do it")]
+InState = Annotated[
+    list[State] | None, typer.Option("--state", metavar="STATE", help="with --all: in this state; repeat for more")
+]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")]
 
 
@@ -164,6 +167,7 @@ def resolve(
         ),
     ] = False,
     every: Every = False,
+    state: InState = None,
     operation: Operations = None,
     older_than: Older = None,
     yes: Yes = False,
@@ -198,11 +202,12 @@ def resolve(
         raise typer.BadParameter(tr("is empty: leave it out if the answer is not known"), param_hint="--result")
     if force and choice is not Choice.NOT_APPLIED:
         raise typer.BadParameter(tr("goes with --not-applied alone"), param_hint="--force")
+    selection = _selected(every, [id] if id else [], state, operation, older_than, yes)
     role, path = daemon(side, bridge_config)
-    if _all_meant(every, [id] if id else [], operation, older_than, yes):
+    if selection:
         if result is not None or force:
             raise typer.BadParameter(tr("--result and --force are for one command"), param_hint="--all")
-        _decide_all(role, path, choice, note, operation, older_than, yes=yes, json=json)
+        _decide_all(role, path, choice, note, selection, json=json)
         return
     _finish([_decide(role, path, id, choice, note, wait, result=result or "", force=force)], json=json)
 
@@ -212,6 +217,7 @@ def cancel(
     note: Note,
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="the request ids")] = None,
     every: Every = False,
+    state: InState = None,
     operation: Operations = None,
     older_than: Older = None,
     yes: Yes = False,
@@ -226,9 +232,10 @@ def cancel(
     counts as not called. On the front's host the bridge decides, and a command that it never had is never called.
     """
     said_why(note)
+    selection = _selected(every, ids or [], state, operation, older_than, yes)
     role, path = daemon(side, bridge_config)
-    if _all_meant(every, ids or [], operation, older_than, yes):
-        _decide_all(role, path, Choice.CANCEL, note, operation, older_than, yes=yes, json=json)
+    if selection:
+        _decide_all(role, path, Choice.CANCEL, note, selection, json=json)
         return
     _finish([_decide(role, path, id, Choice.CANCEL, note, wait) for id in ids or []], json=json)
 
@@ -236,9 +243,13 @@ def cancel(
 @app.command()
 def resend(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="the request ids")] = None,
-    every: Annotated[bool, typer.Option("--all", help="all that wait for an outcome, up to 1000, the oldest")] = False,
+    every: Every = False,
+    state: InState = None,
+    operation: Operations = None,
+    older_than: Older = None,
+    yes: Yes = False,
     undelivered: Annotated[
-        bool, typer.Option("--undelivered", help="those named are held as undelivered: the bridge is to take them")
+        bool, typer.Option("--undelivered", help="what is held as undelivered: the bridge is to take it")
     ] = False,
     note: Annotated[str, typer.Option("--note", help="with --undelivered: why; kept with the decision")] = "",
     wait: Wait = 10.0,
@@ -246,27 +257,30 @@ def resend(
 ) -> None:
     """On the front's host: send now what waits for its next turn, for example after the bridge was mended.
 
-    The bridge knows a command by its id: what it has already is not done again. With --undelivered it takes, however
-    old, what nobody confirmed for a week: it calls it if it surely never had it, and otherwise treats it as of unknown
-    outcome, which is asked about or held.
+    With --all it is what waits for an outcome, of this front, sent in the order in which it was accepted. The bridge
+    knows a command by its id: what it has already is not done again. With --undelivered it takes, however old, what
+    nobody confirmed for a week: it calls it if it surely never had it, and otherwise treats it as of unknown outcome,
+    which is asked about or held.
     """
-    if bool(ids) == every:
-        raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
-    role, path = daemons.one(Role.FRONT)
+    selection = _selected(every, ids or [], state, operation, older_than, yes)
     if undelivered:
-        if not ids:
-            raise typer.BadParameter(tr("give ids"), param_hint="ID")
         said_why(note)
-        _finish([_decide(role, path, id, Choice.RESEND, note, wait) for id in ids], json=json)
+    role, path = daemons.one(Role.FRONT)
+    if undelivered and selection:
+        _decide_all(role, path, Choice.RESEND, note, selection, json=json)
+        return
+    if undelivered:
+        _finish([_decide(role, path, id, Choice.RESEND, note, wait) for id in ids or []], json=json)
+        return
+    if selection:
+        words = _Words(tr("--yes sends them again"), tr("sent again"))
+        _do_all(role, path, "resend-matching", {}, selection, words, json=json)
         return
     told = daemons.tell(role, path, "resend", ids=ids or [])
     if json:
         typer.echo(as_json(told))
         return
-    typer.echo(
-        tr("{told} sent again", told=told["sent"])
-        + (tr("; there may be more: once more with --all") if told["more"] else "")
-    )
+    typer.echo(tr("{told} sent again", told=told["sent"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,13 +355,40 @@ def _decide(role: Role, path: Path, id: str, choice: Choice, note: str, wait_s: 
     return Decided(id, choice, mine.standing, detail.command.state, mine.because)
 
 
-def _all_meant(every: bool, ids: list[str], operation: list[str] | None, older_than: str | None, yes: bool) -> bool:
-    """Whether --all is; raises BadParameter for what does not go together."""
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Of --all."""
+
+    states: tuple[State, ...]
+    operations: tuple[str, ...]
+    before: int
+    yes: bool
+
+    def question(self) -> dict[str, Any]:
+        """As a daemon is asked."""
+        return {
+            "states": [one.value for one in self.states], "operations": list(self.operations), "before": self.before,
+            "sudo_user": sudo_user(),
+        }  # fmt: skip
+
+
+def _selected(
+    every: bool,
+    ids: list[str],
+    state: list[State] | None,
+    operation: list[str] | None,
+    older_than: str | None,
+    yes: bool,
+) -> _Selection | None:
+    """What --all is of; None: ids are given. Raises BadParameter for what does not go together."""
     if bool(ids) == every:
         raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
-    if not every and (operation or older_than or yes):
-        raise typer.BadParameter(tr("--operation, --older-than and --yes go with --all"), param_hint="--all")
-    return every
+    if not every:
+        if state or operation or older_than or yes:
+            said = tr("--state, --operation, --older-than and --yes go with --all")
+            raise typer.BadParameter(said, param_hint="--all")
+        return None
+    return _Selection(tuple(state or ()), tuple(operation or ()), _before(older_than, wall_clock()), yes)
 
 
 def _before(older_than: str | None, otherwise: int) -> int:
@@ -360,57 +401,53 @@ def _before(older_than: str | None, otherwise: int) -> int:
         raise typer.BadParameter(str(error), param_hint="--older-than") from None
 
 
-def _decide_all(
-    role: Role,
-    path: Path,
-    choice: Choice,
-    note: str,
-    operation: list[str] | None,
-    older_than: str | None,
-    *,
-    yes: bool,
-    json: bool,
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How it is told what is done with all that match."""
+
+    would: str
+    done: str
+
+
+def _decide_all(role: Role, path: Path, choice: Choice, note: str, selection: _Selection, *, json: bool) -> None:
+    waits = tr("; the bridge's answers are in `bridgectl requests show ID`") if role is Role.FRONT else ""
+    words = _Words(
+        tr("--yes decides them, {choice}", choice=choice), tr("decided, {choice}{waits}", choice=choice, waits=waits)
+    )
+    _do_all(role, path, "resolve-matching", {"choice": choice.value, "note": note}, selection, words, json=json)
+
+
+def _do_all(
+    role: Role, path: Path, what: str, more: dict[str, str], selection: _Selection, words: _Words, *, json: bool
 ) -> None:
-    """Count those that match, and with `yes` have the daemon decide them; exits with 1 if some were not."""
-    question = {
-        "choice": choice.value, "note": note, "operations": operation or [],
-        "before": _before(older_than, wall_clock()), "sudo_user": sudo_user(),
-    }  # fmt: skip
-    counted = MatchReport.model_validate(daemons.tell(role, path, "resolve-matching", _INQUIRY_S, **question))
+    """Count those that match, and with --yes have the daemon act on them, in their order; exits with 1 if it did not on
+    some.
+    """
+    question = {**more, **selection.question()}
+    counted = MatchReport.model_validate(daemons.tell(role, path, what, _INQUIRY_S, **question))
     decided: list[str] = []
     failures: list[NotDecided] = []
-    after, more = "", yes
-    while more:
-        told = daemons.tell(role, path, "resolve-matching", _INQUIRY_S, dry_run=False, after=after, **question)
+    after, going = "", selection.yes
+    while going:
+        told = daemons.tell(role, path, what, _INQUIRY_S, dry_run=False, after=after, **question)
         part = MatchReport.model_validate(told)
         decided += part.decided
         failures += part.failures
-        after, more = part.next, bool(part.next)
+        after, going = part.next, bool(part.next)
     total = sum(counted.by_operation.values())
     if json:
         shown = {
-            "matching": total, "by_operation": counted.by_operation, "dry_run": not yes, "decided": decided,
+            "matching": total, "by_operation": counted.by_operation, "dry_run": not selection.yes, "decided": decided,
             "failures": [one.model_dump() for one in failures],
         }  # fmt: skip
         typer.echo(as_json(shown))
     else:
         for name, number in sorted(counted.by_operation.items()):
             typer.echo(f"{number:>7}  {name}")
-        if not yes:
-            typer.echo(
-                tr("{total} commands match; nothing was done: --yes decides them, {choice}", total=total, choice=choice)
-            )
+        if not selection.yes:
+            typer.echo(tr("{total} commands match; nothing was done: {would}", total=total, would=words.would))
         else:
-            waits = tr("; the bridge's answers are in `bridgectl requests show ID`") if role is Role.FRONT else ""
-            typer.echo(
-                tr(
-                    "{decided} of {total} commands decided, {choice}{waits}",
-                    decided=len(decided),
-                    total=total,
-                    choice=choice,
-                    waits=waits,
-                )
-            )
+            typer.echo(tr("{decided} of {total} commands {done}", decided=len(decided), total=total, done=words.done))
         for one in failures:
             typer.echo(f"{one.id}: {one.because}", err=True)
     if failures:

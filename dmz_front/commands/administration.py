@@ -4,6 +4,9 @@ Over the control socket. What is held is decided where it is known, at the bridg
 (decisions.py).
 """
 
+import asyncio
+import contextlib
+import itertools
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
@@ -20,6 +23,7 @@ from protocol.administration import (
     MatchReport,
     NotDecided,
     ResendCommands,
+    ResendMatching,
     ResolveCommand,
     ResolveMatching,
     ShowCommand,
@@ -33,6 +37,10 @@ from protocol.runtime.control import Answer, Peer
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.request_log import RequestLog
 from protocol.runtime.store import Store
+
+_NO_ROOM = "the link has no room for more now; it is sent by itself at its next turn"
+_ROOM_S = 5.0
+"""So long the receipts of one part are waited for."""
 
 
 class Administration:
@@ -65,6 +73,7 @@ class Administration:
             "commands": self.list,
             "command": self.show,
             "resend": self.resend,
+            "resend-matching": self.resend_matching,
             "resolve": self.resolve,
             "resolve-matching": self.resolve_matching,
             "audit": self.audit,
@@ -134,8 +143,7 @@ class Administration:
     async def resend(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         """Send again, now, what this front accepted and has no outcome. The bridge knows each by its id."""
         question = asked(ResendCommands, request)
-        if not self._sendable():
-            raise BridgeError("nothing can be sent now: no broker is connected, or no bridge was heard of yet")
+        self._must_be_sendable()
         paused = self._paused()
         entries = await self._ledger.unanswered(self._name, question.ids or None, question.limit, paused)
         missing = sorted(set(question.ids) - {entry.id for entry in entries})
@@ -146,3 +154,32 @@ class Administration:
             self._outbox.offer(entry)
         await self._audit.act("resend", peer.name, count=len(entries), request_ids=list(question.ids[:20]))
         return {"sent": len(entries), "more": question.limit == len(entries)}
+
+    async def resend_matching(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+        """Send again, now, all that match, some at a time and in the order of acceptance. Where the link has no room
+        for one, none after it is sent, or it would be overtaken.
+        """
+        question = asked(ResendMatching, request)
+        if not question.dry_run:
+            self._must_be_sendable()
+        counts, entries = await self._ledger.resendable(self._name, question, AT_ONCE, self._paused())
+        if question.dry_run:
+            return MatchReport(by_operation=counts).model_dump(mode="json")
+        sent = [entry.id for entry in itertools.takewhile(self._outbox.offer, entries)]
+        left = tuple(NotDecided(id=entry.id, because=_NO_ROOM) for entry in entries[len(sent) :])
+        if sent:
+            by = peer.behind(question.sudo_user)
+            await self._audit.act("resend", by, count=len(sent), request_ids=sent[:20])
+        more = not left and len(entries) == AT_ONCE
+        if more:
+            # so that the next part finds room, whatever the broker's pace
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._outbox.drain(), _ROOM_S)
+        report = MatchReport(
+            by_operation=counts, decided=tuple(sent), failures=left, next=entries[-1].id if more else ""
+        )
+        return report.model_dump(mode="json")
+
+    def _must_be_sendable(self) -> None:
+        if not self._sendable():
+            raise BridgeError("nothing can be sent now: no broker is connected, or no bridge was heard of yet")

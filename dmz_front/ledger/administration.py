@@ -35,8 +35,10 @@ def found(connection: Connection, id: str) -> CommandReport | None:
 
 
 def matched(connection: Connection, asked: ResolveMatching) -> tuple[dict[str, int], list[str]]:
-    """How many could be decided so, by operation, and the next of them, in the order of acceptance."""
-    states = UNANSWERED if asked.choice is Choice.CANCEL else (State.HELD,)
+    """How many could be decided so, by operation, and the next of them, in the order of acceptance. Raises BridgeError
+    for a state in which it cannot be.
+    """
+    states = asked.states_of(UNANSWERED if asked.choice is Choice.CANCEL else (State.HELD,), asked.choice)
     matching = [*_matching(states, asked.operations, asked.before), _C.id > asked.after]
     if asked.choice is Choice.RESEND:
         matching.append(_C.code == UNDELIVERED)

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from dmz_front.ledger.acceptance import Proposed, Seal, accept, same_key
 from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, being_ended, row_of
+from protocol.administration import ResendMatching
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, state_reported
 from protocol.messages import LOWEST_VERSION, uuid7
@@ -83,6 +84,12 @@ def _not_paused(paused: Collection[str]) -> tuple[ColumnElement[bool], ...]:
         .where(before.c.subject != "", before.c.state.in_(UNANSWERED))
     )
     return own.operation.not_in(paused), ~overtaken.exists()
+
+
+def _may_be_sent(front: str, now: int, paused: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """A front's own rows, young enough, and not those that are being ended."""
+    young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
+    return (REQUESTS.c.front == front, young, *_not_paused(paused), ~being_ended(REQUESTS.c.id))
 
 
 _IS_FINAL = func.coalesce(REQUESTS.c.state, "").in_(sorted(FINAL))
@@ -266,12 +273,27 @@ class Ledger:
         these = () if ids is None else (REQUESTS.c.id.in_(ids),)
         return await self._to_send(front, self._clock(), limit, paused, REQUESTS.c.state.in_(UNANSWERED), *these)
 
+    async def resendable(
+        self, front: str, asked: ResendMatching, limit: int, paused: Collection[str] = ()
+    ) -> tuple[dict[str, int], list[Entry]]:
+        """Of rows as `unanswered` gives them: how many match, by operation, and, unless it is a dry run, the next of
+        them. Raises BridgeError for a state in which nothing is sent.
+        """
+        own = REQUESTS.c
+        matching = [own.state.in_(asked.states_of(UNANSWERED, "resend")), own.accepted_at <= asked.before,
+                    own.id > asked.after]  # fmt: skip
+        if asked.operations:
+            matching.append(own.operation.in_(asked.operations))
+        counted = select(own.operation, func.count()).where(*_may_be_sent(front, self._clock(), paused), *matching)
+        counts = await self._store.read(lambda connection: connection.execute(counted.group_by(own.operation)).all())
+        entries = [] if asked.dry_run else await self._to_send(front, self._clock(), limit, paused, *matching)
+        return {row[0]: row[1] for row in counts}, entries
+
     async def _to_send(
         self, front: str, now: int, limit: int, paused: Collection[str], *conditions: ColumnElement[bool]
     ) -> list[Entry]:
         """Of what may be sent at all, what meets these conditions; the oldest first."""
-        young = REQUESTS.c.accepted_at > now - UNDELIVERED_MS
-        may = (REQUESTS.c.front == front, young, *_not_paused(paused), ~being_ended(REQUESTS.c.id))
+        may = _may_be_sent(front, now, paused)
         statement = select(*COLUMNS).where(*may, *conditions).order_by(REQUESTS.c.id).limit(limit)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [row_of(row).entry() for row in rows]

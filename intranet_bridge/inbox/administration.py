@@ -91,8 +91,10 @@ def listed(connection: Connection, asked: ListCommands) -> list[CommandReport]:
 
 
 def matched(connection: Connection, asked: ResolveMatching) -> tuple[dict[str, int], list[str]]:
-    """How many there are by operation, and the next of them: their ids begin with the time of acceptance."""
-    states = [FROM.get(asked.choice, State.HELD)]
+    """How many there are by operation, and the next of them: their ids begin with the time of acceptance. Raises
+    BridgeError for a state in which it cannot be decided so.
+    """
+    states = asked.states_of([FROM.get(asked.choice, State.HELD)], asked.choice)
     matching = [*_matching(states, asked.operations, asked.before), _C.id > asked.after]
     counts = select(_C.operation, func.count()).where(*matching).group_by(_C.operation)
     ids = select(_C.id).where(*matching).order_by(_C.id).limit(AT_ONCE)

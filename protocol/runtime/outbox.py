@@ -59,19 +59,24 @@ class Outbox:
         """Entries offered to the link whose receipt is not recorded yet."""
         return len(self._in_hand)
 
-    def offer(self, entry: Entry) -> None:
-        """Send soon. When memory or the link is full the row simply waits for the next sweep."""
-        if entry.id in self._in_hand or len(self._in_hand) >= self._capacity:
-            return
+    def offer(self, entry: Entry) -> bool:
+        """Send soon; whether it is on its way. When memory or the link is full the row simply waits for the next
+        sweep.
+        """
+        if entry.id in self._in_hand:
+            return True
+        if len(self._in_hand) >= self._capacity:
+            return False
         try:
             receipt = self._lane.post(entry.destination, entry.envelope, entry.expires)
         except LinkError:
             self.failures += 1
-            return
+            return False
         self._in_hand.add(entry.id)
         reach(Point.OUTBOX_OFFERED)
         reach_written(Point.OUTBOX_WRITTEN)
         receipt.add_done_callback(lambda done, id=entry.id: self._receipted(id, done))  # type: ignore[misc]
+        return True
 
     async def sweep(self) -> int:
         """Offer what the store still holds as unsent and is not in hand. Returns how many were offered."""

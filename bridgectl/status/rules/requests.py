@@ -61,7 +61,7 @@ def commands(seen: Observation) -> Iterator[Trouble]:
                     oldest,
                     mend="bridgectl requests list --state received --state unknown"
                     if report is bridge
-                    else tr("once the bridge is well: bridgectl requests resend --all"),
+                    else tr("once the bridge is well: bridgectl requests resend --all --yes"),
                     because=because,
                 )
                 return

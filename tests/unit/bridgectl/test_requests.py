@@ -47,6 +47,7 @@ class Daemon:
         self._thread.start()
         answers = {
             "commands": self._list, "command": self._show, "resolve": self._resolve, "resolve-matching": self._matching,
+            "resend-matching": self._matching,
         }  # fmt: skip
         self._socket = ControlSocket(path, answers)
         asyncio.run_coroutine_threadsafe(self._socket.start(), self._loop).result(5)
@@ -217,8 +218,36 @@ def test_at_the_front_the_bridges_answer_is_waited_for(front: FrontDaemon) -> No
 def test_what_is_undelivered_is_sent_again_by_a_decision(front: FrontDaemon) -> None:
     assert run("resend", "request-1", "--undelivered", "--note", "n").exit_code == 0
     assert front.asked[0]["choice"] == "resend"
-    assert run("resend", "--all", "--undelivered", "--note", "n").exit_code == 2
     assert run("resend", "request-1", "--undelivered").exit_code == 2
+    assert run("resend", "--all", "--undelivered").exit_code == 2
+    asked = len(front.asked)
+    counted = run("resend", "--all", "--undelivered", "--operation", "work-order", "--note", "n")
+    assert (counted.exit_code, "3 commands match; nothing was done: --yes decides" in counted.output) == (0, True)
+    [one] = front.asked[asked:]
+    assert (one["ask"], one["choice"], one["note"], one["operations"]) == (
+        "resolve-matching", "resend", "n", ["work-order"],
+    )  # fmt: skip
+
+
+def test_all_that_match_are_sent_again_with_yes_alone(front: FrontDaemon) -> None:
+    words = ("resend", "--all", "--state", "sent", "--older-than", "1h")
+    counted = run(*words)
+    assert (counted.exit_code, "3 commands match; nothing was done: --yes sends" in counted.output) == (0, True)
+    done = run(*words, "--yes")
+    assert (done.exit_code, "2 of 3 commands sent again" in done.output, "r3: it is calling" in done.output) == (
+        1, True, True,
+    )  # fmt: skip
+    assert [(one["ask"], one["states"], one.get("after")) for one in front.asked] == [
+        ("resend-matching", ["sent"], None), ("resend-matching", ["sent"], None),
+        ("resend-matching", ["sent"], ""), ("resend-matching", ["sent"], "r2"),
+    ]  # fmt: skip
+    for wrong in (
+        ("resend",),
+        ("resend", "r1", "--all"),
+        ("resend", "r1", "--yes"),
+        ("resend", "--all", "--state", "x"),
+    ):
+        assert run(*wrong).exit_code == 2
 
 
 def test_all_that_match_are_counted_first_and_decided_with_yes(daemon: Daemon) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dmz_front.ledger.ledger import UNDELIVERED_MS
-from protocol.administration import Choice
+from protocol.administration import Choice, MatchReport
 from protocol.decisions import TYPE, Decision
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
@@ -284,4 +284,51 @@ async def test_all_that_match_are_counted_and_then_decided_in_their_order(harnes
     assert [one.request for one, _ in decisions(harness)] == ids[:2]
     resend = {"choice": "resend", "note": "n", "before": clock.now}
     assert (await office.resolve_matching(resend, ROOT))["by_operation"] == {}  # none is undelivered
+    with pytest.raises(BridgeError, match="states: cancel is for what is accepted or sent, not held"):
+        await office.resolve_matching({**question, "states": ["held"]}, ROOT)
+    assert (await office.resolve_matching({**question, "states": ["accepted"]}, ROOT))["by_operation"] == {}
     assert len(await office.list({"states": ["sent"], "before": clock.now - 2500}, ROOT)) == 1
+
+
+async def test_all_that_match_are_sent_again_in_their_order_and_none_overtakes(
+    harness: Harness, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dmz_front.commands.administration.AT_ONCE", 2)
+    harness.bridge.script = lambda _: None
+    await harness.start()
+    harness.bridge.announce(decides=True)
+    await turns()
+    ids = []
+    for number in range(5):
+        ids.append((await harness.order(key=f"k{number}", prefer="respond-async")).json()["request_id"])
+        clock.now += 1000
+    await harness.settle()
+    office = harness.front.administration
+    await office.resolve({"id": ids[1], "choice": "cancel", "note": "n"}, ROOT)
+    await harness.settle()
+    question = {"before": clock.now - 1500}
+    assert await office.resend_matching(question, ROOT) == MatchReport(by_operation={"work-order": 3}).model_dump(
+        mode="json"
+    )  # neither what is being taken back, nor the youngest
+    harness.bridge.taken.clear()
+    first = await office.resend_matching({**question, "dry_run": False}, ROOT)
+    assert (first["decided"], first["next"]) == ([ids[0], ids[2]], ids[2])
+    second = await office.resend_matching({**question, "dry_run": False, "after": ids[2]}, ROOT)
+    assert (second["decided"], second["next"], second["failures"]) == ([ids[3]], "", [])
+    await harness.settle()
+    assert [opened.attributes.id for opened in harness.bridge.taken] == [ids[0], ids[2], ids[3]]
+    acts = [one.as_dict()["details"] for one in await harness.front.audit.after(0, 50)]
+    assert [one["request_ids"] for one in acts if one.get("act") == "resend"] == [[ids[0], ids[2]], [ids[3]]]
+    for nothing in ({"states": ["accepted"]}, {"operations": ["payment-writeoff"]}, {"before": 1}):
+        assert (await office.resend_matching({**question, **nothing}, ROOT))["by_operation"] == {}
+    with pytest.raises(BridgeError, match="states: resend is for what is accepted or sent, not held"):
+        await office.resend_matching({**question, "states": ["held"]}, ROOT)
+
+    offered = iter([True, False, True])
+    monkeypatch.setattr(harness.front.outbox, "offer", lambda _: next(offered))
+    full = await office.resend_matching({**question, "dry_run": False}, ROOT)
+    assert (full["decided"], full["next"], [one["id"] for one in full["failures"]]) == ([ids[0]], "", [ids[2]])
+    await harness.front.command_link.close()
+    assert (await office.resend_matching(question, ROOT))["by_operation"] == {"work-order": 3}
+    with pytest.raises(BridgeError, match="nothing can be sent now"):
+        await office.resend_matching({**question, "dry_run": False}, ROOT)

@@ -176,7 +176,7 @@ async def test_an_inquiry_waits_until_the_lost_call_must_have_ended(stage: Stage
 @scene
 async def test_killed_after_the_outcome_the_reply_goes_out_without_a_call(stage: Stage) -> None:
     bridge = await stage.start()
-    bridge.outbox.offer = lambda entry: None  # type: ignore[method-assign]  # dies right after the commit
+    bridge.outbox.offer = lambda entry: False  # type: ignore[method-assign]  # dies right after the commit
     bridge.housekeeping.stop()
     id = await stage.command()
     await stage.until_state(id, "succeeded")
