@@ -72,6 +72,7 @@ from protocol.runtime.drain import Draining
 from protocol.runtime.history import MARK_S, History
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.keyfiles import keyring_of
+from protocol.runtime.lately import MARK_S as LATELY_S
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
 from protocol.runtime.maintenance import LOOK_S, Maintenance
@@ -286,7 +287,9 @@ class Front:
     async def compose(self, daemon: Daemon, configuration: Path) -> None:
         """Start everything in the order of the table above. `configuration`: the file to read at a reload."""
         settings = self.settings
-        reloader = Reloader(daemon, Reload(configuration, settings, self.keyring, self.take_up).reload, self.audit.act)
+        reload = Reload(configuration, settings, self.keyring, self.take_up)
+        self.reporter.files = reload.files
+        reloader = Reloader(daemon, reload.reload, self.audit.act)
         if settings.store.file is not None:
             lock = only_one(settings.store.file, "dmz-front")
             await daemon.start("lock", None, lock.close)
@@ -325,6 +328,7 @@ class Front:
         jobs.every(1, "applications", self.read_applications)
         jobs.every(1, "inbox", self._read_inbox)
         jobs.every(LOOK_S, "maintenance", self.maintenance.look)
+        jobs.every(LATELY_S, "lately", self.reporter.lately.mark)
         jobs.every(1, "store", self.store.prove)
         jobs.every(settings.delivery.sweep_s, "decisions", self.decisions_outbox.sweep)
         jobs.every(MARK_S, "mark", self.history.mark)
@@ -404,6 +408,7 @@ class Front:
         for name in CATALOGUE:
             text = "1: paused for maintenance, here or at every bridge"
             yield "dmz_front_operation_paused", text, {"operation": name}, float(name in maintained)
+        yield from self.maintenance.endless("dmz_front_pause_without_end_start_timestamp_seconds")
         yield from self.requests.samples("dmz_front_request_lines_left_out_total")
         yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures

@@ -22,8 +22,20 @@ from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import links
+from protocol.runtime.files_read import FilesRead, FilesSeen, seen
 from protocol.runtime.keyfiles import keyring_of
-from protocol.runtime.reload import Place, contents, differences, in_use, link_notes, renewed, report, taken_up, within
+from protocol.runtime.reload import (
+    Place,
+    contents,
+    differences,
+    files_named,
+    in_use,
+    link_notes,
+    renewed,
+    report,
+    taken_up,
+    within,
+)
 from protocol.runtime.settings import load, naming
 
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("http",))
@@ -69,12 +81,13 @@ class Reload:
         """
         self._configuration, self._settings, self._keyring, self._take_up = configuration, settings, keyring, take_up
         self._contents = contents(settings, FILES)
+        self.files = FilesRead(configuration, FrontSettings, files_named(settings, FILES))
         self._subject = links.certificate_subject(settings.link)
 
     async def reload(self) -> ReloadReport:
         """Judge all, then take up what can be. Raises ConfigurationError, and nothing has changed."""
         old = self._settings
-        said, files, keyring, context = await asyncio.to_thread(self._read)
+        said, files, seen_files, keyring, context = await asyncio.to_thread(self._read)
         if not keyring.same_secret(self._keyring):
             raise ConfigurationError(
                 "holds another secret for pseudonyms: a command repeated by its caller would be done twice",
@@ -89,13 +102,17 @@ class Reload:
             with naming(self._configuration, said):
                 notes = await link_notes(new.link, Role.FRONT, self._subject)
 
-        self._settings, self._keyring, self._contents = new, keyring, files
-        notes += await self._take_up(Change(new, keyring, context, touched))
         done = report("front", new.name, places, files_changed, reloadable, FrontSettings)
+        self._settings, self._keyring, self._contents = new, keyring, files
+        self.files.took(seen_files, done.restart)
+        notes += await self._take_up(Change(new, keyring, context, touched))
         return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 
-    def _read(self) -> tuple[FrontSettings, dict[Place, str], Keyring, ssl.SSLContext | None]:
+    def _read(self) -> tuple[FrontSettings, dict[Place, str], FilesSeen, Keyring, ssl.SSLContext | None]:
         """All that may take its time, in a thread. Raises ConfigurationError."""
+        before = self.files.configuration()
         settings = load(self._configuration, FrontSettings)
+        seen_files = before | seen(files_named(settings, FILES))
         with naming(self._configuration, settings):
-            return settings, contents(settings, FILES), keyring_of(settings.keys, Role.FRONT), context_of(settings.http)
+            keyring, context = keyring_of(settings.keys, Role.FRONT), context_of(settings.http)
+            return settings, contents(settings, FILES), seen_files, keyring, context

@@ -14,13 +14,15 @@ from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
 from dmz_front.settings import FrontSettings
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.reports import AttachedReport, CommandsReport, FrontReport, OperationReport
+from protocol.reports import AttachedReport, CommandsReport, FrontReport, LatelyReport, OperationReport
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
 from protocol.runtime.drain import Draining
+from protocol.runtime.files_read import FilesRead
 from protocol.runtime.history import History
+from protocol.runtime.lately import Counts, Lately
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.metrics import Latency
@@ -57,10 +59,14 @@ class Reporter:
         self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
         self._backups, self._history, self._answered, self._latency = backups, history, answered, latency
         self._maintenance, self._draining, self._started = maintenance, draining, clock()
+        self.lately = Lately(lambda: counts(answered, latency))
+
+        self.files: FilesRead | None = None
+        """What the daemon has read, to tell what has changed since."""
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
-        settings = self.settings
+        settings, files = self.settings, self.files
         store, commands = await self._store.report(_STORE_S), CommandsReport(by_state={})
         if not store.trouble:
             try:
@@ -78,13 +84,15 @@ class Reporter:
             ),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
             drain=self._draining.report(),
+            changed_files=await asyncio.to_thread(files.changed) if files else (),
+            waiting_settings=files.waiting if files else (),
             leaving_bridges=tuple(_attached(one) for one in self._bridges.leaving()),
             readiness=dict(self._readiness()),
             bridges=tuple(_attached(one) for one in self._bridges.present()),
             lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),
             conflict=conflict.heard if conflict else (), bound=self._bridges.bound,
             unserved=tuple(name for name in CATALOGUE if name not in served), denied=self._denials.reports(),
-            operations=tuple(operations(self._answered, self._latency)),
+            operations=tuple(operations(self._answered, self._latency, self.lately.report())),
         )  # fmt: skip
         return report.model_dump(mode="json")
 
@@ -93,7 +101,18 @@ class Reporter:
         return (gap.since, gap.until) if gap else (0, 0)
 
 
-def operations(answered: Mapping[tuple[str, int], int], latency: Mapping[str, Latency]) -> Iterator[OperationReport]:
+def counts(answered: Mapping[tuple[str, int], int], latency: Mapping[str, Latency]) -> dict[str, Counts]:
+    """Of each operation that was called; failures are statuses of 500 or more. `answered`: by operation and status."""
+    found: dict[str, tuple[int, int]] = {}
+    for (name, status), count in answered.items():
+        answers, failures = found.get(name, (0, 0))
+        found[name] = answers + count, failures + count * (status >= 500)
+    return {name: Counts(*numbers, tuple(latency[name].buckets)) for name, numbers in found.items()}
+
+
+def operations(
+    answered: Mapping[tuple[str, int], int], latency: Mapping[str, Latency], lately: Mapping[str, LatelyReport]
+) -> Iterator[OperationReport]:
     """Each operation that was called. `answered`: by operation and status."""
     for name in sorted({name for name, _ in answered}):
         by_status = {status: count for (of, status), count in answered.items() if of == name}
@@ -101,6 +120,7 @@ def operations(answered: Mapping[tuple[str, int], int], latency: Mapping[str, La
             operation=name, answers=sum(by_status.values()), latency=tuple(latency[name].buckets),
             failures=sum(count for status, count in by_status.items() if status >= 500),
             turned_away=sum(count for status, count in by_status.items() if 400 <= status < 500),
+            lately=lately.get(name),
         )  # fmt: skip
 
 

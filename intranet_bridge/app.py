@@ -54,7 +54,7 @@ from intranet_bridge.presence import Announcer
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.reloading import Change, Reload
 from intranet_bridge.replies import Replies
-from intranet_bridge.reporting import Reporter, certificate_files
+from intranet_bridge.reporting import Reporter, certificate_files, counts
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial import trial
 from intranet_bridge.trial.doubt import Doubts
@@ -80,6 +80,7 @@ from protocol.runtime.control import Answer, ControlSocket
 from protocol.runtime.drain import Draining
 from protocol.runtime.history import History
 from protocol.runtime.keyfiles import keyring_of
+from protocol.runtime.lately import Lately
 from protocol.runtime.lease import Lease, only_one
 from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
 from protocol.runtime.maintenance import Maintenance
@@ -210,11 +211,12 @@ class Bridge:
             store=self.store, table=MAINTENANCE, operations=tuple(self.adapters), section=settings.maintenance,
             clock=clock, changed=self._maintain, act=self.audit.act,
         )  # fmt: skip
+        self.lately = Lately(partial(counts, self.health))
         self.housekeeping = Housekeeping(
             store=self.store, history=self.history, backups=self.backups, inbox=self.inbox,
             attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
-            intake=self.command_intake, audit=self.audit, forward=self.forward,
+            intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
             schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
@@ -230,7 +232,7 @@ class Bridge:
             settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
             backups=self.backups, history=self.history,
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
-            maintenance=self.maintenance, draining=self.draining, doubts=self.doubts,
+            maintenance=self.maintenance, draining=self.draining, doubts=self.doubts, lately=self.lately,
             adapters=self.adapters, clock=clock, ceilings=self.ceilings,
         )  # fmt: skip
         self.administration = Administration(
@@ -319,6 +321,7 @@ class Bridge:
         text = "1: takes nothing new, by an administrator's word"
         yield "intranet_bridge_draining", text, {}, float(self.draining.active)
         yield from self.maintenance.samples_of("intranet_bridge_operation_paused")
+        yield from self.maintenance.endless("intranet_bridge_pause_without_end_start_timestamp_seconds")
         for name, places in list(self.places.items()):
             yield from places.samples(name, self.ordering.ready(name))
         for part in (
@@ -341,8 +344,9 @@ class Bridge:
         """Start everything, in the order written above. `configuration`: the file to read at a reload."""
         reloads: dict[str, Answer] = {}
         if configuration is not None:
-            reload = Reload(configuration, self.settings, lambda: self.bindings.bound, self.take_up).reload
-            reloads["reload"] = Reloader(parts, reload, self.audit.act).answer
+            reload = Reload(configuration, self.settings, lambda: self.bindings.bound, self.take_up)
+            self.reporter.files = reload.files
+            reloads["reload"] = Reloader(parts, reload.reload, self.audit.act).answer
         if self.traced is not None:
             await parts.start("tracing", None, self.traced.close)
         await parts.start("store", self.store.start(), self.store.close)

@@ -9,6 +9,7 @@ attachments          what belonged to commands that are final, or to none for da
 audit                the audit log's head, for presence, and once a day for the journal
 adopt                what a dead bridge left is taken over (runtime/lease.py)
 maintenance          what is paused begins and ends by the clock, and by what others of one database say
+lately               what was counted is marked, for what `bridgectl status` shows of the last minutes
 mark                 the database's beat, by which an older copy of it is known (runtime/history.py)
 store                while the database is in trouble: whether it still is
 check files          whether the certificate ends soon; key files changed since the start
@@ -33,6 +34,8 @@ from protocol.runtime.backups import Backups
 from protocol.runtime.clock import Clock
 from protocol.runtime.history import MARK_S, History
 from protocol.runtime.jobs import Jobs
+from protocol.runtime.lately import MARK_S as LATELY_S
+from protocol.runtime.lately import Lately
 from protocol.runtime.lease import Lease
 from protocol.runtime.logs import logger
 from protocol.runtime.maintenance import LOOK_S, Maintenance
@@ -81,9 +84,10 @@ class Housekeeping:
         intake: CommandIntake,
         audit: Audit,
         forward: SyslogForward | None,
+        lately: Lately,
         schedule: Schedule,
     ) -> None:
-        self._audit, self._forward = audit, forward
+        self._audit, self._forward, self._lately = audit, forward, lately
         self._store, self._history, self._backups = store, history, backups
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
         self._attachments, self._maintenance = attachments, maintenance
@@ -110,6 +114,7 @@ class Housekeeping:
             ("backup", self._backups.look, LOOK_BACKUPS_S),
             ("forget", self.forget, 3600.0),
             ("audit", self.look_at_audit, 60.0),
+            ("lately", self._lately.mark, LATELY_S),
         ):
             await self._jobs.now_and_every(seconds, name, job)
         if self._forward is not None:

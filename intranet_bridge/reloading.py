@@ -21,8 +21,20 @@ from protocol.errors import BridgeError
 from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime import links
+from protocol.runtime.files_read import FilesRead, FilesSeen, seen
 from protocol.runtime.keyfiles import keyring_of
-from protocol.runtime.reload import Place, contents, differences, in_use, link_notes, renewed, report, taken_up, within
+from protocol.runtime.reload import (
+    Place,
+    contents,
+    differences,
+    files_named,
+    in_use,
+    link_notes,
+    renewed,
+    report,
+    taken_up,
+    within,
+)
 from protocol.runtime.settings import load, naming
 
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",))
@@ -69,12 +81,13 @@ class Reload:
         """
         self._configuration, self._settings, self._bound, self._take_up = configuration, settings, bound, take_up
         self._contents = contents(settings, FILES)
+        self.files = FilesRead(configuration, BridgeSettings, files_named(settings, FILES))
         self._subject = links.certificate_subject(settings.link)
 
     async def reload(self) -> ReloadReport:
         """Judge all, then take up what can be. Raises BridgeError, and nothing has changed."""
         old = self._settings
-        said, files, keyring, rebound = await asyncio.to_thread(self._read)
+        said, files, seen_files, keyring, rebound = await asyncio.to_thread(self._read)
         reloadable = (*RELOADABLE, *links.order_of_brokers(old.link, said.link))
         places, files_changed = differences(old, said), renewed(self._contents, files)
         touched = frozenset(place[0] for place in (*places, *files_changed) if within(place, (*reloadable, *FILES)))
@@ -85,19 +98,22 @@ class Reload:
                 notes = await link_notes(new.link, Role.BRIDGE, self._subject)
         await _started(rebound)
 
+        done = report("bridge", new.name, places, files_changed, reloadable, BridgeSettings)
         self._settings, self._contents = new, files
+        self.files.took(seen_files, done.restart)
         notes += await self._take_up(Change(new, keyring, rebound, touched))
         notes += [f"in doubt: {doubt}" for doubt in new.doubts()] if "operations" in touched else []
-        done = report("bridge", new.name, places, files_changed, reloadable, BridgeSettings)
         return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 
-    def _read(self) -> tuple[BridgeSettings, dict[Place, str], Keyring, Rebound]:
+    def _read(self) -> tuple[BridgeSettings, dict[Place, str], FilesSeen, Keyring, Rebound]:
         """All that may take its time, in a thread. Raises ConfigurationError."""
+        before = self.files.configuration()
         settings = load(self._configuration, BridgeSettings)
+        seen_files = before | seen(files_named(settings, FILES))
         files = contents(settings, FILES)
         with naming(self._configuration, settings):
             rebound = rebind(self._bound(), self._settings, settings, renewed(self._contents, files))
-            return settings, files, keyring_of(settings.keys, Role.BRIDGE), rebound
+            return settings, files, seen_files, keyring_of(settings.keys, Role.BRIDGE), rebound
 
 
 async def _started(rebound: Rebound) -> None:

@@ -19,13 +19,15 @@ from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import Doubts
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.reports import BridgeReport, CommandsReport, InterfaceReport
+from protocol.reports import BridgeReport, CommandsReport, InterfaceReport, LatelyReport
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Peer
 from protocol.runtime.drain import Draining
+from protocol.runtime.files_read import FilesRead
 from protocol.runtime.history import History
+from protocol.runtime.lately import Counts, Lately
 from protocol.runtime.links import LinkStates
 from protocol.runtime.maintenance import Maintenance
 from protocol.runtime.store import Store
@@ -56,6 +58,7 @@ class Reporter:
         maintenance: Maintenance,
         draining: Draining,
         doubts: Doubts,
+        lately: Lately,
         clock: Clock,
         ceilings: Ceilings,
     ) -> None:
@@ -67,17 +70,21 @@ class Reporter:
         self._backups, self._history = backups, history
         self._draining, self._doubts, self._ceilings = draining, doubts, ceilings
         self._started = clock()
+        self._lately = lately
+
+        self.files: FilesRead | None = None
+        """What the daemon has read, to tell what has changed since."""
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the bridge stands now."""
-        settings = self.settings
+        settings, files = self.settings, self.files
         store, commands = await self._store.report(_STORE_S), CommandsReport(by_state={})
         if not store.trouble:
             try:
                 commands = await self._inbox.report()
             except SQLAlchemyError as error:
                 store = store.model_copy(update={"ill": illness(error) or Ill.FAILING, "trouble": said(error)})
-        now = time.monotonic()
+        now, lately = time.monotonic(), self._lately.report()
         report = BridgeReport(
             name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
@@ -85,9 +92,13 @@ class Reporter:
             certificates=await asyncio.to_thread(
                 judged_reports, list(certificate_files(settings)), settings.link, Role.BRIDGE, self._clock()
             ),
-            inbox=self._inbox.id, interfaces=tuple(self._interface(one, now) for one in list(self._health.values())),
+            inbox=self._inbox.id, interfaces=tuple(
+                self._interface(one, now, lately.get(one.operation)) for one in list(self._health.values())
+            ),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
-            drain=self._draining.report(), diagnoses=tuple(self._doubts.diagnoses.values()),
+            drain=self._draining.report(),
+            changed_files=await asyncio.to_thread(files.changed) if files else (),
+            waiting_settings=files.waiting if files else (), diagnoses=tuple(self._doubts.diagnoses.values()),
             conflict=self._conflict.active, meant=self._conflict.meant[:36],
             unbound=tuple(name for name in CATALOGUE if name not in self._health),
             ceilings=self._ceilings.report(),
@@ -98,8 +109,8 @@ class Reporter:
         gap = self._history.gap
         return (gap.since, gap.until) if gap else (0, 0)
 
-    def _interface(self, health: Health, now: float) -> InterfaceReport:
-        report, places = health.report(now), self._places.get(health.operation)
+    def _interface(self, health: Health, now: float, lately: LatelyReport | None) -> InterfaceReport:
+        report, places = health.report(now).model_copy(update={"lately": lately}), self._places.get(health.operation)
         adapter = self._adapters.get(health.operation)
         if adapter is not None:
             report = report.model_copy(update={"timeout_ms": round(adapter.timeout_s * 1000)})
@@ -107,6 +118,14 @@ class Reporter:
             return report
         waiting = places.waiting + self._ordering.ready(health.operation)
         return report.model_copy(update={"at_once": places.at_once, "in_use": places.in_use, "waiting": waiting})
+
+
+def counts(health: Mapping[str, Health]) -> dict[str, Counts]:
+    """What each interface has done since the start."""
+    return {
+        one.operation: Counts(one.calls, one.failures.total(), tuple(one.latency.buckets))
+        for one in list(health.values())
+    }
 
 
 def certificate_files(settings: BridgeSettings) -> Iterator[tuple[str, Path | None]]:

@@ -71,6 +71,25 @@ class FileReport(_Part):
     """Why the broker will not take it, its end apart: it is of another role, or of another authority."""
 
 
+class ChangedFileReport(_Part):
+    """A file that the daemon goes by, which has changed since it was read."""
+
+    path: str
+    since: int
+    """When it was changed, or put there; 0: it is gone."""
+
+
+class LatelyReport(_Part):
+    """One operation in the last minutes."""
+
+    seconds: float
+    """So long ago they began."""
+    count: int
+    failures: int
+    latency: tuple[int, ...] = ()
+    """As in `OperationReport`."""
+
+
 class InterfaceReport(_Part):
     """One operation's interface at the marketing system, as the bridge finds it."""
 
@@ -102,6 +121,10 @@ class InterfaceReport(_Part):
     """How many there are."""
     waiting: int = 0
     """How many requests wait for one of them to end."""
+    latency: tuple[int, ...] = ()
+    """How many calls took how long, as in `OperationReport`; empty too of an older daemon."""
+    lately: LatelyReport | None = None
+    """None: an older daemon."""
 
 
 class DiagnosisReport(_Part):
@@ -208,6 +231,8 @@ class OperationReport(_Part):
     latency: tuple[int, ...] = ()
     """How many answers took how long: below 0.1 ms, and each further number below twice the time of the one before;
     the last without a bound."""
+    lately: LatelyReport | None = None
+    """None: an older daemon."""
 
 
 class Report(_Part):
@@ -231,6 +256,10 @@ class Report(_Part):
     forgotten: tuple[int, int] = (0, 0)
     """Its database was put back as an older copy: from when to when it has forgotten, while that may come up."""
     drain: DrainReport | None = None
+    changed_files: tuple[ChangedFileReport, ...] = ()
+    """Of its configuration, keys, certificates and bindings: those that were not read since they changed."""
+    waiting_settings: tuple[str, ...] = ()
+    """Settings that it has read at a reload and takes up at its next start."""
 
 
 class FrontReport(Report):

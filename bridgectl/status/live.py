@@ -116,10 +116,9 @@ def _front(before: FrontReport | None, now: FrontReport) -> Iterable[OperationRo
     for one in now.operations:
         was = earlier.get(one.operation, OperationReport(operation=one.operation, answers=0, failures=0))
         rate, failed = _change(was.answers, one.answers, was.failures, one.failures, seconds)
-        took = [count - (was.latency[at] if at < len(was.latency) else 0) for at, count in enumerate(one.latency)]
         yield OperationRow(
             one.operation, "front", one.answers, one.failures, rate, failed,
-            p99_ms=percentile_ms(took) if rate is not None else None,
+            p99_ms=_p99(was.latency, one.latency) if rate is not None else None,
             more=(("answers", str(one.answers)), ("5xx", str(one.failures)), ("4xx", str(one.turned_away))),
         )  # fmt: skip
 
@@ -137,6 +136,7 @@ def _bridge(before: BridgeReport | None, now: BridgeReport) -> Iterable[Operatio
         circuit = "paused" if one.operation in paused else one.circuit
         yield OperationRow(
             one.operation, "bridge", one.calls, one.failures, rate, failed, circuit=circuit, waiting=one.waiting,
+            p99_ms=_p99(was.latency if was else (), one.latency) if rate is not None else None,
             more=tuple(_known(one, now.now)),
         )  # fmt: skip
 
@@ -176,6 +176,10 @@ def _change(
     if seconds <= 0 or new < 0:
         return None, None
     return new / seconds, min(1.0, max(0, failures - failures_before) / new) if new else None
+
+
+def _p99(before: Sequence[int], now: Sequence[int]) -> float | None:
+    return percentile_ms([count - (before[at] if at < len(before) else 0) for at, count in enumerate(now)])
 
 
 def _queue(was: QueueHealth | None, now: QueueHealth, seconds: float) -> QueueRow:

@@ -9,10 +9,11 @@ from bridgectl.cells import left, wrapped
 from bridgectl.instants import in_seconds, shown, span
 from bridgectl.language import tr
 from bridgectl.output import few, table
+from bridgectl.status.live import percentile_ms
 from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.trouble import Level, Trouble, runbook, said, verdict
 from protocol.maintenance import Pause, by_operation
-from protocol.reports import BridgeReport, FrontReport, InterfaceReport
+from protocol.reports import BridgeReport, FrontReport, InterfaceReport, LatelyReport
 
 _COLOURS = {Level.CRITICAL: "\033[31m", Level.WARNING: "\033[33m", Level.UNKNOWN: "\033[35m", Level.OK: "\033[32m"}
 _INDENT = 10
@@ -27,6 +28,8 @@ def screen(seen: Observation, found: Sequence[Trouble], *, colour: bool, width: 
     for part in (seen.front, seen.bridge):
         if isinstance(part, FrontReport | BridgeReport):
             lines += ["", *_daemon(part, seen.now)]
+    if isinstance(seen.front, FrontReport) and (answered := _operations(seen.front)):
+        lines += ["", answered]
     if isinstance(seen.bridge, BridgeReport) and seen.bridge.interfaces:
         lines += ["", _interfaces(seen.bridge, seen.now)]
     if seen.queues:
@@ -202,6 +205,28 @@ def _because(pause: Pause) -> str:
     return f": {pause.reason}" if pause.reason else ""
 
 
+def _lately_headings() -> tuple[str, str, str]:
+    return tr("a second"), tr("failing"), "p99"
+
+
+def _lately(lately: LatelyReport | None) -> tuple[str, str, str]:
+    """Rate, share of failures and p99 in the last minutes."""
+    if lately is None or not lately.count:
+        return "-", "-", "-"
+    p99 = percentile_ms(lately.latency)
+    rate, failing = lately.count / lately.seconds, lately.failures / lately.count
+    return f"{rate:.2g}" if rate < 10 else f"{rate:.0f}", f"{failing:.0%}", "-" if p99 is None else f"≤{p99:g} ms"
+
+
+def _operations(front: FrontReport) -> str:
+    """What callers were answered, by operation."""
+    rows = [
+        (one.operation, one.answers, one.failures, one.turned_away, *_lately(one.lately)) for one in front.operations
+    ]
+    headings = (tr("operation"), tr("answers"), "5xx", "4xx", *_lately_headings())
+    return table(headings, rows) if rows else ""
+
+
 def _interfaces(bridge: BridgeReport, now: int) -> str:
     troubled_first = sorted(
         bridge.interfaces, key=lambda one: (one.circuit == "closed", not one.failing_since, one.operation)
@@ -209,7 +234,7 @@ def _interfaces(bridge: BridgeReport, now: int) -> str:
     paused = by_operation(bridge.maintenance)
     rows = [
         (one.operation, one.system, "paused" if one.operation in paused else one.circuit, one.calls, _at_once(one),
-         one.failures,
+         one.failures, *_lately(one.lately),
          tr("{now} ago", now=span(now - one.last_success)) if one.last_success else "-", one.reason or "-")
         for one in troubled_first
         if one.calls or one.circuit != "closed" or one.waiting
@@ -224,6 +249,7 @@ def _interfaces(bridge: BridgeReport, now: int) -> str:
             tr("calls"),
             tr("at once"),
             tr("failed"),
+            *_lately_headings(),
             tr("last success"),
             tr("last failure"),
         ),

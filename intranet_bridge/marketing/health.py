@@ -25,7 +25,7 @@ from intranet_bridge.marketing.breaker import Breaker, Circuit
 from protocol.reports import InterfaceReport
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.logs import logger
-from protocol.runtime.metrics import Sample
+from protocol.runtime.metrics import Latency, Sample
 
 log = logger(__name__)
 
@@ -49,6 +49,8 @@ class Health:
         self._unsaid: Counter[Fault] = Counter()
         self._said_at: dict[Fault, float] = {}
         self.calls = 0
+        self.latency = Latency()
+        """Of the calls that were made, inquiries too."""
         self.last_success = 0
         """Epoch ms; 0: none yet."""
         self.failing_since = 0
@@ -66,6 +68,7 @@ class Health:
         """What a call, or an inquiry, came to. `now` by any monotonic clock."""
         breaker = self.breaker
         self.calls += 1
+        self.latency.add(took_s)
         match came_to:
             case Unknown(reason, fault=Fault.INTERFACE) | NotApplied(reason):
                 changed = breaker.record(now, good=False)
@@ -141,6 +144,7 @@ class Health:
             operation=self.operation, system=self.system, circuit=self.breaker.circuit(now).value,
             failing_since=self.failing_since, reason=self.reason, calls=self.calls,
             failures=self.failures.total(), last_success=self.last_success, fault=self.fault or "",
+            latency=tuple(self.latency.buckets),
             failed=self.failed_at if self.failing_since else 0,
             opened=self.opened_at, next_probe=self._clock() + round(wait_s * 1000) if 0 < wait_s < math.inf else 0,
         )  # fmt: skip
@@ -151,6 +155,9 @@ class Health:
         # what is paused for maintenance wakes nobody: how its circuit stood is told again afterwards
         circuit = 0 if self.breaker.suspended else _CIRCUIT[self.breaker.circuit(now)]
         yield "intranet_bridge_circuit", "0 closed, or paused; 1 half open, 2 open", labels, circuit
+        if self.calls:
+            text = "How long a call of the marketing system took"
+            yield "intranet_bridge_interface_duration_seconds", text, labels, self.latency
         text = "Answers about something else than was asked; not passed on"
         yield "intranet_bridge_answer_mismatches_total", text, labels, self.failures[Fault.MISMATCH]
         for fault in (Fault.INTERFACE, Fault.ANSWER):

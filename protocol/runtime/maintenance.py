@@ -217,6 +217,11 @@ class Maintenance:
         for operation in self._operations:
             yield name, "1: paused for maintenance", {"operation": operation}, float(operation in paused)
 
+    def endless(self, name: str) -> Iterator[tuple[str, str, dict[str, str], float]]:
+        """When the oldest pause without an end began."""
+        began = min((pause.since for pause in self.pauses if not pause.until), default=0)
+        yield name, "When the oldest pause without an end began, epoch seconds; 0: there is none", {}, began / 1000
+
     def _named(self, names: Collection[str], *, every: bool) -> tuple[str, ...] | None:
         """Their names; None: all. Raises BridgeError for one that is not here."""
         if every == bool(names):

@@ -35,10 +35,14 @@ class Latency:
     def since(self, started: float) -> float:
         """Add the time since `started` (time.perf_counter()), and return it, in seconds."""
         seconds = time.perf_counter() - started
+        self.add(seconds)
+        return seconds
+
+    def add(self, seconds: float) -> None:
+        """Add so many seconds."""
         self.total_s += seconds
         self.count += 1
         self.buckets[min(23, int(seconds * 10_000).bit_length())] += 1
-        return seconds
 
     def cumulative(self) -> list[tuple[str, float]]:
         """(upper bound in seconds, how many took at most so long), the last without a bound."""

@@ -8,7 +8,6 @@ What changed is found by comparing: setting by setting, and of files that settin
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -26,6 +25,7 @@ from protocol.runtime.audit import Act, logged
 from protocol.runtime.config_check import link_errors
 from protocol.runtime.control import Peer
 from protocol.runtime.daemon import Daemon
+from protocol.runtime.files_read import digest
 from protocol.runtime.logs import logger
 from protocol.runtime.settings import KeysSection, LinkSection, toml_path
 
@@ -37,8 +37,6 @@ Place = tuple[str, ...]
 
 _BY: ContextVar[str] = ContextVar("by", default="SIGHUP")
 """Who asked for the reload under way."""
-_LARGEST = 1 << 24
-"""Bytes of a file whose content is compared; a larger one is compared by its size and time."""
 
 
 def differences(old: BaseModel, new: BaseModel) -> list[Place]:
@@ -87,18 +85,25 @@ def taken_up(old: Settings, new: Settings, tables: Iterable[Place]) -> Settings:
 
 def contents(settings: BaseModel, tables: Iterable[Place]) -> dict[Place, str]:
     """A digest of each file that these tables name; of one that is not there, an empty text."""
-    found: dict[Place, str] = {}
-    for table in tables:
-        value: Any = settings
-        for name in table:
-            value = getattr(value, name)
-        found |= {(*table, *place): _digest(path) for place, path in _paths(value, ())}
-    return found
+    return {place: digest(path) for place, path in _named(settings, tables)}
+
+
+def files_named(settings: BaseModel, tables: Iterable[Place]) -> list[Path]:
+    """The files that these tables name."""
+    return [path for _, path in _named(settings, tables)]
 
 
 def renewed(before: Mapping[Place, str], now: Mapping[Place, str]) -> list[Place]:
     """The settings whose files have other contents now."""
     return [place for place, digest in now.items() if digest != before.get(place)]
+
+
+def _named(settings: BaseModel, tables: Iterable[Place]) -> Iterator[tuple[Place, Path]]:
+    for table in tables:
+        value: Any = settings
+        for name in table:
+            value = getattr(value, name)
+        yield from (((*table, *place), path) for place, path in _paths(value, ()))
 
 
 def _paths(value: Any, above: Place) -> Iterator[tuple[Place, Path]]:
@@ -114,16 +119,6 @@ def _paths(value: Any, above: Place) -> Iterator[tuple[Place, Path]]:
         case list() | tuple():
             for number, one in enumerate(value):
                 yield from _paths(one, (*above, str(number)))
-
-
-def _digest(path: Path) -> str:
-    try:
-        status = path.stat()
-        if status.st_size > _LARGEST:
-            return f"{status.st_size} {status.st_mtime_ns}"
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
 
 
 async def link_notes(link: LinkSection, role: Role, subject: str | None) -> list[str]:

@@ -361,6 +361,11 @@ def load(path: Path, model: type[Settings], credentials: Path | None = None) -> 
         raise ConfigurationError(f"{where}{message}", file=str(file), line=line) from error
 
 
+def files_of(path: Path, model: type[BaseModel]) -> list[Path]:
+    """The files that `load` reads for `path`: itself and what it includes. Raises ConfigurationError as `load`."""
+    return [path, *(_included(_File(path)) if "include" in model.model_fields else ())]
+
+
 def where_set(path: Path, model: type[BaseModel], place: Sequence[int | str]) -> str:
     """`file:line` where the setting at `place` stands, in the files that `load` reads for `path`."""
     try:

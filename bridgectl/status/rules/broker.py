@@ -20,6 +20,13 @@ def reached(seen: Observation) -> Iterator[Trouble]:
         who = tr(" and ").join(report.name for report in whole) or "bridgectl"
         since = max((link.since for report in whole for link in report.links), default=0)
         refused = "certificate" in why or "TLS" in why
+        # what is wrong may be mended on disk, and only not read yet
+        stale = next((report for report in whole if report.changed_files), None)
+        mend = (
+            tr("bridgectl reload {role}, for its files have changed", role=stale.role)
+            if stale
+            else "bridgectl certs check"
+        )
         yield Trouble(
             Level.CRITICAL,
             "broker-refuses" if refused else "broker-unreachable",
@@ -29,7 +36,7 @@ def reached(seen: Observation) -> Iterator[Trouble]:
             why,
             since,
             hurts=tr("no query is answered; commands are kept and go out later"),
-            mend="bridgectl certs check" if refused else tr("on the DMZ host: systemctl restart activemq"),
+            mend=mend if refused else tr("on the DMZ host: systemctl restart activemq"),
             because=because if refused else (),
         )
     elif down:

@@ -11,6 +11,8 @@ from dmz_front.reloading import Reload
 from dmz_front.settings import FrontSettings
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
+from protocol.reports import FrontReport
+from protocol.runtime.control import Peer
 from protocol.runtime.settings import load
 from tests.unit.dmz_front.harness import BILL, Harness
 
@@ -98,6 +100,32 @@ async def test_what_needs_a_restart_is_named_and_stays(configured: Configured) -
     front = configured.harness.front
     assert (front.settings.name, front.settings.http.port, front.settings.http.keep_alive_s) == ("front-1", 8080, 5)
     assert (await reload.reload()).restart == ("http.port", "name")  # until there is one
+    assert reload.files.waiting == ("http.port", "name")
+
+
+async def test_files_that_changed_are_told_until_they_are_read(configured: Configured, tmp_path: Path) -> None:
+    reload = await configured.start()
+    front = configured.harness.front
+    front.reporter.files = reload.files
+
+    async def told() -> list[str]:
+        said = FrontReport.model_validate(await front.reporter.report({}, Peer(0, 1)))
+        return [Path(one.path).name for one in said.changed_files]
+
+    assert await told() == []
+    before = configured.file.read_text()
+    configured.file.write_text(before)  # written anew, as it was
+    assert await told() == []
+    configured.write(backlog="7")
+    (tmp_path / "certs" / "ca.pem").write_bytes((tmp_path / "certs" / "ca.pem").read_bytes() + b"\n")
+    assert await told() == ["ca.pem", "dmz_front.toml"]
+    configured.write(backlog='"many"')
+    with pytest.raises(ConfigurationError):
+        await reload.reload()
+    assert await told() == ["ca.pem", "dmz_front.toml"]
+    configured.write(backlog="7")
+    await reload.reload()
+    assert (await told(), front.commands.policy.backlog) == ([], 7)
 
 
 @pytest.mark.parametrize(

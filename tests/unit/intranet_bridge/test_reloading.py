@@ -208,6 +208,7 @@ async def test_a_reload_names_what_changed_and_judges_first(tmp_path: Path) -> N
     )  # fmt: skip
     assert done.restart == ("queries.slots",)
     assert changes[0].touched >= {"commands", "marketing", "operations"}
+    assert (reload.files.changed(), reload.files.waiting) == ((), ("queries.slots",))
     assert changes[0].settings.queries.slots == 64
     (folder / "intranet_bridge.toml").write_text(CONFIGURATION.replace('"@"', '"@@["', 1))
     with pytest.raises(ConfigurationError, match=r"intranet_bridge\.toml:\d+: operations\.bill-query\.response"):

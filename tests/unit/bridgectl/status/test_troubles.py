@@ -17,6 +17,7 @@ from protocol.reports import (
     BackupReport,
     BridgeReport,
     CeilingReport,
+    ChangedFileReport,
     CommandsReport,
     DeniedReport,
     DiagnosisReport,
@@ -124,6 +125,20 @@ def test_nothing_is_said_of_what_is_well() -> None:
         (
             front(maintenance=(PAUSED.model_copy(update={"since": NOW - DAY, "operations": tuple("abcdef")}),)),
             "paused-for-long", Level.WARNING, "bridgectl resume --side front --all",
+        ),
+        (
+            front(changed_files=(
+                ChangedFileReport(path="/etc/front.pem", since=NOW - MINUTE), ChangedFileReport(path="/etc/k", since=0),
+            )),
+            "not-reloaded", Level.WARNING, "/etc/front.pem, /etc/k (gone)",
+        ),
+        (
+            bridge(changed_files=(ChangedFileReport(path="/etc/b.toml", since=NOW - MINUTE),), waiting_settings=("x",)),
+            "not-reloaded", Level.WARNING, "bridgectl reload bridge",
+        ),
+        (
+            bridge(waiting_settings=("queries.slots",)),
+            "not-reloaded", Level.WARNING, "systemctl restart intranet-bridge",
         ),
         (
             interface(circuit="open", failing_since=NOW - MINUTE, failures=5, reason="timeout", timeout_ms=5000),

@@ -151,6 +151,19 @@ async def test_the_gauge(store: Store, clock: Clock) -> None:
     assert samples == {"bill-query": 0, "work-order": 1}
 
 
+async def test_a_pause_without_an_end_has_its_beginning_in_the_metrics(store: Store, clock: Clock) -> None:
+    one, _ = made(store, clock)
+    await one.pause({"operations": ["bill-query"], "until": clock.now + 60_000}, ROOT)
+    assert [value for *_, value in one.endless("x")] == [0]
+    began = clock.now
+    await one.pause({"operations": ["work-order"]}, ROOT)
+    clock.now += 5_000
+    await one.pause({"operations": ["bill-query"]}, ROOT)
+    assert [value for *_, value in one.endless("x")] == [began / 1000]
+    await one.resume({"every": True}, ROOT)
+    assert [value for *_, value in one.endless("x")] == [0]
+
+
 @pytest.mark.parametrize(
     ("section", "words"),
     [
