@@ -253,6 +253,7 @@ class Front:
             settings=settings, links=LinkStates(self.links, self.clock), store=self.store, backups=self.backups,
             history=self.history, ledger=self.ledger,
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
+            active=lambda: {one.name for one in self.applications.values()},
             answered=self.api.answered, latency=self.api.latency,
             maintenance=self.maintenance, draining=self.draining,
         )  # fmt: skip
@@ -471,7 +472,10 @@ class Front:
 
     async def read_applications(self) -> None:
         """The applications and their keys, as the database has them now."""
+        before = self.applications
         self.applications = await self.store.read(partial(applications.active_by_key, now_ms=self.clock()))
+        for key in self.applications.keys() - before.keys():
+            self.api.denials.forget(self.applications[key].name)
 
     def _read_inbox_soon(self) -> None:
         if self._reading is None or self._reading.done():

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class Reporter:
         bridges: Bridges,
         readiness: Callable[[], Mapping[str, str]],
         denials: Denials,
+        active: Callable[[], Collection[str]],
         answered: Mapping[tuple[str, int], int],
         latency: Mapping[str, Latency],
         maintenance: Maintenance,
@@ -57,6 +58,7 @@ class Reporter:
         """Everything it reads from."""
         self.settings, self._links, self._store, self._ledger = settings, links, store, ledger
         self._bridges, self._readiness, self._denials, self._clock = bridges, readiness, denials, clock
+        self._active = active
         self._backups, self._history, self._answered, self._latency = backups, history, answered, latency
         self._maintenance, self._draining, self._started = maintenance, draining, clock()
         self.lately = Lately(lambda: counts(answered, latency))
@@ -91,7 +93,8 @@ class Reporter:
             bridges=tuple(_attached(one) for one in self._bridges.present()),
             lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),
             conflict=conflict.heard if conflict else (), bound=self._bridges.bound,
-            unserved=tuple(name for name in CATALOGUE if name not in served), denied=self._denials.reports(),
+            unserved=tuple(name for name in CATALOGUE if name not in served),
+            denied=self._denials.reports(self._active()),
             operations=tuple(operations(self._answered, self._latency, self.lately.report())),
         )  # fmt: skip
         return report.model_dump(mode="json")

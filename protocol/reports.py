@@ -217,6 +217,8 @@ class DeniedReport(_Part):
     operation: str
     count: int
     last: int
+    active: bool = False
+    """The application has another key, which is valid."""
 
 
 class OperationReport(_Part):

@@ -7,7 +7,7 @@ Lines of callers without a valid key have a bound of their own, so that they hid
 import asyncio
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from protocol.reports import DeniedReport
@@ -98,10 +98,23 @@ class Denials:
         if len(self._latest) > DISTINCT:
             self._latest.popitem(last=False)
 
-    def reports(self) -> tuple[DeniedReport, ...]:
-        """The latest kinds, the last one first."""
+    def forget(self, application: str) -> None:
+        """It was given a key: what was denied before says nothing of what it does from now on."""
+        for kind in [kind for kind in self._latest if kind[1] == application]:
+            del self._latest[kind]
+
+    def reports(self, active: Collection[str] = ()) -> tuple[DeniedReport, ...]:
+        """The latest kinds, the last one first. `active`: the applications that have a valid key."""
         return tuple(
-            DeniedReport(code=code, application=application, key=key, operation=operation, count=count, last=last)
+            DeniedReport(
+                code=code,
+                application=application,
+                key=key,
+                operation=operation,
+                count=count,
+                last=last,
+                active=application in active,
+            )
             for (code, application, key, operation), (count, last) in reversed(self._latest.items())
         )
 

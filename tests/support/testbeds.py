@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import shlex
 import ssl
 import subprocess
 import time
@@ -67,6 +69,29 @@ def status(testbed: Testbed) -> tuple[int, list[dict[str, Any]]]:
     """What `bridgectl status` ends with, and the troubles that it tells."""
     told = ctl(testbed, "status", "--json")
     return told.returncode, json.loads(told.stdout)["troubles"]
+
+
+UNITS = {"dmz-front": "front", "intranet-bridge": "bridge", "activemq": "broker"}
+
+
+def done_as_told(testbed: Testbed, trouble: dict[str, Any], command: str, **blanks: str) -> None:
+    """Carry out what a trouble's `mend` names: the part of it that is like `command` (a regular expression), step by
+    step. `blanks`: what a reader puts in for a word in capitals. The test fails if the screen does not say it.
+    """
+    found = re.search(command, trouble["mend"])
+    assert found, f"{command} is not in: {trouble['mend']}"
+    for step in found[0].split(";"):
+        program, *words = [blanks.get(word, word) for word in shlex.split(step)]
+        if program == "bridgectl":
+            done = ctl(testbed, *words)
+            assert done.returncode == 0, (step, done.stdout, done.stderr)
+            continue
+        assert program == "systemctl", step
+        verb, part = words[0], UNITS[words[1]]
+        if verb in ("stop", "restart") and testbed.running(part):
+            testbed.stop(part)
+        if verb in ("start", "restart"):
+            testbed.start(part, wait=False)
 
 
 def work_order(content: str = "家里没电了", **changes: Any) -> dict[str, Any]:

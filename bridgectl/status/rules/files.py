@@ -16,7 +16,7 @@ def not_reloaded(seen: Observation) -> Iterator[Trouble]:
                 Level.WARNING,
                 "not-reloaded",
                 trn(
-                    "{name} goes by what it read before a file changed",
+                    "{name} goes by what it read before {count} file changed",
                     "{name} goes by what it read before {count} files changed",
                     len(files),
                     name=report.name,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bridgectl.language import tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport, FrontReport
+from protocol.reports import BridgeReport, DeniedReport, FrontReport
 
 _OLD_MS = 5 * 60_000
 _LATELY_MS = 10 * 60_000
@@ -119,7 +119,7 @@ def denials(seen: Observation) -> Iterator[Trouble]:
                 tr("key {key}: revoked, or of another front", key=one.key),
                 one.last,
                 hurts=tr("{application} gets 401", application=one.application),
-                mend="bridgectl apps list",
+                mend=tr("if it may come in: {command} makes a key; bridgectl apps list", command=_new_key(one)),
             )
         else:
             yield Trouble(
@@ -131,3 +131,8 @@ def denials(seen: Observation) -> Iterator[Trouble]:
                 hurts=tr("{application} gets 403", application=one.application),
                 mend="bridgectl apps list",
             )
+
+
+def _new_key(one: DeniedReport) -> str:
+    what = f"rotate {one.application}" if one.active else f"add {one.application} --scope SCOPE"
+    return f"bridgectl apps {what}"

@@ -65,3 +65,16 @@ async def test_who_sends_from_everywhere_fills_neither_log_nor_metric_and_hides_
         (UNKNOWN, "bill-query", "unauthenticated"): 10_000,
         ("wechat", "work-order", "forbidden-scope"): 1,
     }
+
+
+async def test_an_application_that_was_given_a_key_begins_anew() -> None:
+    denials = Denials()
+    denials.note(denial("unauthenticated", bearer(KEY), "bill-query", "10.0.0.1"), registered=False)
+    denials.note(
+        denial("unauthenticated", bearer(b"dmz_kiosk_" + b"k" * 43), "bill-query", "10.0.0.1"), registered=True
+    )
+    assert [(one.application, one.active) for one in denials.reports({"kiosk"})] == [("kiosk", True), ("wechat", False)]
+    denials.forget("wechat")
+    assert [one.application for one in denials.reports()] == ["kiosk"]
+    denials.note(denial("unauthenticated", bearer(KEY), "bill-query", "10.0.0.1"), registered=True)
+    assert [(one.application, one.count) for one in denials.reports()] == [("wechat", 1), ("kiosk", 1)]
