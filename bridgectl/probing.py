@@ -10,7 +10,7 @@ from protocol.administration import ProbeReport
 from protocol.errors import BridgeError, NotAsked
 from protocol.maintenance import by_operation
 from protocol.messages import Role
-from protocol.operations import CATALOGUE, Kind
+from protocol.operations import CATALOGUE, OWN, Kind
 from protocol.reports import AnyReport, BridgeReport, FrontReport
 
 _REPORT: TypeAdapter[FrontReport | BridgeReport] = TypeAdapter(AnyReport)
@@ -41,7 +41,7 @@ def bound_queries(report: BridgeReport) -> list[str]:
 
 
 def _is_query(operation: str) -> bool:
-    return operation in CATALOGUE and CATALOGUE[operation].kind is Kind.QUERY
+    return operation in CATALOGUE and operation not in OWN and CATALOGUE[operation].kind is Kind.QUERY
 
 
 def one_each(report: BridgeReport) -> dict[str, str]:

@@ -50,6 +50,7 @@ from intranet_bridge.intake.repetition import Likeness, Repetitions
 from intranet_bridge.intake.subscriptions import Subscriptions
 from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
+from intranet_bridge.own import Handler, own
 from intranet_bridge.presence import Announcer
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.reloading import Change, Reload
@@ -127,16 +128,16 @@ class Bridge:
         makes the parts that tell a tracer of each request, in place of the plain ones.
         """
         self.settings, self.links, self._chance = settings, links, chance
-        self.bindings = Bindings(settings, bound)
-        self.adapters, self.health = self.bindings.adapters, self.bindings.health
-        arrangement = self.bindings.arrangement
-        self.places = arrangement.places
         self.traced = traced
         opener = (traced.opener if traced else Opener)(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
         quick = Backoff(0.05, 1.0, chance)
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
+        self.bindings = Bindings(settings, bound, own(self.handlers()))
+        self.adapters, self.health = self.bindings.adapters, self.bindings.health
+        arrangement = self.bindings.arrangement
+        self.places = arrangement.places
         alone = settings.store.file is not None
         self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
         self.audit = Audit(self.store, AUDIT, settings.name, clock)
@@ -242,6 +243,10 @@ class Bridge:
         self.probe = Probe(settings)
         self.clock = clock
         self._sweeping: asyncio.Task[int] | None = None
+
+    def handlers(self) -> dict[str, Handler]:
+        """Who answers what the bridge itself answers, by operation (`OWN` of the catalogue)."""
+        return {}
 
     def _may_call(self) -> bool:
         """Whether this bridge's rows are surely its own, all there, and in no other inbox."""

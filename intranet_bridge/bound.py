@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.binding import DEFAULT_SYSTEM
@@ -23,6 +24,9 @@ from protocol.runtime.metrics import Sample
 log = logger(__name__)
 
 Place = tuple[str, ...]
+
+OWN_SYSTEM = "bridge"
+"""Where reports have the name of a back end: the bridge itself answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,12 @@ class Bindings:
     once. The mappings by operation stay the same ones; a reload changes what is in them.
     """
 
-    def __init__(self, settings: BridgeSettings, bound: Bound) -> None:
-        """Connects to nothing yet."""
-        self._settings, self._systems = settings, bound.systems
-        self.adapters = dict(bound.adapters)
+    def __init__(
+        self, settings: BridgeSettings, bound: Bound, own: Mapping[str, Adapter] = MappingProxyType({})
+    ) -> None:
+        """Connects to nothing yet. `own`: of the operations that the bridge itself answers; no reload touches them."""
+        self._settings, self._systems, self._own = settings, bound.systems, own
+        self.adapters = {**bound.adapters, **own}
         self.health = {name: self._health(name) for name in self.adapters}
         self.inquires = {name for name in self.adapters if self._inquires(name)}
         """Operations whose binding can ask what became of a request."""
@@ -99,8 +105,9 @@ class Bindings:
 
     @property
     def bound(self) -> Bound:
-        """As they are now."""
-        return Bound(dict(self._systems), dict(self.adapters))
+        """As they are now, without what the bridge itself answers."""
+        adapters = {name: adapter for name, adapter in self.adapters.items() if name not in self._own}
+        return Bound(dict(self._systems), adapters)
 
     async def start(self) -> None:
         """Start the back ends."""
@@ -117,7 +124,7 @@ class Bindings:
 
     def use(self, settings: BridgeSettings, rebound: Rebound) -> None:
         """New calls go by these. Circuits of what did not change stay, unless what they go by has."""
-        before, adapters = dict(self.adapters), rebound.bound.adapters
+        before, adapters = dict(self.adapters), {**rebound.bound.adapters, **self._own}
         fresh = settings.breaker != self._settings.breaker
         self._settings, self._systems = settings, rebound.bound.systems
         kept = {name for name in adapters if not fresh and before.get(name) is adapters[name]}
@@ -141,7 +148,7 @@ class Bindings:
 
     def _health(self, name: str) -> Health:
         binding = self._settings.operations.get(name)
-        system = binding.system if binding else ""
+        system = OWN_SYSTEM if name in self._own else binding.system if binding else ""
         return Health(name, Breaker(self._settings.breaker), CATALOGUE[name].about, system)
 
     def _inquires(self, name: str) -> bool:

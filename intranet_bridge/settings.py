@@ -17,7 +17,7 @@ from intranet_bridge.marketing.kinds import kind
 from protocol.envelope import MAX_AGE_MS
 from protocol.maintenance import ALL
 from protocol.messages import AHEAD_MS
-from protocol.operations import CATALOGUE
+from protocol.operations import CATALOGUE, OWN
 from protocol.operations.operation import Kind, UnknownOutcome
 from protocol.runtime.audit import AuditSection
 from protocol.runtime.backup import BackupSection
@@ -94,6 +94,8 @@ def _bound(name: str, table: object, systems: Mapping[str, SystemSection], info:
         near = nearest(name, CATALOGUE)
         meant = f"did you mean {near}?" if near else f"there are {', '.join(sorted(CATALOGUE))}"
         raise Misplaced(f"is not an operation of the catalogue; {meant}", place)
+    if name in OWN:
+        raise Misplaced("the bridge answers it itself: nothing binds it", place)
     system = table.get("system", DEFAULT_SYSTEM) if isinstance(table, dict) else DEFAULT_SYSTEM
     if system not in systems:
         near = nearest(str(system), systems)
@@ -155,7 +157,7 @@ class BridgeSettings(Section):
         named = {name for window in self.maintenance.windows for name in window.operations if name != ALL}
         windows = [
             f"maintenance.windows: {name} is not bound here, so that it is not paused"
-            for name in sorted(named - self.operations.keys())
+            for name in sorted(named - self.operations.keys() - OWN)
         ]
         return windows + [
             f"{toml_path(('operations', name, *complaint.setting))}: {complaint.message}"
@@ -164,8 +166,8 @@ class BridgeSettings(Section):
         ]
 
     def unbound(self) -> list[str]:
-        """The catalogue's operations that no table binds: callers of them get 502."""
-        return sorted(set(CATALOGUE) - set(self.operations))
+        """The catalogue's operations that nobody answers, for no table binds them: callers of them get 502."""
+        return sorted(set(CATALOGUE) - OWN - set(self.operations))
 
     @field_validator("marketing", mode="before")
     @classmethod

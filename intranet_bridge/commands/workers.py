@@ -371,7 +371,8 @@ class CommandWorkers:
             body = CATALOGUE[command.operation].requests.validate_json(opened.payload)
         except ValidationError:
             return None
-        return self._calls.request(command.id, body, opened.attributes.traceparent, files)
+        about = opened.attributes
+        return self._calls.request(command.id, body, about.traceparent, files, about.source)
 
     async def _set_aside(self, command: QueuedCommand) -> None:
         """Hold what the bridge died of, without reading it again."""

@@ -50,6 +50,13 @@ class MarketingRequest:
     """Asked right before a byte is handed over; when false (the bridge's lease may be over), nothing is."""
     attachments: tuple[AttachedFile, ...] = ()
     """The files it names, in its order. An inquiry is made without."""
+    source: str = ""
+    """Who asks, as its front says: `front-1/wechat` (instance/application); empty in trials."""
+
+    @property
+    def application(self) -> str:
+        """The application that asks."""
+        return self.source.partition("/")[2]
 
 
 class Fault(StrEnum):

@@ -61,10 +61,10 @@ class MarketingCalls:
         return self.adapters[operation].settle_s
 
     def request(
-        self, id: str, body: Any, traceparent: str, attachments: tuple[AttachedFile, ...] = ()
+        self, id: str, body: Any, traceparent: str, attachments: tuple[AttachedFile, ...] = (), source: str = ""
     ) -> MarketingRequest:
         """A command's request, which is not sent once it is no longer allowed."""
-        return MarketingRequest(id, body, traceparent, self._allowed, attachments)
+        return MarketingRequest(id, body, traceparent, self._allowed, attachments, source)
 
     async def call(self, operation: str, asked: MarketingRequest) -> Outcome:
         """Do it. Never raises: what an adapter raises (it promised not to) makes the outcome unknown."""

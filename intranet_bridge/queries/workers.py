@@ -202,7 +202,7 @@ class QueryWorkers:
             self._fail(request, "overloaded", "", began)
             return
         reach(Point.BRIDGE_QUERY_OPENED, request.id)
-        asked = MarketingRequest(request.id, body, request.traceparent)
+        asked = MarketingRequest(request.id, body, request.traceparent, source=request.source)
         places = self._places.get(request.type)
         if places is None:
             self._answer(request, await self._ask(request, asked), began)

@@ -14,7 +14,7 @@ from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.trial import Wanted, tried
 from protocol.administration import ProbeOperation, ProbeOutcome, ProbeReport, asked
 from protocol.errors import BridgeError
-from protocol.operations import CATALOGUE, Kind
+from protocol.operations import CATALOGUE, OWN, Kind
 from protocol.runtime.control import Peer
 from protocol.runtime.logs import logger
 
@@ -32,6 +32,8 @@ class Probe:
         """Try it. A command is only rendered, unless it is to be sent `really`."""
         question = asked(ProbeOperation, request)
         name = question.operation
+        if name in OWN:
+            raise BridgeError(f"{name} is answered by the bridge itself: there is no binding to try")
         if name not in self.settings.operations or name not in CATALOGUE:
             raise BridgeError(f"{name} is not bound here; bound are {', '.join(sorted(self.settings.operations))}")
         if question.really and CATALOGUE[name].kind is Kind.COMMAND:

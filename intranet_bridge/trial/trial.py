@@ -37,7 +37,7 @@ from intranet_bridge.marketing.masking import Mask
 from intranet_bridge.settings import BridgeSettings
 from protocol.errors import ConfigurationError
 from protocol.messages import uuid7
-from protocol.operations import CATALOGUE, Kind, Operation, UnknownOutcome
+from protocol.operations import CATALOGUE, OWN, Kind, Operation, UnknownOutcome
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.settings import toml_path
 
@@ -89,6 +89,8 @@ def tried(settings: BridgeSettings, given: Wanted, out: Callable[[str], object])
 
     Raises ConfigurationError for arguments and files that cannot be used.
     """
+    if given.operation in OWN:
+        raise ConfigurationError(f"{given.operation} is answered by the bridge itself: there is no binding to try")
     operation, binding = CATALOGUE.get(given.operation), settings.operations.get(given.operation)
     if operation is None or binding is None:
         raise ConfigurationError(f"{given.operation} is not bound; bound are {', '.join(sorted(settings.operations))}")

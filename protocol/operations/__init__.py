@@ -1,8 +1,8 @@
 """The catalogue: every operation the product carries. One file a business family; the one place to add one.
 
 To add an operation, append an `Operation` to its family's `OPERATIONS` and bind it in the family's file under
-`config/bindings/`; the HTTP path, the OpenAPI page, the validation on both sides, the queues and
-the ledger follow from the entry.
+`config/bindings/` (one that the bridge itself answers has a handler in intranet_bridge/app.py instead); the HTTP path,
+the OpenAPI page, the validation on both sides, the queues and the ledger follow from the entry.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,15 @@ from types import MappingProxyType
 
 from protocol.operations import accounts, bills, connection, payment, public, theft, usage, work_orders
 from protocol.operations.matching import AnswerMismatch
-from protocol.operations.operation import Deprecation, Family, Kind, Operation, Removed, UnknownOutcome
+from protocol.operations.operation import AnsweredBy, Deprecation, Family, Kind, Operation, Removed, UnknownOutcome
 from protocol.operations.refusals import Refusal
 
 __all__ = [
     "CATALOGUE",
     "FAMILIES",
+    "OWN",
     "AnswerMismatch",
+    "AnsweredBy",
     "Deprecation",
     "Family",
     "Kind",
@@ -54,3 +56,7 @@ def _catalogue(families: Mapping[Family, tuple[Operation, ...]]) -> Mapping[str,
 
 CATALOGUE: Mapping[str, Operation] = _catalogue(FAMILIES)
 """Operation name → entry."""
+OWN: frozenset[str] = frozenset(
+    name for name, operation in CATALOGUE.items() if operation.answered_by is AnsweredBy.BRIDGE
+)
+"""Those that the bridge answers itself: nothing binds them."""

@@ -35,6 +35,15 @@ class UnknownOutcome(StrEnum):
     """Wait for an operator's decision."""
 
 
+class AnsweredBy(StrEnum):
+    """Who answers an operation."""
+
+    MARKETING = "marketing"
+    """The marketing system, over the interface that a binding names."""
+    BRIDGE = "bridge"
+    """The bridge itself, from its own store: no binding is needed, and none is allowed (intranet_bridge/own.py)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """What a group of operations is about: how the API's pages are arranged."""
@@ -127,6 +136,9 @@ class Operation:
     """Request fields by whose values somebody might guess, such as an identity number: the front counts the refusals of
     each value, and lets who guesses wait (`[limits.guessing]`)."""
 
+    answered_by: AnsweredBy = AnsweredBy.MARKETING
+    """The bridge's own commands are idempotent on the request id: their unknown outcomes are repeated."""
+
     field_scopes: Mapping[str, str] = field(default_factory=dict)
     """Request field → the scope that an application needs besides the operation's own to give it: where asking by it
     tells more than the rest does."""
@@ -153,6 +165,8 @@ class Operation:
                 raise ValueError(f"{self.name}: {removed} is a field of its requests, and is said to be removed")
         if self.cacheable and self.kind is not Kind.QUERY:
             raise ValueError(f"{self.name}: a command's answer is not cacheable")
+        if self.answered_by is AnsweredBy.BRIDGE and self.unknown_outcome is not UnknownOutcome.REPEAT:
+            raise ValueError(f"{self.name}: the bridge answers it itself, so its unknown outcomes are repeated")
         if len({refusal.code for refusal in self.refusals}) < len(self.refusals):
             raise ValueError(f"{self.name}: a refusal is named twice")
         for said, names in (("guessed", self.guessed), ("field_scopes", self.field_scopes)):

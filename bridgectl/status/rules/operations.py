@@ -8,6 +8,7 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules.naming import some
 from bridgectl.status.trouble import Level, Trouble
 from protocol.maintenance import by_operation
+from protocol.operations import OWN
 from protocol.reports import BridgeReport, FrontReport, InterfaceReport
 
 _LONG_PAUSE_MS = 86_400_000
@@ -60,6 +61,8 @@ def interfaces(seen: Observation) -> Iterator[Trouble]:
             hurts=tr("{names}: queries are answered 503 or 502, commands wait", names=names),
             mend=tr("it answers again: bridgectl circuit close {operation}", operation=diagnosis.operation)
             if diagnosis is not None and diagnosis.well and diagnosis.operation in opened and diagnosis.at > began
+            else tr("see to the bridge's own database: it answers these itself")
+            if worst.operation in OWN
             else tr("see to that system; bridgectl probe {operation} shows what it answers", operation=worst.operation),
         )
 
