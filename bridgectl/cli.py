@@ -3,6 +3,7 @@
 A new group is a line in `GROUPS` and a module with a typer `app` under bridgectl/commands.
 """
 
+import gc
 import importlib
 import io
 import os
@@ -97,7 +98,10 @@ class _Lazy(typer.core.TyperGroup):
             return None
         if self._names_only:
             return typer.core.TyperCommand(cmd_name, help=tr(GROUPS[cmd_name][1]))
-        return group(cmd_name)
+        found = group(cmd_name)
+        gc.freeze()
+        gc.enable()
+        return found
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -136,6 +140,14 @@ def main() -> None:
     """Run bridgectl. Exit codes: 0 done, 1 something is wrong (said on stderr), 2 wrong usage, 3 a daemon that could
     not be asked; `status` has those of monitoring plug-ins.
     """
+    gc.disable()  # for which nothing of what is imported is garbage; on again when a command is found
+    try:
+        _run()
+    finally:
+        gc.freeze()  # nor is it looked for at the end
+
+
+def _run() -> None:
     said, arguments = asked(sys.argv[1:])
     if said is not None and known(said) is None:
         print(f"bridgectl: --lang: {said!r} is not one of {', '.join(LANGUAGES)}", file=sys.stderr)

@@ -2,6 +2,7 @@
 are scheduled by tests/support/scheduling.py.
 """
 
+import gc
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -58,6 +59,18 @@ def _logging_restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
     """For `-n`: by units of ours."""
     return Scheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Without the garbage collector, for which nothing of thousands of tests is garbage; nor does it look at them
+    again while they run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

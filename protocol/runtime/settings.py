@@ -20,8 +20,6 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
@@ -157,6 +155,10 @@ def checked_url(value: str) -> str:
 
 
 def _without_password(value: str) -> None:
+    # a fifth of a second, which nobody pays who has files and no server
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(value)
     except (ArgumentError, ValueError) as error:

@@ -9,11 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import binary, sampled_from
-from schemathesis.core.result import Ok
 
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, work_order
@@ -148,6 +146,9 @@ def test_no_request_makes_a_500(testbed: Testbed) -> None:
     """A property over the whole documented API, generated from its own document: valid and invalid requests
     alike get an answer the document allows, and never a 500.
     """
+    import schemathesis  # a second of the processor, which each process of a run would spend at its collection
+    from schemathesis.core.result import Ok
+
     schema = schemathesis.openapi.from_url(f"{testbed.front_url}/openapi.json")
     schema.config.update(suppress_health_check=[])
     found = list(schema.get_all_operations())

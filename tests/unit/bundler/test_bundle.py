@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from scripts.tools.bundler import archive, bundle, sbom, wheels
 from scripts.tools.installer.errors import InstallError
@@ -80,6 +79,9 @@ def test_a_file_that_was_changed_on_the_way_is_found(tmp_path: Path) -> None:
 
 
 def test_the_bill_of_materials_is_valid_and_names_everything(tmp_path: Path) -> None:
+    # two seconds of the processor, which each process of a run would spend at its collection
+    from cyclonedx.validation.json import JsonStrictValidator
+
     own = wheel(tmp_path, "dmz_bridge", "0.1.0", "License-Expression: Apache-2.0", "Requires-Dist: anyio>=4",
                 "Provides-Extra: soap", "Requires-Dist: zeep>=4; extra == 'soap'")  # fmt: skip
     anyio = wheel(tmp_path, "anyio", "4.16.0", "License-Expression: MIT", "Requires-Dist: idna>=2")

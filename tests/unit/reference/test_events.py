@@ -33,6 +33,8 @@ def uses() -> Iterator[Use]:
 
 
 def use(call: ast.Call, method: ast.Attribute, place: str) -> Iterator[Use]:
+    if method.attr not in METHODS | HOPS:
+        return
     owner = ast.unparse(method.value)
     first = call.args[0] if call.args else None
     if "log" in owner and method.attr in METHODS:
