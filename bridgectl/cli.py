@@ -31,6 +31,7 @@ GROUPS = {
     "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
     "pause": ("bridgectl.commands.pause", "Pause operations while the marketing system is maintained."),
+    "qr": ("bridgectl.commands.qr", "Customers' QR codes: issue, whole sheets, record, revoke, keys."),
     "probe": ("bridgectl.commands.probe", "Try an interface of the marketing system, step by step."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
     "reload": ("bridgectl.commands.reload", "Have the daemons of this host take up their changed configuration."),

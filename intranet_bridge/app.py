@@ -52,6 +52,7 @@ from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.own import Handler, own
 from intranet_bridge.presence import Announcer
+from intranet_bridge.qr.service import Qr, offer_of
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.reloading import Change, Reload
 from intranet_bridge.replies import Replies
@@ -128,12 +129,18 @@ class Bridge:
         makes the parts that tell a tracer of each request, in place of the plain ones.
         """
         self.settings, self.links, self._chance = settings, links, chance
+        self.calls: MarketingCalls
+        self.audit: Audit
         self.traced = traced
         opener = (traced.opener if traced else Opener)(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
         quick = Backoff(0.05, 1.0, chance)
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
+        self.qr = Qr(
+            offer_of(settings.qr), store=self.store, calls=lambda: self.calls, allowed=lambda: self._may_call(),
+            name=settings.name, clock=clock, act=lambda *said, **more: self.audit.act(*said, **more),
+        )  # fmt: skip
         self.bindings = Bindings(settings, bound, own(self.handlers()))
         self.adapters, self.health = self.bindings.adapters, self.bindings.health
         arrangement = self.bindings.arrangement
@@ -168,7 +175,7 @@ class Bridge:
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
-        calls = (traced.calls if traced else MarketingCalls)(
+        calls = self.calls = (traced.calls if traced else MarketingCalls)(
             self.adapters, self.health, self._may_call, self.places, arrangement.when_free
         )
         self.queries = (traced.queries if traced else QueryWorkers)(
@@ -246,7 +253,7 @@ class Bridge:
 
     def handlers(self) -> dict[str, Handler]:
         """Who answers what the bridge itself answers, by operation (`OWN` of the catalogue)."""
-        return {}
+        return self.qr.handlers()
 
     def _may_call(self) -> bool:
         """Whether this bridge's rows are surely its own, all there, and in no other inbox."""
@@ -286,6 +293,8 @@ class Bridge:
         self.workers.use(self._policy(new, self.clock))
         self.command_intake.backlog, self.announcer.interval_s = new.commands.backlog, new.presence_interval_s
         self.housekeeping.use(_schedule(new, self.clock))
+        if "qr" in touched:
+            self.qr.use(change.offer)
         notes = await renew(self.links, new.link) if "link" in touched else []
         self.command_intake.resume()
         self.ordering.work.send()
@@ -332,7 +341,7 @@ class Bridge:
         for part in (
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
-            self.predecessors, self.queries, self.workers, self.replies, self.ceilings,
+            self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr,
         ):  # fmt: skip
             yield from part.samples()
         yield from self.bindings.samples()
@@ -365,6 +374,7 @@ class Bridge:
                 **self.draining.answers(),
                 **self.circuits.answers(),
                 **self.administration.answers(),
+                **self.qr.answers(),
             }
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
@@ -382,6 +392,7 @@ class Bridge:
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
+        await parts.start("qr", self.qr.start(), self.qr.close)
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("doubts", self.doubts.start(), self.doubts.close)
         await parts.start("presence", self.announcer.start(), self.announcer.leave)

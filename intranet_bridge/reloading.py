@@ -5,6 +5,7 @@ keys                     what is sealed and opened from now on
 link                     tried at the brokers first; each link opens its new connection before the old one is let go
 marketing, systems,      opened and checked first; new calls go by them, and old back ends are closed when no call can
 operations               be under way to them any more. What did not change keeps its connections and circuits
+qr                       settings and keys, for codes issued and scanned from now on
 breaker                  of every operation anew, all circuits closed
 =======================  =================================================================================
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intranet_bridge.bound import Bound, Rebound, rebind
+from intranet_bridge.qr.service import Offer, offer_of
 from intranet_bridge.settings import BridgeSettings
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError
@@ -37,7 +39,7 @@ from protocol.runtime.reload import (
 )
 from protocol.runtime.settings import load, naming
 
-FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",))
+FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",), ("qr",))
 """Tables whose files are read again."""
 BINDINGS: tuple[Place, ...] = (("marketing",), ("systems",), ("operations",))
 _COMMANDS = (
@@ -46,7 +48,7 @@ _COMMANDS = (
 )  # fmt: skip
 RELOADABLE: tuple[Place, ...] = (
     *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("ceilings",), ("fronts",),
-    ("drain_s",), ("presence_interval_s",),
+    ("drain_s",), ("presence_interval_s",), ("qr",),
     ("store", "retention_days"), ("audit", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("commands", name) for name in _COMMANDS),
@@ -64,6 +66,8 @@ class Change:
     """Its new back ends are started."""
     touched: frozenset[str]
     """Tables of which something is to be taken up."""
+    offer: Offer | None = None
+    """Of QR codes."""
 
 
 class Reload:
@@ -87,7 +91,7 @@ class Reload:
     async def reload(self) -> ReloadReport:
         """Judge all, then take up what can be. Raises BridgeError, and nothing has changed."""
         old = self._settings
-        said, files, seen_files, keyring, rebound = await asyncio.to_thread(self._read)
+        said, files, seen_files, keyring, rebound, offer = await asyncio.to_thread(self._read)
         reloadable = (*RELOADABLE, *links.order_of_brokers(old.link, said.link))
         places, files_changed = differences(old, said), renewed(self._contents, files)
         touched = frozenset(place[0] for place in (*places, *files_changed) if within(place, (*reloadable, *FILES)))
@@ -101,11 +105,11 @@ class Reload:
         done = report("bridge", new.name, places, files_changed, reloadable, BridgeSettings)
         self._settings, self._contents = new, files
         self.files.took(seen_files, done.restart)
-        notes += await self._take_up(Change(new, keyring, rebound, touched))
+        notes += await self._take_up(Change(new, keyring, rebound, touched, offer))
         notes += [f"in doubt: {doubt}" for doubt in new.doubts()] if "operations" in touched else []
         return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 
-    def _read(self) -> tuple[BridgeSettings, dict[Place, str], FilesSeen, Keyring, Rebound]:
+    def _read(self) -> tuple[BridgeSettings, dict[Place, str], FilesSeen, Keyring, Rebound, Offer | None]:
         """All that may take its time, in a thread. Raises ConfigurationError."""
         before = self.files.configuration()
         settings = load(self._configuration, BridgeSettings)
@@ -113,7 +117,8 @@ class Reload:
         files = contents(settings, FILES)
         with naming(self._configuration, settings):
             rebound = rebind(self._bound(), self._settings, settings, renewed(self._contents, files))
-            return settings, files, seen_files, keyring_of(settings.keys, Role.BRIDGE), rebound
+            keyring = keyring_of(settings.keys, Role.BRIDGE)
+            return settings, files, seen_files, keyring, rebound, offer_of(settings.qr)
 
 
 async def _started(rebound: Rebound) -> None:

@@ -1,9 +1,10 @@
 """What an operator may set for intranet-bridge (config/intranet_bridge.toml shows every key with its meaning)."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
 from intranet_bridge.marketing.binding import (
@@ -19,11 +20,14 @@ from protocol.maintenance import ALL
 from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE, OWN
 from protocol.operations.operation import Kind, UnknownOutcome
+from protocol.operations.qr import PageName
+from protocol.qr import LEAST_MODULE_MM, UTILITY
 from protocol.runtime.audit import AuditSection
 from protocol.runtime.backup import BackupSection
 from protocol.runtime.control import ControlSection
 from protocol.runtime.maintenance import MaintenanceSection
 from protocol.runtime.settings import (
+    FilePath,
     KeysSection,
     LinkSection,
     LogSection,
@@ -74,6 +78,95 @@ class CommandsSection(Section):
     order_patience_s: Seconds = 45.0
     """How long a command waits for its predecessor, an earlier one of the same key, when that has not arrived. More
     than the front's `resend_after_s`, or a command that was lost once is overtaken."""
+
+
+_HTTPS = re.compile(r"https://([A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]{0,100})?")
+
+
+def _page(value: str) -> str:
+    if not _HTTPS.fullmatch(value):
+        raise ValueError("must be https://host/path, without a query: the ticket is put after it")
+    return value
+
+
+class QrSection(Section):
+    """Customers' QR codes. Without this table none are issued, and none resolved."""
+
+    base: Annotated[str, StringConstraints(max_length=120)]
+    """What the address in each code begins with: the front's `/q/` as phones reach it. https, ends in a slash (WeChat's
+    rule of sub-paths), and never changes once codes are printed."""
+    utility: Annotated[str, StringConstraints(pattern=f"^{UTILITY.pattern}$")]
+    """The company, in each code's signature: a code of one is none of another."""
+    keys: FilePath
+    """The keys that sign codes (`bridgectl qr keys`)."""
+    pages: Annotated[dict[PageName, Annotated[str, AfterValidator(_page)]], Field(min_length=1)]
+    """Pages that a code may lead to, by name."""
+    page: PageName = "bill"
+    """The one that codes lead to."""
+    account_pattern: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "[0-9]{10,13}"
+    """A regular expression that each whole account number matches."""
+    account_digits: Annotated[int, Field(ge=4, le=15)] | None = None
+    """How many digits each has, if that is fixed: then a number cell of a sheet with just so many is taken."""
+    check_accounts: str = ""
+    """A query of the catalogue, bound here, that refuses with `no-such-account` or `account-closed`: it is asked before
+    a code is issued. Empty: nothing is asked."""
+    old_good_days: Annotated[float, Field(ge=0, le=3650)] = 90
+    """So long codes stay good after a revocation without --now."""
+    ticket_s: Annotated[int, Field(ge=30, le=3600)] = 300
+    """So long the ticket of a scanned code can be redeemed."""
+    keep_days: Annotated[float, Field(gt=0, le=365)] = 7
+    """How long the ZIP of a batch can be downloaded. The record of its codes is kept for good."""
+    pixels_per_module: Annotated[int, Field(ge=1, le=40)] = 10
+    """Of a picture; a module must be at least 0.33 mm wide."""
+    dpi: Annotated[int, Field(ge=72, le=2400)] = 300
+    """What pictures say of themselves: with 10 pixels a module, a code is 35 mm wide."""
+
+    @property
+    def host(self) -> str:
+        """To be printed beside each code."""
+        return self.base.split("/")[2]
+
+    @property
+    def form(self) -> re.Pattern[str]:
+        """Of account numbers."""
+        return re.compile(self.account_pattern)
+
+    @field_validator("base")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        if not _HTTPS.fullmatch(value) or not value.endswith("/"):
+            raise ValueError("must be https://host/…/, and end in a slash")
+        return value
+
+    @field_validator("account_pattern")
+    @classmethod
+    def _account_pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return value
+
+    @field_validator("check_accounts")
+    @classmethod
+    def _check_accounts(cls, value: str) -> str:
+        operation = CATALOGUE.get(value)
+        if value and (operation is None or operation.kind is not Kind.QUERY or value in OWN):
+            raise ValueError("must name a query of the catalogue that the marketing system answers")
+        if operation is not None:
+            required = {name for name, one in operation.request.model_fields.items() if one.is_required()}
+            if required != {"account"}:
+                raise ValueError(f"{value} cannot be asked with an account alone")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.page not in self.pages:
+            raise ValueError(f"page: {self.page} is not one of pages: {', '.join(sorted(self.pages))}")
+        width = self.pixels_per_module / self.dpi * 25.4
+        if width < LEAST_MODULE_MM:
+            raise ValueError(f"a module of {width:.2f} mm is too small: at least {LEAST_MODULE_MM} mm")
+        return self
 
 
 def _opened(table: object, place: tuple[str, ...], info: ValidationInfo) -> SystemSection:
@@ -140,6 +233,7 @@ class BridgeSettings(Section):
     tracing: TracingSection = TracingSection()
     audit: AuditSection = AuditSection()
     maintenance: MaintenanceSection = MaintenanceSection()
+    qr: QrSection | None = None
     marketing: SystemSection | None = None
     """The system of the operations that name none."""
     systems: dict[Name, SystemSection] = Field(default_factory=dict)
@@ -201,6 +295,13 @@ class BridgeSettings(Section):
                 if owner.setdefault(instance, name) != name:
                     raise Misplaced(f"{instance} is of [fronts.{owner[instance]}] too", ("fronts", name, "instances"))
         return fronts
+
+    @model_validator(mode="after")
+    def _checks_what_is_bound(self) -> Self:
+        checks = self.qr.check_accounts if self.qr else ""
+        if checks and checks not in self.operations:
+            raise ValueError(f"qr.check_accounts: {checks} is not bound here")
+        return self
 
     @model_validator(mode="after")
     def _remembers_longer_than_messages_live(self) -> Self:

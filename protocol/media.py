@@ -1,4 +1,4 @@
-"""What an uploaded file really is: JPEG, PNG or PDF by its content, looked at as it comes. Pure.
+"""What an uploaded file really is: JPEG, PNG, PDF or XLSX by its content, looked at as it comes. Pure.
 
 =====  =====================================================================  ====================================
        it begins with                                                         and then
@@ -7,6 +7,8 @@ JPEG   `FF D8` (ITU-T T.81, B.1)                                              se
                                                                               a scan, and an end of image
 PNG    `89 50 4E 47 0D 0A 1A 0A` (W3C PNG, section 5)                         chunks with right checksums, the first
                                                                               IHDR with a size, data, IEND at the end
+XLSX   `50 4B 03 04`, a ZIP's first entry (APPNOTE 4.3.7)                     a ZIP's end of central directory, that
+                                                                              lies within the file, at its end
 PDF    `%PDF-1.` or `%PDF-2.` (ISO 32000, 7.5)                                `startxref`, an offset within the file
                                                                               and `%%EOF` in its last 1024 bytes
 =====  =====================================================================  ====================================
@@ -29,6 +31,11 @@ class MediaType(StrEnum):
     JPEG = "image/jpeg"
     PNG = "image/png"
     PDF = "application/pdf"
+    XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+PICTURES = frozenset({MediaType.JPEG, MediaType.PNG, MediaType.PDF})
+"""What commands take unless they say otherwise."""
 
 
 class Fault(StrEnum):
@@ -51,6 +58,9 @@ class _Unsound(Exception):
 _Steps = Generator[int, bytes, None]
 """Yields how many bytes it wants next (0: what there is, at least one), is sent them, and returns at the file's end."""
 _PDF_TAIL = 1024
+_BY_THE_END = frozenset({MediaType.PDF, MediaType.XLSX})
+_ZIP_END = Struct("<4sHHHHIIH")
+"""APPNOTE 4.3.16: signature, four counts, size and place of the central directory, length of a comment."""
 _END = re.compile(rb"startxref\s+([0-9]{1,10})\s+%%EOF")
 _PNG_CHUNK = Struct("!I4s")
 _PNG_SIZE = Struct("!II")
@@ -82,7 +92,7 @@ class Examination:
         """The next bytes."""
         self._digest.update(data)
         self.length += len(data)
-        if self._media_type is MediaType.PDF:
+        if self._media_type in _BY_THE_END:
             self._tail = (self._tail + data[-_PDF_TAIL:])[-_PDF_TAIL:]
         if self.fault is None:
             self._buffer += data
@@ -104,7 +114,17 @@ class Examination:
         if self._media_type is MediaType.PDF:
             ends = list(_END.finditer(self._tail))
             return None if self._ended and ends and int(ends[-1][1]) < length else Fault.DAMAGED
+        if self._media_type is MediaType.XLSX:
+            return None if self._ends_a_zip(length) else Fault.DAMAGED
         return None if self._ended else Fault.DAMAGED
+
+    def _ends_a_zip(self, length: int) -> bool:
+        at = self._tail.rfind(b"PK\x05\x06")
+        if not self._ended or at < 0 or at + _ZIP_END.size > len(self._tail):
+            return False
+        _, _, _, _, _, size, begin, comment = _ZIP_END.unpack_from(self._tail, at)
+        end = length - len(self._tail) + at
+        return bool(begin + size == end and at + _ZIP_END.size + comment == len(self._tail))
 
     def _go_on(self) -> None:
         buffer = self._buffer
@@ -128,6 +148,10 @@ class Examination:
 
     def _pdf(self) -> _Steps:
         if not re.fullmatch(rb"%PDF-[12]\.[0-9]", (yield 8)):
+            raise _Unsound(Fault.TYPE)
+
+    def _xlsx(self) -> _Steps:
+        if (yield 4) != b"PK\x03\x04":
             raise _Unsound(Fault.TYPE)
 
     def _png(self) -> _Steps:
@@ -204,4 +228,5 @@ _READERS: dict[MediaType, Callable[[Examination], _Steps]] = {
     MediaType.JPEG: Examination._jpeg,
     MediaType.PNG: Examination._png,
     MediaType.PDF: Examination._pdf,
+    MediaType.XLSX: Examination._xlsx,
 }

@@ -132,7 +132,7 @@ class Commands:
         try:
             self._accepting += 1
             try:
-                claim = self._claim(row, files) if files else None
+                claim = self._claim(row, files, operation) if files else None
                 held = await self._ledger.accept(row, seal, claim, patience_s=patience_s)
             except NotAttachable as error:
                 raise _not_attachable(error, files) from None
@@ -160,8 +160,8 @@ class Commands:
         finally:
             self._waiters.leave(id)
 
-    def _claim(self, row: Row, files: Mapping[str, str]) -> Claim:
-        return self._attachments.claim(row.id, row.application, list(files))
+    def _claim(self, row: Row, files: Mapping[str, str], operation: Operation) -> Claim:
+        return self._attachments.claim(row.id, row.application, list(files), operation.attachment_types)
 
     async def _by_now(self, row: Row) -> HttpResponse:
         """What the ledger says when the wait is over: another front may have taken the reply."""

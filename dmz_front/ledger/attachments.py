@@ -10,7 +10,7 @@ What lies here of a file is sealed to the bridge, and goes when the bridge has i
 A row that no command names goes at `expires_at`; a rejected one too, so that its owner can learn why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import field
 from enum import StrEnum
 from typing import Any
@@ -21,6 +21,7 @@ from dmz_front.ledger.ledger import Claim
 from dmz_front.ledger.rows import ATTACHMENT_MESSAGES, ATTACHMENTS, REQUESTS
 from protocol.attachments import MAX_BYTES, MAX_FILES, message_id
 from protocol.lifecycle import FINAL
+from protocol.media import PICTURES
 from protocol.runtime.clock import Clock
 from protocol.runtime.store import Store
 from protocol.values import immutable
@@ -178,19 +179,21 @@ class AttachmentLedger:
 
         return await self._store.write(remove)
 
-    def claim(self, command: str, application: str, ids: Sequence[str]) -> Claim:
+    def claim(self, command: str, application: str, ids: Sequence[str], types: Collection[str] = PICTURES) -> Claim:
         """What is done in the transaction that accepts a command (`Ledger.accept`): its attachments are its own then,
-        and no other command's. Raises NotAttachable there.
+        and no other command's. `types`: what media it takes. Raises NotAttachable there.
         """
-        return lambda connection: self._claim(connection, command, application, ids)
+        return lambda connection: self._claim(connection, command, application, ids, types)
 
-    def _claim(self, connection: Connection, command: str, application: str, ids: Sequence[str]) -> None:
+    def _claim(
+        self, connection: Connection, command: str, application: str, ids: Sequence[str], types: Collection[str]
+    ) -> None:
         mine = select(*_COLUMNS).where(_A.id.in_(ids), _A.application == application)
         rows = {row.id: _attachment(row) for row in connection.execute(mine.order_by(_A.id).with_for_update())}
         now = self._clock()
         odd: dict[str, list[str]] = {}
         for id in ids:
-            code = _not_attachable(rows.get(id), command, now)
+            code = _not_attachable(rows.get(id), command, now, types)
             if code:
                 odd.setdefault(code, []).append(id)
         if odd:
@@ -275,12 +278,14 @@ class AttachmentLedger:
         connection.execute(ATTACHMENT_MESSAGES.insert(), row)
 
 
-def _not_attachable(found: Attachment | None, command: str, now: int) -> str:
+def _not_attachable(found: Attachment | None, command: str, now: int, types: Collection[str]) -> str:
     """The code of what keeps a command from using it; empty if nothing does."""
     if found is None or (found.command is None and found.expires_at <= now):
         return "no-such-attachment"
     if found.command not in (None, command):
         return "attachment-used"
+    if found.media_type not in types:
+        return "attachment-not-taken"
     if found.state is Stage.REJECTED:
         return found.code
     return "" if found.state is Stage.COMPLETE else "attachment-incomplete"

@@ -109,7 +109,7 @@ CHINESE: Mapping[str, tuple[str, str, str]] = {
     ),
     "attachment-type": (
         "文件与声明的类型不符",
-        "文件开头的字节不是所声明类型（JPEG、PNG 或 PDF）应有的，文件名不作依据。"
+        "文件开头的字节不是所声明类型（JPEG、PNG、PDF 或 XLSX）应有的，文件名不作依据。"
         "502 时，或作为办理失败的原因时，是由内网桥发现的。",
         "请用其中一种类型的文件，并以正确的 `media_type` 重新上传。",
     ),
@@ -132,6 +132,11 @@ CHINESE: Mapping[str, tuple[str, str, str]] = {
         "附件尚未完成",
         "请求引用的附件缺少分段，或仍在核对（`status` 为 `uploading` 或 `checking`）。`errors` 指出是哪一个。",
         "请补齐分段，待其 `status` 为 `complete` 后重发请求。本次未办理任何事项。",
+    ),
+    "attachment-not-taken": (
+        "该请求不接受这种类型的文件",
+        "附件须为 JPEG、PNG 或 PDF；`qr-batch` 只接受 XLSX。`errors` 指出是哪一个。",
+        "请以该请求接受的类型重新上传文件。",
     ),
     "attachment-used": (
         "附件属于另一请求",

@@ -198,7 +198,7 @@ CODES: Mapping[str, Code] = {
     "attachment-type": Code(
         "The file is not of the type it was declared to be",
         (422, 502),
-        "Its first bytes are not those of the declared type: JPEG, PNG or PDF. What its name was does not matter. "
+        "Its first bytes are not those of the declared type: JPEG, PNG, PDF, XLSX. What its name was does not matter. "
         "With 502, or as a command's failure, it was the bridge that found it.",
         "Begin a new upload with the right `media_type`, of a file of one of these types.",
         kinds=_COMMAND,
@@ -217,6 +217,14 @@ CODES: Mapping[str, Code] = {
         (422, 502),
         "The SHA-256 of what arrived is not the declared one: it was changed on the way, or while it was read.",
         "Begin a new upload.",
+        kinds=_COMMAND,
+        attachments=True,
+    ),
+    "attachment-not-taken": Code(
+        "The command does not take files of this type",
+        (422,),
+        "Its attachments may be JPEG, PNG or PDF; those of `qr-batch` are XLSX alone. `errors` says which one it is.",
+        "Upload the file in a type that the command takes.",
         kinds=_COMMAND,
         attachments=True,
     ),

@@ -35,10 +35,12 @@ from intranet_bridge.inbox.rows import OperatorDecision
 from intranet_bridge.marketing import AttachedFile, MarketingRequest, NotApplied, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.replies import Replies
+from protocol.attachments import FAULT_CODES
 from protocol.backoff import Backoff
 from protocol.envelope import Opened, Opener
 from protocol.errors import EnvelopeError, PoisonMessage
 from protocol.lifecycle import Event, State, move
+from protocol.media import Fault
 from protocol.messages import Attributes
 from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.runtime.clock import Clock
@@ -325,6 +327,9 @@ class CommandWorkers:
                 return decision.before_files(command.state, waiting, command.waits, self._patience_ms, now)
             command.waits = 0
             files = await self._attachments.files(command.id)
+            odd = {file.media_type for file in files} - CATALOGUE[command.operation].attachment_types
+            if odd and command.state is State.RECEIVED:  # the front has looked, but it may have been taken over
+                return Finish((Event.FAIL,), FAULT_CODES[Fault.TYPE], "it does not take attachments of that type")
         reach(Point.BRIDGE_CALLING_DUE, command.id)
         if not await self._inbox.calling(command, command.attempts + 1):
             return None

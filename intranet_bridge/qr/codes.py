@@ -11,19 +11,10 @@ for the account, so that a new one revokes what was printed before.
 """
 
 import hmac
-import re
 from collections.abc import Iterable
 
+from protocol.qr import FORM, MAC_ALPHABET, MAC_LENGTH
 from protocol.values import immutable
-
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's: no I, L, O and U."""
-MAC_LENGTH = 12
-"""Characters, of five bits each."""
-KEY_BYTES = 32
-KID = re.compile("[0-9a-z]{1,8}")
-UTILITY = re.compile("[0-9a-z-]{1,40}")
-_FORM = re.compile(f"({KID.pattern})-([0-9A-Za-z-]{{4,20}})-([{_ALPHABET}]{{{MAC_LENGTH}}})")
 
 
 @immutable
@@ -44,7 +35,7 @@ class Code:
 def base32(data: bytes, length: int) -> str:
     """The first `length` times five bits of `data`, in Crockford's base 32."""
     number = int.from_bytes(data, "big") >> (len(data) * 8 - length * 5)
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range((length - 1) * 5, -1, -5))
+    return "".join(MAC_ALPHABET[number >> shift & 31] for shift in range((length - 1) * 5, -1, -5))
 
 
 def mac(key: bytes, kid: str, utility: str, account: str, generation: int) -> str:
@@ -59,7 +50,7 @@ def code(key: bytes, kid: str, utility: str, account: str, generation: int) -> C
 
 def parsed(text: str) -> Code | None:
     """The parts, read from both ends: an account may have hyphens itself. None: this is no code."""
-    found = _FORM.fullmatch(text)
+    found = FORM.fullmatch(text)
     return Code(*found.groups()) if found else None
 
 

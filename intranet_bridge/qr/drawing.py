@@ -21,8 +21,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from intranet_bridge.qr import images
-from intranet_bridge.qr.sheets import Form, Row, SheetRefused, Verdict, read
+from intranet_bridge.qr.verdicts import Form, Row, SheetRefused, Verdict
 
 _NICE = 10
 _MEMORY = 2 << 30
@@ -42,7 +41,7 @@ class Drawing:
 
     def __init__(self, *, pixels_per_module: int, dpi: int) -> None:
         """What images are drawn with."""
-        self._pixels, self._dpi = pixels_per_module, dpi
+        self.pixels, self.dpi = pixels_per_module, dpi
         self._process: asyncio.subprocess.Process | None = None
         self._one = asyncio.Lock()
 
@@ -59,7 +58,7 @@ class Drawing:
 
     async def images(self, urls: Sequence[str]) -> list[bytes]:
         """A PNG of each. Raises DrawingFailed."""
-        said, data = await self._ask({"draw": list(urls), "pixels": self._pixels, "dpi": self._dpi}, b"", DRAW_S)
+        said, data = await self._ask({"draw": list(urls), "pixels": self.pixels, "dpi": self.dpi}, b"", DRAW_S)
         made, at = [], 0
         for size in said["sizes"]:
             made.append(data[at : at + size])
@@ -108,13 +107,18 @@ def _bounded() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
+# Excel's and the pictures' libraries are this process's alone: the bridge itself never loads them.
 def _answer(task: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     if "read" in task:
+        from intranet_bridge.qr.sheets import read
+
         form = Form(re.compile(task["read"]["pattern"]), task["read"]["digits"])
         try:
             return {"rows": [[row.number, row.verdict, row.account] for row in read(data, form)]}, b""
         except SheetRefused as refused:
             return {"refused": refused.code}, b""
+    from intranet_bridge.qr import images
+
     made = [images.png(url, pixels_per_module=task["pixels"], dpi=task["dpi"]) for url in task["draw"]]
     return {"sizes": [len(image) for image in made]}, b"".join(made)
 

@@ -7,12 +7,12 @@ import io
 
 import segno
 
+from protocol.qr import LEAST_MODULE_MM
+
 DPI = 300
 PIXELS_PER_MODULE = 10
 BORDER = 4
 """Modules of quiet zone on each side (ISO/IEC 18004)."""
-LEAST_MODULE_MM = 0.33
-"""Smaller ones are lost in print and on scratched foil."""
 
 
 class TooFine(ValueError):

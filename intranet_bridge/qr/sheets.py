@@ -1,23 +1,4 @@
-"""Reading an uploaded sheet of account numbers, and the template for one. Pure: bytes in, verdicts out.
-
-Excel keeps a number as a float and shows it as it likes, so what was typed is not always what is stored: a leading zero
-is lost, the 16th digit too. A cell is therefore judged by the type it is *stored* with, and what may have lost
-something gets no code:
-
-==================  ====================================================================================================
-`ok`                text of the company's form; or a number with just `account_digits` digits, where that is fixed
-`number-cell`       a number, and a leading zero may be lost
-`precision-lost`    a number of 16 digits or more (10¹⁵ on): Excel keeps 15
-`scientific`        text such as `3.21E+12`
-`formula`           a formula
-`not-digits`        text that is not of the form: full-width digits, path characters, too few
-`not-text`          a truth value, a date, an error
-`empty`             nothing, while later rows have something
-`duplicate`         the account was there already; one code is made
-==================  ====================================================================================================
-
-`no-such-account` and `account-closed` are the marketing system's to say, later. Bad rows never stop good ones; a file
-that is no sheet, or is not to be trusted, is refused whole (`SheetRefused`).
+"""Reading an uploaded sheet of account numbers, and the template for one. Pure: bytes in, verdicts (verdicts.py) out.
 
 Sheets are hostile: the ZIP may be a bomb, the XML may define entities. The caller reads them in a process of their own
 (drawing.py), with bounds on time and memory. openpyxl reads row by row (`read_only`) with defusedxml; it
@@ -30,108 +11,24 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 import defusedxml.common
 import openpyxl
-import openpyxl.cell
 from openpyxl.styles import Font
 from openpyxl.utils.exceptions import InvalidFileException
 
-from protocol.values import immutable
+from intranet_bridge.qr.verdicts import BLANKS, Form, Row, SheetRefused, Verdict, judged
+from protocol.qr import MOST_SHEET_BYTES
 
 HEADER = "用户编号"
 """What stands in A1."""
 MOST_ROWS = 20_000
-MOST_BYTES = 10 * 1024 * 1024
 MOST_UNPACKED_BYTES = 100 * 1024 * 1024
 MOST_MEMBERS = 1000
-MOST_TEXT = 64
-"""Characters of a cell that are kept: no account is longer."""
-_EXACT = 10**15
 _MARKUP = 4096
 """Bytes at the beginning of an XML part in which a document type would have to stand."""
-
 _DOCUMENT_TYPE = re.compile(rb"<!(?!--|\[CDATA\[)")
-_BLANKS = " \t\r\n\u00a0\u200b"
-_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]+")
-
-
-class Verdict(StrEnum):
-    """What became of a row."""
-
-    OK = "ok"
-    NUMBER_CELL = "number-cell"
-    PRECISION_LOST = "precision-lost"
-    SCIENTIFIC = "scientific"
-    FORMULA = "formula"
-    NOT_DIGITS = "not-digits"
-    NOT_TEXT = "not-text"
-    EMPTY = "empty"
-    DUPLICATE = "duplicate"
-    NO_SUCH_ACCOUNT = "no-such-account"
-    ACCOUNT_CLOSED = "account-closed"
-    NOT_CHECKED = "not-checked"
-    """The marketing system did not say whether there is such an account."""
-
-
-class SheetRefused(Exception):
-    """The file is not taken at all; `code` says why, for programs."""
-
-    def __init__(self, code: str) -> None:
-        """`code`: `not-xlsx`, `too-large`, `too-many-rows`, `wrong-header` or `no-rows`."""
-        super().__init__(code)
-        self.code = code
-
-
-@immutable
-class Row:
-    """One row of the sheet."""
-
-    number: int
-    """As in Excel: the header is 1."""
-    verdict: Verdict
-    account: str = ""
-    """The account number where the verdict is ok or duplicate; else the cell's text, cut off."""
-
-
-@immutable
-class Form:
-    """What a company's account numbers look like."""
-
-    pattern: re.Pattern[str]
-    digits: int | None = None
-    """How many digits each has; then a number cell with just so many has lost nothing."""
-
-
-def judged(value: object, kind: str, form: Form) -> tuple[Verdict, str]:
-    """What a cell says: `ok` with the account, or what is wrong with it. `kind`: openpyxl's data type."""
-    if kind == "f":
-        return Verdict.FORMULA, ""
-    if value is None:
-        return Verdict.EMPTY, ""
-    if isinstance(value, bool) or kind in ("b", "e", "d"):
-        return Verdict.NOT_TEXT, str(value)[:MOST_TEXT]
-    if isinstance(value, (int, float)):
-        return _number(value, form)
-    if not isinstance(value, str):
-        return Verdict.NOT_TEXT, str(value)[:MOST_TEXT]
-    text = value.strip(_BLANKS).removeprefix("'")
-    if not text:
-        return Verdict.EMPTY, ""
-    if form.pattern.fullmatch(text):
-        return Verdict.OK, text
-    verdict = Verdict.SCIENTIFIC if _SCIENTIFIC.fullmatch(text) else Verdict.NOT_DIGITS
-    return verdict, text[:MOST_TEXT]
-
-
-def _number(value: float, form: Form) -> tuple[Verdict, str]:
-    if abs(value) >= _EXACT:
-        return Verdict.PRECISION_LOST, str(value)[:MOST_TEXT]
-    text = str(int(value)) if value == int(value) else str(value)
-    fits = form.digits is not None and len(text) == form.digits and form.pattern.fullmatch(text)
-    return (Verdict.OK if fits else Verdict.NUMBER_CELL), text[:MOST_TEXT]
 
 
 def read(data: bytes, form: Form) -> list[Row]:
@@ -162,7 +59,7 @@ _UNREADABLE = (
 
 def _sound(data: bytes) -> None:
     """Whether it is a ZIP of an Excel workbook within bounds. Raises SheetRefused."""
-    if len(data) > MOST_BYTES:
+    if len(data) > MOST_SHEET_BYTES:
         raise SheetRefused("too-large")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -196,7 +93,7 @@ def _rows(sheet: Any, form: Form) -> Iterator[Row]:
     cells = enumerate(sheet.iter_rows(min_col=1, max_col=1), start=1)
     first = next(cells, None)
     title = first[1][0].value if first and first[1] else None
-    if not isinstance(title, str) or title.strip(_BLANKS) != HEADER:
+    if not isinstance(title, str) or title.strip(BLANKS) != HEADER:
         raise SheetRefused("wrong-header")
     seen: set[str] = set()
     yielded = gap = 0
@@ -237,9 +134,3 @@ def template() -> bytes:
     made = io.BytesIO()
     book.save(made)
     return made.getvalue()
-
-
-def exported(text: str) -> str:
-    """A cell of an exported table: what a spreadsheet would take for a formula gets an apostrophe in front."""
-    bare = text.lstrip(" \u00a0\u200b\u3000\ufeff")
-    return f"'{text}" if bare.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

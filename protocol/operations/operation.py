@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 
+from protocol.media import PICTURES, MediaType
 from protocol.operations.fields import ACCOUNT, ATTACHMENT, PERSONAL, marked, paths
 from protocol.operations.matching import AnswerMismatch, Echoes, default_pairs
 from protocol.operations.refusals import Refusal
@@ -138,6 +139,9 @@ class Operation:
 
     answered_by: AnsweredBy = AnsweredBy.MARKETING
     """The bridge's own commands are idempotent on the request id: their unknown outcomes are repeated."""
+
+    attachment_types: frozenset[MediaType] = PICTURES
+    """What the files that it names may be."""
 
     field_scopes: Mapping[str, str] = field(default_factory=dict)
     """Request field → the scope that an application needs besides the operation's own to give it: where asking by it

@@ -356,6 +356,13 @@ EVENTS: Mapping[str, Event] = {
         ("queue", "reason", "request_id"),
         once_by=("queue", "reason"),
     ),
+    "qr-batch-done": Event("info", "The ZIP of a sheet of accounts can be downloaded.", ("batch", "parts")),
+    "qr-batch-failed": Event(
+        "error", "A step of a batch of QR codes failed: a defect. It is tried again.", ("exception", "error")
+    ),
+    "qr-batch-refused": Event("info", "An uploaded sheet is none, or is not to be trusted.", ("batch", "reason")),
+    "qr-batch-waits": Event("warning", "A batch of QR codes cannot go on now, and tries again.", ("reason",)),
+    "qr-batches-forgotten": Event("info", "ZIPs of QR codes were deleted: their time was over.", ("count",)),
     "query-answered": Event(
         "info",
         "A query's answer: the bridge's line of its hop (a sample of those that succeeded).",

@@ -88,7 +88,7 @@ def test_a_bridge_under_a_service_manager(testbed: Testbed, manager: Manager, tm
         manager.until(lambda said: said == "READY=1")
         assert any(re.match("EXTEND_TIMEOUT_USEC=[0-9]+\nSTATUS=starting: store", said) for said in manager.heard)
         # not of a bridge whose links are still on their way
-        manager.until(lambda said: "WATCHDOG=1" in said and re.search("STATUS=connected; 50 operations", said))
+        manager.until(lambda said: "WATCHDOG=1" in said and re.search("STATUS=connected; [0-9]+ operations", said))
         for _ in range(3):
             manager.until(lambda said: "WATCHDOG=1" in said, 2.0)
 

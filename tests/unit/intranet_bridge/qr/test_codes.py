@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intranet_bridge.qr import codes
+from protocol.qr import KID
 
 SAMPLES = Path(__file__).parents[3] / "data" / "qr"
 KEY = b"k" * 32
@@ -35,7 +36,7 @@ def test_what_is_no_code_is_none() -> None:
 
 @given(
     st.binary(min_size=32, max_size=32),
-    st.from_regex(codes.KID, fullmatch=True),
+    st.from_regex(KID, fullmatch=True),
     st.from_regex("[0-9A-Za-z-]{4,20}", fullmatch=True),
     st.integers(1, 1000),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from intranet_bridge.qr import images
 from intranet_bridge.qr.drawing import Drawing
-from intranet_bridge.qr.sheets import Form, SheetRefused
+from intranet_bridge.qr.verdicts import Form, SheetRefused
 
 SAMPLES = Path(__file__).parents[3] / "data" / "qr"
 FORM = Form(re.compile("[0-9]{10,13}"), 13)

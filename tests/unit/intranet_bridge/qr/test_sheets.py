@@ -12,7 +12,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from intranet_bridge.qr.sheets import HEADER, Form, SheetRefused, Verdict, exported, judged, read, template
+from intranet_bridge.qr.sheets import HEADER, read, template
+from intranet_bridge.qr.verdicts import Form, SheetRefused, Verdict, exported, judged
 
 SAMPLES = Path(__file__).parents[3] / "data" / "qr"
 POWER = re.compile("[0-9]{10,13}")
