@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.admission.scans import Scans
 from dmz_front.attachments.sending import AttachmentSender
 from dmz_front.attachments.uploads import Uploads
 from dmz_front.commands.administration import Administration
@@ -36,6 +37,7 @@ from dmz_front.commands.region_inbox import RegionInbox
 from dmz_front.commands.submission import Commands, Policy, Seals
 from dmz_front.housekeeping import Housekeeping
 from dmz_front.http.api import HttpApi
+from dmz_front.http.landing import Landing
 from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
 from dmz_front.ledger.attachments import AttachmentLedger
@@ -218,6 +220,7 @@ class Front:
             ready=self.sender.pump,
         )
         self.forms = AccountForms(settings.accounts)
+        self.landing = Landing(self.queries, Scans(settings.landing), self.clock)
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
             applications=lambda: self.applications,
@@ -238,6 +241,7 @@ class Front:
                 clock=self.clock,
                 limits=settings.http,
                 version=version("dmz-bridge"),
+                landing=self.landing if settings.landing.enabled else None,
             ),
         )
 
@@ -400,7 +404,7 @@ class Front:
         """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
         for part in (
             self.api, self.http.connections, self.queries, self.commands, self.sandbox, self.bridges, self.router,
-            self.uploads, self.sender, self.housekeeping,
+            self.uploads, self.sender, self.housekeeping, self.landing,
         ):  # fmt: skip
             yield from part.samples()
         text = "1: takes nothing new, by an administrator's word"

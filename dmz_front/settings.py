@@ -145,6 +145,17 @@ class DeliverySection(Section):
     """How long a stopping front waits for the answers its callers are waiting for."""
 
 
+class LandingSection(Section):
+    """`GET /q/{code}`: where phones arrive that scanned a customer's QR code."""
+
+    enabled: bool = False
+    scans_a_minute: Annotated[float, Field(gt=0, le=10_000)] = 30
+    """Of one address; beyond it comes a pause."""
+    penalty_s: Annotated[float, Field(gt=0, le=3600)] = 60
+    """The first pause; each further one within `penalty_max_s` is twice as long."""
+    penalty_max_s: Annotated[float, Field(gt=0, le=86_400)] = 3600
+
+
 def _pattern(text: str) -> str:
     if re.search(r"\(\?[a-zA-Z-]+[:)]", text):
         raise ValueError("a pattern has no inline flags: JSON Schema, in which callers read it, cannot say them")
@@ -193,6 +204,7 @@ class FrontSettings(Section):
     """Forms of account numbers; a number that fits none is refused. Without any, all that the schema takes is taken."""
     limits: LimitsSection = LimitsSection()
     attachments: AttachmentsSection = AttachmentsSection()
+    landing: LandingSection = LandingSection()
     delivery: DeliverySection = DeliverySection()
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()

@@ -12,6 +12,7 @@ import typer
 
 from bridgectl import daemons
 from bridgectl.files import PRIVATE, Content, write_all
+from bridgectl.language import tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
@@ -48,7 +49,8 @@ def issue(
     if json:
         typer.echo(as_json(made | {"file": str(target)}))
         return
-    typer.echo(f"{made['url']}\nwrote {target}; print {made['host']} beside it")
+    typer.echo(made["url"])
+    typer.echo(tr("wrote {target}; print {host} beside it", target=target, host=made["host"]))
 
 
 @app.command()
@@ -69,19 +71,19 @@ def batch(
     id = _ask(bridge_config, "qr-batch")["batch"]
     state = _finished(id, wait, bridge_config)
     if state["state"] == "refused":
-        raise BridgeError(f"the sheet is refused: {state['refused']}")
+        raise BridgeError(tr("the sheet is refused: {code}", code=state["refused"]))
     parts = [
         base64.b64decode(_ask(bridge_config, "qr-batch-part", batch=id, part=part)["data"])
         for part in range(state["parts"])
     ]
     archive = b"".join(parts)
     if hashlib.sha256(archive).hexdigest() != state["sha256"]:
-        raise BridgeError("what came is not the ZIP that was made; try again")
+        raise BridgeError(tr("what came is not the ZIP that was made; try again"))
     target = out or sheet.with_suffix(".zip")
     _save(target, archive)
     for one in state["verdicts"]:
         typer.echo(f"{one['verdict']:<16}  {one['rows']}")
-    typer.echo(f"wrote {target}")
+    typer.echo(tr("wrote {target}", target=target))
     raise typer.Exit(int(any(one["verdict"] != "ok" for one in state["verdicts"])))
 
 
@@ -92,7 +94,13 @@ def _finished(id: str, wait_s: float, config: Path | None) -> Any:
         if state["state"] in ("done", "refused"):
             return state
         if time.monotonic() > end:
-            raise BridgeError(f"batch {id} is at {state['done']} of {state['rows']} rows; it goes on by itself")
+            told = tr(
+                "batch {id} is at {done} of {rows} rows; it goes on by itself",
+                id=id,
+                done=state["done"],
+                rows=state["rows"],
+            )
+            raise BridgeError(told)
         time.sleep(_LOOK_S)
 
 
@@ -104,7 +112,7 @@ def lookup(account: Account, json: Json = False, bridge_config: Config = None) -
         typer.echo(as_json(found))
         return
     if not found["codes"]:
-        typer.echo("none was issued")
+        typer.echo(tr("none was issued"))
         return
     rows = [
         (_local(one["issued_at"]), one["generation"], one["kid"], "good" if one["good"] else "-", one["by"],
@@ -122,8 +130,10 @@ def revoke(
 ) -> None:
     """Make an account's codes bad. Issue a new one then."""
     found = _ask(bridge_config, "qr-revoke", account=account, now=now)
-    until = "are bad now" if now else f"are good until {_local(found['good_until'])}"
-    typer.echo(f"codes of before {until}; the next one issued is of generation {found['generation']}")
+    if now:
+        typer.echo(tr("codes of before are bad now; issue a new one"))
+    else:
+        typer.echo(tr("codes of before are good until {end}; issue a new one", end=_local(found["good_until"])))
 
 
 @app.command()
@@ -140,21 +150,21 @@ def keys(
     the others stay good); or retire one that became known.
     """
     if add and retire:
-        raise typer.BadParameter("--add and --retire are two steps, with a reload after each")
+        raise typer.BadParameter(tr("--add and --retire are two steps, with a reload after each"))
     if add:
         known = _keys(file) if file.exists() else QrKeys(())
         _write(file, known.added(add))
-        typer.echo(f"wrote {file}; the bridge's service must be able to read it. Then: bridgectl reload")
+        typer.echo(tr("wrote {file}; the bridge's service must be able to read it. Then: bridgectl reload", file=file))
         return
     if retire:
         left = _keys(file).retired(retire)
         if left.signing() is None:
-            raise ConfigurationError("no active key would be left: add one first", file=str(file))
+            raise ConfigurationError(tr("no active key would be left: add one first"), file=str(file))
         if not yes:
-            typer.echo(f"would retire {retire}: every code it signed leads nowhere then. --yes does it")
+            typer.echo(tr("would retire {kid}: every code it signed leads nowhere then. --yes does it", kid=retire))
             raise typer.Exit(1)
         _write(file, left)
-        typer.echo(f"{retire} is retired. Now: bridgectl reload")
+        typer.echo(tr("{kid} is retired. Now: bridgectl reload", kid=retire))
         return
     found = _keys(file)
     signing = found.signing()
@@ -172,7 +182,7 @@ def _keys(file: Path) -> QrKeys:
     try:
         return parsed_keys(read_private(file).decode("ascii"))
     except UnicodeDecodeError:
-        raise ConfigurationError("is not a file of QR keys", file=str(file)) from None
+        raise ConfigurationError(tr("is not a file of QR keys"), file=str(file)) from None
     except ConfigurationError as error:
         if error.file is None:
             raise ConfigurationError(str(error), file=str(file)) from None
@@ -194,7 +204,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise BridgeError(f"{path}: {error.strerror}") from None
     if not data or len(data) > MOST_SHEET_BYTES:
-        raise BridgeError(f"{path}: is empty, or has more than 10 MB")
+        raise BridgeError(tr("{path}: is empty, or has more than 10 MB", path=path))
     return data
 
 

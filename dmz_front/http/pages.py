@@ -21,6 +21,8 @@ from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.policy import ALL_SCOPES
 from dmz_front.attachments.uploads import Uploads
 from dmz_front.http import attachments, code_pages, documentation
+from dmz_front.http import landing as landings
+from dmz_front.http.landing import Landing
 from dmz_front.http.languages import chosen
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.sandbox.sandbox import MARK
@@ -58,6 +60,7 @@ def pages(
     clock: Clock,
     limits: HttpSection,
     version: str,
+    landing: Landing | None = None,
 ) -> FastAPI:
     """The application of everything but `POST /v1/{operation}`.
 
@@ -123,6 +126,8 @@ def pages(
         return answered(HttpResponse(200 if ready else 503, json.dumps(body).encode()))
 
     attachments.add(app, uploads=uploads, catalogue=catalogue, admitted=admitted, answered=answered, limits=limits)
+    if landing is not None:
+        landings.add(app, landing)
     told = code_pages.pages()
 
     @app.get(code_pages.PATH, include_in_schema=False)
