@@ -149,6 +149,7 @@ class LandingSection(Section):
     """`GET /q/{code}`: where phones arrive that scanned a customer's QR code."""
 
     enabled: bool = False
+    """Whether there is such a path."""
     scans_a_minute: Annotated[float, Field(gt=0, le=10_000)] = 30
     """Of one address; beyond it comes a pause."""
     penalty_s: Annotated[float, Field(gt=0, le=3600)] = 60
