@@ -14,8 +14,8 @@ import typer
 import typer.core
 import typer.main
 
-from bridgectl.language import LANGUAGES, asked, chinese, chosen, heard, known, speak, tr
-from bridgectl.vocabulary import ERRORS
+from bridgectl.language import LANGUAGES, asked, chinese, chosen, known, speak, tr
+from bridgectl.vocabulary import passed_on
 from protocol.errors import BridgeError, NotAsked, in_one_line
 
 GROUPS = {
@@ -179,7 +179,7 @@ def _replace_what_cannot_be_shown() -> None:
 
 
 def _end(error: Exception, status: int, before: str = "", after: str = "") -> None:
-    print(f"bridgectl: {before}{heard(in_one_line(error), ERRORS)}{after}", file=sys.stderr)
+    print(f"bridgectl: {before}{passed_on(in_one_line(error))}{after}", file=sys.stderr)
     sys.exit(status)
 
 

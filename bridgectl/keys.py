@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from bridgectl.files import PRIVATE, PUBLIC, Content, write_all
-from bridgectl.language import tr
+from bridgectl.language import noted, tr
 from bridgectl.rollout import Part
 from protocol.errors import ConfigurationError
 from protocol.keyring import (
@@ -44,9 +44,9 @@ _UNKNOWN = "-"
 class Stage(Enum):
     """Of the change of a role's keys."""
 
-    NONE = "no change is under way"
-    KNOWN = "step 1 of 3: everyone comes to know the new keys; nobody uses them yet"
-    USED = "step 2 of 3: the new keys are used; the old ones still open what is on its way"
+    NONE = noted("no change is under way")
+    KNOWN = noted("step 1 of 3: everyone comes to know the new keys; nobody uses them yet")
+    USED = noted("step 2 of 3: the new keys are used; the old ones still open what is on its way")
 
 
 def init(directory: Path, *, now: datetime.datetime, force: bool = False) -> list[Path]:

@@ -41,20 +41,32 @@ def noted(message: str, /) -> str:
     return message
 
 
-def heard(text: str, known: Sequence[str]) -> str:
-    """A text that another program says in English, in the language that is spoken: by the first of the templates that
-    it fits; what stands at a place is heard likewise, and so are the parts of a text that fits none.
+_REASONS = frozenset({"why", "reason", "error", "said", "what"})
+"""Places where another such text stands; at others there is a name."""
+_MARK = re.compile("[;:] |[：；（），]|\n *")
+"""Between the parts of a text. Some are Chinese already."""
+
+
+def heard(text: str, known: tuple[str, ...]) -> str:
+    """A text that another program says in English, in the language that is spoken: by the template that it fits, of
+    several the one that says most; else part by part. What fits none stays as it is.
     """
     if _spoken is None:
         return text
-    for template in known:
+    for template in _longest_first(known):
         if found := _pattern(template).fullmatch(text):
-            return tr(template, **{name: heard(value, known) for name, value in found.groupdict().items()})
-    for mark in ("; ", ": "):
-        first, _, rest = text.partition(mark)
-        if rest:
-            return f"{heard(first, known)}{mark}{heard(rest, known)}"
+            places = {
+                name: heard(value, known) if name in _REASONS else value for name, value in found.groupdict().items()
+            }
+            return tr(template, **places)
+    if mark := _MARK.search(text):
+        return heard(text[: mark.start()], known) + mark[0] + heard(text[mark.end() :], known)
     return text
+
+
+@cache
+def _longest_first(known: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(known, key=lambda template: -len(re.sub(r"\{\w+\}", "", template))))
 
 
 @cache

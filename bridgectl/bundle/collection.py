@@ -36,12 +36,14 @@ from bridgectl import daemons, databases
 from bridgectl.bundle import configurations
 from bridgectl.bundle.configurations import Configuration
 from bridgectl.bundle.scrubber import Scrubber, metrics
+from bridgectl.language import tr
 from bridgectl.programs import PROGRAMS
 from bridgectl.settings import ControlSettings, control_path
 from bridgectl.status.observation import observe
 from bridgectl.status.screen import as_dict
 from bridgectl.status.troubles import troubles
 from bridgectl.stores import reader
+from bridgectl.vocabulary import passed_on
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.files import read_bytes
 from protocol.keyring import PrivateFile, TrustedFile, parse_file
@@ -373,6 +375,10 @@ def made(now_ms: int) -> str:
 
 def told(listed: Mapping[str, Any]) -> list[str]:
     """A manifest for people."""
-    lines = [f"  {one['name']}  {one['bytes']} bytes" for one in listed["members"]]
-    lines += [f"  left out: {one['what']}: {one['why']}" for one in listed["left_out"]]
-    return lines
+    return [
+        *(tr("  {name}  {bytes} bytes", name=one["name"], bytes=one["bytes"]) for one in listed["members"]),
+        *(
+            tr("  left out: {what}: {why}", what=passed_on(one["what"]), why=passed_on(one["why"]))
+            for one in listed["left_out"]
+        ),
+    ]

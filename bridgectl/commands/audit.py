@@ -17,6 +17,7 @@ from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
 from bridgectl.stores import reader
+from bridgectl.vocabulary import passed_on
 from protocol.audit import GENESIS, WITNESSED, Broken, Head, Stored, Verification, canonical
 from protocol.errors import BridgeError, NotAsked
 from protocol.messages import Role
@@ -148,7 +149,7 @@ def _sentence(result: dict[str, Any]) -> str:
             "{chain}: BROKEN at record {number}: it {reason}",
             chain=result["chain"],
             number=result["broken"]["sequence"],
-            reason=tr(result["broken"]["reason"]),
+            reason=passed_on(result["broken"]["reason"]),
         )
     checked = result["heads_checked"]
     held = tr("held against {checked} heads kept elsewhere", checked=checked) if checked else (

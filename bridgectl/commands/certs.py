@@ -207,20 +207,12 @@ def show(directory: Directory = INSTALLED, as_json_: Json = False) -> None:
         }
         for one in found
     ]
-    headings = [
-        "file",
-        "role",
-        "name",
-        "days_left",
-        "not_after",
-        "key_permission",
-        "serial",
-        "fingerprint",
-        "sans",
-    ]
-    typer.echo(
-        table([heading.replace("_", " ") for heading in headings], ([one[h] for h in headings] for one in shown))
-    )
+    headings = {
+        "file": tr("file"), "role": tr("role"), "name": tr("name"), "days_left": tr("days left"),
+        "not_after": tr("not after"), "key_permission": tr("key permission"), "serial": tr("serial"),
+        "fingerprint": tr("fingerprint"), "sans": tr("sans"),
+    }  # fmt: skip
+    typer.echo(table(list(headings.values()), ([one[name] for name in headings] for one in shown)))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from bridgectl.language import tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
+from bridgectl.vocabulary import passed_on
 from protocol.maintenance import by_operation
 from protocol.messages import Role
 from protocol.reports import InterfaceReport
@@ -73,7 +74,7 @@ def _row(one: InterfaceReport, now: int, *, paused: bool) -> tuple[Any, ...]:
             else tr("by the next call")
         )
     since = shown(one.opened) if one.opened else "-"
-    return (one.operation, one.system, one.circuit, since, probe, one.fault or "-", one.reason or "-")
+    return (one.operation, one.system, one.circuit, since, probe, one.fault or "-", passed_on(one.reason) or "-")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from bridgectl.doctor.finding import Finding, Status, exit_code, overall
 from bridgectl.language import noted, tr
 from bridgectl.output import as_json
 from bridgectl.settings import control_path
+from bridgectl.vocabulary import passed_on
 from protocol.messages import Role
 from protocol.runtime import logs
 from protocol.runtime.settings import checked_address
@@ -77,8 +78,8 @@ def doctor(
 
 def line(finding: Finding, width: int = 116) -> str:
     """A finding for people: what was seen, and below it what to do."""
-    first = f"{left(tr(_SAID[finding.status]), 5)} {finding.name:<19} {finding.subject}: {finding.seen}"
+    first = f"{left(tr(_SAID[finding.status]), 5)} {finding.name:<19} {finding.subject}: {passed_on(finding.seen)}"
     if not finding.action:
         return first
-    action = wrapped(f"→ {finding.action}", width - 26)
+    action = wrapped(f"→ {passed_on(finding.action)}", width - 26)
     return "\n".join([first, *(f"{'':26}{text}" for text in action)])

@@ -31,7 +31,9 @@ def show(json: Json = False) -> None:
     row = {
         "inbox": found.inbox, "bound_at": iso(found.bound_at), "bound_by": found.bound_by, "note": found.note,
     }  # fmt: skip
-    typer.echo(as_json(row) if json else table(list(row), [list(row.values())]))
+    typer.echo(
+        as_json(row) if json else table([tr("inbox"), tr("bound at"), tr("bound by"), tr("note")], [list(row.values())])
+    )
 
 
 @app.command()

@@ -65,8 +65,11 @@ def show(
         }
         for one in found
     )
-    headings = ["role", "algorithm", "id", "state", "age_days", "created", "retired", "private_key_here"]
-    typer.echo(table([heading.replace("_", " ") for heading in headings], ([row[h] for h in headings] for row in rows)))
+    headings = {
+        "role": tr("role"), "algorithm": tr("algorithm"), "id": "id", "state": tr("state"), "age_days": tr("age days"),
+        "created": tr("created"), "retired": tr("retired"), "private_key_here": tr("private key here"),
+    }  # fmt: skip
+    typer.echo(table(list(headings.values()), ([row[name] for name in headings] for row in rows)))
 
 
 @app.command()
@@ -130,7 +133,7 @@ def _tell(directory: Path, whose: Role, confirmed: "rollout.Confirmed") -> None:
     from bridgectl import keys, rollout
 
     at, left = keys.stage(directory, whose), confirmed.left(keys.parts(directory, [whose]))
-    typer.echo(at.value)
+    typer.echo(tr(at.value))
     how = f"bridgectl keys rotate {whose} --dir {directory}"
     if left:
         typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(left)]))

@@ -8,6 +8,7 @@ import typer
 from bridgectl import daemons, probing
 from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
+from bridgectl.vocabulary import passed_on
 from protocol.messages import Role
 
 app = typer.Typer()
@@ -39,8 +40,13 @@ def probe(
     if json:
         typer.echo(as_json([one.model_dump(mode="json") for one in found]))
     elif every:
-        rows = [(one.operation, one.system, one.outcome, one.verdict) for one in found]
+        rows = [(one.operation, one.system, one.outcome, passed_on(one.verdict)) for one in found]
         typer.echo(table((tr("operation"), tr("system"), tr("outcome"), tr("verdict")), rows))
     else:
-        typer.echo("\n".join(found[0].lines))
+        typer.echo("\n".join(map(_line, found[0].lines)))
     raise typer.Exit(0 if all(one.well for one in found) else 1)
+
+
+def _line(text: str) -> str:
+    told = text.lstrip(" ")
+    return text[: len(text) - len(told)] + passed_on(told)

@@ -8,6 +8,7 @@ from bridgectl import daemons
 from bridgectl.language import tr
 from bridgectl.output import Json, as_json
 from bridgectl.programs import PROGRAMS
+from bridgectl.vocabulary import passed_on
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError, ConfigurationError, NotAsked
 from protocol.messages import Role
@@ -51,7 +52,7 @@ def reload(
         told.append({"program": program, "code": code, "error": why})
         if not json:
             came = tr("not asked") if code == 3 else tr("refused, nothing has changed")
-            typer.echo(f"{program}: {came}: {why}", err=True)
+            typer.echo(f"{program}: {came}: {passed_on(why)}", err=True)
     if json:
         typer.echo(as_json(told))
     raise typer.Exit(worst)
@@ -64,7 +65,7 @@ def said(program: str, report: ReloadReport) -> list[str]:
     lines += [
         tr("  restart  {ones} changed, and is taken up at the next start alone", ones=one) for one in report.restart
     ]
-    lines += [tr("  note     {ones}", ones=one) for one in report.notes]
+    lines += [tr("  note     {ones}", ones=passed_on(one)) for one in report.notes]
     if report.in_use:
         lines.append(
             tr("  in use   {codes}", codes=", ".join(f"{what} {code}" for what, code in report.in_use.items()))

@@ -16,6 +16,7 @@ from bridgectl.language import noted, tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import At, Config, daemon
+from bridgectl.vocabulary import passed_on
 from protocol.administration import (
     LONGEST_NOTE,
     MOST_ROWS,
@@ -296,7 +297,7 @@ class Decided:
 
     def sentence(self) -> str:
         """For people."""
-        because = f": {self.because}" if self.because else ""
+        because = f": {passed_on(self.because)}" if self.because else ""
         if self.standing == "refused":
             return tr(
                 "{id}: {choice} was refused, and nothing was changed{because}",
@@ -449,7 +450,7 @@ def _do_all(
         else:
             typer.echo(tr("{decided} of {total} commands {done}", decided=len(decided), total=total, done=words.done))
         for one in failures:
-            typer.echo(f"{one.id}: {one.because}", err=True)
+            typer.echo(f"{one.id}: {passed_on(one.because)}", err=True)
     if failures:
         raise typer.Exit(1)
 
@@ -487,10 +488,10 @@ def _evidence(evidence: Evidence) -> str:
         "applied": tr("it was applied"), "refused": tr("it was refused"), "absent": tr("it is not there"),
         "unknown": tr("nothing that can be used"), "not-asked": tr("was not asked"),
     }[evidence.came_to]  # fmt: skip
-    return f"{said}: {evidence.detail}" if evidence.detail else said
+    return f"{said}: {passed_on(evidence.detail)}" if evidence.detail else said
 
 
 def _came(one: DecisionReport) -> str:
     if one.standing == "done" and not one.because:
         return ""
-    return f" ({one.standing}{': ' if one.because else ''}{one.because})"
+    return f" ({one.standing}{': ' if one.because else ''}{passed_on(one.because)})"

@@ -14,6 +14,7 @@ from bridgectl.status.observation import observe
 from bridgectl.status.screen import as_dict, screen
 from bridgectl.status.trouble import Level, Trouble, verdict
 from bridgectl.status.troubles import troubles
+from bridgectl.vocabulary import passed_on
 from protocol.runtime import logs
 
 app = typer.Typer()
@@ -41,7 +42,7 @@ def status(
     if json:
         typer.echo(as_json(as_dict(seen, found)))
     elif plugin:
-        first = f"{found[0].what}: {found[0].why}".rstrip(": ") if found else tr("nothing is wrong")
+        first = f"{found[0].what}: {passed_on(found[0].why)}".rstrip(": ") if found else tr("nothing is wrong")
         typer.echo(f"DMZ-BRIDGE {verdict(found).name} - {first}")
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

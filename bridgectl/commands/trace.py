@@ -15,6 +15,7 @@ from bridgectl.language import tr
 from bridgectl.output import as_json, table
 from bridgectl.programs import PROGRAMS
 from bridgectl.tracing import Event, events_of, events_of_log
+from bridgectl.vocabulary import passed_on
 from protocol.administration import TraceReport
 from protocol.errors import BridgeError
 
@@ -59,7 +60,7 @@ def trace(
             before = event.at
         typer.echo(table((tr("time"), "s", tr("where"), tr("what"), ""), rows))
     for reason in silent:
-        typer.echo(f"bridgectl: {reason}", err=True)
+        typer.echo(f"bridgectl: {passed_on(reason)}", err=True)
     if not events:
         if silent or not configured:
             raise typer.Exit(3)

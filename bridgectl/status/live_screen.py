@@ -14,6 +14,7 @@ from bridgectl.status.live import History, OperationRow, QueueRow, Sample, View,
 from bridgectl.status.observation import Observation
 from bridgectl.status.screen import headline
 from bridgectl.status.trouble import Level, Trouble, said, verdict
+from bridgectl.vocabulary import passed_on
 
 _STYLES = {Level.CRITICAL: "bold red", Level.WARNING: "yellow", Level.UNKNOWN: "magenta", Level.OK: "green"}
 _MOST_TROUBLES = 3
@@ -29,7 +30,10 @@ def live_screen(
     parts: list[RenderableType] = [_line(headline(seen, found), _STYLES[level])]
     for trouble in found[:_MOST_TROUBLES]:
         parts.append(
-            _line(f"{left(said(trouble.level), 9)} {trouble.what}: {trouble.why}".rstrip(": "), _STYLES[trouble.level])
+            _line(
+                f"{left(said(trouble.level), 9)} {trouble.what}: {passed_on(trouble.why)}".rstrip(": "),
+                _STYLES[trouble.level],
+            )
         )
         if trouble.mend:
             parts.append(_line(" " * 10 + tr("mend") + f": {trouble.mend}"))

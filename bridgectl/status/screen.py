@@ -12,6 +12,7 @@ from bridgectl.output import few, table
 from bridgectl.status.live import percentile_ms
 from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.trouble import Level, Trouble, runbook, said, verdict
+from bridgectl.vocabulary import passed_on
 from protocol.maintenance import Pause, by_operation
 from protocol.reports import BridgeReport, FrontReport, InterfaceReport, LatelyReport
 
@@ -95,7 +96,7 @@ def _trouble(trouble: Trouble, now: int, width: int, *, colour: bool) -> Iterato
     yield f"{label} {first}"
     yield from (f"{'':{_INDENT}}{line}" for line in rest)
     told = (
-        (tr("why"), trouble.why),
+        (tr("why"), passed_on(trouble.why)),
         (tr("hurts"), trouble.hurts),
         (tr("mend"), trouble.mend),
         (tr("more"), runbook(trouble)),
@@ -104,7 +105,7 @@ def _trouble(trouble: Trouble, now: int, width: int, *, colour: bool) -> Iterato
         if text:
             yield from _told(name, text, width)
     for one in trouble.consequences:
-        yield from _told(tr("so"), one.what + (f": {one.why}" if one.why else ""), width)
+        yield from _told(tr("so"), one.what + (f": {passed_on(one.why)}" if one.why else ""), width)
 
 
 def _told(name: str, text: str, width: int) -> Iterator[str]:
@@ -235,7 +236,7 @@ def _interfaces(bridge: BridgeReport, now: int) -> str:
     rows = [
         (one.operation, one.system, "paused" if one.operation in paused else one.circuit, one.calls, _at_once(one),
          one.failures, *_lately(one.lately),
-         tr("{now} ago", now=span(now - one.last_success)) if one.last_success else "-", one.reason or "-")
+         tr("{now} ago", now=span(now - one.last_success)) if one.last_success else "-", passed_on(one.reason) or "-")
         for one in troubled_first
         if one.calls or one.circuit != "closed" or one.waiting
     ]  # fmt: skip

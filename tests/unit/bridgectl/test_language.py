@@ -14,6 +14,7 @@ import pytest
 from bridgectl import language
 from bridgectl.cells import left, width, wrapped
 from bridgectl.output import table
+from bridgectl.vocabulary import OURS, passed_on
 from scripts.tools import catalogue
 
 _CHINESE = re.compile(r"[\u3001-\u303f\u4e00-\u9fff\uff01-\uff5e]")
@@ -138,12 +139,49 @@ def test_the_option_may_stand_anywhere(line: str, said: str | None, rest: str) -
 
 
 @pytest.mark.usefixtures("chinese")
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "/etc/x.toml:3: http.port: unknown key; did you mean http.prot?",
+            "/etc/x.toml:3: http.port: 不认识的键；是否想用 http.prot？",
+        ),
+        ("/etc/x.toml: cannot be read: No such file or directory", "/etc/x.toml: 无法读取：没有这个文件或目录"),
+        ("request 01a is succeeded: there is nothing to decide", "请求 01a 为 succeeded：无需裁定"),
+        ("无法写入：No space left on device", "无法写入：磁盘已满"),
+        ("broker:61616: connection lost: connection reset by peer", "broker:61616: 连接已断开：连接被对方重置"),
+        (
+            "refused, code no-arrears: the customer is told no, finally",
+            "被拒绝，代码 no-arrears：客户得到否定答复，为最终结果",
+        ),
+        ("neue Version", "neue Version"),
+    ],
+)
+def test_what_is_passed_on_is_translated_if_it_is_known(said: str, shown: str) -> None:
+    assert passed_on(said) == shown
+
+
+@pytest.mark.usefixtures("chinese")
 def test_what_daemons_say_is_translated_by_its_template() -> None:
     known = ("it is {state}", "no answer", "{what} has expired")
     assert language.heard("no answer", known) == "没有答复"
     assert language.heard("no answer has expired", known) == "没有答复已到期"
     assert language.heard("/a.toml: no answer", known) == "/a.toml: 没有答复"
     assert language.heard("Li said so", known) == "Li said so"
+
+
+def test_what_is_passed_on_is_still_said() -> None:
+    said = "\n".join(
+        one.value
+        for room in ("protocol", "dmz_front", "intranet_bridge", "bridgectl")
+        for file in (catalogue.PROGRAM.parent / room).rglob("*.py")
+        if file.name != "vocabulary.py"
+        for one in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    )
+    for template in OURS:
+        for part in re.split(r"\{\w+\}|[;:,] ", template):
+            assert part.strip(" (") in said, template
 
 
 def test_columns_line_up_in_cells() -> None:
