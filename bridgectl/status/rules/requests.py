@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bridgectl.language import tr, trn
+from bridgectl.language import noted, tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
 from protocol.reports import BridgeReport, DeniedReport, FrontReport
@@ -68,11 +68,11 @@ def commands(seen: Observation) -> Iterator[Trouble]:
 
 
 _KNOWN_CEILINGS = {
-    "front": ("a front that is not in the bridge's configuration", "add it under [fronts]"),
-    "application": ("an application that is not in the bridge's configuration", "add it under [fronts]"),
-    "operation": ("it may not ask for this", "let its operations in under [fronts] or [ceilings]"),
-    "rate": ("more requests a second than its ceiling", "raise rate"),
-    "accounts": ("more different accounts an hour than its ceiling", "raise accounts"),
+    "front": (noted("a front that is not in the bridge's configuration"), noted("add it under [fronts]")),
+    "application": (noted("an application that is not in the bridge's configuration"), noted("add it under [fronts]")),
+    "operation": (noted("it may not ask for this"), noted("let its operations in under [fronts] or [ceilings]")),
+    "rate": (noted("more requests a second than its ceiling"), noted("raise rate")),
+    "accounts": (noted("more different accounts an hour than its ceiling"), noted("raise accounts")),
 }
 
 
@@ -83,18 +83,21 @@ def ceilings(seen: Observation) -> Iterator[Trouble]:
         return
     for one in bridge.ceilings:
         who = f"{one.front}/{one.application}" if one.application else one.front
-        what, allow = _KNOWN_CEILINGS.get(one.ceiling, (one.ceiling, "mend [ceilings]"))
-        limit = f" of {one.limit:g}" if one.limit else ""
+        what, allow = _KNOWN_CEILINGS.get(one.ceiling, (one.ceiling, noted("mend [ceilings]")))
+        limit = tr(" of {limit:g}", limit=one.limit) if one.limit else ""
         named = f" ({one.operation})" if one.operation else ""
         waits = one.ceiling in ("rate", "accounts")
         yield Trouble(
             Level.CRITICAL,
             "ceiling-met",
-            f"{who} met the ceiling {one.ceiling}",
-            f"{what}{limit}{named}; {one.count} times since then",
+            tr("{who} met the ceiling {ceiling}", who=who, ceiling=one.ceiling),
+            tr("{what}; {count} times since then", what=tr(what) + limit + named, count=one.count),
             one.since,
-            hurts="its queries are refused, its commands wait here" if waits else "what it asks is refused",
-            mend=f"if it is yours: {allow} in intranet_bridge.toml, bridgectl reload; if not: it was taken over",
+            hurts=tr("its queries are refused, its commands wait here") if waits else tr("what it asks is refused"),
+            mend=tr(
+                "if it is yours: {allow} in intranet_bridge.toml, bridgectl reload; if not: it was taken over",
+                allow=tr(allow),
+            ),
         )
 
 
