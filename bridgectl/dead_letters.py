@@ -6,7 +6,7 @@ who sent it; nobody has verified that, for who could would have to have the keys
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridgectl.language import tr
@@ -18,6 +18,8 @@ from protocol.link.port import AckMode, Delivery, Link, Outgoing, Subscription
 from protocol.runtime.region_inbox import INBOX_HEADER, SINCE_HEADER
 
 _KEPT_HEADERS = (INBOX_HEADER, SINCE_HEADER)
+LARGEST = 256 << 20
+"""Bytes of bodies that are held at once."""
 MOST = 2000
 """Letters of one queue that the broker lets be browsed (`maxBrowsePageSize`)."""
 
@@ -40,6 +42,8 @@ class Letter:
     hopeless: str = ""
     """Why it cannot be sent again; empty: it can."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    """As the broker has it, where it was asked for."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -71,36 +75,55 @@ def letter(queue: str, delivery: Delivery) -> Letter:
     )  # fmt: skip
 
 
-def chosen(
-    letters: Sequence[Letter], named: Sequence[str], reason: str, operation: str, before_ms: int | None
-) -> list[Letter]:
-    """Those meant: named by the message's or a request's id, or all; and of this reason, operation and age.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which letters are meant: named by the message's or a request's id, or all; and of this reason, operation, age."""
 
-    Raises BridgeError for a name that is none of them.
-    """
-    missing = [name for name in named if not any(name in (one.id, *one.requests) for one in letters)]
+    named: tuple[str, ...] = ()
+    reason: str = ""
+    operation: str = ""
+    before_ms: int | None = None
+    """Set aside no later, epoch ms."""
+
+    def fits(self, one: Letter) -> bool:
+        """Whether a letter is meant."""
+        return (
+            (not self.named or any(name in (one.id, *one.requests) for name in self.named))
+            and (not self.reason or one.reason == self.reason)
+            and (not self.operation or self.operation in one.operations)
+            and (self.before_ms is None or one.at <= self.before_ms)
+        )
+
+
+def chosen(letters: Sequence[Letter], choice: Choice) -> list[Letter]:
+    """Those meant. Raises BridgeError for a name that is none of them."""
+    missing = [name for name in choice.named if not any(name in (one.id, *one.requests) for one in letters)]
     if missing:
         raise BridgeError(tr("there is no dead letter {missing}", missing=missing[0]))
-    return [
-        one
-        for one in letters
-        if (not named or any(name in (one.id, *one.requests) for name in named))
-        and (not reason or one.reason == reason)
-        and (not operation or operation in one.operations)
-        and (before_ms is None or one.at <= before_ms)
-    ]
+    return [one for one in letters if choice.fits(one)]
 
 
-async def browse(link: Link, queue: str, timeout_s: float) -> list[Letter]:
-    """The dead letters of one queue; they stay. Raises BridgeError if the broker does not show them."""
+async def browse(link: Link, queue: str, timeout_s: float, whole: Choice | None = None) -> list[Letter]:
+    """The dead letters of one queue; they stay. `whole`: those that it means come with their bodies, as many as fit
+    into LARGEST. Raises BridgeError if the broker does not show them, or if they do not fit.
+    """
+    kept = 0
     found: list[Letter] = []
     ended = asyncio.Event()
 
     def take(delivery: Delivery) -> None:
+        nonlocal kept
         if delivery.headers.get("browser") == "end":
             ended.set()
         elif len(found) < MOST:
-            found.append(letter(queue, delivery))
+            one = letter(queue, delivery)
+            if whole is not None and whole.fits(one):
+                kept += one.size
+                if kept > LARGEST:
+                    ended.set()
+                    return
+                one = replace(one, body=delivery.body)
+            found.append(one)
 
     destination = destinations.dead_letters(f"/queue/{queue}")
     unsubscribe = link.subscribe(Subscription(destination, take, AckMode.AUTO, 100, {"browser": "true"}))
@@ -114,6 +137,10 @@ async def browse(link: Link, queue: str, timeout_s: float) -> list[Letter]:
         ) from None
     finally:
         unsubscribe()
+    if kept > LARGEST:
+        said = tr("the dead letters of {queue} that are meant have more than {most} MB: choose fewer",
+                  queue=queue, most=LARGEST >> 20)  # fmt: skip
+        raise BridgeError(said)
     return found
 
 

@@ -195,6 +195,15 @@ def claimed(envelope: bytes) -> Attributes:
     return decoded(version, envelope[_ATTRIBUTES:number])
 
 
+def named_keys(envelope: bytes) -> tuple[str, str]:
+    """Ids, in hex, of the sender's signing key and the receiver's sealing key that an envelope names in clear; nothing
+    of it is verified. Raises as `claimed`.
+    """
+    claimed(envelope)
+    named = envelope[2 : 2 + _NAMED]
+    return named[:KEY_ID_BYTES].hex(), named[KEY_ID_BYTES:].hex()
+
+
 class Opener:
     """Opens what is sealed to this process's role. Remembers the data keys of the last `cache` wraps it verified."""
 

@@ -1,21 +1,30 @@
-"""`bridgectl dlq`: dead letters, with an operator's certificate: why each is there, sent again, or taken away."""
+"""`bridgectl dlq`: dead letters, with an operator's certificate: why each is there; sent again, kept, or taken away."""
 
 import asyncio
+import base64
+import json as jsonlib
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
-from bridgectl import audit, daemons, dead_letters
-from bridgectl.dead_letters import Letter
+from bridgectl import audit, daemons, dead_letters, opening
+from bridgectl.bundle import archive
+from bridgectl.dead_letters import Choice, Letter
 from bridgectl.instants import iso, span
-from bridgectl.language import tr
+from bridgectl.language import english, heard, tr
+from bridgectl.opening import HostKeys
+from bridgectl.options import spread
 from bridgectl.output import Json, as_json, table
 from bridgectl.queues import ask, health
 from bridgectl.settings import operator_section
 from protocol.administration import CommandDetail
-from protocol.errors import BridgeError
+from protocol.errors import BridgeError, EnvelopeError
+from protocol.frames import unpack
 from protocol.lifecycle import FINAL
 from protocol.link.port import Link
 from protocol.messages import Role
@@ -28,30 +37,51 @@ app = typer.Typer(no_args_is_help=True, help="Dead letters: what nobody could ac
 T = TypeVar("T")
 _ASKED = 200
 """So many requests are looked up at a daemon of this host."""
-Queue = Annotated[str | None, typer.Option(help="of this queue alone, e.g. bridge.command.main")]
-Reason = Annotated[str, typer.Option(help="of this reason alone")]
-Operation = Annotated[str, typer.Option(help="of this operation alone")]
-Older = Annotated[
-    float | None, typer.Option("--older", min=0, metavar="MINUTES", help="set aside so long ago at least")
-]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="of letters, or of requests in them")]
-All = Annotated[bool, typer.Option("--all", help="all that the other options leave")]
 Yes = Annotated[bool, typer.Option("--yes", help="do it; without it is only said what would be done")]
 Note = Annotated[str, typer.Option("--note", help="why; written to the audit log")]
+Rate = Annotated[float, typer.Option(min=0.1, max=1000, help="letters a second")]
 Patience = Annotated[float, typer.Option("--timeout", min=0.5, help="seconds for each answer of the broker")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which letters are meant, by what they are."""
+
+    queue: Annotated[str | None, typer.Option(help="of this queue alone, e.g. bridge.command.main")] = None
+    reason: Annotated[str, typer.Option(help="of this reason alone")] = ""
+    operation: Annotated[str, typer.Option(help="of this operation alone")] = ""
+    older: Annotated[
+        float | None, typer.Option("--older", min=0, metavar="MINUTES", help="set aside so long ago at least")
+    ] = None
+
+    def choice(self, named: Sequence[str] = ()) -> Choice:
+        """Of letters that are shown."""
+        before = None if self.older is None else wall_clock() - int(self.older * 60_000)
+        return Choice(tuple(named), self.reason, self.operation, before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection(Filter):
+    """Which letters are acted on: by name, or all that the filter leaves."""
+
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="of letters, or of requests in them")] = (
+        None
+    )
+    every: Annotated[bool, typer.Option("--all", help="all that the other options leave")] = False
+
+    def letters(self, patience: float, *, whole: bool = False) -> list[Letter]:
+        """Those meant. Raises BadParameter if neither is given, or both."""
+        if bool(self.ids) == self.every:
+            raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
+        choice = self.choice(self.ids or ())
+        return dead_letters.chosen(_seen(self.queue, patience, choice if whole else None), choice)
+
+
 @app.command("list")
-def list_(
-    queue: Queue = None,
-    reason: Reason = "",
-    operation: Operation = "",
-    older: Older = None,
-    json: Json = False,
-    patience: Patience = 10.0,
-) -> None:
+@spread("wanted", Filter)
+def list_(wanted: Filter, json: Json = False, patience: Patience = 10.0) -> None:
     """List dead letters: queue, reason, age, the requests in them, and what became of those as far as is known here."""
-    letters = _chosen(_seen(queue, patience), [], reason, operation, older)
+    letters = dead_letters.chosen(_seen(wanted.queue, patience), wanted.choice())
     states = _states(letters)
     if json:
         typer.echo(as_json([one.as_dict() | {"now": [states.get(id, "") for id in one.requests]} for one in letters]))
@@ -80,7 +110,7 @@ def show(
     patience: Patience = 10.0,
 ) -> None:
     """Show one dead letter: its headers and what its envelopes say of themselves in clear. Nothing sealed is opened."""
-    [one, *_] = dead_letters.chosen(_seen(None, patience), [id], "", "", None)
+    [one, *_] = dead_letters.chosen(_seen(None, patience), Choice((id,)))
     states = _states([one])
     shown = one.as_dict() | {
         "at": iso(one.at) if one.at else "",
@@ -95,16 +125,12 @@ def show(
 
 
 @app.command()
+@spread("wanted", Selection)
 def redrive(
+    wanted: Selection,
     note: Note,
-    ids: Ids = None,
-    every: All = False,
-    queue: Queue = None,
-    reason: Reason = "",
-    operation: Operation = "",
-    older: Older = None,
     yes: Yes = False,
-    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="letters a second")] = 50.0,
+    rate: Rate = 50.0,
     json: Json = False,
     patience: Patience = 10.0,
 ) -> None:
@@ -112,7 +138,7 @@ def redrive(
 
     Nothing is done twice by it: a bridge knows a command by its id, a front its outcome.
     """
-    meant = _meant(ids, every, queue, reason, operation, older, patience)
+    meant = wanted.letters(patience)
     can = [one for one in meant if not one.hopeless]
     if not can:
         said = f": {meant[0].hopeless}" if meant else ""
@@ -121,20 +147,97 @@ def redrive(
 
 
 @app.command()
+@spread("wanted", Selection)
 def purge(
+    wanted: Selection,
     note: Note,
-    ids: Ids = None,
-    every: All = False,
-    queue: Queue = None,
-    reason: Reason = "",
-    operation: Operation = "",
-    older: Older = None,
     yes: Yes = False,
+    rate: Rate = 1000.0,
     json: Json = False,
     patience: Patience = 10.0,
 ) -> None:
     """Take dead letters away for good; without --yes only say which. A front still sends what it has no outcome of."""
-    _act("purge", _meant(ids, every, queue, reason, operation, older, patience), note, yes, 1000.0, json, patience)
+    _act("purge", wanted.letters(patience), note, yes, rate, json, patience)
+
+
+@app.command()
+@spread("wanted", Selection)
+def export(
+    wanted: Selection,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="to be written, for its owner alone")],
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="what is sealed too, where keys of this host open it: customers' data")
+    ] = False,
+    note: Annotated[str, typer.Option("--note", help="with --reveal: why; written to the audit log")] = "",
+    force: Annotated[bool, typer.Option("--force", help="replace FILE if it is there")] = False,
+    json: Json = False,
+    patience: Patience = 10.0,
+) -> None:
+    """Write dead letters to a file, a line of JSON each, and leave them where they are. What is sealed stays sealed.
+
+    A line has what `list` tells of a letter, the headers it would be sent again with and, in base64, its body. With
+    --reveal it has the requests in it too, opened with the keys of this host's daemons, or why one cannot be: which
+    key is missing.
+    """
+    if reveal and not note.strip():
+        raise typer.BadParameter(tr("is empty: say why it has to be opened"), param_hint="--note")
+    archive.refuse_existing(output, force=force)
+    keys = HostKeys.found() if reveal else None
+    letters = wanted.letters(patience, whole=True)
+    states = _states(letters)
+    queues = sorted({one.queue for one in letters})
+    audit.record("dlq-export", count=len(letters), queues=queues, requests=_named(letters), revealed=reveal,
+                 file=str(output.absolute()), note=note.strip()[:400])  # fmt: skip
+    with english():  # the file is for others
+        told = [(one, _opened(one, keys) if keys else []) for one in letters]
+    lines = [
+        jsonlib.dumps(
+            one.as_dict() | {
+                "at": iso(one.at) if one.at else "", "now": [states.get(id, "") for id in one.requests],
+                "headers": dict(one.headers), "body": base64.b64encode(one.body).decode(),
+            } | ({"opened": opened} if keys else {}),
+            ensure_ascii=False,
+        )
+        for one, opened in told
+    ]  # fmt: skip
+    archive.write(output, "".join(f"{line}\n" for line in lines).encode(), force=force)
+    every = [one for _, opened in told for one in opened]
+    missing = Counter(one["because"] for one in every if one["because"])
+    if json:
+        typer.echo(as_json({
+            "file": str(output), "letters": len(letters), "opened": len(every) - missing.total(),
+            "not_opened": dict(missing), "troubles": keys.troubles if keys else [],
+        }))  # fmt: skip
+        return
+    typer.echo(
+        tr("{file}: {letters} dead letters", file=output, letters=len(letters))
+        + (
+            tr(", {opened} of {all} requests and replies in them opened",
+               opened=len(every) - missing.total(), all=len(every))
+            if keys else tr("; what is sealed in them stays sealed")
+        )
+    )  # fmt: skip
+    for because, count in missing.items():
+        because = heard(because, opening.REASONS)
+        typer.echo(tr("{count} not opened: {because}", count=count, because=because), err=True)
+    for trouble in keys.troubles if keys else ():
+        typer.echo(trouble, err=True)
+
+
+def _opened(one: Letter, keys: HostKeys) -> list[dict[str, str]]:
+    """Of each envelope in a letter what it holds, or why it is not known. Nothing is in what is only a digest."""
+    try:
+        envelopes = unpack(one.body)
+    except EnvelopeError:
+        return []
+    found = []
+    for id, envelope in zip(one.requests, envelopes, strict=False):
+        try:
+            payload, because = keys.opened(envelope).decode(errors="replace"), ""
+        except BridgeError as error:
+            payload, because = "", str(error)
+        found.append({"request": id, "payload": payload, "because": because})
+    return found
 
 
 def _act(
@@ -146,8 +249,9 @@ def _act(
     failures: list[str] = []
     if yes and letters:
         queues = sorted({one.queue for one in letters})
-        named = [id for one in letters for id in one.requests or (one.id,)]
-        audit.record(f"dlq-{what}", count=len(letters), queues=queues, requests=named[:20], note=note.strip()[:400])
+        audit.record(
+            f"dlq-{what}", count=len(letters), queues=queues, requests=_named(letters), note=note.strip()[:400]
+        )
         failures = _on_link(lambda link: _each(link, letters, rate, patience, again=what == "redrive"))
     told = {
         "done": len(letters) - len(failures) if yes else 0, "meant": len(letters), "failures": failures,
@@ -189,36 +293,20 @@ async def _each(link: Link, letters: Sequence[Letter], rate: float, patience: fl
     return failures
 
 
-def _meant(
-    ids: list[str] | None,
-    every: bool,
-    queue: str | None,
-    reason: str,
-    operation: str,
-    older: float | None,
-    patience: float,
-) -> list[Letter]:
-    if bool(ids) == every:
-        raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
-    return _chosen(_seen(queue, patience), ids or [], reason, operation, older)
+def _named(letters: Sequence[Letter]) -> list[str]:
+    """For the audit log."""
+    return [id for one in letters for id in one.requests or (one.id,)][:20]
 
 
-def _chosen(
-    letters: Sequence[Letter], ids: Sequence[str], reason: str, operation: str, older: float | None
-) -> list[Letter]:
-    before = None if older is None else wall_clock() - int(older * 60_000)
-    return dead_letters.chosen(letters, ids, reason, operation, before)
-
-
-def _seen(queue: str | None, patience: float) -> list[Letter]:
+def _seen(queue: str | None, patience: float, whole: Choice | None = None) -> list[Letter]:
     async def look(link: Link) -> list[Letter]:
         if queue is not None:
-            return await dead_letters.browse(link, queue, patience)
+            return await dead_letters.browse(link, queue, patience, whole)
         found = health(await ask(link, f"dlq-{os.getpid()}", patience), wall_clock())
         letters = []
         for one in found:
             if one.dead_letters:
-                letters += await dead_letters.browse(link, one.name, patience)
+                letters += await dead_letters.browse(link, one.name, patience, whole)
         return letters
 
     return _on_link(look)

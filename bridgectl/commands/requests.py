@@ -14,6 +14,7 @@ from bridgectl import daemons
 from bridgectl.instants import iso, span, span_s
 from bridgectl.language import noted, tr
 from bridgectl.operators import sudo_user
+from bridgectl.options import spread
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import At, Config, daemon
 from bridgectl.vocabulary import passed_on
@@ -64,12 +65,49 @@ Note = Annotated[str, typer.Option("--note", help="how you know; kept with the d
 Wait = Annotated[float, typer.Option("--wait", min=0, max=300, help="seconds, at the front, for what the bridge says")]
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="of this operation; repeat for more")]
 Older = Annotated[str | None, typer.Option("--older-than", metavar="SPAN", help="that long ago at least: 90m, 1h, 2d")]
-Every = Annotated[bool, typer.Option("--all", help="all that match; without --yes they are only counted")]
-Yes = Annotated[bool, typer.Option("--yes", help="with --all: do it")]
-InState = Annotated[
-    list[State] | None, typer.Option("--state", metavar="STATE", help="with --all: in this state; repeat for more")
-]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Of --all."""
+
+    states: tuple[State, ...]
+    operations: tuple[str, ...]
+    before: int
+    yes: bool
+
+    def question(self) -> dict[str, Any]:
+        """As a daemon is asked."""
+        return {
+            "states": [one.value for one in self.states], "operations": list(self.operations), "before": self.before,
+            "sudo_user": sudo_user(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching:
+    """The options by which many are meant."""
+
+    every: Annotated[bool, typer.Option("--all", help="all that match; without --yes they are only counted")] = False
+    state: Annotated[
+        list[State] | None, typer.Option("--state", metavar="STATE", help="with --all: in this state; repeat for more")
+    ] = None
+    operation: Operations = None
+    older_than: Older = None
+    yes: Annotated[bool, typer.Option("--yes", help="with --all: do it")] = False
+
+    def of(self, ids: list[str]) -> _Selection | None:
+        """What --all is of; None: ids are given. Raises BadParameter for what does not go together."""
+        if bool(ids) == self.every:
+            raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
+        if self.every:
+            before = _before(self.older_than, wall_clock())
+            return _Selection(tuple(self.state or ()), tuple(self.operation or ()), before, self.yes)
+        if self.state or self.operation or self.older_than or self.yes:
+            said = tr("--state, --operation, --older-than and --yes go with --all")
+            raise typer.BadParameter(said, param_hint="--all")
+        return None
 
 
 @app.command("list")
@@ -151,7 +189,9 @@ def show(
 
 
 @app.command()
+@spread("matching", Matching)
 def resolve(
+    matching: Matching,
     note: Note,
     id: Annotated[str, typer.Argument(metavar="[ID]", help="the request id, as the caller and both logs know it")] = "",
     applied: Annotated[bool, typer.Option("--applied", help="the marketing system did it: succeeded")] = False,
@@ -167,11 +207,6 @@ def resolve(
             "--force", help="with --not-applied, at the front, of what is undelivered: without the bridge's word"
         ),
     ] = False,
-    every: Every = False,
-    state: InState = None,
-    operation: Operations = None,
-    older_than: Older = None,
-    yes: Yes = False,
     wait: Wait = 10.0,
     json: Json = False,
     side: At = None,
@@ -203,7 +238,7 @@ def resolve(
         raise typer.BadParameter(tr("is empty: leave it out if the answer is not known"), param_hint="--result")
     if force and choice is not Choice.NOT_APPLIED:
         raise typer.BadParameter(tr("goes with --not-applied alone"), param_hint="--force")
-    selection = _selected(every, [id] if id else [], state, operation, older_than, yes)
+    selection = matching.of([id] if id else [])
     role, path = daemon(side, bridge_config)
     if selection:
         if result is not None or force:
@@ -214,14 +249,11 @@ def resolve(
 
 
 @app.command()
+@spread("matching", Matching)
 def cancel(
+    matching: Matching,
     note: Note,
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="the request ids")] = None,
-    every: Every = False,
-    state: InState = None,
-    operation: Operations = None,
-    older_than: Older = None,
-    yes: Yes = False,
     wait: Wait = 10.0,
     json: Json = False,
     side: At = None,
@@ -233,7 +265,7 @@ def cancel(
     counts as not called. On the front's host the bridge decides, and a command that it never had is never called.
     """
     said_why(note)
-    selection = _selected(every, ids or [], state, operation, older_than, yes)
+    selection = matching.of(ids or [])
     role, path = daemon(side, bridge_config)
     if selection:
         _decide_all(role, path, Choice.CANCEL, note, selection, json=json)
@@ -242,13 +274,10 @@ def cancel(
 
 
 @app.command()
+@spread("matching", Matching)
 def resend(
+    matching: Matching,
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="the request ids")] = None,
-    every: Every = False,
-    state: InState = None,
-    operation: Operations = None,
-    older_than: Older = None,
-    yes: Yes = False,
     undelivered: Annotated[
         bool, typer.Option("--undelivered", help="what is held as undelivered: the bridge is to take it")
     ] = False,
@@ -263,7 +292,7 @@ def resend(
     nobody confirmed for a week: it calls it if it surely never had it, and otherwise treats it as of unknown outcome,
     which is asked about or held.
     """
-    selection = _selected(every, ids or [], state, operation, older_than, yes)
+    selection = matching.of(ids or [])
     if undelivered:
         said_why(note)
     role, path = daemons.one(Role.FRONT)
@@ -354,42 +383,6 @@ def _decide(role: Role, path: Path, id: str, choice: Choice, note: str, wait_s: 
         detail = CommandDetail.model_validate(daemons.tell(role, path, "command", id=id))
         [mine] = [one for one in detail.decisions if one.id == mine.id]
     return Decided(id, choice, mine.standing, detail.command.state, mine.because)
-
-
-@dataclass(frozen=True, slots=True)
-class _Selection:
-    """Of --all."""
-
-    states: tuple[State, ...]
-    operations: tuple[str, ...]
-    before: int
-    yes: bool
-
-    def question(self) -> dict[str, Any]:
-        """As a daemon is asked."""
-        return {
-            "states": [one.value for one in self.states], "operations": list(self.operations), "before": self.before,
-            "sudo_user": sudo_user(),
-        }  # fmt: skip
-
-
-def _selected(
-    every: bool,
-    ids: list[str],
-    state: list[State] | None,
-    operation: list[str] | None,
-    older_than: str | None,
-    yes: bool,
-) -> _Selection | None:
-    """What --all is of; None: ids are given. Raises BadParameter for what does not go together."""
-    if bool(ids) == every:
-        raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
-    if not every:
-        if state or operation or older_than or yes:
-            said = tr("--state, --operation, --older-than and --yes go with --all")
-            raise typer.BadParameter(said, param_hint="--all")
-        return None
-    return _Selection(tuple(state or ()), tuple(operation or ()), _before(older_than, wall_clock()), yes)
 
 
 def _before(older_than: str | None, otherwise: int) -> int:

@@ -2,13 +2,16 @@
 reason, and none stops the queue. More are sent than the bridge may hold unacknowledged at once.
 """
 
+import base64
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -98,7 +101,7 @@ def dlq(testbed: Testbed, *words: str) -> "subprocess.CompletedProcess[str]":
     return bridgectl(operator, "dlq", *words)
 
 
-def test_dead_letters_are_read_sent_again_and_taken_away(testbed: Testbed) -> None:
+def test_dead_letters_are_read_sent_again_and_taken_away(testbed: Testbed, tmp_path: Path) -> None:
     assert dlq(testbed, "purge", "--all", "--note", "of the tests before", "--yes").returncode == 0
     assert json.loads(dlq(testbed, "list", "--json").stdout) == []
     with client(testbed) as http:
@@ -117,6 +120,19 @@ def test_dead_letters_are_read_sent_again_and_taken_away(testbed: Testbed) -> No
     shown = dlq(testbed, "show", done)
     assert "kills-worker" in shown.stdout
     assert "家里没电了" not in shown.stdout + shown.stderr
+
+    file = tmp_path / "letters.jsonl"
+    assert dlq(testbed, "export", "--all", "-o", str(file)).returncode == 0
+    sealed = {line["reason"]: line for line in map(json.loads, file.read_text().splitlines())}
+    assert base64.b64decode(sealed["kills-worker"]["body"]) == known
+    assert "opened" not in sealed["kills-worker"]
+    assert dlq(testbed, "export", done, "--reveal", "-o", str(file)).returncode == 2  # why is wanted
+    revealed = dlq(testbed, "export", done, "--reveal", "--note", "what killed it?", "-o", str(file), "--force")
+    assert "1 of 1 requests and replies" in revealed.stdout, revealed.stderr
+    [opened] = json.loads(file.read_text())["opened"]
+    assert (opened["request"], opened["because"], "payload" in opened) == (done, "", True)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "what killed it?" in (testbed.logs / "bridge.log").read_text(encoding="utf-8")
 
     dry = dlq(testbed, "redrive", "--all", "--note", "mended")
     assert "--yes does it" in dry.stdout

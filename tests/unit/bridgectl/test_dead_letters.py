@@ -1,12 +1,21 @@
 """Dead letters: what is told of each, and which are meant."""
 
-import pytest
+import base64
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from bridgectl.dead_letters import Letter, chosen, letter
+import pytest
+from typer.testing import CliRunner, Result
+
+from bridgectl.cli import app
+from bridgectl.dead_letters import Choice, Letter, chosen, letter
 from protocol.envelope import Kind, Sealer
-from protocol.errors import BridgeError
+from protocol.errors import BridgeError, ConfigurationError
 from protocol.frames import pack
-from protocol.keyring import Keyring
+from protocol.keyring import Algorithm, Keyring
 from protocol.link.dead_letter import dead_letter
 from protocol.link.port import Delivery
 from protocol.messages import Attributes, Role
@@ -71,20 +80,106 @@ LETTERS = [
 
 
 @pytest.mark.parametrize(
-    ("arguments", "ids"),
+    ("choice", "ids"),
     [
-        (([], "", "", None), ["ID:1", "ID:2", "ID:3"]),
-        ((["ID:3", "request-2"], "", "", None), ["ID:2", "ID:3"]),
-        (([], "malformed", "", None), ["ID:3"]),
-        (([], "", "work-order", None), ["ID:1"]),
-        (([], "", "", NOW - 1000), ["ID:2"]),
-        ((["ID:1"], "malformed", "", None), []),
+        (Choice(), ["ID:1", "ID:2", "ID:3"]),
+        (Choice(("ID:3", "request-2")), ["ID:2", "ID:3"]),
+        (Choice(reason="malformed"), ["ID:3"]),
+        (Choice(operation="work-order"), ["ID:1"]),
+        (Choice(before_ms=NOW - 1000), ["ID:2"]),
+        (Choice(("ID:1",), "malformed"), []),
     ],
 )
-def test_which_are_meant(arguments: tuple[list[str], str, str, int | None], ids: list[str]) -> None:
-    assert [one.id for one in chosen(LETTERS, *arguments)] == ids
+def test_which_are_meant(choice: Choice, ids: list[str]) -> None:
+    assert [one.id for one in chosen(LETTERS, choice)] == ids
 
 
 def test_a_letter_that_is_not_there_is_named() -> None:
     with pytest.raises(BridgeError, match="no dead letter ID:9"):
-        chosen(LETTERS, ["ID:1", "ID:9"], "", "", None)
+        chosen(LETTERS, Choice(("ID:1", "ID:9")))
+
+
+# --- the file of an export ------------------------------------------------------------------------------------
+
+REPLY, REPLIES = b'{"work_order":"1"}', "bridge.reply.command.front-1"
+
+
+@pytest.fixture
+def host(
+    key_directory: Path, front_keyring: Keyring, bridge_keyring: Keyring, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:  # fmt: skip
+    """The bridge's host, and three letters: a command, a reply, junk."""
+    monkeypatch.setenv("BRIDGECTL_CONFIG", str(tmp_path / "bridgectl.toml"))
+    keys = f'[keys]\nkeyring = "{key_directory}/bridge.keyring"\ntrusted = "{key_directory}/trusted.json"\n'
+    (tmp_path / "intranet_bridge.toml").write_text(f'[store]\nfile = "{tmp_path}/none.sqlite3"\n{keys}')
+    to_bridge, to_front = Sealer(front_keyring, to=Role.BRIDGE), Sealer(bridge_keyring, to=Role.FRONT)
+    about = [Attributes(f"request-{n}", "front-1/wechat", "work-order", NOW) for n in (1, 2)]
+    told = [
+        (COMMANDS, "kills-worker", pack([to_bridge.seal(Kind.REQUEST, about[0], SECRET, now_ms=NOW)])),
+        (REPLIES, "unwritable", pack([to_front.seal(Kind.REPLY, about[1], REPLY, now_ms=NOW)])),
+        (COMMANDS, "malformed", b"junk"),
+    ]
+    shown = [
+        replace(of(queue, body, reason), body=body, id=f"ID:{number}")
+        for number, (queue, reason, body) in enumerate(told)
+    ]  # fmt: skip
+    monkeypatch.setattr("bridgectl.commands.dlq._seen", lambda queue, *_: [
+        one for one in shown if queue in (None, one.queue)
+    ])  # fmt: skip
+    return tmp_path
+
+
+def export(*words: str) -> Result:
+    return CliRunner().invoke(app, ["dlq", "export", *words])
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_an_export_is_the_owners_alone_and_stays_sealed(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    acts: list[dict[str, Any]] = []
+    monkeypatch.setattr("bridgectl.audit.record", lambda act, **said: acts.append({"act": act, **said}))
+    file = host / "letters.jsonl"
+    done = export("--all", "-o", str(file))
+    assert (done.exit_code, "3 dead letters; what is sealed in them stays sealed" in done.output) == (0, True)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [(one["reason"], one["requests"], "opened" in one) for one in lines(file)] == [
+        ("kills-worker", ["request-1"], False), ("unwritable", ["request-2"], False), ("malformed", [], False),
+    ]  # fmt: skip
+    assert SECRET not in base64.b64decode(lines(file)[0]["body"])
+    assert [one["revealed"] for one in acts] == [False]
+    again = export("--all", "-o", str(file), "--queue", COMMANDS, "--reason", "malformed")
+    assert isinstance(again.exception, ConfigurationError)  # it is there
+    forced = export("--all", "-o", str(file), "--force", "--queue", COMMANDS, "--reason", "malformed", "--json")
+    assert (json.loads(forced.output)["letters"], len(lines(file)), len(acts)) == (1, 1, 2)
+    for wrong in ((), ("--all", "ID:0"), ("--all", "--reveal"), ("--all", "--reveal", "--note", " ")):
+        assert export(*wrong, "-o", str(host / "other")).exit_code == 2
+
+
+def test_what_is_revealed_is_audited_and_a_key_that_is_missing_is_named(
+    host: Path, key_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts: list[dict[str, Any]] = []
+    monkeypatch.setattr("bridgectl.audit.record", lambda act, **said: acts.append({"act": act, **said}))
+    file = host / "letters.jsonl"
+    done = export("--all", "-o", str(file), "--reveal", "--note", "asked by the vendor")
+    assert done.exit_code == 0, done.exception
+    [front] = [key["id"] for key in json.loads((key_directory / "trusted.json").read_text())["keys"]
+               if (key["role"], key["algorithm"]) == ("front", Algorithm.SEALING.value)]  # fmt: skip
+    because = f"it is sealed to key {front} of the front, which is not on this host"
+    assert [one["opened"] for one in lines(file)] == [
+        [{"request": "request-1", "payload": SECRET.decode(), "because": ""}],
+        [{"request": "request-2", "payload": "", "because": because}], [],
+    ]  # fmt: skip
+    assert "1 of 2 requests and replies in them opened" in done.output
+    assert f"1 not opened: {because}" in done.output
+    assert SECRET.decode() not in done.output
+    [act] = acts
+    assert (act["act"], act["revealed"], act["note"]) == ("dlq-export", True, "asked by the vendor")
+    assert act["requests"] == ["request-1", "request-2", "ID:2"]
+    (host / "intranet_bridge.toml").unlink()
+    nothing = export("--all", "-o", str(host / "other"), "--reveal", "--note", "n")
+    assert "no keys on this host" in str(nothing.exception)
+    assert (len(acts), (host / "other").exists()) == (1, False)
