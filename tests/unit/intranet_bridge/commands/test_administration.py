@@ -218,6 +218,8 @@ async def test_all_that_match_are_counted_and_then_decided_in_their_order(stage:
     nothing = await office(stage).resolve_matching({**question, "operations": ["bill-query"]}, ROOT)
     assert nothing["by_operation"] == {}
     assert (await office(stage).resolve_matching({**question, "before": 1}, ROOT))["by_operation"] == {}
+    with pytest.raises(BridgeError, match="states: not-applied is for what is held, not calling"):
+        await office(stage).resolve_matching({**question, "states": ["calling"]}, ROOT)
     real = stage.bridge.rulings.write
 
     async def without_one(ruling: Any, operation: str) -> None:
