@@ -44,6 +44,7 @@ class ControlSettings(Section):
     """config/bridgectl.toml."""
 
     region: Name = "main"
+    """the queues' region"""
     link: LinkSection | None = None
     operator: LinkSection | None = None
     """With an operator's certificate, for dead letters. Default: `link`, if its certificate is an operator's."""

@@ -37,8 +37,10 @@ class HttpSection(Section):
 
     host: Host = "127.0.0.1"
     port: Port = 8080
+    """where it listens"""
     certificate: FilePath | None = None
     key: FilePath | None = None
+    """the certificate's private key, PEM, unencrypted"""
     client_ca: FilePath | None = None
     """With it, an application must also show a certificate of this authority."""
     body_limit: Annotated[int, Field(ge=1024, le=192 * 1024)] = 64 * 1024
@@ -177,6 +179,7 @@ class AccountForm(Section):
     description: Annotated[str, StringConstraints(max_length=200)] = ""
     """For people: `13 digits, the first four the district`."""
     example: AccountNumber
+    """a number that fits the pattern"""
 
     @model_validator(mode="after")
     def _example_fits(self) -> Self:

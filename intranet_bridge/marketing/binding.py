@@ -27,6 +27,7 @@ class BreakerSection(Section):
     failures: Annotated[int, Field(ge=1)] = 5
     """So many in a row open it."""
     window: Annotated[int, Field(ge=1, le=1000)] = 50
+    """so many calls are looked back at"""
     failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Or this share of the last `window` calls."""
     slow_s: Seconds | None = None
@@ -42,7 +43,9 @@ class TlsSection(Section):
     ca: FilePath | None = None
     """Default: the system's authorities."""
     certificate: FilePath | None = None
+    """what is shown, PEM"""
     key: FilePath | None = None
+    """the certificate's private key, PEM, unencrypted"""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -57,6 +60,7 @@ class SystemSection(Section):
     adapter: str = "http"
     """The kind of adapter (marketing/kinds.py)."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 5.0
+    """of one call, connecting included; default: the system's"""
     concurrency: Concurrency | None = None
     """So many calls of all its operations at once; None: as many as there are workers."""
 
@@ -65,8 +69,11 @@ class RefusalSection(Section):
     """When an answer is the marketing system's business no."""
 
     when: Expression
+    """expression: true of a refusal"""
     code: Expression
+    """expression: the code of a refusal, or of a failed log-in"""
     detail: Expression | None = None
+    """expression: text for the caller"""
     codes: dict[str, Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]] = Field(
         default_factory=dict
     )
@@ -77,6 +84,7 @@ class OperationBinding(Section):
     """One operation bound to an interface of a system: what is read from answers, whatever they come over."""
 
     system: Name = DEFAULT_SYSTEM
+    """the name of its table: `marketing`, or NAME of `[systems.NAME]`"""
     values: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Translation tables for `translate('table', value)`."""
     response: Expression
@@ -90,6 +98,7 @@ class OperationBinding(Section):
     not_applied: Expression | None = None
     """True: surely not applied, try again later ("system busy")."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+    """of one call, connecting included; default: the system's"""
     settle_s: Annotated[float, Field(ge=0, le=3600)] | None = None
     """How long the marketing system may go on with a call whose connection is gone; default `timeout_s`."""
     concurrency: Concurrency | None = None

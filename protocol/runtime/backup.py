@@ -44,6 +44,7 @@ class BackupSection(Section):
     folder: FilePath | None = None
     """Where; none: it makes none."""
     every_hours: Annotated[float, Field(gt=0, le=24 * 31)] = 24.0
+    """how often"""
     keep: Annotated[int, Field(ge=1, le=1000)] = 7
     """So many; the oldest go."""
 

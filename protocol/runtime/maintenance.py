@@ -71,9 +71,11 @@ class WindowSection(Section):
     month_days: tuple[Annotated[int, Field(ge=-1, le=31)], ...] = ()
     """1 to 31, -1 the last of a month; with it, only these."""
     begins: Annotated[TimeOfDay, Field(alias="from")]
+    """when it begins"""
     ends: Annotated[TimeOfDay, Field(alias="to")]
     """On the next day, if it is not later than `from`."""
     reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = ""
+    """why, for people"""
 
     @model_validator(mode="after")
     def _no_day_nought(self) -> Self:

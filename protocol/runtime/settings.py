@@ -193,13 +193,21 @@ class LinkSection(Section):
     """How to reach the broker, and with which certificate."""
 
     brokers: Annotated[tuple[Address, ...], Field(min_length=1)]
+    """each as `host:port`, tried in this order; what is received is taken from all of them"""
     ca: FilePath
+    """authorities that are trusted, PEM"""
     certificate: FilePath
+    """what is shown, PEM"""
     key: FilePath
+    """the certificate's private key, PEM, unencrypted"""
     heartbeat_ms: Annotated[int, Field(ge=100, le=60_000)] = 3_000
+    """a broker silent for three times as long is taken for dead"""
     receipt_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """a send without its receipt by then has an unknown outcome and is repeated"""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """TLS and STOMP included; TCP alone is given 2 s"""
     reconnect_max_s: Annotated[float, Field(gt=0, le=300)] = 2.0
+    """the longest pause between attempts"""
 
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """The brokers as (host, port), in the order they are tried."""
@@ -212,6 +220,7 @@ class KeysSection(Section):
 
     keyring: FilePath
     trusted: FilePath
+    """the public keys of both sides"""
 
 
 class StoreSection(Section):
@@ -222,8 +231,12 @@ class StoreSection(Section):
     """
 
     file: FilePath | None = None
+    """SQLite: the ledger of commands, or the inbox; bodies in it are sealed"""
     url: str | None = None
+    """PostgreSQL: for several instances"""
     retention_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+    """How long finished commands, and how they ended, are remembered: a key repeated is not done again. At the bridge
+    at least 7.5: a message may be 7 days old."""
     migrate: Literal["auto", "check"] = "auto"
     """What a starting daemon does about an older schema: bring it up, or refuse to start (see `migrate.py`)."""
     lease_s: Annotated[float, Field(ge=1, le=600)] = 15.0
@@ -263,6 +276,7 @@ class LogSection(Section):
     """How much is logged."""
 
     level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    """`debug`, `info`, `warning` or `error`: this and what is more serious"""
     format: LogFormat = "auto"
     """`json`: an object a line; `console`: text for people; `auto`: text on a terminal, else JSON."""
     queries: Annotated[float, Field(ge=0, le=1)] = 0.01

@@ -36,6 +36,7 @@ class TracingSection(Section):
     """For https; default: the system's authorities."""
     certificate: FilePath | None = None
     key: FilePath | None = None
+    """the certificate's private key, PEM, unencrypted"""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

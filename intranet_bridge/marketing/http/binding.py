@@ -84,18 +84,24 @@ class AuthenticationSection(Section):
     """A secret header. The secret is in a file of its own, never here."""
 
     header: HeaderName = "Authorization"
+    """the header that carries it"""
     prefix: HeaderValue = ""
     """For example `Bearer `."""
     token_file: FilePath
+    """holds the token"""
 
 
 class TokenPlace(Section):
     """Where a session's token goes. Expressions of requests see it as `session` too, whatever stands here."""
 
     header: HeaderName | None = None
+    """the header that carries it"""
     prefix: HeaderValue = ""
+    """before the value in the header"""
     cookie: Annotated[str, StringConstraints(pattern=_TOKEN)] | None = None
+    """the cookie that carries it"""
     query: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")] | None = None
+    """expression: the parameters after `?`"""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -108,12 +114,17 @@ class LoginSection(FormatSection):
     """How to log in for a session's token. The password is in a file of its own, never here."""
 
     method: Method = "POST"
+    """of the HTTP request"""
     path: Path
+    """begins with `/`; expressions in `{}`"""
     query: Expression | None = None
+    """expression: the parameters after `?`"""
     request: Expression | None = None
     """Gives the body, from `user`, `password` and `request_id`."""
     user: str = ""
+    """who logs in"""
     password_file: FilePath
+    """holds the password"""
     token: Expression | None = None
     """Gives the token from the answer."""
     token_cookie: Annotated[str, StringConstraints(pattern=_TOKEN)] | None = None
@@ -130,6 +141,7 @@ class LoginSection(FormatSection):
     expired: Expression | None = None
     """Or this, true of an answer."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+    """of one call, connecting included; default: the system's"""
 
     def expressions(self) -> Iterator[tuple[str, str]]:
         """The name and text of each that reads an answer."""
@@ -148,32 +160,42 @@ class OAuthSection(Section):
     """An access token by OAuth 2.0's client credentials (RFC 6749 §4.4). The secret is in a file of its own."""
 
     token_url: BaseUrl
+    """where tokens are given"""
     client_id: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]+$")]
+    """as it is registered there (RFC 6749)"""
     client_secret_file: FilePath
+    """holds its secret"""
     scope: (
         Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$")] | None
     ) = None
+    """asked for with the token"""
     client_authentication: Literal["basic", "post"] = "basic"
     """How the client says who it is: in the header, or in the body."""
     parameters: dict[str, str] = Field(default_factory=dict)
     """Further ones of the token request, for example `resource`."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+    """of one call, connecting included; default: the system's"""
     place: TokenPlace = TokenPlace(header="Authorization", prefix="Bearer ")
     expired_status: frozenset[Annotated[int, Field(ge=300, le=599)]] = frozenset({401})
+    """such an answer says that the session has expired"""
 
 
 class HttpSystem(FormatSection, SystemSection):
     """A back end that speaks HTTP."""
 
     url: BaseUrl
+    """where it is"""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """of a connection's making"""
     connections: Annotated[int, Field(ge=1, le=1024)] = 64
+    """at most, kept open between calls"""
     idle_s: Seconds = 4.0
     """A kept connection is not used again after so long: below the server's own keep-alive, or a request may
     run into its closing."""
     answer_limit: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
     """Bytes; a longer answer is not read."""
     headers: Headers = Field(default_factory=dict)
+    """sent with each request"""
     authentication: AuthenticationSection | None = None
     login: LoginSection | None = None
     oauth: OAuthSection | None = None
@@ -198,9 +220,13 @@ class InquireSection(Section):
     """How to ask what became of a request id."""
 
     method: Method = "POST"
+    """of the HTTP request"""
     path: Path
+    """begins with `/`; expressions in `{}`"""
     query: Expression | None = None
+    """expression: the parameters after `?`"""
     request: Expression | None = None
+    """expression: the body, of the request's fields and `request_id`"""
     found: Expression
     """True: it was applied, and `response` reads its answer from this one."""
     not_found: Expression
@@ -208,6 +234,7 @@ class InquireSection(Section):
     response: Expression | None = None
     """Default: the operation's own."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+    """of one call, connecting included; default: the system's"""
 
 
 class PagingSection(Section):
@@ -226,6 +253,7 @@ class PagingSection(Section):
     more: Expression | None = None
     """True of an answer that is not the last."""
     pages_max: Annotated[int, Field(ge=1, le=1000)] = 20
+    """past so many pages there is no answer"""
     items_max: Annotated[int, Field(ge=1, le=1_000_000)] = 5000
     """More of either: no answer at all, never a part of one."""
 
@@ -240,7 +268,9 @@ class AttachmentsSection(Section):
     """An interface that files are handed to, one call each, before the command that names them."""
 
     method: Method = "POST"
+    """of the HTTP request"""
     path: Path
+    """begins with `/`; expressions in `{}`"""
     query: Expression | None = None
     """Path and query see the request's fields and `file`: id, name, extension, media_type, length, sha256."""
     encoding: Literal["multipart", "raw"] = "multipart"
@@ -248,6 +278,7 @@ class AttachmentsSection(Section):
     request: Expression | None = None
     """Gives the form's other fields: an object of what `path` sees too."""
     file_field: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,64}$")] = "file"
+    """the form's field that the file is in"""
     reference: Expression
     """Gives, from the answer, what the marketing system calls the file: a text or an integer."""
     refusal: RefusalSection | None = None
@@ -260,7 +291,9 @@ class HttpBinding(FormatSection, OperationBinding):
     """One operation at an HTTP interface."""
 
     method: Method = "POST"
+    """of the HTTP request"""
     path: Path
+    """begins with `/`; expressions in `{}`"""
     query: Expression | None = None
     """Gives the URL's query parameters: an object; nulls are left out."""
     request: Expression | None = None
@@ -270,6 +303,7 @@ class HttpBinding(FormatSection, OperationBinding):
     """With it, `request` sees `attachments`: a list of files, each with its `reference`; without, ids alone."""
     paging: PagingSection | None = None
     headers: Headers = Field(default_factory=dict)
+    """sent with each request"""
 
     @property
     def inquires(self) -> bool:

@@ -60,16 +60,23 @@ class SignatureSection(Section):
     """Requests are signed. The key is in a file of its own, never here."""
 
     key_file: FilePath
+    """holds the shared key"""
     algorithm: Literal["hmac-sha256", "hmac-sha512", "hmac-sha1", "hmac-md5", "hmac-sm3"] = "hmac-sha256"
+    """of the keyed digest"""
     encoding: Literal["hex", "base64"] = "hex"
+    """how it is written"""
     string: Annotated[str, AfterValidator(_template)]
     """What is signed, by its parts (above)."""
     header: HeaderName
+    """the header that carries it"""
     prefix: HeaderValue = ""
+    """before the value in the header"""
     timestamp: Literal["s", "ms", "compact", "iso"] = "s"
     """Since 1970 in seconds or milliseconds; 20251125103000 by this machine's zone; 2025-11-25T02:30:00Z."""
     timestamp_header: HeaderName | None = None
+    """carries the time of the signature"""
     nonce_header: HeaderName | None = None
+    """carries a value that is used once"""
 
     @property
     def headers(self) -> list[str]:

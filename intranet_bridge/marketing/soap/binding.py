@@ -33,7 +33,9 @@ class BasicSection(Section):
     """HTTP basic authentication (RFC 7617)."""
 
     username: UserName
+    """who is named in the token"""
     password_file: FilePath
+    """holds the password"""
 
     @model_validator(mode="after")
     def _without_a_colon(self) -> Self:
@@ -46,7 +48,9 @@ class UsernameTokenSection(Section):
     """A UsernameToken (OASIS WSS UsernameToken Profile 1.0) in each envelope's header."""
 
     username: UserName
+    """who is named in the token"""
     password_file: FilePath
+    """holds the password"""
     digest: bool = False
     """The password as a digest with a nonce and the time; else as text. The machine's clock must be right for it."""
     valid_s: Seconds | None = None
@@ -57,6 +61,7 @@ class FetchSection(Section):
     """Ask for the WSDL and what it imports at each start. What came last is kept, and used when nothing comes."""
 
     url: EndpointUrl
+    """where it is"""
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     """For all of its documents together."""
 
@@ -75,12 +80,15 @@ class SoapSystem(SystemSection):
     url: EndpointUrl | None = None
     """Where the endpoint is; default: what the WSDL says."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """of a connection's making"""
     connections: Annotated[int, Field(ge=1, le=1024)] = 64
+    """at most, kept open between calls"""
     idle_s: Seconds = 4.0
     """A kept connection is not used again after so long: below the server's own keep-alive."""
     answer_limit: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
     """Bytes; a longer answer is not read."""
     headers: Headers = Field(default_factory=dict)
+    """sent with each request"""
     authentication: AuthenticationSection | None = None
     """A secret HTTP header."""
     basic: BasicSection | None = None
@@ -98,8 +106,11 @@ class InquireSection(Section):
     """How to ask what became of a request id."""
 
     operation: ElementName
+    """the WSDL's, or of a catalogue entry"""
     request: Expression = "{}"
+    """expression: the body, of the request's fields and `request_id`"""
     header: Expression | None = None
+    """the header that carries it"""
     found: Expression
     """True: it was applied, and `response` reads its answer from this one."""
     not_found: Expression | None = None
@@ -109,6 +120,7 @@ class InquireSection(Section):
     faults: dict[str, Literal["not_found", "failure"]] = Field(default_factory=dict)
     """As the operation's; `not_found`: there is no such request, surely."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
+    """of one call, connecting included; default: the system's"""
 
     @model_validator(mode="after")
     def _can_say_no(self) -> Self:
@@ -121,6 +133,7 @@ class SoapBinding(OperationBinding):
     """One operation at an operation of the WSDL."""
 
     operation: ElementName
+    """the WSDL's, or of a catalogue entry"""
     request: Expression = "{}"
     """Gives the message's fields by their names in the WSDL, from the request's fields and `request_id`."""
     header: Expression | None = None
@@ -132,6 +145,7 @@ class SoapBinding(OperationBinding):
     answer_charset: Literal["utf-8", "gbk", "gb18030"] | None = None
     """Of the answer, whatever its Content-Type and XML declaration say."""
     headers: Headers = Field(default_factory=dict)
+    """sent with each request"""
     inquire: InquireSection | None = None
 
     @property

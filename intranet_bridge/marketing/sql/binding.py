@@ -49,9 +49,11 @@ class SqlSystem(SystemSection):
     file: FilePath | None = None
     """Or an SQLite file. It must be there already."""
     password_file: FilePath | None = None
+    """holds the password"""
     connections: Annotated[int, Field(ge=1, le=256)] = 8
     """At most, each with a thread; kept open between statements."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+    """of a connection's making"""
     recycle_s: Seconds = 1800.0
     """A kept connection is not used again when it is older."""
     row_limit: Annotated[int, Field(ge=1, le=100_000)] = 5_000
@@ -83,6 +85,7 @@ class InquireSection(Section):
     """How to ask what became of a request id."""
 
     statement: Reading | None = None
+    """SQL with `:name` for each of `parameters`"""
     statements: Statements | None = None
     """Default, of both: `poll`, whose answer may then also be a refusal."""
     found: Expression | None = None
@@ -114,12 +117,15 @@ class SqlBinding(OperationBinding):
     parameters: Expression = "{request_id: request_id}"
     """Gives the values of the statements' `:names`, from the request's fields and `request_id`."""
     statement: Reading | None = None
+    """SQL with `:name` for each of `parameters`"""
     statements: Statements | None = None
     """Read in one transaction."""
     insert: Inserting | None = None
     """Its table has the request id as a unique key: a duplicate means that it was handed over before."""
     poll: Reading | None = None
+    """the statement that looks for what became of a command"""
     done: Expression | None = None
+    """expression: true of the row of a command that is finished"""
     poll_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
     """Between two polls, at most; the first come sooner."""
     json_columns: tuple[AnswerName, ...] = ()

@@ -22,6 +22,11 @@ def messages() -> Iterator[str | tuple[str, ...]]:
     """Each message, of the code and of help; those with a plural as a pair. Some come more than once."""
     for _, _, message, _, _ in extract_from_dir(PROGRAM, [("**.py", "python")], keywords=_KEYWORDS):
         yield message
+    yield from helps()
+
+
+def helps() -> Iterator[str]:
+    """The help of every command and option."""
     for name, (_, said) in GROUPS.items():
         yield said
         yield from _helps(group(name))

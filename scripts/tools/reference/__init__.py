@@ -1,1 +1,1 @@
-"""The reference pages in docs/reference that are made of the code: `python -m scripts.tools.reference`."""
+"""The pages of docs/reference and docs/zh/reference that are made of code: `python -m scripts.tools.reference`."""

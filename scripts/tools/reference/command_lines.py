@@ -9,7 +9,8 @@ from unittest.mock import patch
 from bridgectl.cli import GROUPS, group
 from dmz_front import app as front
 from intranet_bridge import app as bridge
-from scripts.tools.reference.markdown import MADE, code, table
+from scripts.tools.reference.markdown import code, page, table
+from scripts.tools.reference.wording import Say, paragraphs
 
 _INTRODUCTION = """
 `bridgectl` reads the file that `BRIDGECTL_CONFIG` names ([configuration](configuration.md#bridgectltoml)). Exit codes,
@@ -19,14 +20,13 @@ shows where an error that nobody foresaw came from.
 
 """
 _DAEMONS = """
-## The daemons
-
 Exit codes: 0 stopped when asked, or the configuration is in order; 1 the start failed; 2 a configuration that
 cannot be used. Each says why in one line.
 
 """
 
 
+_HEADS = ("option", "default", "what")
 _OF_EACH = ("help", "install_completion", "show_completion")
 
 
@@ -36,18 +36,18 @@ class _Captured(Exception):
         self.parser = parser
 
 
-def cli_page() -> str:
+def cli_page(say: Say) -> str:
     """The page."""
-    text = f"# Command lines\n\n{MADE}{_INTRODUCTION}"
+    text = ""
     for name in sorted(GROUPS):
         about, command = GROUPS[name][1], group(name)
-        text += f"## bridgectl {name}\n\n{about}\n\n"
+        text += f"## bridgectl {name}\n\n{say(about)}\n\n"
         for words, one in _commands(name, command):
-            text += _command(words, one, head=bool(getattr(command, "commands", None)), about=about)
-    text += _DAEMONS
+            text += _command(words, one, head=bool(getattr(command, "commands", None)), about=about, say=say)
+    text += f"## {say('The daemons')}\n\n{say(_DAEMONS.strip())}\n\n"
     for program, main in (("dmz-front", front.main), ("intranet-bridge", bridge.main)):
-        text += f"### {program}\n\n" + _options(_parser(main), program)
-    return text.rstrip() + "\n"
+        text += f"### {program}\n\n" + _options(_parser(main), program, say)
+    return page(say("Command lines"), say(_INTRODUCTION), text)
 
 
 def _commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -59,7 +59,7 @@ def _commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
         yield from _commands(f"{words} {name}", inner[name])
 
 
-def _command(words: str, command: Any, *, head: bool, about: str) -> str:
+def _command(words: str, command: Any, *, head: bool, about: str, say: Say) -> str:
     parameters = [one for one in command.params if not getattr(one, "hidden", False) and one.name not in _OF_EACH]
     arguments = [_argument(one) for one in parameters if one.param_type_name == "argument"]
     usage = " ".join(["bridgectl", words, *arguments])
@@ -67,17 +67,17 @@ def _command(words: str, command: Any, *, head: bool, about: str) -> str:
     text += f"`{usage}`\n\n"
     said = (command.help or "").strip()
     if said and said != about:
-        text += "\n\n".join(" ".join(part.split()) for part in said.split("\n\n")) + "\n\n"
+        text += "\n\n".join(map(say, paragraphs(said))) + "\n\n"
     rows = [
         (
             " ".join(code(one) for one in (*parameter.opts, *parameter.secondary_opts)),
-            _default(parameter),
-            _help(parameter),
+            say("needed") if parameter.required else _default(parameter),
+            _help(parameter, say),
         )
         for parameter in parameters
         if parameter.param_type_name == "option"
     ]
-    return text + (table(("option", "default", "what"), rows) + "\n" if rows else "")
+    return text + (table(map(say, _HEADS), rows) + "\n" if rows else "")
 
 
 def _argument(parameter: Any) -> str:
@@ -88,19 +88,17 @@ def _argument(parameter: Any) -> str:
 
 
 def _default(parameter: Any) -> str:
-    if parameter.required:
-        return "needed"
     value = parameter.default
     if value is None or callable(value) or value is False or value in ((), []):
         return ""
     return code(str(getattr(value, "value", value)))
 
 
-def _help(parameter: Any) -> str:
+def _help(parameter: Any, say: Say) -> str:
     of = getattr(parameter, "bare_type", None)
     choices: list[Any] = list(of) if isinstance(of, EnumMeta) and not parameter.metavar else []
     listed = ", ".join(code(str(one.value)) for one in choices)
-    return ": ".join(part for part in (parameter.help or "", listed) if part)
+    return ": ".join(part for part in (say(parameter.help or ""), listed) if part)
 
 
 def _parser(main: Callable[[list[str]], None]) -> argparse.ArgumentParser:
@@ -115,8 +113,8 @@ def _parser(main: Callable[[list[str]], None]) -> argparse.ArgumentParser:
     raise AssertionError("it did not read its arguments")
 
 
-def _options(parser: argparse.ArgumentParser, words: str) -> str:
-    text = f"{parser.description or ''}\n\n"
+def _options(parser: argparse.ArgumentParser, words: str, say: Say) -> str:
+    text = f"{say(parser.description or '')}\n\n"
     rows, inner = [], []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -124,8 +122,8 @@ def _options(parser: argparse.ArgumentParser, words: str) -> str:
         elif not isinstance(action, argparse._HelpAction):
             given = [code(one) for one in action.option_strings] or [code(str(action.metavar or action.dest))]
             default = "" if action.default in (None, False) else code(str(action.default))
-            rows.append((" ".join(given), default, (action.help or "").replace("%%", "%")))
-    text += table(("option", "default", "what"), rows) + "\n" if rows else ""
+            rows.append((" ".join(given), default, say((action.help or "").replace("%%", "%"))))
+    text += table(map(say, _HEADS), rows) + "\n" if rows else ""
     for name, one in inner:
-        text += f"#### {words} {name}\n\n{_options(one, f'{words} {name}')}"
+        text += f"#### {words} {name}\n\n{_options(one, f'{words} {name}', say)}"
     return text

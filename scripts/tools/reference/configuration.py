@@ -5,7 +5,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,71 +18,14 @@ from dmz_front.settings import FrontSettings
 from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.settings import BridgeSettings
 from protocol.runtime.settings import models_in
-from scripts.tools.reference.markdown import MADE, code, table
+from scripts.tools.reference.markdown import code, page, table
+from scripts.tools.reference.wording import Say
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = ("http", "soap", "sql")
 _UNITS = {
     "_s": "seconds", "_ms": "milliseconds", "_mb": "MB", "_percent": "percent", "_days": "days", "_hours": "hours",
 }  # fmt: skip
-_SAID = {
-    "algorithm": "of the keyed digest",
-    "begins": "when it begins",
-    "brokers": "each as `host:port`, tried in this order; what is received is taken from all of them",
-    "ca": "authorities that are trusted, PEM",
-    "certificate": "what is shown, PEM",
-    "client_id": "as it is registered there (RFC 6749)",
-    "client_secret_file": "holds its secret",
-    "code": "expression: the code of a refusal, or of a failed log-in",
-    "connect_timeout_s": "of a connection's making",
-    "connections": "at most, kept open between calls",
-    "cookie": "the cookie that carries it",
-    "detail": "expression: text for the caller",
-    "done": "expression: true of the row of a command that is finished",
-    "encoding": "how it is written",
-    "every_hours": "how often",
-    "ends": "when it ends",
-    "example": "a number that fits the pattern",
-    "expired_status": "such an answer says that the session has expired",
-    "file": "an SQLite database",
-    "file_field": "the form's field that the file is in",
-    "header": "the header that carries it",
-    "headers": "sent with each request",
-    "heartbeat_ms": "a broker silent for three times as long is taken for dead",
-    "key": "the certificate's private key, PEM, unencrypted",
-    "key_file": "holds the shared key",
-    "level": "`debug`, `info`, `warning` or `error`: this and what is more serious",
-    "method": "of the HTTP request",
-    "nonce_header": "carries a value that is used once",
-    "operation": "the WSDL's, or of a catalogue entry",
-    "pages_max": "past so many pages there is no answer",
-    "password_file": "holds the password",
-    "path": "begins with `/`; expressions in `{}`",
-    "poll": "the statement that looks for what became of a command",
-    "port": "where it listens",
-    "prefix": "before the value in the header",
-    "query": "expression: the parameters after `?`",
-    "reason": "why, for people",
-    "receipt_timeout_s": "a send without its receipt by then has an unknown outcome and is repeated",
-    "reconnect_max_s": "the longest pause between attempts",
-    "region": "the queues' region",
-    "request": "expression: the body, of the request's fields and `request_id`",
-    "retention_days": "so long a finished one is kept",
-    "scope": "asked for with the token",
-    "statement": "SQL with `:name` for each of `parameters`",
-    "system": "the name of its table: `marketing`, or NAME of `[systems.NAME]`",
-    "timeout_s": "of one call, connecting included; default: the system's",
-    "timestamp_header": "carries the time of the signature",
-    "token_file": "holds the token",
-    "token_url": "where tokens are given",
-    "trusted": "the public keys of both sides",
-    "url": "where it is",
-    "user": "who logs in",
-    "username": "who is named in the token",
-    "when": "expression: true of a refusal",
-    "window": "so many calls are looked back at",
-}  # fmt: skip
-"""What a key is where neither its model nor a shipped file says more."""
 _INTRODUCTION = """
 Four files in TOML. Paths are taken from the file's folder. A key that is not listed is an error that names the
 nearest one. `dmz-front --check-config` and `intranet-bridge --check-config` read everything and start nothing. The
@@ -91,33 +34,38 @@ files with comments are in [config/](../../config/).
 """
 
 
-def configuration_page() -> str:
+_SYSTEMS = """
+A system is `[marketing]` or `[systems.NAME]`; a binding is `[operations.NAME]`, in a file that `include` names.
+"""
+
+
+def configuration_page(say: Say) -> str:
     """The page."""
-    text = f"# Configuration\n\n{MADE}{_INTRODUCTION}"
+    text = ""
     for file, model in (
         ("dmz_front.toml", FrontSettings),
         ("intranet_bridge.toml", BridgeSettings),
         ("bridgectl.toml", ControlSettings),
     ):
-        text += f"## {file}\n\n{_tables(model, file)}"
-    text += "## Systems and bindings\n\n"
-    text += "A system is `[marketing]` or `[systems.NAME]`; a binding is `[operations.NAME]`, in a file that `include` "
-    text += "names.\n\n"
+        text += f"## {file}\n\n{_tables(model, file, say)}"
+    text += f"## {say('Systems and bindings')}\n\n{say(_SYSTEMS.strip())}\n\n"
     for name in KINDS:
         adapter = kind(name)
-        text += f'### Kind {name}\n\n#### A system with `adapter = "{name}"`\n\n{_tables(adapter.system, "", level=5)}'
-        text += f"#### An operation bound to it\n\n{_tables(adapter.binding, '', level=5)}"
-    return text.rstrip() + "\n"
+        system, binding = say('A system with `adapter = "{name}"`'), say("An operation bound to it")
+        text += f"### {say('Kind {name}').format(name=name)}\n\n"
+        text += f"#### {system.format(name=name)}\n\n{_tables(adapter.system, '', say, level=5)}"
+        text += f"#### {binding}\n\n{_tables(adapter.binding, '', say, level=5)}"
+    return page(say("Configuration"), say(_INTRODUCTION), text)
 
 
-def _tables(model: type[BaseModel], file: str, *, level: int = 3) -> str:
+def _tables(model: type[BaseModel], file: str, say: Say, *, level: int = 3) -> str:
     text = ""
     for place, one in _models(model, ()):
-        rows = list(_rows(one, place, file))
+        rows = list(_rows(one, place, file, say))
         if rows:
             head = f"{'#' * level} [{'.'.join(place)}]\n\n" if place else ""
-            about = f"{_paragraph(one.__doc__)}\n\n" if place and one.__doc__ else ""
-            text += f"{head}{about}{table(('key', 'type', 'default', 'meaning'), rows)}\n"
+            about = f"{say(_paragraph(one.__doc__))}\n\n" if place and one.__doc__ else ""
+            text += f"{head}{about}{table(map(say, ('key', 'type', 'default', 'meaning')), rows)}\n"
     return text
 
 
@@ -129,16 +77,16 @@ def _models(model: type[BaseModel], place: tuple[str, ...]) -> Iterator[tuple[tu
                 yield from _models(inner, (*place, name))
 
 
-def _rows(model: type[BaseModel], place: tuple[str, ...], file: str) -> Iterator[tuple[str, ...]]:
+def _rows(model: type[BaseModel], place: tuple[str, ...], file: str, say: Say) -> Iterator[tuple[str, ...]]:
     properties, definitions = _schema(model)
     said, shown = _docstrings(model), _comments(file)
     for name, field in model.model_fields.items():
         if list(models_in(field.annotation)):
             continue  # a table of its own
-        type_ = _type(properties.get(name, {}), definitions) + _unit(name)
-        default = "needed" if field.is_required() else _default(field.default, field.default_factory)
-        meaning = said.get(name) or shown.get((".".join(place), name)) or _SAID.get(name, "")
-        yield code(name), type_, default, meaning
+        type_ = _type(properties.get(name, {}), definitions, say) + _unit(name, say)
+        default = say("needed") if field.is_required() else _default(field.default, field.default_factory)
+        meaning = said.get(name) or shown.get((".".join(place), name), "")
+        yield code(name), type_, default, say(meaning)
 
 
 @cache
@@ -148,11 +96,12 @@ def _schema(model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, Any]]:
     return definitions[model.__name__].get("properties", {}), definitions
 
 
-def _type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+def _type(schema: Mapping[str, Any], definitions: Mapping[str, Any], say: Say) -> str:
     if "$ref" in schema:
-        return _type(definitions.get(schema["$ref"], {}), definitions)
+        return _type(definitions.get(schema["$ref"], {}), definitions, say)
     if "anyOf" in schema:
-        return " or ".join(_type(one, definitions) for one in schema["anyOf"] if one.get("type") != "null")
+        parts = [_type(one, definitions, say) for one in schema["anyOf"] if one.get("type") != "null"]
+        return reduce(lambda one, other: say("{one} or {other}").format(one=one, other=other), parts)
     if "enum" in schema:
         return ", ".join(code(str(one)) for one in schema["enum"])
     if "const" in schema:
@@ -160,16 +109,17 @@ def _type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     found: str | None = schema.get("type")
     match found:
         case "array":
-            return f"list of {_type(schema.get('items', {}), definitions) or 'values'}"
+            inner = _type(schema.get("items", {}), definitions, say) or say("values")
+            return say("list of {inner}").format(inner=inner)
         case "object":
-            return "table"
+            return say("table")
         case "string":
-            return "file" if schema.get("format") == "path" else "text"
+            return say("file" if schema.get("format") == "path" else "text")
         case "boolean":
-            return "true or false"
+            return say("true or false")
         case "integer" | "number" as name:
-            return f"{name}{_bounds(schema)}"
-    return "text"
+            return f"{say(name)}{_bounds(schema)}"
+    return say("text")
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:
@@ -181,8 +131,8 @@ def _bounds(schema: Mapping[str, Any]) -> str:
     return f" {told}" if told else ""
 
 
-def _unit(name: str) -> str:
-    return next((f", {unit}" for ending, unit in _UNITS.items() if name.endswith(ending)), "")
+def _unit(name: str, say: Say) -> str:
+    return next((f", {say(unit)}" for ending, unit in _UNITS.items() if name.endswith(ending)), "")
 
 
 def _default(value: Any, factory: Any) -> str:

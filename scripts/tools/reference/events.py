@@ -1,7 +1,8 @@
 """docs/reference/events.md."""
 
 from protocol.runtime.events import EVENTS
-from scripts.tools.reference.markdown import MADE, code, table
+from scripts.tools.reference.markdown import code, page, table
+from scripts.tools.reference.wording import Say
 
 _INTRODUCTION = """
 Every line that the daemons log is one of these events. In service a line is a JSON object of at most 2,000 bytes
@@ -15,15 +16,15 @@ in one line with `repeated`. An event without them is a line each time.
 """
 
 
-def events_page() -> str:
+def events_page(say: Say) -> str:
     """The page."""
     rows = (
-        (code(name), event.level, event.meaning, " ".join(map(code, event.fields)), _once(event.once_by))
+        (code(name), event.level, say(event.meaning), " ".join(map(code, event.fields)), _once(event.once_by, say))
         for name, event in EVENTS.items()
     )
-    heads = ("event", "level", "meaning", "fields", "once by")
-    return f"# Events of the log\n\n{MADE}{_INTRODUCTION}{table(heads, rows)}"
+    heads = map(say, ("event", "level", "meaning", "fields", "once by"))
+    return page(say("Events of the log"), say(_INTRODUCTION), table(heads, rows))
 
 
-def _once(fields: tuple[str, ...] | None) -> str:
-    return "" if fields is None else " ".join(map(code, fields)) or "the event alone"
+def _once(fields: tuple[str, ...] | None, say: Say) -> str:
+    return "" if fields is None else " ".join(map(code, fields)) or say("the event alone")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from protocol.link.settings import LinkCounters
-from scripts.tools.reference.markdown import MADE, code, table
+from scripts.tools.reference.markdown import code, page, table
+from scripts.tools.reference.wording import Say
 
 ROOT = Path(__file__).resolve().parents[3]
 _NAME = re.compile(r"(?:dmz_front|intranet_bridge)_[a-z_]+")
@@ -130,15 +131,15 @@ def _keys(node: ast.Dict) -> tuple[str, ...]:
     return tuple(str(key.value) for key in node.keys if isinstance(key, ast.Constant))
 
 
-def metrics_page() -> str:
+def metrics_page(say: Say) -> str:
     """The page."""
-    heads, found = ("metric", "kind", "labels", "what"), metrics()
-    text = f"# Metrics\n\n{MADE}{_INTRODUCTION}"
+    heads, found = [say(head) for head in ("metric", "kind", "labels", "what")], metrics()
+    text = ""
     for side, title in (("dmz_front", "dmz-front"), ("intranet_bridge", "intranet-bridge")):
         rows = (
-            (code(one.name), one.kind, " ".join(map(code, one.labels)), one.help)
+            (code(one.name), say(one.kind), " ".join(map(code, one.labels)), say(one.help))
             for one in found
             if one.name.startswith(side)
         )
         text += f"## {title}\n\n{table(heads, rows)}\n"
-    return text.rstrip() + "\n"
+    return page(say("Metrics"), say(_INTRODUCTION), text)
