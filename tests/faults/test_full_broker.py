@@ -22,7 +22,16 @@ from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.processes import TestbedError
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.proxy import Proxy
-from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, status, work_order
+from tests.support.testbeds import (
+    ACCOUNT,
+    client,
+    done_as_told,
+    eventually,
+    journal,
+    running_testbed,
+    status,
+    work_order,
+)  # fmt: skip
 
 QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {
@@ -115,7 +124,7 @@ def test_a_full_store(tmp_path: Path, rule: str) -> None:
                 answer = order(http, number)
                 assert answer.status_code == 202
                 ids.append(answer.json()["request_id"])
-        testbed.start("bridge")
+        done_as_told(testbed, status(testbed)[1][0], "systemctl restart intranet-bridge")
         eventually(lambda: works(http), what="a query while the store is still full")
         exactly_once(testbed, http, ids, 180)
         assert order(http).status_code == 202

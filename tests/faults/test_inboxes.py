@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from tests.support.testbeds import (
     bridgectl,
     client,
     ctl,
+    done_as_told,
     eventually,
     journal,
     work_order,
@@ -89,25 +91,33 @@ def doctor(testbed: Testbed) -> dict[str, str]:
     return next(finding for finding in findings if finding["name"] == "inbox")
 
 
-def status(testbed: Testbed, **hidden: str) -> dict[str, str]:
+def status(testbed: Testbed, **hidden: str) -> dict[str, Any]:
     """The first trouble; `hidden` are configurations of daemons that are on another host."""
     control = testbed.config / "status.toml"
     lines = [f'{name} = "{path}"' for name, path in hidden.items()]
     text = (testbed.config / "bridgectl.toml").read_text()
     assert text.rstrip().splitlines()[-1].startswith("broker_data")  # of [doctor]
     control.write_text("\n".join([text.rstrip(), *lines, ""]))
-    first: dict[str, str] = json.loads(bridgectl(control, "status", "--json").stdout)["troubles"][0]
+    troubles = json.loads(bridgectl(control, "status", "--json").stdout)["troubles"]
+    first: dict[str, Any] = troubles[0] if troubles else {}
     return first
 
 
-def assert_told(testbed: Testbed) -> None:
+def assert_told(testbed: Testbed, http: httpx.Client) -> None:
     """By `status` alone, on each of the three hosts."""
+
+    def heard(**hidden: str) -> dict[str, Any]:
+        for _ in range(20):  # queries go on, and tell both bridges
+            assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
+        return status(testbed, **hidden)
+
     nowhere = str(testbed.config / "nowhere.toml")
     at_front = status(testbed, bridge_config=nowhere)
     assert (at_front["key"], "on the host of bridge-2: systemctl stop" in at_front["mend"]) == ("inbox-conflict", True)
-    right = status(testbed, front_config=nowhere)
+    right = eventually(lambda: heard(front_config=nowhere), 20, "what the first bridge hears")
     assert (right["key"], right["mend"]) == ("inbox-conflict", "on its host: systemctl stop intranet-bridge")
-    wrong = status(testbed, front_config=nowhere, bridge_config=str(testbed.config / "bridge-2.toml"))
+    other = {"front_config": nowhere, "bridge_config": str(testbed.config / "bridge-2.toml")}
+    wrong = eventually(lambda: heard(**other), 20, "what the second hears")
     assert (wrong["key"], wrong["mend"].startswith("here: systemctl stop")) == ("inbox-conflict", True)
 
 
@@ -122,9 +132,7 @@ def test_a_bridge_with_an_inbox_of_its_own_beside_the_first(testbed: Testbed, th
         eventually(lambda: len(journal(testbed)) >= 8, what="orders that are applied and not answered")
         testbed.start("bridge-2", wait=False)
         eventually(lambda: conflict(http, ids), 30, "the front's refusal")
-        for _ in range(20):  # queries go on, and tell both bridges
-            assert http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200
-        assert_told(testbed)
+        assert_told(testbed, http)
         log = testbed.logs / "front.log"
         eventually(lambda: '"inbox-conflict"' in log.read_text(), 10, "an error in the front's log")
 
@@ -142,6 +150,8 @@ def test_a_bridge_with_an_inbox_of_its_own_beside_the_first(testbed: Testbed, th
             testbed.stop("bridge-2")
             testbed.start("bridge")
         else:
-            testbed.ctl("inbox", "bind", inbox_of(testbed, "bridge-2.sqlite3"), "--note", "its disk is broken")
+            at_front = status(testbed, bridge_config=str(testbed.config / "nowhere.toml"))
+            assert inbox_of(testbed, "bridge-2.sqlite3") in at_front["mend"]
+            done_as_told(testbed, at_front, r"bridgectl inbox bind \S+ --note WHY", WHY="its disk is broken")
         eventually(lambda: not conflict(http, ids), 60, "commands to be taken again")
         assert_reconciled(testbed, ids)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -299,7 +300,12 @@ def test_a_ledger_that_another_process_holds(own: Testbed, http: httpx.Client) -
         )
         took = time.monotonic() - asked
         readiness = http.get("/readyz")
-        process.communicate("")
+        named = re.search(r"fuser -v (\S+)", trouble["mend"])
+        assert named is not None
+        if shutil.which("fuser"):
+            holders = subprocess.run(["fuser", named[1]], capture_output=True, text=True, check=False).stdout.split()
+            assert str(process.pid) in holders  # whom to end
+        process.terminate()
     assert (code, trouble["key"]) == (2, "database-locked")
     assert (refused.status_code, refused.json()["code"], "retry-after" in refused.headers) == (
         503, "store-unavailable", True,
