@@ -21,6 +21,7 @@ from scripts.tools.testbed.layout import BIN, ROOT
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
 from scripts.tools.testbed.toml_values import with_values
+from tests.support.clocks import Clock
 from tests.support.shipped import bindings
 from tests.support.testbeds import PLAIN, bridgectl, client, eventually, running_testbed
 
@@ -234,21 +235,11 @@ def test_a_certificate_of_another_role(testbed: Testbed, tmp_path: Path) -> None
     assert report.of("presence", status="fail")  # and no presence
 
 
-FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
-needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="moving a clock needs Debian's package `faketime`")
-
-
-def moved(by: str) -> dict[str, str]:
-    """An environment in which the wall clock is off, and the monotonic one is not."""
-    return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": by, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-
-
-@needs_faketime
 def test_an_expired_certificate(testbed: Testbed, tmp_path: Path) -> None:
     certs = tmp_path / "certs"
     shutil.copytree(testbed.certs, certs)
     issue = ["certs", "issue", "bridge", "--name", "bridge-1", "--dir", str(certs), "--days", "30", "--force"]
-    processes.run([str(BIN / "bridgectl"), *issue], moved("-40d"))
+    processes.run([str(BIN / "bridgectl"), *issue], Clock(tmp_path, -40 * 86400).environment)
     changes = {"link.certificate": str(certs / "bridge.pem"), "link.key": str(certs / "bridge.key")}
     report = examined(variant(testbed, tmp_path / "config", intranet_bridge=changes), "--role", "bridge")
     [finding] = report.of("certificate", "bridge.pem")
@@ -390,17 +381,17 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
 
 
 @contextlib.contextmanager
-def bridge_clock(testbed: Testbed, by: str) -> Iterator[None]:
-    """The testbed's bridge with its wall clock off by so much; put right afterwards."""
+def bridge_clock(testbed: Testbed, folder: Path, seconds: int) -> Iterator[None]:
+    """The testbed's bridge, started with its wall clock off by so much; put right afterwards, as by NTP."""
+    clock = Clock(folder, seconds)
+    testbed.environment["bridge"] = clock.environment
     testbed.stop("bridge")
-    command = [str(BIN / "intranet-bridge"), "--config", str(testbed.config / "intranet_bridge.toml")]
-    environment = {"PYTHONPATH": str(ROOT)} | moved(by)
-    testbed.pids["bridge"] = processes.start(command, testbed.logs / "bridge.log", environment)
+    testbed.start("bridge", wait=False)
     try:
         yield
     finally:
-        testbed.stop("bridge")
-        testbed.start("bridge")
+        clock.set(0)
+        testbed.environment["bridge"] = {}
 
 
 def measured(testbed: Testbed) -> float | None:
@@ -418,17 +409,16 @@ def warned(testbed: Testbed, seconds: int) -> bool:
     return any(abs(one["ahead_s"] - seconds) < 3 for one in warnings)
 
 
-@needs_faketime
 @pytest.mark.parametrize(
     ("seconds", "status", "attached"),
     [(30, "warn", True), (-30, "warn", True), (-240, "fail", False)],
 )
-def test_a_clock_that_is_off(own: Testbed, seconds: int, status: str, attached: bool) -> None:
+def test_a_clock_that_is_off(own: Testbed, tmp_path: Path, seconds: int, status: str, attached: bool) -> None:
     """Far off, the bridge can do nothing for the front and is told absent; its skew is measured all the same.
 
     Not further behind than the certificates are backdated: then TLS itself says no.
     """
-    with bridge_clock(own, f"{seconds:+d}s"):
+    with bridge_clock(own, tmp_path, seconds):
         eventually(lambda: measured(own) and abs((measured(own) or 0) - seconds) < 3, 60, "the front's measure")
         report = examined(own.config)
         ready = httpx.get(f"{own.front_url}/readyz", trust_env=False, verify=PLAIN)
@@ -444,10 +434,9 @@ def test_a_clock_that_is_off(own: Testbed, seconds: int, status: str, attached: 
     assert bool(report.of("ready", status="ok")) == attached
 
 
-@needs_faketime
-def test_the_bridge_measures_too(own: Testbed) -> None:
+def test_the_bridge_measures_too(own: Testbed, tmp_path: Path) -> None:
     bridge_metrics = tomllib.loads((own.config / "intranet_bridge.toml").read_text())["metrics"]["port"]
-    with bridge_clock(own, "+30s"), client(own) as http:
+    with bridge_clock(own, tmp_path, 30), client(own) as http:
 
         def told() -> bool:
             # it expires on its way, by the bridge's clock, and is measured all the same

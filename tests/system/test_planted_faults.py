@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.tools.fault_campaign.site import CLOCK_SOURCE
 from scripts.tools.testbed.testbed import Testbed
+from tests.support.clocks import Clock
 from tests.support.postgres import server_or_skip
 from tests.support.testbeds import (
     ACCOUNT,
@@ -34,8 +33,6 @@ from tests.support.testbeds import (
     work_order,
 )  # fmt: skip
 
-FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
-needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="moving a clock needs Debian's package `faketime`")
 SETTINGS: dict[str, dict[str, Any]] = {
     "dmz_front": {"delivery.presence_ttl_s": 2, "delivery.resend_after_s": 2, "delivery.sweep_s": 0.5},
     "intranet_bridge": {"presence_interval_s": 0.5, "commands.unreadable_max": 1, "commands.sweep_s": 0.5},
@@ -125,13 +122,12 @@ def order(http: httpx.Client, content: str = "家里没电了", **headers: str) 
     return str(accepted.json()["request_id"])
 
 
-@needs_faketime
-def test_a_certificate_that_has_expired(own: Testbed) -> None:
-    role = "bridge"
+def test_a_certificate_that_has_expired(own: Testbed, tmp_path: Path) -> None:
+    role, then = "bridge", Clock(tmp_path, -40 * 86400)
     files = [own.certs / f"{role}.pem", own.certs / f"{role}.key"]
     with restored(*files):
         issue = ["certs", "issue", role, "--name", f"{role}-1", "--dir", str(own.certs), "--days", "1", "--force"]
-        assert ctl(own, *issue, LD_PRELOAD=str(FAKETIME), FAKETIME="-40d").returncode == 0
+        assert ctl(own, *issue, **then.environment).returncode == 0
         restarted(own, role)
         trouble = alone(own, "certificate-expired")
         assert (str(files[0]) in trouble["why"], trouble["level"]) == (True, "critical")
@@ -227,18 +223,13 @@ def test_a_held_command(own: Testbed, http: httpx.Client) -> None:
 
 
 def test_a_clock_that_is_off(own: Testbed, tmp_path: Path) -> None:
-    library, offset = tmp_path / "clock.so", tmp_path / "offset"
-    compile_it = ["cc", "-shared", "-fPIC", "-o", str(library), str(CLOCK_SOURCE), "-ldl"]
-    if shutil.which("cc") is None or subprocess.run(compile_it, check=False).returncode:
-        pytest.skip("a clock that can be set wrong needs a C compiler")
-    offset.write_bytes((-50_000_000_000).to_bytes(8, sys.byteorder, signed=True))
-    own.environment["bridge"] = {"LD_PRELOAD": str(library), "CAMPAIGN_CLOCK": str(offset)}
+    clock = Clock(tmp_path, -50)
+    own.environment["bridge"] = clock.environment
     try:
         restarted(own, "bridge")
         trouble = alone(own, "clock-off")
         assert "bridge-1" in trouble["what"] + trouble["why"]
-        with offset.open("r+b") as file:  # the mend: what NTP does. The daemon has this very file mapped
-            file.write(bytes(8))
+        clock.set(0)  # the mend: what NTP does
         well(own)
     finally:
         own.environment["bridge"] = {}
