@@ -180,7 +180,7 @@ def test_a_misspelt_setting(testbed: Testbed, tmp_path: Path) -> None:
 
 def test_a_binding_that_does_not_parse(testbed: Testbed, tmp_path: Path) -> None:
     config = variant(testbed, tmp_path / "config", bills={"operations.arrears-query.response": "data.{"})
-    [finding] = examined(config).of("configuration", "intranet_bridge.toml")
+    [finding] = examined(config, "--role", "bridge").of("configuration", "intranet_bridge.toml")
     assert finding["status"] == "fail"
     document = (config / "bindings" / "bills.toml").read_text().splitlines()
     file, line, *_ = finding["seen"].split(":")
@@ -191,17 +191,18 @@ def test_a_binding_that_does_not_parse(testbed: Testbed, tmp_path: Path) -> None
 
 def test_http_tls_files_that_cannot_be_used(testbed: Testbed, tmp_path: Path) -> None:
     changes = {"http.certificate": str(testbed.certs / "broker.pem"), "http.key": str(testbed.certs / "front.key")}
-    [finding] = examined(variant(testbed, tmp_path / "config", dmz_front=changes)).of("configuration", "dmz_front")
+    config = variant(testbed, tmp_path / "config", dmz_front=changes)
+    [finding] = examined(config, "--role", "front").of("configuration", "dmz_front")
     assert finding["status"] == "fail"
     assert "front.key: is not the key of" in finding["seen"]
 
 
 def test_bridgectls_own_file(testbed: Testbed, tmp_path: Path) -> None:
     config = variant(testbed, tmp_path / "config", bridgectl={"doctor.timeout_s": -1})
-    [finding] = examined(config).of("configuration", "bridgectl.toml")
+    [finding] = examined(config, "--role", "front").of("configuration", "bridgectl.toml")
     assert "doctor.timeout_s" in finding["seen"]
     (config / "bridgectl.toml").unlink()
-    report = examined(config)
+    report = examined(config, "--role", "bridge")
     assert report.of("configuration", "bridgectl.toml", "warn")
     assert report.of("statistics", status="skip")
     assert report.of("tls", "as bridge", "ok")
@@ -220,7 +221,7 @@ def test_a_certificate_that_expires_soon(testbed: Testbed, tmp_path: Path, days:
     issue = ["certs", "issue", "front", "--name", "front-1", "--dir", str(certs), "--days", str(days), "--force"]
     processes.run([str(BIN / "bridgectl"), *issue])
     changes = {"link.certificate": str(certs / "front.pem"), "link.key": str(certs / "front.key")}
-    report = examined(variant(testbed, tmp_path / "config", dmz_front=changes))
+    report = examined(variant(testbed, tmp_path / "config", dmz_front=changes), "--role", "front")
     [finding] = report.of("certificate", "front.pem")
     assert (finding["status"], f"expires in {days - 1} days" in finding["seen"]) == (status, True)
     assert "bridgectl certs renew front" in finding["action"]

@@ -92,3 +92,24 @@ def test_every_point_says_what_it_is_and_where() -> None:
         place = text.index(f'{name} = "{point}"')
         assert text[place:].split("\n")[1].strip().startswith('"""'), point
         assert point.partition(".")[0] in ("front", "bridge", "outbox")
+
+
+def test_a_file_arms_and_disarms_while_it_runs(tmp_path: Path) -> None:
+    file = tmp_path / "armed"
+
+    async def lives() -> None:
+        reach(Point.BRIDGE_CALLED)
+        file.write_text("bridge.opened")
+        reach(Point.BRIDGE_CALLED)
+        file.unlink()
+        reach(Point.BRIDGE_OPENED)
+
+    async def dies() -> None:
+        await lives()
+        file.write_text("bridge.called:2")
+        reach(Point.BRIDGE_CALLED)
+        reach(Point.BRIDGE_CALLED)
+
+    with pytest.raises(AssertionError, match="exit code 3"):
+        dies_at(f"file:{file}", lives)
+    dies_at(f"file:{file}", dies)
