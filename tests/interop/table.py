@@ -1,5 +1,6 @@
 """Makes seven calls with each HTTP client over HTTP and over the front's own HTTPS, prints the table and writes it into
-docs/interop.md. What cannot be installed is skipped, with the reason. Exits 1 if an answer is not as it should be.
+docs/interop.md and docs/zh/interop.md. What cannot be installed is skipped, with the reason. Exits 1 if an answer is
+not as it should be.
 """
 
 import argparse
@@ -11,26 +12,30 @@ from scripts.tools.testbed.layout import ROOT
 from tests.interop.suite import CALLS, CLIENTS, STATUS, TRANSPORTS, Client, Unavailable, ready, run, transport
 from tests.support.testbeds import running_testbed
 
-PAGE = ROOT / "docs" / "interop.md"
+PAGE, PAGE_ZH = ROOT / "docs/interop.md", ROOT / "docs/zh/interop.md"
 BEGIN, END = "<!-- table: written by ./scripts/interop -->\n", "<!-- end of the table -->\n"
 HEADINGS = {
-    "query": "query",
-    "refused": "refusal",
-    "command": "command",
-    "again": "the same again",
-    "invalid": "invalid body",
-    "unauthenticated": "no key",
-    "status": "status",
+    "client": ("client", "客户端"),
+    "version": ("version", "版本"),
+    "over": ("over", "经由"),
+    "query": ("query", "查询"),
+    "refused": ("refusal", "拒绝"),
+    "command": ("command", "办理"),
+    "again": ("the same again", "同样的再来一次"),
+    "invalid": ("invalid body", "正文无效"),
+    "unauthenticated": ("no key", "没有密钥"),
+    "status": ("status", "状态"),
 }
+"""In English and in Chinese."""
 
 Results = dict[tuple[str, str], dict[str, str]]
 """What is wrong, if anything, by client and transport, by call."""
 
 
-def table(clients: dict[str, str], results: Results, skipped: dict[str, str]) -> str:
+def table(clients: dict[str, str], results: Results, skipped: dict[str, str], *, chinese: bool = False) -> str:
     """The results as a Markdown table. `clients` maps a name to its version."""
     lines = [
-        "| client | version | over | " + " | ".join(HEADINGS[call] for call in CALLS) + " |",
+        "| " + " | ".join(HEADINGS[name][chinese] for name in ("client", "version", "over", *CALLS)) + " |",
         "|---|---|---|" + "---|" * len(CALLS),
     ]
     for (name, over), found in results.items():
@@ -80,12 +85,16 @@ def main() -> int:
     text = table(versions, results, skipped)
     print(f"\n{text}")
     if not options.client:
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        _put(PAGE, text)
+        _put(PAGE_ZH, table(versions, results, skipped, chinese=True))
     bad = sum(bool(what) for found in results.values() for what in found.values())
     print(f"{len(results) * len(CALLS) - bad} as they should be, {bad} not, {len(skipped)} clients skipped")
     return 1 if bad else 0
+
+
+def _put(file: Path, text: str) -> None:
+    before, _, rest = file.read_text(encoding="utf-8").partition(BEGIN)
+    file.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from scripts.tools.documentation import http_api
-from scripts.tools.documentation.links import relinked, targets
+from scripts.tools.documentation.links import joined, relinked, targets
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -122,7 +122,8 @@ def _named(page: Path) -> Iterator[Path]:
 def shown(folder: Path) -> list[Path]:
     """What the page of a folder leads to: of what an operator installs, everything."""
     installed = ROOT / "config" in [folder, *folder.parents]
-    return sorted(path for path in folder.iterdir() if path.name != "__pycache__") if installed else []
+    inside = sorted(path for path in folder.iterdir() if path.name != "__pycache__" and not is_translation(path))
+    return inside if installed else []
 
 
 @cache
@@ -174,7 +175,7 @@ def text(at: str, page: Page, language: Language) -> str:
         return _source(page.path)
     written = relinked(page.path.read_text(encoding="utf-8"), lambda target: _link(at, page, target, language))
     if page.language == language:
-        return written
+        return joined(written) if language == "zh" else written
     title, _, rest = written.partition("\n")  # mkdocs takes a title from the first line
     return f"{title}\n{_ENGLISH_ONLY}{rest}"
 

@@ -14,7 +14,8 @@ from scripts.tools.installer.errors import InstallError
 SOURCE = Path(__file__).resolve().parents[3]
 SHIPPED = ("config", "activemq")
 """Folders whose files an installation writes, or carries along."""
-CARRIED = ("config", "activemq", "docs", "certs/README.md", "protocol/README.md", "protocol/runtime/MIGRATIONS.md",
+CARRIED = ("config", "activemq", "docs", "certs/README.md", "certs/README.zh.md", "protocol/README.md",
+           "protocol/README.zh.md", "protocol/runtime/MIGRATIONS.md", "protocol/runtime/MIGRATIONS.zh.md",
            "README.md", "README.zh.md", "SECURITY.md", "SECURITY.zh.md", "CHANGELOG.md", "LICENSE")  # fmt: skip
 """What a release has in share/dmz-bridge."""
 MANIFEST = "RELEASE.json"

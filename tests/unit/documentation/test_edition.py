@@ -15,7 +15,7 @@ from scripts.tools.documentation.edition import (
     resolved,
     text,
 )
-from scripts.tools.documentation.links import targets
+from scripts.tools.documentation.links import joined, targets
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_code_is_shown_once_not_in_both_editions() -> None:
 
 
 def test_a_page_without_translation_says_so_below_its_title() -> None:
-    page = chinese()["decisions/README.md"]
+    page = chinese()["changelog.md"]
     assert page.language == "en"
-    assert text("decisions/README.md", page, "zh").splitlines()[:3] == [
-        "# Decisions",
+    assert text("changelog.md", page, "zh").splitlines()[:3] == [
+        "# Changelog",
         "",
         '!!! note "本页暂无中文版，以下为英文原文"',
     ]
-    assert "!!! note" not in text("decisions/README.md", page, "en")
+    assert "!!! note" not in text("changelog.md", page, "en")
 
 
 def test_links_follow_the_pages_to_their_addresses(tmp_path: Path) -> None:
@@ -81,6 +81,13 @@ def test_the_first_page_of_a_folder_leads_to_the_others(folder: str) -> None:
     first = ROOT / "docs" / folder / "README.md"
     pages = {path.name for path in first.parent.glob("*.md")} - {first.name}
     assert pages <= set(targets(first.read_text(encoding="utf-8")))
+
+
+def test_lines_of_a_chinese_page_are_joined_without_a_blank() -> None:
+    assert joined("- 第一行，\n  第二行\n- 又一项\n\n一段\n`code` 之后\nEnglish") == (
+        "- 第一行，第二行\n- 又一项\n\n一段\n`code` 之后\nEnglish"
+    )
+    assert joined("```\n一\n二\n```\n") == "```\n一\n二\n```\n"
 
 
 def test_a_link_to_nothing_is_named() -> None:
