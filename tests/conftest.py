@@ -25,6 +25,9 @@ _LINES = 40
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
 
+# What bridgectl says is compared in English, whatever the language of who runs the tests.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 # A test's broker lives for seconds: Java's optimising compiler would take more of them than it gives back.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 

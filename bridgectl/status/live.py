@@ -12,6 +12,7 @@ from typing import Any, Literal
 from bridgectl.language import tr
 from bridgectl.queues import QueueHealth
 from bridgectl.status.observation import Observation
+from bridgectl.vocabulary import passed_on
 from protocol.maintenance import by_operation
 from protocol.reports import BridgeReport, FrontReport, InterfaceReport, OperationReport, Report
 
@@ -153,7 +154,7 @@ def _known(one: InterfaceReport, now: int) -> Iterable[tuple[str, str]]:
         yield tr("may take"), tr("{timeout_ms} ms", timeout_ms=one.timeout_ms)
     yield tr("last success"), _ago(one.last_success, now)
     if one.failing_since:
-        yield tr("failing since"), f"{_ago(one.failing_since, now)}: {one.reason}"
+        yield tr("failing since"), f"{_ago(one.failing_since, now)}: {passed_on(one.reason)}"
     if one.opened:
         yield tr("circuit"), tr("not closed for {seconds} s", seconds=max(0, now - one.opened) // 1000)
     if one.next_probe > now:
