@@ -119,7 +119,7 @@ def lookup(account: Account, json: Json = False, bridge_config: Config = None) -
          one["batch"] or "-")
         for one in found["codes"]
     ]  # fmt: skip
-    typer.echo(table(("issued", "generation", "kid", "good", "by", "batch"), rows))
+    typer.echo(table((tr("issued"), tr("generation"), "kid", tr("good"), tr("by"), tr("batch")), rows))
 
 
 @app.command()
@@ -174,8 +174,8 @@ def keys(
     if json:
         typer.echo(as_json(rows))
         return
-    shown = [(row["kid"], row["state"], "new codes" if row["signs"] else "-") for row in rows]
-    typer.echo(table(("kid", "state", "signs"), shown))
+    shown = [(row["kid"], row["state"], tr("new codes") if row["signs"] else "-") for row in rows]
+    typer.echo(table(("kid", tr("state"), tr("signs")), shown))
 
 
 def _keys(file: Path) -> QrKeys:

@@ -82,6 +82,13 @@ def test_what_is_said_is_marked() -> None:
                 assert len(words) < 2 or words[0] in ("bridgectl", "systemctl"), f"{file}:{one.lineno}"
 
 
+def test_headings_of_tables_are_marked() -> None:
+    for file, tree in sources():
+        for call in calls(tree, "table"):
+            plain = [one.value for one in getattr(call.args[0], "elts", ()) if isinstance(one, ast.Constant)]
+            assert set(plain) <= {"", "id", "kid"}, f"{file}:{call.lineno}"
+
+
 def test_all_of_it_is_translated() -> None:
     for message in catalogue.written():
         if message.id:
