@@ -28,6 +28,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
+
+from intranet_bridge.at_rest import AtRest
 from intranet_bridge.bound import Bindings, Bound, bind
 from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.circuits import Circuits
@@ -39,7 +42,7 @@ from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, put_back
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
-from intranet_bridge.inbox.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON
+from intranet_bridge.inbox.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON, STORE_KEY
 from intranet_bridge.intake.attachments import AttachmentIntake
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.intake.conflict import InboxConflict
@@ -50,6 +53,9 @@ from intranet_bridge.intake.repetition import Likeness, Repetitions
 from intranet_bridge.intake.subscriptions import Subscriptions
 from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
+from intranet_bridge.notices.outbox import Notices
+from intranet_bridge.notices.outbox import put_back as notices_put_back
+from intranet_bridge.notices.subscriptions import Subscriptions as NoticeSubscriptions
 from intranet_bridge.own import Handler, own
 from intranet_bridge.presence import Announcer
 from intranet_bridge.qr.service import Qr, offer_of
@@ -141,6 +147,8 @@ class Bridge:
             offer_of(settings.qr), store=self.store, calls=lambda: self.calls, allowed=lambda: self._may_call(),
             name=settings.name, clock=clock, act=lambda *said, **more: self.audit.act(*said, **more),
         )  # fmt: skip
+        self.at_rest = AtRest(self.store, STORE_KEY, keyring)
+        self.notice_subscriptions = NoticeSubscriptions(self.store, self.at_rest, settings.notices.subscriptions, clock)
         self.bindings = Bindings(settings, bound, own(self.handlers()))
         self.adapters, self.health = self.bindings.adapters, self.bindings.health
         arrangement = self.bindings.arrangement
@@ -170,6 +178,11 @@ class Bridge:
         self.replies = (traced.replies if traced else Replies)(
             settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock
         )
+        self.notices = Notices(
+            store=self.store, at_rest=self.at_rest, replies=self.replies,
+            lane=Lane(self.links["command-replies"], persistent=True), name=settings.name,
+            resend_after_s=lambda: self.settings.notices.resend_after_s, clock=clock, act=self.audit.act,
+        )  # fmt: skip
         self.dead_letters = DeadLetters(self.links["control"])
         self.ceilings = Ceilings(settings.ceilings, settings.fronts, clock)
         self.conflict = InboxConflict(lambda: self.inbox.id)
@@ -204,7 +217,7 @@ class Bridge:
             link=self.links["commands"], judge=judge,
             repetitions=Repetitions(self.inbox.likenesses),
             inbox=self.inbox, ordering=self.ordering, outbox=self.outbox, dead_letters=self.dead_letters,
-            backlog=settings.commands.backlog, decide=self.rulings.from_front,
+            backlog=settings.commands.backlog, decide=self.rulings.from_front, confirmed=self.notices.confirmed,
         )  # fmt: skip
         self.attachment_intake = AttachmentIntake(
             link=self.links["attachments"], opener=opener, inbox=self.inbox, attachments=self.attachments,
@@ -225,6 +238,7 @@ class Bridge:
             attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
+            notices=self.notices, subscriptions=self.notice_subscriptions,
             schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
@@ -241,7 +255,7 @@ class Bridge:
             backups=self.backups, history=self.history,
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
             maintenance=self.maintenance, draining=self.draining, doubts=self.doubts, lately=self.lately,
-            adapters=self.adapters, clock=clock, ceilings=self.ceilings,
+            adapters=self.adapters, notices=self.notices, clock=clock, ceilings=self.ceilings,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
@@ -253,7 +267,7 @@ class Bridge:
 
     def handlers(self) -> dict[str, Handler]:
         """Who answers what the bridge itself answers, by operation (`OWN` of the catalogue)."""
-        return self.qr.handlers()
+        return {**self.qr.handlers(), **self.notice_subscriptions.handlers()}
 
     def _may_call(self) -> bool:
         """Whether this bridge's rows are surely its own, all there, and in no other inbox."""
@@ -285,12 +299,14 @@ class Bridge:
         if "keys" in touched:
             for one in self._keyed:
                 one.use(change.keyring)
+            await self.at_rest.open(change.keyring)
         if touched & {"marketing", "systems", "operations", "breaker"}:
             self.bindings.use(new, change.rebound)
         self.maintenance.use(new.maintenance, tuple(self.adapters))
         if touched & {"ceilings", "fronts"}:
             self.ceilings.use(new.ceilings, new.fronts)
         self.workers.use(self._policy(new, self.clock))
+        self.notice_subscriptions.most = new.notices.subscriptions
         self.command_intake.backlog, self.announcer.interval_s = new.commands.backlog, new.presence_interval_s
         self.housekeeping.use(_schedule(new, self.clock))
         if "qr" in touched:
@@ -341,7 +357,8 @@ class Bridge:
         for part in (
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
-            self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr,
+            self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
+            self.notice_subscriptions,
         ):  # fmt: skip
             yield from part.samples()
         yield from self.bindings.samples()
@@ -373,12 +390,14 @@ class Bridge:
                 **self.maintenance.answers(),
                 **self.draining.answers(),
                 **self.circuits.answers(),
+                **self.notices.answers(),
                 **self.administration.answers(),
                 **self.qr.answers(),
             }
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
-        await self.history.open(put_back)
+        await self.history.open(_put_back)
+        await self.at_rest.open()
         await self.lease.know(await self.inbox.owners())
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)
@@ -445,12 +464,14 @@ class Bridge:
     def _swept_when_connected(self, connected: bool) -> None:
         if connected:  # what failed with the last connection goes out now, not at the next sweep
             self._sweeping = asyncio.get_running_loop().create_task(self.outbox.sweep())
+            self.notices.hurry()
 
     async def _flush(self) -> None:
         try:
             async with asyncio.timeout(FLUSH_S):
                 await self.outbox.drain()
                 await self.replies.drain()
+                await self.notices.outbox.drain()
         except TimeoutError:
             logs.logger(__name__).warning("replies-not-flushed", in_hand=self.outbox.in_hand)
 
@@ -471,6 +492,11 @@ def installed(settings: BridgeSettings) -> Bridge:
         settings, keyring=keyring_of(settings.keys, Role.BRIDGE), links=links, bound=bound,
         traced=traced,
     )  # fmt: skip
+
+
+def _put_back(connection: Connection) -> None:
+    put_back(connection)
+    notices_put_back(connection)
 
 
 def _schedule(settings: BridgeSettings, clock: Clock) -> Schedule:

@@ -3,6 +3,7 @@
 ===================  ==============================================================================
 sweep                replies without a receipt are offered again; operators' decisions are acted on;
                      deliveries held back by a full backlog are taken
+notices              what no front has confirmed is sent again
 count                rows by state, for the metrics
 forget               rows past their retention are deleted
 attachments          what belonged to commands that are final, or to none for days, is deleted
@@ -16,16 +17,21 @@ check files          whether the certificate ends soon; key files changed since 
 ===================  ==============================================================================
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from sqlalchemy import Connection
 
 from intranet_bridge.commands.workers import CommandWorkers
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.ordering import QueuedCommand
 from intranet_bridge.intake.commands import CommandIntake
+from intranet_bridge.notices.outbox import Notices
+from intranet_bridge.notices.subscriptions import Subscriptions
 from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
 from protocol.runtime.audit import Audit
@@ -50,6 +56,8 @@ _DAY_MS = 24 * 3_600_000
 _UNCLAIMED_MS = MAX_AGE_MS + AHEAD_MS
 """So long after its last message an attachment is kept that no command names: one may still be on its way."""
 _WARN_DAYS = 30
+NOTICES_S = 1.0
+"""How often it is looked for notices that are due; those just published go out at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ class Housekeeping:
         outbox: Outbox,
         workers: CommandWorkers,
         intake: CommandIntake,
+        notices: Notices,
+        subscriptions: Subscriptions,
         audit: Audit,
         forward: SyslogForward | None,
         lately: Lately,
@@ -92,6 +102,7 @@ class Housekeeping:
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
         self._attachments, self._maintenance = attachments, maintenance
         self._workers, self._intake = workers, intake
+        self._notices, self._subscriptions = notices, subscriptions
         self.use(schedule)
         self._jobs = Jobs()
 
@@ -106,6 +117,7 @@ class Housekeeping:
             ("check files", self.check_files, 3600.0),
             ("adopt", self.adopt, self._schedule.adopt_s),
             ("sweep", self.sweep, self._schedule.sweep_s),
+            ("notices", self.send_notices, NOTICES_S),
             ("attachments", self.forget_attachments, 60.0),
             ("maintenance", self._maintenance.look, LOOK_S),
             ("count", self.count, 15.0),
@@ -143,13 +155,23 @@ class Housekeeping:
 
     async def adopt(self) -> None:
         """See above."""
-        commands = await self._lease.adopt(self._inbox.adopt)
+        commands = await self._lease.adopt(self._take_over)
         if commands:
             self._workers.adopt(commands)
+
+    def _take_over(self, connection: Connection, owners: Sequence[str]) -> list[QueuedCommand]:
+        self._notices.adopt(connection, owners)
+        return self._inbox.adopt(connection, owners)
+
+    async def send_notices(self) -> None:
+        """See above."""
+        self._notices.hurry()
 
     async def count(self) -> None:
         """See above."""
         await self._inbox.count()
+        await self._notices.count()
+        await self._subscriptions.count()
 
     async def look_at_audit(self) -> None:
         """See above."""
@@ -159,6 +181,7 @@ class Housekeeping:
         """See above."""
         before = self._schedule.clock() - int(self._schedule.retention_days * _DAY_MS)
         await self._poison.forget(before)
+        await self._notices.forget(before)
         await self._audit.forget(self._schedule.audit_days)
         gone = await self._inbox.forget(before)
         if gone:

@@ -15,6 +15,7 @@ from intranet_bridge.intake.conflict import InboxConflict
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.concurrency import Places
 from intranet_bridge.marketing.health import Health
+from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import Doubts
 from protocol.messages import Role
@@ -59,6 +60,7 @@ class Reporter:
         draining: Draining,
         doubts: Doubts,
         lately: Lately,
+        notices: Notices,
         clock: Clock,
         ceilings: Ceilings,
     ) -> None:
@@ -68,7 +70,7 @@ class Reporter:
         self._adapters = adapters
         self._places, self._ordering, self._maintenance = places, ordering, maintenance
         self._backups, self._history = backups, history
-        self._draining, self._doubts, self._ceilings = draining, doubts, ceilings
+        self._draining, self._doubts, self._ceilings, self._notices = draining, doubts, ceilings, notices
         self._started = clock()
         self._lately = lately
 
@@ -96,7 +98,7 @@ class Reporter:
                 self._interface(one, now, lately.get(one.operation)) for one in list(self._health.values())
             ),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
-            drain=self._draining.report(),
+            drain=self._draining.report(), notices=self._notices.report(),
             changed_files=await asyncio.to_thread(files.changed) if files else (),
             waiting_settings=files.waiting if files else (), diagnoses=tuple(self._doubts.diagnoses.values()),
             conflict=self._conflict.active, meant=self._conflict.meant[:36],

@@ -80,6 +80,15 @@ class CommandsSection(Section):
     than the front's `resend_after_s`, or a command that was lost once is overtaken."""
 
 
+class NoticesSection(Section):
+    """Notices outward, and who may subscribe to how many."""
+
+    subscriptions: Annotated[int, Field(ge=1, le=100_000_000)] = 5_000_000
+    """Of one application: each is an account and a kind of notice. About so many: they are counted every 15 seconds."""
+    resend_after_s: Annotated[float, Field(gt=0, le=3_600)] = 30
+    """A notice that its front has not confirmed is sent again after this time, then 4, 9 … times as long."""
+
+
 _HTTPS = re.compile(r"https://([A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]{0,100})?")
 
 
@@ -221,6 +230,7 @@ class BridgeSettings(Section):
     store: StoreSection
     queries: QueriesSection = QueriesSection()
     commands: CommandsSection = CommandsSection()
+    notices: NoticesSection = NoticesSection()
     breaker: BreakerSection = BreakerSection()
     ceilings: CeilingsSection = CeilingsSection()
     fronts: dict[Name, FrontSection] = Field(default_factory=dict)

@@ -175,6 +175,17 @@ class CloseCircuit(_Question):
     sudo_user: _SudoUser = ""
 
 
+class PublishNotice(_Question):
+    """Publish a notice by hand, as a push of the marketing system's would."""
+
+    kind: Annotated[str, StringConstraints(max_length=32)]
+    at: Annotated[str, StringConstraints(max_length=40)]
+    data: dict[str, Any] = Field(repr=False)
+    push_id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+    """Published once, however often it is asked for."""
+    sudo_user: _SudoUser = ""
+
+
 class AuditedAct(_Question):
     """An administrative act that is not the daemon's own, to be written in its log."""
 

@@ -176,6 +176,17 @@ class CommandsReport(_Part):
     """When the oldest without an outcome was recorded; 0: there is none."""
 
 
+class NoticesReport(_Part):
+    """Notices on their way outward."""
+
+    waiting: int = 0
+    """Bridge: no front has confirmed them. Front: their application has not got them yet."""
+    oldest: int = 0
+    """When the oldest of them was published, or recorded; 0: there is none."""
+    dead: int = 0
+    """Front: given up, until somebody has them delivered again."""
+
+
 class AttachedReport(_Part):
     """A bridge, by its last word to the front."""
 
@@ -262,6 +273,7 @@ class Report(_Part):
     """Of its configuration, keys, certificates and bindings: those that were not read since they changed."""
     waiting_settings: tuple[str, ...] = ()
     """Settings that it has read at a reload and takes up at its next start."""
+    notices: NoticesReport = NoticesReport()
 
 
 class FrontReport(Report):

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
 )
 
+from intranet_bridge.at_rest import store_key_table
 from intranet_bridge.inbox.ordering import QueuedCommand
 from protocol.lifecycle import State
 from protocol.runtime.audit import audit_tables
@@ -30,6 +31,7 @@ AUDIT = audit_tables(METADATA)
 DECISIONS = decisions_table(METADATA)
 HISTORY = history_table(METADATA)
 MAINTENANCE = maintenance_table(METADATA)
+STORE_KEY = store_key_table(METADATA)
 ANSWERED_DECISIONS = answered_decisions_table(METADATA)
 IDENTITY = Table(
     "identity",

@@ -30,6 +30,10 @@ _HOT_ENVELOPES = 20_000
 """With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
 
 
+async def _no_notices(_ids: Sequence[str]) -> None:
+    """Nobody sends any."""
+
+
 class CommandIntake:
     """Commands go to the inbox, and from there to the worker."""
 
@@ -45,10 +49,12 @@ class CommandIntake:
         backlog: int,
         decide: Callable[[FrontDecision, int], Awaitable[None]],
         repetitions: Repetitions | None = None,
+        confirmed: Callable[[Sequence[str]], Awaitable[None]] = _no_notices,
     ) -> None:
         """`backlog`: with so many unfinished commands no more are taken. `decide` is given what operators at fronts
-        decided, and since when the inbox is the region's.
+        decided, and since when the inbox is the region's; `confirmed` the notices that a front has.
         """
+        self._confirmed = confirmed
         self._decide = decide
         self._link, self._judge, self._inbox, self._ordering = link, judge, inbox, ordering
         self._outbox, self._dead_letters, self.backlog = outbox, dead_letters, backlog
@@ -108,6 +114,9 @@ class CommandIntake:
                     await self._repetitions.look(judged.gap)
                     good[:] = [self._repetitions.judged(row, judged.gap, self._judge.held) for row in good]
                 await self._record(good, bad)
+            if judged.receipts:
+                await self._confirmed(judged.receipts)
+                judged.receipts.clear()
             while judged.decisions:
                 await self._decide(judged.decisions[0], judged.since)
                 judged.decisions.pop(0)

@@ -20,6 +20,7 @@ from protocol.frames import pack, unpack
 from protocol.lifecycle import State
 from protocol.link.port import Delivery
 from protocol.messages import Attributes
+from protocol.notices import RECEIPT, Receipt
 from protocol.operations import Kind
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
@@ -52,6 +53,8 @@ class Judged:
     bad: list[tuple[bytes, str, str]] = field(default_factory=list)
     """For the dead letters, with the reason and, where it is known, the request's id."""
     decisions: list[FrontDecision] = field(default_factory=list)
+    receipts: list[str] = field(default_factory=list)
+    """Ids of notices that the front says it has (protocol/notices.py)."""
     since: int = 0
     """Epoch ms: what was sealed before may have been in another inbox, or in this one and is forgotten."""
     gap: Gap | None = None
@@ -129,6 +132,15 @@ class CommandJudge:
             judged.bad.append((pack([envelope]), error.reason, error.request))
             return
         attributes = opened.attributes
+        if attributes.type == RECEIPT:
+            if not self._ceilings.admits_front(attributes.source):
+                judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
+                return
+            try:
+                judged.receipts += Receipt.from_payload(opened.payload).recorded
+            except EnvelopeError as error:
+                judged.bad.append((pack([envelope]), error.reason, attributes.id))
+            return
         if attributes.type == DECISION:
             if not self._ceilings.admits_front(attributes.source):
                 judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))

@@ -93,6 +93,11 @@ class Point:
     """The reply's receipt is here; that it was is written, not committed."""
     BRIDGE_DECISION_FOUND = "bridge.decision-found"
     """An operator's decision about a held row was read; nothing was done about it."""
+    # --- the bridge: notices
+    BRIDGE_NOTICE_UNCOMMITTED = "bridge.notice-uncommitted"
+    """Notices are inserted with their push, not committed."""
+    BRIDGE_NOTICE_CONFIRMED = "bridge.notice-confirmed"
+    """A front's receipt for notices is here; nothing of it is recorded."""
     # --- the bridge: a restart
     BRIDGE_RECOVERY_UNCOMMITTED = "bridge.recovery-uncommitted"
     """Rows found `calling` are made `unknown`, not committed."""

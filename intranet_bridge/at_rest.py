@@ -1,0 +1,104 @@
+"""Personal data in the bridge's own tables: sealed, and found again by a keyed hash.
+
+One random key a database, made at its first start. It is kept beside the data it protects, sealed to the bridge's own
+X25519 key (HPKE, RFC 9180, as on the wire), so that the database alone, a backup of it too, tells nothing. At a start
+and at a reload with another active key it is sealed anew: a key that is retired may be removed once every bridge of
+the database was reloaded. From it come, by one purpose each, the key of the hashes and that of AES-256-GCM.
+"""
+
+import base64
+import hmac
+import os
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, select
+
+from protocol.errors import ConfigurationError
+from protocol.keyring import KEY_ID_BYTES, Keyring
+from protocol.messages import Role
+from protocol.runtime.store import Store, insert_new
+
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_LABEL = b"dmz-bridge key at rest 1"
+_NONCE = 12
+
+
+def store_key_table(metadata: MetaData) -> Table:
+    """The `store_key` table of the bridge's database: one row."""
+    return Table(
+        "store_key",
+        metadata,
+        Column("only", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
+        Column("sealed_to", LargeBinary(KEY_ID_BYTES), nullable=False),
+        Column("key", LargeBinary, nullable=False),
+    )
+
+
+class AtRest:
+    """Hashes and seals what one database keeps of customers. Usable after `open`."""
+
+    def __init__(self, store: Store, table: Table, keyring: Keyring) -> None:
+        self._store, self._table, self._keyring = store, table, keyring
+        self._opened: _Keys | None = None
+
+    async def open(self, keyring: Keyring | None = None) -> None:
+        """Read the key, making one at first, and see that it is sealed to the active key of `keyring` (by default the
+        one given before). Raises ConfigurationError when the keyring cannot open it.
+        """
+        if keyring is not None:
+            self._keyring = keyring
+        secret = await self._store.write(self._open)
+        self._opened = _Keys(hmac.digest(secret, b"hash", "sha256"), AESGCM(hmac.digest(secret, b"seal", "sha256")))
+
+    def pseudonym(self, text: str) -> str:
+        """22 characters by which `text` is found again, and that tell nothing of it."""
+        digest = hmac.digest(self._keys.hash, text.encode(), "sha256")
+        return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
+
+    def seal(self, data: bytes, about: str) -> bytes:
+        """`data` sealed; it opens for the same `about` alone, such as the row's id."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._keys.cipher.encrypt(nonce, data, about.encode())
+
+    def unseal(self, sealed: bytes, about: str) -> bytes:
+        """What `seal` was given. Raises ValueError for what it did not make."""
+        try:
+            return self._keys.cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], about.encode())
+        except InvalidTag:
+            raise ValueError("was not sealed by this database's key") from None
+
+    @property
+    def _keys(self) -> "_Keys":
+        if self._opened is None:
+            raise RuntimeError("the database's key was not opened yet")
+        return self._opened
+
+    def _open(self, connection: Connection) -> bytes:
+        table, (active, public) = self._table, self._keyring.receivers[Role.BRIDGE]
+        made = os.urandom(32)
+        row = {"only": 1, "sealed_to": active, "key": _SUITE.encrypt(made, public, _LABEL)}
+        insert_new(connection, table, [row])
+        found = connection.execute(select(table.c.sealed_to, table.c.key).with_for_update()).one()
+        private = self._keyring.openers.get(bytes(found.sealed_to))
+        if private is None:
+            raise ConfigurationError(
+                f"the database's own key is sealed to key {bytes(found.sealed_to).hex()}, which the keyring does not "
+                "hold: put that keyring back, reload, and remove the key afterwards"
+            )
+        try:
+            secret = _SUITE.decrypt(bytes(found.key), private, _LABEL)
+        except (InvalidTag, ValueError):
+            raise ConfigurationError("the database's own key cannot be opened: its row was altered") from None
+        if bytes(found.sealed_to) != active:
+            anew = {"sealed_to": active, "key": _SUITE.encrypt(secret, public, _LABEL)}
+            connection.execute(table.update().values(anew))
+        return bytes(secret)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    hash: bytes = field(repr=False)
+    cipher: AESGCM = field(repr=False)

@@ -1,0 +1,64 @@
+"""Personal data in the bridge's own tables."""
+
+import asyncio
+import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from bridgectl import keys
+from intranet_bridge.app import MIGRATIONS
+from intranet_bridge.at_rest import AtRest
+from intranet_bridge.inbox.rows import STORE_KEY
+from protocol.errors import ConfigurationError
+from protocol.keyring import Keyring
+from protocol.messages import Role
+from protocol.runtime.keyfiles import load_keyring
+from protocol.runtime.store import Store
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+def ring(folder: Path) -> Keyring:
+    return load_keyring(keys.keyring_path(folder, Role.BRIDGE), folder / keys.TRUSTED)
+
+
+def store(folder: Path) -> Store:
+    return Store(f"sqlite:///{folder / 'bridge.sqlite3'}", MIGRATIONS.prepare)
+
+
+def test_what_is_kept_is_found_and_opened_again_after_a_restart_and_a_rotation(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    keys.init(folder, now=NOW)
+
+    async def play() -> None:
+        database = store(tmp_path)
+        await database.start()
+        first = AtRest(database, STORE_KEY, ring(folder))
+        await first.open()
+        name, sealed = first.pseudonym("3210000000001"), first.seal("田".encode(), "row-1")
+        assert "3210" not in name
+        assert first.pseudonym("3210000000002") != name
+        with pytest.raises(ValueError, match="not sealed"):
+            first.unseal(sealed, "row-2")
+
+        before = ring(folder).receivers[Role.BRIDGE][0]
+        keys.rotate(folder, Role.BRIDGE, now=NOW)
+        keys.activate(folder, Role.BRIDGE, now=NOW)
+        after = ring(folder)
+        assert after.receivers[Role.BRIDGE][0] != before
+        again = AtRest(database, STORE_KEY, after)
+        await again.open()
+        assert again.pseudonym("3210000000001") == name
+        assert again.unseal(sealed, "row-1").decode() == "田"
+        row = await database.read(lambda connection: connection.execute(select(STORE_KEY)).one())
+        assert row.sealed_to == after.receivers[Role.BRIDGE][0]
+
+        other = tmp_path / "other"
+        keys.init(other, now=NOW)
+        with pytest.raises(ConfigurationError, match="which the keyring does not hold"):
+            await AtRest(database, STORE_KEY, ring(other)).open()
+        await database.close()
+
+    asyncio.run(play())
