@@ -115,7 +115,7 @@ def lookup(account: Account, json: Json = False, bridge_config: Config = None) -
         typer.echo(tr("none was issued"))
         return
     rows = [
-        (_local(one["issued_at"]), one["generation"], one["kid"], "good" if one["good"] else "-", one["by"],
+        (_local(one["issued_at"]), one["generation"], one["kid"], tr("good") if one["good"] else "-", one["by"],
          one["batch"] or "-")
         for one in found["codes"]
     ]  # fmt: skip

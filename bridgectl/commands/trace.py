@@ -58,7 +58,7 @@ def trace(
         for event in events:
             rows.append((_instant(event.at), f"+{(event.at - before) / 1000:.3f}", event.where, event.what, event.more))
             before = event.at
-        typer.echo(table((tr("time"), "s", tr("where"), tr("what"), ""), rows))
+        typer.echo(table((tr("time"), tr("s"), tr("where"), tr("what"), ""), rows))
     for reason in silent:
         typer.echo(f"bridgectl: {passed_on(reason)}", err=True)
     if not events:
