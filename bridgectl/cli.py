@@ -25,6 +25,7 @@ GROUPS = {
     "bundle": ("bridgectl.commands.bundle", "One file for support: reports, masked configurations, logs; no secrets."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
     "circuit": ("bridgectl.commands.circuit", "Circuit breakers: show them, close one."),
+    "desk": ("bridgectl.commands.desk", "Staff of the front's pages under /desk/."),
     "dlq": ("bridgectl.commands.dlq", "Dead letters: why, how old, sent again or taken away."),
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
     "drain": ("bridgectl.commands.drain", "Before a stop: take nothing new, finish what runs."),

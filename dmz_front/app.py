@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -51,7 +52,7 @@ from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.replies.router import ReplyRouter, Waiters
 from dmz_front.reporting import Reporter, certificate_files
 from dmz_front.sandbox.sandbox import Sandbox
-from dmz_front.settings import FrontSettings
+from dmz_front.settings import DeskSection, FrontSettings
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
 from protocol.link.certificates import role_objection, server_objections
@@ -60,6 +61,7 @@ from protocol.link.port import AckMode, Subscription
 from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
+from protocol.qr import UPLOAD_BYTES
 from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.audit import Audit, forward_of
@@ -88,6 +90,7 @@ from protocol.runtime.store import Store
 from protocol.runtime.tracing import opened
 
 if TYPE_CHECKING:
+    from dmz_front.desk.pages import Desk
     from dmz_front.traced import Traced
 
 log = logs.logger(__name__)
@@ -220,6 +223,7 @@ class Front:
             ready=self.sender.pump,
         )
         self.forms = AccountForms(settings.accounts)
+        self.desk = self._desk(settings.desk) if settings.desk.enabled else None
         self.landing = Landing(self.queries, Scans(settings.landing), self.clock)
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
@@ -242,10 +246,13 @@ class Front:
                 limits=settings.http,
                 version=version("dmz-bridge"),
                 landing=self.landing if settings.landing.enabled else None,
+                desk=self.desk.app if self.desk else None,
             ),
         )
 
         self.http = HttpServer(traced.api(self.api, CATALOGUE) if traced else self.api, settings.http)
+        if self.desk is not None:
+            self.http.connections.larger = {b"/desk/batches": UPLOAD_BYTES}
         self.maintenance = Maintenance(
             store=self.store, table=MAINTENANCE, operations=tuple(CATALOGUE), section=settings.maintenance,
             clock=self.clock, changed=self._maintain, act=self.audit.act,
@@ -276,6 +283,20 @@ class Front:
                 decisions=self.decided, outbox=self.decisions_outbox, sealer=sealer, bridges=self.bridges,
                 sendable=self._decisions_go, clock=self.clock, act=self.audit.act,
             ),
+        )  # fmt: skip
+
+    def _desk(self, section: DeskSection) -> "Desk":
+        from dmz_front.desk.login import LogIn
+        from dmz_front.desk.pages import Desk
+        from dmz_front.desk.sessions import Sessions
+        from dmz_front.desk.work import Work
+
+        work = Work(
+            queries=self.queries, commands=self.commands, uploads=self.uploads, accounts=self.forms, clock=self.clock
+        )
+        return Desk(
+            section, sessions=Sessions(section, time.monotonic), log_in=LogIn(self.store, self.clock), work=work,
+            act=self.audit.act,
         )  # fmt: skip
 
     def policy(self, settings: FrontSettings) -> Policy:

@@ -159,6 +159,21 @@ class LandingSection(Section):
     penalty_max_s: Annotated[float, Field(gt=0, le=86_400)] = 3600
 
 
+class DeskSection(Section):
+    """Pages under `/desk/` for staff (docs/how-to/desk.md)."""
+
+    enabled: bool = False
+    """Whether there are such pages."""
+    networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ("127.0.0.0/8", "::1/128")
+    """Who is answered at all, by address; behind a gateway `http.trusted_proxies` says whose word counts for that."""
+    idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 15
+    """A session ends when nothing was asked in it for so long."""
+    longest_hours: Annotated[float, Field(gt=0, le=168)] = 8
+    """A session ends after so long, whatever is done in it."""
+    one_session: bool = True
+    """A log-in ends the member's other sessions."""
+
+
 def _pattern(text: str) -> str:
     if re.search(r"\(\?[a-zA-Z-]+[:)]", text):
         raise ValueError("a pattern has no inline flags: JSON Schema, in which callers read it, cannot say them")
@@ -209,6 +224,7 @@ class FrontSettings(Section):
     limits: LimitsSection = LimitsSection()
     attachments: AttachmentsSection = AttachmentsSection()
     landing: LandingSection = LandingSection()
+    desk: DeskSection = DeskSection()
     delivery: DeliverySection = DeliverySection()
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()

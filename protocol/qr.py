@@ -32,6 +32,8 @@ UTILITY = re.compile("[0-9a-z-]{1,40}")
 PART_BYTES = 90_000
 """Of a batch's ZIP in one answer: 120,000 characters in base 64, which fit an envelope of 192 KB."""
 MOST_SHEET_BYTES = 10 * 1024 * 1024
+UPLOAD_BYTES = MOST_SHEET_BYTES + 64 * 1024
+"""Of a form with a sheet in it."""
 
 
 @immutable

@@ -227,6 +227,8 @@ class Connection(HttpToolsProtocol):
         self._most = 4 * limits.body_limit + limits.header_limit
         if self.parser.get_method() == b"PATCH":
             self._most = max(self._most, limits.part_limit + limits.header_limit)
+        elif self._all.larger and self.parser.get_method() == b"POST":
+            self._most = max(self._most, self._all.larger.get(self.url.partition(b"?")[0], 0) + limits.header_limit)
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # whose head nothing follows
             self.cycle.transport = _Corked(self.transport)  # type: ignore[assignment]  # all a cycle asks of it

@@ -78,6 +78,8 @@ class Connections:
 
     def __init__(self, limits: HttpSection) -> None:
         self.limits = limits
+        self.larger: dict[bytes, int] = {}
+        """Paths to which a POST may have more than `body_limit` bytes, and how many."""
         self.open: set[Held] = set()
         self.idle: dict[Held, None] = {}
         """Nothing is under way on these, the longest idle first: closed when room is needed."""

@@ -61,6 +61,7 @@ def pages(
     limits: HttpSection,
     version: str,
     landing: Landing | None = None,
+    desk: ASGIApp | None = None,
 ) -> FastAPI:
     """The application of everything but `POST /v1/{operation}`.
 
@@ -128,6 +129,8 @@ def pages(
     attachments.add(app, uploads=uploads, catalogue=catalogue, admitted=admitted, answered=answered, limits=limits)
     if landing is not None:
         landings.add(app, landing)
+    if desk is not None:
+        app.mount("/desk", desk)
     told = code_pages.pages()
 
     @app.get(code_pages.PATH, include_in_schema=False)

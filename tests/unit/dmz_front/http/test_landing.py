@@ -23,6 +23,7 @@ async def started(harness: Harness, say: Say, **landing: Any) -> None:
     harness.options["landing"] = {"enabled": True, **landing}
     await harness.start()
     harness.bridge.script = lambda _: say
+    harness.front.landing._scans._now = lambda: 0.0
 
 
 async def test_a_good_code_leads_to_the_page_with_its_ticket(harness: Harness) -> None:

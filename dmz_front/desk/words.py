@@ -1,0 +1,118 @@
+"""What the desk's pages say, in English and Chinese."""
+
+from collections.abc import Mapping
+
+from dmz_front.http.languages import Language
+
+_CHINESE: Mapping[str, str] = {
+    "QR code desk": "二维码柜台",
+    "Log in": "登录",
+    "Log out": "退出",
+    "Name": "用户名",
+    "Password": "密码",
+    "Code of the authenticator": "动态验证码（6 位）",
+    "Name, password or code is not right, or the account is locked for a while.": (
+        "用户名、密码或验证码不正确，或账号暂时被锁定。"
+    ),
+    "Too many attempts; wait a minute.": "尝试过于频繁，请一分钟后再试。",
+    "This page was open for too long. Please do it again.": "页面停留过久，请重新操作。",
+    "One account": "单个户号",
+    "Account number": "户号",
+    "Make the code": "生成二维码",
+    "Download": "下载图片",
+    "Print beside the code:": "请印在二维码旁：",
+    "generation": "代次",
+    "A sheet of accounts": "批量生成",
+    "Download the template": "下载模板",
+    "Write the account numbers below the heading, one a row, as text; 20,000 at most.": (
+        "在表头下逐行填写户号，文本格式，最多 20,000 行。"
+    ),
+    "Excel file (.xlsx, 10 MB at most)": "Excel 文件（.xlsx，不超过 10 MB）",
+    "Upload": "上传",
+    "Sheets of this session": "本次登录上传的表格",
+    "Batch": "批次",
+    "reading": "正在读取",
+    "drawing": "正在生成",
+    "packing": "正在打包",
+    "done": "已完成",
+    "refused": "未接受",
+    "of": "/",
+    "rows": "行",
+    "This page renews itself.": "本页自动刷新。",
+    "Download the ZIP": "下载 ZIP",
+    "Pictures named by account, and result.csv, which says what became of each row.": (
+        "图片以户号命名；result.csv 逐行说明结果。"
+    ),
+    "Result": "结果",
+    "What was issued": "发放记录",
+    "Look up": "查询",
+    "None was issued.": "没有发放过。",
+    "state": "状态",
+    "issued": "发放时间",
+    "by": "经办",
+    "good": "有效",
+    "not good": "已失效",
+    "key": "密钥",
+    "Revoke": "作废",
+    "Revoke the codes of this account?": "作废该户号的二维码？",
+    "At once: what is printed leads nowhere from now on": "立即作废：已印制的立刻失效",
+    "What is printed stays good for a while, so that it can be replaced.": "不勾选则旧码在期限内仍有效，以便更换。",
+    "The codes of before are good until": "旧二维码有效至",
+    "The codes of before lead nowhere now.": "旧二维码已失效。",
+    "Print": "打印",
+    "Sheet to print": "打印页",
+    "Account numbers, one a line, 24 at most": "户号，每行一个，最多 24 个",
+    "Make the sheet": "生成打印页",
+    "Print it with your browser (Ctrl+P), on A4.": "请用浏览器打印（Ctrl+P），A4 纸。",
+    "Back": "返回",
+    "Your role does not include this.": "您的角色没有此项权限。",
+    "There is no such page.": "没有这个页面。",
+    "It did not work": "未能完成",
+    "The bridge does not answer now. Please try again in a minute.": "内网暂时没有应答，请一分钟后再试。",
+    "It was taken, and is not done yet. Please look again in a minute.": "已受理，尚未完成，请一分钟后再查看。",
+    "This is no account number.": "这不是户号。",
+    "That file is no Excel file (.xlsx).": "该文件不是 Excel 文件（.xlsx）。",
+    "That file has more than 10 MB, or nothing in it.": "文件为空，或超过 10 MB。",
+    # refusals and verdicts
+    "ok": "已生成",
+    "number-cell": "数字单元格，可能丢失前导零：请改为文本",
+    "precision-lost": "数字超过 15 位，精度已丢失：请以文本重填",
+    "scientific": "科学计数法：请以文本重填",
+    "formula": "公式",
+    "not-digits": "不是本单位的户号格式",
+    "not-text": "不是文本（日期、逻辑值或错误值）",
+    "empty": "空白",
+    "duplicate": "重复",
+    "no-such-account": "户号不存在",
+    "account-closed": "户号已销户",
+    "not-checked": "暂时无法核实户号",
+    "not-xlsx": "不是可用的 Excel 文件",
+    "too-large": "文件过大",
+    "too-many-rows": "超过 20,000 行",
+    "wrong-header": "A1 单元格不是“用户编号”",
+    "no-rows": "没有户号",
+}
+_ENGLISH: Mapping[str, str] = {
+    "ok": "its code is made",
+    "number-cell": "a number cell, which may have lost a zero: make it text",
+    "precision-lost": "a number of more than 15 digits, which Excel changed: write it as text",
+    "scientific": "scientific notation: write it as text",
+    "formula": "a formula",
+    "not-digits": "no account number of this company",
+    "not-text": "no text (a date, a truth value, an error)",
+    "empty": "empty",
+    "duplicate": "there already",
+    "no-such-account": "there is no such account",
+    "account-closed": "the account is closed",
+    "not-checked": "could not be checked now",
+    "not-xlsx": "no Excel file that can be used",
+    "too-large": "too large",
+    "too-many-rows": "more than 20,000 rows",
+    "wrong-header": "cell A1 is not 用户编号",
+    "no-rows": "no account numbers in it",
+}
+
+
+def said(text: str, language: Language) -> str:
+    """A text of the pages; one that is not known stands as it is."""
+    return (_CHINESE if language is Language.CHINESE else _ENGLISH).get(text, text)

@@ -1,0 +1,221 @@
+"""Customers' QR codes on a whole installation: issued on the bridge's host and at the desk, scanned at the front.
+
+The desk is used as staff use it, in a real Chromium; without one that part is skipped. `DMZ_BRIDGE_SCREENSHOTS` names a
+folder for its pictures.
+"""
+
+import base64
+import csv
+import hmac
+import io
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import zxingcpp
+from PIL import Image
+
+from scripts.tools.testbed.layout import BIN
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import PLAIN, ctl, running_testbed
+
+SHEET = Path(__file__).parents[1] / "data" / "qr" / "qr_accounts.xlsx"
+BASE = "https://pay.example.cn/q/"
+ACCOUNT = "3210000000003"
+TAKEN = "3210000000001"
+
+
+@pytest.fixture(scope="module")
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    folder = tmp_path_factory.mktemp("qr")
+    keys = folder / "qr.keys"
+    subprocess.run([str(BIN / "bridgectl"), "qr", "keys", "--add", "1", "--file", str(keys)], check=True, timeout=60)
+    settings = {
+        "intranet_bridge": {
+            "presence_interval_s": 0.5,
+            "qr.base": BASE, "qr.utility": "power-yunhe", "qr.keys": str(keys), "qr.account_digits": 13,
+            "qr.check_accounts": "realtime-charge-query", "qr.pages.bill": "https://pay.example.cn/bill",
+        },
+        "dmz_front": {"landing.enabled": True, "desk.enabled": True, "landing.scans_a_minute": 1000},
+    }  # fmt: skip
+    with running_testbed(folder / "installation", settings=settings) as testbed:
+        yield testbed
+
+
+@pytest.fixture(scope="module")
+def phone(testbed: Testbed) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=testbed.front_url, trust_env=False, verify=PLAIN, timeout=30) as phone:
+        yield phone
+
+
+def decoded(png: bytes) -> str:
+    found: Any = zxingcpp.read_barcode(Image.open(io.BytesIO(png)))
+    return str(found.text)
+
+
+def scanned(phone: httpx.Client, url: str) -> httpx.Response:
+    return phone.get("/q/" + url.removeprefix(BASE))
+
+
+def redeemed(testbed: Testbed, phone: httpx.Client, ticket: str, key: str) -> Any:
+    headers = {"Authorization": f"Bearer {testbed.app_key}", "Idempotency-Key": key}
+    return phone.post("/v1/qr-ticket", json={"ticket": ticket}, headers=headers).json()
+
+
+def test_a_code_is_issued_scanned_redeemed_once_and_revoked(testbed: Testbed, phone: httpx.Client) -> None:
+    picture = testbed.folder / "one.png"
+    made = json.loads(testbed.ctl("qr", "issue", ACCOUNT, "--out", str(picture), "--json"))
+    url = decoded(picture.read_bytes())
+    assert url == made["url"]
+    assert url.startswith(f"{BASE}1-{ACCOUNT}-")
+    answer = scanned(phone, url)
+    assert answer.status_code == 302
+    page, _, ticket = answer.headers["location"].partition("?ticket=")
+    assert page == "https://pay.example.cn/bill"
+    told = redeemed(testbed, phone, ticket, "redeem-1")
+    assert (told["status"], told["result"]["account"]) == ("succeeded", ACCOUNT)
+    assert redeemed(testbed, phone, ticket, "redeem-1")["result"] == told["result"]
+    assert redeemed(testbed, phone, ticket, "redeem-2")["refusal"]["code"] == "no-such-ticket"
+
+    forged = scanned(phone, url[:-1] + ("0" if url[-1] != "0" else "1"))
+    neighbour = scanned(phone, url.replace(ACCOUNT, "3210000000004"))
+    assert forged.status_code == neighbour.status_code == scanned(phone, "x").status_code == 404
+    assert forged.text == neighbour.text == scanned(phone, "x").text
+
+    assert "issue a new one" in testbed.ctl("qr", "revoke", ACCOUNT, "--now")
+    assert scanned(phone, url).status_code == 404
+    for log in testbed.logs.glob("*.log"):
+        text = log.read_text(errors="replace")
+        assert url.removeprefix(BASE) not in text
+        assert ticket not in text
+
+
+def test_a_sheet_on_the_bridges_host_becomes_a_zip(testbed: Testbed) -> None:
+    target = testbed.folder / "codes.zip"
+    told = ctl(testbed, "qr", "batch", str(SHEET), "--out", str(target))
+    assert told.returncode == 1, told.stderr  # rows without a code
+    with zipfile.ZipFile(target) as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("result.csv").decode("utf-8-sig"))))
+        verdicts = {row["row"]: row["result"] for row in rows}
+        assert verdicts["14"] == "account-closed"  # the marketing system says so
+        assert (verdicts["2"], verdicts["6"], verdicts["11"]) == ("ok", "scientific", "formula")
+        assert decoded(archive.read(f"{TAKEN}.png")).startswith(f"{BASE}1-{TAKEN}-")
+
+
+# --- the desk, in a browser ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium here (Debian's package chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here")
+    with playwright.sync_playwright() as started:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = started.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+def totp(secret: str) -> str:
+    """RFC 6238, as an authenticator has it."""
+    digest = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), "sha1")
+    at = digest[-1] & 15
+    return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+def picture(page: Any, name: str) -> None:
+    if folder := os.environ.get("DMZ_BRIDGE_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "language"),
+    [("wide", {"width": 1280, "height": 800}, "zh-CN"), ("phone", {"width": 390, "height": 844}, "en-US")],
+)
+def test_staff_use_the_desk_in_a_browser(
+    testbed: Testbed, browser: Any, name: str, size: dict[str, int], language: str, tmp_path: Path
+) -> None:
+    roles = [word for role in ("issue", "lookup", "revoke") for word in ("--role", role)]
+    staff = json.loads(testbed.ctl("desk", "staff", "add", f"wang-{name}", *roles, "--json"))
+    context = browser.new_context(
+        viewport=size, locale=language, accept_downloads=True, base_url=testbed.front_url, has_touch=name == "phone"
+    )
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+
+    page.goto("/desk/")
+    assert page.url.endswith("/desk/login")
+    picture(page, f"{name}-1-login")
+    page.fill("[name=name]", staff["name"])
+    page.fill("[name=password]", staff["password"])
+    page.fill("[name=code]", totp(staff["secret"]))
+    page.click("main button")
+    page.wait_for_url("**/desk/")
+
+    page.fill("[name=account]", TAKEN)
+    page.click("main button")
+    page.wait_for_selector("section.code img")
+    picture(page, f"{name}-2-code")
+    with page.expect_download() as download:
+        page.click("section.code a.button")
+    assert download.value.suggested_filename == f"{TAKEN}.png"
+    assert decoded(Path(download.value.path()).read_bytes()).startswith(f"{BASE}1-{TAKEN}-")
+    assert decoded(page.locator("section.code").screenshot()).startswith(f"{BASE}1-{TAKEN}-")  # off the screen
+
+    page.goto("/desk/batches")
+    with page.expect_download() as download:
+        page.click("a[href='/desk/template.xlsx']")
+    assert Path(download.value.path()).read_bytes().startswith(b"PK")
+    page.set_input_files("[name=sheet]", SHEET)
+    picture(page, f"{name}-3-upload")
+    page.click("main button")
+    page.wait_for_selector("a[href$='/codes.zip']", timeout=60_000)
+    picture(page, f"{name}-4-batch")
+    with page.expect_download() as download:
+        page.click("a[href$='/codes.zip']")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert "result.csv" in archive.namelist()
+        assert decoded(archive.read(f"{TAKEN}.png")).startswith(f"{BASE}1-{TAKEN}-")
+
+    page.goto("/desk/print")
+    page.fill("[name=accounts]", "\n".join(f"32100000000{number:02}" for number in range(1, 13)))
+    page.click("main button")
+    page.wait_for_selector(".sheet figure")
+    assert page.locator(".sheet figure").count() == 11  # the seventh is closed
+    picture(page, f"{name}-5-print")
+    page.emulate_media(media="print")
+    assert page.locator("header").is_hidden()
+    picture(page, f"{name}-5-print-on-paper")
+    page.emulate_media(media="screen")
+
+    page.goto("/desk/lookup")
+    page.fill("[name=account]", TAKEN)
+    page.click("main button")
+    page.wait_for_selector("table")
+    assert f"desk:{staff['name']}" in page.inner_text("table")
+    picture(page, f"{name}-6-lookup")
+    page.check("[name=now]")
+    page.click(".danger button")
+    page.wait_for_selector(".notice")
+    picture(page, f"{name}-7-revoked")
+
+    page.click("header form button")
+    page.wait_for_url("**/desk/login")
+    page.goto("/desk/lookup")
+    assert page.url.endswith("/desk/login")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert [said for said in errors if not re.search("status of 4", said)] == []
+    context.close()
