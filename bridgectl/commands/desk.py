@@ -99,7 +99,7 @@ def _list(*, json: bool) -> None:
     if json:
         typer.echo(as_json(rows))
         return
-    columns = ("name", "roles", "state", "changed at")
+    columns = (tr("name"), tr("roles"), tr("state"), tr("changed at"))
     typer.echo(
         table(columns, [(row["name"], ", ".join(row["roles"]), row["state"], row["changed_at"]) for row in rows])
     )

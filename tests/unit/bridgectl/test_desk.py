@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from bridgectl.cli import app
 from protocol.errors import BridgeError
-from protocol.runtime import staff
+from protocol.runtime import applications, staff
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.store import engine
 
@@ -19,7 +19,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config.write_text('[front_store]\nfile = "front.sqlite3"\n')
     monkeypatch.setenv("BRIDGECTL_CONFIG", str(config))
     store = engine(f"sqlite:///{tmp_path / 'front.sqlite3'}")
-    staff.METADATA.create_all(store)
+    applications.METADATA.create_all(store)
     store.dispose()
     return tmp_path / "front.sqlite3"
 
