@@ -134,7 +134,7 @@ def java_trust_store(authorities: list[x509.Certificate], password: bytes) -> by
 def _encryption(password: bytes) -> serialization.KeySerializationEncryption:
     return (
         serialization.PrivateFormat.PKCS12.encryption_builder()
-        .kdf_rounds(50_000)
+        .kdf_rounds(10_000)  # Java's own; the password is random and needs none, and each start of the broker does them
         .key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC)
         .hmac_hash(hashes.SHA256())
         .build(password)

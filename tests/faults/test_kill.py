@@ -1,12 +1,13 @@
 """`kill -9` in the middle of 500 work orders: every accepted one is applied exactly once.
 
 Three records are reconciled: what the callers were told, what the front says afterwards, and the marketing system's
-own journal, which counts every effect (its interface is deliberately not idempotent).
+own journal, which counts every effect (its interface is deliberately not idempotent). One testbed for all, and all its
+orders are reconciled after each storm.
 """
 
 import asyncio
 import uuid
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -26,6 +27,23 @@ from tests.support.testbeds import (
 
 ORDERS = 500
 CALLERS = 16
+QUICK = {
+    "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
+    "intranet_bridge": {"operations.work-order.settle_s": 1.0},
+}
+"""Patience shortened so that recovery is quick to see; the promises do not depend on it."""
+
+
+@pytest.fixture(scope="module")
+def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with running_testbed(tmp_path_factory.mktemp("kill"), settings=QUICK) as testbed:
+        yield testbed
+
+
+@pytest.fixture(scope="module")
+def orders() -> set[str]:
+    """The request ids of all storms' orders by now."""
+    return set()
 
 
 async def submit(http: httpx.AsyncClient, key: str, number: int) -> str:
@@ -77,36 +95,30 @@ async def storm(testbed: Testbed, victims: list[str]) -> dict[str, str]:
     [["front"], ["bridge"], ["broker"], ["marketing"], ["bridge", "front", "broker", "bridge"]],
     ids="+".join,
 )
-def test_every_accepted_order_is_applied_exactly_once(tmp_path: Path, victims: list[str]) -> None:
-    with running_testbed(tmp_path / "testbed", settings=QUICK) as testbed:
-        accepted = asyncio.run(storm(testbed, victims))
-        assert len(accepted) == ORDERS
-        assert len(set(accepted.values())) == ORDERS
-        assert_reconciled(testbed, set(accepted.values()))
+def test_every_accepted_order_is_applied_exactly_once(testbed: Testbed, orders: set[str], victims: list[str]) -> None:
+    accepted = asyncio.run(storm(testbed, victims))
+    assert len(accepted) == ORDERS
+    ids, before = set(accepted.values()), set(orders)
+    orders |= ids
+    assert len(ids - before) == ORDERS
+    assert_reconciled(testbed, ids, before=before)
 
 
-def test_a_marketing_system_that_dies_after_applying(tmp_path: Path) -> None:
+def test_a_marketing_system_that_dies_after_applying(testbed: Testbed, orders: set[str]) -> None:
     """The hardest case for a caller: done, but the answer is lost. The bridge asks before it repeats."""
-    with running_testbed(tmp_path / "testbed", settings=QUICK) as testbed:
-        httpx.put(
-            f"{testbed.marketing_url}/faults", json={"die_after_applying": 1}, trust_env=False, verify=PLAIN
-        ).raise_for_status()
-        headers = {"Authorization": f"Bearer {testbed.app_key}", "Idempotency-Key": "dies", "Prefer": "respond-async"}
-        with httpx.Client(base_url=testbed.front_url, headers=headers, trust_env=False, verify=PLAIN) as http:
-            id = http.post("/v1/work-order", json=work_order("最难的一单", account=ACCOUNT)).json()["request_id"]
-            eventually(lambda: not testbed.running("marketing"), what="the marketing system's death")
-            testbed.start("marketing")
-            told = eventually(
-                lambda: (status := http.get(f"/v1/requests/{id}").json())["status"] in FINAL and status,
-                what="the outcome",
-            )
-        assert told["status"] == "succeeded"
-        assert told["result"]["work_order"]
-        assert [entry["applied"] for entry in journal(testbed, id)] == [1]
-
-
-QUICK = {
-    "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
-    "intranet_bridge": {"operations.work-order.settle_s": 1.0},
-}
-"""Patience shortened so that recovery is quick to see; the promises do not depend on it."""
+    httpx.put(
+        f"{testbed.marketing_url}/faults", json={"die_after_applying": 1}, trust_env=False, verify=PLAIN
+    ).raise_for_status()
+    headers = {"Authorization": f"Bearer {testbed.app_key}", "Idempotency-Key": "dies", "Prefer": "respond-async"}
+    with httpx.Client(base_url=testbed.front_url, headers=headers, trust_env=False, verify=PLAIN) as http:
+        id = http.post("/v1/work-order", json=work_order("最难的一单", account=ACCOUNT)).json()["request_id"]
+        eventually(lambda: not testbed.running("marketing"), what="the marketing system's death")
+        testbed.start("marketing")
+        told = eventually(
+            lambda: (status := http.get(f"/v1/requests/{id}").json())["status"] in FINAL and status,
+            what="the outcome",
+        )
+    assert told["status"] == "succeeded"
+    assert told["result"]["work_order"]
+    assert [entry["applied"] for entry in journal(testbed, id)] == [1]
+    assert_reconciled(testbed, {id}, before=orders)

@@ -12,7 +12,6 @@ APART = frozenset(
         "tests/faults/test_failover.py",
         "tests/faults/test_full_broker.py",
         "tests/faults/test_inboxes.py",
-        "tests/faults/test_kill.py",
         "tests/faults/test_killing_message.py",
         "tests/faults/test_redelivery.py",
         "tests/faults/test_several.py",

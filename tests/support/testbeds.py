@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +150,13 @@ def eventually(holds: Callable[[], Any], seconds: float = 60.0, what: str = "it"
 FINAL = {"succeeded", "refused", "failed", "expired"}
 
 
-def assert_reconciled(testbed: Testbed, ids: set[str], front: str = "front", seconds: float = 120.0) -> None:
-    """Every accepted order was applied once, and callers are told so; fails the test otherwise."""
+def assert_reconciled(
+    testbed: Testbed, ids: set[str], front: str = "front", seconds: float = 120.0, before: Iterable[str] = ()
+) -> None:
+    """Every accepted order was applied once, and callers are told so; fails the test otherwise.
+
+    `before`: orders whose callers were told before. They are applied once still.
+    """
     told: dict[str, str] = {}
     with client(testbed, front) as http:
 
@@ -165,6 +170,7 @@ def assert_reconciled(testbed: Testbed, ids: set[str], front: str = "front", sec
 
         eventually(all_final, seconds, "the final outcome of every order")
     effects = {entry["request_id"]: entry["applied"] for entry in journal(testbed)}
-    assert {id: effects.get(id, 0) for id in ids} == dict.fromkeys(ids, 1)  # none lost, none twice
-    assert effects.keys() == ids  # and nothing nobody asked for
+    all_ids = ids.union(before)
+    assert {id: effects.get(id, 0) for id in all_ids} == dict.fromkeys(all_ids, 1)  # none lost, none twice
+    assert effects.keys() == all_ids  # and nothing nobody asked for
     assert set(told.values()) <= {"succeeded"}  # and the callers are told so
