@@ -70,7 +70,8 @@ from intranet_bridge.trial.probe import Probe
 from protocol.backoff import Backoff
 from protocol.destinations import commands
 from protocol.envelope import Opener, Sealer
-from protocol.keyring import Keyring
+from protocol.errors import ConfigurationError
+from protocol.keyring import Keyring, judged_groups
 from protocol.lifecycle import State
 from protocol.link.certificates import role_objection
 from protocol.link.lane import Lane
@@ -138,6 +139,7 @@ class Bridge:
         self.calls: MarketingCalls
         self.audit: Audit
         self.traced = traced
+        self.ceilings = Ceilings(settings.ceilings, settings.fronts, clock)
         opener = (traced.opener if traced else Opener)(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
         quick = Backoff(0.05, 1.0, chance)
@@ -176,7 +178,7 @@ class Bridge:
             sent=traced.spans.sent(self.inbox.replied) if traced else self.inbox.replied, unsent=self.inbox.unsent,
         )  # fmt: skip
         self.replies = (traced.replies if traced else Replies)(
-            settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock
+            settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock, self.ceilings.group_of
         )
         self.notices = Notices(
             store=self.store, at_rest=self.at_rest, replies=self.replies,
@@ -184,7 +186,6 @@ class Bridge:
             resend_after_s=lambda: self.settings.notices.resend_after_s, clock=clock, act=self.audit.act,
         )  # fmt: skip
         self.dead_letters = DeadLetters(self.links["control"])
-        self.ceilings = Ceilings(settings.ceilings, settings.fronts, clock)
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
@@ -211,7 +212,7 @@ class Bridge:
             inquires=self.bindings.inquires,
             from_fronts=lambda: self.settings.commands.decisions_from_fronts,
             retention_ms=lambda: int(self.settings.store.retention_days * 86_400_000), clock=clock,
-            act=self.audit.act,
+            act=self.audit.act, same_front=self.ceilings.same_front,
         )  # fmt: skip
         self.command_intake = CommandIntake(
             link=self.links["commands"], judge=judge,
@@ -566,7 +567,8 @@ def _check(path: Path, settings: BridgeSettings) -> None:
     """Say all that is wrong with an operator's files; exits with 2 if it cannot be used. Raises ConfigurationError."""
     with naming(path, settings):
         installed(settings)
-    doubts = [*store_doubts(settings.store), *settings.doubts()]
+        wrong, in_doubt = judged_groups(keyring_of(settings.keys, Role.BRIDGE), settings.fronts)
+    doubts = [*store_doubts(settings.store), *settings.doubts(), *in_doubt]
     if not settings.fronts:
         doubts.append("fronts: none is named, so that any front and application is taken (docs/how-to/ceilings.md)")
     if unbound := settings.unbound():
@@ -575,6 +577,7 @@ def _check(path: Path, settings: BridgeSettings) -> None:
         path,
         settings,
         (
+            *(ConfigurationError(word, file=str(settings.keys.trusted)) for word in wrong),
             *store_errors(settings.store),
             *link_errors(settings.link, (Role.BRIDGE,), datetime.now(UTC)),
             *dated(settings.all_systems.values(), datetime.now(UTC)),

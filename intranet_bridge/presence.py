@@ -23,6 +23,10 @@ _LOOK_S = 0.25
 """How often changes are looked for: a circuit opens or half-opens by itself."""
 
 
+_AT_ONCE = 16
+"""Envelopes in one message."""
+
+
 class Announcer:
     """Sends presence. One that gets lost is made up for by the next; the fronts forget a bridge that is silent."""
 
@@ -79,9 +83,12 @@ class Announcer:
 
     async def _send(self, state: Presence) -> None:
         now = self._clock()
-        attributes = Attributes(uuid7(now, os.urandom(10)), state.instance, PRESENCE, now)
-        sealed = self._sealer.seal(Kind.PRESENCE, attributes, state.payload(), now_ms=now)
+        payload, sealed = state.payload(), []
+        for group in self._sealer.groups:  # each can read its own alone
+            attributes = Attributes(uuid7(now, os.urandom(10)), state.instance, PRESENCE, now, group=group)
+            sealed.append(self._sealer.seal(Kind.PRESENCE, attributes, payload, now_ms=now))
         # Without expiry, which the broker judges by its own clock: a bridge a little behind would not be heard of at
         # all, and nobody could see why. The topic keeps nothing for a front that is away.
-        await self._link.send(Outgoing(self._destination, pack([sealed])))
+        for at in range(0, len(sealed), _AT_ONCE):
+            await self._link.send(Outgoing(self._destination, pack(sealed[at : at + _AT_ONCE])))
         self.sent += 1

@@ -20,7 +20,7 @@ from intranet_bridge.qr.service import Offer, offer_of
 from intranet_bridge.settings import BridgeSettings
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError
-from protocol.keyring import Keyring
+from protocol.keyring import Keyring, judged_groups
 from protocol.messages import Role
 from protocol.runtime import links
 from protocol.runtime.files_read import FilesRead, FilesSeen, seen
@@ -106,6 +106,8 @@ class Reload:
         self._settings, self._contents = new, files
         self.files.took(seen_files, done.restart)
         notes += await self._take_up(Change(new, keyring, rebound, touched, offer))
+        if touched & {"keys", "fronts"}:
+            notes += [word for several in judged_groups(keyring, new.fronts) for word in several]
         notes += [f"in doubt: {doubt}" for doubt in new.doubts()] if "operations" in touched else []
         return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 

@@ -1,6 +1,6 @@
 """Replies: the outcome as the front will read it, sealed once, and put on its reply queue."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from protocol.envelope import Kind, Sealer
 from protocol.errors import LinkError
@@ -20,7 +20,11 @@ LONGEST_RESULT = 192 * 1024
 class Replies:
     """Makes replies, and sends those to queries. (Those to commands go by the outbox, from their row.)"""
 
-    def __init__(self, name: str, sealer: Sealer, query_lane: Lane, clock: Clock) -> None:
+    def __init__(
+        self, name: str, sealer: Sealer, query_lane: Lane, clock: Clock, group_of: Callable[[str], str] = lambda _: ""
+    ) -> None:
+        """`group_of`: the group of fronts that the configuration gives an instance; empty: none."""
+        self._group_of = group_of
         self._name, self._sealer, self._lane, self._clock = name, sealer, query_lane, clock
         self.sent = 0
         self.not_sent = 0
@@ -44,10 +48,19 @@ class Replies:
             code, detail = "answer-too-long", "the marketing system's answer is longer than a message may be"
         now = self._clock()
         attributes = Attributes(
-            request.id, self._name, request.type, now, "", request.traceparent, deadline, version=request.version
-        )
+            request.id, self._name, request.type, now, "", request.traceparent, deadline, version=request.version,
+            group=request.group or self._group(request),
+        )  # fmt: skip
         payload = Reply(attributes, state, code, detail, result).payload()
         return self._sealer.seal(Kind.REPLY, attributes, payload, now_ms=now)
+
+    def _group(self, request: Attributes) -> str:
+        """Of a request signed with the key that fronts share, or not opened: its front has its group's keys before
+        anyone uses them.
+        """
+        front = request.source.partition("/")[0] or request.reply_to.rpartition(".")[2]
+        group = self._group_of(front)
+        return group if self._sealer.knows(group) else ""
 
     def answer(self, request: Attributes, state: State, code: str = "", detail: str = "", result: bytes = b"") -> None:
         """Seal and send the reply to a query. It expires with the query; nobody waits for its receipt."""

@@ -3,12 +3,12 @@
 ::
 
     offset  size
-       0      1  version, 1 or 2
+       0      1  version, 1 to 3
        1      1  kind: 1 request, 2 reply, 3 presence
        2    176  wrap: who made the data key, for whom, and the key itself (below)
      178      2  n, the length of the attributes
      180      n  attributes: id LF source LF type LF time LF subject LF traceparent LF deadline LF reply_to,
-                 and in version 2: LF after
+                 and from version 2 on: LF after; in version 3: LF group
                  (printable ASCII; time and deadline in decimal, epoch ms; limits: attribute_text.py)
    180+n      8  number of the message under its data key
    188+n      …  the body under AES-256-GCM (NIST SP 800-38D), then the 16-byte tag;
@@ -21,6 +21,10 @@
       24      8  not_after: last use, epoch ms      ┘
       32     80  the data key under HPKE (RFC 9180 base mode, X25519, HKDF-SHA256, AES-256-GCM): 32 + 32 + 16
      112     64  Ed25519 signature (RFC 8032) over label, version and the 112 bytes before it
+
+A front's Ed25519 key may belong to a *group* of fronts. Then `group` says that group, or the message is refused; in a
+reply it says whose the X25519 key is that it is sealed to. It is empty where all fronts share their keys, and in what
+older versions say, where the key alone tells it.
 
 Integers are big-endian. A data key is random, belongs to one `Sealer` and one version, seals at most 2²⁰ messages
 within at most an hour, and is then forgotten by its sender. The envelope carries its wrap, so it stands alone: any
@@ -47,12 +51,14 @@ from protocol.attribute_text import decoded, encoded
 from protocol.errors import (
     BadSignature,
     Expired,
+    ForAnother,
     Malformed,
     Replayed,
     Stale,
     Tampered,
     UnknownKey,
     UnknownVersion,
+    WrongGroup,
     WrongKind,
 )
 from protocol.keyring import KEY_ID_BYTES, Keyring
@@ -90,6 +96,8 @@ _ATTRIBUTES = _WRAP_END + 2
 _NUMBER = 8
 _TAG = 16
 _ZERO = bytes(4)
+_MOST_KEYS = 1_024
+"""Data keys in use at once: one for each version and group."""
 _SHORTEST = _ATTRIBUTES + _NUMBER + _TAG
 
 
@@ -121,52 +129,65 @@ class Sealer:
     ) -> None:
         if not (0 < lifetime_ms <= DATA_KEY_MS and 0 < messages <= DATA_KEY_MESSAGES):
             raise ValueError("a data key lives at most an hour and 2**20 messages")
-        if to is keyring.role or to not in keyring.receivers:
+        if to is keyring.role or not _somebody(keyring, to):
             raise ValueError(f"the {keyring.role} has nobody to seal to as {to}")
         self._keyring, self._to = keyring, to
         self._lifetime_ms, self._messages = lifetime_ms, messages
-        self._keys: dict[int, _SealingKey] = {}
+        self._keys: dict[tuple[int, str], _SealingKey] = {}
 
     def use(self, keyring: Keyring) -> None:
         """Seal with another keyring of the same role from now on. Raises ValueError as the constructor does."""
-        if keyring.role is not self._keyring.role or self._to not in keyring.receivers:
+        if keyring.role is not self._keyring.role or not _somebody(keyring, self._to):
             raise ValueError(f"the {keyring.role} has nobody to seal to as {self._to}")
         # in this order: who renews a data key meanwhile puts one of the old keyring into the old dictionary
         self._keyring = keyring
         self._keys = {}
 
+    def knows(self, group: str) -> bool:
+        """Whether that group of fronts uses keys of its own."""
+        return group in self._keyring.front_groups
+
+    @property
+    def groups(self) -> list[str]:
+        """Those that use keys of their own; an empty name: the fronts that share one key."""
+        return sorted(self._keyring.front_groups)
+
     def seal(self, kind: Kind, attributes: Attributes, payload: bytes, *, now_ms: int) -> bytes:
         """The envelope's bytes, in the attributes' version. Each call takes a new number, so sealing the same twice
-        gives two envelopes.
+        gives two envelopes. A front says its own group; a bridge seals to that of the attributes or, if there is no
+        such group any more, to nobody.
 
         Raises what the receiver would: WrongKind if our role does not send this kind, UnknownVersion, OutOfRange for
         an attribute that is too long, too large or not printable ASCII, Malformed for one that the version does not
         have, Stale if `attributes.time` is not about now (what is sealed anew later needs its time set anew).
         """
-        key = self._keys.get(attributes.version)
+        whose = attributes.version, attributes.group
+        key = self._keys.get(whose)
         if key is None or not key.created - SKEW_MS <= now_ms < key.not_after or key.process != os.getpid():
-            key = self._renew(attributes.version, now_ms)
+            key = self._renew(whose, now_ms)
         number = next(key.numbers)
         if number >= self._messages:
-            key = self._renew(attributes.version, now_ms)
+            key = self._renew(whose, now_ms)
             number = next(key.numbers)
         start = key.starts[kind]
         if start is None:
             raise WrongKind(f"a {self._keyring.role} does not send a {kind.name.lower()}")
         if not key.created - SKEW_MS <= attributes.time <= key.not_after + SKEW_MS:
             raise Stale("attributes.time is not the time of sealing")
-        text = encoded(attributes)
+        text = encoded(attributes, key.group)
         head = start + len(text).to_bytes(2, "big") + text
         tail = number.to_bytes(_NUMBER, "big")
         return head + tail + key.cipher.encrypt(_ZERO + tail, payload, head)
 
-    def _renew(self, version: int, now_ms: int) -> "_SealingKey":
+    def _renew(self, whose: tuple[int, str], now_ms: int) -> "_SealingKey":
+        version, group = whose
         if not LOWEST_VERSION <= version <= WIRE_VERSION:
             raise _unknown(version)
         mark = bytes([version])
         keys, keyring = self._keys, self._keyring
         sender, signer = keyring.signer
-        receiver, public = keyring.receivers[self._to]
+        to_group = group if self._to is Role.FRONT else ""
+        receiver, public = keyring.receivers.get((self._to, to_group), keyring.nobody)
         not_after = now_ms + self._lifetime_ms
         info = sender + receiver + now_ms.to_bytes(8, "big") + not_after.to_bytes(8, "big")
         secret = os.urandom(32)
@@ -176,8 +197,11 @@ class Sealer:
             None,
             *(mark + bytes([kind]) + wrap if _may(keyring.role, kind) else None for kind in Kind),
         ]
-        key = _SealingKey(AESGCM(secret), starts, count(), now_ms, not_after, os.getpid())
-        keys[version] = key
+        said = group if self._to is Role.FRONT else keyring.group
+        key = _SealingKey(AESGCM(secret), starts, count(), now_ms, not_after, os.getpid(), said)
+        if len(keys) >= _MOST_KEYS:
+            keys.clear()
+        keys[whose] = key
         return key
 
 
@@ -260,7 +284,9 @@ class Opener:
         kind = key.kinds.get(envelope[1])
         if kind is None:
             raise WrongKind(f"kind {envelope[1]} is not for a {key.sender} to send to a {self._keyring.role}")
-        attributes = decoded(version, envelope[_ATTRIBUTES:number])
+        attributes = decoded(version, envelope[_ATTRIBUTES:number], key.group)
+        if version > 2 and attributes.group not in key.groups:
+            raise WrongGroup(f"it says the group {attributes.group!r}, which is not that of its key")
         if not key.created - self._skew_ms <= attributes.time <= key.not_after + self._skew_ms:
             raise Stale("dated outside the life of its data key")
         return Opened(kind, attributes, payload, key.sender, key.sender_key)
@@ -294,6 +320,8 @@ class Opener:
         if trusted is None:
             raise UnknownKey(f"signed by {sender_id.hex()}, which is not trusted here")
         private = keyring.openers.get(receiver_id)
+        if private is None and receiver_id in keyring.foreign:
+            raise ForAnother("sealed to another group of fronts")
         if private is None:
             raise UnknownKey(f"sealed to {receiver_id.hex()}, which is not a key of this {keyring.role}")
         role, public = trusted
@@ -313,7 +341,9 @@ class Opener:
             raise Tampered("the data key does not unwrap") from None
         mine = keyring.role
         kinds = {int(kind): kind for kind in Kind if _may(role, kind) and role is not mine}
-        return _OpeningKey(AESGCM(secret), kinds, created, not_after, role, sender_id.hex())
+        group = keyring.sender_groups[sender_id]
+        groups = frozenset((group,)) if role is Role.FRONT else keyring.groups
+        return _OpeningKey(AESGCM(secret), kinds, created, not_after, role, sender_id.hex(), group, groups)
 
 
 class ReplayGuard:
@@ -363,6 +393,8 @@ class _SealingKey:
     not_after: int
     process: int
     """A forked child would go on with the same numbers, and no nonce may be used twice."""
+    group: str
+    """What is said of the group."""
 
 
 @dataclass(slots=True)
@@ -374,6 +406,14 @@ class _OpeningKey:
     not_after: int
     sender: Role
     sender_key: str
+    group: str
+    """The sender's."""
+    groups: frozenset[str]
+    """What may be said of the group."""
+
+
+def _somebody(keyring: Keyring, role: Role) -> bool:
+    return any(one is role for one, _ in keyring.receivers)
 
 
 def _may(sender: Role, kind: Kind) -> bool:

@@ -88,6 +88,18 @@ class WrongKind(EnvelopeError):
     reason = "wrong-kind"
 
 
+class WrongGroup(EnvelopeError):
+    """It says that it is of, or for, another group of fronts than its key."""
+
+    reason = "wrong-group"
+
+
+class ForAnother(EnvelopeError):
+    """Sealed to another group of fronts: of presence, which each group gets its own of, nothing is wrong with that."""
+
+    reason = "for-another-group"
+
+
 class Expired(EnvelopeError):
     """The deadline has passed: acting now would be work nobody waits for."""
 

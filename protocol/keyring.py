@@ -6,6 +6,10 @@ Two JSON files make a process's keyring (written by `bridgectl keys`):
   pseudonyms and fingerprints;
 - ``trusted.json``: the public keys of both roles.
 
+Fronts that share a ledger are a **group**. The fronts' keys are either the same for all of them, as they were at first,
+or each belongs to a group: then ``front-<group>.keyring`` holds one group's, and a signature counts for that group's
+fronts alone. A bridge tells by the key which group asks, and seals its reply to that.
+
 A role has Ed25519 keys (RFC 8032) to sign with and X25519 keys (RFC 7748) to be sealed to. A key is ``next``
 (trusted by all, used by none), then ``active`` (used for what is new), then ``readable`` (for what is still
 on its way), then removed: every side knows a key before any side uses it.
@@ -14,7 +18,7 @@ on its way), then removed: every side knows a key before any side uses it.
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -32,6 +36,7 @@ from pydantic import (
     model_validator,
 )
 
+from protocol.destinations import NAME
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
 
@@ -54,6 +59,7 @@ class KeyState(StrEnum):
 
 
 Key32 = Annotated[Base64UrlBytes, Field(min_length=32, max_length=32)]
+Group = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 KeyRole = Literal[Role.FRONT, Role.BRIDGE]
 
 
@@ -68,6 +74,8 @@ class _Key(_Entry):
     state: KeyState
     created: AwareDatetime
     retired_at: AwareDatetime | None = None
+    group: Group | None = None
+    """Whose it is among the fronts; None: a bridge's, or all fronts'."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -103,7 +111,8 @@ class PrivateKey(_Key):
 class PrivateFile(_Entry):
     """A ``front.keyring`` or ``bridge.keyring``."""
 
-    format: Literal["dmz-bridge keyring 1"] = "dmz-bridge keyring 1"
+    format: Literal["dmz-bridge keyring 1", "dmz-bridge keyring 2"] = "dmz-bridge keyring 1"
+    """2: with groups, which releases before do not know."""
     role: KeyRole
     secret: Key32 | None = Field(default=None, repr=False)
     """Keys the front's pseudonyms and fingerprints. The bridge has none: it never needs to undo them."""
@@ -113,20 +122,38 @@ class PrivateFile(_Entry):
     def _whole(self) -> Self:
         if (self.secret is None) == (self.role is Role.FRONT):
             raise ValueError("the front's keyring, and only the front's, has a secret")
-        _one_active_each(self.keys, self.role)
+        _one_active_each(self.keys, f"the {self.role}")
+        if len(groups_of(self.keys)) > 1 or (self.role is Role.BRIDGE and groups_of(self.keys)):
+            raise ValueError("a keyring holds the keys of one group of fronts, and a bridge's of none")
+        _as_it_says(self.format, self.keys)
         return self
+
+    @property
+    def group(self) -> str:
+        """Whose fronts' it is; empty: all of them share it, or it is a bridge's."""
+        return next(iter(groups_of(self.keys)), "")
 
 
 class TrustedFile(_Entry):
     """A ``trusted.json``."""
 
-    format: Literal["dmz-bridge trusted keys 1"] = "dmz-bridge trusted keys 1"
+    format: Literal["dmz-bridge trusted keys 1", "dmz-bridge trusted keys 2"] = "dmz-bridge trusted keys 1"
+    """2: with groups, which releases before do not know."""
     keys: tuple[TrustedKey, ...]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        for role in (Role.FRONT, Role.BRIDGE):
-            _one_active_each([key for key in self.keys if key.role is role], role)
+        if len({key.id for key in self.keys}) != len(self.keys):
+            raise ValueError("a key is listed twice")
+        _one_active_each([key for key in self.keys if key.role is Role.BRIDGE], "the bridge")
+        fronts = [key for key in self.keys if key.role is Role.FRONT]
+        used = {key.group for key in fronts if key.state is KeyState.ACTIVE}
+        for group in used or {None}:
+            of = f"the group {group}" if group else "the front"
+            _one_active_each([key for key in fronts if key.group == group], of)
+        if any(key.group for key in self.keys if key.role is Role.BRIDGE):
+            raise ValueError("a bridge's key is of no group")
+        _as_it_says(self.format, self.keys)
         return self
 
 
@@ -144,8 +171,22 @@ class Keyring:
     """Our sealing keys by id, whatever their state."""
     senders: Mapping[bytes, tuple[Role, Ed25519PublicKey]] = field(repr=False)
     """Every trusted signing key by id, and whose it is."""
-    receivers: Mapping[Role, tuple[bytes, X25519PublicKey]] = field(repr=False)
-    """The key to seal to, by role."""
+    receivers: Mapping[tuple[Role, str], tuple[bytes, X25519PublicKey]] = field(repr=False)
+    """The key to seal to, by role and, of fronts, by group; the group is empty where there is none. Of a group whose
+    keys nobody uses here yet it is the next: it may have begun to, and be the first to say so.
+    """
+    front_groups: frozenset[str]
+    """The groups of fronts whose keys are in use; an empty name: the fronts that share one key."""
+    sender_groups: Mapping[bytes, str]
+    """The group of each trusted signing key, by its id; empty: none."""
+    foreign: frozenset[bytes]
+    """Ids of the sealing keys of our role that are another group's."""
+    group: str
+    """As which group of fronts we sign; empty: as a front, or a bridge."""
+    groups: frozenset[str]
+    """Those in whose name we may be answered."""
+    nobody: tuple[bytes, X25519PublicKey] = field(repr=False)
+    """A key that no one has: what is for a group that is gone is sealed to it."""
     _pseudonym_key: bytes = field(repr=False)
     _fingerprint_key: bytes = field(repr=False)
 
@@ -160,7 +201,10 @@ class Keyring:
         others = parse_file(TrustedFile, trusted, "trusted")
         _agree(own, others)
         secret = own.secret or b""
-        sealing = {key.role: key for key in others.keys if _is_active(key, Algorithm.SEALING)}
+        used = {(Role(key.role), key.group or ""): key for key in others.keys if _is_active(key, Algorithm.SEALING)}
+        coming = (key for key in others.keys if key.state is KeyState.NEXT and key.algorithm is Algorithm.SEALING)
+        sealing = {(Role(key.role), key.group or ""): key for key in coming} | used
+        ours = {key.id for key in own.keys}
         signing = next(key for key in own.keys if _is_active(key, Algorithm.SIGNING))
         return cls(
             role=own.role,
@@ -176,9 +220,21 @@ class Keyring:
                 if key.algorithm is Algorithm.SIGNING
             },
             receivers={
-                role: (bytes.fromhex(key.id), X25519PublicKey.from_public_bytes(key.public))
-                for role, key in sealing.items()
+                whose: (bytes.fromhex(key.id), X25519PublicKey.from_public_bytes(key.public))
+                for whose, key in sealing.items()
             },
+            front_groups=frozenset(group for role, group in used if role is Role.FRONT),
+            sender_groups={
+                bytes.fromhex(key.id): key.group or "" for key in others.keys if key.algorithm is Algorithm.SIGNING
+            },
+            foreign=frozenset(
+                bytes.fromhex(key.id)
+                for key in others.keys
+                if key.role is own.role and key.algorithm is Algorithm.SEALING and key.id not in ours
+            ),
+            group=signing.group or "",
+            groups=frozenset(key.group or "" for key in own.keys),
+            nobody=(bytes(KEY_ID_BYTES), X25519PrivateKey.generate().public_key()),
             _pseudonym_key=_derived(secret, b"dmz-bridge pseudonym 1"),
             _fingerprint_key=_derived(secret, b"dmz-bridge fingerprint 1"),
         )
@@ -242,25 +298,66 @@ def new_key(algorithm: Algorithm, state: KeyState, created: datetime, entropy: b
 def _agree(own: PrivateFile, others: TrustedFile) -> None:
     """What we sign with must be trusted, what others seal to us with must be here. Raises ConfigurationError."""
     private = {key.id for key in own.keys}
-    public = {key.id for key in others.keys if key.role is own.role}
+    public = {key.id for key in others.keys if key.role is own.role and key.group in {one.group for one in own.keys}}
     for key in own.keys:
         if key.state is KeyState.ACTIVE and key.id not in public:
             raise ConfigurationError(
                 f"does not list the {own.role}'s active key {key.id}: copy it anew", file="trusted"
             )
     for one in others.keys:
-        if one.role is own.role and one.state is KeyState.ACTIVE and one.id not in private:
+        mine = one.role is own.role and one.group in {key.group for key in own.keys}
+        if mine and one.state is KeyState.ACTIVE and one.id not in private:
             raise ConfigurationError(
                 f"does not hold key {one.id}, which others use already: copy it anew", file="private"
             )
 
 
-def _one_active_each(keys: Any, role: Role) -> None:
+def judged_groups(keyring: Keyring, fronts: Collection[str]) -> tuple[list[str], list[str]]:
+    """What is wrong, and what is in doubt, with a bridge's keys beside the groups that its configuration names."""
+    trusted = set(keyring.sender_groups.values()) - {""}
+    shared = "" in keyring.front_groups
+    wrong = [
+        f"trusted.json has keys of the group {group}, and there is no [fronts.{group}]: what it asks is refused"
+        for group in sorted(trusted.difference(fronts))
+    ]
+    if not shared:
+        wrong += [
+            f"trusted.json has no key in use of the group {group} ([fronts.{group}]): bridgectl keys split {group}"
+            for group in sorted(set(fronts) - keyring.front_groups)
+        ]
+    doubts = []
+    if shared and len(fronts) > 1:
+        doubts.append(
+            f"the fronts of {', '.join(sorted(fronts))} share one key: each can speak for all (bridgectl keys split)"
+        )
+    elif trusted and any(
+        not keyring.sender_groups[id] for id, (role, _) in keyring.senders.items() if role is Role.FRONT
+    ):
+        doubts.append("the key that all fronts shared is still believed, of any of them (bridgectl keys prune)")
+    return wrong, doubts
+
+
+def groups_of(keys: Iterable[_Key]) -> set[str]:
+    """The groups that some keys belong to."""
+    return {key.group for key in keys if key.group}
+
+
+def format_of(kind: str, keys: Iterable[_Key]) -> Any:
+    """The `format` of a file with these keys: ``keyring`` or ``trusted keys``."""
+    return f"dmz-bridge {kind} {2 if groups_of(keys) else 1}"
+
+
+def _as_it_says(format: str, keys: Iterable[_Key]) -> None:
+    if groups_of(keys) and format.endswith("1"):
+        raise ValueError("format 1 has no groups")
+
+
+def _one_active_each(keys: Any, whose: str) -> None:
     if len({key.id for key in keys}) != len(keys):
         raise ValueError("a key is listed twice")
     for algorithm in Algorithm:
         if sum(_is_active(key, algorithm) for key in keys) != 1:
-            raise ValueError(f"the {role} must have one active {algorithm} key")
+            raise ValueError(f"{whose} must have one active {algorithm} key")
 
 
 def _is_active(key: _Key, algorithm: Algorithm) -> bool:

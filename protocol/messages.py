@@ -14,7 +14,7 @@ from protocol.errors import Malformed, OutOfRange
 from protocol.lifecycle import State
 from protocol.values import immutable
 
-WIRE_VERSION = 2
+WIRE_VERSION = 3
 """The latest wire version this program speaks; it reads all from LOWEST_VERSION on (protocol/README.md, Versions)."""
 LOWEST_VERSION = 1
 """What every program reads: for who does not know the other side yet, and for presence."""
@@ -79,6 +79,8 @@ class Attributes:
     one, or empty if there was none. Version 1 cannot say it."""
     version: int = LOWEST_VERSION
     """Wire version of the envelope: of the one it was read from, or is to be sealed in."""
+    group: str = ""
+    """The group of fronts that it is of, or for: that of its key. Said from version 3 on; empty: of all fronts."""
 
 
 @immutable

@@ -9,11 +9,12 @@ import typer
 
 from bridgectl.language import tr
 from bridgectl.output import as_json, table
+from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
 
 if TYPE_CHECKING:
-    from bridgectl import rollout
+    from bridgectl import keys, rollout
 
 app = typer.Typer(help="Make, show and rotate the envelope's keys.", no_args_is_help=True)
 
@@ -29,20 +30,32 @@ class Holder(StrEnum):
     BRIDGE = Role.BRIDGE.value
 
 
+Groups = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="NAME", help="Fronts that share a ledger get keys of their own; once for each."),
+]
+
+
 @app.command()
 def init(
     directory: Directory,
     force: Annotated[
         bool, typer.Option("--force", help="Replace all keys: what is on its way becomes unreadable.")
     ] = False,
+    group: Groups = None,
 ) -> None:
     """Make the first keys of front and bridge."""
     from bridgectl import keys
 
-    written = keys.init(directory, now=_now(), force=force)
+    written = keys.init(directory, now=_now(), force=force, groups=[_checked(name) for name in group or ()])
     _record("keys-init", directory, Role.FRONT, Role.BRIDGE, forced=force)
     for path in written:
         typer.echo(tr("wrote {path}", path=path))
+    if group:
+        typer.echo(
+            tr("Each front gets its group's keyring and trusted.json, each bridge bridge.keyring and trusted.json.")
+        )
+        return
     typer.echo(tr("Each front gets front.keyring and trusted.json, each bridge bridge.keyring and trusted.json."))
 
 
@@ -60,15 +73,19 @@ def show(
     rows = (
         {
             **one,
+            "group": one["group"] or "-",
             "retired": one["retired"] or "-",
             "private_key_here": tr("here") if one["private_key_here"] else "-",
         }
         for one in found
     )
     headings = {
-        "role": tr("role"), "algorithm": tr("algorithm"), "id": "id", "state": tr("state"), "age_days": tr("age days"),
-        "created": tr("created"), "retired": tr("retired"), "private_key_here": tr("private key here"),
+        "role": tr("role"), "group": tr("group"), "algorithm": tr("algorithm"), "id": "id", "state": tr("state"),
+        "age_days": tr("age days"), "created": tr("created"), "retired": tr("retired"),
+        "private_key_here": tr("private key here"),
     }  # fmt: skip
+    if not any(one["group"] for one in found):
+        del headings["group"]
     typer.echo(table(list(headings.values()), ([row[name] for name in headings] for row in rows)))
 
 
@@ -82,6 +99,9 @@ def rotate(
         typer.Option("--done", metavar="WHO=CODE", help="All have it; CODE as `bridgectl reload` says there."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="With --activate: even if hosts are left.")] = False,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="NAME", help="Which fronts' keys, if by group.")
+    ] = None,
 ) -> None:
     """Change a role's keys in three steps, of which none fails a request. Says what is left to do, and on which hosts.
 
@@ -90,7 +110,7 @@ def rotate(
     """
     from bridgectl import keys, rollout
 
-    whose = Role(role.value)
+    whose = keys.holder(directory, Role(role.value), group)
     confirmed = rollout.Confirmed(directory, keys.CONFIRMED)
     before = keys.stage(directory, whose)
     if done:
@@ -106,12 +126,12 @@ def rotate(
                 + "\n".join(rollout.told(left))
             )
         keys.activate(directory, whose, now=_now())
-        _record("keys-activate", directory, whose, forced=force)
+        _record("keys-activate", directory, whose.role, forced=force)
         typer.echo(tr("The {whose}'s new keys are active; the old ones stay readable.", whose=whose))
     elif not done and (before is keys.Stage.NONE or _settled(directory, whose, confirmed)):
         made = keys.rotate(directory, whose, now=_now())
         if made:
-            _record("keys-rotate", directory, whose)
+            _record("keys-rotate", directory, whose.role)
         typer.echo(
             tr("The {whose}'s next keys are made; nobody uses them yet.", whose=whose)
             if made
@@ -120,7 +140,69 @@ def rotate(
     _tell(directory, whose, confirmed)
 
 
-def _settled(directory: Path, whose: Role, confirmed: "rollout.Confirmed") -> bool:
+@app.command()
+def split(
+    directory: Directory,
+    groups: Annotated[
+        list[str] | None, typer.Argument(metavar="[GROUP]...", help="Each a table [fronts.GROUP].")
+    ] = None,
+    activate: Annotated[bool, typer.Option("--activate", help="Second step: use the groups' keys.")] = False,
+    done: Annotated[
+        list[str] | None,
+        typer.Option("--done", metavar="WHO=CODE", help="All have it; CODE as `bridgectl reload` says there."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --activate: even if hosts are left.")] = False,
+) -> None:
+    """Give each group of fronts that share a ledger keys of its own, in place of those that all fronts share.
+
+    In three steps as `rotate`, of which none fails a request: name all groups, and it makes their keys; --activate,
+    when every host has them; then prune. Upgrade every program, and name the groups in the bridges' [fronts], before.
+    """
+    from bridgectl import keys, rollout
+
+    confirmed = rollout.Confirmed(directory, keys.CONFIRMED)
+    if groups:
+        new = keys.split(directory, [_checked(name) for name in groups], now=_now())
+        if new:
+            _record("keys-split", directory, Role.FRONT, groups=[whose.group for whose in new])
+    fronts = [whose for whose in keys.holders(directory) if whose.role is Role.FRONT]
+    parts = keys.parts(directory, fronts)
+    if done:
+        confirmed.take(parts, done)
+    if activate:
+        left = confirmed.left(parts)
+        if left and not force and keys.split_stage(directory) is keys.Stage.KNOWN:
+            raise ConfigurationError(
+                tr(
+                    "not yet: who does not know the new keys could not read what they seal (--force does it all the "
+                    "same)\n"
+                )
+                + "\n".join(rollout.told(left))
+            )
+        keys.use_groups(directory, now=_now())
+        _record("keys-activate", directory, Role.FRONT, forced=force)
+        parts = keys.parts(directory, fronts)
+    at, left = keys.split_stage(directory), confirmed.left(parts)
+    typer.echo(tr(at.value))
+    how = f"bridgectl keys split --dir {directory}"
+    if left:
+        typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(left)]))
+        typer.echo(tr("and tell it: {how}", how=" ".join((how, rollout.options(left)))))
+    elif at is keys.Stage.KNOWN:
+        typer.echo(tr("done everywhere; next: {how} --activate", how=how))
+    elif (when := keys.forgettable(directory)) is not None:
+        how = f"bridgectl keys prune --older-than {keys.SAFE_PRUNE_DAYS} --dir {directory}"
+        typer.echo(tr("done everywhere; next, from {when:%Y-%m-%d} on: {how}", when=when, how=how))
+
+
+def _checked(name: str) -> str:
+    try:
+        return checked_name(name)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _settled(directory: Path, whose: "keys.Whose", confirmed: "rollout.Confirmed") -> bool:
     """Whether the keys of the change before are used everywhere: then another may begin."""
     from bridgectl import keys
 
@@ -128,13 +210,14 @@ def _settled(directory: Path, whose: Role, confirmed: "rollout.Confirmed") -> bo
     return used and not (confirmed.begun and confirmed.left(keys.parts(directory, [whose])))
 
 
-def _tell(directory: Path, whose: Role, confirmed: "rollout.Confirmed") -> None:
+def _tell(directory: Path, whose: "keys.Whose", confirmed: "rollout.Confirmed") -> None:
     """How far the change is, what is left, and what comes next."""
     from bridgectl import keys, rollout
 
     at, left = keys.stage(directory, whose), confirmed.left(keys.parts(directory, [whose]))
     typer.echo(tr(at.value))
-    how = f"bridgectl keys rotate {whose} --dir {directory}"
+    of = f"{whose.role} --group {whose.group}" if whose.group else whose.role.value
+    how = f"bridgectl keys rotate {of} --dir {directory}"
     if left:
         typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(left)]))
         typer.echo(tr("and tell it: {how}", how=" ".join((how, rollout.options(left)))))
@@ -170,6 +253,7 @@ def prune(
         raise ConfigurationError(
             tr("not yet: who still has older files seals with the old keys\n") + "\n".join(rollout.told(left))
         )
+    before = keys.retired(directory)
     gone = keys.prune(directory, older_than_days=older_than, now=_now())
     if gone:
         _record("keys-prune", directory, *{Role(key.role) for key in gone}, gone=[key.id for key in gone], forced=force)
@@ -187,7 +271,7 @@ def prune(
         typer.echo(tr("nothing to remove"))
         return
     confirmed.forget()
-    changed = {key.role for key in gone}
+    changed = before & {*keys.holders(directory)}
     typer.echo("\n".join([tr("left to do, in any order:"), *rollout.told(keys.parts(directory, changed))]))
 
 

@@ -14,7 +14,7 @@ from bridgectl.doctor.wire import Address
 from bridgectl.language import tr
 from protocol import destinations
 from protocol.envelope import SKEW_MS, Kind, Opener
-from protocol.errors import EnvelopeError, WrongKind
+from protocol.errors import EnvelopeError, ForAnother, WrongKind
 from protocol.frames import unpack
 from protocol.keyring import Keyring
 from protocol.link.tls import client_context
@@ -183,7 +183,10 @@ def _hear(announced: Announced, opener: Opener, body: bytes, now_ms: int) -> Non
     try:
         members: Iterable[bytes] = unpack(body)
         for envelope in members:
-            opened = opener.authentic(envelope)  # however far its date is off: that is what we are here to see
+            try:
+                opened = opener.authentic(envelope)  # however far its date is off: that is what we are here to see
+            except ForAnother:
+                continue  # a bridge says it to each group of fronts
             if opened.kind is not Kind.PRESENCE:
                 raise WrongKind("not presence")
             presence = Presence.from_payload(opened.payload)

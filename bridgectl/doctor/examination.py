@@ -244,6 +244,8 @@ def _files(one: Installation) -> Iterator[Finding]:
     if finding := files.role_finding(view.link.certificate, one.role):
         yield finding
     yield from files.keys_findings(view.keys.keyring, now)
+    if one.role is Role.BRIDGE:
+        yield from files.groups_findings(view.keys, view.fronts)
 
 
 def _disks(readable: Sequence[Installation], doctor: DoctorSection) -> Iterator[Finding]:

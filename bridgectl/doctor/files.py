@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +15,10 @@ from bridgectl.certificate_files import Found
 from bridgectl.doctor.finding import Finding, Status
 from bridgectl.language import tr
 from protocol.errors import ConfigurationError
-from protocol.keyring import KeyState, PrivateFile, parse_file
+from protocol.keyring import Keyring, KeyState, PrivateFile, judged_groups, parse_file
 from protocol.messages import Role
 from protocol.runtime.keyfiles import objection
+from protocol.runtime.settings import KeysSection
 
 WARN_DAYS = 30
 FAIL_DAYS = 7
@@ -238,6 +239,22 @@ def role_finding(path: Path, wanted: Role) -> Finding | None:
     except (OSError, ValueError):
         return None
     return judge_role(path, found, wanted)
+
+
+def groups_findings(keys: KeysSection, fronts: Collection[str]) -> Iterator[Finding]:
+    """The keys of groups of fronts beside the groups that the bridge's configuration names."""
+    try:
+        keyring = Keyring.parse(keys.keyring.read_bytes(), keys.trusted.read_bytes())
+    except (OSError, ConfigurationError):
+        return  # said elsewhere
+    wrong, in_doubt = judged_groups(keyring, fronts)
+    action = tr("bridgectl keys split, [fronts] in intranet_bridge.toml (docs/how-to/rotate.md)")
+    for status, several in ((Status.FAIL, wrong), (Status.WARN, in_doubt)):
+        for seen in several:
+            yield Finding("keys", str(keys.trusted), status, seen, action)
+    if fronts and not wrong and not in_doubt:
+        seen = tr("each group of fronts has keys of its own") if len(keyring.front_groups) > 1 else tr("fit [fronts]")
+        yield Finding("keys", str(keys.trusted), Status.OK, seen)
 
 
 def keys_findings(path: Path, now: datetime) -> Iterator[Finding]:

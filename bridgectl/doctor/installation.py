@@ -89,6 +89,8 @@ class View(_Part):
     keys: KeysSection
     store: StoreSection
     metrics: MetricsSection = MetricsSection()
+    fronts: dict[str, Any] = Field(default_factory=dict)
+    """Of the bridge: those it admits, and whose keys it should have."""
     marketing: Files = SystemFiles()
     systems: dict[str, Files] = Field(default_factory=dict)
 

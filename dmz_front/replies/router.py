@@ -19,7 +19,7 @@ from dmz_front.replies.bridges import Bridges
 from protocol.attachments import TYPE as ATTACHMENT
 from protocol.decisions import TYPE as DECISION
 from protocol.envelope import SKEW_MS, Kind, Opened, Opener
-from protocol.errors import EnvelopeError, LinkError, PoisonMessage, Stale, WrongKind
+from protocol.errors import EnvelopeError, ForAnother, LinkError, PoisonMessage, Stale, WrongKind
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED
 from protocol.link.dead_letter import dead_letter
@@ -312,6 +312,8 @@ class ReplyRouter:
             if sealed is None:
                 self._opener.timely(opened.attributes, now_ms=now)
         except EnvelopeError as error:
+            if kind is Kind.PRESENCE and isinstance(error, ForAnother):
+                return  # a bridge says it to each group of fronts
             self._quarantine(link, delivery, pack([envelope]), error)
             return
         found.append(opened)

@@ -122,8 +122,11 @@ class Ceilings:
 
     # --- who asks -------------------------------------------------------------------------------------------
 
-    def refused(self, source: str, operation: str) -> Refusal | None:
-        """Why what `source` (`front-1/wechat`) asks for is not for it to ask for; counted as met. None: it is."""
+    def refused(self, source: str, operation: str, group: str = "") -> Refusal | None:
+        """Why what `source` (`front-1/wechat`) asks for is not for it to ask for; counted as met. None: it is.
+
+        `group`: of the key it is signed with, whose fronts alone it speaks for; empty: all fronts share the key.
+        """
         application = self._sources.get(source)
         if application is None:
             found = self._found(source)
@@ -132,22 +135,40 @@ class Ceilings:
                 self.met.note(front, name, found, 0.0)
                 return Refusal(NOT_ADMITTED, found)
             application = found
+        if group and application.front.name != group:
+            self._not_of(group, source)
+            return Refusal(NOT_ADMITTED, "front")
         if operation not in application.operations and operation in CATALOGUE:
             self._note(application, "operation", 0.0, operation)
             return Refusal(NOT_ADMITTED, "operation")
         return None
 
-    def admits_front(self, source: str) -> bool:
+    def group_of(self, instance: str) -> str:
+        """The table that names a front; empty: none does."""
+        front = self._by_instance.get(instance)
+        return "" if front is None else front.name
+
+    def same_front(self, one: str, other: str) -> bool:
+        """Whether two sources are of fronts that share a ledger, as far as the configuration tells."""
+        return not self._named or self.group_of(one.partition("/")[0]) == self.group_of(other.partition("/")[0])
+
+    def admits_front(self, source: str, group: str = "") -> bool:
         """The same for what no application asks, such as an operator's decision: whether its front is known."""
         front = source.partition("/")[0]
-        if not self._named or front in self._by_instance:
+        if (self.group_of(front) == group) if group else (not self._named or front in self._by_instance):
             return True
-        self.met.note(front, "", "front", 0.0)
+        if group:
+            self._not_of(group, source)
+        else:
+            self.met.note(front, "", "front", 0.0)
         return False
 
-    def may_answer(self, reply_to: str) -> bool:
-        """Whether a reply queue is that of a front that is known."""
-        return not self._named or reply_to.rpartition(".")[2] in self._by_instance
+    def may_answer(self, reply_to: str, group: str = "") -> bool:
+        """Whether a reply queue is that of a front that is known, and of the group that asks."""
+        front = reply_to.rpartition(".")[2]
+        if group:
+            return self.group_of(front) == group
+        return not self._named or front in self._by_instance
 
     # --- how much -------------------------------------------------------------------------------------------
 
@@ -245,6 +266,10 @@ class Ceilings:
         window.seen.add(key)
         application.counted += 1
         return None
+
+    def _not_of(self, group: str, source: str) -> None:
+        """Signed by a group's key, in the name of a front that is not of it: who has the key is the one to look at."""
+        self.met.note(group, f"{source} (signed by {group})", "front", 0.0)
 
     def _beyond(self, whose: "_Application | _Front", ceiling: str, limit: float, retry_s: float) -> Refusal:
         self._note(whose, ceiling, limit)

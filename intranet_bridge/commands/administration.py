@@ -148,7 +148,14 @@ class Administration:
     async def _decide(self, kept: Kept, question: ResolveCommand, peer: Peer) -> None:
         operation, by = kept.report.operation, peer.behind(question.sudo_user)
         ruling = self._rulings.ruling(
-            question.id, operation, question.choice, by, question.note, self._clock(), question.result
+            question.id,
+            operation,
+            kept.report.source,
+            question.choice,
+            by,
+            question.note,
+            self._clock(),
+            question.result,
         )
         await self._rulings.write(ruling, operation)
 

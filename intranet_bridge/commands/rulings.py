@@ -75,18 +75,24 @@ class Rulings:
         retention_ms: Callable[[], int],
         clock: Clock,
         act: Act,
+        same_front: Callable[[str, str], bool] = lambda _one, _other: True,
     ) -> None:
-        """`inquires`: operations whose binding can ask what became of a request. `lane`: on which fronts are told.
+        """`same_front`: whether two sources are of fronts that share a ledger.
+        `inquires`: operations whose binding can ask what became of a request. `lane`: on which fronts are told.
         `from_fronts`: whether decisions of operators at fronts are carried out. `retention_ms`: how long the inbox
         keeps what is final. `act` writes down who decided.
         """
         self._store, self._inbox, self._workers, self._outbox = store, inbox, workers, outbox
-        self._act = act
+        self._act, self._same_front = act, same_front
         self._replies, self._judge, self._lane, self._clock = replies, judge, lane, clock
         self.inquires, self._from_fronts, self._retention_ms = inquires, from_fronts, retention_ms
 
-    def ruling(self, id: str, operation: str, choice: Choice, by: str, note: str, at: int, result: str = "") -> Ruling:
-        """A decision, ready to be written. Raises BridgeError for one that cannot be taken."""
+    def ruling(
+        self, id: str, operation: str, source: str, choice: Choice, by: str, note: str, at: int, result: str = ""
+    ) -> Ruling:
+        """A decision, ready to be written. `source`: of the command.
+
+        Raises BridgeError for one that cannot be taken."""
         if choice is Choice.RESEND:
             raise BridgeError("the bridge has it: only a front sends a command")
         if choice is Choice.ASK_AGAIN and operation not in self.inquires:
@@ -98,7 +104,7 @@ class Rulings:
             return ruling
         body = checked_result(operation, result) if result else b""
         # The request is not opened for it: the bridge may have died of that. Every front reads the lowest version.
-        about = Attributes(id, "", operation, self._clock(), version=LOWEST_VERSION)
+        about = Attributes(id, source, operation, self._clock(), version=LOWEST_VERSION)
         state, code, detail = _FINAL[choice]
         before = rows.FROM.get(choice, State.HELD)
         assert move(before, rows.EVENTS[choice]) is state
@@ -138,8 +144,11 @@ class Rulings:
         def decide(connection: Connection) -> str:
             if not self._from_fronts():
                 raise BridgeError("this bridge takes no decisions from fronts: decide on its own host")
-            of = select(INBOX.c.state, INBOX.c.operation).where(INBOX.c.id == decision.request)
+            of = select(INBOX.c.state, INBOX.c.operation, INBOX.c.source).where(INBOX.c.id == decision.request)
             row = connection.execute(of).first()
+            source = decision.command.source if row is None else row.source
+            if not self._same_front(asked.attributes.source, source):
+                raise BridgeError("it is another front's: its own operators decide, or those at the bridge")
             if row is None:
                 return self._begun(connection, decision, by, resent, sure=sure)
             if decision.choice is Choice.RESEND:
@@ -147,7 +156,14 @@ class Rulings:
                 connection.execute(again.values(replied_at=None))
                 return f"the bridge has it: it is {row.state}"
             ruling = self.ruling(
-                decision.request, row.operation, decision.choice, by, decision.note, decision.at, decision.result
+                decision.request,
+                row.operation,
+                row.source,
+                decision.choice,
+                by,
+                decision.note,
+                decision.at,
+                decision.result,
             )
             rows.decide(connection, ruling)
             return ""
@@ -197,7 +213,7 @@ class Rulings:
 
     def _ended(self, decision: Decision) -> Received:
         about, (state, code, detail) = decision.command, _FINAL[decision.choice]
-        attributes = Attributes(decision.request, "", about.operation, self._clock(), version=LOWEST_VERSION)
+        attributes = Attributes(decision.request, about.source, about.operation, self._clock(), version=LOWEST_VERSION)
         failed = Failed(code, detail, self._replies.sealed(attributes, state, code, detail))
         return Received(
             decision.request, about.operation, about.source, about.subject, about.reply_to, about.expires_at, b"",

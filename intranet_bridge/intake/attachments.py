@@ -105,8 +105,8 @@ class AttachmentIntake:
             raise Malformed("no attachment on the lane of attachments")
         if not checked_reply(opened.attributes.reply_to).startswith(_REPLIES):
             raise Malformed("reply_to is not for attachments")
-        source, ceilings = opened.attributes.source, self._ceilings
-        if ceilings.refused(source, TYPE) is not None or not ceilings.may_answer(opened.attributes.reply_to):
+        a, ceilings = opened.attributes, self._ceilings
+        if ceilings.refused(a.source, TYPE, a.group) is not None or not ceilings.may_answer(a.reply_to, a.group):
             raise NotAdmitted("the bridge's configuration does not admit its front or application")
         return opened.attributes, message_of(opened, envelope)
 

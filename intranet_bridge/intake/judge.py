@@ -142,7 +142,7 @@ class CommandJudge:
                 judged.bad.append((pack([envelope]), error.reason, attributes.id))
             return
         if attributes.type == DECISION:
-            if not self._ceilings.admits_front(attributes.source):
+            if not self._ceilings.admits_front(attributes.source, attributes.group):
                 judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
                 return
             try:
@@ -151,8 +151,8 @@ class CommandJudge:
                 judged.bad.append((pack([envelope]), error.reason, attributes.id))
             return
         reach(Point.BRIDGE_OPENED, attributes.id)
-        if not self._ceilings.may_answer(attributes.reply_to):
-            self._ceilings.refused(attributes.source, attributes.type)
+        if not self._ceilings.may_answer(attributes.reply_to, attributes.group):
+            self._ceilings.refused(attributes.source, attributes.type, attributes.group)
             judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
             return
         match verdict(attributes, Kind.COMMAND, self._bound, now):
@@ -181,7 +181,7 @@ class CommandJudge:
         a = opened.attributes
         after = a.after if a.version > 1 else None
         state = State.RECEIVED if a.time >= since else State.UNKNOWN
-        refusal = self._ceilings.refused(a.source, a.type)
+        refusal = self._ceilings.refused(a.source, a.type, a.group)
         if refusal is not None:
             return self._not_admitted(a, envelope, after, state, refusal)
         body = accepted(a, opened.payload)

@@ -37,7 +37,7 @@ class Likeness:
 
     def use(self, keyring: Keyring) -> None:
         """Hash with the keys of this ring from now on."""
-        active = keyring.receivers[Role.BRIDGE][0] if Role.BRIDGE in keyring.receivers else b""
+        active = keyring.receivers[Role.BRIDGE, ""][0] if (Role.BRIDGE, "") in keyring.receivers else b""
         keys = sorted(keyring.openers.items(), key=lambda one: one[0] != active)
         self._keys = [hmac.digest(key.private_bytes_raw(), b"dmz-bridge likeness 1", "sha256") for _, key in keys]
 

@@ -13,7 +13,7 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from intranet_bridge.ceilings.ceilings import Ceilings, Refusal
+from intranet_bridge.ceilings.ceilings import NOT_ADMITTED, Ceilings, Refusal
 from intranet_bridge.intake.queries import QueryIntake, QueuedQuery, ResumedQuery
 from intranet_bridge.intake.verdict import Drop, Quarantine, Refuse, verdict
 from intranet_bridge.marketing import (
@@ -166,9 +166,9 @@ class QueryWorkers:
             self._intake.quarantine(queue, pack([member.envelope]), error.reason, error.request)
             return
         request = opened.attributes
-        refusal = self._ceilings.refused(request.source, request.type)
-        if refusal is not None and not self._ceilings.may_answer(request.reply_to):
-            self.dropped[refusal.code] += 1
+        refusal = self._ceilings.refused(request.source, request.type, request.group)
+        if not self._ceilings.may_answer(request.reply_to, request.group):
+            self.dropped[NOT_ADMITTED] += 1
             return
         match verdict(request, Kind.QUERY, self._adapters, now):
             case Quarantine(reason):

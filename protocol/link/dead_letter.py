@@ -14,12 +14,14 @@ from hashlib import sha256
 from protocol.destinations import dead_letters
 from protocol.errors import (
     BadSignature,
+    ForAnother,
     Malformed,
     NotAdmitted,
     OutOfRange,
     Tampered,
     UnknownKey,
     UnknownVersion,
+    WrongGroup,
     WrongKind,
 )
 from protocol.link.port import Outgoing
@@ -38,6 +40,8 @@ UNOPENED = frozenset(
         Tampered,
         WrongKind,
         NotAdmitted,
+        WrongGroup,
+        ForAnother,
     )
 )
 """Reasons for which only a digest is kept."""

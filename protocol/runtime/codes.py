@@ -26,10 +26,14 @@ def of_keys(own: PrivateFile, trusted: TrustedFile) -> str:
     """Of a role's keys and of all that are trusted."""
     return _code(
         [
-            *sorted(f"own {own.role} {key.id} {key.state}" for key in own.keys),
-            *sorted(f"trusted {key.role} {key.id} {key.state}" for key in trusted.keys),
+            *sorted(f"own {_whose(own.role, key.group)} {key.id} {key.state}" for key in own.keys),
+            *sorted(f"trusted {_whose(key.role, key.group)} {key.id} {key.state}" for key in trusted.keys),
         ]
     )
+
+
+def _whose(role: str, group: str | None) -> str:
+    return f"{role} {group}" if group else role
 
 
 def of_certificate_files(ca: Path, certificate: Path) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
+from scripts.tools.testbed.toml_values import with_values
 from tests.support.broker import LocalBroker
 from tests.support.testbeds import ACCOUNTS, assert_reconciled, client, eventually, work_order
 
@@ -116,10 +117,12 @@ class Hosts:
         """Do what a step leaves to do for the daemons, and tell that it is done; what is said then."""
         done = []
         for who, files in re.findall(r"^  (\S+): copy (.*) there, bridgectl reload", said, re.M):
-            part = who.removesuffix("s").partition("-")[0]
+            part = who.partition("-")[0].removesuffix("s")
             folder = self.testbed.certs if "pem" in files else self.testbed.folder / "keys"
             for file in files.split(", "):
-                shutil.copy2(self.operator / file, folder / file)
+                # a host knows its keyring by one name, whose fronts' it is
+                name = re.sub(r"^front-.*\.keyring$", "front.keyring", file)
+                shutil.copy2(self.operator / file, folder / name)
             in_use = reloaded(self.testbed, part)["in_use"]
             done += ["--done", f"{who}={in_use['certificates' if 'pem' in files else 'keys']}"]
         return self.bridgectl(*options, *done)
@@ -232,3 +235,44 @@ def test_keys_and_certificates_change_under_load(testbed: Testbed, tmp_path: Pat
         testbed.app_key = load.key
         (testbed.folder / "app.key").write_text(load.key)
     assert load.failed == []
+
+
+def test_the_fronts_get_keys_by_group_under_load(testbed: Testbed, tmp_path: Path) -> None:
+    """From one key for all to one a group; then that key counts for its group's front alone."""
+    own, operator, bridge = testbed.folder / "keys", tmp_path / "operator", testbed.config / "intranet_bridge.toml"
+    before = bridge.read_text()
+    shutil.copytree(own, operator)
+    shutil.copytree(own, tmp_path / "before")
+    hosts, split = Hosts(testbed, operator), ["keys", "split", "--dir", str(operator)]
+    try:
+        bridge.write_text(with_values(before, {"fronts.city.instances": ["front-1"]}))
+        reloaded(testbed, "bridge")
+        with Load(testbed, testbed.app_key) as load:
+            said = hosts.follow(hosts.bridgectl(*split, "city"), *split)
+            assert "done everywhere; next:" in said
+            load.steadily()
+            said = hosts.follow(hosts.bridgectl(*split, "--activate"), *split)
+            assert "next, from" in said
+            load.steadily()
+            prune = ["keys", "prune", "--older-than", "0", "--force", "--dir", str(operator)]
+            said = hosts.bridgectl(*prune)
+            assert "fronts-city: copy front-city.keyring, trusted.json there" in said
+            load.steadily()
+        assert load.failed == []
+        # nothing is on its way any more
+        hosts.follow(said, *split)
+        with client(testbed) as http:
+            assert http.post("/v1/arrears-query", json={"account": ACCOUNTS[0]}).status_code == 200
+            bridge.write_text(
+                with_values(before, {"fronts.lake.instances": ["front-1"], "fronts.city.instances": ["x"]})
+            )
+            notes = reloaded(testbed, "bridge")["notes"]
+            assert any("no key in use of the group lake" in note for note in notes)
+            refused = http.post("/v1/arrears-query", json={"account": ACCOUNTS[0]}, headers={"Prefer": "wait=1"})
+            assert refused.status_code in (403, 504)  # it has no right to be answered there either
+    finally:
+        bridge.write_text(before)
+        for file in (tmp_path / "before").iterdir():
+            shutil.copy2(file, own / file.name)
+        for part in ("bridge", "front"):
+            reloaded(testbed, part)

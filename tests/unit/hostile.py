@@ -37,7 +37,7 @@ def hostile(ring: Keyring, body: bytes = b"{}", *, now: int | None = None, **sai
     } | said
     data = "\n".join(str(values[name]) for name in NAMES).encode("utf-8", "surrogatepass")
     honest = Attributes(values["id"], "", "work-order", now, version=2)
-    with patch.object(envelope, "encoded", lambda _: data[:0xFFFF]):
+    with patch.object(envelope, "encoded", lambda *_: data[:0xFFFF]):
         kind = said.get("kind", Kind.REQUEST if request else Kind.REPLY)
         return Sealer(ring, Role.BRIDGE if request else Role.FRONT).seal(kind, honest, body, now_ms=now)
 

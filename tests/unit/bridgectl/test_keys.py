@@ -197,3 +197,53 @@ def test_main_says_errors_in_one_line_and_exits_1(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"bridgectl: {tmp_path}/trusted.json: is not there (bridgectl keys init makes it)\n"
+
+
+# --- keys by group of fronts ------------------------------------------------------------------------------
+
+
+def said_codes(output: str) -> list[str]:
+    """The options that tell that everyone has what the step says."""
+    return [word for who, code in re.findall(r"^  (\S+): .*; in use then: (\S+)$", output, re.M)
+            for word in ("--done", f"{who}={code}")]  # fmt: skip
+
+
+def test_a_split_gives_each_group_its_keys_in_steps(made: Path) -> None:
+    first = run("split", "city", "lake", "--dir", made)
+    assert "step 1 of 3" in first.output
+    for who, file in (("fronts-city", "front-city"), ("fronts-lake", "front-lake")):
+        assert f"{who}: copy {file}.keyring, trusted.json there, bridgectl reload" in first.output
+    assert "bridges: copy trusted.json there" in first.output
+    assert run("split", "--dir", made).output == first.output
+    assert "not yet" in str(run("split", "--activate", "--dir", made).exception)
+    assert f"next: bridgectl keys split --dir {made} --activate" in run(
+        "split", "--dir", made, *said_codes(first.output)
+    ).output  # fmt: skip
+    second = run("split", "--activate", "--dir", made)
+    assert "step 2 of 3" in second.output
+    assert not (made / "front.keyring").exists()
+    assert "prune" in run("split", "--dir", made, *said_codes(second.output)).output
+    found = {(one["group"], one["state"]) for one in json.loads(run("show", "--dir", made, "--json").output)}
+    assert found == {("city", "active"), ("lake", "active"), (None, "readable"), (None, "active")}
+    pruned = run("prune", "--older-than", "0", "--force", "--dir", made)
+    assert "fronts-city: copy front-city.keyring, trusted.json there" in pruned.output
+    for name in ("front-city", "front-lake", "bridge"):
+        load_keyring(made / f"{name}.keyring", made / "trusted.json")
+    assert "no group's keys wait" in str(run("split", "--activate", "--dir", made).exception)
+
+
+def test_the_keys_of_a_group_are_rotated_by_its_name(tmp_path: Path) -> None:
+    made = run("init", "--group", "city", "--group", "lake", "--dir", tmp_path / "keys")
+    assert "its group's keyring" in made.output
+    where = tmp_path / "keys"
+    assert "give --group, one of city, lake" in str(run("rotate", "front", "--dir", where).exception)
+    assert "no group hill" in str(run("rotate", "front", "--group", "hill", "--dir", where).exception)
+    first = run("rotate", "front", "--group", "city", "--dir", where).output
+    assert "fronts-city: copy front-city.keyring, trusted.json there" in first
+    assert "fronts-lake: copy trusted.json there" in first
+    assert "--done fronts-city=CODE" in first
+    done = run("rotate", "front", "--group", "city", "--dir", where, *said_codes(first)).output
+    assert f"next: bridgectl keys rotate front --group city --dir {where} --activate" in done
+    assert run("rotate", "front", "--group", "city", "--activate", "--dir", where).exit_code == 0
+    assert run("rotate", "bridge", "--dir", where).exit_code == 0
+    assert "lower-case" in str(run("init", "--group", "City", "--dir", tmp_path / "other").exception)

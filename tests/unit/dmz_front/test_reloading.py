@@ -158,8 +158,8 @@ async def test_rotated_keys_are_used_and_another_installation_s_are_not(configur
     from datetime import UTC, datetime
 
     now = datetime.now(UTC).replace(microsecond=0)
-    keys.rotate(where, Role.FRONT, now=now)
-    keys.activate(where, Role.FRONT, now=now)
+    keys.rotate(where, keys.Whose(Role.FRONT), now=now)
+    keys.activate(where, keys.Whose(Role.FRONT), now=now)
     harness.bridge._opener.use(configured_ring(where))
     done = await reload.reload()
     assert done.changed == ("keys.keyring (the file)", "keys.trusted (the file)")

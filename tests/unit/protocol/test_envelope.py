@@ -264,7 +264,7 @@ def test_a_trusted_front_that_plays_the_bridge_is_refused(
 def test_one_s_own_message_sent_back_is_refused(front: Keyring, sealed: bytes) -> None:
     with pytest.raises(UnknownKey):
         Opener(front).open(sealed, now_ms=NOW)
-    to_self = dataclasses.replace(front, receivers={Role.BRIDGE: front.receivers[Role.FRONT]})
+    to_self = dataclasses.replace(front, receivers={(Role.BRIDGE, ""): front.receivers[Role.FRONT, ""]})
     mirrored = Sealer(to_self, Role.BRIDGE).seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
     with pytest.raises(WrongKind):
         Opener(front).open(mirrored, now_ms=NOW)
@@ -374,7 +374,7 @@ def test_a_trusted_sender_s_bad_attributes_are_malformed(
     front: Keyring, bridge: Keyring, monkeypatch: pytest.MonkeyPatch, text: bytes
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(module, "encoded", lambda _: text)
+        patch.setattr(module, "encoded", lambda *_: text)
         sealed = Sealer(front, Role.BRIDGE).seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
     with pytest.raises(Malformed):
         Opener(bridge).open(sealed, now_ms=NOW)
@@ -465,8 +465,8 @@ def test_rotation_never_meets_a_message_that_cannot_be_read(tmp_path: Path, role
     where = tmp_path / "keys"
     keys.init(where, now=moment())
     steps: list[Callable[[], object]] = [
-        lambda: keys.rotate(where, role, now=moment(1)),
-        lambda: keys.activate(where, role, now=moment(2)),
+        lambda: keys.rotate(where, keys.Whose(role), now=moment(1)),
+        lambda: keys.activate(where, keys.Whose(role), now=moment(2)),
         lambda: keys.prune(where, older_than_days=30, now=moment(40)),
     ]
     old = ring(where, Role.FRONT), ring(where, Role.BRIDGE)
@@ -487,8 +487,8 @@ def test_old_keys_read_until_they_are_pruned(tmp_path: Path, role: Role) -> None
     where = tmp_path / "keys"
     keys.init(where, now=moment())
     sealed = Sealer(ring(where, Role.FRONT), Role.BRIDGE).seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
-    keys.rotate(where, role, now=moment(1))
-    keys.activate(where, role, now=moment(1))
+    keys.rotate(where, keys.Whose(role), now=moment(1))
+    keys.activate(where, keys.Whose(role), now=moment(1))
     assert Opener(ring(where, Role.BRIDGE)).open(sealed, now_ms=NOW).payload == BODY
     renewed = Sealer(ring(where, Role.FRONT), Role.BRIDGE).seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
     place = slice(SENDER_ID, SENDER_ID + 8) if role is Role.FRONT else slice(RECEIVER_ID, RECEIVER_ID + 8)
@@ -505,8 +505,8 @@ def test_a_process_goes_on_with_another_keyring(tmp_path: Path) -> None:
     sealer, opener = Sealer(ring(where, Role.FRONT), Role.BRIDGE), Opener(ring(where, Role.BRIDGE))
     before = sealer.seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)
     assert opener.open(before, now_ms=NOW).payload == BODY
-    keys.rotate(where, Role.FRONT, now=moment(1))
-    keys.activate(where, Role.FRONT, now=moment(1))
+    keys.rotate(where, keys.Whose(Role.FRONT), now=moment(1))
+    keys.activate(where, keys.Whose(Role.FRONT), now=moment(1))
     opener.use(ring(where, Role.BRIDGE))
     sealer.use(ring(where, Role.FRONT))
     after = sealer.seal(Kind.REQUEST, REQUEST, BODY, now_ms=NOW)

@@ -49,14 +49,14 @@ def test_version_1_is_what_it_was(rings: tuple[Keyring, Keyring]) -> None:
 def test_one_sealer_seals_both_each_with_a_data_key_of_its_own(rings: tuple[Keyring, Keyring]) -> None:
     sealer, opener = Sealer(rings[0], Role.BRIDGE), Opener(rings[1])
     wraps = set()
-    for version in (1, 2, 1, 2):
+    for version in (1, 2, 3, 1, 2, 3):
         envelope = sealer.seal(Kind.REQUEST, attributes(version=version), BODY, now_ms=NOW)
         assert opener.open(envelope, now_ms=NOW).attributes.version == version
         wraps.add((version, envelope[2:178]))
-    assert len(wraps) == 2
+    assert len(wraps) == 3
 
 
-@pytest.mark.parametrize(("said", "claimed"), [(1, 2), (2, 1)])
+@pytest.mark.parametrize(("said", "claimed"), [(1, 2), (2, 1), (2, 3), (3, 2), (3, 1)])
 @pytest.mark.parametrize("known", [False, True])
 def test_one_version_does_not_pass_for_another(
     rings: tuple[Keyring, Keyring], said: int, claimed: int, known: bool

@@ -1,0 +1,172 @@
+"""Fronts with keys by group at a whole bridge: none speaks for another's, and none reads what another is answered."""
+
+import datetime
+import os
+from dataclasses import replace
+from typing import Any
+
+from bridgectl import keys
+from bridgectl.keys import Whose
+from intranet_bridge.marketing import Answered
+from protocol.decisions import Decision, LedgerEntry
+from protocol.destinations import command_replies, presence
+from protocol.envelope import Kind, Opener, Sealer
+from protocol.errors import EnvelopeError, ForAnother
+from protocol.frames import unpack
+from protocol.keyring import Keyring
+from protocol.lifecycle import State
+from protocol.link.port import AckMode, Delivery, Subscription
+from protocol.messages import Attributes, Reply, Role, uuid7
+from protocol.runtime.keyfiles import load_keyring
+from tests.unit.intranet_bridge.harness import BILL_BODY, LOST, ORDER_BODY, Stage, scene, until, wall
+
+FRONTS = {"city": {"instances": ["front-1", "front-2"]}, "lake": {"instances": ["front-3"]}}
+
+
+class Groups:
+    """The stage's bridge with keys by group, and the fronts of two groups."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, folder = stage, stage.folder / "groups"
+        keys.init(folder, now=_now(), groups=("city", "lake"))
+        stage.ring = load_keyring(keys.keyring_path(folder, Role.BRIDGE), folder / keys.TRUSTED)
+        self.city, self.lake = (
+            load_keyring(keys.keyring_path(folder, Whose(Role.FRONT, name)), folder / keys.TRUSTED)
+            for name in ("city", "lake")
+        )
+        stage.changes["fronts"] = FRONTS
+        stage.marketing["bill-query"].default = Answered(b"{}")
+        self.heard: list[Delivery] = []
+        stage.replies = []
+        stage.opener = Opener(self.city)
+
+    async def start(self) -> None:
+        for destination in (command_replies("front-3"), presence("main")):
+            self.stage.link.subscribe(Subscription(destination, self.heard.append, AckMode.AUTO, 1000))
+        await self.stage.start()
+
+    def sealed(
+        self, ring: Keyring, type: str = "work-order", body: bytes = ORDER_BODY, **said: Any
+    ) -> tuple[str, bytes]:
+        now = wall()
+        lane = "query" if type == "bill-query" else "command"
+        values: dict[str, Any] = {
+            "id": uuid7(now, os.urandom(10)), "source": "front-1/test", "type": type, "time": now, "version": 3,
+            "reply_to": f"/queue/bridge.reply.{lane}.front-1", "deadline": now + 5_000 if lane == "query" else 0,
+        } | said  # fmt: skip
+        attributes = Attributes(**values)
+        return attributes.id, Sealer(ring, Role.BRIDGE).seal(Kind.REQUEST, attributes, body, now_ms=now)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def opened(ring: Keyring, deliveries: list[Delivery], kind: Kind) -> tuple[list[Any], set[str]]:
+    """What a front reads of these, and why it does not read the others."""
+    found, refused = [], set()
+    for delivery in deliveries:
+        for envelope in unpack(delivery.body):
+            try:
+                found.append(Opener(ring).open(envelope, now_ms=wall(), expect=kind))
+            except EnvelopeError as error:
+                refused.add(error.reason)
+    return found, refused
+
+
+@scene
+async def test_each_group_is_answered_under_its_own_key_in_every_version(stage: Stage) -> None:
+    groups = Groups(stage)
+    await groups.start()
+    for version in (1, 2, 3):
+        for type, body in (("work-order", ORDER_BODY), ("bill-query", BILL_BODY)):
+            id, envelope = groups.sealed(groups.city, type, body, version=version)
+            await (stage.send if type == "work-order" else stage.ask)(envelope)
+            reply = await stage.reply(id)
+            assert (reply.state, reply.attributes.version) == (State.SUCCEEDED, version)
+            assert reply.attributes.group == ("city" if version == 3 else "")
+    to_lake = "/queue/bridge.reply.command.front-3"
+    id, envelope = groups.sealed(groups.lake, source="front-3/test", reply_to=to_lake)
+    await stage.send(envelope)
+    await until(lambda: [one for one in groups.heard if one.destination == to_lake])
+    mine = [one for one in groups.heard if one.destination == to_lake]
+    assert opened(groups.city, mine, Kind.REPLY) == ([], {ForAnother.reason})
+    (reply,), _ = opened(groups.lake, mine, Kind.REPLY)
+    assert (reply.attributes.id, reply.attributes.group) == (id, "lake")
+
+
+@scene
+async def test_each_group_hears_of_the_bridge(stage: Stage) -> None:
+    groups = Groups(stage)
+    await groups.start()
+    await until(lambda: groups.heard)
+    for ring in (groups.city, groups.lake):
+        found, refused = opened(ring, groups.heard[:1], Kind.PRESENCE)
+        assert (len(found), refused) == (1, {ForAnother.reason})
+
+
+@scene
+async def test_a_group_speaks_for_its_own_fronts_alone(stage: Stage) -> None:
+    groups = Groups(stage)
+    await groups.start()
+    own, other = "/queue/bridge.reply.command.front-1", "/queue/bridge.reply.command.front-3"
+    for version in (1, 2, 3):  # in the name of the other group's front, answered to itself
+        id, envelope = groups.sealed(groups.city, source="front-3/test", reply_to=own, version=version)
+        await stage.send(envelope)
+        reply = await stage.reply(id)
+        assert (reply.state, reply.code) == (State.FAILED, "not-admitted")
+    query, envelope = groups.sealed(groups.city, "bill-query", BILL_BODY, source="front-3/test")
+    await stage.ask(envelope)
+    assert (await stage.reply(query)).code == "not-admitted"
+    await stage.send(groups.sealed(groups.city, reply_to=other)[1])  # its answer to the other's queue
+    await stage.send(groups.sealed(replace(groups.city, group="lake"), source="front-3/test", reply_to=other)[1])
+    await until(lambda: len(stage.dead_letters) == 2)
+    assert [letter.headers["reason"] for letter in stage.dead_letters] == ["not-admitted", "wrong-group"]
+    assert stage.marketing["work-order"].calls == stage.marketing["bill-query"].calls == []
+    told = {(one.front, one.ceiling) for one in stage.bridge.ceilings.report()}
+    assert told == {("city", "front")}  # who has that key is to be looked at, not the one whose name it used
+
+
+@scene
+async def test_what_no_table_names_is_not_admitted_however_it_is_signed(stage: Stage) -> None:
+    groups = Groups(stage)
+    stage.changes["fronts"] = {}
+    await groups.start()
+    id, envelope = groups.sealed(groups.city)
+    await stage.send(envelope)
+    await until(lambda: stage.dead_letters)
+    assert (stage.dead_letters[0].headers["reason"], stage.marketing["work-order"].calls) == ("not-admitted", [])
+    assert await stage.row(id) is None
+
+
+@scene
+async def test_a_front_decides_no_command_of_another_group(stage: Stage) -> None:
+    groups = Groups(stage)
+    stage.marketing["delicate"].default = LOST
+    await groups.start()
+    id, envelope = groups.sealed(groups.city, "delicate")
+    await stage.send(envelope)
+    await stage.until_state(id, "held")
+
+    def decided(ring: Keyring, front: str, request: str) -> bytes:
+        about = LedgerEntry(
+            operation="delicate", source="front-1/test", subject="", accepted_at=wall(), expires_at=0,
+            reply_to="/queue/bridge.reply.command.front-1",
+        )  # fmt: skip
+        decision = Decision(request=request, choice="not-applied", by="eve", note="why", at=wall(), command=about)
+        reply_to = f"/queue/bridge.reply.command.{front}"
+        return groups.sealed(ring, "decision", decision.payload(b""), source=f"{front}/operator", reply_to=reply_to)[1]
+
+    await stage.send(decided(groups.lake, "front-3", id))
+    await until(lambda: [one for one in groups.heard if one.destination == command_replies("front-3")])
+    told, _ = opened(groups.lake, [one for one in groups.heard if "front-3" in one.destination], Kind.REPLY)
+    said = Reply.from_payload(told[0].attributes, told[0].payload)
+    assert (said.state, "another front's" in said.detail) == (State.REFUSED, True)
+    assert await stage.state(id) == "held"
+    never = uuid7(wall(), os.urandom(10))  # nor one that has not come yet
+    await stage.send(decided(groups.lake, "front-3", never))
+    await until(lambda: len([one for one in groups.heard if "front-3" in one.destination]) == 2)
+    assert await stage.row(never) is None
+    await stage.send(decided(groups.city, "front-2", id))
+    await stage.until_state(id, "failed")
+    await until(lambda: stage.of(id)[-1].state is State.FAILED)  # sealed without its request: to its front's group
