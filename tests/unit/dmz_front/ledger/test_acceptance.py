@@ -16,7 +16,7 @@ from sqlalchemy import event
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.ledger.rows import AUDIT, METADATA, Row
 from protocol.lifecycle import State
-from protocol.messages import LOWEST_VERSION
+from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 from protocol.runtime.audit import Audit
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
@@ -163,7 +163,7 @@ async def test_the_wire_says_it_to_a_bridge_that_reads_it(harness: Harness) -> N
     await turns()
     said = {taken.attributes.id: taken.attributes for taken in harness.bridge.taken}
     assert [said[id].after for id in ids] == ["", ids[0], "", ids[1]]
-    assert {one.version for one in said.values()} == {2}
+    assert {one.version for one in said.values()} == {WIRE_VERSION}
 
 
 @pytest.mark.parametrize("version", [None, 1, 7])
@@ -184,7 +184,9 @@ async def test_the_version_is_what_the_bridge_reads(harness: Harness, version: i
         await harness.front.outbox.sweep()
     await turns()
     await harness.ask() if version is not None else None
-    assert {taken.attributes.version for taken in harness.bridge.taken} == {2 if version == 7 else LOWEST_VERSION}
+    assert {taken.attributes.version for taken in harness.bridge.taken} == {
+        WIRE_VERSION if version == 7 else LOWEST_VERSION
+    }
     assert len(harness.bridge.taken) == (3 if version is not None else 2)
 
 
@@ -211,8 +213,8 @@ async def test_a_front_that_starts_again_goes_on_with_the_version_it_spoke(harne
     await harness.front.outbox.sweep()
     await turns()
     assert [(taken.attributes.after, taken.attributes.version) for taken in harness.bridge.taken] == [
-        ("", 2),
-        (first, 2),
+        ("", WIRE_VERSION),
+        (first, WIRE_VERSION),
     ]
     assert harness.front.bridges.wire_version == 1
 

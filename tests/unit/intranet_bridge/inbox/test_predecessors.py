@@ -12,6 +12,7 @@ from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.rows import Received
 from intranet_bridge.marketing import Answered, NotApplied, Unknown
 from protocol.lifecycle import State
+from protocol.messages import WIRE_VERSION
 from tests.unit.hostile import hostile
 from tests.unit.intranet_bridge.harness import DONE, Stage, scene, until
 
@@ -182,7 +183,7 @@ async def test_a_reply_is_in_the_version_of_its_request(stage: Stage) -> None:
         await stage.ask(envelope)
         assert (await stage.reply(id)).attributes.version == version
     await until(lambda: stage.presences)
-    assert stage.presences[-1].version == 2
+    assert stage.presences[-1].version == WIRE_VERSION
 
 
 @scene
