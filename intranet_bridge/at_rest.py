@@ -77,7 +77,7 @@ class AtRest:
         return self._opened
 
     def _open(self, connection: Connection) -> bytes:
-        table, (active, public) = self._table, self._keyring.receivers[Role.BRIDGE]
+        table, (active, public) = self._table, self._keyring.receivers[Role.BRIDGE, ""]
         made = os.urandom(32)
         row = {"only": 1, "sealed_to": active, "key": _SUITE.encrypt(made, public, _LABEL)}
         insert_new(connection, table, [row])

@@ -58,7 +58,7 @@ class Replies:
         """Of a request signed with the key that fronts share, or not opened: its front has its group's keys before
         anyone uses them.
         """
-        front = request.source.partition("/")[0] or request.reply_to.rpartition(".")[2]
+        front = request.reply_to.rpartition(".")[2] or request.source.partition("/")[0]
         group = self._group_of(front)
         return group if self._sealer.knows(group) else ""
 

@@ -133,7 +133,7 @@ class CommandJudge:
             return
         attributes = opened.attributes
         if attributes.type == RECEIPT:
-            if not self._ceilings.admits_front(attributes.source):
+            if not self._ceilings.admits_front(attributes.source, attributes.group):
                 judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
                 return
             try:

@@ -138,9 +138,10 @@ class Notices:
         return [self._entry(row, now) for row in rows]
 
     def _entry(self, row: Any, now: int) -> Entry:
-        about = Attributes(row.id, self._name, TYPE, now, version=LOWEST_VERSION)
+        to = command_replies(row.front)
+        about = Attributes(row.id, self._name, TYPE, now, reply_to=to, version=LOWEST_VERSION)
         body = self._at_rest.unseal(bytes(row.body), row.id)
-        return Entry(row.id, command_replies(row.front), self._replies.sealed(about, State.SUCCEEDED, result=body))
+        return Entry(row.id, to, self._replies.sealed(about, State.SUCCEEDED, result=body))
 
     async def sent(self, ids: Sequence[str]) -> None:
         """The broker has these on its disk."""

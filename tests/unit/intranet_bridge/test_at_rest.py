@@ -43,17 +43,17 @@ def test_what_is_kept_is_found_and_opened_again_after_a_restart_and_a_rotation(t
         with pytest.raises(ValueError, match="not sealed"):
             first.unseal(sealed, "row-2")
 
-        before = ring(folder).receivers[Role.BRIDGE][0]
-        keys.rotate(folder, Role.BRIDGE, now=NOW)
-        keys.activate(folder, Role.BRIDGE, now=NOW)
+        before = ring(folder).receivers[Role.BRIDGE, ""][0]
+        keys.rotate(folder, keys.Whose(Role.BRIDGE), now=NOW)
+        keys.activate(folder, keys.Whose(Role.BRIDGE), now=NOW)
         after = ring(folder)
-        assert after.receivers[Role.BRIDGE][0] != before
+        assert after.receivers[Role.BRIDGE, ""][0] != before
         again = AtRest(database, STORE_KEY, after)
         await again.open()
         assert again.pseudonym("3210000000001") == name
         assert again.unseal(sealed, "row-1").decode() == "田"
         row = await database.read(lambda connection: connection.execute(select(STORE_KEY)).one())
-        assert row.sealed_to == after.receivers[Role.BRIDGE][0]
+        assert row.sealed_to == after.receivers[Role.BRIDGE, ""][0]
 
         other = tmp_path / "other"
         keys.init(other, now=NOW)

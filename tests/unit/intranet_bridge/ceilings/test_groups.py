@@ -96,6 +96,21 @@ async def test_each_group_is_answered_under_its_own_key_in_every_version(stage: 
 
 
 @scene
+async def test_what_the_bridge_sends_of_itself_is_for_the_group_of_the_front_it_goes_to(stage: Stage) -> None:
+    """A notice, or the outcome of a command that is not opened again."""
+    groups = Groups(stage)
+    await groups.start()
+    now = wall()
+    for about in (
+        Attributes("id", "bridge-1", "notice", now, reply_to=command_replies("front-3")),
+        Attributes("id", "", "work-order", now, reply_to=command_replies("front-3")),
+        Attributes("id", "front-3/wechat", "work-order", now),
+    ):
+        sealed = stage.bridge.replies.sealed(about, State.SUCCEEDED)
+        assert Opener(groups.lake).open(sealed, now_ms=wall()).attributes.id == "id"
+
+
+@scene
 async def test_each_group_hears_of_the_bridge(stage: Stage) -> None:
     groups = Groups(stage)
     await groups.start()
