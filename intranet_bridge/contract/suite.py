@@ -168,6 +168,7 @@ class AdapterContract:
 
     def test_a_late_answer_is_never_the_next_requests(self, peer: Peer) -> None:
         async def steps(bench: Bench) -> None:
+            _result(await bench.call(QUERY, "q-connected"))  # what is short below is the wait, not the way there
             for number, account in enumerate(LATE):
                 peer.behave(Behaviour.SILENT)
                 _unknown(await bench.call(QUERY, within_s=SHORT_S / 3), None)

@@ -40,6 +40,8 @@ def interfaces(seen: Observation) -> Iterator[Trouble]:
         worst = max(ones, key=lambda one: one.failures)
         names = some([one.operation for one in ones])
         diagnosis = diagnoses.get(system)
+        # the one that was tried by itself is a query, and harmless
+        tried = worst.operation if diagnosis is None else diagnosis.operation
         said = cause(worst, diagnosis)
         why = worst.reason or tr("no usable answer")
         if diagnosis is not None:
@@ -63,7 +65,7 @@ def interfaces(seen: Observation) -> Iterator[Trouble]:
             if diagnosis is not None and diagnosis.well and diagnosis.operation in opened and diagnosis.at > began
             else tr("see to the bridge's own database: it answers these itself")
             if worst.operation in OWN
-            else tr("see to that system; bridgectl probe {operation} shows what it answers", operation=worst.operation),
+            else tr("see to that system; bridgectl probe {operation} shows what it answers", operation=tried),
         )
 
 

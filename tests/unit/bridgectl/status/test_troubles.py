@@ -83,6 +83,16 @@ def store(**changes: Any) -> StoreReport:
     return STORE.model_copy(update=changes)
 
 
+def test_it_advises_to_probe_what_was_tried_and_is_harmless() -> None:
+    seen = diagnosed(reason="connect: Connection refused")
+    assert isinstance(seen.bridge, BridgeReport)
+    worse = INTERFACE.model_copy(
+        update={"operation": "work-order", "circuit": "open", "failing_since": NOW - MINUTE, "failures": 99}
+    )
+    [trouble] = troubles(bridge(interfaces=(*seen.bridge.interfaces, worse), diagnoses=seen.bridge.diagnoses))
+    assert "bridgectl probe bill-query" in trouble.mend
+
+
 def test_nothing_is_said_of_what_is_well() -> None:
     assert troubles(WELL) == []
     assert verdict([]) is Level.OK
