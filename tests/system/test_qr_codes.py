@@ -6,6 +6,7 @@ folder for its pictures.
 
 import base64
 import csv
+import hashlib
 import hmac
 import io
 import json
@@ -15,12 +16,14 @@ import shutil
 import struct
 import subprocess
 import time
+import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openpyxl
 import pytest
 import zxingcpp
 from PIL import Image
@@ -110,6 +113,70 @@ def test_a_sheet_on_the_bridges_host_becomes_a_zip(testbed: Testbed) -> None:
         assert verdicts["14"] == "account-closed"  # the marketing system says so
         assert (verdicts["2"], verdicts["6"], verdicts["11"]) == ("ok", "scientific", "formula")
         assert decoded(archive.read(f"{TAKEN}.png")).startswith(f"{BASE}1-{TAKEN}-")
+
+
+def asked(testbed: Testbed, phone: httpx.Client, operation: str, **body: Any) -> Any:
+    headers = {"Authorization": f"Bearer {testbed.app_key}", "Idempotency-Key": f"{operation}-{uuid.uuid4()}"}
+    return phone.post(f"/v1/{operation}", json=body, headers=headers)
+
+
+def sheet_of(count: int) -> bytes:
+    book = openpyxl.Workbook()
+    page: Any = book.active
+    page.append(["用户编号"])
+    for number in range(count):
+        page.append([f"{3210000000001 + number}"])
+    made = io.BytesIO()
+    book.save(made)
+    return made.getvalue()
+
+
+def uploaded(testbed: Testbed, phone: httpx.Client, data: bytes) -> str:
+    headers = {"Authorization": f"Bearer {testbed.app_key}"}
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    declared = {"length": len(data), "sha256": hashlib.sha256(data).hexdigest(), "media_type": kind}
+    begun = phone.post("/v1/attachments", json=declared, headers=headers).raise_for_status()
+    part = headers | {"Content-Type": "application/partial-upload", "Upload-Offset": "0"}
+    phone.patch(begun.headers["location"], content=data, headers=part).raise_for_status()
+    return str(begun.json()["attachment"])
+
+
+def test_a_batch_goes_on_after_the_bridge_was_killed(testbed: Testbed, phone: httpx.Client) -> None:
+    """The simulator's 200 customers have their codes, but those whose account is closed. Nobody has two."""
+    sheet = uploaded(testbed, phone, sheet_of(200))
+    refused = asked(testbed, phone, "theft-report", place="x", description="x", attachments=[sheet])
+    assert (refused.status_code, refused.json()["code"]) == (422, "attachment-not-taken")
+    batch = asked(testbed, phone, "qr-batch", sheet=sheet).json()["result"]["batch"]
+
+    def state() -> Any:
+        return asked(testbed, phone, "qr-batch-state", batch=batch).json().get("result", {})
+
+    until(lambda: 0 < state().get("done", 0) < 200 or None)
+    testbed.kill("bridge")
+    testbed.start("bridge")
+    done = until(lambda: (found := state()).get("state") == "done" and found)
+    verdicts = {one["verdict"]: one["rows"] for one in done["verdicts"]}
+    assert set(verdicts) == {"ok", "account-closed"}
+    assert sum(verdicts.values()) == 200
+    parts = (
+        asked(testbed, phone, "qr-batch-part", batch=batch, part=part).json()["result"]["data"]
+        for part in range(done["parts"])
+    )
+    data = b"".join(map(base64.b64decode, parts))
+    assert hashlib.sha256(data).hexdigest() == done["sha256"]
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+    assert len(names) == len(set(names)) == verdicts["ok"] + 1  # and result.csv
+    assert "3210000000007.png" not in names
+
+
+def until(look: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < end, "not within a minute"
+        time.sleep(0.05)
+    return found
 
 
 # --- the desk, in a browser ------------------------------------------------------------------------------------

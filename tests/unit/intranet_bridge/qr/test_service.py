@@ -53,7 +53,7 @@ class Calls:
 class World:
     """One bridge's QR codes."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, url: str = "", **changes: Any) -> None:
         self.now, self.folder, self.calls = 1_790_000_000_000, folder, Calls()
         self.keys = folder / "qr.keys"
         if not self.keys.exists():
@@ -63,7 +63,7 @@ class World:
             "pages": {"bill": "https://pay.example.cn/bill"}, "account_digits": 13,
             "check_accounts": "realtime-charge-query", **changes,
         }  # fmt: skip
-        self.store = Store(f"sqlite:///{folder / 'bridge.sqlite3'}", app.MIGRATIONS.prepare)
+        self.store = Store(url or f"sqlite:///{folder / 'bridge.sqlite3'}", app.MIGRATIONS.prepare)
         self.qr = Qr(
             self.offer(), store=self.store, calls=lambda: self.calls,  # type: ignore[arg-type, return-value]
             allowed=lambda: True, name="bridge-1", clock=lambda: self.now,
@@ -135,7 +135,7 @@ async def scanned(world: World, url: str) -> Any:
     return await world.ask("qr-resolve", code=url.removeprefix("https://pay.example.cn/q/"))
 
 
-def test_a_code_leads_to_its_page_and_its_ticket_is_good_once(tmp_path: Path) -> None:
+def test_a_code_leads_to_its_page_and_its_ticket_is_good_once(tmp_path: Path, database_url: str) -> None:
     async def act(world: World) -> None:
         issued = await world.ask("qr-issue", account=ACCOUNT, by="王")
         assert issued.url == f"https://pay.example.cn/q/1-{ACCOUNT}-HQV5GA0GVGWX"  # the specification's vector
@@ -150,7 +150,7 @@ def test_a_code_leads_to_its_page_and_its_ticket_is_good_once(tmp_path: Path) ->
         world.now += 301_000
         assert await world.ask("qr-ticket", ticket=late.ticket) == Refused("no-such-ticket")
 
-    played(tmp_path, act)
+    played(tmp_path, act, url=database_url)
 
 
 def test_what_is_forged_unknown_or_of_a_retired_key_is_refused_alike(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_what_is_forged_unknown_or_of_a_retired_key_is_refused_alike(tmp_path: P
     played(tmp_path, act)
 
 
-def test_a_revoked_code_is_good_for_a_while_or_not_at_all(tmp_path: Path) -> None:
+def test_a_revoked_code_is_good_for_a_while_or_not_at_all(tmp_path: Path, database_url: str) -> None:
     async def act(world: World) -> None:
         assert await world.ask("qr-revoke", account=ACCOUNT) == Refused("no-such-code")
         first = await world.ask("qr-issue", account=ACCOUNT)
@@ -194,7 +194,7 @@ def test_a_revoked_code_is_good_for_a_while_or_not_at_all(tmp_path: Path) -> Non
         await world.ask("qr-revoke", account=ACCOUNT, now=True)
         assert await scanned(world, second.url) == Refused("no-such-code")
 
-    played(tmp_path, act)
+    played(tmp_path, act, url=database_url)
 
 
 def test_an_account_is_checked_before_its_code_is_issued(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_an_account_is_checked_before_its_code_is_issued(tmp_path: Path) -> None
     played(tmp_path, act)
 
 
-def test_the_sample_sheet_becomes_four_pictures_and_a_table(tmp_path: Path) -> None:
+def test_the_sample_sheet_becomes_four_pictures_and_a_table(tmp_path: Path, database_url: str) -> None:
     expected = json.loads((SAMPLES / "qr_accounts.expected.json").read_text())
 
     async def act(world: World) -> None:
@@ -242,7 +242,7 @@ def test_the_sample_sheet_becomes_four_pictures_and_a_table(tmp_path: Path) -> N
         assert await world.ask("qr-batch-state", batch=batch) == Refused("no-such-batch")
         assert (await world.ask("qr-lookup", account=ACCOUNT)).generation == 1
 
-    played(tmp_path, act, work=True)
+    played(tmp_path, act, work=True, url=database_url)
 
 
 def test_a_sheet_that_is_none_is_refused_whole(tmp_path: Path) -> None:
