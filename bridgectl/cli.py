@@ -23,6 +23,7 @@ GROUPS = {
     "backup": ("bridgectl.commands.backup", "Copy a daemon's database, verified, while it runs."),
     "audit": ("bridgectl.commands.audit", "What administrators did and which commands were accepted, chained."),
     "bundle": ("bridgectl.commands.bundle", "One file for support: reports, masked configurations, logs; no secrets."),
+    "cache": ("bridgectl.commands.cache", "Kept answers of the marketing system: how many; forget some."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
     "circuit": ("bridgectl.commands.circuit", "Circuit breakers: show them, close one."),
     "desk": ("bridgectl.commands.desk", "Staff of the front's pages under /desk/."),

@@ -107,13 +107,14 @@ class TracedQueries(Queries):
     spans: Spans
 
     async def ask(
-        self, operation: Operation, application: str, body: bytes, id: str, trace: str, wait_s: float
-    ) -> Reply:
+        self, operation: Operation, application: str, body: bytes, id: str, trace: str, wait_s: float,
+        wish: str = "",
+    ) -> Reply:  # fmt: skip
         """See `Queries.ask`."""
         span = self.spans.message("send", self._route.destination, trace, id, operation.name)
         before = sending.set(span)
         try:
-            return await super().ask(operation, application, body, id, traceparent_of(span), wait_s)
+            return await super().ask(operation, application, body, id, traceparent_of(span), wait_s, wish)
         except Problem as problem:
             end(span, problem.code)
             raise

@@ -37,6 +37,8 @@ from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
+from intranet_bridge.hot_data.administration import HotAdministration
+from intranet_bridge.hot_data.hot import HotData
 from intranet_bridge.housekeeping import Housekeeping, Schedule
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, put_back
@@ -192,9 +194,12 @@ class Bridge:
         calls = self.calls = (traced.calls if traced else MarketingCalls)(
             self.adapters, self.health, self._may_call, self.places, arrangement.when_free
         )
+        self.hot = HotData(settings.hot)
+        self._use_hot()
         self.queries = (traced.queries if traced else QueryWorkers)(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
             slots=settings.queries.slots, clock=clock, requests=self.requests, ceilings=self.ceilings,
+            hot=self.hot,
         )  # fmt: skip
         self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
         self.workers = (traced.commands if traced else CommandWorkers)(
@@ -262,6 +267,7 @@ class Bridge:
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
             requests=self.requests, name=settings.name,
         )  # fmt: skip
+        self.hot_administration = HotAdministration(self.hot, self.audit)
         self.probe = Probe(settings)
         self.clock = clock
         self._sweeping: asyncio.Task[int] | None = None
@@ -269,6 +275,10 @@ class Bridge:
     def handlers(self) -> dict[str, Handler]:
         """Who answers what the bridge itself answers, by operation (`OWN` of the catalogue)."""
         return {**self.qr.handlers(), **self.notice_subscriptions.handlers()}
+
+    def _use_hot(self) -> None:
+        """Commands that nothing is kept of cost nothing."""
+        self.calls.heard_by = self.hot.heard if self.hot.policies else None
 
     def _may_call(self) -> bool:
         """Whether this bridge's rows are surely its own, all there, and in no other inbox."""
@@ -303,6 +313,8 @@ class Bridge:
             await self.at_rest.open(change.keyring)
         if touched & {"marketing", "systems", "operations", "breaker"}:
             self.bindings.use(new, change.rebound)
+        self.hot.use(new.hot, anew=bool(touched & {"marketing", "systems", "operations"}))
+        self._use_hot()
         self.maintenance.use(new.maintenance, tuple(self.adapters))
         if touched & {"ceilings", "fronts"}:
             self.ceilings.use(new.ceilings, new.fronts)
@@ -359,7 +371,7 @@ class Bridge:
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
             self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
-            self.notice_subscriptions,
+            self.notice_subscriptions, self.hot,
         ):  # fmt: skip
             yield from part.samples()
         yield from self.bindings.samples()
@@ -394,6 +406,7 @@ class Bridge:
                 **self.notices.answers(),
                 **self.administration.answers(),
                 **self.qr.answers(),
+                **self.hot_administration.answers(),
             }
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)

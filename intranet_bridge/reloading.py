@@ -6,6 +6,7 @@ link                     tried at the brokers first; each link opens its new con
 marketing, systems,      opened and checked first; new calls go by them, and old back ends are closed when no call can
 operations               be under way to them any more. What did not change keeps its connections and circuits
 qr                       settings and keys, for codes issued and scanned from now on
+hot                      what is kept from now on; what was kept by other bindings is dropped
 breaker                  of every operation anew, all circuits closed
 =======================  =================================================================================
 """
@@ -48,7 +49,7 @@ _COMMANDS = (
 )  # fmt: skip
 RELOADABLE: tuple[Place, ...] = (
     *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("ceilings",), ("fronts",),
-    ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",),
+    ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",), ("hot",),
     ("store", "retention_days"), ("audit", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("commands", name) for name in _COMMANDS),

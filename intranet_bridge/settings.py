@@ -1,12 +1,13 @@
 """What an operator may set for intranet-bridge (config/intranet_bridge.toml shows every key with its meaning)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
+from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.marketing.binding import (
     DEFAULT_SYSTEM,
     BreakerSection,
@@ -244,6 +245,8 @@ class BridgeSettings(Section):
     audit: AuditSection = AuditSection()
     maintenance: MaintenanceSection = MaintenanceSection()
     qr: QrSection | None = None
+    hot: HotSection = HotSection()
+    """Answers that are kept for a while."""
     marketing: SystemSection | None = None
     """The system of the operations that name none."""
     systems: dict[Name, SystemSection] = Field(default_factory=dict)
@@ -263,11 +266,20 @@ class BridgeSettings(Section):
             f"maintenance.windows: {name} is not bound here, so that it is not paused"
             for name in sorted(named - self.operations.keys() - OWN)
         ]
-        return windows + [
+        return [*windows, *self._hot_doubts()] + [
             f"{toml_path(('operations', name, *complaint.setting))}: {complaint.message}"
             for name, binding in self.operations.items()
             for complaint in kind(systems[binding.system].adapter).complaints(CATALOGUE[name], binding)
         ]
+
+    def _hot_doubts(self) -> Iterator[str]:
+        for name in sorted(self.hot.operations.keys() - self.operations.keys()):
+            yield f"{toml_path(('hot', 'operations', name))}: {name} is not bound here"
+        if self.hot.operations and self.store.file is None:
+            yield (
+                "hot.operations: bridges of one inbox do not tell each other what commands have changed; with several, "
+                "an answer may be as old as its lifetime_s"
+            )
 
     def unbound(self) -> list[str]:
         """The catalogue's operations that nobody answers, for no table binds them: callers of them get 502."""

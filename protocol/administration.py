@@ -186,6 +186,16 @@ class PublishNotice(_Question):
     sudo_user: _SudoUser = ""
 
 
+class ClearHot(_Question):
+    """Drop kept answers."""
+
+    operation: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{0,64}$")] = ""
+    """Of this one; empty: of all."""
+    account: Annotated[str, StringConstraints(max_length=64)] = Field(default="", repr=False)
+    """About this account (work order, application); empty: about any."""
+    sudo_user: _SudoUser = ""
+
+
 class AuditedAct(_Question):
     """An administrative act that is not the daemon's own, to be written in its log."""
 

@@ -76,7 +76,8 @@ class Attributes:
     """The reply destination of the front that asked; empty in replies."""
     after: str = ""
     """Commands, from version 2: id of the unfinished command of the same subject that was accepted last before this
-    one, or empty if there was none. Version 1 cannot say it."""
+    one, or empty if there was none. Version 1 cannot say it. Queries: `no-cache` if their caller wants no kept answer
+    (freshness.py)."""
     version: int = LOWEST_VERSION
     """Wire version of the envelope: of the one it was read from, or is to be sealed in."""
     group: str = ""

@@ -318,3 +318,39 @@ class BridgeReport(Report):
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]
+
+
+class HotOperationReport(_Part):
+    """The kept answers of one operation, and its queries since the start by how they were answered."""
+
+    operation: str
+    lifetime_s: float
+    kept: int
+    bytes: int
+    hit: int = 0
+    joined: int = 0
+    """Waited for the answer to an identical query."""
+    miss: int = 0
+    stale: int = 0
+    bypassed: int = 0
+    """The caller wanted no kept answer."""
+
+    @property
+    def spared(self) -> float:
+        """The share of queries that cost no call."""
+        asked = self.hit + self.joined + self.miss + self.stale + self.bypassed
+        return (self.hit + self.joined) / asked if asked else 0.0
+
+
+class HotReport(_Part):
+    """The kept answers of a bridge."""
+
+    operations: tuple[HotOperationReport, ...] = ()
+    kept: int = 0
+    bytes: int = 0
+    limit: int = 0
+    """Bytes."""
+    evicted: int = 0
+    """For want of room."""
+    invalidated: dict[str, int] = {}
+    """By what: command, operator, push, reload."""

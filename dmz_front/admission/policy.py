@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from dmz_front.admission.fields import media_type, named, split, tokens
 from dmz_front.problems.details import Problem
+from protocol.freshness import NO_CACHE
 from protocol.operations import Operation
 from protocol.runtime.applications import Application, key_hash
 from protocol.values import immutable
@@ -93,6 +94,11 @@ def trace_parent(headers: Mapping[bytes, bytes]) -> str:
     """The caller's W3C traceparent, or "" when there is none or it is malformed (Trace Context 4.3 restarts it)."""
     value = headers.get(b"traceparent")
     return value.decode("ascii") if value and _TRACEPARENT.fullmatch(value) else ""
+
+
+def no_cache(headers: Mapping[bytes, bytes]) -> str:
+    """`no-cache` if `Cache-Control` says so (RFC 9111 section 5.2.1.4): the caller wants no kept answer. Else ""."""
+    return NO_CACHE if NO_CACHE.encode() in tokens(headers, b"cache-control") else ""
 
 
 @immutable

@@ -23,6 +23,7 @@ from dmz_front.admission.policy import (
     authorise_fields,
     check_media_type,
     idempotency_key,
+    no_cache,
     preference,
     trace_parent,
 )
@@ -170,7 +171,8 @@ class HttpApi:
                 wait_s = wish.wait_s or operation.deadline_ms / 1000  # a query has no later
                 if operation.guessed:
                     attempt = self.guessing.begin(operation, asked, application.name, _address(scope))
-                reply = await self._queries.ask(operation, application.name, body, id, trace, wait_s)
+                wish_of_cache = no_cache(headers) if b"cache-control" in headers else ""
+                reply = await self._queries.ask(operation, application.name, body, id, trace, wait_s, wish_of_cache)
                 answer = answers.of_reply(id, reply)
                 if attempt is not None:
                     self.guessing.answered(attempt, id, answer)

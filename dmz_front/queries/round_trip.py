@@ -44,9 +44,10 @@ class Queries:
         """Queries refused because their deadline could not be met."""
 
     async def ask(
-        self, operation: Operation, application: str, body: bytes, id: str, trace: str, wait_s: float
-    ) -> Reply:
-        """The bridge's reply. Raises Problem 502, 503 or 504."""
+        self, operation: Operation, application: str, body: bytes, id: str, trace: str, wait_s: float,
+        wish: str = "",
+    ) -> Reply:  # fmt: skip
+        """The bridge's reply. `wish`: `no-cache` for none that is kept. Raises Problem 502, 503 or 504."""
         service = self._bridges.service(operation.name)
         if service is not Service.UP:
             raise service_problem(service, self._bridges.maintenance_s(operation.name))
@@ -66,7 +67,8 @@ class Queries:
             trace,
             deadline,
             self._route.reply_to,
-            version=self._bridges.wire_version,
+            wish if wish and self._bridges.wire_version > 1 else "",
+            self._bridges.wire_version,
         )
         envelope = self._sealer.seal(Kind.REQUEST, attributes, body, now_ms=now)
         future = self._waiters.enter(id)

@@ -8,6 +8,7 @@ from dmz_front.ledger.rows import Row
 from dmz_front.problems.codes import TITLES, published
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies.bridges import Service
+from protocol.freshness import heard
 from protocol.lifecycle import State
 from protocol.messages import Reply, retry_after_of
 
@@ -15,6 +16,9 @@ PAUSE_RETRY_S = 5.0
 """What `Retry-After` says while a circuit breaker is open or no bridge is attached."""
 MAINTENANCE_RETRY_S = 60.0
 """What it says during maintenance whose end nobody has said."""
+
+BRIDGE_CACHE = "intranet-bridge"
+"""What `Cache-Status` calls the bridge."""
 
 FAILURES = {
     "marketing-unavailable": 503,
@@ -62,7 +66,10 @@ def of_reply(id: str, reply: Reply) -> HttpResponse:
         case State.SUCCEEDED:
             # The result's bytes go out as the bridge validated them: nothing is parsed or written again here.
             body = b'{"request_id":"%b","status":"succeeded","result":%b}'
-            return HttpResponse(200, body % (id.encode(), reply.result or b"null"), outcome="succeeded")
+            answer = HttpResponse(200, body % (id.encode(), reply.result or b"null"), outcome="succeeded")
+            if reply.detail and (freshness := heard(reply.detail)) is not None:
+                answer.headers.extend(freshness.headers(BRIDGE_CACHE))
+            return answer
         case State.REFUSED:
             told = _json(200, {"request_id": id, "status": "refused", "refusal": _reason(reply)})
             return RefusedResponse(told.status, told.body, outcome=f"refused: {reply.code}")

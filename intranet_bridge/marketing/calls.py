@@ -24,6 +24,10 @@ log = logger(__name__)
 NOT_BOUND = "the operation is not bound here any more"
 _MAINTENANCE = "paused for maintenance"
 
+Heard = Callable[[str, MarketingRequest, Outcome | Finding, float], None]
+"""Told of a command's operation, what was asked, what it came to, and how long the marketing system may still be at
+work on it if that is not known."""
+
 
 def broken(error: Exception, operation: str, asked: MarketingRequest) -> Unknown:
     """What became of a call whose adapter raised, which it promised not to: logged, and unknown."""
@@ -50,6 +54,8 @@ class MarketingCalls:
         """
         self.adapters, self.health, self._allowed, self.places = adapters, health, allowed, places
         self.when_free = when_free
+        self.heard_by: Heard | None = None
+        """Told what each call and inquiry came to, before anybody else is."""
 
     @property
     def operations(self) -> frozenset[str]:
@@ -134,6 +140,9 @@ class MarketingCalls:
 
     def _heard(self, operation: str, asked: MarketingRequest, came_to: Outcome | Finding, started: float) -> None:
         now = time.monotonic()
+        if self.heard_by is not None:
+            adapter = self.adapters.get(operation)
+            self.heard_by(operation, asked, came_to, adapter.settle_s if adapter else 0.0)
         if operation not in self.health:
             return  # it was unbound meanwhile
         self.health[operation].heard(now, asked, came_to, now - started)

@@ -14,6 +14,7 @@ from functools import partial
 from pydantic import ValidationError
 
 from intranet_bridge.ceilings.ceilings import NOT_ADMITTED, Ceilings, Refusal
+from intranet_bridge.hot_data.hot import COLLAPSED, Flight, HotData, Joined, Question
 from intranet_bridge.intake.queries import QueryIntake, QueuedQuery, ResumedQuery
 from intranet_bridge.intake.verdict import Drop, Quarantine, Refuse, verdict
 from intranet_bridge.marketing import (
@@ -73,6 +74,8 @@ class WaitingQuery:
     """Called when it has one."""
     timer: asyncio.TimerHandle | None = None
     """Ends its patience, while it is in the line."""
+    flight: Flight | None = None
+    """Its answer may be kept, and others may wait for it."""
 
 
 class QueryWorkers:
@@ -90,8 +93,9 @@ class QueryWorkers:
         clock: Clock,
         requests: RequestLog,
         ceilings: Ceilings,
+        hot: HotData,
     ) -> None:
-        self._ceilings = ceilings
+        self._ceilings, self._hot = ceilings, hot
         self._intake, self._opener, self._adapters, self._health = intake, opener, calls.adapters, calls.health
         self._replies, self._backoff, self._clock, self.slots = replies, backoff, clock, slots
         self._requests = requests
@@ -122,7 +126,7 @@ class QueryWorkers:
     @property
     def in_hand(self) -> int:
         """Queries being asked, and those that wait for a place among the calls at once."""
-        return self.in_flight + len(self._waiting)
+        return self.in_flight + len(self._waiting) + self._hot.joined
 
     async def drain(self, seconds: float) -> None:
         """Let running calls finish, for so long at most; then close the slots."""
@@ -197,17 +201,42 @@ class QueryWorkers:
         if refusal is not None:
             self._refuse(request, refusal, began)
             return
+        asked = MarketingRequest(request.id, body, request.traceparent, source=request.source)
+        question = None
+        if self._hot.policies and request.type in self._hot.policies:
+            question = self._hot.question(request, asked)
+            if self._spared(question, Joined(request, asked, began)):
+                return
         if hopeless((request.deadline - now) / 1000, self.service_s, self._intake.waiting):
             self.dropped["hopeless"] += 1
             self._fail(request, "overloaded", "", began)
             return
         reach(Point.BRIDGE_QUERY_OPENED, request.id)
-        asked = MarketingRequest(request.id, body, request.traceparent, source=request.source)
+        flight = self._hot.begin(question, asked) if question is not None else None
+        await self._go(request, asked, began, flight, now)
+
+    def _spared(self, question: Question, query: Joined) -> bool:
+        """Whether it needs no call: its answer is kept, or comes to another query that asks the same."""
+        kept = self._hot.kept(question)
+        if kept is not None:
+            result, freshness = kept
+            self._answer(query.request, Answered(result), query.began, freshness.said())
+            return True
+        return self._hot.join(question, query)
+
+    async def _go(
+        self, request: Attributes, asked: MarketingRequest, began: float, flight: Flight | None, now: int
+    ) -> None:
+        """Ask, or wait for a place to ask in."""
         places = self._places.get(request.type)
         if places is None:
-            self._answer(request, await self._ask(request, asked), began)
+            outcome = await self._ask(request, asked)
+            if flight is None:
+                self._answer(request, outcome, began)
+            else:
+                self._landed(flight, request, outcome, began)
             return
-        query = WaitingQuery(request, asked, places, began)
+        query = WaitingQuery(request, asked, places, began, flight=flight)
         if places.take():
             await self._placed(query)
         else:
@@ -220,13 +249,51 @@ class QueryWorkers:
             outcome = await self._ask(query.request, query.asked)
         finally:
             query.places.release(time.monotonic() - called)
-        self._answer(query.request, outcome, query.began)
+        if query.flight is None:
+            self._answer(query.request, outcome, query.began)
+        else:
+            self._landed(query.flight, query.request, outcome, query.began)
+
+    def _landed(self, flight: Flight, request: Attributes, outcome: Outcome, began: float) -> None:
+        """Answer all who wait for it. The time of the one that was asked may have run out before another's: that is
+        asked again, once.
+        """
+        self._answer(request, outcome, began, self._hot.landed(flight, outcome))
+        late = isinstance(outcome, Unknown) and outcome.timed_out
+        now = self._clock()
+        for other in flight.joined:
+            if late and not other.again and (other.request.deadline - now) / 1000 > REPLY_S:
+                self._again(other)
+            else:
+                self._answer(other.request, outcome, other.began, COLLAPSED)
+
+    def _again(self, query: Joined) -> None:
+        query.again = True
+
+        async def work() -> None:
+            if query.request.type not in self._hot.policies:
+                await self._go(query.request, query.asked, query.began, None, self._clock())
+                return
+            question = self._hot.question(query.request, query.asked)
+            if not self._spared(question, query):
+                flight = self._hot.begin(question, query.asked)
+                await self._go(query.request, query.asked, query.began, flight, self._clock())
+
+        self._intake.resume(ResumedQuery(work))
+
+    def _not_asked(self, query: WaitingQuery, code: str, detail: str) -> None:
+        """There was no place for it, or no interface: so there is none for who waits for its answer."""
+        self._fail(query.request, code, detail, query.began)
+        if query.flight is not None:
+            self._hot.landed(query.flight, None)
+            for other in query.flight.joined:
+                self._fail(other.request, code, detail, other.began)
 
     def _line_up(self, query: WaitingQuery, left_s: float) -> None:
         """Wait for a place without a slot, which others need; or say no at once, if it would be too late."""
         request, places = query.request, query.places
         if self._health[request.type].breaker.wait_s(time.monotonic()) > 0:
-            self._fail(request, "marketing-unavailable", "circuit open", query.began)
+            self._not_asked(query, "marketing-unavailable", "circuit open")
             return
         patience_s = left_s - max(places.call_s, REPLY_S)
         query.go = partial(self._resume, query)
@@ -255,7 +322,7 @@ class QueryWorkers:
             query.places.leave(query.go)
         self._waiting.pop(query, None)
         query.places.turned_away += 1
-        self._fail(query.request, "overloaded", "no place among the calls at once", query.began)
+        self._not_asked(query, "overloaded", "no place among the calls at once")
 
     async def _ask(self, request: Attributes, asked: MarketingRequest) -> Outcome:
         """One call; again only while it surely was not reached and the deadline leaves time. An interface that turns
@@ -296,13 +363,13 @@ class QueryWorkers:
                 return outcome
             await asyncio.sleep(wait_s)
 
-    def _answer(self, request: Attributes, outcome: Outcome, began: float) -> None:
+    def _answer(self, request: Attributes, outcome: Outcome, began: float, freshness: str = "") -> None:
         took_s = self.latency.since(began)
         match outcome:
             case Answered(result):
                 self.outcomes[request.type, "succeeded"] += 1
                 self._requests.sampled("query-answered", request.id, request.type, "succeeded", took_s, 0)
-                self._replies.answer(request, State.SUCCEEDED, result=result)
+                self._replies.answer(request, State.SUCCEEDED, detail=freshness, result=result)
             case Refused(code, detail):
                 self.outcomes[request.type, "refused"] += 1
                 self._requests.sampled("query-answered", request.id, request.type, f"refused: {code}", took_s, 0)

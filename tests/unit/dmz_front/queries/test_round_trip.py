@@ -276,3 +276,16 @@ async def test_a_query_that_would_be_answered_too_late_is_refused_before_it_is_q
     for taken in harness.bridge.taken:
         harness.bridge.reply(taken, ANSWER)
     assert [one.status_code for one in await asyncio.gather(*asking)] == [200] * 4
+
+
+async def test_a_callers_no_cache_reaches_a_bridge_that_can_hear_it(harness: Harness) -> None:
+    await harness.start()
+    harness.bridge.script = lambda _: Say(detail="cache hit 12 48 -", result=BILLS)
+    answer = await harness.ask(cache_control="max-age=0, No-Cache")
+    assert (answer.headers["cache-status"], answer.headers["age"]) == ("intranet-bridge; hit; ttl=48", "12")
+    await harness.ask(cache_control="max-age=0")
+    await harness.ask()
+    versions = [taken.attributes.version for taken in harness.bridge.taken]
+    assert [taken.attributes.after for taken in harness.bridge.taken] == [
+        "no-cache" if versions[0] > 1 else "", "", "",
+    ]  # fmt: skip

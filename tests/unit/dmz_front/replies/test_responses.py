@@ -109,3 +109,10 @@ def test_a_refusals_code_is_the_marketing_systems_own() -> None:
     row = Row("id-1", "front-1", "wechat", "k", b"f", "work-order", state=State.REFUSED)
     document = json.loads(answers.status(row, Reply(ABOUT, State.REFUSED, "no-such-account")).body)
     assert document["refusal"] == {"code": "no-such-account", "message": ""}
+
+
+def test_where_an_answer_came_from_is_told_by_headers_and_nothing_else_is() -> None:
+    hit = answers.of_reply("id-1", Reply(ABOUT, State.SUCCEEDED, detail="cache hit 12 48 -", result=b"{}"))
+    assert hit.headers == [(b"cache-status", b"intranet-bridge; hit; ttl=48"), (b"age", b"12")]
+    assert answers.of_reply("id-1", Reply(ABOUT, State.SUCCEEDED, detail="found by hand")).headers == []
+    assert answers.of_reply("id-1", Reply(ABOUT, State.SUCCEEDED)).headers == []
