@@ -77,7 +77,7 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
 def troubles() -> Iterator[str]:
     """The keys of all troubles that `status` can show."""
     roles = ("front", "bridge")
-    for rules in (ROOT / "bridgectl/status/rules").glob("*.py"):
+    for rules in (ROOT / "bridgectl").rglob("*.py"):
         for node in ast.walk(ast.parse(rules.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Trouble":
                 for role in roles:
