@@ -31,7 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from intranet_bridge.qr.drawing import Drawing, DrawingFailed
 from intranet_bridge.qr.records import begun, issued
 from intranet_bridge.qr.rows import BATCH_PARTS, BATCH_ROWS, BATCHES
-from intranet_bridge.qr.verdicts import MEANINGS, Form, Row, SheetRefused, Verdict, exported
+from intranet_bridge.qr.verdicts import MEANINGS, Doubt, Form, Row, SheetRefused, Verdict, exported
 from protocol.errors import Fenced
 from protocol.operations.qr import BatchStage
 from protocol.qr import PART_BYTES
@@ -55,7 +55,9 @@ CLAIM_MS = 60_000
 LOOK_S = 5.0
 _RETRY_S = 5.0
 _TRIES = 5
-"""So often one account is asked about in vain, and it stays without a code."""
+"""So often one account is asked about in vain while others are answered, and it stays without a code."""
+_PATIENCE_MS = 3_600_000
+"""So long after it was first asked about in vain it stays without one, whatever the others are."""
 _IDLE_S = 60.0
 ENDED = (BatchStage.DONE, BatchStage.REFUSED)
 RESULT = "result.csv"
@@ -69,8 +71,8 @@ class Making:
     kid: str
     url: Callable[[str, int], str]
     """Account and generation → what stands in the code."""
-    check: Callable[[str], Awaitable[Verdict | None]] | None
-    """Account → its verdict, None if that cannot be found out now. None: nothing is checked."""
+    check: Callable[[str], Awaitable[Verdict | Doubt]] | None
+    """Account → its verdict, or why there is none now. None: nothing is checked."""
 
 
 @immutable
@@ -127,7 +129,8 @@ class Batches:
         self._drawing, self._allowed = drawing, allowed
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._failed: Counter[str] = Counter()
+        self._failed: dict[tuple[str, int], tuple[int, int]] = {}
+        """Batch and row → how often it was asked about in vain, and since when."""
         self.made: Counter[str] = Counter()
         """Rows by verdict."""
 
@@ -280,7 +283,7 @@ class Batches:
         if not rows:
             await self._move(batch, BatchStage.PACKING)
             return
-        taken, bad = await self._checked([_Taken(row.number, row.account) for row in rows], making)
+        taken, bad = await self._checked(batch.id, [_Taken(row.number, row.account) for row in rows], making)
         accounts = [row.account for row in taken]
         present = await self._store.write(
             lambda connection: begun(connection, accounts, batch.id, self._clock()) if accounts else {}
@@ -303,25 +306,39 @@ class Batches:
         self.made[Verdict.OK] += await self._store.write(record)
         self.made.update(str(verdict) for verdict in bad.values())
 
-    async def _checked(self, rows: Sequence[_Taken], making: Making) -> tuple[list[_Taken], dict[int, Verdict]]:
-        """Which of them get a code, and what is wrong with the others. Raises _NotNow if nothing is known of any."""
+    async def _checked(
+        self, batch: str, rows: Sequence[_Taken], making: Making
+    ) -> tuple[list[_Taken], dict[int, Verdict]]:
+        """Which of them get a code, and what is wrong with the others. Raises _NotNow if nothing is known of any.
+
+        An interface that fails for everybody costs no row its code: the batch waits. One that fails for one account, or
+        gives answers about it that cannot be used, does not hold up the others for ever.
+        """
         if making.check is None:
             return list(rows), {}
         good: list[_Taken] = []
         bad: dict[int, Verdict] = {}
+        doubtful: list[tuple[_Taken, Doubt]] = []
         for row in rows:
-            verdict = await making.check(row.account)
-            if verdict is None:
-                key = f"{row.number} {row.account}"
-                self._failed[key] += 1
-                if self._failed[key] < _TRIES:
-                    continue  # with the next step
-                verdict = Verdict.NOT_CHECKED
-                del self._failed[key]
-            if verdict is Verdict.OK:
+            found = await making.check(row.account)
+            if found is Doubt.LATER:
+                break
+            if isinstance(found, Doubt):
+                doubtful.append((row, found))
+                continue
+            self._failed.pop((batch, row.number), None)
+            if found is Verdict.OK:
                 good.append(row)
             else:
-                bad[row.number] = verdict
+                bad[row.number] = found
+        others, now = bool(good or bad), self._clock()
+        for row, doubt in doubtful:
+            tries, since = self._failed.get((batch, row.number), (0, now))
+            tries += others or doubt is Doubt.ANSWER
+            self._failed[batch, row.number] = tries, since
+            if tries >= _TRIES or now - since > _PATIENCE_MS:
+                del self._failed[batch, row.number]
+                bad[row.number] = Verdict.NOT_CHECKED
         if not good and not bad:
             raise _NotNow("the marketing system does not say whether the accounts exist")
         return good, bad

@@ -14,14 +14,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from intranet_bridge.marketing import Answered, MarketingRequest, Refused
+from intranet_bridge.marketing import Answered, Fault, MarketingRequest, NotApplied, Refused, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.own import Handler
 from intranet_bridge.qr import codes
 from intranet_bridge.qr.batches import Batches, Making, Standing
 from intranet_bridge.qr.drawing import Drawing
 from intranet_bridge.qr.records import Records
-from intranet_bridge.qr.verdicts import Form, Verdict
+from intranet_bridge.qr.verdicts import Doubt, Form, Verdict
 from intranet_bridge.settings import QrSection
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.messages import uuid7
@@ -171,7 +171,7 @@ class Qr:
             verdict = await self._exists(offer, account)
             if verdict is not Verdict.OK:
                 self.counts["issued", "refused"] += 1
-                return Refused(verdict or catalogue.NOT_CHECKED.code)
+                return Refused(catalogue.NOT_CHECKED.code if isinstance(verdict, Doubt) else verdict)
         made = await self._records.issue(request, account, offer.signing.kid, who)
         key = offer.keys.verifying(made.kid)
         if key is None:  # it was retired between two calls of one request
@@ -188,19 +188,27 @@ class Qr:
             issued_at=_time(made.at), png=png,
         )  # fmt: skip
 
-    async def _exists(self, offer: Offer, account: str) -> Verdict | None:
-        """What the marketing system says of an account; None: nothing now."""
+    async def _exists(self, offer: Offer, account: str) -> Verdict | Doubt:
+        """What the marketing system says of an account."""
         operation, calls = offer.section.check_accounts, self._calls()
         if not calls.admit(operation):
-            return None
+            return Doubt.LATER
         try:
             body = CATALOGUE[operation].requests.validate_python({"account": account})
             outcome = await calls.call(operation, MarketingRequest(self._id(), body))
         finally:
             calls.release(operation)
-        if isinstance(outcome, Refused):
-            return _CLOSED.get(outcome.code)
-        return Verdict.OK if isinstance(outcome, Answered) else None
+        match outcome:
+            case Answered():
+                return Verdict.OK
+            case Refused(code):
+                return _CLOSED.get(code, Doubt.ANSWER)
+            case NotApplied():
+                return Doubt.INTERFACE if outcome.reached else Doubt.LATER
+            case Unknown():
+                return Doubt.INTERFACE if outcome.fault is Fault.INTERFACE else Doubt.ANSWER
+            case _:
+                return Doubt.ANSWER
 
     def _id(self) -> str:
         return uuid7(self._clock(), os.urandom(10))
@@ -275,7 +283,7 @@ class Qr:
         if offer is None:
             return None
 
-        async def check(account: str) -> Verdict | None:
+        async def check(account: str) -> Verdict | Doubt:
             return await self._exists(offer, account)
 
         checks = check if offer.section.check_accounts else None

@@ -50,6 +50,17 @@ class Verdict(StrEnum):
     """The marketing system did not say whether there is such an account."""
 
 
+class Doubt(StrEnum):
+    """Why it is not known whether there is such an account."""
+
+    LATER = "later"
+    """Nothing could be asked now: the circuit is open, or there is maintenance. It says nothing of the account."""
+    INTERFACE = "interface"
+    """It was asked, and the interface failed."""
+    ANSWER = "answer"
+    """The answer about this account cannot be used."""
+
+
 MEANINGS = {
     Verdict.OK: "已生成",
     Verdict.NUMBER_CELL: "单元格为数字格式，可能丢失前导零，请改为文本",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from intranet_bridge import app
-from intranet_bridge.marketing import Answered, AttachedFile, MarketingRequest, Outcome, Refused, Unknown
+from intranet_bridge.marketing import Answered, AttachedFile, Fault, MarketingRequest, Outcome, Refused, Unknown
 from intranet_bridge.qr import batches
 from intranet_bridge.qr.service import Offer, Qr, masked
 from intranet_bridge.settings import QrSection
@@ -37,10 +37,20 @@ class Calls:
     def __init__(self) -> None:
         self.says: dict[str, Outcome] = {"3210000000007": Refused("account-closed")}
         self.down = False
+        self.tried = 0
         self.asked: list[str] = []
 
     def admit(self, operation: str) -> bool:
+        self.tried += 1
         return not self.down
+
+    async def admitted(self, times: int) -> None:
+        """Wait until it was asked so often more."""
+        end = self.tried + times
+        while True:
+            if self.tried >= end:
+                return
+            await asyncio.sleep(0.001)
 
     def release(self, operation: str) -> None:
         pass
@@ -257,15 +267,38 @@ def test_a_sheet_that_is_none_is_refused_whole(tmp_path: Path) -> None:
 def test_a_batch_waits_for_the_marketing_system_and_gives_one_account_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "_RETRY_S", 0.01)
+    monkeypatch.setattr(batches, "_RETRY_S", 0.001)
 
     async def act(world: World) -> None:
         world.calls.down = True
-        world.calls.says["0310000000001"] = Unknown("unreadable")
+        world.calls.says["0310000000001"] = Unknown("unreadable", fault=Fault.ANSWER)
         batch = (await world.ask("qr-batch", content=(SAMPLES / "qr_wps.xlsx").read_bytes())).batch
-        await world.left(batch, "reading")
+        await world.calls.admitted(50)  # the circuit is open all the while: no row loses its code by that
         assert (await world.ask("qr-batch-state", batch=batch)).done == 0
         world.calls.down = False
+        state = await world.done(batch)
+        assert {one.verdict: one.rows for one in state.verdicts} == {"ok": 2, "not-checked": 1}
+        assert world.calls.asked.count("0310000000001") == 5
+
+    played(tmp_path, act, work=True)
+
+
+def test_an_interface_that_fails_for_one_account_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_RETRY_S", 0.001)
+
+    async def act(world: World) -> None:
+        slow = world.calls.says
+        for account in ("3210000000001", "0310000000001", "3210000000003"):
+            slow[account] = Unknown("no answer in time", timed_out=True)
+        batch = (await world.ask("qr-batch", content=(SAMPLES / "qr_wps.xlsx").read_bytes())).batch
+        await world.calls.admitted(50)  # it fails for everybody: it waits
+        assert (await world.ask("qr-batch-state", batch=batch)).done == 0
+        del slow["3210000000001"], slow["3210000000003"]
+        await world.calls.admitted(20)
+        assert (await world.ask("qr-batch-state", batch=batch)).done == 2
+        world.now += 3_600_001
         state = await world.done(batch)
         assert {one.verdict: one.rows for one in state.verdicts} == {"ok": 2, "not-checked": 1}
 
