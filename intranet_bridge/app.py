@@ -161,7 +161,7 @@ class Bridge:
         self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
         self.audit = Audit(self.store, AUDIT, settings.name, clock)
         self.forward = forward_of(settings.audit, "intranet-bridge", self.audit)
-        self.inbox = Inbox(self.store, settings.name, clock, self.audit)
+        self.inbox = Inbox(self.store, settings.name, clock, self.audit, self.ceilings.same_front)
         self.history = History(
             self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), clock
         )

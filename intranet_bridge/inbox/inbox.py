@@ -34,7 +34,7 @@ that is `received`, and not being called, can be taken back: it is final with `d
 """
 
 import uuid
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -135,9 +135,18 @@ _READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bin
 class Inbox:
     """The `inbox` table, and one bridge's rows in it."""
 
-    def __init__(self, store: Store, owner: str, clock: Clock, audit: Audit | None = None) -> None:
-        """`audit`: gets a record of what is taken, in the same transaction."""
-        self._audit = audit
+    def __init__(
+        self,
+        store: Store,
+        owner: str,
+        clock: Clock,
+        audit: Audit | None = None,
+        same_front: Callable[[str, str], bool] = lambda _one, _other: True,
+    ) -> None:
+        """`audit`: gets a record of what is taken, in the same transaction. `same_front`: whether two sources are of
+        fronts that share a ledger; to any other an id that is here is not answered.
+        """
+        self._audit, self._same_front = audit, same_front
         self._store, self._owner, self._clock = store, owner, clock
         self._sequence = 0
         self.id: InboxId = ""
@@ -396,7 +405,7 @@ class Inbox:
         if uses:
             connection.execute(ATTACHMENT_USES.insert(), uses)
         reach(Point.BRIDGE_RECEIVED_UNCOMMITTED)
-        known = {} if len(new) == len(rows) else _known(connection, rows, new, self._owner)
+        known = {} if len(new) == len(rows) else _known(connection, rows, new, self._owner, self._same_front)
         results: list[Known | None] = []
         for row in rows:
             results.append(known.get(row.id))
@@ -487,11 +496,19 @@ def _found_in_hand(connection: Connection, owners: Sequence[str]) -> None:
         reach(Point.BRIDGE_RECOVERY_UNCOMMITTED)
 
 
-def _known(connection: Connection, rows: Sequence[Received], new: Container[str], owner: str) -> dict[str, Known]:
+def _known(
+    connection: Connection,
+    rows: Sequence[Received],
+    new: Container[str],
+    owner: str,
+    same_front: Callable[[str, str], bool],
+) -> dict[str, Known]:
+    sources = {row.id: row.source for row in rows if row.id not in new}
     asked = {row.id: row.reply_to for row in rows if row.id not in new}
-    columns = (_C.id, _C.state, _C.reply, _C.reply_to, _C.owner, _C.decided_at)
+    columns = (_C.id, _C.state, _C.reply, _C.reply_to, _C.owner, _C.decided_at, _C.source)
     statement = select(*columns).where(_C.id.in_(sorted(asked)))
-    found = connection.execute(statement).all()
+    every = connection.execute(statement).all()
+    found = [row for row in every if same_front(row.source, sources[row.id])]
     moved = [{"of": row.id, "to": asked[row.id]} for row in found if row.reply_to != asked[row.id]]
     if moved:  # asked again by another front instance (the first is gone): that one gets the reply
         connection.execute(_READDRESSED, moved)
@@ -499,7 +516,8 @@ def _known(connection: Connection, rows: Sequence[Received], new: Container[str]
     def ours(row: Any) -> bool:  # what an operator decided is acted on by the sweep
         return row.state in (State.RECEIVED, State.UNKNOWN) and row.owner == owner and row.decided_at is None
 
-    return {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
+    foreign = {row.id: Known(State(row.state), None) for row in every}  # another's command, whose id was found out
+    return foreign | {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
 
 
 def _queued(row: Any) -> QueuedCommand:

@@ -155,6 +155,26 @@ async def test_what_no_table_names_is_not_admitted_however_it_is_signed(stage: S
 
 
 @scene
+async def test_the_id_of_another_group_s_command_gets_nobody_its_answer(stage: Stage) -> None:
+    groups = Groups(stage)
+    await groups.start()
+    id, envelope = groups.sealed(groups.city)
+    await stage.send(envelope)
+    await stage.reply(id)
+    await stage.until_replied(id)
+    stolen = "/queue/bridge.reply.command.front-3"
+    _, sealed = groups.sealed(groups.lake, id=id, source="front-3/test", reply_to=stolen)
+    await stage.send(sealed)
+    own, envelope = groups.sealed(groups.lake, source="front-3/test", reply_to=stolen)
+    await stage.send(envelope)
+    await until(lambda: [one for one in groups.heard if one.destination == stolen])
+    told, _ = opened(groups.lake, [one for one in groups.heard if one.destination == stolen], Kind.REPLY)
+    assert [one.attributes.id for one in told] == [own]
+    row = await stage.row(id)
+    assert (row.reply_to, row.source) == ("/queue/bridge.reply.command.front-1", "front-1/test")
+
+
+@scene
 async def test_a_front_decides_no_command_of_another_group(stage: Stage) -> None:
     groups = Groups(stage)
     stage.marketing["delicate"].default = LOST
