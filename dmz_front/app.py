@@ -6,6 +6,7 @@
 store       bring up the schema                             last: finish what is being written, close
 lease       take this instance's lease, count the backlog   give it back: other fronts adopt what is not final
 control     answer administrators of this host              no more
+statistics                                                  write what was counted
 links       connect to the broker, for ever                 disconnect
 replies     subscribe to replies and presence               write the replies taken
 left        read the reply queues of fronts that are gone   stop
@@ -44,7 +45,7 @@ from dmz_front.http.server import HttpServer
 from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
-from dmz_front.ledger.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON
+from dmz_front.ledger.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON, STATISTICS
 from dmz_front.queries.round_trip import Queries
 from dmz_front.reloading import Change, Reload
 from dmz_front.replies.bridges import Bridges
@@ -53,6 +54,7 @@ from dmz_front.replies.router import ReplyRouter, Waiters
 from dmz_front.reporting import Reporter, certificate_files
 from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import DeskSection, FrontSettings
+from dmz_front.statistics.counting import Statistics
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
 from protocol.link.certificates import role_objection, server_objections
@@ -125,7 +127,8 @@ class Front:
         )
         self.audit = Audit(self.store, AUDIT, settings.name, self.clock)
         self.forward = forward_of(settings.audit, "dmz-front", self.audit)
-        self.ledger = Ledger(self.store, self.clock, self.audit)
+        self.statistics = Statistics(self.store, STATISTICS, settings.name, self.clock)
+        self.ledger = Ledger(self.store, self.clock, self.audit, ended=self.statistics.ended)
         self.attachments = AttachmentLedger(self.store, settings.name, self.clock)
         self.history = History(
             self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), self.clock
@@ -224,7 +227,9 @@ class Front:
         )
         self.forms = AccountForms(settings.accounts)
         self.desk = self._desk(settings.desk) if settings.desk.enabled else None
-        self.landing = Landing(self.queries, Scans(settings.landing), self.clock)
+        self.landing = Landing(
+            self.queries, Scans(settings.landing), self.clock, counted=self.statistics.answered
+        )
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
             applications=lambda: self.applications,
@@ -235,6 +240,7 @@ class Front:
             settings=settings,
             requests=self.requests,
             clock=self.clock,
+            counted=self.statistics.answered,
             pages=pages(
                 catalogue=CATALOGUE,
                 admit=lambda scope, headers: self.api.admit(scope, headers),
@@ -272,7 +278,7 @@ class Front:
         self.housekeeping = Housekeeping(
             settings=settings, ledger=self.ledger, attachments=self.attachments, decided=self.decided,
             poison=self.poison, audit=self.audit, lease=self.lease, outbox=self.outbox, orphaned=self.orphaned,
-            bridges=self.bridges, clock=self.clock,
+            statistics=self.statistics, bridges=self.bridges, clock=self.clock,
         )  # fmt: skip
         self.administration = Administration(
             name=settings.name, store=self.store, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
@@ -330,6 +336,7 @@ class Front:
             }  # fmt: skip
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
+        await daemon.start("statistics", None, self.statistics.close)
         await self.history.open(lambda _: None)
         await self.lease.know(await self.ledger.fronts())
         await self.ledger.count_backlog(settings.name)
@@ -362,6 +369,7 @@ class Front:
         jobs.every(settings.delivery.sweep_s, "answered", self.ledger.note_answered)
         jobs.every(settings.delivery.sweep_s, "attachments", self.sender.sweep)
         jobs.every(60, "used attachments", self.housekeeping.forget_attachments)
+        jobs.every(settings.statistics.write_s, "statistics", self.statistics.write)
         jobs.every(3600, "forget", self.housekeeping.forget)
         await jobs.now_and_every(60, "audit", self.housekeeping.look_at_audit)
         if self.forward is not None:

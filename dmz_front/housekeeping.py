@@ -19,6 +19,7 @@ from dmz_front.ledger.ledger import Ledger
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.settings import FrontSettings
+from dmz_front.statistics.counting import Statistics
 from protocol.reports import CommandsReport
 from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
@@ -50,6 +51,7 @@ class Housekeeping:
         lease: Lease,
         outbox: Outbox,
         orphaned: OrphanedReplies,
+        statistics: Statistics,
         bridges: Bridges,
         clock: Clock,
     ) -> None:
@@ -57,6 +59,7 @@ class Housekeeping:
         self._ledger, self._attachments, self._decided = ledger, attachments, decided
         self._poison, self._audit, self._lease = poison, audit, lease
         self._outbox, self._orphaned, self._bridges = outbox, orphaned, bridges
+        self._statistics = statistics
         self._attachments_by_state: Mapping[str, int] = {}
         self._commands = CommandsReport(by_state={})
 
@@ -89,6 +92,7 @@ class Housekeeping:
         await self._audit.forget(self.settings.audit.retention_days)
         await self._decided.forget(before)
         await self._poison.forget(before)
+        await self._statistics.forget(self.settings.statistics.retention_days)
         held = await self._ledger.hold_undelivered(self.settings.name)
         if held:
             log.error("commands-undelivered", count=held)

@@ -25,6 +25,7 @@ from protocol.runtime.settings import (
     StoreSection,
     WireSection,
 )
+from protocol.runtime.statistics import StatisticsSection
 from protocol.runtime.tracing import TracingSection
 
 
@@ -233,6 +234,7 @@ class FrontSettings(Section):
     log: LogSection = LogSection()
     tracing: TracingSection = TracingSection()
     audit: AuditSection = AuditSection()
+    statistics: StatisticsSection = StatisticsSection()
     maintenance: FrontMaintenanceSection = FrontMaintenanceSection()
 
     @model_validator(mode="after")

@@ -47,6 +47,8 @@ from protocol.runtime.request_log import RequestLog
 log = logger(__name__)
 
 _TURNED_AWAY = frozenset({401, 403, 429})
+_ASKING = "dmz_front.application"
+"""In a request's scope: whose it is, once that is known."""
 _NONE: tuple[None, Headers] = (None, [])
 
 
@@ -78,6 +80,7 @@ class HttpApi:
         clock: Clock,
         pages: App,
         requests: RequestLog,
+        counted: Callable[[str, str, int, str, float], None],
     ) -> None:
         self._operations = {
             f"/v1/{name}": (operation, deprecation.headers(operation)) for name, operation in catalogue.items()
@@ -92,7 +95,7 @@ class HttpApi:
         self._accounts = accounts
         self._clock = clock
         self._pages = pages
-        self._requests = requests
+        self._requests, self._counted = requests, counted
         self._ids = GrowingIds()  # the order of ids is the order of acceptance, and of sending
         self.draining = False
         self.answered: Counter[tuple[str, int]] = Counter()
@@ -128,7 +131,9 @@ class HttpApi:
             log.exception("request-failed", request_id=id, operation=operation.name)
             answer = Problem(500, "internal").answer(id)
         self.answered[operation.name, answer.status] += 1
-        self._note(operation, id, answer, started, self.latency[operation.name].since(started))
+        took_s = self.latency[operation.name].since(started)
+        self._counted(operation.name, scope.get(_ASKING, ""), answer.status, answer.outcome, took_s)
+        self._note(operation, id, answer, started, took_s)
         await write(scope, send, answer, id, notices)
 
     def _note(self, operation: Operation, id: str, answer: HttpResponse, started: float, took_s: float) -> None:
@@ -217,6 +222,7 @@ class HttpApi:
         application = None
         try:
             application = authenticate(headers, known, address)
+            scope[_ASKING] = application.name
             if application.rate:
                 self._limit(f"application {application.name}", application.rate)
             if operation is not None:

@@ -7,8 +7,9 @@ The path is in no log, no metric and no trace: it has an account number in it.
 
 import json
 import os
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from math import ceil
 from urllib.parse import quote
@@ -31,6 +32,7 @@ PATH = "/q/"
 APPLICATION = "landing"
 """In whose name the front asks."""
 _RESOLVE = CATALOGUE["qr-resolve"]
+_OUTCOMES = {302: "succeeded", 404: "refused: no-such-code", 429: "too-many-requests", 503: "no-answer-in-time"}
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -57,15 +59,19 @@ _WORDS = {
 class Landing:
     """The page's decisions, and its counts."""
 
-    def __init__(self, queries: Queries, scans: Scans, clock: Clock) -> None:
-        self._queries, self._scans, self._clock = queries, scans, clock
+    def __init__(
+        self, queries: Queries, scans: Scans, clock: Clock, counted: Callable[[str, str, int, str, float], None]
+    ) -> None:
+        self._queries, self._scans, self._clock, self._counted = queries, scans, clock, counted
         self.counts: Counter[int] = Counter()
         """Answers by status."""
 
     async def answer(self, code: str, address: str, language: Language) -> Response:
         """302 to the page, with a ticket; or a page that says no."""
+        started = time.perf_counter()
         status, location, retry_s = await self._found(code, address)
         self.counts[status] += 1
+        self._counted(_RESOLVE.name, APPLICATION, status, _OUTCOMES[status], time.perf_counter() - started)
         if location:
             return Response(status_code=302, headers={**_HEADERS, "Location": location})
         headers = _HEADERS | {"Content-Language": language, "Vary": "Accept-Language"}

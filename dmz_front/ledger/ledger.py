@@ -111,9 +111,17 @@ Claim = Callable[[Connection], None]
 class Ledger:
     """The `requests` table."""
 
-    def __init__(self, store: Store, clock: Clock, audit: Audit | None = None) -> None:
-        """`audit`: gets a record of what is accepted, in the same transaction."""
-        self._audit = audit
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        audit: Audit | None = None,
+        ended: Callable[[str, str, str], None] | None = None,
+    ) -> None:
+        """`audit`: gets a record of what is accepted, in the same transaction. `ended`: is told operation, application
+        and outcome of what became final, when that is on disk.
+        """
+        self._audit, self._ended = audit, ended
         self._store = store
         self._clock = clock
         self.backlog = 0
@@ -216,28 +224,40 @@ class Ledger:
 
     async def record_outcomes(self, outcomes: Sequence[ReportedOutcome]) -> int:
         """Write what replies say; final rows never change. Returns how many rows became final."""
-        finished = sum(await self._store.gather(self._write_outcomes, outcomes))
+        written = await self._store.gather(self._write_outcomes, outcomes)
+        finished = 0
+        for outcome, whose in zip(outcomes, written, strict=True):
+            if whose is not None:
+                finished += 1
+                if self._ended is not None:
+                    said = f"{outcome.state}: {outcome.code}" if outcome.code else str(outcome.state)
+                    self._ended(*whose, said)
         self.backlog = max(0, self.backlog - finished)
         return finished
 
-    def _write_outcomes(self, connection: Connection, outcomes: Sequence[ReportedOutcome]) -> Sequence[bool]:
+    def _write_outcomes(
+        self, connection: Connection, outcomes: Sequence[ReportedOutcome]
+    ) -> Sequence[tuple[str, str] | None]:
+        """Operation and application of each that became final."""
         ids = [item.id for item in outcomes]
         # Locked, in one order for all: another front may be told of the same command at this moment
         rows = connection.execute(
-            select(REQUESTS.c.id, REQUESTS.c.state)
+            select(REQUESTS.c.id, REQUESTS.c.state, REQUESTS.c.operation, REQUESTS.c.application)
             .where(REQUESTS.c.id.in_(ids))
             .order_by(REQUESTS.c.id)
             .with_for_update()
         )
-        states = {row.id: State(row.state) for row in rows}
+        found = {row.id: row for row in rows}
+        states = {id: State(row.state) for id, row in found.items()}
         now = self._clock()
         held: list[dict[str, Any]] = []
         final: list[dict[str, Any]] = []
-        finished: list[bool] = []
+        finished: list[tuple[str, str] | None] = []
         for item in outcomes:
             state = states.get(item.id)
             to = None if state is None else state_reported(state, item.state)
-            finished.append(to in FINAL)
+            row = found.get(item.id)
+            finished.append((row.operation, row.application) if row is not None and to in FINAL else None)
             if to is not None:
                 states[item.id] = to
                 change = {"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now}

@@ -32,6 +32,7 @@ from protocol.runtime.maintenance import maintenance_table
 from protocol.runtime.outbox import Entry
 from protocol.runtime.poison import poison_table
 from protocol.runtime.region_inbox import METADATA as SHARED_METADATA
+from protocol.runtime.statistics import statistics_tables
 from protocol.values import immutable
 
 METADATA: MetaData = SHARED_METADATA
@@ -133,6 +134,7 @@ DECISIONS = Table(
 POISON = poison_table(METADATA)
 AUDIT = audit_tables(METADATA)
 MAINTENANCE = maintenance_table(METADATA)
+STATISTICS = statistics_tables(METADATA)
 
 
 def being_ended(request: ColumnElement[str]) -> ColumnElement[bool]:
