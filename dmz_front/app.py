@@ -227,9 +227,7 @@ class Front:
         )
         self.forms = AccountForms(settings.accounts)
         self.desk = self._desk(settings.desk) if settings.desk.enabled else None
-        self.landing = Landing(
-            self.queries, Scans(settings.landing), self.clock, counted=self.statistics.answered
-        )
+        self.landing = Landing(self.queries, Scans(settings.landing), self.clock, counted=self.statistics.answered)
         self.api: HttpApi = HttpApi(
             catalogue=CATALOGUE,
             applications=lambda: self.applications,

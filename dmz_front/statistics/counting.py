@@ -7,9 +7,9 @@ midnight between two writings belongs to the day on which it began.
 import math
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -86,7 +86,7 @@ class Statistics:
 
     async def forget(self, retention_days: int) -> None:
         """Forget the days that are older."""
-        oldest = (self._date(self._clock()) - timedelta(days=retention_days)).isoformat()
+        oldest = (self._day(self._clock()) - timedelta(days=retention_days)).isoformat()
 
         def forget(connection: Connection) -> None:
             for table in (self._tables.counts, self._tables.latencies):
@@ -94,11 +94,11 @@ class Statistics:
 
         await self._store.write(forget)
 
-    def _date(self, ms: int) -> datetime:
-        return datetime.fromtimestamp(ms / 1000, self._zone)
+    def _day(self, ms: int) -> date:
+        return datetime.fromtimestamp(ms / 1000, self._zone).date()
 
     def _take(self) -> None:
-        day = self._date(self._since).date().isoformat()
+        day = self._day(self._since).isoformat()
         self._since = self._clock()
         if not (self._answers or self._ends):
             return
@@ -110,8 +110,10 @@ class Statistics:
         self._waiting.append(Batch(day, self._answers, self._ends))
         self._answers, self._ends = Counter(), Counter()
 
-    def _write(self, connection: Connection, batches: list[Batch]) -> list[None]:
-        return [self._write_one(connection, batch) for batch in batches]
+    def _write(self, connection: Connection, batches: Sequence[Batch]) -> Sequence[None]:
+        for batch in batches:
+            self._write_one(connection, batch)
+        return [None] * len(batches)
 
     def _write_one(self, connection: Connection, batch: Batch) -> None:
         written = self._tables.written
