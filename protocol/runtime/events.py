@@ -239,6 +239,11 @@ EVENTS: Mapping[str, Event] = {
     "guessing-paused": Event(
         "warning", "A caller guesses at values and has to wait.", ("operation", "application", "address", "of")
     ),
+    "statistics-lost": Event(
+        "warning",
+        "A front stopped while its database could not be written: what it counted last is in no statistics.",
+        ("answers", "reason"),
+    ),
     "housekeeping-failed": Event(
         "error",
         "A job that runs from time to time failed; it is tried again.",

@@ -18,7 +18,7 @@ FIRST_RELEASE = "1da74b7"
 @pytest.fixture(scope="session")
 def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     # doctor, which many tests here run, waits for the next announcement
-    settings = {"intranet_bridge": {"presence_interval_s": 0.5}}
+    settings = {"intranet_bridge": {"presence_interval_s": 0.5}, "dmz_front": {"statistics": {"write_s": 1}}}
     with running_testbed(tmp_path_factory.mktemp("system"), settings=settings) as testbed:
         yield testbed
 

@@ -1,0 +1,1 @@
+"""What the front counted of requests, as figures, files and a page."""
