@@ -155,7 +155,7 @@ def _show(found: Statistics, by: By, groups: Mapping[Key, Figures]) -> None:
     if reasons := found.reasons()[:_REASONS]:
         typer.echo("\n" + tr("Why requests came to nothing"))
         cells = [(one.number, tr(NAMES[one.came]), one.reason, one.operation) for one in reasons]
-        typer.echo(table((noted("number"), noted("what"), noted("reason"), noted("operation")), cells))
+        typer.echo(table((noted("times"), noted("outcome"), noted("reason"), noted("operation")), cells))
     if sys.stdout.isatty():
         _chart(found.by(By.DAY))
 

@@ -197,7 +197,7 @@ def _reasons(statistics: Statistics) -> Grid:
     found = statistics.reasons()[:_REASONS]
     most = found[0].number if found else 1
     return {
-        "headings": [tr("reason"), tr("number"), tr("what"), tr("operation")],
+        "headings": [tr("reason"), tr("times"), tr("outcome"), tr("operation")],
         "rows": [
             (one.reason, round(100 * one.number / most, 2), [f"{one.number:,}", tr(NAMES[one.came]), one.operation])
             for one in found

@@ -24,7 +24,7 @@ def of(testbed: Testbed) -> dict[str, Any] | None:
 
 
 def test_a_front_counts_and_its_host_tells(testbed: Testbed, tmp_path: Path) -> None:
-    key = testbed.ctl("apps", "add", APPLICATION, "--scope", "bill-query", "--scope", "work-order").strip()
+    key = testbed.ctl("apps", "add", APPLICATION, "--scope", "bills", "--scope", "work-orders").strip()
     bill, order = (dict(CATALOGUE[name].example) for name in ("bill-query", "work-order"))
     with client(testbed, headers={"Authorization": f"Bearer {key}"}) as http:
         eventually(lambda: http.get("/v1/operations").status_code == 200, what="the new key")
