@@ -12,6 +12,7 @@ replies     subscribe to replies and presence               write the replies ta
 left        read the reply queues of fronts that are gone   stop
 outbox      sweep what an earlier run left unsent           wait for receipts in hand
 attachments                                                 send nothing more
+callbacks                                                   begin none; those under way end
 jobs        resend, adopt, forget, re-read applications     stop
 HTTP        listen                                          first: refuse new requests, let callers have answers
 ==========  ==============================================  ==================================================
@@ -46,10 +47,16 @@ from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.ledger.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON, STATISTICS
+from dmz_front.notices.administration import NoticeAdministration
+from dmz_front.notices.deliverer import Deliverer
+from dmz_front.notices.intake import NoticeIntake
+from dmz_front.notices.ledger import NoticeLedger
+from dmz_front.notices.reading import reader
 from dmz_front.queries.round_trip import Queries
 from dmz_front.reloading import Change, Reload
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
+from dmz_front.replies.responses import told
 from dmz_front.replies.router import ReplyRouter, Waiters
 from dmz_front.reporting import Reporter, certificate_files
 from dmz_front.sandbox.sandbox import Sandbox
@@ -170,6 +177,19 @@ class Front:
         self.decided = DecisionLedger(self.store, settings.name, self.clock)
         self.decisions_outbox = Outbox(command_lane, sent=self.decided.sent, unsent=self._decisions_due)
 
+        self.notices = NoticeLedger(
+            self.store, settings.name, lambda application: self.deliverer.callback_of(application), self.clock
+        )
+        self.deliverer: Deliverer = Deliverer(
+            ledger=self.notices, opener=opener, told=told, notices=settings.notices, callbacks=settings.callbacks,
+            clock=self.clock,
+        )  # fmt: skip
+        self.ledger.told = self.notices.outcomes_in if settings.callbacks else None
+        self.notice_intake = NoticeIntake(
+            ledger=self.notices, lane=command_lane, sealer=sealer,
+            route=destinations.command_route(settings.region, settings.name),
+            wire_version=lambda: self.bridges.wire_version, recorded=self.deliverer.hurry, clock=self.clock,
+        )  # fmt: skip
         self.query_waiters, self.command_waiters = Waiters(), Waiters()
         if traced:
             self.query_waiters = traced.waiters(destinations.query_replies(settings.name))
@@ -187,7 +207,7 @@ class Front:
         self.router = ReplyRouter(
             opener, self.query_waiters, self.command_waiters, self.ledger, self.poison, self.bridges, self.clock,
             self.sender.receipts, lambda reply: self.api.guessing.settled(reply), requests=self.requests,
-            decisions=self.decided.answered,
+            decisions=self.decided.answered, notices=self.notice_intake.take,
         )  # fmt: skip
         self.orphaned = OrphanedReplies(
             link=lambda front: receiving_link(self.settings.link, f"{settings.name}-replies-of-{front}"),
@@ -246,6 +266,7 @@ class Front:
                 readiness=self.readiness,
                 accounts=self.forms,
                 uploads=self.uploads,
+                notices=reader(self.notices, opener),
                 clock=self.clock,
                 limits=settings.http,
                 version=version("dmz-bridge"),
@@ -270,14 +291,15 @@ class Front:
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
             active=lambda: {one.name for one in self.applications.values()},
             answered=self.api.answered, latency=self.api.latency,
-            maintenance=self.maintenance, draining=self.draining,
+            maintenance=self.maintenance, draining=self.draining, notices=lambda: self.housekeeping.notices,
         )  # fmt: skip
 
         self.housekeeping = Housekeeping(
             settings=settings, ledger=self.ledger, attachments=self.attachments, decided=self.decided,
             poison=self.poison, audit=self.audit, lease=self.lease, outbox=self.outbox, orphaned=self.orphaned,
-            statistics=self.statistics, bridges=self.bridges, clock=self.clock,
+            statistics=self.statistics, bridges=self.bridges, notices=self.notices, clock=self.clock,
         )  # fmt: skip
+        self.notice_administration = NoticeAdministration(self.notices, self.audit.act, self.deliverer.hurry)
         self.administration = Administration(
             name=settings.name, store=self.store, ledger=self.ledger, outbox=self.outbox, requests=self.requests,
             sendable=lambda: self.command_link.connected and self.bridges.addressed, paused=lambda: self.bridges.paused,
@@ -330,7 +352,8 @@ class Front:
         if settings.control.socket is not None:
             answers = {
                 "report": self.reporter.report, "reload": reloader.answer,
-                **self.administration.answers(), **self.maintenance.answers(), **self.draining.answers(),
+                **self.administration.answers(), **self.notice_administration.answers(),
+                **self.maintenance.answers(), **self.draining.answers(),
             }  # fmt: skip
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
@@ -353,7 +376,10 @@ class Front:
         await daemon.start("attachments", None, self.sender.close)
         self.command_link.watch(self._swept_when_connected)
 
+        await daemon.start("callbacks", None, self.deliverer.close)
+
         jobs = Jobs()
+        jobs.every(1, "notices", self.deliverer.sweep)
         jobs.every(settings.delivery.sweep_s, "resend", self.outbox.sweep)
         await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self.housekeeping.adopt)
         jobs.every(1, "applications", self.read_applications)
@@ -408,6 +434,9 @@ class Front:
         self.sender.window, self.sender.resend_after_s = new.attachments.window, new.delivery.resend_after_s
         self.maintenance.use(new.maintenance, tuple(CATALOGUE))
         self.bridges.ttl_ms = int(new.delivery.presence_ttl_s * 1000)
+        if touched & {"notices", "callbacks"}:
+            self.deliverer.use(new.notices, change.targets)
+            self.ledger.told = self.notices.outcomes_in if new.callbacks else None
         if "http" in touched:
             await self.http.renew(new.http, change.context)
         await self.read_applications()
@@ -431,7 +460,7 @@ class Front:
         """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
         for part in (
             self.api, self.http.connections, self.queries, self.commands, self.sandbox, self.bridges, self.router,
-            self.uploads, self.sender, self.housekeeping, self.landing,
+            self.uploads, self.sender, self.housekeeping, self.landing, self.deliverer,
         ):  # fmt: skip
             yield from part.samples()
         text = "1: takes nothing new, by an administrator's word"

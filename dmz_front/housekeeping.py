@@ -16,11 +16,12 @@ from sqlalchemy import Connection
 from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
+from dmz_front.notices.ledger import NoticeLedger
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.settings import FrontSettings
 from dmz_front.statistics.counting import Statistics
-from protocol.reports import CommandsReport
+from protocol.reports import CommandsReport, NoticesReport
 from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.lease import Lease
@@ -53,6 +54,7 @@ class Housekeeping:
         orphaned: OrphanedReplies,
         statistics: Statistics,
         bridges: Bridges,
+        notices: NoticeLedger,
         clock: Clock,
     ) -> None:
         self.settings, self._clock = settings, clock
@@ -62,6 +64,9 @@ class Housekeeping:
         self._statistics = statistics
         self._attachments_by_state: Mapping[str, int] = {}
         self._commands = CommandsReport(by_state={})
+        self._notices, self.notices = notices, NoticesReport()
+        """How many there are, as counted last."""
+        self._notices_by: Mapping[tuple[str, str], int] = {}
 
     async def adopt(self) -> None:
         """See above."""
@@ -72,7 +77,8 @@ class Housekeeping:
 
     def _take_over(self, connection: Connection, fronts: Sequence[str]) -> int:
         return (
-            self._decided.adopt(connection, fronts)
+            self._notices.adopt(connection, fronts)
+            + self._decided.adopt(connection, fronts)
             + self._ledger.adopt(connection, fronts, self.settings.name)
             + self._attachments.adopt(connection, fronts)
         )
@@ -82,6 +88,7 @@ class Housekeeping:
         self._attachments_by_state = await self._attachments.counts()
         self._commands = await self._ledger.report(self._bridges.maintained())
         await self._ledger.count_backlog(self.settings.name)
+        self.notices, self._notices_by = await self._notices.report()
 
     async def forget(self) -> None:
         """See above."""
@@ -91,6 +98,9 @@ class Housekeeping:
         await self._ledger.forget(before)
         await self._audit.forget(self.settings.audit.retention_days)
         await self._decided.forget(before)
+        notices = self.settings.notices
+        await self._notices.give_up(now - int(notices.give_up_hours * 3_600_000), self.settings.callbacks)
+        await self._notices.forget(now - int(notices.retention_days * _DAY_MS))
         await self._poison.forget(before)
         await self._statistics.forget(self.settings.statistics.retention_days)
         held = await self._ledger.hold_undelivered(self.settings.name)
@@ -114,6 +124,9 @@ class Housekeeping:
             yield "dmz_front_attachments", "Attachments by state", {"state": state}, count
         for state, count in self._commands.by_state.items():
             yield "dmz_front_requests", "Commands in the ledger by state", {"state": state}, count
+        for (callback, state), count in self._notices_by.items():
+            labels = {"callback": callback, "state": state}
+            yield "dmz_front_notices", "Notices, and outcomes with a callback, by state", labels, count
         oldest = self._commands.oldest_unfinished / 1000
         text = "When the oldest command without an outcome came; 0: none"
         yield "dmz_front_oldest_unfinished_timestamp_seconds", text, {}, oldest

@@ -5,17 +5,19 @@ keys                what is sealed and opened from now on; the secret behind pse
 link                tried at the brokers first; each link opens its new connection before the old one is let go
 http                new connections: certificate, deadlines, limits; those that are there keep theirs
 limits, accounts    the next request
+notices, callbacks   the next attempt; secrets are read again
 applications        are read every second anyway, and at a reload at once
 ==================  =================================================================================
 """
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dmz_front.http.server import context_of
+from dmz_front.notices.deliverer import Target, targets
 from dmz_front.settings import FrontSettings
 from protocol.administration import ReloadReport
 from protocol.errors import ConfigurationError
@@ -38,7 +40,7 @@ from protocol.runtime.reload import (
 )
 from protocol.runtime.settings import load, naming
 
-FILES: tuple[Place, ...] = (("link",), ("keys",), ("http",))
+FILES: tuple[Place, ...] = (("link",), ("keys",), ("http",), ("callbacks",))
 """Tables whose files are read again."""
 _HTTP = (
     "certificate", "key", "client_ca", "header_limit", "header_count", "header_timeout_s", "body_timeout_s",
@@ -46,8 +48,8 @@ _HTTP = (
 )  # fmt: skip
 _DELIVERY = ("resend_after_s", "repeat_days", "presence_ttl_s", "when_broker_refuses", "drain_s")
 RELOADABLE: tuple[Place, ...] = (
-    ("keys",), ("limits",), ("accounts",), ("attachments",), ("log",), ("maintenance",), ("store", "retention_days"),
-    ("audit", "retention_days"), ("statistics", "retention_days"),
+    ("keys",), ("limits",), ("accounts",), ("attachments",), ("log",), ("maintenance",), ("notices",), ("callbacks",),
+    ("store", "retention_days"), ("audit", "retention_days"), ("statistics", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("http", name) for name in _HTTP),
     *(("delivery", name) for name in _DELIVERY),
@@ -62,6 +64,8 @@ class Change:
     """What the front goes by from now on: the old one where a restart is needed."""
     keyring: Keyring
     context: ssl.SSLContext | None
+    targets: Mapping[str, Target]
+    """The callbacks, with their secrets."""
     touched: frozenset[str]
     """Tables of which something is to be taken up."""
 
@@ -87,7 +91,7 @@ class Reload:
     async def reload(self) -> ReloadReport:
         """Judge all, then take up what can be. Raises ConfigurationError, and nothing has changed."""
         old = self._settings
-        said, files, seen_files, keyring, context = await asyncio.to_thread(self._read)
+        said, files, seen_files, keyring, context, made = await asyncio.to_thread(self._read)
         if not keyring.same_secret(self._keyring):
             raise ConfigurationError(
                 "holds another secret for pseudonyms: a command repeated by its caller would be done twice",
@@ -105,14 +109,17 @@ class Reload:
         done = report("front", new.name, places, files_changed, reloadable, FrontSettings)
         self._settings, self._keyring, self._contents = new, keyring, files
         self.files.took(seen_files, done.restart)
-        notes += await self._take_up(Change(new, keyring, context, touched))
+        notes += await self._take_up(Change(new, keyring, context, made, touched))
         return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 
-    def _read(self) -> tuple[FrontSettings, dict[Place, str], FilesSeen, Keyring, ssl.SSLContext | None]:
+    def _read(
+        self,
+    ) -> tuple[FrontSettings, dict[Place, str], FilesSeen, Keyring, ssl.SSLContext | None, Mapping[str, Target]]:
         """All that may take its time, in a thread. Raises ConfigurationError."""
         before = self.files.configuration()
         settings = load(self._configuration, FrontSettings)
         seen_files = before | seen(files_named(settings, FILES))
         with naming(self._configuration, settings):
             keyring, context = keyring_of(settings.keys, Role.FRONT), context_of(settings.http)
-            return settings, contents(settings, FILES), seen_files, keyring, context
+            made = targets(settings.callbacks)
+            return settings, contents(settings, FILES), seen_files, keyring, context, made

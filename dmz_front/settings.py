@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from dmz_front.callbacks.settings import CallbackSection, NoticesSection
 from protocol.attachments import MAX_BYTES
 from protocol.operations.fields import AccountNumber
 from protocol.runtime.audit import AuditSection
@@ -175,6 +176,14 @@ class DeskSection(Section):
     """A log-in ends the member's other sessions."""
 
 
+def _of_one(callbacks: dict[str, CallbackSection]) -> dict[str, CallbackSection]:
+    for_notices = [one.application for one in callbacks.values() if one.notices]
+    for application in for_notices:
+        if for_notices.count(application) > 1:
+            raise ValueError(f"two callbacks get the notices of {application}: set notices = false in one")
+    return callbacks
+
+
 def _pattern(text: str) -> str:
     if re.search(r"\(\?[a-zA-Z-]+[:)]", text):
         raise ValueError("a pattern has no inline flags: JSON Schema, in which callers read it, cannot say them")
@@ -227,6 +236,9 @@ class FrontSettings(Section):
     landing: LandingSection = LandingSection()
     desk: DeskSection = DeskSection()
     delivery: DeliverySection = DeliverySection()
+    notices: NoticesSection = NoticesSection()
+    callbacks: Annotated[dict[Name, CallbackSection], AfterValidator(_of_one)] = Field(default_factory=dict)
+    """Where applications are called, by name."""
     wire: WireSection = WireSection()
     metrics: MetricsSection = MetricsSection()
     control: ControlSection = ControlSection()

@@ -130,14 +130,14 @@ class TracedCommands(Commands):
 
     async def submit(
         self, operation: Operation, application: str, key: str, asked: BaseModel, body: bytes, id: str, trace: str,
-        wait_s: float,
+        wait_s: float, callback: str = "",
     ) -> tuple[str, HttpResponse]:  # fmt: skip
         """See `Commands.submit`."""
         span = self.spans.message("send", self._route.destination, trace, id, operation.name)
         self.spans.keep(id, span)
         try:
             accepted, answer = await super().submit(
-                operation, application, key, asked, body, id, traceparent_of(span), wait_s
+                operation, application, key, asked, body, id, traceparent_of(span), wait_s, callback
             )
         except Problem as problem:
             self.spans.settle(id, problem.code)

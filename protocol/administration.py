@@ -196,6 +196,33 @@ class ClearHot(_Question):
     sudo_user: _SudoUser = ""
 
 
+NoticeState = Literal["waiting", "delivered", "dead", "kept"]
+
+
+class ListNotices(_Question):
+    """Notices in some states, the oldest first."""
+
+    states: Annotated[tuple[NoticeState, ...], Field(min_length=1)] = ("waiting", "dead")
+    application: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,64}$")] = ""
+    """Of this one alone; empty: of all."""
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
+
+
+class ShowNotice(_Question):
+    """One notice."""
+
+    id: RequestId
+
+
+class RedeliverNotices(_Question):
+    """Deliver notices again, with their ids as they were."""
+
+    ids: tuple[RequestId, ...] = Field(default=(), max_length=MOST_ROWS)
+    application: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,64}$")] = ""
+    """All of it that are dead."""
+    sudo_user: _SudoUser = ""
+
+
 class AuditedAct(_Question):
     """An administrative act that is not the daemon's own, to be written in its log."""
 
@@ -319,6 +346,26 @@ class TraceReport(_Told):
     decisions: tuple[DecisionReport, ...] = ()
     hops: tuple[dict[str, Any], ...] = ()
     """Of the latest requests, kept in memory: `at` in epoch ms, `event`, `outcome`, and what else its line says."""
+
+
+class NoticeReport(_Told):
+    """A notice, or an outcome that a callback was named for, as the front has it."""
+
+    id: str
+    application: str
+    kind: str
+    callback: str
+    """Empty: nobody is called, the application asks for it."""
+    state: NoticeState
+    attempts: int
+    recorded: int
+    next: int
+    """Waiting: not tried before then."""
+    updated: int
+    fault: str = ""
+    """Why the latest attempt failed."""
+    stream: str = ""
+    sequence: int = 0
 
 
 class ReloadReport(_Told):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from bridgectl.status.observation import Observation
-from bridgectl.status.rules import bridges, broker, certificates, daemons, files, operations, requests, stores
+from bridgectl.status.rules import bridges, broker, certificates, daemons, files, notices, operations, requests, stores
 from bridgectl.status.trouble import Level, Trouble
 
 RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
@@ -30,6 +30,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     broker.room,
     broker.queues,
     requests.denials,
+    notices.notices,
     files.not_reloaded,
 )
 

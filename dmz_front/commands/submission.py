@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dmz_front.ledger.acceptance import Seal
 from dmz_front.ledger.attachments import AttachmentLedger, NotAttachable
 from dmz_front.ledger.ledger import Claim, Ledger
 from dmz_front.ledger.rows import Row
+from dmz_front.notices.ledger import name_callback
 from dmz_front.problems.codes import TITLES
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies import responses as answers
@@ -107,8 +109,9 @@ class Commands:
         id: str,
         trace: str,
         wait_s: float,
+        callback: str = "",
     ) -> tuple[str, HttpResponse]:
-        """The id the command has in the ledger, and the answer.
+        """`callback`: where its outcome is told too. The id the command has in the ledger, and the answer.
 
         Raises Problem 409 or 422 for a key in use, 422 for attachments it cannot have, 502 when no attached bridge
         serves the operation, 503 when
@@ -132,7 +135,7 @@ class Commands:
         try:
             self._accepting += 1
             try:
-                claim = self._claim(row, files, operation) if files else None
+                claim = self._claim(row, files, operation, callback) if files or callback else None
                 held = await self._ledger.accept(row, seal, claim, patience_s=patience_s)
             except NotAttachable as error:
                 raise _not_attachable(error, files) from None
@@ -160,8 +163,17 @@ class Commands:
         finally:
             self._waiters.leave(id)
 
-    def _claim(self, row: Row, files: Mapping[str, str], operation: Operation) -> Claim:
-        return self._attachments.claim(row.id, row.application, list(files), operation.attachment_types)
+    def _claim(self, row: Row, files: Mapping[str, str], operation: Operation, callback: str) -> Claim:
+        types = operation.attachment_types
+        attach = self._attachments.claim(row.id, row.application, list(files), types) if files else None
+
+        def claim(connection: Connection) -> None:
+            if attach is not None:
+                attach(connection)
+            if callback:
+                name_callback(connection, row.id, callback)
+
+        return claim
 
     async def _by_now(self, row: Row) -> HttpResponse:
         """What the ledger says when the wait is over: another front may have taken the reply."""

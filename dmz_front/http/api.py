@@ -89,7 +89,7 @@ class HttpApi:
         self._queries = queries
         self._commands = commands
         self._sandbox = sandbox
-        self._http, self._limits = settings.http, settings.limits
+        self._http, self._limits, self._callbacks = settings.http, settings.limits, settings.callbacks
         self._rates = RateLimit(self._limits.burst_s)
         self.guessing = Guessing(self._limits.guessing)
         self._accounts = accounts
@@ -105,7 +105,7 @@ class HttpApi:
 
     def use(self, settings: FrontSettings) -> None:
         """Go by these settings from now on: limits and pauses. What was counted stays."""
-        self._http, self._limits = settings.http, settings.limits
+        self._http, self._limits, self._callbacks = settings.http, settings.limits, settings.callbacks
         self._rates.burst_s = self._limits.burst_s
         self.guessing.limits = self._limits.guessing
 
@@ -155,6 +155,7 @@ class HttpApi:
             if self.draining:
                 raise Problem(503, "shutting-down", retry_after_s=2, headers=[(b"connection", b"close")])
             key = idempotency_key(headers) if operation.kind is Kind.COMMAND else ""
+            callback = self._callback(headers, application.name) if b"callback" in headers else ""
             body = await self._body(headers, receive)
             if body.startswith(codecs.BOM_UTF8):
                 body = body[3:]  # RFC 8259 section 8.1: may be ignored
@@ -188,7 +189,7 @@ class HttpApi:
             if operation.guessed:
                 attempt = self.guessing.begin(operation, asked, application.name, _address(scope))
             accepted, answer = await self._commands.submit(
-                operation, application.name, key, asked, body, id, trace, wish.wait_s
+                operation, application.name, key, asked, body, id, trace, wish.wait_s, callback
             )
             if attempt is not None:
                 if accepted == id:
@@ -234,6 +235,14 @@ class HttpApi:
                 problem.headers.append(MARK)
             raise
         return application
+
+    def _callback(self, headers: Mapping[bytes, bytes], application: str) -> str:
+        """The callback that is named for an outcome. Raises Problem 400 for one that is not the application's."""
+        name = headers[b"callback"].decode("latin-1")
+        section = self._callbacks.get(name)
+        if section is None or section.application != application:
+            raise Problem(400, "malformed-header", "Callback names a callback that is configured for this application")
+        return name
 
     def _denied(
         self, problem: Problem, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation | None

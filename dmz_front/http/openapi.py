@@ -259,6 +259,7 @@ _INFO: dict[str, Any] = {
 }
 _TAGS = {
     "attachments": "Files, uploaded in parts before a command names them",
+    "notices": "What happened, for who asks for it",
     "requests": "What became of commands, and what a key may use",
     "health": "For load balancers and monitoring",
 }
@@ -376,6 +377,14 @@ _PAGES: dict[tuple[str, str], dict[str, Any]] = {
         "operations",
         "The operations whose scope the key has, with their paths and deadlines.",
         {200: ("The operations", "Operations")},
+    ),
+    ("/v1/notices", "get"): _page(
+        "notices",
+        "Needs the scope `notices`. Ask with `next` as `after` the next time; asking changes nothing.",
+        {200: ("The notices after the cursor, the oldest first", "Notices")},
+        "malformed-header",
+        "forbidden-scope",
+        "store-unavailable",
     ),
     ("/healthz", "get"): _page(
         "health", "Answers as long as the process does.", {200: ("Alive", "Health")}, "too-many-requests", key=False

@@ -20,10 +20,12 @@ from dmz_front.admission import fields
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.policy import ALL_SCOPES
 from dmz_front.attachments.uploads import Uploads
-from dmz_front.http import attachments, code_pages, documentation
+from dmz_front.http import asyncapi, attachments, code_pages, documentation
 from dmz_front.http import landing as landings
+from dmz_front.http import notices as own_notices
 from dmz_front.http.landing import Landing
 from dmz_front.http.languages import chosen
+from dmz_front.notices.reading import Read
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.sandbox.sandbox import MARK
 from dmz_front.settings import HttpSection
@@ -39,7 +41,7 @@ METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST"]
 """What is answered somewhere."""
 OPERATION = "operation"
 """The route of `/v1/{operation}`."""
-PATHS = ("/healthz", "/readyz", "/v1/operations", "/v1/requests/{id}", attachments.PATH)
+PATHS = ("/healthz", "/readyz", "/v1/operations", "/v1/requests/{id}", attachments.PATH, own_notices.PATH)
 """Known to everybody."""
 
 
@@ -57,6 +59,7 @@ def pages(
     readiness: Callable[[], Mapping[str, str]],
     accounts: AccountForms,
     uploads: Uploads,
+    notices: Read,
     clock: Clock,
     limits: HttpSection,
     version: str,
@@ -76,7 +79,7 @@ def pages(
 
     app.add_middleware(Methods, routes=app.router.routes)
     docs = limits.docs
-    public = [*PATHS, code_pages.PATH, *(documentation.PATHS if docs else ())]
+    public = [*PATHS, code_pages.PATH, *((*documentation.PATHS, asyncapi.PATH) if docs else ())]
 
     def answered(answer: HttpResponse, id: str | None = None) -> Response:
         headers = {name.decode(): value.decode() for name, value in answer.headers}
@@ -126,6 +129,7 @@ def pages(
         body = {"status": "ok" if ready else "not-ready", "checks": dict(checks)}
         return answered(HttpResponse(200 if ready else 503, json.dumps(body).encode()))
 
+    own_notices.add(app, read=notices, admitted=admitted, answered=answered)
     attachments.add(app, uploads=uploads, catalogue=catalogue, admitted=admitted, answered=answered, limits=limits)
     if landing is not None:
         landings.add(app, landing)
@@ -183,6 +187,7 @@ def pages(
 
     if docs:
         documentation.document(app, catalogue.values(), accounts)
+        asyncapi.add(app, version)
     return app
 
 

@@ -11,6 +11,7 @@ from pydantic_core import core_schema
 
 from dmz_front.problems.codes import CODES
 from protocol.media import MediaType
+from protocol.notices import NoticeKind
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/{model}"
@@ -116,6 +117,22 @@ COMMON: dict[str, Schema] = {
             ),
         },
         optional=("field_scopes", "deprecated"),
+    ),
+    "Notices": _object(
+        {
+            "notices": {"type": "array", "items": ref("Notice")},
+            "next": _TEXT,
+            "more": {"type": "boolean"},
+        }
+    ),
+    "Notice": _object(
+        {
+            "id": _TEXT,
+            "type": one_of(*NoticeKind),
+            "timestamp": {"type": "string", "format": "date-time"},
+            "sequence": _NUMBER,
+            "data": {"type": "object", "description": "By its type, as `/asyncapi.json` says"},
+        }
     ),
     "Health": _object({"status": _always("ok")}),
     "Readiness": _object(

@@ -5,7 +5,7 @@ sealed request dropped; answered, its sealed reply dropped; forgotten. What admi
 administration.py.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from typing import Any
@@ -122,6 +122,8 @@ class Ledger:
         and outcome of what became final, when that is on disk.
         """
         self._audit, self._ended = audit, ended
+        self.told: Callable[[Connection, Sequence[Mapping[str, Any]]], None] | None = None
+        """Told what outcomes were written, in their transaction: `of`, `to` and the sealed reply of each."""
         self._store = store
         self._clock = clock
         self.backlog = 0
@@ -266,6 +268,8 @@ class Ledger:
             connection.execute(_TOLD, held)
         if final:
             connection.execute(_FINISHED, final)  # after what is held: one command may be both in one batch
+        if self.told is not None and (held or final):
+            self.told(connection, held + final)
         if held or final:
             reach(Point.FRONT_TOLD_UNCOMMITTED)
         return finished

@@ -111,6 +111,15 @@ def status(row: Row, reply: Reply | None) -> HttpResponse:
     return _json(200, document)
 
 
+def told(reply: Reply, state: State) -> dict[str, Any]:
+    """What a callback says of a command's outcome: as the status document does."""
+    about = reply.attributes
+    row = Row(about.id, "", "", "", b"", about.type, state=state, code=reply.code)
+    document = json.loads(status(row, reply).body)
+    del document["accepted_at"], document["updated_at"]  # the row's, which this one has not
+    return {"type": "command-outcome", "timestamp": _instant(about.time), "data": document}
+
+
 def _reason(reply: Reply) -> dict[str, str]:
     return {"code": reply.code, "message": reply.detail}
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential_jitter
 
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
+from dmz_front.notices.ledger import Arrived
 from dmz_front.replies.bridges import Bridges
 from protocol.attachments import TYPE as ATTACHMENT
 from protocol.decisions import TYPE as DECISION
@@ -25,6 +26,8 @@ from protocol.lifecycle import REPORTED
 from protocol.link.dead_letter import dead_letter
 from protocol.link.port import Delivery, Link
 from protocol.messages import Reply
+from protocol.notices import TYPE as NOTICE
+from protocol.notices import Dispatch
 from protocol.presence import Presence
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
@@ -83,6 +86,10 @@ async def _nothing_sent(_replies: Sequence[Reply]) -> None:
     """Of attachments, or decisions: nobody sends any."""
 
 
+async def _no_notices(_arrived: Sequence[Arrived]) -> None:
+    """Nobody takes any."""
+
+
 def _unawaited(_reply: Reply) -> None:
     """Nobody else wants to know."""
 
@@ -103,11 +110,12 @@ class ReplyRouter:
         unawaited: Callable[[Reply], None] = _unawaited,
         requests: RequestLog | None = None,
         decisions: Callable[[Sequence[Reply]], Awaitable[None]] = _nothing_sent,
+        notices: Callable[[Sequence[Arrived]], Awaitable[None]] = _no_notices,
     ) -> None:
         """`attachments` is told the bridge's receipts for their messages, `decisions` its answers to operators'
         decisions; `unawaited` what became of each command whose caller does not wait any more.
         """
-        self._decisions = decisions
+        self._decisions, self._notices = decisions, notices
         self._unawaited = unawaited
         self._requests = requests or RequestLog("status", 0, clock)
         self._attachments = attachments
@@ -217,11 +225,15 @@ class ReplyRouter:
         outcomes: list[ReportedOutcome] = []
         receipts: list[Reply] = []
         decided: list[Reply] = []
+        notices: list[Arrived] = []
         for item, envelope in zip(opened, sealed, strict=True):
             try:
                 reply = Reply.from_payload(item.attributes, item.payload)
                 if reply.state not in REPORTED:
                     raise WrongKind(f"a reply cannot report {reply.state}")
+                if item.attributes.type == NOTICE:
+                    notices.append(Arrived(item.attributes.id, Dispatch.from_payload(reply.result), envelope))
+                    continue
             except EnvelopeError as error:
                 self._quarantine(link, delivery, pack([envelope]), error)
                 continue
@@ -243,6 +255,8 @@ class ReplyRouter:
                         reach(Point.FRONT_TOLD_COMMITTED)
                     if receipts:
                         await self._attachments(receipts)
+                    if notices:
+                        await self._notices(notices)
                     if decided:
                         await self._decisions(decided)
         except Exception as error:

@@ -117,6 +117,12 @@ class Point:
     """It is on disk; the message is not acknowledged, and no caller was woken."""
     FRONT_REPLY_ACKNOWLEDGED = "front.reply-acknowledged"
     """The acknowledgement is written; no caller was woken."""
+    FRONT_NOTICE_UNCOMMITTED = "front.notice-uncommitted"
+    """Notices are inserted, not committed."""
+    FRONT_NOTICE_COMMITTED = "front.notice-committed"
+    """They are on disk; the bridge was not told."""
+    FRONT_CALLBACK_ANSWERED = "front.callback-answered"
+    """An application has answered a callback; nothing of it is recorded."""
     FRONT_HOLD_UNCOMMITTED = "front.hold-uncommitted"
     """Commands undelivered for a week are named `held`, not committed."""
 

@@ -198,6 +198,35 @@ EVENTS: Mapping[str, Event] = {
         "The database is a copy from an earlier time: what came after it is held or asked about.",
         ("copied_at", "restored_at", "generation", "meaning"),
     ),
+    "callback-failed": Event(
+        "warning",
+        "An application did not accept a callback; it is tried again.",
+        ("callback", "reason", "failures"),
+        once_by=("callback", "reason"),
+    ),
+    "notice-dead": Event(
+        "error",
+        "A callback was given up; `bridgectl notices redeliver` has it tried again.",
+        ("notice", "callback", "reason", "attempts"),
+    ),
+    "notice-not-recorded": Event(
+        "error",
+        "What came of a callback could not be written to the database; it is made again, with the same id.",
+        ("notice", "reason"),
+        once_by=("reason",),
+    ),
+    "notice-receipt-not-sent": Event(
+        "info", "The bridge was not told that notices are recorded; it sends them again.", ("count",)
+    ),
+    "notice-unreadable": Event(
+        "error",
+        "A notice cannot be opened any more: the key that it was sealed to is gone.",
+        ("notice", "reason"),
+        once_by=("reason",),
+    ),
+    "notices-not-read": Event(
+        "error", "The database does not say which notices are due; it is asked again.", ("reason",), once_by=("reason",)
+    ),
     "decision-answer-not-sent": Event(
         "info", "The front was not told what came of its administrator's decision; it asks again.", ("decision",)
     ),

@@ -58,13 +58,13 @@ def test_it_loads_as_it_is_and_its_paths_are_where_it_is_installed(
 
 def uncommented(name: str) -> str:
     """The file with the keys and tables that are only shown, `# key = value  # why`, set too."""
-    return re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[[a-z_.]+\]\]$)", "", (CONFIG / name).read_text())
+    return re.sub(r"(?m)^# (?=[a-z_]+ = |\[\[?[a-z_.]+\]\]?$)", "", (CONFIG / name).read_text())
 
 
 @pytest.mark.parametrize(("name", "model"), [("bridgectl.toml", ControlSettings), ("dmz_front.toml", FrontSettings)])
 def test_every_key_that_is_shown_exists(name: str, model: type[BaseModel], tmp_path: Path) -> None:
     text = uncommented(name)
-    text = re.sub(r"(?m)^url = .*$", "", text)  # instead of `file`, not beside it
+    text = re.sub(r"(?m)^url = \"postgresql.*$", "", text)  # instead of `file`, not beside it
     (tmp_path / name).write_text(text)
     load(tmp_path / name, model)
 
@@ -90,6 +90,8 @@ def test_what_the_front_shows_is_the_default() -> None:
         if name == "accounts":
             assert field.default == ()  # a list of tables: none is set by default
             continue
+        if name == "callbacks":
+            continue  # by name: none is set by default
         assert get_args(model) == ()
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             continue

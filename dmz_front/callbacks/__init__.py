@@ -1,0 +1,1 @@
+"""Callbacks: where they may go (addresses.py), how they are signed (signing.py), one POST (client.py)."""

@@ -1,0 +1,76 @@
+"""Where callbacks may go: to configured addresses alone, and never into a network that nobody allowed.
+
+A name is resolved by the connector that connects, and what it resolves to is judged right there: an address that was
+good a moment ago is not asked for again (DNS rebinding). Of a name with several addresses those that are refused are
+left out; with none left nothing is connected to.
+"""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from socket import AddressFamily
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+Network = IPv4Network | IPv6Network
+_NAT64 = ip_network("64:ff9b::/96")
+_6TO4 = ip_network("2002::/16")
+
+
+class Refused(OSError):
+    """The address is in a network that callbacks may not go to."""
+
+
+def refusal(address: str, allowed: Sequence[Network]) -> str | None:
+    """Why a callback may not go to this IP address; None if it may."""
+    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    if any(found in network for network in allowed):
+        return None
+    for one in (found, *_within(found)):
+        if not one.is_global or one.is_multicast:
+            return f"{found} is not an address of the public internet, and no network of the callback's allows it"
+    return None
+
+
+def _within(address: IPv4Address | IPv6Address) -> Iterable[IPv4Address]:
+    """The IPv4 addresses that an IPv6 address leads to."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            yield address.ipv4_mapped
+        if address in _NAT64:
+            yield IPv4Address(int(address) & 0xFFFF_FFFF)
+        if address in _6TO4 and address.sixtofour is not None:
+            yield address.sixtofour
+        if address.teredo is not None:
+            yield from address.teredo
+
+
+def literal(host: str) -> bool:
+    """Whether a URL's host is an IP address, which is not resolved."""
+    try:
+        ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names for one callback, and leaves out what it may not connect to."""
+
+    def __init__(self, allowed: Sequence[Network], resolver: AbstractResolver | None = None) -> None:
+        self._allowed = allowed
+        self._resolver = resolver or ThreadedResolver()
+
+    async def resolve(self, host: str, port: int = 0, family: Any = AddressFamily.AF_INET) -> list[ResolveResult]:
+        """The addresses that may be connected to. Raises Refused if there is none."""
+        found = await self._resolver.resolve(host, port, family)
+        refusals = [refusal(one["host"], self._allowed) for one in found]
+        good = [one for one, why in zip(found, refusals, strict=True) if why is None]
+        if found and not good:
+            raise Refused(next(why for why in refusals if why))
+        return good
+
+    async def close(self) -> None:
+        """Let go of what the resolver holds."""
+        await self._resolver.close()
