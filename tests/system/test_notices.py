@@ -1,0 +1,188 @@
+"""Notices from a push to an application that fails at times, while bridge and front are killed on the way: none is
+lost, none is another one the second time, and those of an account come in their order.
+"""
+
+import base64
+import contextlib
+import datetime
+import hmac
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from scripts.tools.testbed.testbed import Testbed
+from tests.support.testbeds import ACCOUNTS, client, command, ctl, eventually, running_testbed, work_order
+
+SECRETS = [b"first-secret-of-the-test!!!!", b"second-secret-of-the-test!!!"]
+MINE = ACCOUNTS[:4]
+CONSENT = {"version": "2026-01", "at": "2026-07-02T09:00:00+08:00"}
+
+
+@dataclass
+class Receiver:
+    """An application's HTTPS server: turns away the first attempt of every third callback."""
+
+    folder: Path
+    got: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """What was accepted, in the order of arrival."""
+    wrong: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    attempts: int = 0
+    port: int = 0
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Receiver"]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(receiver.take({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "receiver.pem", self.folder / "receiver.key")
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        self.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    def take(self, headers: dict[str, str], body: bytes) -> int:
+        id, at = headers["webhook-id"], headers["webhook-timestamp"]
+        signed = f"{id}.{at}.".encode() + body
+        expected = [f"v1,{base64.b64encode(hmac.digest(secret, signed, 'sha256')).decode()}" for secret in SECRETS]
+        if headers["webhook-signature"].split(" ") != expected or abs(int(at) - time.time()) > 300:
+            self.wrong.append(id)
+        self.attempts += 1
+        if self.attempts % 3 == 0 and id not in self.seen:
+            self.seen.add(id)
+            return 503
+        self.seen.add(id)
+        self.got.append((id, json.loads(body)))
+        return 204
+
+    def of(self, account: str) -> list[int]:
+        """Sequences of an account's notices, each as it came first."""
+        found: list[int] = []
+        for _, one in self.got:
+            if one["data"].get("account") == account and one["sequence"] not in found:
+                found.append(one["sequence"])
+        return found
+
+
+def certificate(folder: Path) -> None:
+    """One for 127.0.0.1, signed by itself."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(x509.random_serial_number()).add_extension(address, critical=False)
+    made = made.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=2))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    (folder / "receiver.pem").write_bytes(pem)
+    (folder / "receiver.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def push(testbed: Testbed, id: str, account: str) -> int:
+    """As the marketing system's: the same id again until it is taken."""
+    data = {"account": account, "month": "2026-06", "amount_fen": 1000}
+    asked = {"ask": "publish-notice", "kind": "bill-issued", "at": "2026-07-01T08:00:00+08:00", "data": data}
+
+    def taken() -> list[int]:
+        with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as channel:
+            channel.settimeout(10)
+            channel.connect(str(testbed.folder / "bridge.sock"))
+            channel.sendall(json.dumps(asked | {"push_id": id}).encode() + b"\n")
+            answer = json.loads(channel.makefile("rb").readline())
+            return [answer["answer"]["applications"]] if "answer" in answer else []
+        return []
+
+    count: int = eventually(taken, 60, f"push {id}")[0]
+    return count
+
+
+def test_notices_reach_an_application_once_and_in_order_through_kills_of_both_sides(tmp_path: Path) -> None:
+    certificate(tmp_path)
+    for number, secret in enumerate(SECRETS):
+        file = tmp_path / f"{number}.secret"
+        file.write_text("whsec_" + base64.b64encode(secret).decode())
+        file.chmod(0o600)
+    with Receiver(tmp_path).running() as receiver:
+        front = {
+            "callbacks.hook.application": "demo", "callbacks.hook.url": f"https://127.0.0.1:{receiver.port}/hook",
+            "callbacks.hook.secrets": [str(tmp_path / "0.secret"), str(tmp_path / "1.secret")],
+            "callbacks.hook.ca": str(tmp_path / "receiver.pem"), "callbacks.hook.networks": ["127.0.0.0/8"],
+            "notices.retry_min_s": 0.1, "notices.retry_max_s": 1,
+        }  # fmt: skip
+        settings = {"dmz_front": front, "intranet_bridge": {"notices.resend_after_s": 1}}
+        with running_testbed(tmp_path / "bed", settings=settings) as testbed:
+            assert testbed.app_key.split("_")[1] == "demo"
+            with client(testbed) as http:
+                for account in MINE:
+                    body = {"account": account, "kinds": ["bill-issued"], "consent": CONSENT}
+                    told = command(http, "notice-subscribe", body)
+                    assert [one["kind"] for one in told["result"]["subscriptions"]] == ["bill-issued"]
+            total = 0
+            for number in range(15):
+                for account in MINE:
+                    push(testbed, f"push-{number}-{MINE.index(account)}", account)
+                    push(
+                        testbed, f"push-{number}-{MINE.index(account)}", account
+                    )  # the marketing system repeats itself
+                    total += 1
+                if number == 4:
+                    testbed.kill("bridge")
+                    testbed.start("bridge")
+                if number == 8:
+                    testbed.kill("front")
+                if number == 11:
+                    testbed.start("front")
+            assert push(testbed, "for-nobody", ACCOUNTS[9]) == 0
+            wanted = list(range(1, 16))
+            eventually(lambda: all(receiver.of(account) == wanted for account in MINE), 120, "all, in order")
+            assert receiver.wrong == []
+            assert len({id for id, _ in receiver.got}) == total
+            assert receiver.attempts > total  # some were turned away
+
+            with client(testbed) as http:
+                page = http.get("/v1/notices", params={"limit": 200}).raise_for_status().json()
+                assert len({one["id"] for one in page["notices"]}) == len(page["notices"]) == total
+                for account in MINE:
+                    assert [n["sequence"] for n in page["notices"] if n["data"]["account"] == account] == wanted
+                headers = {"Idempotency-Key": "order-1", "Callback": "hook", "Prefer": "wait=10"}
+                id = http.post("/v1/work-order", json=work_order(), headers=headers).json()["request_id"]
+                document = http.get("/asyncapi.json").raise_for_status().json()
+                assert document["asyncapi"] == "3.0.0"
+            [outcome] = eventually(lambda: [one for of, one in receiver.got if of.startswith(id)], 60, "the outcome")
+            assert outcome["data"]["status"] == "succeeded"
+            listed = ctl(testbed, "notices", "list", "--state", "delivered", "--json")
+            assert (listed.returncode, len(json.loads(listed.stdout))) == (0, total + 1)
+            for side in ("front", "bridge"):
+                content = b"".join(file.read_bytes() for file in (testbed.folder / "data").glob(f"{side}.sqlite3*"))
+                assert not [account for account in MINE if account.encode() in content], side
