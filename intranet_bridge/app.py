@@ -12,7 +12,8 @@ intake → metrics → presence. Stop, on SIGTERM, is the reverse:
 5. the reply links close; 6. the lease is given back and the store closes. What is unfinished stays in the inbox, and
    is resumed by the next start, or by another bridge.
 
-Nothing here listens, but the metrics on a loopback address if they are turned on.
+Nothing here listens, but on loopback the metrics, if they are turned on, and for the marketing system the pushes' port,
+if one is set: beyond loopback only for callers with certificates.
 """
 
 import argparse
@@ -60,6 +61,8 @@ from intranet_bridge.notices.outbox import put_back as notices_put_back
 from intranet_bridge.notices.subscriptions import Subscriptions as NoticeSubscriptions
 from intranet_bridge.own import Handler, own
 from intranet_bridge.presence import Announcer
+from intranet_bridge.pushes.tables import PushTable, PushTables
+from intranet_bridge.pushes.taking import Pushes
 from intranet_bridge.qr.service import Qr, offer_of
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.reloading import Change, Reload
@@ -81,6 +84,7 @@ from protocol.link.port import Link
 from protocol.maintenance import Pause, by_operation
 from protocol.messages import Role
 from protocol.presence import Availability, Presence
+from protocol.reports import PushesReport
 from protocol.runtime import crash_points, daemon, logs, metrics
 from protocol.runtime.audit import Audit, forward_of
 from protocol.runtime.backup import Owner
@@ -187,6 +191,19 @@ class Bridge:
             lane=Lane(self.links["command-replies"], persistent=True), name=settings.name,
             resend_after_s=lambda: self.settings.notices.resend_after_s, clock=clock, act=self.audit.act,
         )  # fmt: skip
+        self.hot = HotData(settings.hot)
+        self.pushes = Pushes(
+            store=self.store, at_rest=self.at_rest, notices=self.notices, clock=clock, hot=self.hot
+        )  # fmt: skip
+        self.push_tables = PushTables(
+            [
+                PushTable(
+                    name, table, pushes=self.pushes, store=self.store, clock=clock,
+                    system=partial(self.bindings.system, table.system), allowed=self._may_call,
+                )
+                for name, table in settings.pushes.tables.items()
+            ]
+        )  # fmt: skip
         self.dead_letters = DeadLetters(self.links["control"])
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
@@ -194,7 +211,6 @@ class Bridge:
         calls = self.calls = (traced.calls if traced else MarketingCalls)(
             self.adapters, self.health, self._may_call, self.places, arrangement.when_free
         )
-        self.hot = HotData(settings.hot)
         self._use_hot()
         self.queries = (traced.queries if traced else QueryWorkers)(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
@@ -244,7 +260,7 @@ class Bridge:
             attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
-            notices=self.notices, subscriptions=self.notice_subscriptions,
+            notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes,
             schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
@@ -262,6 +278,7 @@ class Bridge:
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
             maintenance=self.maintenance, draining=self.draining, doubts=self.doubts, lately=self.lately,
             adapters=self.adapters, notices=self.notices, clock=clock, ceilings=self.ceilings,
+            pushes=self._pushes_report,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
@@ -371,7 +388,7 @@ class Bridge:
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
             self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
-            self.notice_subscriptions, self.hot,
+            self.notice_subscriptions, self.hot, self.pushes, self.push_tables,
         ):  # fmt: skip
             yield from part.samples()
         yield from self.bindings.samples()
@@ -426,6 +443,13 @@ class Bridge:
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
         await parts.start("qr", self.qr.start(), self.qr.close)
+        await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
+        if self.settings.pushes.port:
+            from intranet_bridge.pushes.http import PushServer
+
+            server = PushServer(self.pushes, self.settings.pushes)
+            await parts.start("pushes", server.start(), server.stop)
+            parts.vitals["pushes"] = server
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("doubts", self.doubts.start(), self.doubts.close)
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
@@ -449,6 +473,10 @@ class Bridge:
                 f"{self.inbox.by_state.get(State.HELD, 0)} held",
             )
         )
+
+    def _pushes_report(self) -> PushesReport:
+        tables = [table.report() for table in self.push_tables.tables]
+        return self.pushes.report(tables, listens=bool(self.settings.pushes.port))
 
     async def _start_workers(self) -> None:
         self.queries.start()
@@ -581,6 +609,10 @@ def _check(path: Path, settings: BridgeSettings) -> None:
     with naming(path, settings):
         installed(settings)
         wrong, in_doubt = judged_groups(keyring_of(settings.keys, Role.BRIDGE), settings.fronts)
+        if settings.pushes.port:
+            from intranet_bridge.pushes.http import check
+
+            check(settings.pushes)
     doubts = [*store_doubts(settings.store), *settings.doubts(), *in_doubt]
     if not settings.fronts:
         doubts.append("fronts: none is named, so that any front and application is taken (docs/how-to/ceilings.md)")

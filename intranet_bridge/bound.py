@@ -109,6 +109,10 @@ class Bindings:
         adapters = {name: adapter for name, adapter in self.adapters.items() if name not in self._own}
         return Bound(dict(self._systems), adapters)
 
+    def system(self, name: str) -> System | None:
+        """A back end, as it is bound now."""
+        return self._systems.get(name)
+
     async def start(self) -> None:
         """Start the back ends."""
         for system in self._systems.values():

@@ -32,6 +32,7 @@ from intranet_bridge.inbox.ordering import QueuedCommand
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.notices.subscriptions import Subscriptions
+from intranet_bridge.pushes.taking import Pushes
 from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
 from protocol.runtime.audit import Audit
@@ -92,6 +93,7 @@ class Housekeeping:
         intake: CommandIntake,
         notices: Notices,
         subscriptions: Subscriptions,
+        pushes: Pushes,
         audit: Audit,
         forward: SyslogForward | None,
         lately: Lately,
@@ -102,7 +104,7 @@ class Housekeeping:
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
         self._attachments, self._maintenance = attachments, maintenance
         self._workers, self._intake = workers, intake
-        self._notices, self._subscriptions = notices, subscriptions
+        self._notices, self._subscriptions, self._pushes = notices, subscriptions, pushes
         self.use(schedule)
         self._jobs = Jobs()
 
@@ -182,6 +184,7 @@ class Housekeeping:
         before = self._schedule.clock() - int(self._schedule.retention_days * _DAY_MS)
         await self._poison.forget(before)
         await self._notices.forget(before)
+        await self._pushes.forget(before)
         await self._audit.forget(self._schedule.audit_days)
         gone = await self._inbox.forget(before)
         if gone:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +20,7 @@ from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import Doubts
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.reports import BridgeReport, CommandsReport, InterfaceReport, LatelyReport
+from protocol.reports import BridgeReport, CommandsReport, InterfaceReport, LatelyReport, PushesReport
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
@@ -63,6 +63,7 @@ class Reporter:
         notices: Notices,
         clock: Clock,
         ceilings: Ceilings,
+        pushes: Callable[[], PushesReport],
     ) -> None:
         """Everything it reads from."""
         self.settings, self._software, self._links, self._store = settings, software, links, store
@@ -72,7 +73,7 @@ class Reporter:
         self._backups, self._history = backups, history
         self._draining, self._doubts, self._ceilings, self._notices = draining, doubts, ceilings, notices
         self._started = clock()
-        self._lately = lately
+        self._lately, self._pushes = lately, pushes
 
         self.files: FilesRead | None = None
         """What the daemon has read, to tell what has changed since."""
@@ -103,7 +104,7 @@ class Reporter:
             waiting_settings=files.waiting if files else (), diagnoses=tuple(self._doubts.diagnoses.values()),
             conflict=self._conflict.active, meant=self._conflict.meant[:36],
             unbound=tuple(name for name in CATALOGUE if name not in self._health),
-            ceilings=self._ceilings.report(),
+            ceilings=self._ceilings.report(), pushes=self._pushes(),
         )  # fmt: skip
         return report.model_dump(mode="json")
 
@@ -133,5 +134,7 @@ def counts(health: Mapping[str, Health]) -> dict[str, Counts]:
 def certificate_files(settings: BridgeSettings) -> Iterator[tuple[str, Path | None]]:
     """(use, file) of each certificate that this bridge shows to others."""
     yield BROKER, settings.link.certificate
+    if settings.pushes.port and settings.pushes.certificate is not None:
+        yield "pushes", settings.pushes.certificate
     for name, system in settings.all_systems.items():
         yield f"system {name}", getattr(getattr(system, "tls", None), "certificate", None)

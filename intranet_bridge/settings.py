@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
@@ -11,11 +12,14 @@ from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.marketing.binding import (
     DEFAULT_SYSTEM,
     BreakerSection,
+    Expression,
     OperationBinding,
     Seconds,
     SystemSection,
 )
 from intranet_bridge.marketing.kinds import kind
+from intranet_bridge.marketing.sql.binding import SqlSystem
+from intranet_bridge.marketing.sql.statement import Reading, parameters
 from protocol.envelope import MAX_AGE_MS
 from protocol.maintenance import ALL
 from protocol.messages import AHEAD_MS
@@ -29,12 +33,14 @@ from protocol.runtime.control import ControlSection
 from protocol.runtime.maintenance import MaintenanceSection
 from protocol.runtime.settings import (
     FilePath,
+    Host,
     KeysSection,
     LinkSection,
     LogSection,
     MetricsSection,
     Misplaced,
     Name,
+    PortOrOff,
     Section,
     StoreSection,
     WireSection,
@@ -88,6 +94,100 @@ class NoticesSection(Section):
     """Of one application: each is an account and a kind of notice. About so many: they are counted every 15 seconds."""
     resend_after_s: Annotated[float, Field(gt=0, le=3_600)] = 30
     """A notice that its front has not confirmed is sent again after this time, then 4, 9 … times as long."""
+
+
+class PushTableSection(Section):
+    """A table in which the marketing system writes what it has to say."""
+
+    system: Name
+    """One of adapter "sql", whose database it is in."""
+    query: Reading
+    """SQL that gives the rows after `:cursor` in the order of their column `cursor`, `:batch` at most."""
+    push: Expression = "{id: id, kind: kind, at: at, data: data}"
+    """Gives the push of a row. `cursor` is a column too."""
+    json_columns: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")], ...] = ()
+    """Columns whose text is JSON, to be read as what it says."""
+    start: int | Annotated[str, StringConstraints(max_length=64)] = 0
+    """The first `:cursor`: what is after it is read at the first start."""
+    every_s: Annotated[float, Field(ge=0.1, le=3_600)] = 5.0
+    """How often it is looked at; while there is more than a batch, at once."""
+    batch: Annotated[int, Field(ge=1, le=1_000)] = 500
+    """Rows read at a time."""
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """of one reading"""
+
+    @field_validator("query")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        names = parameters(value)
+        if "cursor" not in names or names - {"cursor", "batch"}:
+            raise ValueError("has :cursor, may have :batch, and no other :name")
+        return value
+
+
+class PushesSection(Section):
+    """What the marketing system says unasked: an endpoint for it, and tables that are read. Off by default."""
+
+    host: Host = "127.0.0.1"
+    port: PortOrOff = 0
+    """0: nothing listens. Beyond loopback callers must show a certificate (`client_ca`, `clients`)."""
+    token_file: FilePath | None = None
+    """holds the token that callers show: `Authorization: Bearer ...`"""
+    certificate: FilePath | None = None
+    """shown to callers, PEM"""
+    key: FilePath | None = None
+    """the certificate's private key, PEM, unencrypted"""
+    client_ca: FilePath | None = None
+    """With it a caller must show a certificate of this authority. Best one of its own: not that of the broker."""
+    clients: tuple[Annotated[str, StringConstraints(min_length=1, max_length=64)], ...] = ()
+    """The common names (CN) that such a certificate may have."""
+    body_limit: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 1024 * 1024
+    """Bytes of a request's body."""
+    body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """from its beginning to its end"""
+    connections: Annotated[int, Field(ge=1, le=1_000)] = 64
+    """At once."""
+    rate: Annotated[float, Field(gt=0, le=1_000_000)] = 2_000
+    """Pushes a second, of all callers together; more are refused with 429."""
+    burst_s: Annotated[float, Field(gt=0, le=3_600)] = 10
+    """How many seconds' worth of it may come at once."""
+    tables: dict[Name, PushTableSection] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known_callers(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        if self.client_ca is not None and self.certificate is None:
+            raise ValueError("client_ca needs certificate and key")
+        if (self.client_ca is None) != (not self.clients):
+            raise ValueError("client_ca and clients belong together: of that authority only those named may call")
+        if not self.port:
+            return self
+        if self.token_file is None and self.client_ca is None:
+            raise ValueError("callers must be known: token_file, or client_ca and clients")
+        if self.host != "localhost" and not _is_loopback(self.host):
+            if _is_every(self.host):
+                raise ValueError("host: name one address of the intranet, not every interface of this host")
+            if self.client_ca is None:
+                raise ValueError(
+                    f"host: beyond loopback ({self.host}) callers must show a certificate: set client_ca, clients, "
+                    "certificate and key"
+                )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name may lead anywhere
+        return False
+
+
+def _is_every(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return False
 
 
 _HTTPS = re.compile(r"https://([A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]{0,100})?")
@@ -232,6 +332,7 @@ class BridgeSettings(Section):
     queries: QueriesSection = QueriesSection()
     commands: CommandsSection = CommandsSection()
     notices: NoticesSection = NoticesSection()
+    pushes: PushesSection = PushesSection()
     breaker: BreakerSection = BreakerSection()
     ceilings: CeilingsSection = CeilingsSection()
     fronts: dict[Name, FrontSection] = Field(default_factory=dict)
@@ -323,6 +424,17 @@ class BridgeSettings(Section):
         checks = self.qr.check_accounts if self.qr else ""
         if checks and checks not in self.operations:
             raise ValueError(f"qr.check_accounts: {checks} is not bound here")
+        return self
+
+    @model_validator(mode="after")
+    def _pushes_come_from_databases(self) -> Self:
+        systems = self.all_systems
+        for name, table in self.pushes.tables.items():
+            place = toml_path(("pushes", "tables", name, "system"))
+            if table.system not in systems:
+                raise ValueError(f"{place}: there is no system {table.system!r}")
+            if not isinstance(systems[table.system], SqlSystem):
+                raise ValueError(f'{place}: {table.system} is no database (adapter = "sql")')
         return self
 
     @model_validator(mode="after")

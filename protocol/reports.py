@@ -187,6 +187,32 @@ class NoticesReport(_Part):
     """Front: given up, until somebody has them delivered again."""
 
 
+class PushTableReport(_Part):
+    """A table of the marketing system's, from which pushes are read."""
+
+    name: str
+    read: int = 0
+    """When it was last read without an error; 0: not since the start."""
+    lag_s: float = 0
+    """How old the last row is that was read, while there are more; 0: it was read to its end."""
+    error: str = ""
+    """Why the last reading failed."""
+
+
+class PushesReport(_Part):
+    """What the marketing system says unasked, since the start."""
+
+    listens: bool = False
+    last: int = 0
+    """When the last took effect; 0: none."""
+    accepted: int = 0
+    repeated: int = 0
+    refused: int = 0
+    lately: int = 0
+    """Accepted in the last minute."""
+    tables: tuple[PushTableReport, ...] = ()
+
+
 class AttachedReport(_Part):
     """A bridge, by its last word to the front."""
 
@@ -315,6 +341,7 @@ class BridgeReport(Report):
     """Operations of the catalogue that are bound nowhere here."""
     ceilings: tuple[CeilingReport, ...] = ()
     """Those that were met in the last quarter of an hour."""
+    pushes: PushesReport = PushesReport()
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

@@ -102,7 +102,10 @@ def _listeners(
         http = {one.view.http.port for one in installations if one.view and one.role is Role.FRONT}
         expected |= http | ports
     if Role.BRIDGE in roles:
-        yield from listeners.judge_bridge_host(host.listeners, PROGRAMS[Role.BRIDGE], expected, host.all_visible)
+        pushes = {one.view.pushes.port for one in installations if one.view and one.role is Role.BRIDGE} - {0}
+        yield from listeners.judge_bridge_host(
+            host.listeners, PROGRAMS[Role.BRIDGE], expected, host.all_visible, pushes
+        )
     elif Role.FRONT in roles:
         yield from listeners.judge_front_host(host.listeners, PROGRAMS[Role.FRONT], expected, host.all_visible)
 

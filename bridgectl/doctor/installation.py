@@ -45,6 +45,17 @@ class HttpPart(_Part):
     client_ca: FilePath | None = None
 
 
+class PushesPart(_Part):
+    """[pushes] of the bridge."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    token_file: FilePath | None = None
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+    client_ca: FilePath | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SystemFiles:
     """The files that a back end's table names, whatever its kind: by the names of the settings.
@@ -85,6 +96,7 @@ class View(_Part):
     include: tuple[str, ...] = ()
     region: str = "main"
     http: HttpPart = HttpPart()
+    pushes: PushesPart = PushesPart()
     link: LinkSection
     keys: KeysSection
     store: StoreSection
@@ -98,8 +110,9 @@ class View(_Part):
         """Files that only the service may read."""
         yield self.keys.keyring
         yield self.link.key
-        if self.http.key is not None:
-            yield self.http.key
+        for file in (self.http.key, self.pushes.key, self.pushes.token_file):
+            if file is not None:
+                yield file
         for system in (self.marketing, *self.systems.values()):
             yield from system.private
 
@@ -108,14 +121,16 @@ class View(_Part):
         yield self.keys.trusted
         yield self.link.ca
         yield from self.certificates()
-        if self.http.client_ca is not None:
-            yield self.http.client_ca
+        for file in (self.http.client_ca, self.pushes.client_ca):
+            if file is not None:
+                yield file
 
     def certificates(self) -> Iterator[Path]:
         """The service's own certificates."""
         yield self.link.certificate
-        if self.http.certificate is not None:
-            yield self.http.certificate
+        for file in (self.http.certificate, self.pushes.certificate):
+            if file is not None:
+                yield file
         for system in (self.marketing, *self.systems.values()):
             yield from system.certificates
 

@@ -95,13 +95,24 @@ def _address(text: str) -> tuple[IPv4Address | IPv6Address, int]:
 
 
 def judge_bridge_host(
-    listeners: Iterable[Listener], program: str, expected: Collection[int], all_visible: bool
+    listeners: Iterable[Listener],
+    program: str,
+    expected: Collection[int],
+    all_visible: bool,
+    pushes: Collection[int] = (),
 ) -> list[Finding]:
-    """Nothing of the bridge may be reachable; whatever else is, the operator should know of."""
+    """Nothing of the bridge may be reachable but the port of `pushes`, which asks callers for certificates, and which
+    the DMZ must not reach; whatever else is, the operator should know of.
+    """
     findings = []
     for one in _distinct(listeners):
-        if one.process is not None and one.process.name == program:
-            action = tr("it must listen on loopback alone, and only for its metrics: stop it, see how it was started")
+        if one.process is not None and one.process.name == program and one.socket.port in pushes:
+            whose = tr("{whose} listens, for the marketing system's pushes", whose=one.whose)
+            findings.append(Finding("listeners", str(one.socket), Status.OK, whose))
+        elif one.process is not None and one.process.name == program:
+            action = tr(
+                "it must listen on loopback alone, or for pushes as configured: stop it, see how it was started"
+            )
             findings.append(
                 Finding("listeners", str(one.socket), Status.FAIL, tr("{whose} listens", whose=one.whose), action)
             )

@@ -14,7 +14,7 @@ from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.trouble import Level, Trouble, runbook, said, verdict
 from bridgectl.vocabulary import passed_on
 from protocol.maintenance import Pause, by_operation
-from protocol.reports import BridgeReport, FrontReport, InterfaceReport, LatelyReport
+from protocol.reports import BridgeReport, FrontReport, InterfaceReport, LatelyReport, PushesReport
 
 _COLOURS = {Level.CRITICAL: "\033[31m", Level.WARNING: "\033[33m", Level.UNKNOWN: "\033[35m", Level.OK: "\033[32m"}
 _INDENT = 10
@@ -175,6 +175,8 @@ def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
             times=times,
             window=_because(window),
         )
+    if isinstance(report, BridgeReport):
+        yield from _pushes(report.pushes, now)
     if isinstance(report, FrontReport):
         for one in report.bridges:
             working = sum(state == "up" for state in one.operations.values())
@@ -188,6 +190,25 @@ def _daemon(report: FrontReport | BridgeReport, now: int) -> Iterator[str]:
             )
             for pause in one.maintenance:
                 yield tr("            paused there: {pause}", pause=_pause(pause))
+
+
+def _pushes(pushes: PushesReport, now: int) -> Iterator[str]:
+    if pushes.listens or pushes.tables:
+        yield tr(
+            "  pushes    {accepted} taken, {lately} in the last minute, {repeated} repeated, {refused} refused; {last}",
+            accepted=pushes.accepted,
+            lately=pushes.lately,
+            repeated=pushes.repeated,
+            refused=pushes.refused,
+            last=tr("the last {now} ago", now=span(now - pushes.last)) if pushes.last else tr("none yet"),
+        )
+    for one in pushes.tables:
+        read = tr("read {now} ago", now=span(now - one.read)) if one.read else tr("not read yet")
+        behind = tr(", {lag} behind", lag=span(int(one.lag_s * 1000))) if one.lag_s else ""
+        error = f": {one.error}" if one.error else ""
+        yield tr(
+            "            table {name}: {read}{behind}{error}", name=one.name, read=read, behind=behind, error=error
+        )
 
 
 def _pause(pause: Pause) -> str:

@@ -384,6 +384,26 @@ EVENTS: Mapping[str, Event] = {
     "probe-failed": Event(
         "error", "A defect: trying an interface in doubt ended with an error.", ("exception",), once_by=()
     ),
+    "push-refused": Event(
+        "warning",
+        "A push is not taken: it is none (`field` says where), its id was used for another, or its sender may not.",
+        ("reason", "push", "field", "source"),
+        once_by=("reason", "push"),
+    ),
+    "push-table-unread": Event(
+        "error",
+        "A table of pushes cannot be read; it is tried again by the clock.",
+        ("table", "reason"),
+        once_by=("table", "reason"),
+    ),
+    "push-table-well-again": Event("info", "A table of pushes can be read again.", ("table",)),
+    "pushes-listening": Event("info", "The port for the marketing system's pushes is open.", ("host", "port", "tls")),
+    "pushes-not-taken": Event(
+        "error",
+        "The store could not write: the sender of these pushes is told to send them again.",
+        ("count", "error"),
+        once_by=("error",),
+    ),
     "quarantined": Event(
         "warning",
         "A message that cannot be used is among the dead letters.",

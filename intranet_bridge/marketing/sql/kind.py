@@ -1,14 +1,18 @@
 """The kind `sql`: see the package."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from intranet_bridge.marketing.kind import AdapterKind, Complaint, Observer, System
 from intranet_bridge.marketing.passwords import password_in
 from intranet_bridge.marketing.sql.adapter import SqlAdapter
 from intranet_bridge.marketing.sql.binding import SqlBinding, SqlSystem
 from intranet_bridge.marketing.sql.check import complaints
-from intranet_bridge.marketing.sql.database import Database
-from intranet_bridge.marketing.sql.reading import saved_answer
+from intranet_bridge.marketing.sql.database import Attempt, Database
+from intranet_bridge.marketing.sql.reading import Reading, saved_answer
 from intranet_bridge.marketing.sql.values import UnreadableRows
 from protocol.errors import ConfigurationError
 from protocol.operations.operation import Operation
@@ -36,6 +40,23 @@ class OpenSqlSystem:
     def adapter(self, operation: Operation, binding: SqlBinding) -> SqlAdapter:
         """The adapter of one operation."""
         return SqlAdapter(operation, binding, self._system, self._database, self._observer)
+
+    async def read(self, reading: Reading, given: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Rows that no operation asks for. Raises NotSent, Lost, UnreadableRows, SQLAlchemyError."""
+        dialect = self._database.dialect
+
+        def job(connection: Connection, attempt: Attempt) -> dict[str, Any]:
+            attempt.hand_over()
+            dialect.begin_reading(connection, snapshot=reading.several)
+            answer = reading.rows(connection, given)
+            connection.commit()
+            return answer
+
+        return await self._database.perform(job, timeout_s, repeatable=True)
+
+    def failure(self, error: SQLAlchemyError) -> str:
+        """What may be told of an error."""
+        return self._database.failure(error)
 
     async def start(self) -> None:
         """Connections are made when they are needed."""
