@@ -16,7 +16,7 @@ from bridgectl.options import spread
 from bridgectl.output import Json, as_json, table
 from bridgectl.statistics.figures import SHARES, By, Came, Figures, Key, Statistics, rows
 from bridgectl.statistics.files import as_csv, as_parquet, written
-from bridgectl.statistics.words import GROUPS, NAMES, duration
+from bridgectl.statistics.words import GROUPS, NAMES, duration, share
 from bridgectl.stores import from_store
 from protocol.messages import Role
 from protocol.runtime.statistics import counted, statistics_tables, took
@@ -142,8 +142,13 @@ def _show(found: Statistics, by: By, groups: Mapping[Key, Figures]) -> None:
                until=found.until)
         )  # fmt: skip
         return
-    headings = (GROUPS[by], noted("calls"), *NAMES.values(), *(f"{one:.0%}" for one in SHARES))
-    typer.echo(table(headings, [(name or tr("(none)"), *_cells(figures)) for (name,), figures in groups.items()]))
+    headings = [GROUPS[by], noted("calls"), *NAMES.values(), *(f"{one:.0%}" for one in SHARES)]
+    cells = [[name or tr("(none)"), *_cells(figures)] for (name,), figures in groups.items()]
+    if any(figures.kept for figures in groups.values()):
+        headings.append(noted("kept answers"))
+        for row, figures in zip(cells, groups.values(), strict=True):
+            row.append(share(figures.kept, figures.calls))
+    typer.echo(table(headings, cells))
     if any(figures.ends for figures in groups.values()):
         ends = [
             (name or tr("(none)"), *(figures.ends[came] for came in _ENDS))
@@ -154,8 +159,8 @@ def _show(found: Statistics, by: By, groups: Mapping[Key, Figures]) -> None:
         typer.echo(table((GROUPS[by], *(NAMES[came] for came in _ENDS)), ends))
     if reasons := found.reasons()[:_REASONS]:
         typer.echo("\n" + tr("Why requests came to nothing"))
-        cells = [(one.number, tr(NAMES[one.came]), one.reason, one.operation) for one in reasons]
-        typer.echo(table((noted("times"), noted("outcome"), noted("reason"), noted("operation")), cells))
+        lines = [(one.number, tr(NAMES[one.came]), one.reason, one.operation) for one in reasons]
+        typer.echo(table((noted("times"), noted("outcome"), noted("reason"), noted("operation")), lines))
     if sys.stdout.isatty():
         _chart(found.by(By.DAY))
 

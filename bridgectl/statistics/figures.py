@@ -11,6 +11,8 @@ from protocol.operations import Kind as OperationKind
 from protocol.runtime.statistics import Bins, Counted, Kind, Took, percentiles
 
 SHARES = (0.5, 0.95, 0.99)
+KEPT = "succeeded: kept"
+"""An answer's outcome, where the bridge had kept it."""
 Key = tuple[str, ...]
 
 
@@ -43,6 +45,8 @@ class Figures:
     ends: Counter[Came] = field(default_factory=Counter)
     """Of commands that came to their end, whoever waited for it."""
     bins: Bins = field(default_factory=Counter)
+    kept: int = 0
+    """Successful answers that the bridge had kept (hot data)."""
 
     @property
     def calls(self) -> int:
@@ -59,6 +63,7 @@ class Figures:
         return {
             "calls": self.calls,
             **{came.value.replace("-", "_"): self.answers[came] for came in Came},
+            "kept": self.kept,
             **{f"ended_{came.value}": self.ends[came] for came in (Came.SUCCEEDED, Came.REFUSED, Came.FAILED)},
             **{
                 f"p{share * 100:g}_ms": None if seconds is None else round(seconds * 1000, 3)
@@ -97,6 +102,7 @@ class Statistics:
         for one in self.counted:
             figures = of(one)
             (figures.answers if one.kind is Kind.ANSWER else figures.ends)[came(one)] += one.number
+            figures.kept += one.number * (one.outcome == KEPT)
         for taken in self.took:
             of(taken).bins.update(taken.bins)
         return dict(sorted(found.items()))
@@ -162,4 +168,5 @@ def total(figures: Iterable[Figures]) -> Figures:
         whole.answers.update(one.answers)
         whole.ends.update(one.ends)
         whole.bins.update(one.bins)
+        whole.kept += one.kept
     return whole

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bridgectl.language import chinese, tr
 from bridgectl.statistics.figures import SHARES, By, Came, Figures, Key, Statistics, total
-from bridgectl.statistics.words import NAMES, duration
+from bridgectl.statistics.words import NAMES, duration, share
 
 _PLOT = 100.0
 """Height of a plot, in units of its own."""
@@ -69,7 +69,7 @@ def lines(by_day: Mapping[Key, Figures], span: Sequence[str]) -> tuple[list[Line
     low, high = math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds)))
     high = max(high, low + 1)
     found = []
-    for number, share in enumerate(SHARES):
+    for number, part in enumerate(SHARES):
         places: list[tuple[float, float, str] | None] = []
         for x, day in enumerate(span):
             latency = measured.get(day)
@@ -79,7 +79,7 @@ def lines(by_day: Mapping[Key, Figures], span: Sequence[str]) -> tuple[list[Line
                 y = round(_PLOT * (high - math.log10(latency[number])) / (high - low), 3)
                 places.append((x + 0.5, y, f"{day}: {duration(latency[number])}"))
         dots = [place for place in places if place]
-        found.append(Line(f"{share:.0%}", number, [_points(part) for part in _unbroken(places)], dots))
+        found.append(Line(f"{part:.0%}", number, [_points(one) for one in _unbroken(places)], dots))
     return found, 10.0**low, 10.0**high
 
 
@@ -144,16 +144,10 @@ def _key_figures(whole: Figures) -> list[tuple[str, str]]:
     latency = whole.latency_s()
     return [
         (tr("calls"), f"{whole.calls:,}"),
-        *((tr(NAMES[came]), _share(whole.answers[came], whole.calls)) for came in Came),
-        *((f"{share:.0%}", duration(one)) for share, one in zip(SHARES, latency or (), strict=False)),
+        *((tr(NAMES[came]), share(whole.answers[came], whole.calls)) for came in Came),
+        *([(tr("kept answers"), share(whole.kept, whole.calls))] if whole.kept else []),
+        *((f"{part:.0%}", duration(one)) for part, one in zip(SHARES, latency or (), strict=False)),
     ]
-
-
-def _share(number: int, of: int) -> str:
-    if not number:
-        return "0"
-    percent = 100 * number / of
-    return f"{number:,} ({percent:.1f}%)" if percent >= 0.05 else f"{number:,}"
 
 
 Grid = dict[str, Any]

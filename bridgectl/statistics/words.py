@@ -21,3 +21,11 @@ def duration(seconds: float) -> str:
     if seconds >= 0.9995:
         return f"{seconds:.3g} s"
     return f"{seconds * 1000:.3g} ms"
+
+
+def share(number: int, of: int) -> str:
+    """A number and how much that is of all."""
+    if not number:
+        return "0"
+    percent = 100 * number / of
+    return f"{number:,} ({percent:.1f}%)" if percent >= 0.05 else f"{number:,}"

@@ -8,7 +8,7 @@ from dmz_front.ledger.rows import Row
 from dmz_front.problems.codes import TITLES, published
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies.bridges import Service
-from protocol.freshness import heard
+from protocol.freshness import Way, heard
 from protocol.lifecycle import State
 from protocol.messages import Reply, retry_after_of
 
@@ -66,10 +66,12 @@ def of_reply(id: str, reply: Reply) -> HttpResponse:
         case State.SUCCEEDED:
             # The result's bytes go out as the bridge validated them: nothing is parsed or written again here.
             body = b'{"request_id":"%b","status":"succeeded","result":%b}'
-            answer = HttpResponse(200, body % (id.encode(), reply.result or b"null"), outcome="succeeded")
-            if reply.detail and (freshness := heard(reply.detail)) is not None:
-                answer.headers.extend(freshness.headers(BRIDGE_CACHE))
-            return answer
+            whole = body % (id.encode(), reply.result or b"null")
+            freshness = heard(reply.detail) if reply.detail else None
+            if freshness is None:
+                return HttpResponse(200, whole, outcome="succeeded")
+            outcome = "succeeded: kept" if freshness.way is Way.HIT else "succeeded"
+            return HttpResponse(200, whole, freshness.headers(BRIDGE_CACHE), outcome=outcome)
         case State.REFUSED:
             told = _json(200, {"request_id": id, "status": "refused", "refusal": _reason(reply)})
             return RefusedResponse(told.status, told.body, outcome=f"refused: {reply.code}")

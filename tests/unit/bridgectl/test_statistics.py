@@ -40,7 +40,8 @@ def statistics() -> Statistics:
         A,
         C,
         (
-            answer(A, "bill-query", 200, "succeeded", 90),
+            answer(A, "bill-query", 200, "succeeded", 60),
+            answer(A, "bill-query", 200, "succeeded: kept", 30),
             answer(A, "bill-query", 200, "refused: no-such-account", 5),
             answer(A, "bill-query", 504, "marketing-timeout", 2),
             answer(C, "bill-query", 401, "unauthenticated", 3, ""),
@@ -65,7 +66,7 @@ def test_figures_are_what_was_counted(statistics: Statistics) -> None:
 
     found = statistics.by(By.OPERATION)
     bills, orders = found["bill-query",], found["work-order",]
-    assert (bills.calls, orders.calls) == (100, 17)
+    assert (bills.calls, bills.kept, orders.calls) == (100, 30, 17)
     assert bills.answers == {Came.SUCCEEDED: 90, Came.REFUSED: 5, Came.FAILED: 2, Came.TURNED_AWAY: 3}
     assert orders.ends == {Came.SUCCEEDED: 9, Came.REFUSED: 3, Came.FAILED: 2}
     latency = bills.latency_s()
