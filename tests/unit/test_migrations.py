@@ -18,8 +18,10 @@ from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import Migrations, Step, way
+from protocol.runtime.staff import STAFF
 from protocol.runtime.store import engine
 
+assert STAFF.metadata is FRONT_METADATA  # the desk's table: a front without a desk imports nothing of it
 TREES: dict[str, tuple[Migrations, MetaData]] = {
     "front": (front.MIGRATIONS, FRONT_METADATA),
     "bridge": (bridge.MIGRATIONS, BRIDGE_METADATA),
