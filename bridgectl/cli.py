@@ -19,7 +19,7 @@ from bridgectl.vocabulary import passed_on
 from protocol.errors import BridgeError, NotAsked, in_one_line
 
 GROUPS = {
-    "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks and rates."),
+    "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks, rates and quotas."),
     "backup": ("bridgectl.commands.backup", "Copy a daemon's database, verified, while it runs."),
     "audit": ("bridgectl.commands.audit", "What administrators did and which commands were accepted, chained."),
     "bundle": ("bridgectl.commands.bundle", "One file for support: reports, masked configurations, logs; no secrets."),

@@ -148,6 +148,9 @@ OURS = (
     # Applications
     noted("an application needs at least one scope"),
     noted("a rate is a number of requests a second, 0 or more"),
+    noted("a quota is a number of requests a day, 0 or more"),
+    noted("accounts are a number of different ones an hour, 0 to {most}"),
+    noted("there is no active application {name}"),
     noted("there is an application {name} already; revoke it first to give it a new key"),
     noted("{name} has two valid keys; end the old one first: bridgectl apps rotate {name_again} --end"),
     # The control sockets

@@ -30,14 +30,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.admission.allowances import Allowances
+from dmz_front.admission.quotas import KEEP_S, DailyQuotas
 from dmz_front.admission.scans import Scans
 from dmz_front.attachments.sending import AttachmentSender
 from dmz_front.attachments.uploads import Uploads
 from dmz_front.commands.administration import Administration
 from dmz_front.commands.decisions import Decisions
 from dmz_front.commands.region_inbox import RegionInbox
-from dmz_front.commands.submission import Commands, Policy, Seals
+from dmz_front.commands.submission import COMMIT_S, Commands, Policy, Seals
 from dmz_front.housekeeping import Housekeeping
 from dmz_front.http.api import HttpApi
 from dmz_front.http.landing import Landing
@@ -235,6 +239,7 @@ class Front:
             clock=self.clock,
         )
         self.sandbox = Sandbox(self.clock)
+        self.quotas = DailyQuotas(self.store, settings.name, settings.limits.zone, self.clock)
         self.uploads = Uploads(
             ledger=self.attachments,
             keyring=keyring,
@@ -255,6 +260,7 @@ class Front:
             commands=self.commands,
             sandbox=self.sandbox,
             accounts=self.forms,
+            allowances=Allowances(settings.limits, self.quotas),
             settings=settings,
             requests=self.requests,
             clock=self.clock,
@@ -366,6 +372,7 @@ class Front:
         self.bridges.on_inbox = self._read_inbox_soon
         await self.poison.start()
         await self.read_applications()
+        await self.quotas.open()
         await self.maintenance.look()
         for link in self.links.values():
             await daemon.start("link", link.start(), link.close)
@@ -383,6 +390,7 @@ class Front:
         jobs.every(settings.delivery.sweep_s, "resend", self.outbox.sweep)
         await jobs.now_and_every(settings.store.lease_s / 3, "adopt", self.housekeeping.adopt)
         jobs.every(1, "applications", self.read_applications)
+        jobs.every(KEEP_S, "quotas", self.quotas.keep)
         jobs.every(1, "inbox", self._read_inbox)
         jobs.every(LOOK_S, "maintenance", self.maintenance.look)
         jobs.every(LATELY_S, "lately", self.reporter.lately.mark)
@@ -395,6 +403,7 @@ class Front:
         jobs.every(60, "used attachments", self.housekeeping.forget_attachments)
         jobs.every(settings.statistics.write_s, "statistics", self.statistics.write)
         jobs.every(3600, "forget", self.housekeeping.forget)
+        jobs.every(3600, "forget quotas", self.quotas.forget)
         await jobs.now_and_every(60, "audit", self.housekeeping.look_at_audit)
         if self.forward is not None:
             jobs.every(1, "syslog", self.forward.forward)
@@ -405,6 +414,7 @@ class Front:
         stop_metrics = metrics.serve(settings.metrics, self.samples)
         await daemon.start("metrics", None, stop_metrics)
 
+        await daemon.start("quotas", None, self._keep_quotas)
         await daemon.start("http", self.http.start(), self.http.stop)
         await daemon.start("callers", None, self._answer_callers)
         self.draining.ready = True
@@ -507,6 +517,11 @@ class Front:
             async with asyncio.timeout(self.settings.delivery.drain_s):
                 await self.outbox.drain()
                 await self.decisions_outbox.drain()
+
+    async def _keep_quotas(self) -> None:
+        with contextlib.suppress(SQLAlchemyError, TimeoutError):  # the counts of some seconds are not worth more
+            async with asyncio.timeout(COMMIT_S):
+                await self.quotas.keep()
 
     async def _due(self, limit: int) -> list[Entry]:
         if not self.command_link.connected or not self.bridges.addressed:

@@ -12,7 +12,7 @@ from protocol.operations.fields import AccountNumber
 from protocol.runtime.audit import AuditSection
 from protocol.runtime.backup import BackupSection
 from protocol.runtime.control import ControlSection
-from protocol.runtime.maintenance import MaintenanceSection
+from protocol.runtime.maintenance import MaintenanceSection, TimeZone
 from protocol.runtime.settings import (
     FilePath,
     Host,
@@ -108,6 +108,8 @@ class LimitsSection(Section):
     """Requests a second of one application about one account; 0 sets no limit."""
     burst_s: Annotated[float, Field(gt=0, le=3600)] = 10
     """How many seconds' worth of a rate may come at once."""
+    zone: TimeZone = ""
+    """Whose calendar days the applications' daily quotas are meant by, such as Asia/Shanghai; default: UTC."""
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 30
     """The most a caller may ask for with `Prefer: wait=N`."""
     guessing: GuessingSection = GuessingSection()

@@ -1,7 +1,8 @@
 """`bridgectl apps`: which applications may use the front, and what each may do."""
 
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
 
 import typer
 from sqlalchemy import Connection
@@ -16,12 +17,23 @@ from protocol.errors import BridgeError
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.runtime import applications
-from protocol.runtime.applications import Application
+from protocol.runtime.applications import ALL_OPERATIONS, Application, Limits
 from protocol.runtime.clock import wall_clock
 
-app = typer.Typer(no_args_is_help=True, help="Applications: keys, scopes, networks and rates.")
+app = typer.Typer(no_args_is_help=True, help="Applications: keys, scopes, networks, rates and quotas.")
 
 T = TypeVar("T")
+
+OperationRate = Annotated[
+    list[str],
+    typer.Option("--operation-rate", metavar="OPERATION=N", help="requests a second of one operation; repeat for more"),
+]
+Quota = Annotated[
+    list[str],
+    typer.Option(
+        "--quota", metavar="OPERATION=N", help="requests a day of one operation, `*`: of all; repeat for more"
+    ),
+]
 
 
 def _in_store(work: Callable[[Connection], T]) -> T:
@@ -34,6 +46,9 @@ def add(
     scope: Annotated[list[str], typer.Option(help="an operation's scope; `*` grants all; repeat for more")],
     network: Annotated[list[str], typer.Option(help="only from this network; repeat for more")] = [],  # noqa: B006
     rate: Annotated[float, typer.Option(help="requests a second; 0 sets no limit")] = 0.0,
+    operation_rate: OperationRate = [],  # noqa: B006
+    quota: Quota = [],  # noqa: B006
+    accounts: Annotated[int, typer.Option(help="different accounts an hour; 0 sets no limit")] = 0,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="answered from examples; nothing is carried out")] = False,
 ) -> None:
     """Register an application. Its key is printed this once and stored nowhere."""
@@ -43,10 +58,18 @@ def add(
             raise BridgeError(
                 tr("there is no scope {wanted}; there are: {known}", wanted=wanted, known=", ".join(sorted(known)))
             )
+    limits = _limits(operation_rate, quota, accounts)
     try:
         key = _in_store(
             lambda connection: applications.add(
-                connection, name, scope, networks=network, rate=rate, sandbox=sandbox, now_ms=wall_clock()
+                connection,
+                name,
+                scope,
+                networks=network,
+                rate=rate,
+                sandbox=sandbox,
+                limits=limits,
+                now_ms=wall_clock(),
             )
         )
     except ValueError as error:
@@ -55,6 +78,29 @@ def add(
     what = tr("sandbox key") if sandbox else tr("key")
     typer.echo(tr("Give this {what} to the application; it is not shown again:", what=what), err=True)
     typer.echo(key)
+
+
+@app.command("limit")
+def limit(
+    name: Annotated[str, typer.Argument(help="the application")],
+    rate: Annotated[float | None, typer.Option(help="requests a second; 0 sets no limit")] = None,
+    operation_rate: OperationRate = [],  # noqa: B006
+    quota: Quota = [],  # noqa: B006
+    accounts: Annotated[int | None, typer.Option(help="different accounts an hour; 0 sets no limit")] = None,
+) -> None:
+    """Change what an application may ask for; its key stays. 0 takes a limit away; what is not named stays."""
+    if rate is None and accounts is None and not operation_rate and not quota:
+        raise BridgeError(tr("say what to change: --rate, --operation-rate, --quota or --accounts"))
+    if accounts is not None and accounts < 0:
+        raise BridgeError(tr("--accounts: a number of different accounts an hour, 0 or more"))
+    changes = _limits(operation_rate, quota, -1 if accounts is None else accounts)
+    try:
+        now = _in_store(lambda connection: applications.set_limits(connection, name, rate, changes))
+    except ValueError as error:
+        raise BridgeError(str(error)) from error
+    audit.record("apps-limit", application=name, rate=now.rate, limits=_said(now))
+    others = _words(now) or tr("no other limits")
+    typer.echo(f"{name}: {_rate(now)}, {others}")
 
 
 @app.command("list")
@@ -68,6 +114,7 @@ def list_(json: Json = False) -> None:
                 "scopes": sorted(one.scopes),
                 "networks": [str(network) for network in one.networks],
                 "rate": one.rate,
+                "limits": _said(one),
                 "sandbox": one.sandbox,
                 "created_at": iso(one.created_at),
                 "old_key_until": _old_key(one),
@@ -84,6 +131,7 @@ def list_(json: Json = False) -> None:
                 tr("scopes"),
                 tr("networks"),
                 tr("rate"),
+                tr("limits"),
                 tr("sandbox"),
                 tr("created"),
                 tr("old-until"),
@@ -94,7 +142,8 @@ def list_(json: Json = False) -> None:
                     one.name,
                     ",".join(sorted(one.scopes)),
                     ",".join(str(network) for network in one.networks) or tr("any"),
-                    f"{one.rate:g}/s" if one.rate else "-",
+                    _rate(one),
+                    _words(one) or "-",
                     tr("yes") if one.sandbox else "-",
                     iso(one.created_at),
                     _old_key(one) or "-",
@@ -146,6 +195,50 @@ def revoke(name: Annotated[str, typer.Argument(help="the application")]) -> None
         raise BridgeError(tr("there is no active application {name}", name=name))
     audit.record("apps-revoke", application=name)
     typer.echo(tr("{name} is revoked", name=name))
+
+
+def _limits(rates: Sequence[str], quotas: Sequence[str], accounts: int) -> Limits:
+    """Of the options' words. Raises BridgeError."""
+    by_quota: dict[str, int] = {}
+    for name, number in _pairs("--quota", quotas, {*CATALOGUE, ALL_OPERATIONS}).items():
+        if not number.is_integer():
+            raise BridgeError(tr("{option}: {word} is no number, 0 or more", option="--quota", word=str(number)))
+        by_quota[name] = int(number)
+    return Limits(_pairs("--operation-rate", rates, CATALOGUE.keys()), by_quota, accounts)
+
+
+def _pairs(option: str, words: Sequence[str], known: Set[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        if name not in known:
+            raise BridgeError(tr("{option}: there is no operation {name}", option=option, name=name))
+        try:
+            found[name] = float(number)
+        except ValueError:
+            found[name] = -1.0
+        if not 0 <= found[name] < 2**53:  # not a number neither
+            raise BridgeError(tr("{option}: {word} is no number, 0 or more", option=option, word=number))
+    return found
+
+
+def _said(one: Application) -> Mapping[str, Any]:
+    return asdict(one.limits) if one.limits is not None else {}
+
+
+def _rate(one: Application) -> str:
+    return f"{one.rate:g}/s" if one.rate else "-"
+
+
+def _words(one: Application) -> str:
+    """`bill-query 5/s, bill-query 10000/d, * 50000/d, 500 accounts/h`"""
+    if one.limits is None:
+        return ""
+    parts = [f"{name} {rate:g}/s" for name, rate in sorted(one.limits.rates.items())]
+    parts += [f"{name} {quota}/d" for name, quota in sorted(one.limits.quotas.items())]
+    if one.limits.accounts:
+        parts.append(tr("{count} accounts/h", count=one.limits.accounts))
+    return ", ".join(parts)
 
 
 def _old_key(one: Application) -> str | None:

@@ -37,6 +37,13 @@ class RateLimit:
         self._due[key] = due + interval
         return 0.0
 
+    def standing(self, key: str, rate: float, now: float) -> tuple[int, float]:
+        """How many events could happen now, and the seconds until the allowance is whole."""
+        interval = 1.0 / rate
+        used_s = max(self._due.get(key, now) - now, 0.0)
+        left_s = max(self.burst_s, interval) - used_s + _ROUNDING_S
+        return max(0, int(left_s * rate)), used_s
+
     def _forget_idlest(self) -> None:
         while True:
             said, key = self._idlest[0]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import ValidationError
 
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.admission.allowances import Allowances
 from dmz_front.admission.denials import Denials, denial
 from dmz_front.admission.guessing import Guessing
 from dmz_front.admission.policy import (
@@ -27,7 +28,6 @@ from dmz_front.admission.policy import (
     preference,
     trace_parent,
 )
-from dmz_front.admission.rates import RateLimit
 from dmz_front.commands.submission import Commands
 from dmz_front.http import deprecation
 from dmz_front.http.exchange import App, Receive, Scope, Send, fields_of, write
@@ -76,6 +76,7 @@ class HttpApi:
         commands: Commands,
         sandbox: Sandbox,
         accounts: AccountForms,
+        allowances: Allowances,
         settings: FrontSettings,
         clock: Clock,
         pages: App,
@@ -90,7 +91,7 @@ class HttpApi:
         self._commands = commands
         self._sandbox = sandbox
         self._http, self._limits, self._callbacks = settings.http, settings.limits, settings.callbacks
-        self._rates = RateLimit(self._limits.burst_s)
+        self.allowances = allowances
         self.guessing = Guessing(self._limits.guessing)
         self._accounts = accounts
         self._clock = clock
@@ -106,7 +107,7 @@ class HttpApi:
     def use(self, settings: FrontSettings) -> None:
         """Go by these settings from now on: limits and pauses. What was counted stays."""
         self._http, self._limits, self._callbacks = settings.http, settings.limits, settings.callbacks
-        self._rates.burst_s = self._limits.burst_s
+        self.allowances.use(self._limits)
         self.guessing.limits = self._limits.guessing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,6 +150,7 @@ class HttpApi:
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, HttpResponse]:
         headers = fields_of(scope)
         application = self.admit(scope, headers, operation)
+        left = self._take(application, operation) if application.rate or application.limits is not None else None
         attempt = None
         try:
             check_media_type(headers)
@@ -167,12 +169,14 @@ class HttpApi:
                 authorise_fields(application, operation, asked)
             self._accounts.check(operation, asked)
             account = getattr(asked, "account", None)
-            if account and self._limits.account_rate:
-                self._limit(f"account {application.name} {account}", self._limits.account_rate)
+            if account and (self._limits.account_rate or application.limits is not None):
+                self.allowances.account(application, operation.name, account, self._limits.account_rate)
             trace = trace_parent(headers)
             wish = preference(headers, operation.deadline_ms / 1000, self._limits.max_wait_s)
             if application.sandbox:
-                raise Rehearsed(*self._sandbox.answer(operation, application.name, key, asked, id, wish))
+                rehearsed = Rehearsed(*self._sandbox.answer(operation, application.name, key, asked, id, wish))
+                rehearsed.answer.headers.extend(left or ())
+                raise rehearsed
             if operation.kind is Kind.QUERY:
                 wait_s = wish.wait_s or operation.deadline_ms / 1000  # a query has no later
                 if operation.guessed:
@@ -182,6 +186,8 @@ class HttpApi:
                 answer = answers.of_reply(id, reply)
                 if attempt is not None:
                     self.guessing.answered(attempt, id, answer)
+                if left:
+                    answer.headers.extend(left)
                 return id, answer
             if wish.example:  # whoever meant a rehearsal must not have a real order (RFC 7240 would have it ignored)
                 said = "Prefer: example= is for sandbox keys, and this key is real; the command was not accepted"
@@ -198,12 +204,24 @@ class HttpApi:
                     self.guessing.told_nothing(attempt)
             if wish.applied:
                 answer.headers.append((b"preference-applied", wish.applied))
+            if left:
+                answer.headers.extend(left)
             return accepted, answer
         except Problem as problem:
             if attempt is not None:
                 self.guessing.told_nothing(attempt)
             if problem.status == 403:
                 self._denied(problem, scope, headers, operation)
+            if application.sandbox:
+                problem.headers.append(MARK)
+            if left and not any(name == b"ratelimit" for name, _ in problem.headers):
+                problem.headers.extend(left)
+            raise
+
+    def _take(self, application: Application, operation: Operation) -> Headers:
+        try:
+            return self.allowances.take(application, operation.name)
+        except Problem as problem:
             if application.sandbox:
                 problem.headers.append(MARK)
             raise
@@ -218,14 +236,15 @@ class HttpApi:
         """The application that asks, if it may ask now, and for this operation. Raises Problem 401, 403 or 429."""
         address = _address(scope)
         if self._limits.ip_rate:
-            self._limit(f"ip {address}", self._limits.ip_rate)
+            self.allowances.rate("address", address, self._limits.ip_rate, "", operation.name if operation else "")
         known = self._applications()
         application = None
         try:
             application = authenticate(headers, known, address)
             scope[_ASKING] = application.name
             if application.rate:
-                self._limit(f"application {application.name}", application.rate)
+                name = application.name
+                self.allowances.rate("application", name, application.rate, name, operation.name if operation else "")
             if operation is not None:
                 authorise(application, operation)
         except Problem as problem:
@@ -251,12 +270,6 @@ class HttpApi:
         denied = denial(problem.code, headers, asked, _address(scope))
         registered = any(denied.application == application.name for application in self._applications().values())
         self.denials.note(denied, registered=registered)
-
-    def _limit(self, key: str, rate: float) -> None:
-        wait = self._rates.wait(key, rate, time.monotonic())
-        if wait > 0:
-            whose = key.partition(" ")[0]
-            raise Problem(429, "too-many-requests", f"more than {rate:g}/s for one {whose}", retry_after_s=wait)
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         limit = self._http.body_limit
@@ -291,6 +304,7 @@ class HttpApi:
             yield "dmz_front_request_duration_seconds", "From the head to the answer", labels, latency
         yield from self.denials.samples()
         yield from self.guessing.samples()
+        yield from self.allowances.samples()
 
 
 def _address(scope: Scope) -> str:

@@ -196,7 +196,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Stop at more pipelined requests than may wait."""
         if len(self.pipeline) >= PIPELINED:
-            self._stop(Problem(429, "too-many-requests"))
+            self._stop(Problem(429, "too-many-requests", retry_after_s=1))
         self._phase = Phase.HEAD
         super().on_message_begin()
 

@@ -131,6 +131,17 @@ DECISIONS = Table(
 )
 """What operators decided at the fronts, for the bridge to carry out."""
 
+QUOTA_USE = Table(
+    "quota_use",
+    METADATA,
+    Column("day", String(10), primary_key=True),
+    Column("front", String(64), primary_key=True),
+    Column("application", String(64), primary_key=True),
+    Column("operation", String(64), primary_key=True),
+    Column("used", BigInteger, nullable=False),
+)
+"""What of the daily quotas is used, by calendar day and front."""
+
 POISON = poison_table(METADATA)
 AUDIT = audit_tables(METADATA)
 MAINTENANCE = maintenance_table(METADATA)

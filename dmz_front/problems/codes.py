@@ -286,6 +286,19 @@ CODES: Mapping[str, Code] = {
         "connection.",
         "Slow down; repeat after `Retry-After`. Nothing was done.",
     ),
+    "quota-used-up": Code(
+        "The application's requests of this day are used up",
+        (429,),
+        "The operator set a number of requests a calendar day, for this operation or for all together. `RateLimit` "
+        "says what is left with every answer.",
+        "Repeat after `Retry-After`, which is when the next day begins; or ask the operator for more.",
+    ),
+    "too-many-accounts": Code(
+        "The application asks about too many different accounts",
+        (429,),
+        "The operator set a number of different accounts an hour. Those it has asked about in this hour go on.",
+        "Repeat after `Retry-After`. If it is met in regular use, ask the operator for a higher one.",
+    ),
     "ceiling-met": Code(
         "The intranet takes no more of this application for now",
         (429,),

@@ -1,4 +1,4 @@
-"""The front-end applications that may use the front: their keys (hashed), scopes, networks and rates.
+"""The front-end applications that may use the front: their keys (hashed), scopes, networks, rates and quotas.
 
 dmz-front reads this table, `bridgectl apps` writes it; it stands in the front's database.
 """
@@ -9,7 +9,7 @@ import json
 import math
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -45,7 +45,29 @@ APPLICATIONS = Table(
     Column("sandbox", Boolean, nullable=False, default=False, server_default=false()),
     Column("former_hash", LargeBinary(32)),
     Column("former_until", BigInteger),
+    Column("limits", Text, nullable=False, default="{}", server_default="{}"),
 )
+
+ALL_OPERATIONS = "*"
+MOST_ACCOUNTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one application may ask for, beside its rate."""
+
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Requests a second, by operation."""
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """Requests a calendar day, by operation; of `*`: of all operations together."""
+    accounts: int = 0
+    """Different accounts an hour; 0 sets no limit."""
+
+    def __bool__(self) -> bool:
+        return bool(self.rates or self.quotas or self.accounts)
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +85,8 @@ class Application:
     """Its requests are answered from the catalogue's examples, and reach neither broker nor bridge."""
     former_until: int | None = None
     """Until when its key of before is valid too."""
+    limits: Limits | None = None
+    """None: no others than its rate. So the way of a request has one test for all of them."""
 
 
 def key_hash(key: bytes) -> bytes:
@@ -78,18 +102,18 @@ def add(
     networks: Sequence[str] = (),
     rate: float = 0.0,
     sandbox: bool = False,
+    limits: Limits = NO_LIMITS,
     now_ms: int,
 ) -> str:
     """Register an application and return its key, which is shown this once and stored nowhere. The key of a sandbox
     application says so.
 
-    Raises ValueError for a bad name, network or rate, or a name that is taken by an active application.
+    Raises ValueError for a bad name, network, rate or limit, or a name that is taken by an active application.
     """
     checked_name(name)
     if not scopes:
         raise ValueError("an application needs at least one scope")
-    if not (math.isfinite(rate) and rate >= 0):
-        raise ValueError("a rate is a number of requests a second, 0 or more")
+    _check(rate, limits)
     found = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.name == name)).first()
     if found is not None and found.revoked_at is None:
         raise ValueError(f"there is an application {name} already; revoke it first to give it a new key")
@@ -104,9 +128,56 @@ def add(
             rate=rate,
             created_at=now_ms,
             sandbox=sandbox,
+            limits=_written(limits),
         )
     )
     return key
+
+
+def set_limits(connection: Connection, name: str, rate: float | None, changes: Limits) -> Application:
+    """Change what an application may ask for, and return it as it is now. What `changes` names is set, of what it says
+    0 the limit is taken away, all the rest stays; `rate` None: stays, and so do the accounts where `changes` says -1.
+
+    Raises ValueError for a bad rate or limit, or if there is no active application of that name.
+    """
+    found = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.name == name)).first()
+    if found is None or found.revoked_at is not None:
+        raise ValueError(f"there is no active application {name}")
+    before = _application(found._mapping)
+    old = before.limits or NO_LIMITS
+    new = Limits(
+        {**old.rates, **changes.rates},
+        {**old.quotas, **changes.quotas},
+        old.accounts if changes.accounts < 0 else changes.accounts,
+    )
+    rate = before.rate if rate is None else rate
+    _check(rate, new)
+    statement = APPLICATIONS.update().where(APPLICATIONS.c.name == name)
+    connection.execute(statement.values(rate=rate, limits=_written(new)))
+    return replace(before, rate=rate, limits=_limits(_written(new)))
+
+
+def _check(rate: float, limits: Limits) -> None:
+    if not all(math.isfinite(one) and one >= 0 for one in (rate, *limits.rates.values())):
+        raise ValueError("a rate is a number of requests a second, 0 or more")
+    if not all(0 <= one < 2**53 for one in limits.quotas.values()):
+        raise ValueError("a quota is a number of requests a day, 0 or more")
+    if not 0 <= limits.accounts <= MOST_ACCOUNTS:
+        raise ValueError(f"accounts are a number of different ones an hour, 0 to {MOST_ACCOUNTS}")
+
+
+def _written(limits: Limits) -> str:
+    """As the database has them: what is 0 is not there."""
+    said = {
+        name: {key: one for key, one in value.items() if one} if isinstance(value, dict) else value
+        for name, value in asdict(limits).items()
+    }
+    return json.dumps({name: value for name, value in said.items() if value})
+
+
+def _limits(text: str) -> Limits | None:
+    """None if there are none."""
+    return Limits(**json.loads(text)) or None
 
 
 def rotate(connection: Connection, name: str, *, overlap_ms: int, now_ms: int) -> str:
@@ -173,4 +244,5 @@ def _application(row: Mapping[Any, Any]) -> Application:
         revoked_at=row["revoked_at"],
         sandbox=row["sandbox"],
         former_until=row["former_until"],
+        limits=_limits(row["limits"]),
     )

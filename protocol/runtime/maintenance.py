@@ -52,6 +52,10 @@ def _zone(name: str) -> str:
     return name
 
 
+TimeZone = Annotated[str, AfterValidator(_zone)]
+"""A name of this host's time zone database, or empty."""
+
+
 def _operation(name: str) -> str:
     if name != ALL and name not in CATALOGUE:
         raise ValueError(f"{name!r} is not an operation of the catalogue, nor {ALL!r} for all")
@@ -93,7 +97,7 @@ class WindowSection(Section):
 class MaintenanceSection(Section):
     """When the marketing system is maintained."""
 
-    zone: Annotated[str, AfterValidator(_zone)] = ""
+    zone: TimeZone = ""
     """Of the company's clocks, by which the windows' times are meant."""
     windows: tuple[WindowSection, ...] = ()
 

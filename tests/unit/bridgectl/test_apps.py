@@ -68,7 +68,17 @@ def test_the_list(database: Path) -> None:
     assert (counter["rate"], counter["revoked_at"]) == (2.5, None)
     assert wechat["revoked_at"]
     lines = run("list").output.splitlines()
-    assert lines[0].split() == ["NAME", "SCOPES", "NETWORKS", "RATE", "SANDBOX", "CREATED", "OLD-UNTIL", "REVOKED"]
+    assert lines[0].split() == [
+        "NAME",
+        "SCOPES",
+        "NETWORKS",
+        "RATE",
+        "LIMITS",
+        "SANDBOX",
+        "CREATED",
+        "OLD-UNTIL",
+        "REVOKED",
+    ]
     assert lines[1].split()[:4] == ["counter", "bills", "10.0.0.0/8", "2.5/s"]
     assert lines[1].split()[-1] == "-"
     assert lines[2].split()[:4] == ["wechat", "*", "any", "-"]
@@ -81,9 +91,9 @@ def test_a_sandbox_key_says_that_it_is_one(database: Path) -> None:
     run("add", "wechat", "--scope", "bills")
     assert {one["name"]: one["sandbox"] for one in listed()} == {"trial": True, "wechat": False}
     lines = run("list").output.splitlines()
-    assert [line.split()[:5] for line in lines[1:]] == [
-        ["trial", "bills", "any", "-", "yes"],
-        ["wechat", "bills", "any", "-", "-"],
+    assert [line.split()[:6] for line in lines[1:]] == [
+        ["trial", "bills", "any", "-", "-", "yes"],
+        ["wechat", "bills", "any", "-", "-", "-"],
     ]
 
 
@@ -194,3 +204,34 @@ def test_listing_neither_waits_for_a_writer_nor_writes(database: Path) -> None:
     daemon.close()
     database.chmod(0o400)
     assert [one["name"] for one in listed()] == ["wechat"]
+
+
+def test_limits_are_set_changed_and_listed(database: Path) -> None:
+    words = ("--operation-rate", "bill-query=2.5", "--quota", "bill-query=100", "--quota", "*=1000", "--accounts", "50")
+    assert run("add", "wechat", "--scope", "bills", *words).exit_code == 0
+    limits = {"rates": {"bill-query": 2.5}, "quotas": {"bill-query": 100, "*": 1000}, "accounts": 50}
+    assert listed()[0]["limits"] == limits
+    result = run("limit", "wechat", "--rate", "7", "--quota", "bill-query=0")
+    assert result.output.strip() == "wechat: 7/s, bill-query 2.5/s, * 1000/d, 50 accounts/h"
+    assert listed()[0]["limits"] == limits | {"quotas": {"*": 1000}}
+    assert (
+        run("limit", "wechat", "--quota", "*=0", "--accounts", "0", "--operation-rate", "bill-query=0").exit_code == 0
+    )
+    assert (listed()[0]["limits"], listed()[0]["rate"]) == ({}, 7)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "say what to change"),
+        (("--quota", "no-such=1"), "--quota: there is no operation no-such"),
+        (("--quota", "bill-query=1.5"), "--quota: 1.5 is no number"),
+        (("--operation-rate", "*=1"), "--operation-rate: there is no operation *"),
+        (("--operation-rate", "bill-query"), "is no number"),
+        (("--operation-rate", "bill-query=nan"), "is no number"),
+        (("--accounts", "-1"), "0 or more"),
+        (("--rate", "1"), "there is no active application wechat"),
+    ],
+)
+def test_limits_that_cannot_be_set(database: Path, words: tuple[str, ...], said: str) -> None:
+    assert said in complaint("limit", "wechat", *words)

@@ -3,18 +3,17 @@
 import asyncio
 import itertools
 import json
-import time
 from collections.abc import AsyncIterator, Callable
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from dmz_front.http import api as http_api
+from dmz_front.admission.allowances import Allowances
 from protocol.lifecycle import State
 from protocol.operations import CATALOGUE
 from protocol.runtime import applications
+from protocol.runtime.applications import Limits
 from tests.unit.dmz_front.harness import BILL, COMMAND, ORDER, QUERY, Harness, Say, code_of, problem_of, turns
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +72,7 @@ def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 def stop_time(monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> None:
     """The rate limits' clock; the event loop keeps its own."""
-    monkeypatch.setattr(http_api, "time", SimpleNamespace(monotonic=now, perf_counter=time.perf_counter))
+    monkeypatch.setitem(Allowances.__init__.__kwdefaults__, "now", now)
 
 
 KEYS = itertools.count()
@@ -152,6 +151,34 @@ async def test_too_many_requests_of_one_application(harness: Harness, monkeypatc
     assert code_of(await harness.call("GET", "/v1/operations", app="slow")) == (429, "too-many-requests")
     now += float(answer.headers["retry-after"])
     assert (await harness.ask(app="slow")).status_code == 200
+
+
+async def test_every_answer_says_what_is_left_of_an_applications_limits(harness: Harness) -> None:
+    await harness.start()
+    limits = Limits({QUERY: 1}, {"*": 3}, 1)
+    await harness.grant("few", "*", limits=limits)
+    left = await harness.ask(app="few")
+    assert left.headers["ratelimit-policy"] == '"operation";q=10;w=10, "day-all";q=3;w=86400'
+    assert left.headers["ratelimit"].startswith('"operation";r=9;t=1, "day-all";r=2;t=')
+    ordered = await harness.order(app="few")
+    assert ordered.headers["ratelimit"].startswith('"day-all";r=1;t=')
+    answer = await harness.ask(BILL | {"account": "3210000000009"}, app="few")
+    assert code_of(answer) == (429, "too-many-accounts")
+    assert answer.headers["ratelimit"] == '"accounts";r=0;t=3600'
+    answer = await harness.ask(app="few")
+    assert code_of(answer) == (429, "quota-used-up")
+    assert int(answer.headers["retry-after"]) <= 86_400
+    assert "ratelimit" not in (await harness.ask()).headers
+    assert "ratelimit" in (await harness.ask(b"{", app="few")).headers
+
+
+async def test_a_sandbox_key_has_its_limits_too(harness: Harness) -> None:
+    await harness.start()
+    await harness.grant("try", "*", sandbox=True, limits=Limits(quotas={QUERY: 1}))
+    first = await harness.ask(app="try")
+    assert first.headers["ratelimit"].startswith('"day";r=0;t=')
+    again = await harness.ask(app="try")
+    assert (code_of(again), again.headers["sandbox"]) == ((429, "quota-used-up"), "?1")
 
 
 async def test_too_many_requests_from_one_address_or_about_one_account(

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from protocol.runtime import applications
-from protocol.runtime.applications import Application, key_hash
+from protocol.runtime.applications import Application, Limits, key_hash
 from protocol.runtime.store import engine
 
 
@@ -112,3 +112,32 @@ def test_what_is_refused_leaves_nothing(
     with pytest.raises(ValueError, match=words):
         applications.add(connection, name, scopes, networks=networks, rate=rate, now_ms=1)
     assert applications.all_applications(connection) == []
+
+
+def test_limits_come_back_and_are_changed_one_by_one(connection: Connection) -> None:
+    limits = Limits({"bill-query": 2.5}, {"*": 1000, "bill-query": 10}, 50)
+    applications.add(connection, "wechat", ["a"], rate=5, limits=limits, now_ms=1)
+    applications.add(connection, "kiosk", ["a"], now_ms=1)
+    assert [one.limits for one in applications.all_applications(connection)] == [None, limits]
+    changed = applications.set_limits(connection, "wechat", None, Limits({"outage-query": 1}, {"bill-query": 0}, -1))
+    assert changed == applications.all_applications(connection)[1]
+    assert changed.rate == 5
+    assert changed.limits == Limits({"bill-query": 2.5, "outage-query": 1}, {"*": 1000}, 50)
+    gone = Limits({"bill-query": 0, "outage-query": 0}, {"*": 0}, 0)
+    assert applications.set_limits(connection, "wechat", 0, gone).limits is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limits({"bill-query": -1}), "a rate is"),
+        (Limits({"bill-query": float("nan")}), "a rate is"),
+        (Limits(quotas={"*": -1}), "a quota is"),
+        (Limits(accounts=100_001), "accounts are"),
+    ],
+)
+def test_limits_that_are_none_are_refused(connection: Connection, limits: Limits, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        applications.add(connection, "wechat", ["a"], limits=limits, now_ms=1)
+    with pytest.raises(ValueError, match="no active application"):
+        applications.set_limits(connection, "wechat", 1, Limits())

@@ -1,0 +1,43 @@
+"""What of the daily quotas is used, in the ledger: each front has rows of its own, so that none waits for another."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, func, select
+
+from dmz_front.ledger.rows import QUOTA_USE
+
+Uses = dict[tuple[str, str], int]
+"""Requests by application and operation."""
+
+
+def save(connection: Connection, front: str, day: str, uses: Mapping[tuple[str, str], int]) -> None:
+    """Set what this front has counted. `day`: YYYY-MM-DD."""
+    table = QUOTA_USE.c
+    for (application, operation), used in uses.items():
+        key = {"day": day, "front": front, "application": application, "operation": operation}
+        update = QUOTA_USE.update().where(*(table[name] == value for name, value in key.items()))
+        if not connection.execute(update.values(used=used)).rowcount:
+            connection.execute(QUOTA_USE.insert().values(**key, used=used))
+
+
+def own(connection: Connection, front: str, day: str) -> Uses:
+    """What this front had counted that day."""
+    table = QUOTA_USE.c
+    statement = select(table.application, table.operation, table.used).where(table.day == day, table.front == front)
+    return {(row.application, row.operation): row.used for row in connection.execute(statement)}
+
+
+def of_others(connection: Connection, front: str, day: str) -> Uses:
+    """What the other fronts of this ledger have counted that day, together."""
+    table = QUOTA_USE.c
+    statement = (
+        select(table.application, table.operation, func.sum(table.used).label("used"))
+        .where(table.day == day, table.front != front)
+        .group_by(table.application, table.operation)
+    )
+    return {(row.application, row.operation): int(row.used) for row in connection.execute(statement)}
+
+
+def forget(connection: Connection, before: str) -> int:
+    """Delete what is of days before this one."""
+    return connection.execute(QUOTA_USE.delete().where(QUOTA_USE.c.day < before)).rowcount
