@@ -19,6 +19,7 @@ from bridgectl.vocabulary import passed_on
 from protocol.errors import BridgeError, NotAsked, in_one_line
 
 GROUPS = {
+    "addresses": ("bridgectl.commands.addresses", "Client addresses that the front has paused; let one in again."),
     "apps": ("bridgectl.commands.apps", "Applications: keys, scopes, networks, rates and quotas."),
     "backup": ("bridgectl.commands.backup", "Copy a daemon's database, verified, while it runs."),
     "audit": ("bridgectl.commands.audit", "What administrators did and which commands were accepted, chained."),

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.admission.addresses import AddressAdministration
 from dmz_front.admission.allowances import Allowances
 from dmz_front.admission.quotas import KEEP_S, DailyQuotas
 from dmz_front.admission.scans import Scans
@@ -284,6 +285,7 @@ class Front:
         self.http = HttpServer(traced.api(self.api, CATALOGUE) if traced else self.api, settings.http)
         if self.desk is not None:
             self.http.connections.larger = {b"/desk/batches": UPLOAD_BYTES}
+        self.http.connections.left_alone = self.api.addresses.left_alone
         self.maintenance = Maintenance(
             store=self.store, table=MAINTENANCE, operations=tuple(CATALOGUE), section=settings.maintenance,
             clock=self.clock, changed=self._maintain, act=self.audit.act,
@@ -360,6 +362,7 @@ class Front:
                 "report": self.reporter.report, "reload": reloader.answer,
                 **self.administration.answers(), **self.notice_administration.answers(),
                 **self.maintenance.answers(), **self.draining.answers(),
+                **AddressAdministration(self.api.addresses, self.audit).answers(),
             }  # fmt: skip
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)

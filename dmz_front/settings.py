@@ -92,6 +92,18 @@ class GuessingSection(Section):
     pause_max_s: Annotated[float, Field(gt=0, le=86_400)] = 900
 
 
+class AddressesSection(Section):
+    """Who keeps exceeding `limits.ip_rate` is left alone for a time that grows. In memory, of each front by itself."""
+
+    strikes: Annotated[int, Field(ge=0, le=1_000_000)] = 100
+    """After so many refusals within `penalty_s` the address is paused; 0: it is never."""
+    penalty_s: Annotated[float, Field(gt=0, le=3_600)] = 60
+    """The first pause; each further one within `penalty_max_s` is twice as long."""
+    penalty_max_s: Annotated[float, Field(gt=0, le=86_400)] = 3_600
+    allow: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    """Networks that `ip_rate` is not for."""
+
+
 class LimitsSection(Section):
     """What the front takes on before it says 429 or 503."""
 
@@ -112,6 +124,7 @@ class LimitsSection(Section):
     """Whose calendar days the applications' daily quotas are meant by, such as Asia/Shanghai; default: UTC."""
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 30
     """The most a caller may ask for with `Prefer: wait=N`."""
+    addresses: AddressesSection = AddressesSection()
     guessing: GuessingSection = GuessingSection()
 
 

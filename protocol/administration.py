@@ -57,6 +57,13 @@ class ListCommands(_Question):
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
 
 
+class LiftAddress(_Question):
+    """Let a client address in again that the front has paused."""
+
+    address: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:/]{2,64}$")]
+    sudo_user: Annotated[str, StringConstraints(max_length=64)] = ""
+
+
 class Matching(_Question):
     """What is done to all commands that match, in the order in which they were accepted; a part of them a question."""
 

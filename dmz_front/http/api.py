@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import ValidationError
 
 from dmz_front.admission.accounts import AccountForms
+from dmz_front.admission.addresses import Addresses
 from dmz_front.admission.allowances import Allowances
 from dmz_front.admission.denials import Denials, denial
 from dmz_front.admission.guessing import Guessing
@@ -92,6 +93,7 @@ class HttpApi:
         self._sandbox = sandbox
         self._http, self._limits, self._callbacks = settings.http, settings.limits, settings.callbacks
         self.allowances = allowances
+        self.addresses = Addresses(self._limits, allowances)
         self.guessing = Guessing(self._limits.guessing)
         self._accounts = accounts
         self._clock = clock
@@ -108,6 +110,7 @@ class HttpApi:
         """Go by these settings from now on: limits and pauses. What was counted stays."""
         self._http, self._limits, self._callbacks = settings.http, settings.limits, settings.callbacks
         self.allowances.use(self._limits)
+        self.addresses.use(self._limits)
         self.guessing.limits = self._limits.guessing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -236,7 +239,7 @@ class HttpApi:
         """The application that asks, if it may ask now, and for this operation. Raises Problem 401, 403 or 429."""
         address = _address(scope)
         if self._limits.ip_rate:
-            self.allowances.rate("address", address, self._limits.ip_rate, "", operation.name if operation else "")
+            self.addresses.check(address, operation.name if operation else "")
         known = self._applications()
         application = None
         try:
@@ -305,6 +308,7 @@ class HttpApi:
         yield from self.denials.samples()
         yield from self.guessing.samples()
         yield from self.allowances.samples()
+        yield from self.addresses.samples()
 
 
 def _address(scope: Scope) -> str:

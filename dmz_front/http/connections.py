@@ -125,6 +125,11 @@ class Connection(HttpToolsProtocol):
         """Refuse it at once if there are too many."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
+        if self._all.left_alone(self.address):
+            self._phase = Phase.REFUSED
+            self._all.ended["address-paused"] += 1
+            transport.abort()
+            return
         if not self._all.admit(self, self.address):
             self._phase = Phase.REFUSED
             self._write(Problem(503, "too-many-connections", retry_after_s=5))

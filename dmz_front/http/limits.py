@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Protocol
@@ -85,6 +85,8 @@ class Connections:
         """Nothing is under way on these, the longest idle first: closed when room is needed."""
         self.ended: Counter[str] = Counter()
         """Connections refused or ended by a limit, by reason."""
+        self.left_alone: Callable[[str], bool] = lambda _: False
+        """Addresses whose new connections are closed without an answer."""
         self._by_address: Counter[str] = Counter()
         self._proxies: list[IPv4Network | IPv6Network] = [ip_network(network) for network in limits.trusted_proxies]
 

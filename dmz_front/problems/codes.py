@@ -286,6 +286,13 @@ CODES: Mapping[str, Code] = {
         "connection.",
         "Slow down; repeat after `Retry-After`. Nothing was done.",
     ),
+    "address-paused": Code(
+        "This address has sent too much for too long",
+        (429,),
+        "It went on when it was told `too-many-requests`, so the front takes nothing of it for a while, each time "
+        "longer; new connections are closed without an answer.",
+        "Send nothing until `Retry-After` is over, and less from then on. The operator can end it.",
+    ),
     "quota-used-up": Code(
         "The application's requests of this day are used up",
         (429,),

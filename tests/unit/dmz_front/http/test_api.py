@@ -9,11 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from dmz_front.admission.addresses import AddressAdministration
 from dmz_front.admission.allowances import Allowances
+from protocol.errors import BridgeError
 from protocol.lifecycle import State
 from protocol.operations import CATALOGUE
 from protocol.runtime import applications
 from protocol.runtime.applications import Limits
+from protocol.runtime.control import Peer
 from tests.unit.dmz_front.harness import BILL, COMMAND, ORDER, QUERY, Harness, Say, code_of, problem_of, turns
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +75,7 @@ def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 def stop_time(monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> None:
     """The rate limits' clock; the event loop keeps its own."""
-    monkeypatch.setitem(Allowances.__init__.__kwdefaults__, "now", now)
+    monkeypatch.setattr(Allowances.__init__, "__kwdefaults__", {"now": now})
 
 
 KEYS = itertools.count()
@@ -566,3 +569,21 @@ async def chunks() -> AsyncIterator[bytes]:
 async def test_a_clients_chunked_upload(harness: Harness) -> None:
     await harness.start()
     assert (await harness.ask(chunks())).status_code == 200
+
+
+async def test_an_address_that_goes_on_is_paused_until_an_administrator_lets_it_in(harness: Harness) -> None:
+    harness.options["limits"] = {"burst_s": 1, "ip_rate": 1, "addresses": {"strikes": 2}}
+    await harness.start()
+    found = [(await harness.ask()).status_code, *[code_of(await harness.ask())[1] for _ in range(3)]]
+    assert found == [200, "too-many-requests", "address-paused", "address-paused"]
+    front = harness.front
+    assert front.http.connections.left_alone("10.0.0.9")
+    administration = AddressAdministration(front.api.addresses, front.audit)
+    [paused] = await administration.list({}, Peer(0, 1))
+    assert (paused["address"], paused["times"]) == ("10.0.0.9", 1)
+    assert await administration.lift({"address": "10.0.0.9"}, Peer(0, 1)) == {"address": "10.0.0.9"}
+    assert not front.http.connections.left_alone("10.0.0.9")
+    for wrong, said in (({"address": "10.0.0.9"}, "not paused here"), ({"address": "a b"}, "address")):
+        with pytest.raises(BridgeError, match=said):
+            await administration.lift(wrong, Peer(0, 1))
+    assert (await front.audit.look()).sequence == 1

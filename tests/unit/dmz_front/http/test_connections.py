@@ -128,6 +128,17 @@ async def test_a_request_is_answered_and_the_connection_is_idle_again() -> None:
 
 
 @pytest.mark.anyio
+async def test_an_address_that_is_left_alone_gets_no_answer() -> None:
+    connections = Connections(LIMITS)
+    connections.left_alone = lambda address: address == "192.0.2.1"
+    connection, transport = connected(connections, address="192.0.2.1")
+    assert (transport.ended, bytes(transport.written), connections.open) == ("aborted", b"", set())
+    connection.connection_lost(None)
+    assert connections.ended == {"address-paused": 1}
+    assert connected(connections)[1].ended == ""
+
+
+@pytest.mark.anyio
 async def test_who_never_finishes_a_head_gets_408() -> None:
     connection, transport = connected(Connections(LIMITS))
     connection.data_received(b"\r\n")

@@ -263,7 +263,7 @@ async def test_the_chinese_document_is_in_chinese(harness: Harness) -> None:
     assert [parameter["description"][:2] for parameter in post["parameters"]] == ["本笔", "`w", "W3"]
     assert post["responses"]["429"]["description"] == "\n".join(
         f"- [`{code}`](/problems/{code}?lang=zh): {CHINESE[code][0]}"
-        for code in ("too-many-failures", "too-many-requests", "quota-used-up", "too-many-accounts")
+        for code in ("too-many-failures", "too-many-requests", "address-paused", "quota-used-up", "too-many-accounts")
     )
 
 

@@ -1,0 +1,168 @@
+"""High-frequency control by client address: a rate, and who keeps exceeding it is left alone, longer each time.
+
+First each request too many is 429. After `strikes` of them within `penalty_s` the address is paused: its connections
+are closed without an answer, what comes through a trusted proxy in its name is 429. IPv6 addresses count by /64, of
+which a single customer has all. In memory, bounded; seconds of a monotonic clock.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+
+from dmz_front.admission.allowances import Allowances
+from dmz_front.problems.details import Problem
+from dmz_front.settings import LimitsSection
+from protocol.administration import LiftAddress, asked
+from protocol.errors import BridgeError
+from protocol.runtime.audit import Audit
+from protocol.runtime.control import Answer, Peer
+from protocol.runtime.metrics import Sample
+
+_IPV6_PREFIX = 64
+
+
+@dataclass(slots=True)
+class _Penalty:
+    since: float
+    """Of the strikes; then of the pause."""
+    strikes: int = 0
+    level: int = 0
+    """Each further pause is twice as long."""
+    until: float = 0.0
+
+
+def whose(address: str) -> str:
+    """What an address counts as: itself, or its network of IPv6."""
+    try:
+        found: IPv4Address | IPv6Address = ip_address(address)
+    except ValueError:
+        return address[:64]
+    found = getattr(found, "ipv4_mapped", None) or found
+    return str(found) if found.version == 4 else str(ip_network((int(found), _IPV6_PREFIX), strict=False))
+
+
+class Addresses:
+    """Counts by address, and pauses."""
+
+    def __init__(
+        self,
+        limits: LimitsSection,
+        allowances: Allowances,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        capacity: int = 100_000,
+    ) -> None:
+        self._allowances, self._now, self._capacity = allowances, now, capacity
+        self._penalties: OrderedDict[str, _Penalty] = OrderedDict()
+        self.refused = 0
+        """Connections and requests of addresses that are paused."""
+        self.use(limits)
+
+    def use(self, limits: LimitsSection) -> None:
+        """Go by these from now on. What is paused stays so."""
+        self._rate, self._limits = limits.ip_rate, limits.addresses
+        self._allow = [ip_network(network) for network in limits.addresses.allow]
+
+    def check(self, address: str, operation: str) -> None:
+        """Count a request. Raises Problem 429 if there were too many, or the address is paused."""
+        if self._allow and self._allowed(address):
+            return
+        key, now = whose(address), self._now()
+        known = self._penalties.get(key)
+        if known is not None and now < known.until:
+            raise self._refused(known.until - now)
+        try:
+            self._allowances.rate("address", key, self._rate, "", operation)
+        except Problem:
+            known = self._strike(key, known, now)
+            if now < known.until:
+                raise self._refused(known.until - now) from None
+            raise
+
+    def _refused(self, left_s: float) -> Problem:
+        self.refused += 1
+        return Problem(429, "address-paused", retry_after_s=left_s, headers=[(b"connection", b"close")])
+
+    def left_alone(self, address: str) -> bool:
+        """Whether a new connection of this address is closed without an answer."""
+        if not self._penalties:
+            return False
+        known = self._penalties.get(whose(address))
+        paused = known is not None and self._now() < known.until and not self._allowed(address)
+        self.refused += paused
+        return paused
+
+    def _allowed(self, address: str) -> bool:
+        try:
+            found: IPv4Address | IPv6Address = ip_address(address)
+        except ValueError:
+            return False
+        found = getattr(found, "ipv4_mapped", None) or found
+        return any(found in network for network in self._allow)
+
+    def _strike(self, key: str, known: _Penalty | None, now: float) -> _Penalty:
+        limits = self._limits
+        if known is None or now > max(known.until, known.since) + limits.penalty_max_s:  # long enough ago
+            known = _Penalty(now)
+        elif now > max(known.until, known.since) + limits.penalty_s:
+            known.since, known.strikes = now, 0
+        known.strikes += 1
+        if limits.strikes and known.strikes >= limits.strikes:
+            pause_s = min(limits.penalty_max_s, limits.penalty_s * 2.0 ** min(known.level, 30))
+            known.since, known.until, known.strikes, known.level = now, now + pause_s, 0, known.level + 1
+        self._penalties[key] = known
+        self._penalties.move_to_end(key)
+        if len(self._penalties) > self._capacity:
+            self._penalties.popitem(last=False)
+        return known
+
+    def paused(self) -> list[dict[str, Any]]:
+        """Those that are paused now, the longest first: `address`, `seconds` left, `times` it was paused."""
+        now = self._now()
+        found = [
+            {"address": key, "seconds": round(one.until - now), "times": one.level}
+            for key, one in self._penalties.items()
+            if now < one.until
+        ]
+        return sorted(found, key=lambda one: (-int(one["seconds"]), str(one["address"])))
+
+    def lift(self, address: str) -> bool:
+        """Forget what is held against an address; False if it is not paused."""
+        known = self._penalties.get(key := whose(address.partition("/")[0]))
+        if known is None or self._now() >= known.until:
+            return False
+        del self._penalties[key]
+        return True
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics. Read by another thread."""
+        now = self._now()
+        paused = sum(now < one.until for one in list(self._penalties.values()))
+        yield "dmz_front_addresses_paused", "Client addresses that are paused now", {}, paused
+        yield "dmz_front_address_refused_total", "Connections and requests of paused addresses", {}, self.refused
+
+
+class AddressAdministration:
+    """What an administrator asks about addresses, over the control socket."""
+
+    def __init__(self, addresses: Addresses, audit: Audit) -> None:
+        self._addresses, self._audit = addresses, audit
+
+    def answers(self) -> Mapping[str, Answer]:
+        """What can be asked."""
+        return {"addresses": self.list, "address-lift": self.lift}
+
+    async def list(self, _request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
+        """Those that are paused."""
+        return self._addresses.paused()
+
+    async def lift(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+        """Take one's pause away. Raises BridgeError."""
+        question = asked(LiftAddress, request)
+        if not self._addresses.lift(question.address):
+            raise BridgeError(f"not paused here: {question.address}")
+        await self._audit.act("address-lift", peer.behind(question.sudo_user), address=question.address)
+        return {"address": question.address}
