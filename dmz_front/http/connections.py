@@ -125,9 +125,8 @@ class Connection(HttpToolsProtocol):
         """Refuse it at once if there are too many."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
-        if self._all.left_alone(self.address):
+        if self._all.unanswered(self.address):
             self._phase = Phase.REFUSED
-            self._all.ended["address-paused"] += 1
             transport.abort()
             return
         if not self._all.admit(self, self.address):

@@ -106,6 +106,13 @@ class Connections:
         self._by_address[address] += 1
         return True
 
+    def unanswered(self, address: str) -> bool:
+        """Whether a new connection is closed without an answer. A proxy's are not: many clients share it."""
+        if not self.left_alone(address) or self._is_proxy(address):
+            return False
+        self.ended["address-paused"] += 1
+        return True
+
     def forget(self, connection: Held) -> None:
         """It is closed. Forgetting twice does nothing."""
         self.idle.pop(connection, None)

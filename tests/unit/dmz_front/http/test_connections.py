@@ -135,6 +135,9 @@ async def test_an_address_that_is_left_alone_gets_no_answer() -> None:
     assert (transport.ended, bytes(transport.written), connections.open) == ("aborted", b"", set())
     connection.connection_lost(None)
     assert connections.ended == {"address-paused": 1}
+    proxied = Connections(LIMITS.model_copy(update={"trusted_proxies": ("192.0.2.0/24",)}))
+    proxied.left_alone = connections.left_alone
+    assert connected(proxied, address="192.0.2.1")[1].ended == ""
     assert connected(connections)[1].ended == ""
 
 
