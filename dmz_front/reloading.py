@@ -49,6 +49,7 @@ _HTTP = (
 _DELIVERY = ("resend_after_s", "repeat_days", "presence_ttl_s", "when_broker_refuses", "drain_s")
 RELOADABLE: tuple[Place, ...] = (
     ("keys",), ("limits",), ("accounts",), ("attachments",), ("log",), ("maintenance",), ("notices",), ("callbacks",),
+    ("hot",),
     ("store", "retention_days"), ("audit", "retention_days"), ("statistics", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("http", name) for name in _HTTP),

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from dmz_front.callbacks.settings import CallbackSection, NoticesSection
+from dmz_front.queries.hot_section import FrontHotSection
 from protocol.attachments import MAX_BYTES
 from protocol.operations.fields import AccountNumber
 from protocol.runtime.audit import AuditSection
@@ -250,6 +251,8 @@ class FrontSettings(Section):
     attachments: AttachmentsSection = AttachmentsSection()
     landing: LandingSection = LandingSection()
     desk: DeskSection = DeskSection()
+    hot: FrontHotSection = FrontHotSection()
+    """Public information that is kept here for a while."""
     delivery: DeliverySection = DeliverySection()
     notices: NoticesSection = NoticesSection()
     callbacks: Annotated[dict[Name, CallbackSection], AfterValidator(_of_one)] = Field(default_factory=dict)

@@ -33,6 +33,7 @@ from dmz_front.commands.submission import Commands
 from dmz_front.http import deprecation
 from dmz_front.http.exchange import App, Receive, Scope, Send, fields_of, write
 from dmz_front.problems.details import Headers, HttpResponse, Problem, schema_problem
+from dmz_front.queries.hot import HotQueries
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies import responses as answers
 from dmz_front.sandbox.sandbox import MARK, Sandbox
@@ -84,6 +85,7 @@ class HttpApi:
         requests: RequestLog,
         counted: Callable[[str, str, int, str, float], None],
     ) -> None:
+        self.hot = HotQueries(settings.hot, queries)
         self._operations = {
             f"/v1/{name}": (operation, deprecation.headers(operation)) for name, operation in catalogue.items()
         }
@@ -112,6 +114,7 @@ class HttpApi:
         self.allowances.use(self._limits)
         self.addresses.use(self._limits)
         self.guessing.limits = self._limits.guessing
+        self.hot.use(settings.hot)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -185,6 +188,15 @@ class HttpApi:
                 if operation.guessed:
                     attempt = self.guessing.begin(operation, asked, application.name, _address(scope))
                 wish_of_cache = no_cache(headers) if b"cache-control" in headers else ""
+                if (
+                    self.hot.policies and operation.name in self.hot.policies and self.hot.keeps(operation, asked)
+                ):  # fmt: skip
+                    reply, told = await self.hot.ask(
+                        operation, asked, application.name, body, id, trace, wait_s, wish_of_cache
+                    )
+                    answer = answers.of_reply(id, reply)
+                    answer.headers[:] = told
+                    return id, answer
                 reply = await self._queries.ask(operation, application.name, body, id, trace, wait_s, wish_of_cache)
                 answer = answers.of_reply(id, reply)
                 if attempt is not None:
@@ -309,6 +321,7 @@ class HttpApi:
         yield from self.guessing.samples()
         yield from self.allowances.samples()
         yield from self.addresses.samples()
+        yield from self.hot.samples()
 
 
 def _address(scope: Scope) -> str:

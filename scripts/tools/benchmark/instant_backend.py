@@ -1,6 +1,7 @@
 """A backend that responds at once: the least a marketing system can cost, so that the pair's own cost shows.
 
-It reads whole HTTP requests and responds by path from a table, with the simulator's field names.
+It reads whole HTTP requests and responds by path from a table, with the simulator's field names. A second argument is
+how long each call takes, in milliseconds. `/calls` says how many there were.
 """
 
 import asyncio
@@ -22,11 +23,15 @@ ANSWERS = {
     ),
 }
 _REQUEST_ID = re.compile(rb'"reqId":\s*"([0-9a-zA-Z-]+)"')
+_ACCOUNT = re.compile(rb'"consNo":\s*"([0-9]+)"')
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 
 
 class Instant(asyncio.Protocol):
     """One connection."""
+
+    latency_s = 0.0
+    calls = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not inherit from it
@@ -44,13 +49,25 @@ class Instant(asyncio.Protocol):
             body = ANSWERS.get(head.split(b" ", 2)[1], b"{}")
             if b'"reqId":"x"' in body and (id := _REQUEST_ID.search(asked)):  # else it would be about another request
                 body = body.replace(b'"reqId":"x"', b'"reqId":"%b"' % id[1])
-            self.transport.write(
-                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
-            )
+            if account := _ACCOUNT.search(asked):
+                body = body.replace(b'"3210000000001"', b'"%b"' % account[1])
+            path = head.split(b" ", 2)[1]
+            if path == b"/calls":
+                body = b"%d" % Instant.calls
+            called = path in ANSWERS and path != b"/health"
+            Instant.calls += called
+            answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+                len(body), body,
+            )  # fmt: skip
+            if called and self.latency_s:
+                asyncio.get_running_loop().call_later(self.latency_s, self.transport.write, answer)
+            else:
+                self.transport.write(answer)
 
 
-async def main(port: int) -> None:
+async def main(port: int, latency_ms: float = 0.0) -> None:
     """Serve until killed."""
+    Instant.latency_s = latency_ms / 1000
     server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
@@ -58,4 +75,4 @@ async def main(port: int) -> None:
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1]), *map(float, sys.argv[2:3])))

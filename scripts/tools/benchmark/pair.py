@@ -73,9 +73,12 @@ def commands(folder: Path, seconds: float) -> list[Row]:
 class Bench:
     """A testbed under load."""
 
-    def __init__(self, folder: Path, backend: str) -> None:
-        self.testbed = Testbed(folder, Ports(), settings=QUIET)
-        self.backend = backend
+    def __init__(
+        self, folder: Path, backend: str, settings: dict[str, dict[str, Any]] = QUIET, latency_ms: float = 0.0
+    ) -> None:
+        """`latency_ms`: of each call of the instant backend."""
+        self.testbed = Testbed(folder, Ports(), settings=settings)
+        self.backend, self.latency_ms = backend, latency_ms
 
     def __enter__(self) -> "Bench":
         testbed = self.testbed
@@ -88,7 +91,7 @@ class Bench:
                 token.write_text("bench")
                 log = testbed.logs / "marketing.log"
                 pid = testbed.pids["marketing"] = start(
-                    [sys.executable, str(program), str(testbed.ports.marketing)], log
+                    [sys.executable, str(program), str(testbed.ports.marketing), str(self.latency_ms)], log
                 )
                 wait_until(lambda: testbed._answers(f"{testbed.marketing_url}/health"), 10, "the backend", pid, log)
             testbed.start()
