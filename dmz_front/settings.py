@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from dmz_front.callbacks.settings import CallbackSection, NoticesSection
-from dmz_front.queries.hot_section import FrontHotSection
+from dmz_front.hot_section import FrontHotSection
 from protocol.attachments import MAX_BYTES
 from protocol.operations.fields import AccountNumber
 from protocol.runtime.audit import AuditSection
