@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from pydantic import BaseModel
 
-from dmz_front.problems.details import Headers, Problem
 from dmz_front.hot_section import FrontHotSection
+from dmz_front.problems.details import Headers, Problem
 from dmz_front.queries.round_trip import Queries
 from dmz_front.replies.responses import BRIDGE_CACHE
 from protocol.freshness import NO_CACHE, Freshness, Way, heard

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from dmz_front.queries.hot import HotQueries
 from dmz_front.hot_section import FrontHotSection
+from dmz_front.queries.hot import HotQueries
 from protocol.lifecycle import State
 from tests.unit.dmz_front.harness import Harness, Say, turns
 
