@@ -9,6 +9,7 @@ from typing import Any
 import typer.main
 
 from bridgectl.cli import app
+from bridgectl.language import asked
 
 _BLOCK = re.compile(r"^( *)```(sh|console)\n(.*?)^\1```", re.M | re.S)
 
@@ -41,6 +42,7 @@ def words(line: str) -> list[str]:
 def bridgectl_understands(arguments: list[str]) -> None:
     """Raises click's UsageError unless `bridgectl` takes them."""
     command: Any = typer.main.get_command(app)
+    arguments = asked(arguments)[1]
     while hasattr(command, "resolve_command") and arguments and arguments[0] != "--help":
         context = command.make_context(command.name, [], resilient_parsing=True)
         _, found, arguments = command.resolve_command(context, arguments)
