@@ -44,6 +44,8 @@ def bridgectl_understands(arguments: list[str]) -> None:
     command: Any = typer.main.get_command(app)
     arguments = asked(arguments)[1]
     while hasattr(command, "resolve_command") and arguments and arguments[0] != "--help":
+        if command.invoke_without_command and arguments[0].startswith("-"):
+            break
         context = command.make_context(command.name, [], resilient_parsing=True)
         _, found, arguments = command.resolve_command(context, arguments)
         assert found is not None, "no such command"
