@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.notices.outbox import Notices
-from intranet_bridge.pushes.bodies import Push
+from intranet_bridge.pushes.bodies import OutagePlanned, Push
 from intranet_bridge.pushes.effects import Hot, effects
 from intranet_bridge.pushes.rows import PUSHED
 from protocol.reports import PushesReport, PushTableReport
@@ -24,6 +24,8 @@ log = logger(__name__)
 
 TOGETHER = 100
 """Pushes in one transaction: it bounds how long commands wait for theirs."""
+NOTICES_TOGETHER = 1_000
+"""Notices that they may lead to: a planned outage tells of so many accounts itself, and each costs as a push does."""
 LATELY_S = 60
 """What a report calls lately."""
 
@@ -68,7 +70,7 @@ class Pushes:
         disk. Raises what the store raises: then some may have taken effect, and saying them again is right.
         """
         done: list[Taken] = []
-        parts = [pushes[first : first + TOGETHER] for first in range(0, len(pushes), TOGETHER)] or [[]]
+        parts = parts_of(pushes)
         for part in parts:
             last = also if part is parts[-1] else None
             taken = await self._store.write(partial(self._take_in, pushes=part, also=last))
@@ -153,3 +155,16 @@ class Pushes:
         while self._lately and self._lately[0][0] < since:
             self._lately.popleft()
         return self._lately
+
+
+def parts_of(pushes: Sequence[Push]) -> list[Sequence[Push]]:
+    """What is done in one transaction each, in order; at least one, which may be empty."""
+    parts: list[Sequence[Push]] = []
+    first = notices = 0
+    for at, push in enumerate(pushes):
+        more = len(push.data.accounts) if isinstance(push.data, OutagePlanned) else 1
+        if at > first and (at - first >= TOGETHER or notices + more > NOTICES_TOGETHER):
+            parts.append(pushes[first:at])
+            first, notices = at, 0
+        notices += more
+    return [*parts, pushes[first:]]

@@ -19,7 +19,7 @@ from intranet_bridge.notices.rows import NOTICES
 from intranet_bridge.pushes.bodies import push_of
 from intranet_bridge.pushes.rows import CURSORS, PUSHED
 from intranet_bridge.pushes.tables import PushTable
-from intranet_bridge.pushes.taking import Verdict
+from intranet_bridge.pushes.taking import NOTICES_TOGETHER, TOGETHER, Verdict, parts_of
 from intranet_bridge.settings import PushesSection, PushTableSection
 from tests.unit.intranet_bridge.harness import Stage, scene, until
 from tests.unit.intranet_bridge.pushes.test_effects import ACCOUNT, said
@@ -88,6 +88,17 @@ async def test_a_push_that_was_committed_before_a_kill_does_not_act_again(stage:
     taken = await stage.bridge.pushes.take(many)
     assert [one.verdict for one in taken] == [Verdict.REPEATED] * 120 + [Verdict.ACCEPTED] * 130
     assert await count(stage, NOTICES) == 250
+
+
+def test_a_transaction_is_bounded_by_the_notices_that_come_of_it_too() -> None:
+    accounts = [f"32100000{number:05d}" for number in range(400)]
+    outages = [push_of(said("outage-planned", f"P{number}", accounts=accounts)) for number in range(5)]
+    bills = [push_of(said(id=f"B{number}")) for number in range(250)]
+    assert [len(part) for part in parts_of(outages)] == [2, 2, 1]
+    assert [len(part) for part in parts_of(bills)] == [TOGETHER, TOGETHER, 50]
+    largest = push_of(said("outage-planned", accounts=[f"32100000{number:05d}" for number in range(NOTICES_TOGETHER)]))
+    assert [list(part) for part in parts_of([bills[0], largest, bills[1]])] == [[bills[0]], [largest], [bills[1]]]
+    assert parts_of([]) == [[]]
 
 
 def free_port() -> int:
