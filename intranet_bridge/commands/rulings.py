@@ -149,6 +149,9 @@ class Rulings:
             source = decision.command.source if row is None else row.source
             if not self._same_front(asked.attributes.source, source):
                 raise BridgeError("it is another front's: its own operators decide, or those at the bridge")
+            queue = decision.command.reply_to
+            if row is None and not self._same_front(asked.attributes.source, queue.rpartition(".")[2]):
+                raise BridgeError("its reply would go to another front")
             if row is None:
                 return self._begun(connection, decision, by, resent, sure=sure)
             if decision.choice is Choice.RESEND:
@@ -183,6 +186,8 @@ class Rulings:
             row = self._judge.resent(asked.envelope, sure=sure)
         except BridgeError as error:
             return error
+        if not self._same_front(asked.attributes.source, row.source):
+            return BridgeError("the sealed request is another front's")
         return row if row.id == asked.decision.request else BridgeError("the sealed request is of another command")
 
     def _begun(

@@ -146,9 +146,14 @@ class CommandJudge:
                 judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
                 return
             try:
-                judged.decisions.append(_decision(opened))
+                asked = _decision(opened)
             except EnvelopeError as error:
                 judged.bad.append((pack([envelope]), error.reason, attributes.id))
+                return
+            if not self._ceilings.may_answer(attributes.reply_to, attributes.group):
+                judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
+                return
+            judged.decisions.append(asked)
             return
         reach(Point.BRIDGE_OPENED, attributes.id)
         if not self._ceilings.may_answer(attributes.reply_to, attributes.group):
@@ -170,6 +175,8 @@ class CommandJudge:
             opened = self._opener.authentic(envelope)
         except EnvelopeError as error:
             raise BridgeError(f"the sealed request cannot be opened any more: {error.reason}") from None
+        if not self._ceilings.may_answer(opened.attributes.reply_to, opened.attributes.group):
+            raise BridgeError(f"the bridge does not take it: {NOT_ADMITTED}")
         match verdict(opened.attributes, Kind.COMMAND, self._bound, self._clock()):
             case Quarantine(reason):
                 raise BridgeError(f"the bridge does not take it: {reason}")
@@ -218,9 +225,11 @@ class CommandJudge:
 
 def _decision(opened: Opened) -> FrontDecision:
     """Raises EnvelopeError for what no front sends."""
-    if not checked_reply(opened.attributes.reply_to).startswith(_COMMAND_REPLIES):
-        raise Malformed("reply_to is not for commands")
-    return FrontDecision(opened.attributes, *Decision.from_payload(opened.payload))
+    decision, envelope = Decision.from_payload(opened.payload)
+    for queue in (opened.attributes.reply_to, decision.command.reply_to):  # both are written to
+        if not checked_reply(queue).startswith(_COMMAND_REPLIES):
+            raise Malformed("reply_to is not for commands")
+    return FrontDecision(opened.attributes, decision, envelope)
 
 
 def _since(delivery: Delivery) -> int:

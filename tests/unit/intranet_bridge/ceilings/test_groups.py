@@ -205,3 +205,35 @@ async def test_a_front_decides_no_command_of_another_group(stage: Stage) -> None
     await stage.send(decided(groups.city, "front-2", id))
     await stage.until_state(id, "failed")
     await until(lambda: stage.of(id)[-1].state is State.FAILED)  # sealed without its request: to its front's group
+
+
+@scene
+async def test_a_decision_is_answered_on_no_queue_but_those_of_its_group(stage: Stage) -> None:
+    groups = Groups(stage)
+    await groups.start()
+
+    def decided(answer: str, command: str, choice: str = "not-applied", resent: tuple[str, bytes] | None = None) -> Any:
+        about = LedgerEntry(operation="work-order", source="front-3/test", accepted_at=wall(), reply_to=command)
+        request, envelope = resent or (uuid7(wall(), os.urandom(10)), b"")
+        decision = Decision(request=request, choice=choice, by="eve", note="why", at=wall(), command=about)  # type: ignore[arg-type]
+        payload = decision.payload(envelope)
+        _, sealed = groups.sealed(groups.lake, "decision", payload, source="front-3/operator", reply_to=answer)
+        return request, sealed
+
+    own, other = command_replies("front-3"), command_replies("front-1")
+    bad = [(other, own), (own, "/queue/bridge.command.main"), (own, "/queue/bridge.reply.query.front-3")]
+    rows = [decided(*queues) for queues in bad]
+    for _, envelope in rows:
+        await stage.send(envelope)
+    await until(lambda: len(stage.dead_letters) == len(bad))
+    reasons = [letter.headers["reason"] for letter in stage.dead_letters]
+    assert reasons == ["not-admitted", "malformed", "malformed"]
+    # refused: what would be answered on another's queue, and a request sent again that is another's, or would be
+    foreign = groups.sealed(groups.city)
+    astray = groups.sealed(groups.lake, source="front-3/test", reply_to=other)
+    rows += [decided(own, other), *(decided(own, own, "resend", resent) for resent in (foreign, astray))]
+    for _, envelope in rows[-3:]:
+        await stage.send(envelope)
+    await until(lambda: len([one for one in groups.heard if one.destination == own]) == 3)
+    assert [await stage.row(request) for request, _ in rows] == [None] * len(rows)
+    assert stage.replies == []
