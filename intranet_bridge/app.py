@@ -156,7 +156,9 @@ class Bridge:
             name=settings.name, clock=clock, act=lambda *said, **more: self.audit.act(*said, **more),
         )  # fmt: skip
         self.at_rest = AtRest(self.store, STORE_KEY, keyring)
-        self.notice_subscriptions = NoticeSubscriptions(self.store, self.at_rest, settings.notices.subscriptions, clock)
+        self.notice_subscriptions = NoticeSubscriptions(
+            self.store, self.at_rest, settings.notices.subscriptions, clock, self.ceilings.foreign
+        )
         self.bindings = Bindings(settings, bound, own(self.handlers()))
         self.adapters, self.health = self.bindings.adapters, self.bindings.health
         arrangement = self.bindings.arrangement
@@ -190,6 +192,7 @@ class Bridge:
             store=self.store, at_rest=self.at_rest, replies=self.replies,
             lane=Lane(self.links["command-replies"], persistent=True), name=settings.name,
             resend_after_s=lambda: self.settings.notices.resend_after_s, clock=clock, act=self.audit.act,
+            foreign=self.ceilings.foreign,
         )  # fmt: skip
         self.hot = HotData(settings.hot)
         self.pushes = Pushes(

@@ -152,6 +152,11 @@ class Ceilings:
         """Whether two sources are of fronts that share a ledger, as far as the configuration tells."""
         return not self._named or self.group_of(one.partition("/")[0]) == self.group_of(other.partition("/")[0])
 
+    def foreign(self, one: str, other: str) -> bool:
+        """Whether a front is known to be of another table than this one. What a front that is gone has left is not."""
+        whose = self.group_of(other)
+        return bool(whose) and whose != self.group_of(one)
+
     def admits_front(self, source: str, group: str = "") -> bool:
         """The same for what no application asks, such as an operator's decision: whether its front is known."""
         front = source.partition("/")[0]

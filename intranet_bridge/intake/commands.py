@@ -30,7 +30,7 @@ _HOT_ENVELOPES = 20_000
 """With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
 
 
-async def _no_notices(_ids: Sequence[str]) -> None:
+async def _no_notices(_receipts: Sequence[tuple[str, str]]) -> None:
     """Nobody sends any."""
 
 
@@ -49,10 +49,10 @@ class CommandIntake:
         backlog: int,
         decide: Callable[[FrontDecision, int], Awaitable[None]],
         repetitions: Repetitions | None = None,
-        confirmed: Callable[[Sequence[str]], Awaitable[None]] = _no_notices,
+        confirmed: Callable[[Sequence[tuple[str, str]]], Awaitable[None]] = _no_notices,
     ) -> None:
         """`backlog`: with so many unfinished commands no more are taken. `decide` is given what operators at fronts
-        decided, and since when the inbox is the region's; `confirmed` the notices that a front has.
+        decided, and since when the inbox is the region's; `confirmed` the notices that fronts have, with who says so.
         """
         self._confirmed = confirmed
         self._decide = decide

@@ -53,8 +53,8 @@ class Judged:
     bad: list[tuple[bytes, str, str]] = field(default_factory=list)
     """For the dead letters, with the reason and, where it is known, the request's id."""
     decisions: list[FrontDecision] = field(default_factory=list)
-    receipts: list[str] = field(default_factory=list)
-    """Ids of notices that the front says it has (protocol/notices.py)."""
+    receipts: list[tuple[str, str]] = field(default_factory=list)
+    """Ids of notices (protocol/notices.py), each with the front that says it has it."""
     since: int = 0
     """Epoch ms: what was sealed before may have been in another inbox, or in this one and is forgotten."""
     gap: Gap | None = None
@@ -137,7 +137,8 @@ class CommandJudge:
                 judged.bad.append((pack([envelope]), NOT_ADMITTED, attributes.id))
                 return
             try:
-                judged.receipts += Receipt.from_payload(opened.payload).recorded
+                front = attributes.source.partition("/")[0]
+                judged.receipts += ((id, front) for id in Receipt.from_payload(opened.payload).recorded)
             except EnvelopeError as error:
                 judged.bad.append((pack([envelope]), error.reason, attributes.id))
             return

@@ -65,10 +65,13 @@ class Notices:
         resend_after_s: Callable[[], float],
         clock: Clock,
         act: Act,
+        foreign: Callable[[str, str], bool] = lambda _one, _other: False,
     ) -> None:
         """`resend_after_s`: how long a front has to confirm; each further sending waits longer. `act` writes down who
-        published one by hand.
+        published one by hand. `foreign`: whether the second front is of another group: its notices are not the
+        first's to confirm.
         """
+        self._foreign = foreign
         self._store, self._at_rest, self._replies, self._name = store, at_rest, replies, name
         self._resend_after_s, self._clock, self._act = resend_after_s, clock, act
         self._ids = GrowingIds()
@@ -148,11 +151,22 @@ class Notices:
         now = self._clock()
         await self._store.execute(_SENT, *({"of": id, "now": now} for id in sorted(ids)))
 
-    async def confirmed(self, ids: Sequence[str]) -> None:
-        """A front has these on its disk: nobody needs their bodies any more, and the next of each stream may go."""
+    async def confirmed(self, receipts: Sequence[tuple[str, str]]) -> None:
+        """Fronts have these on their disks (id, and the front): nobody needs their bodies any more, and the next of
+        each stream may go.
+        """
         now = self._clock()
         reach(Point.BRIDGE_NOTICE_CONFIRMED)
-        await self._store.execute(_CONFIRMED, *({"of": id, "now": now} for id in sorted(ids)))
+
+        def confirm(connection: Connection) -> int:
+            asked = select(_C.id, _C.front).where(_C.id.in_({id for id, _ in receipts}))
+            fronts = {row.id: row.front for row in connection.execute(asked)}
+            had = {id for id, by in receipts if id in fronts and not self._foreign(by, fronts[id])}
+            if had:
+                connection.execute(_CONFIRMED, [{"of": id, "now": now} for id in sorted(had)])
+            return len(had)
+
+        await self._store.write(confirm)
         self.hurry()
 
     # --- keeping --------------------------------------------------------------------------------------------

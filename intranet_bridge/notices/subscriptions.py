@@ -1,6 +1,6 @@
 """Who has subscribed to which notices: the handlers of the three operations, answered from the bridge's own table."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,8 +23,14 @@ _C = SUBSCRIPTIONS.c
 class Subscriptions:
     """The `notice_subscriptions` table."""
 
-    def __init__(self, store: Store, at_rest: AtRest, most: int, clock: Clock) -> None:
-        """`most`: subscriptions (an account and a kind) of one application."""
+    def __init__(
+        self, store: Store, at_rest: AtRest, most: int, clock: Clock,
+        foreign: Callable[[str, str], bool] = lambda _one, _other: False,
+    ) -> None:  # fmt: skip
+        """`most`: subscriptions (an account and a kind) of one application. `foreign`: whether the second front is of
+        another group: an application of the same name there neither sees, ends nor takes over what this one's has.
+        """
+        self._foreign = foreign
         self._store, self._at_rest, self.most, self._clock = store, at_rest, most, clock
         self._counted: dict[str, int] = {}
         """By application, as counted last."""
@@ -42,8 +48,7 @@ class Subscriptions:
         body, application = asked.body, asked.application
         if self._counted.get(application, 0) + len(body.kinds) > self.most:
             return Refused(SUBSCRIPTIONS_FULL.code)
-        stream, now = self._at_rest.pseudonym(body.account), self._clock()
-        front = asked.source.partition("/")[0]
+        stream, now, front = self._at_rest.pseudonym(body.account), self._clock(), _front(asked)
         rows = [
             {
                 "stream": stream, "application": application, "kind": kind.value, "front": front,
@@ -55,8 +60,9 @@ class Subscriptions:
 
         def write(connection: Connection) -> list[Any]:
             insert_new(connection, SUBSCRIPTIONS, rows)
-            connection.execute(SUBSCRIPTIONS.update().where(*_of(stream, application)).values(front=front))
-            return _read(connection, stream, application)
+            mine = self._of(connection, stream, application, front)
+            connection.execute(SUBSCRIPTIONS.update().where(*mine).values(front=front))
+            return _read(connection, mine)
 
         found = await self._store.write(write)
         self._counted[application] = self._counted.get(application, 0) + len(rows)
@@ -69,16 +75,27 @@ class Subscriptions:
         kinds = [kind.value for kind in body.kinds]
 
         def write(connection: Connection) -> list[Any]:
-            connection.execute(SUBSCRIPTIONS.delete().where(*_of(stream, application), _C.kind.in_(kinds)))
-            return _read(connection, stream, application)
+            mine = self._of(connection, stream, application, _front(asked))
+            connection.execute(SUBSCRIPTIONS.delete().where(*mine, _C.kind.in_(kinds)))
+            return _read(connection, mine)
 
         return _answer(body.account, await self._store.write(write))
 
     async def subscribed(self, asked: MarketingRequest) -> Answer:
         """What is there."""
         stream, application = self._at_rest.pseudonym(asked.body.account), asked.application
-        found = await self._store.read(lambda connection: _read(connection, stream, application))
-        return _answer(asked.body.account, found)
+
+        def read(connection: Connection) -> list[Any]:
+            return _read(connection, self._of(connection, stream, application, _front(asked)))
+
+        return _answer(asked.body.account, await self._store.read(read))
+
+    def _of(self, connection: Connection, stream: str, application: str, front: str) -> list[Any]:
+        """What an account's subscriptions of an application are found by, for a front."""
+        of = [_C.stream == stream, _C.application == application]
+        fronts = connection.execute(select(_C.front).where(*of).distinct()).scalars()
+        others = [other for other in fronts if self._foreign(front, other)]
+        return [*of, _C.front.not_in(others)] if others else of
 
     async def count(self) -> None:
         """Count what each application has."""
@@ -102,13 +119,13 @@ class Subscriptions:
             yield "intranet_bridge_notice_subscriptions", "Subscriptions (account and kind)", labels, count
 
 
-def _of(stream: str, application: str) -> tuple[Any, Any]:
-    return _C.stream == stream, _C.application == application
+def _front(asked: MarketingRequest) -> str:
+    return asked.source.partition("/")[0]
 
 
-def _read(connection: Connection, stream: str, application: str) -> list[Any]:
+def _read(connection: Connection, of: list[Any]) -> list[Any]:
     columns = (_C.kind, _C.subscribed_at, _C.consent_version)
-    return list(connection.execute(select(*columns).where(*_of(stream, application)).order_by(_C.kind)))
+    return list(connection.execute(select(*columns).where(*of).order_by(_C.kind)))
 
 
 def _answer(account: str, rows: list[Any]) -> Answer:

@@ -1,13 +1,17 @@
 """Fronts with keys by group at a whole bridge: none speaks for another's, and none reads what another is answered."""
 
 import datetime
+import json
 import os
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import select
+
 from bridgectl import keys
 from bridgectl.keys import Whose
 from intranet_bridge.marketing import Answered
+from intranet_bridge.notices.rows import NOTICES
 from protocol.decisions import Decision, LedgerEntry
 from protocol.destinations import command_replies, presence
 from protocol.envelope import Kind, Opener, Sealer
@@ -17,6 +21,7 @@ from protocol.keyring import Keyring
 from protocol.lifecycle import State
 from protocol.link.port import AckMode, Delivery, Subscription
 from protocol.messages import Attributes, Reply, Role, uuid7
+from protocol.notices import EXAMPLES, RECEIPT, TYPE, Notice, NoticeKind, Receipt
 from protocol.runtime.keyfiles import load_keyring
 from tests.unit.intranet_bridge.harness import BILL_BODY, LOST, ORDER_BODY, Stage, scene, until, wall
 
@@ -39,6 +44,12 @@ class Groups:
         self.heard: list[Delivery] = []
         stage.replies = []
         stage.opener = Opener(self.city)
+
+    def of(self, id: str) -> list[Reply]:
+        """What front-3 reads of the replies about a request."""
+        found, _ = opened(self.lake, [one for one in self.heard if one.destination == command_replies("front-3")],
+                          Kind.REPLY)  # fmt: skip
+        return [Reply.from_payload(one.attributes, one.payload) for one in found if one.attributes.id == id]
 
     async def start(self) -> None:
         for destination in (command_replies("front-3"), presence("main")):
@@ -215,7 +226,7 @@ async def test_a_decision_is_answered_on_no_queue_but_those_of_its_group(stage: 
     def decided(answer: str, command: str, choice: str = "not-applied", resent: tuple[str, bytes] | None = None) -> Any:
         about = LedgerEntry(operation="work-order", source="front-3/test", accepted_at=wall(), reply_to=command)
         request, envelope = resent or (uuid7(wall(), os.urandom(10)), b"")
-        decision = Decision(request=request, choice=choice, by="eve", note="why", at=wall(), command=about)  # type: ignore[arg-type]
+        decision = Decision(request=request, choice=choice, by="eve", note="why", at=wall(), command=about)
         payload = decision.payload(envelope)
         _, sealed = groups.sealed(groups.lake, "decision", payload, source="front-3/operator", reply_to=answer)
         return request, sealed
@@ -237,3 +248,45 @@ async def test_a_decision_is_answered_on_no_queue_but_those_of_its_group(stage: 
     await until(lambda: len([one for one in groups.heard if one.destination == own]) == 3)
     assert [await stage.row(request) for request, _ in rows] == [None] * len(rows)
     assert stage.replies == []
+
+
+@scene
+async def test_the_notices_of_a_group_are_not_another_s_to_take_over_end_or_confirm(stage: Stage) -> None:
+    groups = Groups(stage)
+    await groups.start()
+
+    async def asked(ring: Keyring, front: str, type: str, body: dict[str, Any]) -> list[str]:
+        queue = command_replies(front)
+        text = json.dumps({"account": EXAMPLES[NoticeKind.BILL_ISSUED]["account"]} | body).encode()
+        id, envelope = groups.sealed(ring, type, text, source=f"{front}/wechat", reply_to=queue)
+        await stage.send(envelope)
+        await until(lambda: stage.of(id) if front == "front-1" else groups.of(id))
+        reply = (stage.of(id) if front == "front-1" else groups.of(id))[-1]
+        assert reply.state is State.SUCCEEDED
+        return [one["kind"] for one in json.loads(reply.result)["subscriptions"]]
+
+    kinds = ["bill-issued"]
+    consent = {"version": "2026-01", "at": "2026-07-02T09:00:00+08:00"}
+    assert await asked(groups.city, "front-1", "notice-subscribe", {"kinds": kinds, "consent": consent}) == kinds
+    both = [*kinds, "outage-notice"]
+    taken = await asked(groups.lake, "front-3", "notice-subscribe", {"kinds": both, "consent": consent})
+    assert taken == ["outage-notice"]  # its own; the other is not told of, and goes where it went
+    assert await asked(groups.lake, "front-3", "notice-unsubscribe", {"kinds": both}) == []
+    notices = stage.bridge.notices
+    notice = Notice.of("bill-issued", "2026-07-01T08:00:00+08:00", EXAMPLES[NoticeKind.BILL_ISSUED])
+    assert await stage.bridge.store.write(lambda connection: notices.publish_in(connection, notice, "push-1")) == 1
+    notices.hurry()
+    await until(lambda: [one for one in stage.replies if one.attributes.type == TYPE])
+    (sent,) = [one.attributes.id for one in stage.replies if one.attributes.type == TYPE]
+
+    async def confirmed(ring: Keyring, by: str, front: str) -> bool:
+        payload = Receipt(recorded=(sent,)).payload()
+        await stage.send(groups.sealed(ring, RECEIPT, payload, source=f"{by}/front", reply_to="")[1])
+        await asked(
+            ring, front, "notice-unsubscribe", {"kinds": ["arrears-reminder"]}
+        )  # comes after it, on the same lane
+        found = select(NOTICES.c.confirmed_at).where(NOTICES.c.id == sent)
+        return await stage.bridge.store.read(lambda connection: connection.execute(found).scalar()) is not None
+
+    assert not await confirmed(groups.lake, "front-3", "front-3")
+    assert await confirmed(groups.city, "front-2", "front-1")

@@ -177,7 +177,7 @@ def test_rows_are_forgotten_when_they_are_old_and_confirmed(tmp_path: Path, monk
         await stage.bridge.notices.forget(wall() + 1000)
         statement = select(NOTICES.c.id)
         assert await stage.bridge.store.read(lambda connection: connection.execute(statement).all())
-        await stage.bridge.notices.confirmed([came(stage)[0][0]])
+        await stage.bridge.notices.confirmed([(came(stage)[0][0], "front-1")])
         await stage.bridge.notices.forget(wall() + 1000)
         assert not await stage.bridge.store.read(lambda connection: connection.execute(statement).all())
 
