@@ -23,6 +23,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import field
+from functools import partial
 from typing import IO, Any
 
 from sqlalchemy import Connection, func, select, update
@@ -37,7 +38,7 @@ from protocol.operations.qr import BatchStage
 from protocol.qr import PART_BYTES
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store, Work, insert_new
 from protocol.runtime.store_health import said
 from protocol.values import immutable
 
@@ -351,16 +352,32 @@ class Batches:
             digest, parts = hashlib.sha256(), 0
             file.seek(0)
             gone = BATCH_PARTS.delete().where(_P.batch == batch.id)
-            await self._store.write(lambda connection: connection.execute(gone).rowcount)
+            await self._store.write(self._still_packing(batch, lambda connection: connection.execute(gone)))
             while values := _parts(file, batch.id, parts):
                 for value in values:
                     digest.update(value["data"])
                 parts += len(values)
-                await self._store.execute(BATCH_PARTS.insert(), *values)
+                insert = partial(_insert_parts, values=values)
+                await self._store.write(self._still_packing(batch, insert))
         await self._move(batch, BatchStage.DONE, parts=parts, length=length, sha256=digest.hexdigest())
         pictures = update(BATCH_ROWS).where(_R.batch == batch.id).values(png=None)
         await self._store.write(lambda connection: connection.execute(pictures).rowcount)
         log.info("qr-batch-done", batch=batch.id, parts=parts)
+
+    def _still_packing(self, batch: Batch, work: Work[object]) -> Work[int]:
+        """The work, if the batch is ours yet; else it raises _NotNow. It takes longer than a bridge is waited for, so
+        another may have taken the batch over, and have ended it: its parts are not to be mixed with ours.
+        """
+        mine = _B.id == batch.id, _B.state == BatchStage.PACKING, _B.worker == self._name
+
+        def checked(connection: Connection) -> int:
+            again = update(BATCHES).where(*mine).values(worker_until=self._clock() + CLAIM_MS)
+            if not connection.execute(again).rowcount:
+                raise _NotNow("another bridge works on it")
+            work(connection)
+            return 1
+
+        return checked
 
     async def _fill(self, batch: Batch, archive: zipfile.ZipFile) -> None:
         table = io.StringIO()
@@ -419,6 +436,10 @@ def _row(batch: str, row: Row) -> dict[str, Any]:
 
 def _entry(name: str) -> zipfile.ZipInfo:
     return zipfile.ZipInfo(name)  # of 1980: the same sheet gives the same ZIP
+
+
+def _insert_parts(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
+    connection.execute(BATCH_PARTS.insert(), values)
 
 
 def _parts(file: IO[bytes], batch: str, first: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import csv
 import hashlib
 import io
@@ -331,6 +332,37 @@ def test_a_killed_bridge_goes_on_and_makes_the_same_zip(tmp_path: Path, monkeypa
                 break
         digests.append(seen[0].sha256)
     assert digests[0] == digests[1]
+
+
+def test_a_bridge_that_packs_too_long_leaves_the_zip_of_the_one_that_took_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def act(world: World) -> None:
+        slow, fill = world.qr._batches, batches.Batches._fill
+        other = batches.Batches(
+            store=world.store, name="bridge-2", making=world.qr._making, drawing=lambda: world.qr._many,
+            allowed=lambda: True, clock=lambda: world.now,
+        )  # fmt: skip
+
+        async def filled(of: batches.Batches, batch: batches.Batch, archive: zipfile.ZipFile) -> None:
+            if of is slow and world.now < overtaken:
+                world.now = overtaken
+                assert await other._step()
+            await fill(of, batch, archive)
+
+        overtaken = world.now + batches.CLAIM_MS + 1
+        monkeypatch.setattr(batches.Batches, "_fill", filled)
+        await world.ask("qr-batch", "batch-1", content=(SAMPLES / "qr_accounts.xlsx").read_bytes())
+        with contextlib.suppress(batches._NotNow):
+            while await slow._step():
+                pass
+        told = await world.ask("qr-batch-state", batch="batch-1")
+        parts = [await world.ask("qr-batch-part", batch="batch-1", part=part) for part in range(told.parts)]
+        data = b"".join(base64.b64decode(part.data) for part in parts)
+        assert (told.state, told.length, told.sha256) == ("done", len(data), hashlib.sha256(data).hexdigest())
+        assert sum(name.endswith(".png") for name in zipfile.ZipFile(io.BytesIO(data)).namelist()) == 4
+
+    played(tmp_path, act)
 
 
 def test_administrators_of_the_host_have_the_same(tmp_path: Path) -> None:
