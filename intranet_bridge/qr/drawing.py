@@ -17,6 +17,7 @@ import json
 import os
 import re
 import resource
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, BinaryIO
@@ -101,6 +102,8 @@ class Drawing:
 
 
 def _bounded() -> None:
+    for each in (signal.SIGTERM, signal.SIGINT):  # systemd, or a terminal, sends the bridge's to all of its processes
+        signal.signal(each, signal.SIG_IGN)
     with contextlib.suppress(OSError, ValueError):
         os.nice(_NICE)
     with contextlib.suppress(OSError, ValueError):

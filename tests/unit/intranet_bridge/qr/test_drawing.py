@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -34,5 +35,21 @@ def test_it_reads_draws_refuses_and_comes_again_after_it_was_killed() -> None:
         finally:
             await drawing.close()
         assert drawing._process is None
+
+    asyncio.run(go())
+
+
+def test_the_signal_that_stops_the_bridge_gets_no_sheet_refused() -> None:
+    async def go() -> None:
+        drawing = Drawing(pixels_per_module=10, dpi=300)
+        try:
+            await drawing.images(["https://pay.example.cn/q/a"])
+            process = drawing._process
+            assert process is not None
+            process.send_signal(signal.SIGTERM)
+            rows = await drawing.rows((SAMPLES / "qr_wps.xlsx").read_bytes(), FORM)
+            assert (len(rows), drawing._process) == (3, process)
+        finally:
+            await drawing.close()
 
     asyncio.run(go())
