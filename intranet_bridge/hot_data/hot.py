@@ -154,6 +154,13 @@ class HotData:
                 stored = self._kept.put(flight.key, kept, now)
         return Freshness(flight.why, left_s=int(left_s) if stored else 0, stored=stored).said()
 
+    def lost(self, flight: Flight) -> list[Joined]:
+        """Nothing came of it: a defect, or the bridge stops. Returns who waits; who asks from now on does not."""
+        if flight not in self._under_way:
+            return []
+        self.landed(flight, None)
+        return flight.joined
+
     # --- what changed ---------------------------------------------------------------------------------------
 
     def heard(self, operation: str, asked: MarketingRequest, came_to: Outcome | Finding, settle_s: float) -> None:

@@ -230,7 +230,7 @@ class QueryWorkers:
         """Ask, or wait for a place to ask in."""
         places = self._places.get(request.type)
         if places is None:
-            outcome = await self._ask(request, asked)
+            outcome = await (self._ask_for(flight, request, asked) if flight else self._ask(request, asked))
             if flight is None:
                 self._answer(request, outcome, began)
             else:
@@ -246,13 +246,23 @@ class QueryWorkers:
         """Ask for a query that has a place, and give it back."""
         called = time.monotonic()
         try:
-            outcome = await self._ask(query.request, query.asked)
+            ask = partial(self._ask_for, query.flight) if query.flight else self._ask
+            outcome = await ask(query.request, query.asked)
         finally:
             query.places.release(time.monotonic() - called)
         if query.flight is None:
             self._answer(query.request, outcome, query.began)
         else:
             self._landed(query.flight, query.request, outcome, query.began)
+
+    async def _ask_for(self, flight: Flight, request: Attributes, asked: MarketingRequest) -> Outcome:
+        """The same as `_ask`; if it raises, nobody waits for what will not come."""
+        try:
+            return await self._ask(request, asked)
+        except BaseException:
+            for other in self._hot.lost(flight):
+                self._fail(other.request, "marketing-unavailable", "the query that it waited for failed", other.began)
+            raise
 
     def _landed(self, flight: Flight, request: Attributes, outcome: Outcome, began: float) -> None:
         """Answer all who wait for it. The time of the one that was asked may have run out before another's: that is

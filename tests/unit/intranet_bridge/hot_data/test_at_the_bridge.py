@@ -72,6 +72,31 @@ async def test_queries_in_flight_that_ask_the_same_cost_one_call_and_one_slot(st
 
 
 @scene
+async def test_nobody_waits_for_a_query_that_ended_without_an_answer(stage: Stage) -> None:
+    await started(stage)
+    queries, begun, end = stage.bridge.queries, asyncio.Event(), asyncio.Event()
+    ask = queries._ask
+
+    async def defect(*_: Any) -> Any:
+        begun.set()
+        await end.wait()
+        raise LookupError
+
+    queries._ask = defect  # type: ignore[method-assign, assignment]
+    _, first = stage.envelope("bill-query", BILL_BODY)
+    await stage.ask(first)
+    await begun.wait()
+    joined, second = stage.envelope("bill-query", BILL_BODY)
+    await stage.ask(second)
+    await until(lambda: stage.bridge.hot.joined == 1)
+    queries._ask = ask  # type: ignore[method-assign]
+    end.set()
+    assert (await stage.reply(joined)).code == "marketing-unavailable"
+    assert (await bills(stage)).result == BILLS
+    assert stage.bridge.hot.joined == 0
+
+
+@scene
 async def test_a_failure_is_shared_but_not_a_time_out_of_who_had_less_time(stage: Stage) -> None:
     await started(stage)
     marketing = stage.marketing["bill-query"]
