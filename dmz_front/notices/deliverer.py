@@ -100,6 +100,7 @@ class Deliverer:
         self._backoff = Backoff(notices.retry_min_s, notices.retry_max_s, self._chance)
         before, self._targets = self._targets, dict(made)
         for old in before.values():
+            old.in_hand.difference_update(due.id for due in old.ready)  # read ahead, not on its way: is read again
             old.ready.clear()
             if old.timer is not None:
                 old.timer.cancel()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dmz_front.callbacks.client import Answer
+from dmz_front.notices.deliverer import targets
 from protocol import destinations
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
@@ -163,6 +164,27 @@ async def test_a_slow_receiver_holds_up_nobody_else_and_has_no_more_than_it_may_
     slow.gate.set()
     await scene.until(lambda: len(slow.ids) == 6)
     assert slow.most == 2
+
+
+async def test_what_was_read_ahead_is_delivered_after_a_reload_and_what_is_on_its_way_is_sent_once(
+    scene: Scene,
+) -> None:
+    scene.callback("wechat", outstanding=1)
+    await scene.harness.start()
+    deliverer, receiver = scene.harness.front.deliverer, scene.receiver("wechat")
+    receiver.gate = asyncio.Event()
+    for stream in ("a", "b", "c"):
+        await scene.notice(f"{stream}-1", stream=stream)
+    target = deliverer._targets["wechat"]
+    await scene.until(lambda: target.running == 1)
+    receiver.gate.set()
+    receiver.gate = asyncio.Event()
+    await scene.until(lambda: receiver.ids == ["a-1"] and target.ready)
+    settings = scene.harness.front.settings
+    deliverer.use(settings.notices, targets(settings.callbacks))
+    receiver.gate.set()
+    await scene.until(lambda: len(receiver.ids) == 3)
+    assert sorted(receiver.ids) == ["a-1", "b-1", "c-1"]
 
 
 async def test_what_is_not_accepted_for_days_is_dead_shown_and_delivered_again_by_command(scene: Scene) -> None:
