@@ -99,7 +99,8 @@ class Housekeeping:
         await self._audit.forget(self.settings.audit.retention_days)
         await self._decided.forget(before)
         notices = self.settings.notices
-        await self._notices.give_up(now - int(notices.give_up_hours * 3_600_000), self.settings.callbacks)
+        callbacks = {name: one.application for name, one in self.settings.callbacks.items()}
+        await self._notices.give_up(now - int(notices.give_up_hours * 3_600_000), callbacks)
         await self._notices.forget(now - int(notices.retention_days * _DAY_MS))
         await self._poison.forget(before)
         await self._statistics.forget(self.settings.statistics.retention_days)

@@ -153,7 +153,8 @@ class Deliverer:
         try:
             target.again = False
             most = max(_READ, 4 * target.section.outstanding)
-            for due in await self._ledger.due(target.name, target.in_hand, most):
+            whose = target.section.application
+            for due in await self._ledger.due(target.name, whose, target.in_hand, most):
                 target.in_hand.add(due.id)
                 target.ready.append(due)
         except Exception as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, false, func, or_, select
 
 from dmz_front.ledger.rows import REQUESTS
 from dmz_front.notices.rows import CALLBACKS, NOTICES, PLACES
@@ -127,14 +127,18 @@ class NoticeLedger:
 
     # --- going out ------------------------------------------------------------------------------------------
 
-    async def due(self, callback: str, in_hand: Collection[str], limit: int) -> list[Due]:
-        """The oldest that may be delivered now, of each stream the first that waits, without those in hand."""
+    async def due(self, callback: str, application: str, in_hand: Collection[str], limit: int) -> list[Due]:
+        """The oldest that may be delivered now, of each stream the first that waits, without those in hand.
+        `application`: whose callback it is now; what waits there for another, whose it was, is not for it to read.
+        """
         before = NOTICES.alias("before").c
         overtakes = select(before.id).where(
             before.application == _C.application, before.stream == _C.stream, before.sequence < _C.sequence,
             before.state == WAITING, before.callback == _C.callback,
         )  # fmt: skip
-        mine = _C.front == self._front, _C.callback == callback, _C.state == WAITING
+        mine = (
+            _C.front == self._front, _C.callback == callback, _C.application == application, _C.state == WAITING,
+        )  # fmt: skip
         statement = (
             select(_C.id, _C.kind, _C.envelope, _C.attempts, _C.since)
             .where(*mine, _C.next_at <= self._clock(), _C.id.not_in(list(in_hand)), ~overtakes.exists())
@@ -206,9 +210,12 @@ class NoticeLedger:
         again = again.values(state=WAITING, since=now, next_at=now, updated_at=now, front=self._front)
         return await self._store.write(lambda connection: connection.execute(again).rowcount)
 
-    async def give_up(self, before_ms: int, callbacks: Collection[str]) -> None:
-        """What waits since before then for a callback that is not configured any more is dead."""
-        lost = NOTICES.update().where(_C.state == WAITING, _C.since < before_ms, _C.callback.not_in(sorted(callbacks)))
+    async def give_up(self, before_ms: int, callbacks: Mapping[str, str]) -> None:
+        """What waits since before then for a callback that is not configured any more is dead. `callbacks`: those that
+        are, and whose.
+        """
+        there = [(_C.callback == name) & (_C.application == whose) for name, whose in sorted(callbacks.items())]
+        lost = NOTICES.update().where(_C.state == WAITING, _C.since < before_ms, ~or_(false(), *there))
         lost = lost.values(state=DEAD, updated_at=self._clock(), fault="its callback is not configured any more")
         await self._store.write(lambda connection: connection.execute(lost).rowcount)
 

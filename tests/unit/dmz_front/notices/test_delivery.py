@@ -187,6 +187,32 @@ async def test_what_was_read_ahead_is_delivered_after_a_reload_and_what_is_on_it
     assert sorted(receiver.ids) == ["a-1", "b-1", "c-1"]
 
 
+async def test_a_callback_that_became_anothers_gets_nothing_of_whose_it_was(scene: Scene) -> None:
+    scene.callback("wechat")
+    await scene.harness.start()
+    front, receiver = scene.harness.front, scene.receiver("wechat")
+    receiver.script = lambda id: Answer(503, "HTTP 503")
+    await scene.notice("n-1")
+    await scene.until(lambda: receiver.ids == ["n-1"])
+    receiver.script = lambda id: Answer(200)
+    theirs = front.settings.callbacks["wechat"].model_copy(update={"application": "alipay"})
+    front.deliverer.use(front.settings.notices, targets({"wechat": theirs}))
+    scene.harness.clock.now += 60_000
+    await scene.notice("n-2", application="alipay")
+    await scene.until(lambda: "n-2" in receiver.ids)
+    await scene.settle()
+    assert receiver.ids == ["n-1", "n-2"]
+    later = scene.harness.clock.now + 1
+    await front.notices.give_up(later, {"wechat": "wechat"})
+    assert await scene.ask("notices", states=["dead"], application="", limit=10) == []
+    await front.notices.give_up(later, {"wechat": "alipay"})
+    dead = await scene.ask("notices", states=["dead"], application="", limit=10)
+    assert [one["id"] for one in dead] == ["n-1"]
+    await scene.ask("redeliver-notices", ids=["n-1"])
+    await front.notices.give_up(later + 1, {})
+    assert len(await scene.ask("notices", states=["dead"], application="", limit=10)) == 1
+
+
 async def test_what_is_not_accepted_for_days_is_dead_shown_and_delivered_again_by_command(scene: Scene) -> None:
     scene.callback("wechat")
     await scene.harness.start()
