@@ -89,7 +89,7 @@ def _seconds(retry_after: str, now_s: float) -> float:
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now_s)
-    except (TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):  # a year or an offset of twenty digits is an OverflowError
         return 0.0
 
 
