@@ -141,6 +141,15 @@ async def test_one_address_tries_ten_times_a_minute(desk: Harness) -> None:
     assert statuses == [403] * 10 + [429]
 
 
+@pytest.mark.parametrize("token", ["", "-"])
+async def test_a_log_in_that_another_site_sends_is_none(desk: Harness, token: str) -> None:
+    made = await member(desk)
+    fields = {"name": "wang", "password": made.password, "code": code(made, desk.clock()), "token": token}
+    answer = await Browser(desk).client.post("/desk/login", data=fields)  # SameSite=Strict: without our cookie
+    assert answer.status_code == 403
+    assert "__Host-desk=" not in answer.headers.get("set-cookie", "")
+
+
 async def test_other_networks_see_nothing_and_it_is_off_by_default(desk: Harness) -> None:
     answer = await Browser(desk, "192.0.2.7").get("/login")
     assert answer.status_code == 404
