@@ -184,6 +184,8 @@ class Desk:
             address = ip_address(_address(request))
         except ValueError:
             address = None
+        # a socket that listens on :: shows IPv4 callers as ::ffff:a.b.c.d
+        address = getattr(address, "ipv4_mapped", None) or address
         if address is None or not any(address in network for network in self._networks):
             raise HTTPException(404, "There is no such page.")
 

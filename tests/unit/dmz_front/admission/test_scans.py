@@ -27,3 +27,10 @@ def test_one_address_pauses_no_other_and_memory_is_bounded() -> None:
     for address in ("a", "b", "c", "d"):
         assert [bool(scans.wait_s(address)) for _ in range(3)] == [False, False, True]
     assert len(scans._penalties) <= 2
+
+
+def test_a_network_of_ipv6_that_one_customer_has_counts_as_one_address() -> None:
+    scans = Scans(LIMITS, now=lambda: 0.0)
+    waits = [scans.wait_s(f"2001:db8:1:2::{number:x}") for number in range(1, 5)]
+    assert [bool(wait) for wait in waits] == [False, False, True, True]
+    assert not scans.wait_s("2001:db8:1:3::1")

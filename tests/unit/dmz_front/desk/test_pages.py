@@ -141,6 +141,21 @@ async def test_one_address_tries_ten_times_a_minute(desk: Harness) -> None:
     assert statuses == [403] * 10 + [429]
 
 
+async def test_a_network_of_ipv6_tries_as_one_address_does(desk: Harness) -> None:
+    desk.options["desk"] = {"enabled": True, "networks": ("2001:db8::/32",)}
+    await desk.restart()
+    made = await member(desk)
+    assert desk.front.desk is not None
+    desk.front.desk._log_in._now = lambda: 0.0
+    browsers = [Browser(desk, f"2001:db8::{number:x}") for number in range(1, 12)]
+    assert [(await one.log_in("nobody", made)).status_code for one in browsers] == [403] * 10 + [429]
+
+
+async def test_an_address_of_ipv4_is_known_on_a_socket_of_ipv6(desk: Harness) -> None:
+    assert (await Browser(desk, "::ffff:127.0.0.1").get("/login")).status_code == 200
+    assert (await Browser(desk, "::ffff:192.0.2.7").get("/login")).status_code == 404
+
+
 @pytest.mark.parametrize("token", ["", "-"])
 async def test_a_log_in_that_another_site_sends_is_none(desk: Harness, token: str) -> None:
     made = await member(desk)
