@@ -196,6 +196,8 @@ class HttpApi:
                     )
                     answer = answers.of_reply(id, reply)
                     answer.headers[:] = told
+                    if left:
+                        answer.headers.extend(left)
                     return id, answer
                 reply = await self._queries.ask(operation, application.name, body, id, trace, wait_s, wish_of_cache)
                 answer = answers.of_reply(id, reply)

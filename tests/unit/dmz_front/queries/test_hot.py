@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from dmz_front.hot_section import FrontHotSection
 from dmz_front.queries.hot import HotQueries
 from protocol.lifecycle import State
+from protocol.runtime.applications import Limits
 from tests.unit.dmz_front.harness import Harness, Say, turns
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +61,13 @@ async def test_it_is_asked_for_once_and_given_again_while_it_is_fresh(harness: H
     now.seconds += 48
     assert (await asked(harness)).headers["cache-status"] == "dmz-front; fwd=stale; stored; ttl=60"
     assert len(harness.bridge.taken) == 2
+
+
+async def test_what_is_left_of_a_limit_is_said_with_a_kept_answer_too(harness: Harness, now: Now) -> None:
+    await keeping(harness, now)
+    await harness.grant("few", "*", limits=Limits(quotas={"*": 5}))
+    left = [(await harness.call("POST", "/v1/faq", {}, app="few")).headers["ratelimit"] for _ in range(2)]
+    assert [one.partition(";t=")[0] for one in left] == ['"day-all";r=4', '"day-all";r=3']
 
 
 async def test_it_is_as_old_as_the_bridges(harness: Harness, now: Now) -> None:
