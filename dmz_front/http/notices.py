@@ -27,7 +27,7 @@ After = Annotated[
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Notices of one page, at most")]
 
 
-async def examples(_application: str, after: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+async def examples(_application: str, after: int, limit: int) -> tuple[list[dict[str, Any]], int, bool]:
     """What a sandbox key gets: an example of each kind."""
     documents = [
         Dispatch(
@@ -36,7 +36,7 @@ async def examples(_application: str, after: int, limit: int) -> tuple[list[dict
         for at, kind in enumerate(NoticeKind, 1)
     ]
     page = documents[after : after + limit]
-    return page, after + len(page)
+    return page, after + len(page), len(page) == limit
 
 
 def add(
@@ -54,7 +54,7 @@ def add(
         if not {SCOPE, ALL_SCOPES} & application.scopes:
             raise Problem(403, "forbidden-scope", f"needs the scope {SCOPE}")
         pages = examples if application.sandbox else read
-        found, last = await pages(application.name, int(after), limit)
-        document = {"notices": found, "next": str(last), "more": len(found) == limit}
+        found, last, more = await pages(application.name, int(after), limit)
+        document = {"notices": found, "next": str(last), "more": more}
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         return answered(HttpResponse(200, body, [MARK] if application.sandbox else []))

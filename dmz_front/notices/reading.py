@@ -16,13 +16,15 @@ from protocol.runtime.logs import logger
 log = logger(__name__)
 
 _RETRY_S = 5.0
-Read = Callable[[str, int, int], Awaitable[tuple[list[dict[str, Any]], int]]]
+Read = Callable[[str, int, int], Awaitable[tuple[list[dict[str, Any]], int, bool]]]
 
 
 def reader(ledger: NoticeLedger, opener: Opener) -> Read:
-    """Reads an application's notices after a place: documents, and the place of the last one. Raises Problem 503."""
+    """Reads an application's notices after a place: documents, the place of the last, and whether there may be more.
+    Raises Problem 503.
+    """
 
-    async def read(application: str, after: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+    async def read(application: str, after: int, limit: int) -> tuple[list[dict[str, Any]], int, bool]:
         found, last = [], after
         try:
             rows = await ledger.page(application, after, limit)
@@ -36,6 +38,6 @@ def reader(ledger: NoticeLedger, opener: Opener) -> Read:
                 found.append(Dispatch.from_payload(reply.result).document(id))
             except EnvelopeError as error:  # its key was taken away
                 log.error("notice-unreadable", notice=id, reason=error.reason)
-        return found, last
+        return found, last, len(rows) == limit  # those that cannot be read count: others come after them
 
     return read

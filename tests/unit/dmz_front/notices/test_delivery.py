@@ -11,6 +11,7 @@ import pytest
 
 from dmz_front.callbacks.client import Answer
 from dmz_front.notices.deliverer import targets
+from dmz_front.notices.rows import NOTICES
 from protocol import destinations
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
@@ -269,6 +270,18 @@ async def test_one_who_asks_gets_pages_in_order_and_only_its_own(scene: Scene) -
     assert (await scene.harness.call("GET", "/v1/notices", app=None)).status_code == 401
     for wrong in ("after=x", "limit=0", "limit=201", "after=-1"):
         assert code_of(await scene.harness.call("GET", f"/v1/notices?{wrong}"))[0] == 400
+
+
+async def test_one_that_cannot_be_opened_any_more_hides_none_that_come_after_it(scene: Scene) -> None:
+    await scene.harness.start()
+    for number in range(1, 4):
+        await scene.notice(f"n-{number}", sequence=number)
+    lost = NOTICES.update().where(NOTICES.c.id == "n-1").values(envelope=b"sealed to a key that is gone")
+    await scene.harness.front.store.write(lambda connection: connection.execute(lost).rowcount)
+    first = (await scene.harness.call("GET", "/v1/notices?limit=2")).json()
+    assert ([one["id"] for one in first["notices"]], first["more"]) == (["n-2"], True)
+    second = (await scene.harness.call("GET", f"/v1/notices?limit=2&after={first['next']}")).json()
+    assert ([one["id"] for one in second["notices"]], second["more"]) == (["n-3"], False)
 
 
 async def test_a_sandbox_gets_an_example_of_each_kind(scene: Scene) -> None:
