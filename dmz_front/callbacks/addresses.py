@@ -16,6 +16,10 @@ from aiohttp.resolver import ThreadedResolver
 Network = IPv4Network | IPv6Network
 _NAT64 = ip_network("64:ff9b::/96")
 _6TO4 = ip_network("2002::/16")
+_OF_A_SITE = tuple(ip_network(one) for one in ("64:ff9b:1::/48", "fec0::/10", "::/96"))
+"""What `is_global` of some Python releases takes for public: the site's own NAT64 (RFC 8215), its own addresses as they
+once were (RFC 3879), IPv4 in IPv6 as it once was (RFC 4291 section 2.5.5.1).
+"""
 
 
 class Refused(OSError):
@@ -28,7 +32,7 @@ def refusal(address: str, allowed: Sequence[Network]) -> str | None:
     if any(found in network for network in allowed):
         return None
     for one in (found, *_within(found)):
-        if not one.is_global or one.is_multicast:
+        if not one.is_global or one.is_multicast or any(one in network for network in _OF_A_SITE):
             return f"{found} is not an address of the public internet, and no network of the callback's allows it"
     return None
 

@@ -19,6 +19,7 @@ from dmz_front.callbacks.settings import CallbackSection
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "224.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "2001:db8::1",
+        "64:ff9b:1::a00:1", "fec0::1", "::7f00:1",
     ],
 )  # fmt: skip
 def test_what_is_not_of_the_public_internet_is_refused(address: str) -> None:
