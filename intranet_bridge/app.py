@@ -323,6 +323,7 @@ class Bridge:
     async def take_up(self, change: Change) -> list[str]:
         """Go by a changed configuration from now on (reloading.py). Returns what an administrator should know."""
         new, touched = change.settings, change.touched
+        notes: list[str] = []
         self.settings = new
         self.reporter.settings = self.probe.settings = self.doubts.settings = new
         logs.set_level(new.log.level)
@@ -330,7 +331,7 @@ class Bridge:
         if "keys" in touched:
             for one in self._keyed:
                 one.use(change.keyring)
-            await self.at_rest.open(change.keyring)
+            notes += await self._open_store_key(change.keyring)
         if touched & {"marketing", "systems", "operations", "breaker"}:
             self.bindings.use(new, change.rebound)
         self.hot.use(new.hot, anew=bool(touched & {"marketing", "systems", "operations"}))
@@ -344,10 +345,19 @@ class Bridge:
         self.housekeeping.use(_schedule(new, self.clock))
         if "qr" in touched:
             self.qr.use(change.offer)
-        notes = await renew(self.links, new.link) if "link" in touched else []
+        notes += await renew(self.links, new.link) if "link" in touched else []
         self.command_intake.resume()
         self.ordering.work.send()
         return notes
+
+    async def _open_store_key(self, keyring: Keyring | None) -> list[str]:
+        """With a keyring that cannot, the bridge works on without what needs that key. Returns what to tell."""
+        try:
+            await self.at_rest.open(keyring)
+        except ConfigurationError as error:
+            logs.logger(__name__).error("store-key-not-opened", reason=str(error))
+            return [str(error)]
+        return []
 
     def presence(self) -> Presence:
         """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
@@ -431,7 +441,7 @@ class Bridge:
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
         await self.history.open(_put_back)
-        await self.at_rest.open()
+        await self._open_store_key(None)
         await self.lease.know(await self.inbox.owners())
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)

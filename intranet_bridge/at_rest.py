@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, select
 
-from protocol.errors import ConfigurationError
+from protocol.errors import BridgeError, ConfigurationError
 from protocol.keyring import KEY_ID_BYTES, Keyring
 from protocol.messages import Role
 from protocol.runtime.store import Store, insert_new
@@ -37,8 +37,14 @@ def store_key_table(metadata: MetaData) -> Table:
     )
 
 
+class StoreKeyClosed(BridgeError):
+    """The database's key is not open: the keyring that it is sealed to is not there."""
+
+
 class AtRest:
-    """Hashes and seals what one database keeps of customers. Usable after `open`."""
+    """Hashes and seals what one database keeps of customers. Until `open` has worked, whatever needs its key raises
+    StoreKeyClosed: the bridge runs without it, so that a wrong keyring does not end what needs none of this.
+    """
 
     def __init__(self, store: Store, table: Table, keyring: Keyring) -> None:
         self._store, self._table, self._keyring = store, table, keyring
@@ -52,6 +58,11 @@ class AtRest:
             self._keyring = keyring
         secret = await self._store.write(self._open)
         self._opened = _Keys(hmac.digest(secret, b"hash", "sha256"), AESGCM(hmac.digest(secret, b"seal", "sha256")))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._opened is not None
 
     def pseudonym(self, text: str) -> str:
         """22 characters by which `text` is found again, and that tell nothing of it."""
@@ -73,7 +84,7 @@ class AtRest:
     @property
     def _keys(self) -> "_Keys":
         if self._opened is None:
-            raise RuntimeError("the database's key was not opened yet")
+            raise StoreKeyClosed("the database's own key is not open")
         return self._opened
 
     def _open(self, connection: Connection) -> bytes:

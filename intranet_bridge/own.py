@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
+from intranet_bridge.at_rest import StoreKeyClosed
 from intranet_bridge.marketing import (
     Adapter,
     Answered,
@@ -50,6 +51,8 @@ class OwnOperation:
                 answer = await self._handle(asked)
         except TimeoutError:
             return Unknown(f"the bridge's store took more than {timeout_s:.1f} s", timed_out=True)
+        except StoreKeyClosed as error:  # known before anything is written
+            return NotApplied(str(error), reached=False)
         except (SQLAlchemyError, Fenced) as error:
             return Unknown(f"the bridge's store: {said(error)}")
         if isinstance(answer, Refused):

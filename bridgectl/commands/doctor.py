@@ -21,7 +21,7 @@ from protocol.runtime.settings import checked_address
 app = typer.Typer()
 
 
-_SAID = {Status.OK: noted("OK"), Status.WARN: noted("WARN"), Status.FAIL: noted("FAIL"), Status.SKIP: noted("SKIP")}
+_SAID = {Status.OK: noted("ok"), Status.WARN: noted("warn"), Status.FAIL: noted("fail"), Status.SKIP: noted("skip")}
 
 
 class Here(StrEnum):

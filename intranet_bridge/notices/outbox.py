@@ -134,7 +134,7 @@ class Notices:
 
     async def unsent(self, limit: int) -> list[Entry]:
         """What is to be sent now: the oldest of each stream, as far as the windows allow, sealed."""
-        if not self._lane.connected:
+        if not self._lane.connected or not self._at_rest.is_open:
             return []
         now, after = self._clock(), int(self._resend_after_s() * 1000)
         rows = await self._store.read(lambda connection: _due(connection, self._name, now, after, limit))

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from sqlalchemy.exc import SQLAlchemyError
 
+from intranet_bridge.at_rest import StoreKeyClosed
 from intranet_bridge.ceilings.allowance import Rate
 from intranet_bridge.pushes.bodies import Push, Unfit, push_of
 from intranet_bridge.pushes.taking import Pushes, Taken, Verdict
@@ -181,7 +182,7 @@ class Endpoint:
     async def _take(self, pushes: Sequence[Push]) -> list[Taken]:
         try:
             return await self._pushes.take(pushes)
-        except (SQLAlchemyError, Fenced) as error:
+        except (SQLAlchemyError, Fenced, StoreKeyClosed) as error:
             log.error("pushes-not-taken", count=len(pushes), error=said(error))
             title = "The bridge's store cannot write: send it again"
             raise Problem(503, "not-stored", title, retry_s=_RETRY_S) from None

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from intranet_bridge.at_rest import StoreKeyClosed
 from intranet_bridge.marketing.expressions.mapping import MappingError, compiled
 from intranet_bridge.marketing.kind import System
 from intranet_bridge.marketing.sql.database import Lost, NotSent
@@ -72,7 +73,7 @@ class PushTable:
                 pass
         except (Unread, UnreadableRows) as error:
             self._failed(str(error))
-        except (SQLAlchemyError, Fenced) as error:  # of our own store
+        except (SQLAlchemyError, Fenced, StoreKeyClosed) as error:  # of our own store
             self._failed(f"the bridge's store: {said(error)}")
         else:
             if self._error:

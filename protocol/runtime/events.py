@@ -486,6 +486,12 @@ EVENTS: Mapping[str, Event] = {
     "store-failing": Event(
         "error", "The database is in trouble: full, locked, unreachable or damaged.", ("store", "trouble", "reason")
     ),
+    "store-key-not-opened": Event(
+        "error",
+        "The bridge's keyring does not hold the key that the database's own key is sealed to: subscriptions, notices "
+        "and pushes wait until it does.",
+        ("reason",),
+    ),
     "store-well-again": Event("warning", "The database is well again.", ("store", "was", "seconds")),
     "stored-reply-unreadable": Event(
         "warning",

@@ -30,3 +30,10 @@ def copied(folder: Path, old: str = "", new: str = "") -> Path:
         if file == text:
             copy.write_text(file.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     return folder / BRIDGE.name
+
+
+ANSWERED_BY_THE_BRIDGE = frozenset({
+    "notice-subscribe", "notice-subscriptions", "notice-unsubscribe",
+    "qr-batch", "qr-batch-part", "qr-batch-state", "qr-issue", "qr-lookup", "qr-resolve", "qr-revoke", "qr-ticket",
+})  # fmt: skip
+"""Operations that are bound to no interface; unit tests hold this to the catalogue."""

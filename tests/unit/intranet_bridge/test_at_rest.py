@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from bridgectl import keys
 from intranet_bridge.app import MIGRATIONS
-from intranet_bridge.at_rest import AtRest
+from intranet_bridge.at_rest import AtRest, StoreKeyClosed
 from intranet_bridge.inbox.rows import STORE_KEY
 from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
@@ -57,8 +57,14 @@ def test_what_is_kept_is_found_and_opened_again_after_a_restart_and_a_rotation(t
 
         other = tmp_path / "other"
         keys.init(other, now=NOW)
+        foreign = AtRest(database, STORE_KEY, ring(other))
         with pytest.raises(ConfigurationError, match="which the keyring does not hold"):
-            await AtRest(database, STORE_KEY, ring(other)).open()
+            await foreign.open()
+        assert not foreign.is_open
+        with pytest.raises(StoreKeyClosed):
+            foreign.pseudonym("3210000000001")
+        await foreign.open(after)
+        assert foreign.pseudonym("3210000000001") == name
         await database.close()
 
     asyncio.run(play())

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import OperationalError
 
 from intranet_bridge import app, own, settings
+from intranet_bridge.at_rest import StoreKeyClosed
 from intranet_bridge.marketing import Answered, MarketingRequest, NotApplied, Refused, Unknown
 from intranet_bridge.own import Handler, OwnOperation
 from intranet_bridge.settings import BridgeSettings
@@ -17,7 +18,7 @@ from protocol.errors import ConfigurationError
 from protocol.lifecycle import State
 from protocol.operations import CATALOGUE, OWN, AnsweredBy, AnswerMismatch, UnknownOutcome
 from protocol.runtime.settings import load
-from tests.support.shipped import copied
+from tests.support.shipped import ANSWERED_BY_THE_BRIDGE, copied
 from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, ORDER, Stage, scene
 
 BILLS = replace(CATALOGUE["bill-query"], answered_by=AnsweredBy.BRIDGE)
@@ -27,6 +28,19 @@ ASKED = MarketingRequest("01a2-req", BILLS.requests.validate_json(BILL_BODY), so
 
 def called(handler: Handler, asked: MarketingRequest = ASKED, timeout_s: float = 5) -> Any:
     return asyncio.run(OwnOperation(BILLS, handler).call(asked, timeout_s))
+
+
+def test_what_the_tests_of_whole_installations_take_for_the_bridge_s_own_is() -> None:
+    assert ANSWERED_BY_THE_BRIDGE == OWN
+
+
+def test_without_the_database_s_key_nothing_is_applied_and_a_later_call_may_be() -> None:
+    async def handle(asked: MarketingRequest) -> BaseModel:
+        raise StoreKeyClosed("the database's own key is not open")
+
+    outcome = called(handle)
+    assert isinstance(outcome, NotApplied)
+    assert "key" in outcome.reason
 
 
 def test_a_handler_gives_the_answer_and_is_told_who_asks() -> None:
