@@ -260,7 +260,9 @@ def _name(arguments: tuple[str, ...], command: str) -> str:
     if arguments and Path(arguments[0]).name.startswith("python"):
         for before, argument in pairwise(arguments):
             if before == "-m":
-                return argument.partition(".")[0].replace("_", "-")
+                package, _, module = argument.partition(".")
+                # `-m intranet_bridge.qr.drawing` is a child of the bridge, and not the bridge
+                return argument if "." in module else package.replace("_", "-")
             if not argument.startswith("-"):
                 return Path(argument).name.removesuffix(".py")
     return command

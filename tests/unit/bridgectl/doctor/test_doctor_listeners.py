@@ -98,6 +98,7 @@ def test_the_process(count: int, visible: bool, status: Status) -> None:
     [
         (("/opt/x/bin/python3", "/opt/x/bin/dmz-front", "--config", "f"), "dmz-front"),
         (("python3.11", "-I", "-m", "intranet_bridge.app"), "intranet-bridge"),
+        (("python3.11", "-m", "intranet_bridge.qr.drawing"), "intranet_bridge.qr.drawing"),
         (("/usr/bin/java", "-cp", "x"), "from-the-kernel"),
         ((), "from-the-kernel"),
     ],
