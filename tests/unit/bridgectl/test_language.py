@@ -96,6 +96,16 @@ def test_all_of_it_is_translated() -> None:
             assert all(_CHINESE.search(one) for one in strings(message.string)), message.id
 
 
+def test_an_operation_is_called_in_chinese_what_the_documents_call_it() -> None:
+    """服务 (and a scope 权限); 操作 is what a person does, or the system forbids."""
+    others = {
+        message.id
+        for message in catalogue.written()
+        if message.id and re.search("操作|业务|权限范围", "".join(strings(message.string)))
+    }
+    assert others == {"Operation not permitted", "nothing more"}
+
+
 def test_translations_have_the_places_of_what_they_translate() -> None:
     formatted = {strings(one)[0] for one in catalogue.messages() if "{" in strings(one)[0]}
     for message in catalogue.written():
