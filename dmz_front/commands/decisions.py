@@ -21,12 +21,10 @@ from protocol.envelope import Kind, Sealer
 from protocol.errors import BridgeError
 from protocol.lifecycle import FINAL, State
 from protocol.messages import Attributes, GrowingIds
+from protocol.runtime.applications import OPERATOR
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.outbox import Entry, Outbox
-
-_OPERATOR = "operator"
-"""In place of an application, in the source of a decision."""
 
 
 class Decisions:
@@ -74,7 +72,7 @@ class Decisions:
             ),
         )  # fmt: skip
         about = Attributes(
-            id, f"{self._route.front}/{_OPERATOR}", TYPE, now, reply_to=self._route.reply_to,
+            id, f"{self._route.front}/{OPERATOR}", TYPE, now, reply_to=self._route.reply_to,
             version=self._bridges.wire_version,
         )  # fmt: skip
         payload = decision.payload(row.envelope if question.choice is Choice.RESEND else b"")

@@ -20,10 +20,9 @@ from protocol.media import MediaType
 from protocol.messages import GrowingIds
 from protocol.operations import CATALOGUE
 from protocol.qr import MOST_SHEET_BYTES
+from protocol.runtime.applications import DESK
 from protocol.runtime.clock import Clock
 
-APPLICATION = "desk"
-"""In whose name the bridge is asked."""
 _PIECE = 256 * 1024
 _COMMAND_S = 20.0
 _QUERY_S = 8.0
@@ -67,8 +66,8 @@ class Work:
             raise NotDone("That file has more than 10 MB, or nothing in it.", 413)
         said = Manifest(length=len(sheet), sha256=hashlib.sha256(sheet).hexdigest(), media_type=MediaType.XLSX)
         try:
-            upload = await self._uploads.create(APPLICATION, said)
-            await self._uploads.append(APPLICATION, upload.id, 0, _pieces(sheet))
+            upload = await self._uploads.create(DESK, said)
+            await self._uploads.append(DESK, upload.id, 0, _pieces(sheet))
         except Problem as problem:
             if problem.status < 429:
                 raise NotDone("That file is no Excel file (.xlsx).") from None
@@ -89,7 +88,7 @@ class Work:
         operation = CATALOGUE[name]
         _, sent = self._asked(name, body)
         try:
-            reply = await self._queries.ask(operation, APPLICATION, sent, self._id(), "", _QUERY_S)
+            reply = await self._queries.ask(operation, DESK, sent, self._id(), "", _QUERY_S)
         except Problem:
             raise NotDone(_AWAY, 503) from None
         if reply.state is State.SUCCEEDED:
@@ -103,9 +102,7 @@ class Work:
         asked, sent = self._asked(name, body)
         key = f"desk-{by}-{name}-{once}"[:255]
         try:
-            _, answer = await self._commands.submit(
-                CATALOGUE[name], APPLICATION, key, asked, sent, self._id(), "", _COMMAND_S
-            )
+            _, answer = await self._commands.submit(CATALOGUE[name], DESK, key, asked, sent, self._id(), "", _COMMAND_S)
         except Problem as problem:
             if problem.code == "idempotency-key-reused":  # the same form, sent once more with something else in it
                 raise NotDone("This page was open for too long. Please do it again.", 409) from None

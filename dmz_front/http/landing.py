@@ -25,12 +25,11 @@ from protocol.lifecycle import State
 from protocol.messages import uuid7
 from protocol.operations import CATALOGUE
 from protocol.operations.qr import QrResolve
+from protocol.runtime.applications import LANDING
 from protocol.runtime.clock import Clock
 from protocol.runtime.metrics import Sample
 
 PATH = "/q/"
-APPLICATION = "landing"
-"""In whose name the front asks."""
 _RESOLVE = CATALOGUE["qr-resolve"]
 _OUTCOMES = {302: "succeeded", 404: "refused: no-such-code", 429: "too-many-requests", 503: "no-answer-in-time"}
 _HEADERS = {
@@ -71,7 +70,7 @@ class Landing:
         started = time.perf_counter()
         status, location, retry_s = await self._found(code, address)
         self.counts[status] += 1
-        self._counted(_RESOLVE.name, APPLICATION, status, _OUTCOMES[status], time.perf_counter() - started)
+        self._counted(_RESOLVE.name, LANDING, status, _OUTCOMES[status], time.perf_counter() - started)
         if location:
             return Response(status_code=302, headers={**_HEADERS, "Location": location})
         headers = _HEADERS | {"Content-Language": language, "Vary": "Accept-Language"}
@@ -88,7 +87,7 @@ class Landing:
             return 404, "", 0.0
         id = uuid7(self._clock(), os.urandom(10))
         try:
-            reply = await self._queries.ask(_RESOLVE, APPLICATION, body, id, "", _RESOLVE.deadline_ms / 1000)
+            reply = await self._queries.ask(_RESOLVE, LANDING, body, id, "", _RESOLVE.deadline_ms / 1000)
         except Problem:
             return 503, "", 30.0
         if reply.state is State.SUCCEEDED:

@@ -10,14 +10,12 @@ from protocol.errors import LinkError
 from protocol.link.lane import Lane
 from protocol.messages import Attributes, GrowingIds
 from protocol.notices import MOST_RECEIPTS, RECEIPT, Receipt
+from protocol.runtime.applications import NOTICES
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 
 log = logger(__name__)
-
-_SOURCE = "notices"
-"""In place of an application, in the source of a receipt."""
 
 
 class NoticeIntake:
@@ -53,7 +51,7 @@ class NoticeIntake:
     def _confirm(self, ids: Sequence[str]) -> None:
         now, route = self._clock(), self._route
         about = Attributes(
-            self._ids.next(now, os.urandom(10)), f"{route.front}/{_SOURCE}", RECEIPT, now, reply_to=route.reply_to,
+            self._ids.next(now, os.urandom(10)), f"{route.front}/{NOTICES}", RECEIPT, now, reply_to=route.reply_to,
             version=self._wire_version(),
         )  # fmt: skip
         sealed = self._sealer.seal(Kind.REQUEST, about, Receipt(recorded=tuple(ids)).payload(), now_ms=now)

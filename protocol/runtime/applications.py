@@ -51,6 +51,12 @@ APPLICATIONS = Table(
 ALL_OPERATIONS = "*"
 MOST_ACCOUNTS = 100_000
 
+DESK, LANDING, NOTICES, OPERATOR = "desk", "landing", "notices", "operator"
+OF_THE_FRONT = frozenset({DESK, LANDING, NOTICES, OPERATOR})
+"""The names under which a front itself acts: its pages for staff, the page of a scanned code, its receipts of notices,
+an operator's decisions. No application can have one: it would reach what is theirs, and count as them.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -108,9 +114,12 @@ def add(
     """Register an application and return its key, which is shown this once and stored nowhere. The key of a sandbox
     application says so.
 
-    Raises ValueError for a bad name, network, rate or limit, or a name that is taken by an active application.
+    Raises ValueError for a bad name, network, rate or limit, or a name that is taken by an active application or by
+    the front itself.
     """
     checked_name(name)
+    if name in OF_THE_FRONT:
+        raise ValueError(f"the front itself acts as {name}; give the application another name")
     if not scopes:
         raise ValueError("an application needs at least one scope")
     _check(rate, limits)

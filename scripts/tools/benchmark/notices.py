@@ -38,7 +38,7 @@ from protocol.runtime.clock import wall_clock
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.store import Store
 
-QUICK = ("wechat", "alipay", "kiosk", "desk")
+QUICK = ("wechat", "alipay", "kiosk", "website")
 SLOW = "slow"
 NOTICES = 10_000
 """Of the quick applications together; the slow one has a tenth as many."""

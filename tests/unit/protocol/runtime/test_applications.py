@@ -49,6 +49,13 @@ def test_the_key_is_stored_nowhere(connection: Connection, tmp_path: Path) -> No
         assert key.rpartition("_")[2].encode() not in file.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["desk", "landing", "notices", "operator"])
+def test_no_application_has_a_name_under_which_the_front_itself_acts(connection: Connection, name: str) -> None:
+    with pytest.raises(ValueError, match=f"the front itself acts as {name}; give the application another name"):
+        applications.add(connection, name, ["a"], now_ms=1)
+    assert applications.all_applications(connection) == []
+
+
 def test_revoke_and_a_new_key_for_the_name(connection: Connection) -> None:
     old = applications.add(connection, "wechat", ["a"], now_ms=1)
     with pytest.raises(ValueError, match="there is an application wechat already; revoke it first"):
