@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.mariadb import mariadb
 from tests.support.postgres import database_url, postgres
+from tests.support.reaper import reaper
 from tests.support.scheduling import Scheduling, rank
 
 __all__ = ["database_url", "mariadb", "postgres"]
@@ -30,6 +31,13 @@ os.environ["LC_ALL"] = "C.UTF-8"
 
 # A test's broker lives for seconds: Java's optimising compiler would take more of them than it gives back.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _reaped() -> Iterator[None]:
+    """Nothing is left behind by a process of pytest, not even by one that is killed."""
+    with reaper():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,12 +4,12 @@ import functools
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from scripts.tools.fault_campaign.site import CLOCK_SOURCE
+from tests.support.reaper import scratch
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Clock:
 @functools.cache
 def _library() -> Path:
     """What moves it; skips the test where it cannot be had."""
-    library = Path(tempfile.mkdtemp(prefix="dmz-clock-")) / "clock.so"
+    library = scratch("dmz-clock-") / "clock.so"
     compile_it = ["cc", "-shared", "-fPIC", "-o", str(library), str(CLOCK_SOURCE), "-ldl"]
     if shutil.which("cc") is None or subprocess.run(compile_it, check=False).returncode:
         pytest.skip("a clock that can be set wrong needs a C compiler")

@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import pytest
 from pymysql.cursors import Cursor
 
 from tests.support.postgres import Unavailable
+from tests.support.reaper import scratch
 
 _SMALL = "--innodb-log-file-size=8M"
 """Its files are made and removed at each run."""
@@ -125,7 +125,7 @@ def _programs() -> tuple[str, str]:
 def mariadb_server() -> Iterator[MariaDb]:
     """A running server; stopped and removed at the end. Raises Unavailable."""
     programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="dmz-my-"))  # a socket's path must be short
+    folder = scratch("dmz-my-")  # a socket's path must be short
     server = MariaDb(folder, programs)
     try:
         server.create()

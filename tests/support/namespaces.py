@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scripts.tools.testbed.processes import run, start, stop, wait_until
+from tests.support.reaper import afterwards
 
 Result = TypeVar("Result")
 
@@ -40,6 +41,7 @@ class Namespace:
         self.name = f"one-way-{os.getpid()}-{next(_numbers)}-{role}"
 
     def __enter__(self) -> "Namespace":
+        afterwards("ip", "netns", "del", self.name)
         run(["ip", "netns", "add", self.name])
         self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.name,))
         try:

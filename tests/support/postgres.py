@@ -11,7 +11,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,8 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+
+from tests.support.reaper import scratch
 
 SETTINGS = """
 listen_addresses = ''
@@ -179,7 +180,7 @@ def postgres_server(*, durable: bool = True) -> Iterator[Postgres]:
     """A running server; stopped and removed at the end. Raises Unavailable."""
     binaries, user = _binaries(), _unprivileged()
     # not in pytest's folder: only its owner may enter that, and a socket's path must be short
-    folder = Path(tempfile.mkdtemp(prefix="dmz-pg-"))
+    folder = scratch("dmz-pg-")
     server = Postgres(folder, binaries, user, durable)
     try:
         server.create()
