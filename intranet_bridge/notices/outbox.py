@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.notices.rows import NOTICES, PUSHES, STREAMS, SUBSCRIPTIONS
@@ -243,25 +243,32 @@ def _next(connection: Connection, stream: str, application: str) -> int:
 
 def _due(connection: Connection, owner: str, now: int, resend_after_ms: int, limit: int) -> list[Any]:
     mine = _C.owner == owner, _C.confirmed_at.is_(None)
-    before = NOTICES.alias("before").c
-    overtakes = select(before.id).where(
-        before.stream == _C.stream, before.application == _C.application, before.sequence < _C.sequence,
-        before.confirmed_at.is_(None),
-    )  # fmt: skip
+    of = NOTICES.alias("of").c
+    # a value and no EXISTS: PostgreSQL would make that a join of all that wait, and this is a look into an index
+    oldest = select(func.min(of.sequence)).where(
+        of.stream == _C.stream, of.application == _C.application, of.confirmed_at.is_(None)
+    )
     grown = resend_after_ms * _C.sends * _C.sends
     wait_ms = case((grown < _LONGEST_WAIT_MS, grown), else_=_LONGEST_WAIT_MS)
     # sent in the future, before the clock was put back: it has waited long enough
     again = (_C.sent_at + wait_ms < now) | (_C.sent_at > now + _LONGEST_WAIT_MS)
     columns = (_C.id, _C.front, _C.body)
-    head = select(*columns).where(*mine, ~overtakes.exists())
+    head = select(*columns).where(*mine, _C.sequence == oldest.scalar_subquery())
     late = list(connection.execute(head.where(_C.sent_at.is_not(None), again).order_by(_C.id).limit(limit)))
     on_way = select(_C.front, func.count()).where(*mine, _C.sent_at.is_not(None)).group_by(_C.front)
     under_way = {row.front: row[1] for row in connection.execute(on_way)}
-    fronts = [front for (front,) in connection.execute(select(_C.front).where(*mine, _C.sent_at.is_(None)).distinct())]
     fresh: list[Any] = []
-    for front in fronts:
+    for front in _waited_for(connection, *mine, _C.sent_at.is_(None)):
         room = min(limit, WINDOW - under_way.get(front, 0))
         if room > 0:
             new = head.where(_C.sent_at.is_(None), _C.front == front).order_by(_C.id).limit(room)
             fresh += connection.execute(new)
     return late + fresh
+
+
+def _waited_for(connection: Connection, *rows: ColumnElement[bool]) -> Iterator[str]:
+    """The fronts that rows are for. One look into the index for each: DISTINCT would read all of it."""
+    next_front, after = select(func.min(_C.front)).where(*rows), ""
+    while front := connection.execute(next_front.where(_C.front > after)).scalar():
+        yield front
+        after = front

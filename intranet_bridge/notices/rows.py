@@ -5,6 +5,8 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, 
 from intranet_bridge.inbox.rows import METADATA
 
 UNCONFIRMED = "confirmed_at IS NULL"
+ON_WAY = f"{UNCONFIRMED} AND sent_at IS NOT NULL"
+UNSENT = f"{UNCONFIRMED} AND sent_at IS NULL"
 
 SUBSCRIPTIONS = Table(
     "notice_subscriptions",
@@ -53,5 +55,8 @@ NOTICES = Table(
         "notices_unconfirmed", "stream", "application", "sequence",
         sqlite_where=text(UNCONFIRMED), postgresql_where=text(UNCONFIRMED),
     ),
+    # what is due is looked for each second: neither may read what the other is for
+    Index("notices_on_way", "owner", "id", sqlite_where=text(ON_WAY), postgresql_where=text(ON_WAY)),
+    Index("notices_unsent", "owner", "front", "id", sqlite_where=text(UNSENT), postgresql_where=text(UNSENT)),
     Index("notices_confirmed", "confirmed_at"),
 )  # fmt: skip
