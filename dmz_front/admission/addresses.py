@@ -1,18 +1,19 @@
 """High-frequency control by client address: a rate, and who keeps exceeding it is left alone, longer each time.
 
 First each request too many is 429. After `strikes` of them within `penalty_s` the address is paused: its connections
-are closed without an answer, what comes through a trusted proxy in its name is 429. IPv6 addresses count by /64, of
-which a single customer has all. In memory, bounded; seconds of a monotonic clock.
+are closed without an answer, what comes through a trusted proxy in its name is 429. In memory,
+bounded; seconds of a monotonic clock.
 """
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from dmz_front.admission.allowances import Allowances
+from dmz_front.admission.networks import counts_as, within
 from dmz_front.problems.details import Problem
 from dmz_front.settings import LimitsSection
 from protocol.administration import LiftAddress, asked
@@ -20,8 +21,6 @@ from protocol.errors import BridgeError
 from protocol.runtime.audit import Audit
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.metrics import Sample
-
-_IPV6_PREFIX = 64
 
 
 @dataclass(slots=True)
@@ -32,16 +31,6 @@ class _Penalty:
     level: int = 0
     """Each further pause is twice as long."""
     until: float = 0.0
-
-
-def whose(address: str) -> str:
-    """What an address counts as: itself, or its network of IPv6."""
-    try:
-        found: IPv4Address | IPv6Address = ip_address(address)
-    except ValueError:
-        return address[:64]
-    found = getattr(found, "ipv4_mapped", None) or found
-    return str(found) if found.version == 4 else str(ip_network((int(found), _IPV6_PREFIX), strict=False))
 
 
 class Addresses:
@@ -68,9 +57,9 @@ class Addresses:
 
     def check(self, address: str, operation: str) -> None:
         """Count a request. Raises Problem 429 if there were too many, or the address is paused."""
-        if self._allow and self._allowed(address):
+        if self._allow and within(address, self._allow):
             return
-        key, now = whose(address), self._now()
+        key, now = counts_as(address), self._now()
         known = self._penalties.get(key)
         if known is not None and now < known.until:
             raise self._refused(known.until - now)
@@ -90,18 +79,10 @@ class Addresses:
         """Whether a new connection of this address is closed without an answer."""
         if not self._penalties:
             return False
-        known = self._penalties.get(whose(address))
-        paused = known is not None and self._now() < known.until and not self._allowed(address)
+        known = self._penalties.get(counts_as(address))
+        paused = known is not None and self._now() < known.until and not within(address, self._allow)
         self.refused += paused
         return paused
-
-    def _allowed(self, address: str) -> bool:
-        try:
-            found: IPv4Address | IPv6Address = ip_address(address)
-        except ValueError:
-            return False
-        found = getattr(found, "ipv4_mapped", None) or found
-        return any(found in network for network in self._allow)
 
     def _strike(self, key: str, known: _Penalty | None, now: float) -> _Penalty:
         limits = self._limits
@@ -131,7 +112,7 @@ class Addresses:
 
     def lift(self, address: str) -> bool:
         """Forget what is held against an address; False if it is not paused."""
-        known = self._penalties.get(key := whose(address.partition("/")[0]))
+        known = self._penalties.get(key := counts_as(address.partition("/")[0]))
         if known is None or self._now() >= known.until:
             return False
         del self._penalties[key]

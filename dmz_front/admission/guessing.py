@@ -22,6 +22,7 @@ from itertools import islice
 
 from pydantic import BaseModel
 
+from dmz_front.admission.networks import counts_as
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies.responses import RefusedResponse
 from dmz_front.settings import GuessingSection
@@ -163,7 +164,7 @@ class Guessing:
         if limits.application_failures:
             yield self._of("application", application, limits.application_failures)
         if limits.address_failures and address:
-            yield self._of("address", address, limits.address_failures)
+            yield self._of("address", counts_as(address), limits.address_failures)
 
     def _of(self, whose: str, text: str, allowed: int, *, cleared: bool = False) -> Count:
         return Count(

@@ -5,11 +5,11 @@ Deny is the default: no key, no path; no scope, no operation.
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from pydantic import BaseModel
 
 from dmz_front.admission.fields import media_type, named, split, tokens
+from dmz_front.admission.networks import within
 from dmz_front.problems.details import Problem
 from protocol.freshness import NO_CACHE
 from protocol.operations import Operation
@@ -38,19 +38,9 @@ def authenticate(headers: Mapping[bytes, bytes], known: Mapping[bytes, Applicati
             "send `Authorization: Bearer <application key>`",
             headers=[CHALLENGE],
         )
-    if found.networks and not _within(address, found):
+    if found.networks and not within(address, found.networks):
         raise Problem(403, "forbidden-network", f"the key of {found.name} is bound to other networks")
     return found
-
-
-def _within(address: str, application: Application) -> bool:
-    try:
-        found: IPv4Address | IPv6Address = ip_address(address)
-    except ValueError:  # a Unix socket, or a proxy's X-Forwarded-For that is no address
-        return False
-    # a socket that listens on :: shows IPv4 callers as ::ffff:a.b.c.d
-    found = getattr(found, "ipv4_mapped", None) or found
-    return any(found in network for network in application.networks)
 
 
 def authorise(application: Application, operation: Operation) -> None:

@@ -1,14 +1,11 @@
-"""How often one address may scan QR codes: a rate, and who exceeds it waits, longer each time. In memory, bounded.
-
-IPv6 addresses count by /64, of which a single customer has all (addresses.py).
-"""
+"""How often one address may scan QR codes: a rate, and who exceeds it waits, longer each time. In memory, bounded."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dmz_front.admission.addresses import whose
+from dmz_front.admission.networks import counts_as
 from dmz_front.admission.rates import RateLimit
 from dmz_front.settings import LandingSection
 from protocol.runtime.metrics import Sample
@@ -37,7 +34,7 @@ class Scans:
 
     def wait_s(self, address: str) -> float:
         """0 if it may be looked at now (and it is counted), else the seconds until that is so."""
-        address = whose(address)
+        address = counts_as(address)
         now, known = self._now(), self._penalties.get(address)
         if known is not None and now < known.until:
             self.paused += 1

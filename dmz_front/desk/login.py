@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dmz_front.admission.addresses import whose
+from dmz_front.admission.networks import counts_as
 from dmz_front.admission.rates import RateLimit
 from protocol.runtime import staff
 from protocol.runtime.clock import Clock
@@ -34,7 +34,7 @@ class LogIn:
 
     async def attempt(self, name: str, password: str, code: str, address: str) -> Member | None:
         """The member, if all is right. Raises TooMany, SQLAlchemyError."""
-        if self._running >= _AT_ONCE or self._rates.wait(whose(address), _A_MINUTE / 60, self._now()):
+        if self._running >= _AT_ONCE or self._rates.wait(counts_as(address), _A_MINUTE / 60, self._now()):
             raise TooMany
         self._running += 1
         try:

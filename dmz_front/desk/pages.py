@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from dmz_front.admission.networks import within
 from dmz_front.desk.login import LogIn, TooMany
 from dmz_front.desk.sessions import Session, Sessions
 from dmz_front.desk.words import said
@@ -180,13 +181,7 @@ class Desk:
             return self._shown(visit, "message.html", "It did not work", status=error.status, detail=error.why)
 
     def _admit(self, request: Request) -> None:
-        try:
-            address = ip_address(_address(request))
-        except ValueError:
-            address = None
-        # a socket that listens on :: shows IPv4 callers as ::ffff:a.b.c.d
-        address = getattr(address, "ipv4_mapped", None) or address
-        if address is None or not any(address in network for network in self._networks):
+        if not within(_address(request), self._networks):
             raise HTTPException(404, "There is no such page.")
 
     # --- one account -----------------------------------------------------------------------------------------

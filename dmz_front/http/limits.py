@@ -1,13 +1,13 @@
 """What HTTP connections are held to: how many there may be, and how long each may take. The decisions are pure."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Protocol
 
+from dmz_front.admission.networks import counts_as, within
 from dmz_front.settings import HttpSection
 from protocol.runtime.metrics import Sample
 
@@ -88,12 +88,12 @@ class Connections:
         self.left_alone: Callable[[str], bool] = lambda _: False
         """Addresses whose new connections are closed without an answer."""
         self._by_address: Counter[str] = Counter()
-        self._proxies: list[IPv4Network | IPv6Network] = [ip_network(network) for network in limits.trusted_proxies]
+        self._proxies = [ip_network(network) for network in limits.trusted_proxies]
 
     def admit(self, connection: Held, address: str) -> bool:
         """Count a new connection, unless it is refused."""
-        proxy = bool(self._proxies) and self._is_proxy(address)
-        if turned_away(len(self.open), self._by_address[address], proxy, len(self.idle), self.limits):
+        counted, proxy = counts_as(address), bool(self._proxies) and within(address, self._proxies)
+        if turned_away(len(self.open), self._by_address[counted], proxy, len(self.idle), self.limits):
             self.ended["too-many-connections"] += 1
             return False
         if len(self.open) >= self.limits.connections:
@@ -103,12 +103,12 @@ class Connections:
             longest.transport.abort()
         self.open.add(connection)
         self.idle[connection] = None
-        self._by_address[address] += 1
+        self._by_address[counted] += 1
         return True
 
     def unanswered(self, address: str) -> bool:
         """Whether a new connection is closed without an answer. A proxy's are not: many clients share it."""
-        if not self.left_alone(address) or self._is_proxy(address):
+        if not self.left_alone(address) or within(address, self._proxies):
             return False
         self.ended["address-paused"] += 1
         return True
@@ -118,9 +118,10 @@ class Connections:
         self.idle.pop(connection, None)
         if connection in self.open:
             self.open.remove(connection)
-            self._by_address[connection.address] -= 1
-            if not self._by_address[connection.address]:
-                del self._by_address[connection.address]
+            counted = counts_as(connection.address)
+            self._by_address[counted] -= 1
+            if not self._by_address[counted]:
+                del self._by_address[counted]
 
     async def watch(self) -> None:
         """End what is overdue, for ever."""
@@ -130,12 +131,6 @@ class Connections:
             now = loop.time()
             for connection in list(self.open):
                 connection.check(now)
-
-    def _is_proxy(self, address: str) -> bool:
-        with contextlib.suppress(ValueError):
-            found = ip_address(address)
-            return any(found in network for network in self._proxies)
-        return False
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""

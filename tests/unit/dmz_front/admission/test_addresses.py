@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import pytest
-
-from dmz_front.admission.addresses import Addresses, whose
+from dmz_front.admission.addresses import Addresses
 from dmz_front.admission.allowances import Allowances
 from dmz_front.admission.quotas import DailyQuotas
 from dmz_front.problems.details import Problem
@@ -71,19 +69,6 @@ def test_allowed_networks_are_not_counted() -> None:
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "2001:db8::9"):
         assert {said(held, address) for _ in range(50)} == {""}
     assert said(held, "a socket") == ""
-
-
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("x" * 100, "x" * 64),
-    ],
-)
-def test_what_an_address_counts_as(address: str, counted: str) -> None:
-    assert whose(address) == counted
 
 
 def test_memory_is_bounded_and_the_metrics_count() -> None:

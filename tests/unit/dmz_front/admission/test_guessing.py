@@ -215,6 +215,13 @@ def test_nothing_of_a_customer_is_kept() -> None:
     assert not set(front.guessing._failures) & set(other.guessing._failures)  # nor can it be looked up
 
 
+def test_addresses_of_one_network_of_ipv6_count_together() -> None:
+    front = Front(address_failures=2)
+    waits = [front.tried(identity(number), address=f"2001:db8:1:2::{number}") for number in range(1, 4)]
+    assert [wait > 0 for wait in waits] == [False, False, True]
+    assert front.tried(identity(9), address="2001:db8:1:3::1") == 0
+
+
 def test_where_a_limit_is_off_or_the_address_is_unknown_nothing_is_counted_for_it() -> None:
     front = Front(address_failures=1)
     assert [front.tried(identity(number), address="") for number in range(5)] == [0] * 5

@@ -329,3 +329,13 @@ async def test_one_address_and_all_together_are_limited() -> None:
     assert newest in connections.open
     assert len(connections.open) == 100
     assert mine[0][1].ended == "aborted"  # the longest idle one made room
+
+
+@pytest.mark.anyio
+async def test_a_network_of_ipv6_has_the_connections_of_one_address() -> None:
+    connections = Connections(LIMITS)
+    mine = [connected(connections, address=f"2001:db8:1:2::{number}") for number in range(10)]
+    assert said(connected(connections, address="2001:db8:1:2:3::1")[1]) == (503, "too-many-connections")
+    assert connected(connections, address="2001:db8:1:3::1")[1].written == b""
+    mine.pop()[0].connection_lost(None)
+    assert connected(connections, address="2001:db8:1:2:3::1")[1].written == b""
