@@ -14,7 +14,7 @@ from bridgectl import keys
 from bridgectl.keys import FRONTS, Whose
 from protocol.envelope import Kind, Opener, Sealer
 from protocol.errors import ConfigurationError, ForAnother, UnknownKey, WrongGroup
-from protocol.keyring import Keyring, TrustedFile, judged_groups, parse_file
+from protocol.keyring import Keyring, PrivateFile, TrustedFile, judged_groups, parse_file
 from protocol.messages import Role
 from protocol.runtime.keyfiles import load_keyring
 from tests.unit.protocol.test_envelope import BODY, NOW, attributes, moment
@@ -154,6 +154,9 @@ def test_files_with_groups_say_so_and_those_without_are_as_they_were(grouped: Pa
     trusted["format"] = "dmz-bridge trusted keys 1"
     with pytest.raises(ConfigurationError, match="format 1 has no groups"):
         parse_file(TrustedFile, json.dumps(trusted).encode(), "trusted")
+    private = json.loads((grouped / "front-city.keyring").read_text()) | {"format": "dmz-bridge keyring 1"}
+    with pytest.raises(ConfigurationError, match="format 1 has no groups"):
+        parse_file(PrivateFile, json.dumps(private).encode(), "private")
 
 
 def test_a_key_is_of_one_group_and_each_has_its_pair(grouped: Path) -> None:
