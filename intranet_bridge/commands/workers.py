@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from intranet_bridge.ceilings.ceilings import Ceilings
@@ -246,14 +246,14 @@ class CommandWorkers:
             self._ordering.reschedule(command, time.monotonic() + self._backoff.longest_s)
             return
         try:
-            wait_s = 0.0 if command.admitted else self._ceiling_wait_s(command, opened)
+            wait_s, body = (0.0, None) if command.admitted else self._ceiling_wait_s(command, opened)
             if wait_s > 0:
                 if wait_s > 1:
                     command.envelope = None
                 self._ordering.reschedule(command, time.monotonic() + wait_s)
                 return
             command.admitted = True
-            step = await self._next(command, opened)
+            step = await self._next(command, opened, body)
             if step is None:
                 await self._let_go(command)
             else:
@@ -270,28 +270,29 @@ class CommandWorkers:
         finally:
             self.latency.since(started)
 
-    def _ceiling_wait_s(self, command: QueuedCommand, opened: Opened) -> float:
-        """How long a command that was never called has to wait because of its front's ceilings."""
+    def _ceiling_wait_s(self, command: QueuedCommand, opened: Opened) -> tuple[float, BaseModel | None]:
+        """How long a command that was never called has to wait because of its front's ceilings; its body, if that was
+        read for it.
+        """
         request = opened.attributes
         left_s = (request.deadline - self._clock()) / 1000 + 0.001 if request.deadline else math.inf
         if command.attempts or command.state is State.CALLING or left_s <= 0:
-            return 0.0
+            return 0.0, None
         if not command.turn:
             command.turn = True
             wait_s = self._ceilings.command_wait_s(request.source)
             if wait_s > 0:
-                return min(wait_s, left_s)
+                return min(wait_s, left_s), None
         if command.crashes:
-            return 0.0  # it may be what the bridge died of: it is not read before its row says that it is in hand
-        try:
-            body = CATALOGUE[command.operation].requests.validate_json(opened.payload)
-        except ValidationError:
-            return 0.0
+            return 0.0, None  # it may be what the bridge died of: it is not read before its row says that it is in hand
+        body = _read(command, opened)
+        if body is None:
+            return 0.0, None
         wait_s = self._ceilings.command_account_wait_s(request.source, command.operation, body)
-        return min(wait_s, left_s, _LOOK_AGAIN_S)
+        return min(wait_s, left_s, _LOOK_AGAIN_S), body
 
-    async def _next(self, command: QueuedCommand, opened: Opened) -> Step | None:
-        """What to do with it; None: nothing, for an operator took it back."""
+    async def _next(self, command: QueuedCommand, opened: Opened, body: BaseModel | None) -> Step | None:
+        """What to do with it; None: nothing, for an operator took it back. `body`: if it was read already."""
         rule, request = self._rules[command.operation], opened.attributes
         if command.recovered and command.state in (State.CALLING, State.UNKNOWN):
             command.recovered = False
@@ -302,7 +303,7 @@ class CommandWorkers:
                 reach(Point.BRIDGE_INQUIRY_DUE, command.id)
                 await self._inbox.inquiring(command)
                 command.inquiring = True
-                asked = self._asked(command, opened)
+                asked = self._asked(command, opened, body)
                 if asked is None:
                     return Hold((Event.HOLD,), _NOT_ACCEPTED)
                 started = time.monotonic()
@@ -336,7 +337,7 @@ class CommandWorkers:
         command.state, command.attempts = State.CALLING, command.attempts + 1
         reach(Point.BRIDGE_CALLING_COMMITTED, command.id)
         # From here on the row says that this command is in hand, so here begins what its content could do to us.
-        asked = self._asked(command, opened, files)
+        asked = self._asked(command, opened, body, files)
         if asked is None:
             if before is not State.RECEIVED:
                 return Hold((Event.LOSE, Event.HOLD), _NOT_ACCEPTED)
@@ -369,12 +370,12 @@ class CommandWorkers:
                 await self._sleep(command, state, command.attempts, seconds, "repeat", reason)
 
     def _asked(
-        self, command: QueuedCommand, opened: Opened, files: tuple[AttachedFile, ...] = ()
+        self, command: QueuedCommand, opened: Opened, body: BaseModel | None, files: tuple[AttachedFile, ...] = ()
     ) -> MarketingRequest | None:
         """The request as the adapter gets it; None if the catalogue does not accept it (any more)."""
-        try:
-            body = CATALOGUE[command.operation].requests.validate_json(opened.payload)
-        except ValidationError:
+        if body is None:
+            body = _read(command, opened)
+        if body is None:
             return None
         about = opened.attributes
         return self._calls.request(command.id, body, about.traceparent, files, about.source)
@@ -511,6 +512,15 @@ class CommandWorkers:
         yield "intranet_bridge_commands_in_flight", "Commands being worked on", {}, self.in_flight
         text = "How long the work took, the marketing call included"
         yield "intranet_bridge_request_duration_seconds", text, {"kind": "command"}, self.latency
+
+
+def _read(command: QueuedCommand, opened: Opened) -> BaseModel | None:
+    """Its body; None if the catalogue does not accept it (any more)."""
+    try:
+        body: BaseModel = CATALOGUE[command.operation].requests.validate_json(opened.payload)
+    except ValidationError:
+        return None
+    return body
 
 
 def _postponed(command: QueuedCommand, error: Exception) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import json
 from typing import Any
+from unittest.mock import patch
 
+from intranet_bridge.commands import workers
 from intranet_bridge.marketing import Answered
 from protocol.destinations import queries
 from protocol.lifecycle import State
@@ -116,6 +118,16 @@ async def test_commands_about_too_many_accounts_wait_over_a_restart_too(stage: S
     await stage.until_replied(stage.marketing["work-order"].calls[-1])
     states = [await stage.state(id) for id, _ in several]
     assert sorted(map(str, states)) == ["received"] * 6 + ["succeeded"] * 4
+
+
+@scene
+async def test_a_command_is_read_once_for_its_ceilings_and_its_call(stage: Stage) -> None:
+    await stage.start()
+    with patch.object(workers, "_read", wraps=workers._read) as read:
+        id, envelope = order(stage, 1)
+        await stage.send(envelope)
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert (stage.marketing["work-order"].calls, read.call_count) == ([id], 1)
 
 
 @scene
