@@ -15,12 +15,13 @@ address           requests a second of the client's address
 """
 
 import hashlib
-import math
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import ceil
 
 from dmz_front.admission.quotas import DailyQuotas
 from dmz_front.admission.rates import RateLimit
@@ -50,9 +51,14 @@ def fields(standings: Iterable[Standing]) -> Headers:
     found = list(standings)
     if not found:
         return []
-    policies = ", ".join(f'"{one.policy}";q={one.quota};w={math.ceil(one.window_s)}' for one in found)
-    limits = ", ".join(f'"{one.policy}";r={one.remaining};t={math.ceil(one.reset_s)}' for one in found)
-    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", limits.encode())]
+    policies = _policies(tuple([(one.policy, one.quota, one.window_s) for one in found]))
+    limits = ", ".join([f'"{one.policy}";r={one.remaining};t={ceil(one.reset_s)}' for one in found])
+    return [(b"ratelimit-policy", policies), (b"ratelimit", limits.encode())]
+
+
+@lru_cache(1000)  # of an application they stay the same: written once, not with each answer
+def _policies(told: tuple[tuple[str, int, float], ...]) -> bytes:
+    return ", ".join([f'"{policy}";q={quota};w={ceil(window_s)}' for policy, quota, window_s in told]).encode()
 
 
 @dataclass(slots=True)
