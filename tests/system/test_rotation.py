@@ -229,8 +229,12 @@ def test_keys_and_certificates_change_under_load(testbed: Testbed, tmp_path: Pat
                 shutil.copy2(operator / f"{part}.{kind}", testbed.certs / f"{part}.{kind}")
             assert reloaded(testbed, part)["in_use"]["certificates"] == code != before
         load.steadily()
-        load.key = testbed.ctl("apps", "rotate", "demo").strip()
+        key = testbed.ctl("apps", "rotate", "demo").strip()
         os.kill(testbed.pids["front"], signal.SIGHUP)
+        with client(testbed) as http:
+            asked = {"json": {"account": ACCOUNTS[0]}, "headers": {"Authorization": f"Bearer {key}"}}
+            eventually(lambda: http.post("/v1/arrears-query", **asked).status_code == 200, what="the new key in force")
+        load.key = key
         load.steadily()
         testbed.app_key = load.key
         (testbed.folder / "app.key").write_text(load.key)
