@@ -1,11 +1,30 @@
-"""Options that several commands have: the fields of one dataclass, in place of a parameter of that type."""
+"""Options that several commands have: one, or the fields of a dataclass in place of a parameter of that type."""
 
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from bridgectl.instants import span_s
+from protocol.runtime.clock import wall_clock
 
 R = TypeVar("R")
+
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="SPAN", help="that long ago at least: 90m, 1h, 2d")
+]
+
+
+def before(older_than: str | None) -> int | None:
+    """The latest instant that `--older-than` leaves, epoch ms; None: it is not given. Raises BadParameter."""
+    if older_than is None:
+        return None
+    try:
+        return wall_clock() - span_s(older_than) * 1000
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--older-than") from None
 
 
 def spread(parameter: str, model: type[Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:

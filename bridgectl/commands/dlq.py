@@ -18,7 +18,7 @@ from bridgectl.dead_letters import Choice, Letter
 from bridgectl.instants import iso, span
 from bridgectl.language import english, heard, tr
 from bridgectl.opening import HostKeys
-from bridgectl.options import spread
+from bridgectl.options import OlderThan, before, spread
 from bridgectl.output import Json, as_json, table
 from bridgectl.queues import ask, health
 from bridgectl.settings import operator_section
@@ -50,14 +50,16 @@ class Filter:
     queue: Annotated[str | None, typer.Option(help="of this queue alone, e.g. bridge.command.main")] = None
     reason: Annotated[str, typer.Option(help="of this reason alone")] = ""
     operation: Annotated[str, typer.Option(help="of this operation alone")] = ""
-    older: Annotated[
-        float | None, typer.Option("--older", min=0, metavar="MINUTES", help="set aside so long ago at least")
-    ] = None
+    older_than: OlderThan = None
+    older: Annotated[float | None, typer.Option("--older", min=0, metavar="MINUTES", hidden=True)] = None
+    """As `--older-than` was spelt before."""
 
     def choice(self, named: Sequence[str] = ()) -> Choice:
         """Of letters that are shown."""
-        before = None if self.older is None else wall_clock() - int(self.older * 60_000)
-        return Choice(tuple(named), self.reason, self.operation, before)
+        if self.older is not None and self.older_than is not None:
+            raise typer.BadParameter(tr("goes without --older-than"), param_hint="--older")
+        latest = before(self.older_than) if self.older is None else wall_clock() - int(self.older * 60_000)
+        return Choice(tuple(named), self.reason, self.operation, latest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

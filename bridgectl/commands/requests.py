@@ -11,10 +11,10 @@ import typer
 from pydantic import TypeAdapter
 
 from bridgectl import daemons
-from bridgectl.instants import iso, span, span_s
+from bridgectl.instants import iso, span
 from bridgectl.language import noted, tr
 from bridgectl.operators import sudo_user
-from bridgectl.options import spread
+from bridgectl.options import OlderThan, before, spread
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import At, Config, daemon
 from bridgectl.vocabulary import passed_on
@@ -64,7 +64,6 @@ _IN_STATE = f"in this state; repeat for more: {', '.join(Wanted)}"
 Note = Annotated[str, typer.Option("--note", help="how you know; kept with the decision")]
 Wait = Annotated[float, typer.Option("--wait", min=0, max=300, help="seconds, at the front, for what the bridge says")]
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="of this operation; repeat for more")]
-Older = Annotated[str | None, typer.Option("--older-than", metavar="SPAN", help="that long ago at least: 90m, 1h, 2d")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the request id, as the caller and both logs know it")]
 
 
@@ -94,7 +93,7 @@ class Matching:
         list[State] | None, typer.Option("--state", metavar="STATE", help="with --all: in this state; repeat for more")
     ] = None
     operation: Operations = None
-    older_than: Older = None
+    older_than: OlderThan = None
     yes: Annotated[bool, typer.Option("--yes", help="with --all: do it")] = False
 
     def of(self, ids: list[str]) -> _Selection | None:
@@ -102,8 +101,8 @@ class Matching:
         if bool(ids) == self.every:
             raise typer.BadParameter(tr("give ids, or --all"), param_hint="ID")
         if self.every:
-            before = _before(self.older_than, wall_clock())
-            return _Selection(tuple(self.state or ()), tuple(self.operation or ()), before, self.yes)
+            latest = before(self.older_than) or wall_clock()
+            return _Selection(tuple(self.state or ()), tuple(self.operation or ()), latest, self.yes)
         if self.state or self.operation or self.older_than or self.yes:
             said = tr("--state, --operation, --older-than and --yes go with --all")
             raise typer.BadParameter(said, param_hint="--all")
@@ -117,7 +116,7 @@ def list_(
         Wanted.UNKNOWN,
     ],
     operation: Operations = None,
-    older_than: Older = None,
+    older_than: OlderThan = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="how many at most, the oldest first")] = 100,
     json: Json = False,
     side: At = None,
@@ -128,7 +127,7 @@ def list_(
     states = sorted(State(one.value) for one in wanted - {Wanted.ALL})
     role, path = daemon(side, bridge_config)
     found = _REPORTS.validate_python(daemons.tell(
-        role, path, "commands", states=states, limit=limit, operations=operation or [], before=_before(older_than, 0)
+        role, path, "commands", states=states, limit=limit, operations=operation or [], before=before(older_than) or 0
     ))  # fmt: skip
     if json:
         typer.echo(as_json([_readable(one) for one in found]))
@@ -383,16 +382,6 @@ def _decide(role: Role, path: Path, id: str, choice: Choice, note: str, wait_s: 
         detail = CommandDetail.model_validate(daemons.tell(role, path, "command", id=id))
         [mine] = [one for one in detail.decisions if one.id == mine.id]
     return Decided(id, choice, mine.standing, detail.command.state, mine.because)
-
-
-def _before(older_than: str | None, otherwise: int) -> int:
-    """Epoch ms."""
-    if older_than is None:
-        return otherwise
-    try:
-        return wall_clock() - span_s(older_than) * 1000
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--older-than") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,29 @@ def test_an_export_is_the_owners_alone_and_stays_sealed(host: Path, monkeypatch:
         assert export(*wrong, "-o", str(host / "other")).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "letters"),
+    [
+        ("--older-than 1h", 3), ("--older-than 1h30m", 3), ("--older-than 3h", 0),
+        ("--older 60", 3), ("--older 180", 0), ("--older 0", 3),
+    ],
+)  # fmt: skip
+def test_letters_are_chosen_by_age_in_the_old_spelling_too(
+    words: str, letters: int, host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridgectl.audit.record", lambda act, **said: None)
+    for place in ("bridgectl.options.wall_clock", "bridgectl.commands.dlq.wall_clock"):
+        monkeypatch.setattr(place, lambda: NOW + 2 * 3_600_000)
+    done = export("--all", *words.split(), "-o", str(host / "letters.jsonl"), "--json")
+    assert json.loads(done.output)["letters"] == letters
+
+
+@pytest.mark.parametrize("words", ["--older-than 1h --older 60", "--older-than soon", "--older-than 60", "--older -1"])
+def test_an_age_that_is_none_is_refused(words: str, host: Path) -> None:
+    refused = export("--all", *words.split(), "-o", str(host / "letters.jsonl"))
+    assert (refused.exit_code, "--older" in refused.output) == (2, True)
+
+
 def test_what_is_revealed_is_audited_and_a_key_that_is_missing_is_named(
     host: Path, key_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
