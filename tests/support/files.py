@@ -1,8 +1,10 @@
 """Files as customers send them: small, whole and of random content. Imports nothing of the product."""
 
 import hashlib
+import io
 import os
 import struct
+import zipfile
 import zlib
 from dataclasses import dataclass, field
 
@@ -42,3 +44,11 @@ def jpeg(size: int = 1_000) -> File:
 def pdf(size: int = 1_000) -> File:
     """A PDF of about `size` bytes."""
     return File("application/pdf", b"%PDF-1.7\n" + os.urandom(size) + b"\nstartxref\n9\n%%EOF\n")
+
+
+def xlsx(size: int = 1_000) -> File:
+    """A workbook to who looks at its ZIP alone: a stored entry of `size` bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("xl/workbook.xml", os.urandom(size))
+    return File("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", content.getvalue())

@@ -5,9 +5,9 @@ import hashlib
 import pytest
 
 from protocol.media import Examination, Fault, MediaType
-from tests.support.files import File, jpeg, pdf, png
+from tests.support.files import File, jpeg, pdf, png, xlsx
 
-FILES = {"png": png(150_000), "jpeg": jpeg(150_000), "pdf": pdf(5_000)}
+FILES = {"png": png(150_000), "jpeg": jpeg(150_000), "pdf": pdf(5_000), "xlsx": xlsx(5_000)}
 
 
 def examined(
@@ -50,6 +50,8 @@ def test_one_type_is_not_another() -> None:
     assert examined(FILES["png"], FILES["jpeg"].content) is Fault.TYPE
     assert examined(FILES["jpeg"], FILES["pdf"].content) is Fault.TYPE
     assert examined(FILES["pdf"], FILES["png"].content) is Fault.TYPE
+    assert examined(FILES["xlsx"], FILES["pdf"].content) is Fault.TYPE
+    assert examined(FILES["png"], FILES["xlsx"].content) is Fault.TYPE
 
 
 @pytest.mark.parametrize(
