@@ -232,8 +232,12 @@ def test_keys_and_certificates_change_under_load(testbed: Testbed, tmp_path: Pat
         key = testbed.ctl("apps", "rotate", "demo").strip()
         os.kill(testbed.pids["front"], signal.SIGHUP)
         with client(testbed) as http:
-            asked = {"json": {"account": ACCOUNTS[0]}, "headers": {"Authorization": f"Bearer {key}"}}
-            eventually(lambda: http.post("/v1/arrears-query", **asked).status_code == 200, what="the new key in force")
+            headers = {"Authorization": f"Bearer {key}"}
+
+            def taken() -> bool:
+                return http.post("/v1/arrears-query", json={"account": ACCOUNTS[0]}, headers=headers).status_code == 200
+
+            eventually(taken, what="the new key in force")
         load.key = key
         load.steadily()
         testbed.app_key = load.key
