@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import json
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from scripts.tools.marketing_simulator.process import (
     read_or_create_token,
     serve,
 )
+from scripts.tools.marketing_simulator.pushing.plan import PushPlan, PushPlanError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--sql-url", help="keep up interface tables in this database: sqlite:///FILE ...")
     options.add_argument("--sql-password-file", type=Path, help="the password of --sql-url")
+    options.add_argument("--push-url", help="push what happens there: a bridge's http://HOST:PORT/v1/pushes")
+    options.add_argument("--push-token-file", type=Path, default=None, help="what is shown there")
+    options.add_argument("--push-rate", type=float, default=0.0, help="pushes a second, about any customer (default 0)")
     options.add_argument("--idempotent", action="store_true", help="make /api/wo/create apply each reqId only once")
     return options
 
@@ -73,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         sql = interface_tables(given.sql_url, given.sql_password_file) if given.sql_url else None
+        pushes = _pushes(given)
     except (StartError, OSError) as error:
         print(f"marketing_simulator: {error}", file=sys.stderr)
         return 1
@@ -88,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         idempotent=given.idempotent,
         session_seconds=given.session_seconds,
         sql=sql,
+        pushes=pushes,
     )
     try:
         with bind(settings.port, given.host) as listener:
@@ -105,6 +112,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"marketing_simulator: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _pushes(given: argparse.Namespace) -> PushPlan | None:
+    """Where pushes go. Raises StartError."""
+    if given.push_url is None:
+        return None
+    token_file = str(given.push_token_file) if given.push_token_file is not None else ""
+    try:
+        return PushPlan.parse(json.dumps({"url": given.push_url, "token_file": token_file, "rate": given.push_rate}))
+    except PushPlanError as error:
+        raise StartError(f"--push-{error.field.replace('_', '-')}: {error.reason}") from error
 
 
 def _count(text: str) -> int:

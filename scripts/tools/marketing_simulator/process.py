@@ -26,6 +26,10 @@ from scripts.tools.marketing_simulator.faces.sql.face import SqlFace
 from scripts.tools.marketing_simulator.faces.sql.store import Store, StoreError
 from scripts.tools.marketing_simulator.faults import FaultInjector
 from scripts.tools.marketing_simulator.files import Files
+from scripts.tools.marketing_simulator.pushing.control import PushControl
+from scripts.tools.marketing_simulator.pushing.plan import PushPlan
+from scripts.tools.marketing_simulator.pushing.record import PushRecord
+from scripts.tools.marketing_simulator.pushing.sender import Pusher
 from scripts.tools.marketing_simulator.server import LARGEST_BODY_BYTES, MarketingInterfaces
 
 LOOPBACK = "127.0.0.1"
@@ -53,6 +57,13 @@ class Settings:
     session_seconds: float = 600.0
     sql: URL | None = None
     """Where the interface tables are kept up, if anywhere."""
+    pushes: PushPlan | None = None
+    """Where pushes go from the start on, if none were made before."""
+
+    @property
+    def push_file(self) -> Path:
+        """The journal of pushes."""
+        return self.database.with_name(f"{self.database.name}.pushes")
 
 
 def read_or_create_token(path: Path) -> str:
@@ -116,6 +127,8 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
         exports = Exports(offered, reading, clock, settings.node_seconds)
         sql = SqlFace(Store(settings.sql), exports, interfaces, offered, reading, clock)
         effects.listener = sql.applied
+    customers = int(database.origin(reading)["customers"])
+    pusher = Pusher(PushRecord(settings.push_file), reading, clock, customers)
     gbk = GbkFace(interfaces, files, token, settings.session_seconds)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES)
     application.add_routes(
@@ -125,6 +138,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
             *gbk.routes(offered),
             *SoapFace(interfaces, token).routes(offered),
             *ControlInterfaces(settings.database, faults, clock).routes(),
+            *PushControl(settings.push_file, pusher).routes(),
         ]
     )
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=SECONDS_TO_FINISH)
@@ -136,6 +150,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
             await sql.prepare()
             polling = asyncio.create_task(sql.run())
         await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        await pusher.start(settings.pushes)
         host, port = listener.getsockname()
         if settings.port_file is not None:
             write_atomically(settings.port_file, f"{port}\n")
@@ -157,6 +172,7 @@ async def serve(settings: Settings, listener: socket.socket, token: str) -> None
             sql.close()
         interfaces.close()
         await runner.cleanup()
+        await pusher.close()
         await effects.close()
         reading.close()
 
