@@ -104,8 +104,8 @@ from protocol.runtime.store import Store
 from protocol.runtime.tracing import opened
 
 if TYPE_CHECKING:
-    from dmz_front.desk.pages import Desk
     from dmz_front.traced import Traced
+    from protocol.desk.pages import Desk
 
 log = logs.logger(__name__)
 
@@ -320,17 +320,18 @@ class Front:
         )  # fmt: skip
 
     def _desk(self, section: DeskSection) -> "Desk":
-        from dmz_front.desk.login import LogIn
-        from dmz_front.desk.pages import Desk
-        from dmz_front.desk.sessions import Sessions
+        from dmz_front.desk.pages import Codes
         from dmz_front.desk.work import Work
+        from protocol.desk.login import LogIn
+        from protocol.desk.pages import Desk
+        from protocol.desk.sessions import Sessions
 
         work = Work(
             queries=self.queries, commands=self.commands, uploads=self.uploads, accounts=self.forms, clock=self.clock
         )
         return Desk(
-            section, sessions=Sessions(section, time.monotonic), log_in=LogIn(self.store, self.clock), work=work,
-            act=self.audit.act,
+            section, Codes(work).furniture(), sessions=Sessions(section, time.monotonic),
+            log_in=LogIn(self.store, self.clock), act=self.audit.act,
         )  # fmt: skip
 
     def policy(self, settings: FrontSettings) -> Policy:

@@ -1,7 +1,6 @@
 """What an operator may set for dmz-front (config/dmz_front.toml shows every key with its meaning)."""
 
 import re
-from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -9,6 +8,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from dmz_front.callbacks.settings import CallbackSection, NoticesSection
 from dmz_front.hot_section import FrontHotSection
 from protocol.attachments import MAX_BYTES
+from protocol.desk.settings import DeskSection as AnyDeskSection
+from protocol.desk.settings import network
 from protocol.operations.fields import AccountNumber
 from protocol.runtime.audit import AuditSection
 from protocol.runtime.backup import BackupSection
@@ -29,10 +30,6 @@ from protocol.runtime.settings import (
 )
 from protocol.runtime.statistics import StatisticsSection
 from protocol.runtime.tracing import TracingSection
-
-
-def _network(value: str) -> str:
-    return str(ip_network(value))
 
 
 class HttpSection(Section):
@@ -62,7 +59,7 @@ class HttpSection(Section):
     """Not for the addresses of `trusted_proxies`."""
     keep_alive_s: Annotated[int, Field(ge=1, le=3600)] = 75
     docs: bool = True
-    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    trusted_proxies: tuple[Annotated[str, AfterValidator(network)], ...] = ()
     """Networks whose X-Forwarded-For is believed."""
 
     @model_validator(mode="after")
@@ -101,7 +98,7 @@ class AddressesSection(Section):
     penalty_s: Annotated[float, Field(gt=0, le=3_600)] = 60
     """The first pause; each further one within `penalty_max_s` is twice as long."""
     penalty_max_s: Annotated[float, Field(gt=0, le=86_400)] = 3_600
-    allow: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    allow: tuple[Annotated[str, AfterValidator(network)], ...] = ()
     """Networks that `ip_rate` is not for."""
 
 
@@ -177,19 +174,8 @@ class LandingSection(Section):
     penalty_max_s: Annotated[float, Field(gt=0, le=86_400)] = 3600
 
 
-class DeskSection(Section):
+class DeskSection(AnyDeskSection):
     """Pages under `/desk/` for staff (docs/how-to/desk.md)."""
-
-    enabled: bool = False
-    """Whether there are such pages."""
-    networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ("127.0.0.0/8", "::1/128")
-    """Who is answered at all, by address; behind a gateway `http.trusted_proxies` says whose word counts for that."""
-    idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 15
-    """A session ends when nothing was asked in it for so long."""
-    longest_hours: Annotated[float, Field(gt=0, le=168)] = 8
-    """A session ends after so long, whatever is done in it."""
-    one_session: bool = True
-    """A log-in ends the member's other sessions."""
 
 
 def _of_one(callbacks: dict[str, CallbackSection]) -> dict[str, CallbackSection]:

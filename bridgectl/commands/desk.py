@@ -14,11 +14,11 @@ from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
 from bridgectl.settings import front_store
 from bridgectl.stores import from_store, in_store
+from protocol.desk import staff as members
+from protocol.desk.staff import Credentials
 from protocol.errors import BridgeError
 from protocol.messages import Role
-from protocol.runtime import staff as members
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.staff import Credentials
 
 app = typer.Typer(no_args_is_help=True, help="Staff of the front's desk: passwords, second factors, roles.")
 

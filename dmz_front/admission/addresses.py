@@ -13,11 +13,11 @@ from ipaddress import ip_network
 from typing import Any
 
 from dmz_front.admission.allowances import Allowances
-from dmz_front.admission.networks import counts_as, within
 from dmz_front.problems.details import Problem
 from dmz_front.settings import LimitsSection
 from protocol.administration import LiftAddress, asked
 from protocol.errors import BridgeError
+from protocol.networks import counts_as, within
 from protocol.runtime.audit import Audit
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.metrics import Sample

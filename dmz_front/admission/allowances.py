@@ -24,9 +24,9 @@ from functools import lru_cache
 from math import ceil
 
 from dmz_front.admission.quotas import DailyQuotas
-from dmz_front.admission.rates import RateLimit
 from dmz_front.problems.details import Headers, Problem
 from dmz_front.settings import LimitsSection
+from protocol.rates import RateLimit
 from protocol.runtime.applications import ALL_OPERATIONS, Application
 from protocol.runtime.metrics import Sample
 from protocol.values import immutable

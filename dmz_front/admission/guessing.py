@@ -22,12 +22,12 @@ from itertools import islice
 
 from pydantic import BaseModel
 
-from dmz_front.admission.networks import counts_as
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies.responses import RefusedResponse
 from dmz_front.settings import GuessingSection
 from protocol.lifecycle import State
 from protocol.messages import Reply
+from protocol.networks import counts_as
 from protocol.operations import Operation
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from dmz_front.admission.fields import media_type, named, split, tokens
-from dmz_front.admission.networks import within
 from dmz_front.problems.details import Problem
 from protocol.freshness import NO_CACHE
+from protocol.networks import within
 from protocol.operations import Operation
 from protocol.runtime.applications import Application, key_hash
 from protocol.values import immutable

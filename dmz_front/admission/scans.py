@@ -5,9 +5,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dmz_front.admission.networks import counts_as
-from dmz_front.admission.rates import RateLimit
 from dmz_front.settings import LandingSection
+from protocol.networks import counts_as
+from protocol.rates import RateLimit
 from protocol.runtime.metrics import Sample
 
 _MINUTE_S = 60.0

@@ -1,21 +1,11 @@
-"""What the desk's pages say, in English and Chinese."""
+"""What the front's desk says besides what every desk does (protocol/desk/words.py), in English and Chinese."""
 
 from collections.abc import Mapping
 
-from dmz_front.http.languages import Language
+from protocol.desk.words import Words
 
 _CHINESE: Mapping[str, str] = {
     "QR code desk": "二维码柜台",
-    "Log in": "登录",
-    "Log out": "退出",
-    "Name": "用户名",
-    "Password": "密码",
-    "Code of the authenticator": "动态验证码（6 位）",
-    "Name, password or code is not right, or the account is locked for a while.": (
-        "用户名、密码或验证码不正确，或账号暂时被锁定。"
-    ),
-    "Too many attempts; wait a minute.": "尝试过于频繁，请一分钟后再试。",
-    "This page was open for too long. Please do it again.": "页面停留过久，请重新操作。",
     "One account": "单个户号",
     "Account number": "户号",
     "Make the code": "生成二维码",
@@ -64,11 +54,6 @@ _CHINESE: Mapping[str, str] = {
     "Account numbers, one a line, 24 at most": "户号，每行一个，最多 24 个",
     "Make the sheet": "生成打印页",
     "Print it with your browser (Ctrl+P), on A4.": "请用浏览器打印（Ctrl+P），A4 纸。",
-    "Back": "返回",
-    "Your role does not include this.": "您的角色没有此项权限。",
-    "There is no such page.": "没有这个页面。",
-    "It did not work": "未能完成",
-    "The bridge does not answer now. Please try again in a minute.": "内网暂时没有应答，请一分钟后再试。",
     "It was taken, and is not done yet. Please look again in a minute.": "已受理，尚未完成，请一分钟后再查看。",
     "This is no account number.": "这不是户号。",
     "That file is no Excel file (.xlsx).": "该文件不是 Excel 文件（.xlsx）。",
@@ -111,8 +96,4 @@ _ENGLISH: Mapping[str, str] = {
     "wrong-header": "cell A1 is not 用户编号",
     "no-rows": "no account numbers in it",
 }
-
-
-def said(text: str, language: Language) -> str:
-    """A text of the pages; one that is not known stands as it is."""
-    return (_CHINESE if language is Language.CHINESE else _ENGLISH).get(text, text)
+WORDS = Words(_CHINESE, _ENGLISH)

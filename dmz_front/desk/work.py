@@ -15,6 +15,8 @@ from dmz_front.commands.submission import Commands
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.queries.round_trip import Queries
 from protocol.attachments import Manifest
+from protocol.desk.pages import NotDone
+from protocol.desk.words import AWAY, TOO_LONG_OPEN
 from protocol.lifecycle import State
 from protocol.media import MediaType
 from protocol.messages import GrowingIds
@@ -26,17 +28,8 @@ from protocol.runtime.clock import Clock
 _PIECE = 256 * 1024
 _COMMAND_S = 20.0
 _QUERY_S = 8.0
-_AWAY = "The bridge does not answer now. Please try again in a minute."
 _NOT_YET = "It was taken, and is not done yet. Please look again in a minute."
 _NO_ACCOUNT = "This is no account number."
-
-
-class NotDone(Exception):
-    """Why not, in words of the pages (words.py), or a refusal's code."""
-
-    def __init__(self, why: str, status: int = 422) -> None:
-        super().__init__(why)
-        self.why, self.status = why, status
 
 
 class Work:
@@ -71,7 +64,7 @@ class Work:
         except Problem as problem:
             if problem.status < 429:
                 raise NotDone("That file is no Excel file (.xlsx).") from None
-            raise NotDone(_AWAY, 503) from None
+            raise NotDone(AWAY, 503) from None
         done = await self._command("qr-batch", by, once, {"sheet": upload.id, "by": by})
         return str(done["batch"])
 
@@ -90,13 +83,13 @@ class Work:
         try:
             reply = await self._queries.ask(operation, DESK, sent, self._id(), "", _QUERY_S)
         except Problem:
-            raise NotDone(_AWAY, 503) from None
+            raise NotDone(AWAY, 503) from None
         if reply.state is State.SUCCEEDED:
             found: dict[str, Any] = json.loads(reply.result)
             return found
         if reply.state is State.REFUSED:
             raise NotDone("There is no such page.", 404) if reply.code == "no-such-batch" else NotDone(reply.code)
-        raise NotDone(_AWAY, 503)
+        raise NotDone(AWAY, 503)
 
     async def _command(self, name: str, by: str, once: str, body: dict[str, Any]) -> dict[str, Any]:
         asked, sent = self._asked(name, body)
@@ -105,8 +98,8 @@ class Work:
             _, answer = await self._commands.submit(CATALOGUE[name], DESK, key, asked, sent, self._id(), "", _COMMAND_S)
         except Problem as problem:
             if problem.code == "idempotency-key-reused":  # the same form, sent once more with something else in it
-                raise NotDone("This page was open for too long. Please do it again.", 409) from None
-            raise NotDone(_AWAY, 503) from None
+                raise NotDone(TOO_LONG_OPEN, 409) from None
+            raise NotDone(AWAY, 503) from None
         return _result(answer)
 
     def _asked(self, name: str, body: dict[str, Any]) -> tuple[Any, bytes]:
@@ -130,7 +123,7 @@ def _result(answer: HttpResponse) -> dict[str, Any]:
     if said["status"] == "succeeded":
         found: dict[str, Any] = said["result"]
         return found
-    raise NotDone(said["refusal"]["code"] if said["status"] == "refused" else _AWAY)
+    raise NotDone(said["refusal"]["code"] if said["status"] == "refused" else AWAY)
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

@@ -8,9 +8,9 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import models_json_schema
 
-from dmz_front.http.languages import Language, chosen
 from dmz_front.http.schemas import WithoutNull
 from dmz_front.http.texts import said
+from protocol.languages import Language, chosen
 from protocol.notices import BODIES, EXAMPLES, SUMMARIES
 
 PATH = "/asyncapi.json"

@@ -5,9 +5,9 @@ elsewhere; written once, at start.
 import re
 from html import escape
 
-from dmz_front.http.languages import Language
 from dmz_front.http.texts import problem, said, switch
 from dmz_front.problems.codes import CODES, Code
+from protocol.languages import Language
 
 PATH = "/problems"
 HEADERS = {

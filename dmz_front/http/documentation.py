@@ -11,9 +11,9 @@ from fastapi.staticfiles import StaticFiles
 
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.http import texts
-from dmz_front.http.languages import Language, chosen
 from dmz_front.http.openapi import extend
 from dmz_front.http.texts import switch
+from protocol.languages import Language, chosen
 from protocol.operations import Operation
 
 PATHS = ("/docs", "/openapi.json")

@@ -18,9 +18,9 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
 from dmz_front.admission.scans import Scans
-from dmz_front.http.languages import Language, chosen
 from dmz_front.problems.details import Problem
 from dmz_front.queries.round_trip import Queries
+from protocol.languages import Language, chosen
 from protocol.lifecycle import State
 from protocol.messages import uuid7
 from protocol.operations import CATALOGUE

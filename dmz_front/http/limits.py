@@ -7,8 +7,8 @@ from enum import Enum, auto
 from ipaddress import ip_network
 from typing import Protocol
 
-from dmz_front.admission.networks import counts_as, within
 from dmz_front.settings import HttpSection
+from protocol.networks import counts_as, within
 from protocol.runtime.metrics import Sample
 
 SWEEP_S = 1.0

@@ -10,10 +10,10 @@ from pydantic.json_schema import models_json_schema
 
 from dmz_front.admission.accounts import AccountForms
 from dmz_front.http import code_pages, schemas, texts
-from dmz_front.http.languages import Language
 from dmz_front.http.texts import COMMAND, QUERY, about, said, title
 from dmz_front.problems.codes import CODES, of_status
 from protocol.attachments import MAX_BYTES, Manifest
+from protocol.languages import Language
 from protocol.operations import FAMILIES, Family, Kind, Operation
 
 _CODES = "x-problem-codes"

@@ -24,11 +24,11 @@ from dmz_front.http import asyncapi, attachments, code_pages, documentation
 from dmz_front.http import landing as landings
 from dmz_front.http import notices as own_notices
 from dmz_front.http.landing import Landing
-from dmz_front.http.languages import chosen
 from dmz_front.notices.reading import Read
 from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.sandbox.sandbox import MARK
 from dmz_front.settings import HttpSection
+from protocol.languages import chosen
 from protocol.messages import uuid7
 from protocol.operations import Operation
 from protocol.runtime.applications import Application

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from dmz_front.http.languages import Language
 from dmz_front.problems.chinese import CHINESE
 from dmz_front.problems.codes import CODES
+from protocol.languages import Language
 
 COMMAND = (
     "A command: once answered 200 or 202 it is never lost and never applied twice. "

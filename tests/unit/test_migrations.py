@@ -15,10 +15,10 @@ from dmz_front import app as front
 from dmz_front.ledger.rows import METADATA as FRONT_METADATA
 from intranet_bridge import app as bridge
 from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA
+from protocol.desk.staff import STAFF
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import Migrations, Step, way
-from protocol.runtime.staff import STAFF
 from protocol.runtime.store import engine
 
 assert STAFF.metadata is FRONT_METADATA  # the desk's table: a front without a desk imports nothing of it

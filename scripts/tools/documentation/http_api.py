@@ -7,10 +7,10 @@ from html import escape
 from typing import Any
 
 from dmz_front.admission.accounts import AccountForms
-from dmz_front.http.languages import Language
 from dmz_front.http.openapi import extend
 from dmz_front.problems.chinese import CHINESE
 from dmz_front.problems.codes import CODES
+from protocol.languages import Language
 from protocol.operations import CATALOGUE, FAMILIES, Family, Operation
 
 FOLDER = "reference/http-api"

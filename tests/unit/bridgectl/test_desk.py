@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridgectl.cli import app
+from protocol.desk import staff
 from protocol.errors import BridgeError
-from protocol.runtime import applications, staff
+from protocol.runtime import applications
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.store import engine
 

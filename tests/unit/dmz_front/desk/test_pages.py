@@ -9,15 +9,17 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from dmz_front.desk import words
-from dmz_front.desk.login import LogIn
-from dmz_front.desk.sessions import Sessions
-from dmz_front.http.languages import Language
+from dmz_front.desk import pages, words, work
 from dmz_front.settings import DeskSection
+from protocol.desk import pages as frame
+from protocol.desk import staff
+from protocol.desk.login import LogIn
+from protocol.desk.pages import TEMPLATES
+from protocol.desk.sessions import Sessions
+from protocol.desk.staff import Credentials
 from protocol.envelope import Opened
 from protocol.lifecycle import State
-from protocol.runtime import staff
-from protocol.runtime.staff import Credentials
+from tests.support.desk_words import lacking
 from tests.unit.dmz_front.harness import Harness, Say
 
 pytestmark = pytest.mark.anyio
@@ -136,7 +138,7 @@ async def test_an_account_is_locked_for_longer_each_time_whoever_tries(desk: Har
 async def test_one_address_tries_ten_times_a_minute(desk: Harness) -> None:
     made = await member(desk)
     assert desk.front.desk is not None
-    desk.front.desk._log_in._now = lambda: 0.0
+    desk.front.desk.log_in._now = lambda: 0.0
     statuses = [(await Browser(desk).log_in("nobody", made)).status_code for _ in range(11)]
     assert statuses == [403] * 10 + [429]
 
@@ -146,7 +148,7 @@ async def test_a_network_of_ipv6_tries_as_one_address_does(desk: Harness) -> Non
     await desk.restart()
     made = await member(desk)
     assert desk.front.desk is not None
-    desk.front.desk._log_in._now = lambda: 0.0
+    desk.front.desk.log_in._now = lambda: 0.0
     browsers = [Browser(desk, f"2001:db8::{number:x}") for number in range(1, 12)]
     assert [(await one.log_in("nobody", made)).status_code for one in browsers] == [403] * 10 + [429]
 
@@ -304,19 +306,7 @@ async def test_the_table_alone_gives_neither_factor(desk: Harness) -> None:
 
 
 def test_every_text_of_the_pages_is_translated() -> None:
-    import inspect
-
-    from dmz_front.desk import pages, work
-
-    sources = [path.read_text() for path in pages._FILES.glob("*.html")]
-    texts = {text for source in sources for text in re.findall(r't\("([^"]+)"\)', source)}
-    for module in (pages, work):
-        source = inspect.getsource(module)
-        before = r'(?:NotDone\(|HTTPException\(\d+, |request, |\.html", |_[A-Z]+ = )'
-        texts |= set(re.findall(before + '"([A-Z][^"]+)"', source))
-    assert len(texts) > 40
-    lacking = sorted(text for text in texts if words.said(text, Language.CHINESE) == text)
-    assert lacking == []
+    assert lacking(words.WORDS, (pages.FILES, TEMPLATES), (pages, work, frame)) == []
 
 
 async def test_log_in_is_looked_at_two_at_once(desk: Harness) -> None:
@@ -328,3 +318,43 @@ async def test_log_in_is_looked_at_two_at_once(desk: Harness) -> None:
         *(login.attempt("wang", made.password, "1", f"10.0.0.{n}") for n in range(4)), return_exceptions=True
     )
     assert [type(one).__name__ for one in said] == ["NoneType", "NoneType", "TooMany", "TooMany"]
+
+
+async def test_a_member_chooses_a_password_and_keeps_the_second_factor(desk: Harness) -> None:
+    browser, made = Browser(desk), await member(desk)
+    await browser.log_in("wang", made)
+    desk.clock.now += 60_000
+    chosen = {"password": made.password, "code": code(made, desk.clock())}
+    page = await browser.get("/password?lang=en")
+    for new, again, why in (
+        ("short", "short", "12 characters"), ("wang-is-my-name", "wang-is-my-name", "not your name"),
+        ("a long sentence", "a long sentense", "twice the same"),
+    ):  # fmt: skip
+        said = await browser.send(page, "/password", **chosen, new=new, again=again)
+        assert (said.status_code, why in said.text) == (422, True)
+    good = {"new": "a long sentence", "again": "a long sentence"}
+    assert (await browser.send(page, "/password", **chosen | {"password": "x"}, **good)).status_code == 403
+    assert (await browser.send(page, "/password", **chosen, **good)).status_code == 200
+    assert (await browser.get("/")).status_code == 200  # this browser stays in
+    desk.clock.now += 60_000
+    assert (await Browser(desk).log_in("wang", made)).status_code == 403
+    assert (await Browser(desk).log_in("wang", made, password="a long sentence")).status_code == 303
+
+
+async def test_a_new_password_ends_other_sessions_and_failures_count(desk: Harness) -> None:
+    desk.options["desk"] = {"enabled": True, "one_session": False}
+    await desk.restart()
+    browser, other, made = Browser(desk), Browser(desk), await member(desk)
+    for one in (browser, other):
+        desk.clock.now += 60_000
+        await one.log_in("wang", made)
+    desk.clock.now += 60_000
+    page = await browser.get("/password")
+    fields = {"code": code(made, desk.clock()), "new": "a long sentence", "again": "a long sentence"}
+    await browser.send(page, "/password", **fields, password="x")
+    known = await desk.front.store.read(lambda one: staff.member(one, "wang"))
+    assert known is not None
+    assert known.failures == 1
+    await browser.send(page, "/password", **fields, password=made.password)
+    assert (await other.get("/")).headers["location"] == "/desk/login"
+    assert (await browser.get("/")).status_code == 200

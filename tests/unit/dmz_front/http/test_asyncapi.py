@@ -6,7 +6,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from dmz_front.http.asyncapi import document
-from dmz_front.http.languages import Language
+from protocol.languages import Language
 from protocol.notices import NoticeKind
 from tests.unit.dmz_front.harness import Harness
 

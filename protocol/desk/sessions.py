@@ -1,5 +1,5 @@
 """Sessions of staff: in memory, ended when idle, after a longest time, by a later log-in if so set, and by whatever is
-changed about the member. A restart of the front ends all.
+changed about the member. A restart of the daemon ends all.
 """
 
 import hashlib
@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dmz_front.settings import DeskSection
+from protocol.desk.settings import DeskSection
 
 MOST = 10_000
-_BATCHES = 20
+_REMEMBERED = 20
 
 
 @dataclass(slots=True)
@@ -25,16 +25,16 @@ class Session:
     seen: float
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """In every form: who cannot read our pages cannot send them (CSRF)."""
-    batches: list[str] = field(default_factory=list)
-    """The latest first."""
+    begun_here: list[str] = field(default_factory=list)
+    """Ids of what was begun in it, the latest first."""
 
-    def began(self, batch: str) -> None:
-        """Remember a batch."""
-        self.batches = [batch, *(one for one in self.batches if one != batch)][:_BATCHES]
+    def began(self, id: str) -> None:
+        """Remember what was begun."""
+        self.begun_here = [id, *(one for one in self.begun_here if one != id)][:_REMEMBERED]
 
 
 class Sessions:
-    """All of this front."""
+    """All of one daemon."""
 
     def __init__(self, limits: DeskSection, now: Callable[[], float]) -> None:
         self.limits, self._now = limits, now

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from dmz_front.admission.networks import counts_as, within
+from protocol.networks import counts_as, within
 
 NETWORKS = [ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")]
 

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from sqlalchemy import Connection
 
-from protocol.runtime import staff
+from protocol.desk import staff
+from protocol.desk.staff import FIRST_LOCK_MS, FREE_FAILURES, LONGEST_LOCK_MS, STEP_MS
 from protocol.runtime.applications import METADATA
-from protocol.runtime.staff import FIRST_LOCK_MS, FREE_FAILURES, LONGEST_LOCK_MS, STEP_MS
 from protocol.runtime.store import engine
 
 STEP = 60_000_000

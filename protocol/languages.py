@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from dmz_front.admission import fields
+from protocol.http_fields import media_type, split
 
 
 class Language(StrEnum):
@@ -19,8 +19,8 @@ def chosen(asked: str | None, accept_language: bytes) -> Language:
     if asked in set(Language):
         return Language(asked)
     liked: dict[Language, float] = {}
-    for part in fields.split(accept_language, 0x2C):
-        tag, parameters = fields.media_type(part)
+    for part in split(accept_language, 0x2C):
+        tag, parameters = media_type(part)
         primary = tag.partition(b"-")[0].decode("latin-1")
         if primary in set(Language):
             language = Language(primary)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dmz_front.http.languages import Language, chosen
+from protocol.languages import Language, chosen
 
 EN, ZH = Language.ENGLISH, Language.CHINESE
 

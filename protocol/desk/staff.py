@@ -1,5 +1,6 @@
-"""Staff who may use the desk's pages: passwords, second factors, roles. `bridgectl desk staff` writes this table,
-dmz-front reads it; it stands in the front's database, where it is of no use to who copies it:
+"""Staff who may use a desk's pages: passwords, second factors, roles. `bridgectl desk staff` writes this table, the
+daemon reads it; it stands in the database of the front and of the bridge, each with staff of its own, where it is of no
+use to who copies it:
 
 - of a password there is what scrypt (RFC 7914) makes of it: 32 bytes to compare with, 32 bytes that seal the secret of
   the second factor (TOTP, RFC 6238). So neither factor can be had from the table without the password.
@@ -13,7 +14,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from cryptography.exceptions import InvalidTag
@@ -21,33 +22,43 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, String, Table, Text, select
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, String, Table, Text, select
 
 from protocol.runtime.applications import METADATA
 from protocol.values import immutable
 
-STAFF = Table(
-    "desk_staff",
-    METADATA,
-    Column("name", String(32), primary_key=True),
-    Column("roles", Text, nullable=False),
-    Column("salt", LargeBinary(16), nullable=False),
-    Column("verifier", LargeBinary(32), nullable=False),
-    Column("second", LargeBinary(64), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("changed_at", BigInteger, nullable=False),
-    Column("disabled_at", BigInteger),
-    Column("failures", Integer, nullable=False),
-    Column("locked_until", BigInteger, nullable=False),
-    Column("last_step", BigInteger, nullable=False),
-)
+
+def staff_table(metadata: MetaData) -> Table:
+    """The table in a database's schema."""
+    return Table(
+        "desk_staff",
+        metadata,
+        Column("name", String(32), primary_key=True),
+        Column("roles", Text, nullable=False),
+        Column("salt", LargeBinary(16), nullable=False),
+        Column("verifier", LargeBinary(32), nullable=False),
+        Column("second", LargeBinary(64), nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("changed_at", BigInteger, nullable=False),
+        Column("disabled_at", BigInteger),
+        Column("failures", Integer, nullable=False),
+        Column("locked_until", BigInteger, nullable=False),
+        Column("last_step", BigInteger, nullable=False),
+    )
+
+
+STAFF = staff_table(METADATA)
 _S = STAFF.c
 ROLES = ("issue", "lookup", "revoke")
-"""What a member of staff may do: make codes, look up what was issued, revoke."""
+"""What a member of the front's staff may do: make codes, look up what was issued, revoke."""
+BRIDGE_ROLES = ("edit", "review")
+"""What a member of the bridge's staff may do: write what is published, approve what others wrote."""
 NAME = re.compile("[a-z][a-z0-9._-]{1,31}")
 STEP_MS = 30_000
 _WORK = 2**15
 """scrypt's N: 32 MB and 0.1 s."""
+LEAST_PASSWORD = 12
+"""Characters of a password that somebody chooses; those that are given have 23."""
 FREE_FAILURES = 5
 FIRST_LOCK_MS, LONGEST_LOCK_MS = 30_000, 3_600_000
 _ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
@@ -106,30 +117,57 @@ def step_of(member: Member, password: str, code: str, now_ms: int) -> int | None
     return found if good else None
 
 
+def with_password(member: Member, password: str, new: str) -> dict[str, object]:
+    """What is written of a member whose password, which is `password`, becomes `new`: the second factor stays the same.
+    Takes 0.2 s. Raises InvalidTag if that was not the password.
+    """
+    _, key = derived(password, member.salt)
+    secret = AESGCM(key).decrypt(member.second[:12], member.second[12:], member.name.encode())
+    return _sealed(member.name, new, secret)
+
+
+def change_password(
+    connection: Connection, name: str, changed_at: int, step: int, values: Mapping[str, object], now_ms: int
+) -> bool:
+    """Write what `with_password` gave, and use up the code; sessions end. False: the member, or the code, is not as it
+    was any more.
+    """
+    unchanged = (_S.name == name, _S.changed_at == changed_at, _S.last_step < step, _S.disabled_at.is_(None))
+    changed = {**values, "last_step": step, "failures": 0, "locked_until": 0}
+    changed["changed_at"] = max(now_ms, changed_at + 1)
+    return connection.execute(STAFF.update().where(*unchanged).values(changed)).rowcount == 1
+
+
 def locked_ms(failures: int) -> int:
     """How long an account is locked after so many failures in a row."""
     over = failures - FREE_FAILURES
     return 0 if over < 0 else min(LONGEST_LOCK_MS, FIRST_LOCK_MS * 2 ** min(over, 20))
 
 
-def add(connection: Connection, name: str, roles: Sequence[str], now_ms: int) -> Credentials:
-    """A new member. Raises ValueError for a name or role that is none, or a name that is taken."""
+def add(
+    connection: Connection, name: str, roles: Sequence[str], now_ms: int, known: Sequence[str] = ROLES
+) -> Credentials:
+    """A new member. `known`: the roles there are. Raises ValueError for a name or role that is none, or a name that is
+    taken.
+    """
     if not NAME.fullmatch(name):
         raise ValueError("a name is 2 to 32 of a-z, 0-9, '.', '_' and '-', and begins with a letter")
     if connection.execute(select(_S.name).where(_S.name == name)).first() is not None:
         raise ValueError(f"there is {name} already")
     made, values = _credentials(name, now_ms)
-    connection.execute(STAFF.insert().values(name=name, roles=_roles(roles), created_at=now_ms, **values))
+    connection.execute(STAFF.insert().values(name=name, roles=_roles(roles, known), created_at=now_ms, **values))
     return made
 
 
-def reset(connection: Connection, name: str, roles: Sequence[str], now_ms: int) -> Credentials:
+def reset(
+    connection: Connection, name: str, roles: Sequence[str], now_ms: int, known: Sequence[str] = ROLES
+) -> Credentials:
     """New password and second factor, not locked and not disabled any more; sessions end. `roles`: empty keeps them.
     Raises ValueError.
     """
     made, values = _credentials(name, now_ms)
     if roles:
-        values["roles"] = _roles(roles)
+        values["roles"] = _roles(roles, known)
     if not connection.execute(STAFF.update().where(_S.name == name).values(values)).rowcount:
         raise ValueError(f"there is no {name}")
     return made
@@ -170,18 +208,24 @@ def failed(connection: Connection, name: str, now_ms: int) -> None:
 
 def _credentials(name: str, now_ms: int) -> tuple[Credentials, dict[str, object]]:
     groups = ("".join(secrets.choice(_ALPHABET) for _ in range(5)) for _ in range(4))
-    password, secret, salt, nonce = "-".join(groups), secrets.token_bytes(20), os.urandom(16), os.urandom(12)
-    verifier, key = derived(password, salt)
+    password, secret = "-".join(groups), secrets.token_bytes(20)
     return Credentials(password, base64.b32encode(secret).decode()), {
-        "salt": salt, "verifier": verifier, "second": nonce + AESGCM(key).encrypt(nonce, secret, name.encode()),
+        **_sealed(name, password, secret),
         "changed_at": now_ms, "disabled_at": None, "failures": 0, "locked_until": 0, "last_step": 0,
     }  # fmt: skip
 
 
-def _roles(roles: Sequence[str]) -> str:
-    unknown = sorted(set(roles) - set(ROLES))
+def _sealed(name: str, password: str, secret: bytes) -> dict[str, object]:
+    salt, nonce = os.urandom(16), os.urandom(12)
+    verifier, key = derived(password, salt)
+    second = nonce + AESGCM(key).encrypt(nonce, secret, name.encode())
+    return {"salt": salt, "verifier": verifier, "second": second}
+
+
+def _roles(roles: Sequence[str], known: Sequence[str]) -> str:
+    unknown = sorted(set(roles) - set(known))
     if unknown or not roles:
-        raise ValueError(f"a role is one of {', '.join(ROLES)}")
+        raise ValueError(f"a role is one of {', '.join(known)}")
     return json.dumps(sorted(set(roles)))
 
 

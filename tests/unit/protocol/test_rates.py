@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmz_front.admission.rates import RateLimit
+from protocol.rates import RateLimit
 
 RATES = st.floats(0.05, 500)
 BURSTS = st.floats(0.01, 60)
