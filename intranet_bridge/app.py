@@ -152,10 +152,11 @@ class Bridge:
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
         self.qr = Qr(
-            offer_of(settings.qr), store=self.store, calls=lambda: self.calls, allowed=lambda: self._may_call(),
-            name=settings.name, clock=clock, act=lambda *said, **more: self.audit.act(*said, **more),
+            offer_of(settings.qr, settings.suite), store=self.store, calls=lambda: self.calls,
+            allowed=lambda: self._may_call(), name=settings.name, clock=clock,
+            act=lambda *said, **more: self.audit.act(*said, **more),
         )  # fmt: skip
-        self.at_rest = AtRest(self.store, STORE_KEY, keyring)
+        self.at_rest = AtRest(self.store, STORE_KEY, keyring, settings.suite)
         self.notice_subscriptions = NoticeSubscriptions(
             self.store, self.at_rest, settings.notices.subscriptions, clock, self.ceilings.foreign
         )

@@ -121,7 +121,7 @@ class Reload:
         with naming(self._configuration, settings):
             rebound = rebind(self._bound(), self._settings, settings, renewed(self._contents, files))
             keyring = keyring_of(settings.keys, Role.BRIDGE)
-            return settings, files, seen_files, keyring, rebound, offer_of(settings.qr)
+            return settings, files, seen_files, keyring, rebound, offer_of(settings.qr, settings.suite)
 
 
 async def _started(rebound: Rebound) -> None:

@@ -49,6 +49,7 @@ from protocol.runtime.settings import (
     toml_path,
 )
 from protocol.runtime.tracing import TracingSection
+from protocol.suites import Suite
 
 
 class QueriesSection(Section):
@@ -326,6 +327,9 @@ class BridgeSettings(Section):
     presence_interval_s: Annotated[float, Field(gt=0, le=60)] = 2.0
     drain_s: Annotated[float, Field(ge=0, le=600)] = 20.0
     """How long a stopping bridge lets running calls finish."""
+    suite: Suite = Suite.AES
+    """Of what is stored and printed: `sm` seals by SM4-GCM and hashes, in a new database and new QR codes, by HMAC-SM3
+    (GB/T 39786). What was sealed before is opened all the same."""
     link: LinkSection
     keys: KeysSection
     store: StoreSection

@@ -2,20 +2,23 @@
 
 The keys are the bridge's alone (intranet_bridge/qr). A line of their file, which nobody but its owner may read::
 
-    kid  key, 32 bytes in URL-safe base 64  state
+    kid  key, 32 bytes in URL-safe base 64  state  suite
     1    a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=  retired
+    2    a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=  active  sm
 
-The last `active` one signs new codes; codes of any active one are good; a `retired` one takes all its codes with it.
+The suite (protocol/suites.py), if it is not the usual one, is whose keyed hash signs. The last `active` one signs
+new codes; codes of any active one are good; a `retired` one takes all its codes with it.
 """
 
 import base64
 import binascii
 import re
 import secrets
-from collections.abc import Iterable
-from dataclasses import field
+from collections.abc import Sequence
+from dataclasses import field, replace
 
 from protocol.errors import ConfigurationError
+from protocol.suites import Suite
 from protocol.values import immutable
 
 KID = re.compile("[0-9a-z]{1,8}")
@@ -43,6 +46,8 @@ class QrKey:
     kid: str
     key: bytes = field(repr=False)
     active: bool = True
+    suite: Suite = Suite.AES
+    """Whose keyed hash signs: codes that are printed keep theirs."""
 
 
 @immutable
@@ -59,24 +64,28 @@ class QrKeys:
         """The one whose codes these are, if they are good."""
         return next((one for one in self.keys if one.kid == kid and one.active), None)
 
-    def added(self, kid: str) -> "QrKeys":
+    def added(self, kid: str, suite: Suite = Suite.AES) -> "QrKeys":
         """With a new key, which signs from now on. Raises ConfigurationError."""
         if not KID.fullmatch(kid):
             raise ConfigurationError(f"{kid!r} is no kid: 1 to 8 of 0-9 and a-z")
         if any(one.kid == kid for one in self.keys):
             raise ConfigurationError(f"there is a key {kid} already; a kid is never used twice")
-        return QrKeys((*self.keys, QrKey(kid, secrets.token_bytes(KEY_BYTES))))
+        return QrKeys((*self.keys, QrKey(kid, secrets.token_bytes(KEY_BYTES), suite=suite)))
 
     def retired(self, kid: str) -> "QrKeys":
         """Without a key: every code it signed is refused. Raises ConfigurationError."""
         if all(one.kid != kid for one in self.keys):
             raise ConfigurationError(f"there is no key {kid}")
-        return QrKeys(tuple(QrKey(one.kid, one.key, one.active and one.kid != kid) for one in self.keys))
+        return QrKeys(tuple(replace(one, active=one.active and one.kid != kid) for one in self.keys))
 
     def text(self) -> str:
         """As it stands in the file."""
-        return "".join(f"{one.kid} {base64.urlsafe_b64encode(one.key).decode()} {_STATES[one.active]}\n"
-                       for one in self.keys)  # fmt: skip
+        return "".join(f"{' '.join(_words(one))}\n" for one in self.keys)
+
+
+def _words(key: QrKey) -> list[str]:
+    words = [key.kid, base64.urlsafe_b64encode(key.key).decode(), _STATES[key.active]]
+    return words if key.suite is Suite.AES else [*words, key.suite]
 
 
 _STATES = {True: "active", False: "retired"}
@@ -94,12 +103,16 @@ def parsed_keys(text: str) -> QrKeys:
     return QrKeys(tuple(keys))
 
 
-def _key(number: int, words: Iterable[str]) -> QrKey:
+def _key(number: int, words: Sequence[str]) -> QrKey:
     try:
-        kid, encoded, state = words
+        kid, encoded, state, suite = words if len(words) > 3 else (*words, Suite.AES)
         key = base64.b64decode(encoded, altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
-        raise ConfigurationError(f"line {number}: must be `kid key state`, the key in URL-safe base 64") from None
+        raise ConfigurationError(
+            f"line {number}: must be `kid key state`, the key in URL-safe base 64, and a suite or none"
+        ) from None
     if not KID.fullmatch(kid) or len(key) != KEY_BYTES or state not in _STATES.values():
         raise ConfigurationError(f"line {number}: a kid of 0-9 and a-z, a key of 32 bytes, then active or retired")
-    return QrKey(kid, key, state == _STATES[True])
+    if suite not in frozenset(Suite):
+        raise ConfigurationError(f"line {number}: a suite is one of {', '.join(Suite)}")
+    return QrKey(kid, key, state == _STATES[True], Suite(suite))

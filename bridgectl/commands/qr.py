@@ -20,6 +20,7 @@ from protocol.errors import BridgeError, ConfigurationError
 from protocol.messages import Role
 from protocol.qr import MOST_SHEET_BYTES, QrKeys, parsed_keys
 from protocol.runtime.keyfiles import read_private
+from protocol.suites import Suite
 
 app = typer.Typer(no_args_is_help=True, help="Customers' QR codes: issue, batches, the record, revocation, keys.")
 
@@ -141,6 +142,9 @@ def keys(
     add: Annotated[
         str, typer.Option("--add", metavar="KID", help="make one: 1 to 8 of 0-9 and a-z, in each code")
     ] = "",
+    suite: Annotated[
+        Suite, typer.Option("--suite", help="with --add: the bridge's `suite`; sm signs by HMAC-SM3")
+    ] = Suite.AES,
     retire: Annotated[str, typer.Option("--retire", metavar="KID", help="all codes it signed lead nowhere then")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="with --retire: do it")] = False,
     file: Annotated[Path, typer.Option("--file", help="the file of the keys; --add makes it")] = INSTALLED,
@@ -153,7 +157,7 @@ def keys(
         raise typer.BadParameter(tr("--add and --retire are two steps, with a reload after each"))
     if add:
         known = _keys(file) if file.exists() else QrKeys(())
-        _write(file, known.added(add))
+        _write(file, known.added(add, suite))
         typer.echo(tr("wrote {file}; the bridge's service must be able to read it. Then: bridgectl reload", file=file))
         return
     if retire:
@@ -169,13 +173,14 @@ def keys(
     found = _keys(file)
     signing = found.signing()
     rows = [
-        {"kid": one.kid, "state": "active" if one.active else "retired", "signs": one == signing} for one in found.keys
+        {"kid": one.kid, "state": "active" if one.active else "retired", "signs": one == signing, "suite": one.suite}
+        for one in found.keys
     ]
     if json:
         typer.echo(as_json(rows))
         return
-    shown = [(row["kid"], row["state"], tr("new codes") if row["signs"] else "-") for row in rows]
-    typer.echo(table(("kid", tr("state"), tr("signs")), shown))
+    shown = [(row["kid"], row["state"], tr("new codes") if row["signs"] else "-", row["suite"]) for row in rows]
+    typer.echo(table(("kid", tr("state"), tr("signs"), tr("suite")), shown))
 
 
 def _keys(file: Path) -> QrKeys:

@@ -27,7 +27,7 @@ from protocol.errors import BridgeError, ConfigurationError
 from protocol.messages import uuid7
 from protocol.operations import CATALOGUE
 from protocol.operations import qr as catalogue
-from protocol.qr import KEY_BYTES, MOST_SHEET_BYTES, QrKeys, parsed_keys
+from protocol.qr import KEY_BYTES, MOST_SHEET_BYTES, QrKey, QrKeys, parsed_keys
 from protocol.runtime.audit import Act, logged
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
@@ -36,6 +36,7 @@ from protocol.runtime.keyfiles import read_private
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.store import Store
+from protocol.suites import Suite
 
 log = logger(__name__)
 
@@ -52,8 +53,8 @@ _WORD = "bridgectl"
 class Offer:
     """What codes are issued and resolved by: the settings and the keys, as they were read."""
 
-    def __init__(self, section: QrSection) -> None:
-        """Reads the keys. Raises ConfigurationError naming their file."""
+    def __init__(self, section: QrSection, suite: Suite = Suite.AES) -> None:
+        """Reads the keys. `suite`: the bridge's. Raises ConfigurationError naming their file."""
         self.section = section
         try:
             if not section.keys.exists():
@@ -66,18 +67,23 @@ class Offer:
         signing = self.keys.signing()
         if signing is None:
             raise ConfigurationError("has no active key: bridgectl qr keys --add KID", file=str(section.keys))
+        if signing.suite is not suite:
+            raise ConfigurationError(
+                f"new codes are signed by {signing.kid}, of suite {signing.suite}, and the bridge's is {suite}: "
+                f"bridgectl qr keys --add KID --suite {suite}; codes of the other stay good",
+                file=str(section.keys),
+            )
         self.signing = signing
         self.form = Form(section.form, section.account_digits)
 
     def url(self, account: str, generation: int) -> str:
         """What stands in the code of an account."""
-        key = self.signing
-        return self.section.base + codes.code(key.key, key.kid, self.section.utility, account, generation).text
+        return self.section.base + codes.code(self.signing, self.section.utility, account, generation).text
 
 
-def offer_of(section: QrSection | None) -> Offer | None:
+def offer_of(section: QrSection | None, suite: Suite) -> Offer | None:
     """What the settings say, with its keys. Raises ConfigurationError."""
-    return Offer(section) if section else None
+    return Offer(section, suite) if section else None
 
 
 class Qr:
@@ -176,7 +182,7 @@ class Qr:
         key = offer.keys.verifying(made.kid)
         if key is None:  # it was retired between two calls of one request
             return Refused(catalogue.NO_SUCH_CODE.code)
-        code = codes.code(key.key, key.kid, offer.section.utility, account, made.generation)
+        code = codes.code(key, offer.section.utility, account, made.generation)
         url = offer.section.base + code.text
         png = None
         if image:
@@ -260,7 +266,7 @@ class Qr:
         known = await self._records.generations(code.account)
         now = self._clock()
         good = [one.generation for one in known if one.good(now)]
-        genuine = codes.genuine(code, key.key if key else _NO_KEY, offer.section.utility, good or [0])
+        genuine = codes.genuine(code, key or QrKey(code.kid, _NO_KEY), offer.section.utility, good or [0])
         if key is None or not good or genuine is None:
             self.counts["resolved", "refused"] += 1
             return Refused(catalogue.NO_SUCH_CODE.code)

@@ -19,12 +19,12 @@ def test_a_key_is_made_for_its_owner_alone_and_listed_without_the_secret(tmp_pat
     file = tmp_path / "qr.keys"
     assert run(file, "--add", "1").exit_code == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert run(file, "--add", "2").exit_code == 0
+    assert run(file, "--add", "2", "--suite", "sm").exit_code == 0
     keys = parsed_keys(file.read_text())
     told = run(file, "--json")
     assert json.loads(told.stdout) == [
-        {"kid": "1", "state": "active", "signs": False},
-        {"kid": "2", "state": "active", "signs": True},
+        {"kid": "1", "state": "active", "signs": False, "suite": "aes"},
+        {"kid": "2", "state": "active", "signs": True, "suite": "sm"},
     ]
     for one in keys.keys:
         assert one.key.hex() not in told.stdout

@@ -16,6 +16,7 @@ from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.store import Store
+from protocol.suites import Suite
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -68,3 +69,29 @@ def test_what_is_kept_is_found_and_opened_again_after_a_restart_and_a_rotation(t
         await database.close()
 
     asyncio.run(play())
+
+
+def test_the_suite_may_change_and_what_was_kept_is_still_found_and_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    keys.init(folder, now=NOW)
+
+    async def play(first: Suite, second: Suite) -> None:
+        place = tmp_path / first
+        place.mkdir()
+        database = store(place)
+        await database.start()
+        before, after = (AtRest(database, STORE_KEY, ring(folder), suite) for suite in (first, second))
+        await before.open()
+        name, sealed = before.pseudonym("3210000000001"), before.seal(b"text", "row-1")
+        await after.open()
+        assert after.pseudonym("3210000000001") == name
+        assert after.unseal(sealed, "row-1") == b"text"
+        assert before.unseal(after.seal(b"text", "row-1"), "row-1") == b"text"
+        with pytest.raises(ValueError, match="not sealed"):
+            after.unseal(b"short", "row-1")
+        row = await database.read(lambda connection: connection.execute(select(STORE_KEY)).one())
+        assert len(row.key) == {Suite.AES: 80, Suite.SM: 83}[first]  # a release of before knows the first alone
+        await database.close()
+
+    asyncio.run(play(Suite.AES, Suite.SM))
+    asyncio.run(play(Suite.SM, Suite.AES))

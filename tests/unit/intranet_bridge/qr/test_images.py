@@ -7,9 +7,10 @@ import zxingcpp
 from PIL import Image
 
 from intranet_bridge.qr import codes, images
+from protocol.qr import QrKey
 
 BASE = "https://pay.example.cn/q/"
-URL = BASE + codes.code(b"k" * 32, "1", "power-yunhe", "3210000000003", 1).text
+URL = BASE + codes.code(QrKey("1", b"k" * 32), "power-yunhe", "3210000000003", 1).text
 
 
 def opened(data: bytes) -> Image.Image:
@@ -42,7 +43,7 @@ def _jpeg(image: Image.Image) -> Image.Image:
 @pytest.mark.parametrize("account", ["3210000000001", "0310000000001", "Z05396-0", "54114172"])
 def test_every_png_decodes(account: str) -> None:
     """As drawn, at half size, rotated, and as a poor JPEG."""
-    url = BASE + codes.code(b"k" * 32, "1", "power-yunhe", account, 1).text
+    url = BASE + codes.code(QrKey("1", b"k" * 32), "power-yunhe", account, 1).text
     image = opened(images.png(url))
     assert decoded(image) == url
     assert decoded(image.resize((image.width // 2, image.height // 2))) == url

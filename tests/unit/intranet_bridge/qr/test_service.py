@@ -25,6 +25,7 @@ from protocol.operations import CATALOGUE
 from protocol.qr import parsed_keys
 from protocol.runtime.control import Peer
 from protocol.runtime.store import Store
+from protocol.suites import Suite
 
 SAMPLES = Path(__file__).parents[3] / "data" / "qr"
 ACCOUNT = "3210000000003"
@@ -162,6 +163,22 @@ def test_a_code_leads_to_its_page_and_its_ticket_is_good_once(tmp_path: Path, da
         assert await world.ask("qr-ticket", ticket=late.ticket) == Refused("no-such-ticket")
 
     played(tmp_path, act, url=database_url)
+
+
+def test_with_another_suite_new_codes_are_signed_by_a_key_of_it_and_printed_ones_stay_good(tmp_path: Path) -> None:
+    async def act(world: World) -> None:
+        printed = (await world.ask("qr-issue", account=ACCOUNT)).url
+        section = world.offer().section
+        with pytest.raises(ConfigurationError, match="new codes are signed by 1, of suite aes"):
+            Offer(section, Suite.SM)
+        world.write(parsed_keys(world.keys.read_text()).added("2", Suite.SM).text())
+        world.qr.use(Offer(section, Suite.SM))
+        new = (await world.ask("qr-issue", account="3210000000004")).url
+        assert "/2-" in new
+        for url in (printed, new):
+            assert (await scanned(world, url)).page == "bill"
+
+    played(tmp_path, act)
 
 
 def test_what_is_forged_unknown_or_of_a_retired_key_is_refused_alike(tmp_path: Path) -> None:
