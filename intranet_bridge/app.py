@@ -40,6 +40,7 @@ from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.hot_data.administration import HotAdministration
 from intranet_bridge.hot_data.hot import HotData
+from intranet_bridge.hot_data.prequery import Prequery
 from intranet_bridge.housekeeping import Housekeeping, Schedule
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, put_back
@@ -215,12 +216,16 @@ class Bridge:
         calls = self.calls = (traced.calls if traced else MarketingCalls)(
             self.adapters, self.health, self._may_call, self.places, arrangement.when_free
         )
-        self._use_hot()
         self.queries = (traced.queries if traced else QueryWorkers)(
             intake=self.query_intake, opener=opener, calls=calls, replies=self.replies, backoff=quick,
             slots=settings.queries.slots, clock=clock, requests=self.requests, ceilings=self.ceilings,
             hot=self.hot,
         )  # fmt: skip
+        self.prequery = Prequery(
+            hot=self.hot, ask=self.queries.ahead, subscribed=self.notice_subscriptions.accounts, health=self.health,
+            allowed=lambda: self._may_call() and not self.draining.active, living=self.lease.living, clock=clock,
+        )  # fmt: skip
+        self._use_hot()
         self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
         self.workers = (traced.commands if traced else CommandWorkers)(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
@@ -282,13 +287,13 @@ class Bridge:
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
             maintenance=self.maintenance, draining=self.draining, doubts=self.doubts, lately=self.lately,
             adapters=self.adapters, notices=self.notices, clock=clock, ceilings=self.ceilings,
-            pushes=self._pushes_report,
+            pushes=self._pushes_report, prequery=self.prequery.report,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
             requests=self.requests, name=settings.name,
         )  # fmt: skip
-        self.hot_administration = HotAdministration(self.hot, self.audit)
+        self.hot_administration = HotAdministration(self.hot, self.audit, self.prequery.report)
         self.probe = Probe(settings)
         self.clock = clock
         self._sweeping: asyncio.Task[int] | None = None
@@ -300,6 +305,10 @@ class Bridge:
     def _use_hot(self) -> None:
         """Commands that nothing is kept of cost nothing."""
         self.calls.heard_by = self.hot.heard if self.hot.policies else None
+        hot, maintenance = self.settings.hot, self.settings.maintenance
+        windows, quiet = maintenance.recurring(hot.prequery.windows), maintenance.recurring(maintenance.quiet)
+        self.prequery.use(hot.prequery, windows, quiet)
+        self.queries.seen = self.prequery.active.seen if self.prequery.on else None
 
     def _may_call(self) -> bool:
         """Whether this bridge's rows are surely its own, all there, and in no other inbox."""
@@ -402,7 +411,7 @@ class Bridge:
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
             self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
-            self.notice_subscriptions, self.hot, self.pushes, self.push_tables,
+            self.notice_subscriptions, self.hot, self.prequery, self.pushes, self.push_tables,
         ):  # fmt: skip
             yield from part.samples()
         yield from self.bindings.samples()
@@ -457,6 +466,7 @@ class Bridge:
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
         await parts.start("qr", self.qr.start(), self.qr.close)
+        await parts.start("prequery", self.prequery.start(), self.prequery.close)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
         if self.settings.pushes.port:
             from intranet_bridge.pushes.http import PushServer

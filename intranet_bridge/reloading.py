@@ -6,7 +6,7 @@ link                     tried at the brokers first; each link opens its new con
 marketing, systems,      opened and checked first; new calls go by them, and old back ends are closed when no call can
 operations               be under way to them any more. What did not change keeps its connections and circuits
 qr                       settings and keys, for codes issued and scanned from now on
-hot                      what is kept from now on; what was kept by other bindings is dropped
+hot                      what is kept and asked ahead from now on; what was kept by other bindings is dropped
 breaker                  of every operation anew, all circuits closed
 =======================  =================================================================================
 """

@@ -1,9 +1,10 @@
 """What an operator may set for intranet-bridge (config/intranet_bridge.toml shows every key with its meaning)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Annotated, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
@@ -21,7 +22,7 @@ from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.marketing.sql.binding import SqlSystem
 from intranet_bridge.marketing.sql.statement import Reading, parameters
 from protocol.envelope import MAX_AGE_MS
-from protocol.maintenance import ALL
+from protocol.maintenance import ALL, Schedule
 from protocol.messages import AHEAD_MS
 from protocol.operations import CATALOGUE, OWN
 from protocol.operations.operation import Kind, UnknownOutcome
@@ -30,7 +31,7 @@ from protocol.qr import LEAST_MODULE_MM, UTILITY
 from protocol.runtime.audit import AuditSection
 from protocol.runtime.backup import BackupSection
 from protocol.runtime.control import ControlSection
-from protocol.runtime.maintenance import MaintenanceSection
+from protocol.runtime.maintenance import MaintenanceSection, TimesSection
 from protocol.runtime.settings import (
     FilePath,
     Host,
@@ -50,6 +51,9 @@ from protocol.runtime.settings import (
 )
 from protocol.runtime.tracing import TracingSection
 from protocol.suites import Suite
+
+_SHORT_S = 900
+"""What is asked ahead and kept for less is hardly of use."""
 
 
 class QueriesSection(Section):
@@ -280,6 +284,23 @@ class QrSection(Section):
         return self
 
 
+class BridgeMaintenanceSection(MaintenanceSection):
+    """When the marketing system is maintained, and when it is left in peace."""
+
+    quiet: tuple[TimesSection, ...] = ()
+    """Its quiet hours: the bridge asks it nothing of its own accord (`hot.prequery`). Callers' requests go on."""
+
+    @model_validator(mode="after")
+    def _quiet_by_which_clocks(self) -> Self:
+        if self.quiet and not self.zone:
+            raise ValueError("quiet needs zone: the time zone its times are meant in, such as Asia/Shanghai")
+        return self
+
+    def recurring(self, times: Iterable[TimesSection]) -> Schedule:
+        """Times of any table, by these clocks."""
+        return Schedule(tuple(one.times() for one in times), ZoneInfo(self.zone)) if self.zone else Schedule()
+
+
 def _opened(table: object, place: tuple[str, ...], info: ValidationInfo) -> SystemSection:
     """A system's table, read by the adapter it names."""
     name = table.get("adapter", "http") if isinstance(table, dict) else "http"
@@ -348,7 +369,7 @@ class BridgeSettings(Section):
     log: LogSection = LogSection()
     tracing: TracingSection = TracingSection()
     audit: AuditSection = AuditSection()
-    maintenance: MaintenanceSection = MaintenanceSection()
+    maintenance: BridgeMaintenanceSection = BridgeMaintenanceSection()
     qr: QrSection | None = None
     hot: HotSection = HotSection()
     """Answers that are kept for a while."""
@@ -380,6 +401,13 @@ class BridgeSettings(Section):
     def _hot_doubts(self) -> Iterator[str]:
         for name in sorted(self.hot.operations.keys() - self.operations.keys()):
             yield f"{toml_path(('hot', 'operations', name))}: {name} is not bound here"
+        ahead = self.hot.prequery.requests
+        for name in sorted(ahead):
+            if name in self.hot.operations and self.hot.operations[name].lifetime_s < _SHORT_S:
+                yield (
+                    f"{toml_path(('hot', 'prequery', 'requests', name))}: its answers live for "
+                    f"{self.hot.operations[name].lifetime_s:g} s: asked ahead, most are old before anybody asks"
+                )
         if self.hot.operations and self.store.file is None:
             yield (
                 "hot.operations: bridges of one inbox do not tell each other what commands have changed; with several, "
@@ -428,6 +456,12 @@ class BridgeSettings(Section):
         checks = self.qr.check_accounts if self.qr else ""
         if checks and checks not in self.operations:
             raise ValueError(f"qr.check_accounts: {checks} is not bound here")
+        return self
+
+    @model_validator(mode="after")
+    def _ahead_by_which_clocks(self) -> Self:
+        if self.hot.prequery.windows and not self.maintenance.zone:
+            raise ValueError("hot.prequery.windows: needs maintenance.zone, the time zone its times are meant in")
         return self
 
     @model_validator(mode="after")

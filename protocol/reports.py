@@ -325,6 +325,44 @@ class FrontReport(Report):
     """Those that were called; empty too of an older daemon."""
 
 
+class PrequeryWindowReport(_Part):
+    """What was asked ahead in one window."""
+
+    since: int
+    until: int
+    """When it ended, or is to end."""
+    asked: int = 0
+    kept: int = 0
+    """Of them, answered."""
+    refused: int = 0
+    failed: int = 0
+    rested_s: float = 0
+    """So long nothing was asked because an interface did not do well."""
+    rounds: int = 0
+    """So often every account had its turn. 0 after its end: there was not time enough."""
+    reason: str = ""
+    """Why it rested last."""
+
+
+class PrequeryReport(_Part):
+    """What a bridge asks before anybody does."""
+
+    active: int = 0
+    """Accounts that asked for something lately."""
+    bridges: int = 1
+    """So many share the rate."""
+    spared: int = 0
+    """Answers asked ahead that somebody was given since the start."""
+    now: PrequeryWindowReport | None = None
+    """The window that it is in."""
+    last: PrequeryWindowReport | None = None
+    """The latest that has ended."""
+    following: int = 0
+    """When the next one begins; 0: none is set."""
+    rests: str = ""
+    """Why it asks nothing now, though in a window."""
+
+
 class BridgeReport(Report):
     """Of intranet-bridge."""
 
@@ -342,6 +380,8 @@ class BridgeReport(Report):
     ceilings: tuple[CeilingReport, ...] = ()
     """Those that were met in the last quarter of an hour."""
     pushes: PushesReport = PushesReport()
+    prequery: PrequeryReport | None = None
+    """None: nothing is asked ahead."""
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]
@@ -381,3 +421,4 @@ class HotReport(_Part):
     """For want of room."""
     invalidated: dict[str, int] = {}
     """By what: command, operator, push, reload."""
+    prequery: PrequeryReport | None = None

@@ -1,17 +1,19 @@
 """`bridgectl cache`: the answers that the bridge of this host keeps, and those that it is to forget."""
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from bridgectl import daemons
-from bridgectl.language import tr
+from bridgectl.instants import shown, span
+from bridgectl.language import tr, trn
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
 from protocol.messages import Role
-from protocol.reports import HotOperationReport, HotReport
+from protocol.reports import HotOperationReport, HotReport, PrequeryReport, PrequeryWindowReport
 
 app = typer.Typer(no_args_is_help=True, help="Kept answers of the marketing system: show how many, forget some.")
 _LONGEST_ACCOUNT = 64
@@ -42,6 +44,9 @@ def show(json: Json = False, bridge_config: Config = None) -> None:
             dropped=sum(report.invalidated.values()),
         )
     )
+    if report.prequery is not None:
+        for line in _ahead(report.prequery):
+            typer.echo(line)
 
 
 @app.command()
@@ -63,6 +68,35 @@ def clear(
         Role.BRIDGE, path, "clear-hot", operation=operation or "", account=account, sudo_user=sudo_user()
     )
     typer.echo(tr("{count} kept answers forgotten", count=told["dropped"]))
+
+
+def _ahead(report: PrequeryReport) -> Iterator[str]:
+    yield tr(
+        "asked ahead, for {active} and those subscribed: {spared} since the start; rate shared by {bridges}",
+        active=trn("{count} active account", "{count} active accounts", report.active),
+        spared=trn("{count} answer was of use", "{count} answers were of use", report.spared),
+        bridges=trn("{count} bridge", "{count} bridges", report.bridges),
+    )
+    if report.now is not None:
+        yield tr("  now, until {until}: {done}", until=shown(report.now.until), done=_window(report.now))
+    if report.rests:
+        yield tr("  it rests: {reason}", reason=report.rests)
+    if report.last is not None:
+        yield tr("  last, until {until}: {done}", until=shown(report.last.until), done=_window(report.last))
+    if report.following:
+        yield tr("  next, from {since}", since=shown(report.following))
+
+
+def _window(one: PrequeryWindowReport) -> str:
+    return tr(
+        "{asked} asked, {kept} kept, {refused} refused, {failed} failed; {rounds}; rested for {rested}",
+        asked=one.asked,
+        kept=one.kept,
+        refused=one.refused,
+        failed=one.failed,
+        rounds=trn("{count} round", "{count} rounds", one.rounds),
+        rested=span(int(one.rested_s * 1000)),
+    )
 
 
 def _account() -> str:

@@ -9,7 +9,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from bridgectl.status.observation import Observation
-from bridgectl.status.rules import bridges, broker, certificates, daemons, files, notices, operations, requests, stores
+from bridgectl.status.rules import (
+    bridges,
+    broker,
+    certificates,
+    daemons,
+    files,
+    hot_data,
+    notices,
+    operations,
+    requests,
+    stores,
+)
 from bridgectl.status.trouble import Level, Trouble
 
 RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
@@ -31,6 +42,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     broker.queues,
     requests.denials,
     notices.notices,
+    hot_data.prequery,
     files.not_reloaded,
 )
 

@@ -1,12 +1,12 @@
 """Hot data by an administrator's word (`bridgectl cache`)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from intranet_bridge.hot_data.hot import HotData
 from protocol.administration import ClearHot, asked
 from protocol.errors import BridgeError
-from protocol.reports import HotOperationReport, HotReport
+from protocol.reports import HotOperationReport, HotReport, PrequeryReport
 from protocol.runtime.audit import Audit
 from protocol.runtime.control import Answer, Peer
 
@@ -14,9 +14,9 @@ from protocol.runtime.control import Answer, Peer
 class HotAdministration:
     """Of one bridge."""
 
-    def __init__(self, hot: HotData, audit: Audit) -> None:
+    def __init__(self, hot: HotData, audit: Audit, prequery: Callable[[], PrequeryReport | None]) -> None:
         """`audit` has who dropped what; never whose account it was."""
-        self._hot, self._audit = hot, audit
+        self._hot, self._audit, self._prequery = hot, audit, prequery
 
     def answers(self) -> Mapping[str, Answer]:
         """What can be asked."""
@@ -36,7 +36,7 @@ class HotAdministration:
         kept, size = hot.size
         report = HotReport(
             operations=operations, kept=kept, bytes=size, limit=hot.limit, evicted=hot.evicted,
-            invalidated=dict(hot.invalidated),
+            invalidated=dict(hot.invalidated), prequery=self._prequery(),
         )  # fmt: skip
         return report.model_dump(mode="json")
 

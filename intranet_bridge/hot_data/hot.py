@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
+from pydantic import BaseModel
+
 from intranet_bridge.hot_data import subjects
 from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.marketing import Answered, Finding, MarketingRequest, Outcome, Unknown
@@ -46,6 +48,8 @@ class Flight:
     why: Way
     """Nothing was kept, or not fit."""
     begun: float
+    ahead: bool = False
+    """Nobody has asked for it yet."""
     joined: list[Joined] = field(default_factory=list)
 
 
@@ -55,7 +59,7 @@ class Question:
 
     key: Key
     lifetime_s: float
-    anew: bool
+    anew: bool = False
     """Its caller wants no kept answer."""
     why: Way = Way.MISS
 
@@ -80,6 +84,8 @@ class HotData:
         """Queries that wait for the answer to another one."""
         self.counts: Counter[tuple[str, str]] = Counter()
         """(operation, hit | miss | stale | joined | bypassed) → queries."""
+        self.spared: Counter[str] = Counter()
+        """By operation: answers asked ahead that were given to somebody since, calls that nobody waited for."""
         self.invalidated: Counter[str] = Counter()
         """By: command, operator, push, reload → kept answers dropped."""
 
@@ -97,9 +103,14 @@ class HotData:
 
     def question(self, request: Attributes, asked: MarketingRequest) -> Question:
         """What a query asks for, of an operation that has a policy."""
-        policy = self.policies[request.type]
-        key = request.type, bytes(CATALOGUE[request.type].requests.dump_json(asked.body, exclude_none=True))
-        return Question(key, policy.lifetime_s, policy.no_cache and request.after == NO_CACHE)
+        question = self.asking(request.type, asked.body)
+        question.anew = request.after == NO_CACHE and self.policies[request.type].no_cache
+        return question
+
+    def asking(self, operation: str, body: BaseModel) -> Question:
+        """The same, of one that nobody has sent. Raises KeyError for an operation without a policy."""
+        key = operation, bytes(CATALOGUE[operation].requests.dump_json(body, exclude_none=True))
+        return Question(key, self.policies[operation].lifetime_s)
 
     def kept(self, question: Question) -> tuple[bytes, Freshness] | None:
         """The answer that is kept, if one is and it is fresh."""
@@ -117,6 +128,9 @@ class HotData:
             question.why = Way.STALE
             return None
         self.counts[operation, "hit"] += 1
+        if found.ahead:
+            found.ahead = False
+            self.spared[operation] += 1
         return found.result, Freshness(Way.HIT, int(now - found.asked), int(left_s))
 
     def join(self, question: Question, joining: Joined) -> bool:
@@ -127,13 +141,27 @@ class HotData:
         flight.joined.append(joining)
         self.joined += 1
         self.counts[question.key[0], "joined"] += 1
+        if flight.ahead:
+            flight.ahead = False
+            self.spared[question.key[0]] += 1
         return True
 
-    def begin(self, question: Question, asked: MarketingRequest) -> Flight:
-        """It is being asked from now on. `landed` is to be called with what it came to."""
-        self.counts[question.key[0], _COUNTED[question.why]] += 1
+    def good(self, question: Question, share: float) -> bool:
+        """Whether there is no need to ask ahead: its answer is kept and has `share` of its lifetime left, or is being
+        asked for.
+        """
+        found = self._kept.peek(question.key)
+        if found is None:
+            return question.key in self._flights
+        left_s = min(found.until, found.asked + question.lifetime_s) - self._now()
+        return left_s > share * question.lifetime_s or question.key in self._flights
+
+    def begin(self, question: Question, asked: MarketingRequest, *, ahead: bool = False) -> Flight:
+        """It is being asked from now on. `landed` is to be called with what it came to. `ahead`: nobody asked yet."""
+        if not ahead:
+            self.counts[question.key[0], _COUNTED[question.why]] += 1
         about = subjects.of_request(asked.body)
-        flight = Flight(question.key, about, question.lifetime_s, question.why, self._now())
+        flight = Flight(question.key, about, question.lifetime_s, question.why, self._now(), ahead)
         self._flights[flight.key] = flight
         self._under_way.add(flight)
         return flight
@@ -150,7 +178,7 @@ class HotData:
             about = flight.subjects | subjects.of_answer(outcome.result)
             left_s = flight.begun + flight.lifetime_s - now
             if left_s > 0 and flight.key[0] in self.policies and not self._outdated(flight, about):
-                kept = KeptAnswer(outcome.result, flight.begun, now + left_s, about)
+                kept = KeptAnswer(outcome.result, flight.begun, now + left_s, about, ahead=flight.ahead)
                 stored = self._kept.put(flight.key, kept, now)
         return Freshness(flight.why, left_s=int(left_s) if stored else 0, stored=stored).said()
 
@@ -248,6 +276,9 @@ class HotData:
         text = "Queries of operations whose answers are kept, by how they were answered"
         for (operation, way), number in dict(self.counts).items():
             yield "intranet_bridge_hot_queries_total", text, {"operation": operation, "way": way}, number
+        text = "Answers asked ahead that somebody was given since: calls that nobody waited for"
+        for operation, number in dict(self.spared).items():
+            yield "intranet_bridge_prequery_spared_total", text, {"operation": operation}, number
         text = "Kept answers dropped before their time, by what made them old"
         for by, number in dict(self.invalidated).items():
             yield "intranet_bridge_hot_invalidated_total", text, {"by": by}, number

@@ -51,6 +51,9 @@ class Health:
         self.calls = 0
         self.latency = Latency()
         """Of the calls that were made, inquiries too."""
+        self.slow_s = math.inf
+        """What takes longer is counted as slow; set by who wants to know."""
+        self.slow = 0
         self.last_success = 0
         """Epoch ms; 0: none yet."""
         self.failing_since = 0
@@ -69,6 +72,8 @@ class Health:
         breaker = self.breaker
         self.calls += 1
         self.latency.add(took_s)
+        if took_s > self.slow_s:
+            self.slow += 1
         match came_to:
             case Unknown(reason, fault=Fault.INTERFACE) | NotApplied(reason):
                 changed = breaker.record(now, good=False)

@@ -5,13 +5,14 @@ once and written once.
 """
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from intranet_bridge.ceilings.ceilings import NOT_ADMITTED, Ceilings, Refusal
 from intranet_bridge.hot_data.hot import COLLAPSED, Flight, HotData, Joined, Question
@@ -36,7 +37,7 @@ from protocol.envelope import Opener, ReplayGuard
 from protocol.errors import EnvelopeError, Expired, Stale, WrongKind
 from protocol.frames import pack
 from protocol.lifecycle import State
-from protocol.messages import Attributes, retry_after
+from protocol.messages import Attributes, retry_after, uuid7
 from protocol.operations import CATALOGUE, Kind
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
@@ -49,6 +50,8 @@ log = logger(__name__)
 
 _LATEST = 1 / 32
 """Weight of one call in the mean of the latest."""
+AHEAD = "prequery"
+"""Who asks what nobody has asked for yet."""
 REPLY_S = 0.1
 """So long before its deadline a query that waits for a place is answered that it waited for nothing."""
 
@@ -110,6 +113,8 @@ class QueryWorkers:
         self.latency = Latency()
         self.service_s = 0.0
         """Mean time of the latest calls, seconds."""
+        self.seen: Callable[[str], None] | None = None
+        """Told the account of each query that is taken."""
         self.skews = Skews()
         """How far the fronts' clocks are from ours. By queries alone: a command may have waited for days."""
 
@@ -202,6 +207,8 @@ class QueryWorkers:
             self._refuse(request, refusal, began)
             return
         asked = MarketingRequest(request.id, body, request.traceparent, source=request.source)
+        if self.seen is not None and (account := getattr(body, "account", None)):
+            self.seen(account)
         question = None
         if self._hot.policies and request.type in self._hot.policies:
             question = self._hot.question(request, asked)
@@ -269,6 +276,9 @@ class QueryWorkers:
         asked again, once.
         """
         self._answer(request, outcome, began, self._hot.landed(flight, outcome))
+        self._told(flight, outcome)
+
+    def _told(self, flight: Flight, outcome: Outcome) -> None:
         late = isinstance(outcome, Unknown) and outcome.timed_out
         now = self._clock()
         for other in flight.joined:
@@ -290,6 +300,34 @@ class QueryWorkers:
                 await self._go(query.request, query.asked, query.began, flight, self._clock())
 
         self._intake.resume(ResumedQuery(work))
+
+    async def ahead(self, operation: str, body: BaseModel, good_share: float) -> Outcome | None:
+        """Ask what nobody has asked for yet, so that its answer is kept, as a query is asked: by the same circuit,
+        within the same places. None if it is not asked: what is kept is good (`good_share` of its lifetime is left), or
+        customers' queries wait for a place. Raises KeyError for an operation that is not bound, or not kept, any more.
+        """
+        now = self._clock()
+        adapter = self._adapters[operation]
+        id = uuid7(now, os.urandom(10))
+        request = Attributes(id, AHEAD, operation, now, deadline=now + round(adapter.timeout_s * 1000))
+        asked = MarketingRequest(id, body)
+        question = self._hot.asking(operation, body)
+        if self._hot.good(question, good_share):
+            return None
+        places = self._places.get(operation)
+        if self._intake.waiting:
+            return None
+        if places is not None and (places.waiting or places.system.waiting or not places.take()):
+            return None
+        flight, called = self._hot.begin(question, asked, ahead=True), time.monotonic()
+        try:
+            outcome = await self._ask_for(flight, request, asked)
+        finally:
+            if places is not None:
+                places.release(time.monotonic() - called)
+        self._hot.landed(flight, outcome)
+        self._told(flight, outcome)
+        return outcome
 
     def _not_asked(self, query: WaitingQuery, code: str, detail: str) -> None:
         """There was no place for it, or no interface: so there is none for who waits for its answer."""

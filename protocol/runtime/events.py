@@ -384,6 +384,18 @@ EVENTS: Mapping[str, Event] = {
     "probe-failed": Event(
         "error", "A defect: trying an interface in doubt ended with an error.", ("exception",), once_by=()
     ),
+    "prequery-ended": Event(
+        "info",
+        "A window of asking ahead is over: calls made, what they came to, how often every account had its turn (0: "
+        "there was not time enough), and how many answers asked ahead were given to somebody since.",
+        ("asked", "kept", "refused", "failed", "rested_s", "rounds", "active", "spared"),
+    ),
+    "prequery-goes-on": Event("info", "What made asking ahead rest is over."),
+    "prequery-rests": Event(
+        "warning",
+        "Nothing is asked ahead for a while: an interface fails or is slow, or there is no memory left for answers.",
+        ("reason", "seconds"),
+    ),
     "push-refused": Event(
         "warning",
         "A push is not taken: it is none (`field` says where), its id was used for another, or its sender may not.",

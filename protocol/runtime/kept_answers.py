@@ -25,6 +25,8 @@ class KeptAnswer:
     subjects: frozenset[str] = field(default=frozenset(), repr=False)
     """What it tells of: account numbers, and the like."""
     size: int = 0
+    ahead: bool = False
+    """Asked for before anybody wanted it, and not given to anybody yet."""
 
 
 class KeptAnswers:
@@ -53,6 +55,10 @@ class KeptAnswers:
         if found is not None:
             self._answers.move_to_end(key)
         return found
+
+    def peek(self, key: Key) -> KeptAnswer | None:
+        """The same, and it does not count as used."""
+        return self._answers.get(key)
 
     def put(self, key: Key, answer: KeptAnswer, now: float) -> bool:
         """Keep one, in the place of any other of its key; False if it is too large."""

@@ -242,6 +242,18 @@ class Lease:
         """Instances that are not running, by name."""
         return await self._store.read(lambda connection: [holder.name for holder in self._over(connection)])
 
+    async def living(self) -> int:
+        """How many instances are running, this one included."""
+        if self._alone:
+            return 1
+
+        def read(connection: Connection) -> int:
+            now = self._now(connection)
+            holders = self._holders(connection, self._table.c.name != self._name, lock=False)
+            return 1 + sum(not holder.over(now, self._margin_ms) for holder in holders)
+
+        return await self._store.read(read)
+
     async def adopt(self, take: Callable[[Connection, Sequence[str]], T]) -> T | None:
         """Give each instance whose lease is over a new incarnation, and `take` its rows in the same transaction.
 

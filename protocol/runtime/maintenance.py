@@ -65,11 +65,9 @@ def _operation(name: str) -> str:
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
-class WindowSection(Section):
-    """Times at which operations are paused, again and again."""
+class TimesSection(Section):
+    """Times that come again and again, by the company's clocks."""
 
-    operations: Annotated[tuple[Annotated[str, AfterValidator(_operation)], ...], Field(min_length=1)]
-    """Their names; `*`: all."""
     days: Annotated[tuple[Day, ...], Field(min_length=1)] = _DAYS
     """Of the beginning."""
     month_days: tuple[Annotated[int, Field(ge=-1, le=31)], ...] = ()
@@ -78,8 +76,6 @@ class WindowSection(Section):
     """when it begins"""
     ends: Annotated[TimeOfDay, Field(alias="to")]
     """On the next day, if it is not later than `from`."""
-    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = ""
-    """why, for people"""
 
     @model_validator(mode="after")
     def _no_day_nought(self) -> Self:
@@ -87,11 +83,24 @@ class WindowSection(Section):
             raise ValueError("month_days are 1 to 31, or -1 for the last")
         return self
 
-    def window(self) -> Window:
-        """As it is judged."""
+    def times(self, operations: frozenset[str] = frozenset({ALL}), reason: str = "") -> Window:
+        """As they are judged."""
         weekdays = frozenset(_DAYS.index(day) for day in self.days)
         begins, ends = time.fromisoformat(self.begins), time.fromisoformat(self.ends)
-        return Window(frozenset(self.operations), begins, ends, weekdays, frozenset(self.month_days), self.reason)
+        return Window(operations, begins, ends, weekdays, frozenset(self.month_days), reason)
+
+
+class WindowSection(TimesSection):
+    """Times at which operations are paused, again and again."""
+
+    operations: Annotated[tuple[Annotated[str, AfterValidator(_operation)], ...], Field(min_length=1)]
+    """Their names; `*`: all."""
+    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = ""
+    """why, for people"""
+
+    def window(self) -> Window:
+        """As it is judged."""
+        return self.times(frozenset(self.operations), self.reason)
 
 
 class MaintenanceSection(Section):

@@ -7,7 +7,7 @@ import pytest
 
 from scripts.tools.testbed.testbed import Testbed
 from scripts.tools.testbed.toml_values import with_values
-from tests.support.testbeds import ACCOUNT, ctl, journal, work_order
+from tests.support.testbeds import ACCOUNT, ctl, eventually, journal, work_order
 
 MONTHS = {"account": ACCOUNT, "first_month": "2026-01", "last_month": "2026-06"}
 STATUS = "cache-status"
@@ -48,6 +48,30 @@ def test_a_kept_answer_is_told_and_ends_with_a_command_of_its_account(keeping: T
     cleared = ctl(keeping, "cache", "clear", "bill-query")
     assert cleared.stdout == "1 kept answers forgotten\n", cleared.stderr
     assert "fwd=uri-miss" in asked(http).headers[STATUS]
+
+
+def test_an_account_that_is_active_is_asked_ahead_and_its_first_query_is_a_hit(
+    testbed: Testbed, http: httpx.Client
+) -> None:
+    file = testbed.config / "intranet_bridge.toml"
+    before = file.read_text()
+    tables = {
+        "hot.operations.balance-query.lifetime_s": 900,
+        "hot.prequery.requests.balance-query": {},
+        "hot.prequery.windows": [{"from": "00:00", "to": "00:00"}],
+        "maintenance.zone": "Asia/Shanghai",
+    }
+    file.write_text(with_values(before, tables))
+    try:
+        assert ctl(testbed, "reload", "bridge").returncode == 0
+        asked(http)  # of another operation: now the account is an active one
+        eventually(lambda: "1 asked, 1 kept" in ctl(testbed, "cache", "show").stdout, 20, "asking ahead")
+        first = http.post("/v1/balance-query", json={"account": ACCOUNT})
+        assert first.headers[STATUS].startswith("intranet-bridge; hit; ttl="), first.text
+        assert "1 active account and those subscribed: 1 answer was of use" in ctl(testbed, "cache", "show").stdout
+    finally:
+        file.write_text(before)
+        assert ctl(testbed, "reload", "bridge").returncode == 0
 
 
 def test_without_it_nothing_is_told(testbed: Testbed, http: httpx.Client) -> None:

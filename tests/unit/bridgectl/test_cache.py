@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from bridgectl.cli import app
 from protocol.messages import Role
-from protocol.reports import HotOperationReport, HotReport
+from protocol.reports import HotOperationReport, HotReport, PrequeryReport, PrequeryWindowReport
 from tests.unit.bridgectl.test_maintenance import Asked, daemon
 
 __all__ = ["daemon"]
@@ -25,6 +25,21 @@ def test_show_has_the_share_that_cost_no_call(daemon: Asked) -> None:
     assert daemon.questions == [(Role.BRIDGE, "hot", {})]
     for words in ("bill-query", "60 s", "80%", "3 answers in 1.0 of 4.0 MiB; 5 went", "6 were dropped"):
         assert words in done.stdout
+
+
+def test_show_has_what_was_asked_ahead(daemon: Asked) -> None:
+    one = HotOperationReport(operation="bill-query", lifetime_s=900, kept=3, bytes=1 << 20)
+    now = PrequeryWindowReport(since=1, until=1_790_000_000_000, asked=9, kept=8, failed=1, rested_s=90, rounds=1)
+    last = now.model_copy(update={"asked": 70, "rounds": 0})
+    ahead = PrequeryReport(active=5, bridges=2, spared=4, now=now, last=last, rests="bill-query: slow")
+    daemon.answers = [HotReport(operations=(one,), prequery=ahead).model_dump(mode="json")]
+    shown = ran("show").stdout
+    for words in (
+        "for 5 active accounts and those subscribed: 4 answers were of use", "rate shared by 2 bridges",
+        "9 asked, 8 kept, 0 refused, 1 failed; 1 round; rested for 90 s", "it rests: bill-query: slow",
+        "70 asked, 8 kept, 0 refused, 1 failed; 0 rounds",
+    ):  # fmt: skip
+        assert words in shown, shown
 
 
 def test_show_says_that_nothing_is_kept(daemon: Asked) -> None:

@@ -191,3 +191,45 @@ async def test_an_operator_sees_and_clears_and_the_audit_does_not_say_whose(stag
     assert "clear-cache" in str(records)
     assert "3210000000001" not in str(records)
     assert DONE not in [reply.result for reply in stage.replies]
+
+
+@scene
+async def test_what_is_asked_ahead_is_a_hit_for_who_asks_and_shares_its_call_with_who_asks_meanwhile(
+    stage: Stage,
+) -> None:
+    await started(
+        stage, maintenance={"zone": "UTC"}, hot={
+            "operations": HOT,
+            "prequery": {
+                "requests": {"bill-query": {"first_month": "2026-01", "last_month": "2026-06"}},
+                "windows": [{"from": "00:00", "to": "00:00"}],
+            },
+        },
+    )  # fmt: skip
+    bridge, marketing = stage.bridge, stage.marketing["bill-query"]
+    marketing.gate = asyncio.Event()
+    bridge.prequery.active.seen("3210000000001")
+    turn = asyncio.create_task(bridge.prequery.turn())
+    await until(lambda: marketing.running == 1)
+    id, envelope = stage.envelope("bill-query", BILL_BODY)
+    await stage.ask(envelope)
+    await until(lambda: bridge.hot.joined == 1)
+    marketing.gate.set()
+    assert (await stage.reply(id)).result == BILLS
+    await turn
+    hit = way(await bills(stage))
+    assert hit is not None
+    assert (hit.way, len(marketing.calls), bridge.hot.spared["bill-query"]) == (Way.HIT, 1, 1)
+    assert bridge.hot.counts["bill-query", "miss"] == 0
+    assert bridge.queries.outcomes["bill-query", "succeeded"] == 2
+    report = await bridge.hot_administration.report({}, None)  # type: ignore[arg-type]
+    assert (report["prequery"]["active"], report["prequery"]["now"]["kept"]) == (1, 1)
+
+
+@scene
+async def test_only_who_has_asked_is_active_and_nothing_is_remembered_unless_it_is_asked_ahead(stage: Stage) -> None:
+    await started(stage)
+    await bills(stage)
+    assert (len(stage.bridge.prequery.active), stage.bridge.prequery.report()) == (0, None)
+    await stage.bridge.prequery.turn()
+    assert len(stage.marketing["bill-query"].calls) == 1
