@@ -1,0 +1,87 @@
+"""Packed files: members known by what they say, and bombs."""
+
+import gzip
+import io
+import json
+import zipfile
+from functools import partial
+
+import pytest
+
+from intranet_bridge.settlement.statements import opening
+from intranet_bridge.settlement.statements.opening import opened
+from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
+from tests.unit.intranet_bridge.settlement.statements.reads import PROFILES, SAMPLES, refused, taken
+
+TRADE, WECHAT = PROFILES["alipay-trade"], PROFILES["wechat-trade"]
+EMPTY = (SAMPLES / "alipay_20261124_empty.csv").read_bytes()
+
+
+def zipped(**members: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def named(raw: bytes) -> bytes:
+    """A ZIP with an empty bill whose name is these bytes, and nothing that says what they are."""
+    stand_in = b"N" * len(raw)
+    return zipped(**{stand_in.decode(): EMPTY}).replace(stand_in, raw)
+
+
+def test_zip_name_bytes() -> None:
+    wanted = json.loads((SAMPLES / "zip_names.expected.json").read_text())
+    assert taken("alipay_20261124.csv.zip", TRADE)[0].rows == 7
+    assert wanted["zip_utf8_without_flag.zip"].startswith("accepted")
+    assert taken("zip_utf8_without_flag.zip", TRADE)[0].rows == 0
+    half = "李昞明细.csv".encode("gbk")
+    assert b"\\" in half
+    assert taken(named(half), TRADE)[0].rows == 0
+    code, findings = refused("zip_two_details.zip", TRADE)
+    assert wanted["zip_two_details.zip"].startswith(f"refused: {code}")
+    assert "../" not in str(findings)
+
+
+def test_zip_without_a_statement() -> None:
+    assert refused(zipped(a=b"#\xd6\xa7", b=b""), TRADE)[0] is Code.LAYOUT
+
+
+@pytest.mark.parametrize("packed", [(SAMPLES / "alipay_20261124.csv.zip").read_bytes(), zipped(a=EMPTY)])
+def test_packed_file_cut_off_is_incomplete(packed: bytes) -> None:
+    for cut in (packed[:-30], packed[: len(packed) // 2]):
+        assert refused(cut, TRADE)[0] is Code.INCOMPLETE
+    bill = (SAMPLES / "wechat_20261125_ALL.csv.gz").read_bytes()
+    assert refused(bill[:-12], WECHAT)[0] is Code.INCOMPLETE
+
+
+def test_zip_bomb_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def code(data: bytes, profile: object = TRADE) -> Code:
+        with pytest.raises(StatementRefused) as error:
+            opened(partial(io.BytesIO, data), profile)  # type: ignore[arg-type]
+        return error.value.code
+
+    assert code(zipped(a=EMPTY, bomb=bytes(2 << 20))) is Code.TOO_LARGE
+    assert code(zipped(**{f"m{n}": EMPTY for n in range(101)})) is Code.TOO_LARGE
+    assert code(gzip.compress(b"\n" * (2 << 20)), WECHAT) is Code.TOO_LARGE
+    monkeypatch.setattr(opening, "MOST_UNPACKED", 1000)
+    assert code(zipped(a=EMPTY, b=EMPTY)) is Code.TOO_LARGE
+
+
+def test_encrypted_member_is_not_read() -> None:
+    data = bytearray(zipped(a=EMPTY))
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + offset] |= 1
+    assert refused(bytes(data), TRADE)[0] is Code.INCOMPLETE
+
+
+def test_packing_the_profile_does_not_know() -> None:
+    assert refused(gzip.compress(EMPTY), TRADE)[0] is Code.LAYOUT
+    assert refused(zipped(a=EMPTY), "utility-dsdz")[0] is Code.LAYOUT
+
+
+def test_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "MOST_LINE", 1000)
+    head, rest = EMPTY.split(b"\r\n", 1)
+    assert refused(head + b" " * 2000 + b"\r\n" + rest, TRADE)[0] is Code.LAYOUT
