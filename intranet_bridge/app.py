@@ -159,8 +159,9 @@ class Bridge:
         )  # fmt: skip
         self.at_rest = AtRest(self.store, STORE_KEY, keyring, settings.suite)
         self.notice_subscriptions = NoticeSubscriptions(
-            self.store, self.at_rest, settings.notices.subscriptions, clock, self.ceilings.foreign
-        )
+            self.store, self.at_rest, settings.notices.subscriptions, clock, self.ceilings.foreign,
+            self.ceilings.group_of,
+        )  # fmt: skip
         self.bindings = Bindings(settings, bound, own(self.handlers()))
         self.adapters, self.health = self.bindings.adapters, self.bindings.health
         arrangement = self.bindings.arrangement

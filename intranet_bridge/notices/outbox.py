@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.notices.rows import NOTICES, PUSHES, STREAMS, SUBSCRIPTIONS
@@ -93,12 +93,13 @@ class Notices:
         pushed = {"push": push_id, "stream": stream, "published_at": now}
         if not insert_new(connection, PUSHES, [pushed]):
             return 0
-        subscribed = select(SUBSCRIPTIONS.c.application, SUBSCRIPTIONS.c.front).where(
+        whose = SUBSCRIPTIONS.c.application, SUBSCRIPTIONS.c.fronts
+        subscribed = select(*whose, SUBSCRIPTIONS.c.front).where(
             SUBSCRIPTIONS.c.stream == stream, SUBSCRIPTIONS.c.kind == notice.kind.value
         )
         rows = []
-        for application, front in connection.execute(subscribed.order_by(SUBSCRIPTIONS.c.application)).all():
-            id, sequence = self._ids.next(now, os.urandom(10)), _next(connection, stream, application)
+        for application, fronts, front in connection.execute(subscribed.order_by(*whose)).all():
+            id, sequence = self._ids.next(now, os.urandom(10)), _next(connection, stream, application, fronts)
             dispatch = Dispatch(
                 application=application, stream=stream, sequence=sequence, kind=notice.kind.value, at=notice.at,
                 data=notice.data.model_dump(mode="json", exclude_none=True),
@@ -106,7 +107,7 @@ class Notices:
             rows.append(
                 {
                     "id": id, "owner": self._name, "stream": stream, "application": application,
-                    "sequence": sequence, "front": front, "kind": notice.kind.value,
+                    "sequence": sequence, "fronts": fronts, "front": front, "kind": notice.kind.value,
                     "body": self._at_rest.seal(dispatch.payload(), id), "published_at": now, "sends": 0,
                 }
             )  # fmt: skip
@@ -164,9 +165,11 @@ class Notices:
             had = {id for id, by in receipts if id in fronts and not self._foreign(by, fronts[id])}
             if had:
                 connection.execute(_CONFIRMED, [{"of": id, "now": now} for id in sorted(had)])
+                reach(Point.BRIDGE_CONFIRMATION_UNCOMMITTED)
             return len(had)
 
         await self._store.write(confirm)
+        reach(Point.BRIDGE_CONFIRMATION_COMMITTED)
         self.hurry()
 
     # --- keeping --------------------------------------------------------------------------------------------
@@ -228,15 +231,18 @@ class Notices:
 
 def put_back(connection: Connection) -> None:
     """The database is an older copy: numbers that it would give next may have been given already."""
-    insert_new(connection, STREAMS, [{"stream": _ALL, "application": _ALL, "last": 0}])
+    insert_new(connection, STREAMS, [{"stream": _ALL, "application": _ALL, "fronts": "", "last": 0}])
     connection.execute(STREAMS.update().values(last=STREAMS.c.last + _LEAP))
 
 
-def _next(connection: Connection, stream: str, application: str) -> int:
-    """The next number of a stream, without a gap."""
-    floor = connection.execute(select(STREAMS.c.last).where(STREAMS.c.stream == _ALL)).scalar() or 0
-    insert_new(connection, STREAMS, [{"stream": stream, "application": application, "last": floor}])
-    of = STREAMS.c.stream == stream, STREAMS.c.application == application
+def _next(connection: Connection, stream: str, application: str, fronts: str) -> int:
+    """The next number of a stream, without a gap. A group's first goes on from what its application had without one."""
+    of_all = STREAMS.c.stream == stream, STREAMS.c.application == application
+    of = *of_all, STREAMS.c.fronts == fronts
+    begins = select(func.max(STREAMS.c.last)).where(or_(STREAMS.c.stream == _ALL, and_(*of_all)))
+    floor = connection.execute(begins).scalar() or 0
+    row = {"stream": stream, "application": application, "fronts": fronts, "last": floor}
+    insert_new(connection, STREAMS, [row])
     counted = STREAMS.update().where(*of).values(last=STREAMS.c.last + 1).returning(STREAMS.c.last)
     return int(connection.execute(counted).scalar_one())
 
@@ -246,8 +252,9 @@ def _due(connection: Connection, owner: str, now: int, resend_after_ms: int, lim
     of = NOTICES.alias("of").c
     # a value and no EXISTS: PostgreSQL would make that a join of all that wait, and this is a look into an index
     oldest = select(func.min(of.sequence)).where(
-        of.stream == _C.stream, of.application == _C.application, of.confirmed_at.is_(None)
-    )
+        of.stream == _C.stream, of.application == _C.application, of.fronts.in_([_C.fronts, ""]),
+        of.confirmed_at.is_(None),
+    )  # fmt: skip
     grown = resend_after_ms * _C.sends * _C.sends
     wait_ms = case((grown < _LONGEST_WAIT_MS, grown), else_=_LONGEST_WAIT_MS)
     # sent in the future, before the clock was put back: it has waited long enough

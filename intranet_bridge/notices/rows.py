@@ -14,6 +14,8 @@ SUBSCRIPTIONS = Table(
     Column("stream", String(22), primary_key=True),  # pseudonym of the account
     Column("application", String(64), primary_key=True),
     Column("kind", String(32), primary_key=True),
+    # the table of [fronts] that named the front when it last asked: another group's application of this name is another
+    Column("fronts", String(64), primary_key=True, default="", server_default=text("''")),
     Column("front", String(64), nullable=False),  # whose queue its notices go to
     Column("account", LargeBinary, nullable=False),  # sealed: who asks for what is subscribed opens it
     Column("consent_version", String(40), nullable=False),
@@ -26,6 +28,7 @@ STREAMS = Table(
     METADATA,
     Column("stream", String(22), primary_key=True),
     Column("application", String(64), primary_key=True),
+    Column("fronts", String(64), primary_key=True, default="", server_default=text("''")),  # of the subscription
     Column("last", BigInteger, nullable=False),  # the number of the latest notice
 )
 PUSHES = Table(
@@ -51,6 +54,8 @@ NOTICES = Table(
     Column("sent_at", BigInteger),
     Column("sends", Integer, nullable=False),
     Column("confirmed_at", BigInteger),
+    # of the subscription; empty: of none, or from before there were groups: then it comes before what came after
+    Column("fronts", String(64), nullable=False, default="", server_default=text("''")),
     Index(
         "notices_unconfirmed", "stream", "application", "sequence",
         sqlite_where=text(UNCONFIRMED), postgresql_where=text(UNCONFIRMED),

@@ -26,14 +26,16 @@ class Subscriptions:
     def __init__(
         self, store: Store, at_rest: AtRest, most: int, clock: Clock,
         foreign: Callable[[str, str], bool] = lambda _one, _other: False,
+        group_of: Callable[[str], str] = lambda _front: "",
     ) -> None:  # fmt: skip
         """`most`: subscriptions (an account and a kind) of one application. `foreign`: whether the second front is of
-        another group: an application of the same name there neither sees, ends nor takes over what this one's has.
+        another group: an application of the same name there neither sees, ends nor takes over what this one's has, and
+        has its own. `group_of`: a front's group.
         """
-        self._foreign = foreign
+        self._foreign, self._group_of = foreign, group_of
         self._store, self._at_rest, self.most, self._clock = store, at_rest, most, clock
-        self._counted: dict[str, int] = {}
-        """By application, as counted last."""
+        self._counted: dict[tuple[str, str], int] = {}
+        """By application and group, as counted last."""
 
     def handlers(self) -> dict[str, Handler]:
         """Of the operations."""
@@ -45,13 +47,14 @@ class Subscriptions:
 
     async def subscribe(self, asked: MarketingRequest) -> Answer | Refused:
         """Add what is not there; what is there stays as it was, but its notices go to the front that asked last."""
-        body, application = asked.body, asked.application
-        if self._counted.get(application, 0) + len(body.kinds) > self.most:
+        body, application, front = asked.body, asked.application, _front(asked)
+        group = self._group_of(front)
+        if self._counted.get((application, group), 0) + len(body.kinds) > self.most:
             return Refused(SUBSCRIPTIONS_FULL.code)
-        stream, now, front = self._at_rest.pseudonym(body.account), self._clock(), _front(asked)
+        stream, now = self._at_rest.pseudonym(body.account), self._clock()
         rows = [
             {
-                "stream": stream, "application": application, "kind": kind.value, "front": front,
+                "stream": stream, "application": application, "kind": kind.value, "fronts": group, "front": front,
                 "account": self._at_rest.seal(body.account.encode(), stream),
                 "consent_version": body.consent.version, "consent_at": body.consent.at, "subscribed_at": now,
             }
@@ -59,13 +62,17 @@ class Subscriptions:
         ]  # fmt: skip
 
         def write(connection: Connection) -> list[Any]:
-            insert_new(connection, SUBSCRIPTIONS, rows)
             mine = self._of(connection, stream, application, front)
-            connection.execute(SUBSCRIPTIONS.update().where(*mine).values(front=front))
+            self._named_anew(connection, stream, application, front)
+            had = set(connection.execute(select(_C.kind).where(*mine)).scalars())  # perhaps from before it had a group
+            new = [row for row in rows if row["kind"] not in had]
+            if new:
+                insert_new(connection, SUBSCRIPTIONS, new)
+            connection.execute(SUBSCRIPTIONS.update().where(*mine).values(front=front, fronts=group))
             return _read(connection, mine)
 
         found = await self._store.write(write)
-        self._counted[application] = self._counted.get(application, 0) + len(rows)
+        self._counted[application, group] = self._counted.get((application, group), 0) + len(rows)
         return _answer(body.account, found)
 
     async def unsubscribe(self, asked: MarketingRequest) -> Answer:
@@ -97,11 +104,19 @@ class Subscriptions:
         others = [other for other in fronts if self._foreign(front, other)]
         return [*of, _C.front.not_in(others)] if others else of
 
+    def _named_anew(self, connection: Connection, stream: str, application: str, front: str) -> None:
+        """What is another group's by now, and was written down as this one's: a front was moved from one to another."""
+        of = _C.stream == stream, _C.application == application, _C.fronts == self._group_of(front)
+        for other in connection.execute(select(_C.front).where(*of).distinct()).scalars().all():
+            if self._foreign(front, other):
+                renamed = SUBSCRIPTIONS.update().where(*of, _C.front == other).values(fronts=self._group_of(other))
+                connection.execute(renamed)
+
     async def count(self) -> None:
         """Count what each application has."""
-        statement = select(_C.application, func.count()).group_by(_C.application)
+        statement = select(_C.application, _C.fronts, func.count()).group_by(_C.application, _C.fronts)
         rows = await self._store.scan(lambda connection: connection.execute(statement).all())
-        self._counted = {row.application: row[1] for row in rows}
+        self._counted = {(row.application, row.fronts): row[2] for row in rows}
 
     async def accounts(self, after: str = "", limit: int = 1000) -> list[tuple[str, str]]:
         """(Place, account number) of accounts that anybody has subscribed to, in the order of places; the next page is
@@ -114,7 +129,10 @@ class Subscriptions:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics, as counted last."""
-        for application, count in dict(self._counted).items():
+        numbers: dict[str, int] = {}
+        for (application, _), count in dict(self._counted).items():
+            numbers[application] = numbers.get(application, 0) + count
+        for application, count in numbers.items():
             labels = {"application": application}
             yield "intranet_bridge_notice_subscriptions", "Subscriptions (account and kind)", labels, count
 

@@ -16,6 +16,7 @@ from intranet_bridge.pushes.effects import Hot, effects
 from intranet_bridge.pushes.rows import PUSHED
 from protocol.reports import PushesReport, PushTableReport
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.store import Store, Work, insert_new
@@ -74,6 +75,7 @@ class Pushes:
         for part in parts:
             last = also if part is parts[-1] else None
             taken = await self._store.write(partial(self._take_in, pushes=part, also=last))
+            reach(Point.BRIDGE_PUSHES_COMMITTED)
             self._count(part, taken)
             done += taken
         return done

@@ -94,10 +94,16 @@ class Point:
     BRIDGE_DECISION_FOUND = "bridge.decision-found"
     """An operator's decision about a held row was read; nothing was done about it."""
     # --- the bridge: notices
+    BRIDGE_PUSHES_COMMITTED = "bridge.pushes-committed"
+    """Pushes and their notices are on disk; who pushed was not answered, and nothing was sent."""
     BRIDGE_NOTICE_UNCOMMITTED = "bridge.notice-uncommitted"
     """Notices are inserted with their push, not committed."""
     BRIDGE_NOTICE_CONFIRMED = "bridge.notice-confirmed"
     """A front's receipt for notices is here; nothing of it is recorded."""
+    BRIDGE_CONFIRMATION_UNCOMMITTED = "bridge.confirmation-uncommitted"
+    """It is recorded, not committed."""
+    BRIDGE_CONFIRMATION_COMMITTED = "bridge.confirmation-committed"
+    """It is on disk; the next of these streams was not sent."""
     # --- the bridge: a restart
     BRIDGE_RECOVERY_UNCOMMITTED = "bridge.recovery-uncommitted"
     """Rows found `calling` are made `unknown`, not committed."""
@@ -123,6 +129,10 @@ class Point:
     """They are on disk; the bridge was not told."""
     FRONT_CALLBACK_ANSWERED = "front.callback-answered"
     """An application has answered a callback; nothing of it is recorded."""
+    FRONT_DELIVERED_UNCOMMITTED = "front.delivered-uncommitted"
+    """That a callback was accepted is written, not committed."""
+    FRONT_DELIVERED_COMMITTED = "front.delivered-committed"
+    """It is on disk; the next of its stream was not begun."""
     FRONT_HOLD_UNCOMMITTED = "front.hold-uncommitted"
     """Commands undelivered for a week are named `held`, not committed."""
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from dmz_front import app as front
 from dmz_front.ledger.rows import METADATA as FRONT_METADATA
 from intranet_bridge import app as bridge
 from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA
+from intranet_bridge.notices.rows import STREAMS, SUBSCRIPTIONS
 from protocol.desk.staff import STAFF
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
@@ -169,6 +170,39 @@ def test_revision_0001_is_the_first_release(name: str, migrations: Migrations, d
     released.drop_all(database)
     migrations.migrate(database, "0001")
     assert migrations.differences(database, released) == []
+
+
+def test_subscriptions_and_numbers_of_before_there_were_groups_stay(database: Engine) -> None:
+    migrations, metadata = TREES["bridge"]
+    migrations.migrate(database, "0014")
+    execute(
+        database,
+        "INSERT INTO notice_subscriptions VALUES ('s', 'wechat', 'bill-issued', 'front-1', 'x', '1', 'then', 5);\n"
+        "INSERT INTO notice_streams VALUES ('s', 'wechat', 7)",
+    )
+    migrations.prepare(database)
+    assert migrations.differences(database, metadata) == []
+    subscribed, stream = of_notices(database)
+    assert [(one.kind, one.fronts, one.front, one.subscribed_at) for one in subscribed] == [
+        ("bill-issued", "", "front-1", 5)
+    ]
+    assert [tuple(one) for one in stream] == [("s", "wechat", "", 7)]
+    with database.begin() as connection:  # another group's too, and then back to what knows none
+        connection.execute(
+            SUBSCRIPTIONS.insert(), {**subscribed[0]._mapping, "account": b"x", "fronts": "lake", "front": "front-3"}
+        )
+        connection.execute(STREAMS.insert(), {**stream[0]._mapping, "fronts": "lake", "last": 9})
+    migrations.migrate(database, "0014")
+    migrations.prepare(database)
+    assert migrations.differences(database, metadata) == []
+    subscribed, stream = of_notices(database)
+    assert [(one.fronts, one.front) for one in subscribed] == [("", "front-1")]
+    assert [tuple(one) for one in stream] == [("s", "wechat", "", 9)]
+
+
+def of_notices(database: Engine) -> tuple[Sequence[Any], Sequence[Any]]:
+    with database.connect() as connection:
+        return connection.execute(SUBSCRIPTIONS.select()).all(), connection.execute(STREAMS.select()).all()
 
 
 def test_the_operator_of_the_first_release_was_here_before_the_front(database: Engine) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bridgectl import keys
 from bridgectl.keys import Whose
 from intranet_bridge.marketing import Answered
-from intranet_bridge.notices.rows import NOTICES
+from intranet_bridge.notices.rows import NOTICES, STREAMS, SUBSCRIPTIONS
 from protocol.decisions import Decision, LedgerEntry
 from protocol.destinations import command_replies, presence
 from protocol.envelope import Kind, Opener, Sealer
@@ -270,7 +270,7 @@ async def test_the_notices_of_a_group_are_not_another_s_to_take_over_end_or_conf
     assert await asked(groups.city, "front-1", "notice-subscribe", {"kinds": kinds, "consent": consent}) == kinds
     both = [*kinds, "outage-notice"]
     taken = await asked(groups.lake, "front-3", "notice-subscribe", {"kinds": both, "consent": consent})
-    assert taken == ["outage-notice"]  # its own; the other is not told of, and goes where it went
+    assert taken == both  # its own; the other's is its own too, and goes where it went
     assert await asked(groups.lake, "front-3", "notice-unsubscribe", {"kinds": both}) == []
     notices = stage.bridge.notices
     notice = Notice.of("bill-issued", "2026-07-01T08:00:00+08:00", EXAMPLES[NoticeKind.BILL_ISSUED])
@@ -290,3 +290,73 @@ async def test_the_notices_of_a_group_are_not_another_s_to_take_over_end_or_conf
 
     assert not await confirmed(groups.lake, "front-3", "front-3")
     assert await confirmed(groups.city, "front-2", "front-1")
+
+
+@scene
+async def test_applications_of_one_name_have_subscriptions_and_numbers_of_their_own_in_each_group(stage: Stage) -> None:
+    groups, account = Groups(stage), EXAMPLES[NoticeKind.BILL_ISSUED]["account"]
+    await groups.start()
+    kinds, consent = ["bill-issued"], {"version": "2026-01", "at": "2026-07-02T09:00:00+08:00"}
+
+    async def subscribe(ring: Keyring, front: str) -> None:
+        body = json.dumps({"account": account, "kinds": kinds, "consent": consent}).encode()
+        queue = command_replies(front)
+        id, envelope = groups.sealed(ring, "notice-subscribe", body, source=f"{front}/wechat", reply_to=queue)
+        await stage.send(envelope)
+        await until(lambda: stage.of(id) or groups.of(id))
+
+    async def publish(push: str) -> int:
+        notice = Notice.of("bill-issued", "2026-07-01T08:00:00+08:00", EXAMPLES[NoticeKind.BILL_ISSUED])
+        return await stage.bridge.store.write(
+            lambda connection: stage.bridge.notices.publish_in(connection, notice, push)
+        )
+
+    async def numbers(fronts: str) -> list[int]:
+        statement = select(NOTICES.c.sequence).where(NOTICES.c.fronts == fronts).order_by(NOTICES.c.id)
+        return list(await stage.bridge.store.read(lambda connection: connection.execute(statement).scalars().all()))
+
+    await subscribe(groups.city, "front-1")
+    assert await publish("push-1") == 1
+    await subscribe(groups.lake, "front-3")
+    for number in (2, 3):
+        assert await publish(f"push-{number}") == 2
+    assert await numbers("city") == [1, 2, 3]
+    lake = await numbers("lake")
+    assert lake == [lake[0], lake[0] + 1]
+    # city confirms nothing: what is lake's goes all the same
+    due = {entry.destination for entry in await stage.bridge.notices.unsent(100)}
+    assert due == {command_replies("front-1"), command_replies("front-3")}
+
+
+@scene
+async def test_what_was_subscribed_to_before_there_were_groups_goes_on_in_the_group_of_its_front(stage: Stage) -> None:
+    groups, account = Groups(stage), EXAMPLES[NoticeKind.BILL_ISSUED]["account"]
+    await groups.start()
+    stream = stage.bridge.at_rest.pseudonym(account)
+    row = {
+        "stream": stream, "application": "wechat", "kind": "bill-issued", "front": "front-1", "fronts": "",
+        "account": stage.bridge.at_rest.seal(account.encode(), stream), "consent_version": "1", "consent_at": "then",
+        "subscribed_at": 1,
+    }  # fmt: skip
+
+    def before(connection: Any) -> None:
+        connection.execute(SUBSCRIPTIONS.insert(), row)
+        connection.execute(STREAMS.insert(), {"stream": stream, "application": "wechat", "fronts": "", "last": 7})
+
+    await stage.bridge.store.write(before)
+    kinds, consent = ["bill-issued", "outage-notice"], {"version": "2026-01", "at": "2026-07-02T09:00:00+08:00"}
+    body = json.dumps({"account": account, "kinds": kinds, "consent": consent}).encode()
+    id, envelope = groups.sealed(
+        groups.city, "notice-subscribe", body, source="front-2/wechat", reply_to=command_replies("front-1")
+    )
+    await stage.send(envelope)
+    await until(lambda: stage.of(id))
+    found = select(SUBSCRIPTIONS.c.kind, SUBSCRIPTIONS.c.fronts, SUBSCRIPTIONS.c.front, SUBSCRIPTIONS.c.subscribed_at)
+    rows = await stage.bridge.store.read(lambda connection: connection.execute(found.order_by("kind")).all())
+    assert [tuple(one)[:3] for one in rows] == [(kind, "city", "front-2") for kind in kinds]
+    assert rows[0].subscribed_at == 1  # it stays as it was
+    notice = Notice.of("bill-issued", "2026-07-01T08:00:00+08:00", EXAMPLES[NoticeKind.BILL_ISSUED])
+    notices = stage.bridge.notices
+    await stage.bridge.store.write(lambda connection: notices.publish_in(connection, notice, "push-1"))
+    number = select(NOTICES.c.sequence)
+    assert await stage.bridge.store.read(lambda connection: connection.execute(number).scalar()) == 8
