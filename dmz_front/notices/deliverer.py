@@ -219,6 +219,7 @@ class Deliverer:
             target.failures = 0
             self.attempts[target.name, "delivered"] += 1
             await self._ledger.delivered(due.id)
+            reach(Point.FRONT_DELIVERED_COMMITTED, due.id)
             return
         target.failures += 1
         self._rest(target, answer)

@@ -139,9 +139,11 @@ class NoticeLedger:
         mine = (
             _C.front == self._front, _C.callback == callback, _C.application == application, _C.state == WAITING,
         )  # fmt: skip
+        # one that was never tried is due whatever the clock says: it may have been put back since
+        due = or_(_C.next_at <= self._clock(), _C.attempts == 0)
         statement = (
             select(_C.id, _C.kind, _C.envelope, _C.attempts, _C.since)
-            .where(*mine, _C.next_at <= self._clock(), _C.id.not_in(list(in_hand)), ~overtakes.exists())
+            .where(*mine, due, _C.id.not_in(list(in_hand)), ~overtakes.exists())
             .order_by(_C.next_at, _C.id)
             .limit(limit)
         )
@@ -150,7 +152,8 @@ class NoticeLedger:
 
     async def delivered(self, id: str) -> None:
         """The application has it."""
-        await self._store.execute(_DELIVERED, {"of": id, "now": self._clock()})
+        change = {"of": id, "now": self._clock()}
+        await self._store.execute(_DELIVERED, change, point=Point.FRONT_DELIVERED_UNCOMMITTED)
 
     async def failed(self, id: str, next_at: int | None, fault: str) -> None:
         """It has not; None: it is not tried any more."""

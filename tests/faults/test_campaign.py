@@ -12,9 +12,9 @@ import pytest
 
 from scripts.tools.testbed.layout import ROOT
 
-KINDS = 21
+KINDS = 23
 COMMAND = [sys.executable, "-m", "scripts.tools.fault_campaign", "--quick"]
-SLOW = ["--rate", "12", "--queries-rate", "4"]
+SLOW = ["--rate", "12", "--queries-rate", "4", "--pushes", "600"]
 """A rate that two busy cores can carry."""
 
 
@@ -59,6 +59,12 @@ def test_two_minutes_of_every_fault_break_no_promise(tmp_path: Path) -> None:
     assert told["queries"]["200 succeeded"] > 0
     assert told["replayed"] > 100
     assert sum(told["faults"].values()) >= 8
+    notices = told["notices"]
+    assert notices["answered"] == notices["pushes"] == 600 < notices["attempts"]  # some are said twice on purpose
+    assert notices["called"] == notices["expected"]["demo"] == notices["asked"]["demo"] > 100
+    assert notices["asked"]["asking"] == notices["expected"]["asking"] > 100
+    assert notices["turned_away"] > 0
+    assert [notices[name] for name in ("lost", "doubled", "out_of_order", "wrong")] == [0, 0, 0, 0]
     assert left_behind(place) == []
     assert list(place.iterdir()) == []
 

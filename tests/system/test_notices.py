@@ -4,9 +4,7 @@ lost, none is another one the second time, and those of an account come in their
 
 import base64
 import contextlib
-import datetime
 import hmac
-import ipaddress
 import json
 import socket
 import ssl
@@ -18,11 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from scripts.tools.testbed.testbed import Testbed
+from scripts.tools.testbed.tls import self_signed
 from tests.support.testbeds import ACCOUNTS, client, command, ctl, eventually, running_testbed, work_order
 
 SECRETS = [b"first-secret-of-the-test!!!!", b"second-secret-of-the-test!!!"]
@@ -94,21 +89,6 @@ class Receiver:
         return found
 
 
-def certificate(folder: Path) -> None:
-    """One for 127.0.0.1, signed by itself."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(x509.random_serial_number()).add_extension(address, critical=False)
-    made = made.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=2))
-    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    (folder / "receiver.pem").write_bytes(pem)
-    (folder / "receiver.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-
-
 def push(testbed: Testbed, id: str, account: str) -> int:
     """As the marketing system's: the same id again until it is taken."""
     data = {"account": account, "month": "2026-06", "amount_fen": 1000}
@@ -128,7 +108,7 @@ def push(testbed: Testbed, id: str, account: str) -> int:
 
 
 def test_notices_reach_an_application_once_and_in_order_through_kills_of_both_sides(tmp_path: Path) -> None:
-    certificate(tmp_path)
+    self_signed(tmp_path / "receiver.pem", tmp_path / "receiver.key")
     for number, secret in enumerate(SECRETS):
         file = tmp_path / f"{number}.secret"
         file.write_text("whsec_" + base64.b64encode(secret).decode())

@@ -8,7 +8,6 @@ receivers run in a process of their own.
 import asyncio
 import base64
 import datetime
-import ipaddress
 import os
 import ssl
 import time
@@ -20,9 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bridgectl import keys
 from dmz_front import app
@@ -37,6 +33,7 @@ from protocol.notices import EXAMPLES, TYPE, Dispatch, NoticeKind
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.store import Store
+from scripts.tools.testbed.tls import self_signed
 
 QUICK = ("wechat", "alipay", "kiosk", "website")
 SLOW = "slow"
@@ -49,7 +46,7 @@ _SLOW_S = 2.0
 def run(folder: Path) -> list[dict[str, Any]]:
     """One row."""
     folder.mkdir(parents=True)
-    _certificate(folder)
+    self_signed(folder / "receiver.pem", folder / "receiver.key")
     with _receivers(folder) as port:
         return [asyncio.run(_measured(folder, port))]
 
@@ -142,17 +139,3 @@ def _receive(folder: Path, port: Connection) -> None:
         await asyncio.Event().wait()
 
     asyncio.run(serve())
-
-
-def _certificate(folder: Path) -> None:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(x509.random_serial_number()).add_extension(address, critical=False)
-    made = made.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
-    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    (folder / "receiver.pem").write_bytes(pem)
-    (folder / "receiver.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )

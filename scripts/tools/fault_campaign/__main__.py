@@ -1,5 +1,6 @@
 """The fault campaign: load through the HTTP API while parts are killed, stopped and cut off; then three records are
-reconciled: what callers were told, the ledgers, the marketing system's journal. Exit code 0 if every invariant held.
+reconciled: what callers were told, the ledgers, the marketing system's journal; and what it pushed, with the notices
+that two applications got. Exit code 0 if every invariant held.
 """
 
 import argparse
@@ -36,9 +37,12 @@ def main() -> int:
     if options.plan:
         print("\n".join(map(str, faults)))
         return 0
-    settings = Settings(options.seed, seconds, options.rate, options.queries_rate, options.drain, faults)
+    pushes = int(10 * seconds) if options.pushes is None else options.pushes
+    settings = Settings(options.seed, seconds, options.rate, options.queries_rate, options.drain, faults, pushes)
     folder = Path(tempfile.mkdtemp(prefix="dmz-bridge-campaign-"))
-    site = Site(folder, disk_mb=64 + int(options.minutes * 30 * options.rate / 60))
+    site = Site(
+        folder, disk_mb=64 + int(options.minutes * 30 * options.rate / 60) + pushes * 5 // 1024, seed=options.seed
+    )
     try:
         result = asyncio.run(_whole(site, settings, options))
         if result is None:
@@ -64,6 +68,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="every random choice follows from it")
     parser.add_argument("--rate", type=float, default=60, metavar="R", help="commands a second (default 60)")
     parser.add_argument("--queries-rate", type=float, default=20, metavar="R", help="queries a second (default 20)")
+    parser.add_argument(
+        "--pushes",
+        type=int,
+        metavar="N",
+        help="of the marketing system in all, with notices to two applications (default 10 a second)",
+    )
     parser.add_argument("--drain", type=float, default=300, metavar="S", help="longest time to drain at the end")
     parser.add_argument("--only", nargs="+", default=[], metavar="FAULT", choices=sorted(BY_NAME), help="only these")
     parser.add_argument("--quick", action="store_true", help="shorter timeouts in the daemons than shipped")
@@ -75,6 +85,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if not 0 < options.minutes <= 24 * 60:
         parser.error("--minutes must be more than 0 and at most a day")
+    if options.pushes is not None and not 0 <= options.pushes <= 10_000_000:
+        parser.error("--pushes must be from 0 to 10000000")
     return options
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from scripts.tools.fault_campaign import records
 from scripts.tools.fault_campaign.inject import Injector
 from scripts.tools.fault_campaign.load import Load
+from scripts.tools.fault_campaign.notice_books import NoticeVerdict, check
+from scripts.tools.fault_campaign.notices import Notices
 from scripts.tools.fault_campaign.plan import Fault
 from scripts.tools.fault_campaign.prober import Prober, Recovery
-from scripts.tools.fault_campaign.reconcile import Verdict, changed, reconcile
+from scripts.tools.fault_campaign.reconcile import Verdict, Violation, changed, reconcile
 from scripts.tools.fault_campaign.site import Site
 from scripts.tools.fault_campaign.timelines import Observation, Timeline
 
@@ -33,6 +35,8 @@ class Settings:
     queries_rate: float
     drain_s: float
     faults: list[Fault]
+    pushes: int = 0
+    """How many the marketing system makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,9 @@ class Result:
     """Everything a campaign found out."""
 
     verdict: Verdict = field(default_factory=Verdict)
+    notices: NoticeVerdict = field(default_factory=NoticeVerdict)
+    died_at: int = 0
+    """Deaths at a named point."""
     injected: list[InjectedFault] = field(default_factory=list)
     queries: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
@@ -65,7 +72,12 @@ class Result:
     @property
     def good(self) -> bool:
         """Whether every invariant held."""
-        return not self.verdict.violations
+        return not self.violations
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Of everything."""
+        return [*self.verdict.violations, *self.notices.violations]
 
 
 class Campaign:
@@ -79,9 +91,18 @@ class Campaign:
 
     async def run(self) -> Result:
         """Run everything."""
-        settings, result, began = self._settings, self._result, time.monotonic()
-        async with Load(self._site.url, self._site.testbed.app_key, settings.seed) as load:
-            self._load = load
+        settings, result = self._settings, self._result
+        async with (
+            Load(self._site.url, self._site.testbed.app_key, settings.seed) as load,
+            Notices(self._site, settings.pushes, settings.seconds) as notices,
+        ):
+            self._load, self._notices = load, notices
+            if settings.pushes:
+                self._say("subscribing")
+                await notices.subscribe()
+                await notices.begin()
+            began = time.monotonic()
+            asking = asyncio.create_task(notices.ask())
             monitoring = asyncio.create_task(self._monitor())
             try:
                 offering = asyncio.create_task(
@@ -93,16 +114,20 @@ class Campaign:
                 finally:
                     offering.cancel()
                 await self._drain()
+                if settings.pushes:
+                    await self._check_notices(asking)
                 await self._collect_outcomes()
                 found = await asyncio.to_thread(self._records)
-                result.verdict = reconcile(load.timelines, found)
+                result.verdict = reconcile(load.timelines, found, notices.requests)
                 self._add_other_violations()
                 await self._replay(found)
             finally:
                 monitoring.cancel()
+                asking.cancel()
+            result.died_at = self._injector.reached
             result.queries, result.rejected = dict(load.queries), dict(load.rejected)
             result.commands = sum(bool(timeline.observations) for timeline in load.timelines)
-            concerned = " ".join(str(violation) for violation in result.verdict.violations)
+            concerned = " ".join(str(violation) for violation in result.violations)
             result.evidence = {
                 f"{timeline.id} {timeline.key} {timeline.account}": [
                     str(observation) for observation in timeline.observations
@@ -151,14 +176,29 @@ class Campaign:
         await self._load.for_each(unanswered, self._load.ask_for_outcome)
         begun = time.monotonic()
         file = self._site.database("front")
-        while (left := await asyncio.to_thread(_unfinished, file)) != 0:
+        while True:
+            left = await asyncio.to_thread(_unfinished, file)
+            notices = await asyncio.to_thread(self._notices.unfinished) if self._settings.pushes else 0
+            if left == notices == 0:
+                break
             if time.monotonic() - begun > self._settings.drain_s:
-                what = f"{left} commands are not final {self._settings.drain_s:g} s after the last fault"
+                late = f"{self._settings.drain_s:g} s after the last fault"
+                what = f"{left} commands are not final, {notices} pushes and notices not where they belong, {late}"
                 self._result.verdict.add("undrained", what)
                 break
             await asyncio.sleep(0.5)
         self._result.drain_s = time.monotonic() - begun
         self._injector.restart_dead_parts()
+
+    async def _check_notices(self, asking: asyncio.Task[None]) -> None:
+        """The applications ask until there is no more; then the books of pushes and notices are compared."""
+        self._phase = "comparing the books of notices"
+        asking.cancel()
+        await asyncio.wait([asking])
+        async with asyncio.timeout(self._settings.drain_s):
+            await self._notices.ask_to_the_end()
+        books = await asyncio.to_thread(self._notices.books)
+        self._result.notices = await asyncio.to_thread(check, books)
 
     async def _collect_outcomes(self) -> None:
         """Every caller without an outcome asks for it; of the others one in ten asks again."""
@@ -222,6 +262,7 @@ class Campaign:
             self._say(
                 f"{elapsed:7.1f} s  {self._phase}: {load.accepted} accepted, {load.settled} told their outcome,"
                 f" {answered} of {sum(load.queries.values())} queries answered"
+                + (f", {self._notices.progress()}" if self._settings.pushes else "")
             )
             await asyncio.sleep(PROGRESS_S)
 

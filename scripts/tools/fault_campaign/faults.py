@@ -7,7 +7,7 @@ than `settle_s` (5 s as shipped) after its connection is gone, so it is never sl
 from dataclasses import dataclass
 
 PARTS = ("front", "bridge", "broker", "marketing")
-LINKS = ("callers-front", "front-broker", "bridge-broker", "bridge-marketing")
+LINKS = ("callers-front", "front-broker", "bridge-broker", "bridge-marketing", "marketing-pushes", "front-callbacks")
 """Each goes through a proxy of the campaign."""
 SETTLE_S = 5.0
 """`settle_s` of the shipped binding of work-order."""
@@ -61,12 +61,27 @@ KINDS = (
     Kind("hangs-after", ("marketing",), 1, 5, "it applies calls and never answers"),
     Kind("dies-after", ("marketing",), 0.5, 5, "it dies right after applying a call, unanswered; then starts again"),
     Kind("slow", ("marketing",), 3, 12, "it answers late, by up to 4 s"),
+    Kind("dies-at", ("front", "bridge"), 0.2, 3,
+         "it dies at a named point in the life of a push or a notice; then starts again"),
+    Kind("turns-away", ("receiver",), 2, 12,
+         "the application that is called back takes nothing: HTTP 500, cut, or no answer"),
     Kind("disk-full", ("front", "bridge"), 2, 10, "no space is left for the database", DISK),
     Kind("lock", ("front", "bridge"), 2, 14, "another process holds the SQLite write lock (busy_timeout is 10 s)"),
     Kind("clock", ("front", "bridge"), 2, 12,
          "the clock jumps by ±30 s, ±150 s or (if there is time to wait for it) ±10 min, and back", CLOCK),
 )  # fmt: skip
 
+NOTICE_POINTS = {
+    "bridge": (
+        "bridge.pushes-committed", "bridge.notice-uncommitted", "bridge.notice-confirmed",
+        "bridge.confirmation-uncommitted", "bridge.confirmation-committed",
+    ),
+    "front": (
+        "front.notice-uncommitted", "front.notice-committed", "front.callback-answered", "front.delivered-uncommitted",
+        "front.delivered-committed",
+    ),
+}  # fmt: skip
+"""Where a daemon dies (protocol/runtime/crash_points.py)."""
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 

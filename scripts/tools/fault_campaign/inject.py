@@ -19,6 +19,8 @@ from scripts.tools.testbed.processes import stop
 from scripts.tools.testbed.proxy import Proxy
 
 RESET_EVERY_S = 0.7
+REACHED_WITHIN_S = 20.0
+"""A named point that nothing reaches is given up after so long."""
 
 
 class Injector:
@@ -28,6 +30,8 @@ class Injector:
         self._site, self._testbed = site, site.testbed
         self.died: list[str] = []
         """Parts that ended without being killed."""
+        self.reached = 0
+        """Deaths at a named point."""
 
     async def inject(self, fault: Fault) -> None:
         """Begin, wait, undo. Returns when the fault is over: the process started, the connection restored."""
@@ -100,6 +104,23 @@ class Injector:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    @asynccontextmanager
+    async def _dies_at(self, fault: Fault) -> AsyncIterator[None]:
+        part, armed = fault.target, self._site.armed_file(fault.target)
+        unfinished = armed.with_suffix(".new")
+        unfinished.write_text(fault.parameters["point"])
+        unfinished.replace(armed)
+        end = time.monotonic() + REACHED_WITHIN_S
+        while self._testbed.running(part) and time.monotonic() < end:  # noqa: ASYNC110 - a process has no event
+            await asyncio.sleep(0.02)
+        armed.unlink()
+        self.reached += not self._testbed.running(part)
+        try:
+            yield
+        finally:
+            if not self._testbed.running(part):
+                await asyncio.to_thread(self._testbed.start, part, wait=False)
 
     # --- connections -------------------------------------------------------------------------------------------
 
@@ -177,6 +198,14 @@ class Injector:
             timeout = aiohttp.ClientTimeout(total=5)
             async with aiohttp.request(method, f"{self._testbed.marketing_url}/faults", json=plan, timeout=timeout):
                 pass
+
+    @asynccontextmanager
+    async def _turns_away(self, fault: Fault) -> AsyncIterator[None]:
+        self._site.receiver.mood = fault.parameters["how"]
+        try:
+            yield
+        finally:
+            self._site.receiver.mood = ""
 
     # --- disk, database, clock -----------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, Kind
+from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, NOTICE_POINTS, Kind
 
 FIRST_S = 4.0
 """The load runs without faults for so long at first."""
@@ -45,7 +45,7 @@ def plan(seed: int, seconds: float, only: Collection[str] = (), skip: Collection
         longest = kind.shortest_s + (kind.limit_s(target) - kind.shortest_s) * room
         duration = round(rng.uniform(kind.shortest_s, longest), 1)
         pause = rng.uniform(1.5 + 1.5 * room, 2.5 + 5.5 * room)
-        fault = Fault(round(now, 1), duration, kind.name, target, _parameters(rng, kind.name, seconds - now))
+        fault = Fault(round(now, 1), duration, kind.name, target, _parameters(rng, kind.name, target, seconds - now))
         if now + duration > seconds - 2:
             return faults
         if kind.name not in skip:
@@ -67,7 +67,7 @@ def _turns(rng: random.Random, only: Collection[str]) -> Iterator[tuple[Kind, st
         rest = list(everything)
 
 
-def _parameters(rng: random.Random, kind: str, left_s: float) -> dict[str, Any]:
+def _parameters(rng: random.Random, kind: str, target: str, left_s: float) -> dict[str, Any]:
     match kind:
         case "delay":
             return {"ms": rng.choice([50, 200, 600, 1500])}
@@ -83,6 +83,10 @@ def _parameters(rng: random.Random, kind: str, left_s: float) -> dict[str, Any]:
             return {"ms": rng.choice([300, 1500, 3000]), "jitter_ms": rng.choice([0, 1000])}
         case "dies-after":
             return {"calls": rng.choice([1, 2, 10])}
+        case "turns-away":
+            return {"how": rng.choice(["500", "reset", "hang"])}
+        case "dies-at":
+            return {"point": rng.choice(NOTICE_POINTS[target])}
         case "clock":
             jumps = [30, -30, 150, -150]
             far = rng.choice([CLOCK_FAR_S, -CLOCK_FAR_S])

@@ -4,7 +4,7 @@ Every disagreement is a `Violation`; a campaign without one has confirmed the de
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -24,6 +24,11 @@ VIOLATIONS = {
     "wrong-query": "a query was answered with something else",
     "unexpected": "an answer no well-formed request should get",
     "replay": "a replayed command changed something or got another answer",
+    "push": "a push was never answered, or refused, or is not the bridge's",
+    "notice-lost": "an application that has subscribed did not get a notice",
+    "notice-twice": "an application got two notices of one push",
+    "notice-order": "notices of an account came out of their order, or with a gap",
+    "notice-wrong": "an application got a notice that no push led to, or that says something else, or is not signed",
     "undrained": "the installation did not come to rest by itself",
 }
 """Each kind, and what it means."""
@@ -67,10 +72,12 @@ class Verdict:
         self.violations.append(Violation(kind, what))
 
 
-def reconcile(timelines: Sequence[Timeline], records: Records) -> Verdict:
-    """Compare all records. The timelines already hold the callers' final requests."""
+def reconcile(timelines: Sequence[Timeline], records: Records, others: Collection[str] = ()) -> Verdict:
+    """Compare all records. The timelines already hold the callers' final requests. `others`: request ids of commands
+    that are not the marketing system's, as of those who subscribed.
+    """
     verdict = Verdict()
-    known: set[str] = set()
+    known: set[str] = set(others)
     for timeline in timelines:
         if not timeline.observations:
             continue  # the campaign ended before it was sent

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from scripts.tools.fault_campaign.campaign import InjectedFault, Result, Settings
+from scripts.tools.fault_campaign.notice_books import NoticeVerdict
 from scripts.tools.fault_campaign.plan import counts
 
 SHOWN = 20
@@ -34,14 +35,38 @@ def document(settings: Settings, result: Result, unavailable: dict[str, str]) ->
         "queries": result.queries,
         "turned_away": result.rejected,
         "replayed": result.replayed,
+        "notices": notices(result.notices),
+        "died_at_a_named_point": result.died_at,
         "drain_s": round(result.drain_s, 1),
         "memory_mb": {part: [round(value, 1) for value in values] for part, values in result.memory_mb.items()},
         "faults": counts([injected.fault for injected in result.injected]),
         "skipped": unavailable,
         "recovery": recoveries(result.injected),
         "done": [asdict(injected) for injected in result.injected],
-        "violations": [asdict(violation) for violation in verdict.violations],
+        "violations": [asdict(violation) for violation in result.violations],
     }
+
+
+def notices(verdict: NoticeVerdict) -> dict[str, Any]:
+    """What came of pushes and notices, without the violations."""
+    names = [name for name in NoticeVerdict.__slots__ if name != "violations"]
+    values = {name: getattr(verdict, name) for name in names}
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def _notice_lines(data: dict[str, Any]) -> list[str]:
+    return [
+        f"pushes answered         {data['answered']} of {data['pushes']}; sent {data['attempts']} times,"
+        f" {data['repeated']} answered as known already",
+        f"notices to come         {_counted(data['expected'])}",
+        f"notices by callbacks    {data['called']}; {data['called_again']} came again with the same id,"
+        f" {data['turned_away']} were turned away",
+        f"notices asked for       {_counted(data['asked'])}",
+        f"notices lost            {data['lost']}",
+        f"notices doubled         {data['doubled']}",
+        f"notices out of order    {data['out_of_order']}",
+        f"notices wrong           {data['wrong']}",
+    ]
 
 
 def recoveries(injected: Sequence[InjectedFault]) -> dict[str, dict[str, Any]]:
@@ -80,6 +105,8 @@ def text(settings: Settings, result: Result, unavailable: dict[str, str]) -> str
         f"queries                 {_counted(data['queries'])}",
         f"replayed                {data['replayed']}",
     ]
+    if settings.pushes:
+        lines += _notice_lines(data["notices"])
     for part, (first, most, last) in data["memory_mb"].items():
         lines.append(f"memory of the {part:<9} {first:g} MB at the start, {most:g} at most, {last:g} at the end")
     lines += [
@@ -95,7 +122,7 @@ def text(settings: Settings, result: Result, unavailable: dict[str, str]) -> str
     if result.good:
         lines.append("every invariant held")
     else:
-        violations = result.verdict.violations
+        violations = result.violations
         lines.append(f"{len(violations)} VIOLATIONS")
         lines += [f"  {violation}" for violation in violations[:SHOWN]]
         if len(violations) > SHOWN:

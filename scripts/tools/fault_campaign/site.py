@@ -4,6 +4,7 @@ disk and a clock of their own where the machine allows it.
 
 import contextlib
 import os
+import secrets
 import shutil
 import struct
 import subprocess
@@ -12,26 +13,36 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.fault_campaign.faults import CLOCK, DISK
+from scripts.tools.fault_campaign.receiver import CALLBACK_TIMEOUT_S, Receiver
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.proxy import Proxy
 from scripts.tools.testbed.testbed import Testbed
+from scripts.tools.testbed.toml_values import with_values
 
 DAEMONS = ("front", "bridge")
 BALLAST = "ballast"
 SECOND = "bridge-2"
 """A bridge with an inbox of its own, which an installation must not have."""
+HOOKED, ASKING = "demo", "asking"
+"""The applications that get notices: one is called back, both may ask."""
+PUSH_PATH = "/v1/pushes"
+ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
 CLOCK_SOURCE = Path(__file__).with_name("clock.c")
 
 
 @dataclass
 class Site:
-    """A testbed with proxies, disks and clocks that faults can be injected into."""
+    """A testbed with proxies, disks, clocks and an application's receiver that faults can be injected into."""
 
     folder: Path
     disk_mb: int
+    seed: int = 1
     testbed: Testbed = field(init=False)
     proxies: dict[str, Proxy] = field(init=False)
+    receiver: Receiver = field(init=False)
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
+    """Of the applications that get notices."""
     unavailable: dict[str, str] = field(default_factory=dict)
     """What this machine does not provide, and why."""
     _mounted: list[Path] = field(default_factory=list)
@@ -39,21 +50,44 @@ class Site:
     async def set_up(self, settings: dict[str, dict[str, Any]]) -> None:
         """Proxies, disks, clocks, certificates, configuration. `settings` changes the shipped configuration."""
         ports = Ports().chosen()
+        push_port, callback_port = free_port(), free_port()
+        self.receiver = Receiver(self.folder / "receiver", self.seed)
+        await self.receiver.start(callback_port)
         self.proxies = {
             "callers-front": Proxy("127.0.0.1", ports.front),
             "front-broker": Proxy("localhost", ports.broker),
             "bridge-broker": Proxy("localhost", ports.broker),
             "bridge-marketing": Proxy("127.0.0.1", ports.marketing),
+            "marketing-pushes": Proxy("127.0.0.1", push_port),
+            "front-callbacks": Proxy("127.0.0.1", callback_port),
         }
         for proxy in self.proxies.values():
             await proxy.start(free_port())
         front_file, bridge_file = str(self.database("front")), str(self.database("bridge"))
-        front = {"link.brokers": [f"localhost:{self.proxies['front-broker'].port}"], "store.file": front_file}
+        front: dict[str, Any] = {
+            "link.brokers": [f"localhost:{self.proxies['front-broker'].port}"],
+            "store.file": front_file,
+        }
         bridge = {
             "link.brokers": [f"localhost:{self.proxies['bridge-broker'].port}"],
             "store.file": bridge_file,
             "marketing.url": f"http://127.0.0.1:{self.proxies['bridge-marketing'].port}",
+            "pushes.port": push_port,
+            "pushes.token_file": str(self.push_token),
+            "notices.resend_after_s": 3,
         }
+        hook: dict[str, Any] = {
+            "application": HOOKED,
+            "url": f"https://127.0.0.1:{self.proxies['front-callbacks'].port}/notices",
+            "secrets": [str(self.receiver.secret_file)],
+            "ca": str(self.receiver.certificate),
+            "networks": ["127.0.0.0/8"],
+            "rate": 1000,
+            "outstanding": 32,
+            "timeout_s": CALLBACK_TIMEOUT_S,
+        }
+        front |= {f"callbacks.hook.{name}": value for name, value in hook.items()}
+        front |= {"notices.retry_min_s": 0.2, "notices.retry_max_s": 5}
         self.testbed = Testbed(
             self.folder,
             ports,
@@ -63,18 +97,32 @@ class Site:
                 "bridgectl": {"front_store.file": front_file},
             },
             customers=500,
-            environment=self._clocks(),
+            environment=self._environment(),
             twins=(SECOND,),
         )
         for daemon in DAEMONS:
             self._mount(self.database(daemon).parent)
+        self.push_token.touch(mode=0o600)
+        self.push_token.write_text(secrets.token_urlsafe(24))
         self.testbed.set_up()
         file = self.testbed.config / f"{SECOND}.toml"
-        file.write_text(file.read_text().replace(bridge_file, str(self.folder / "data" / "second.sqlite3")))
+        text = file.read_text().replace(bridge_file, str(self.folder / "data" / "second.sqlite3"))
+        file.write_text(with_values(text, {"pushes.port": 0}))  # that of the first
+        self.keys = {HOOKED: self.testbed.app_key}
+        self.keys[ASKING] = self.testbed.ctl("apps", "add", ASKING, "--scope", "*").strip()
 
     def database(self, daemon: str) -> Path:
         """The SQLite file of a daemon."""
         return self.folder / f"disk-{daemon}" / f"{daemon}.sqlite3"
+
+    @property
+    def push_token(self) -> Path:
+        """The file of the token that the marketing system shows when it pushes."""
+        return self.folder / "pushes.token"
+
+    def armed_file(self, daemon: str) -> Path:
+        """The file that says at which point a daemon kills itself (protocol/runtime/crash_points.py)."""
+        return self.folder / f"{daemon}.armed"
 
     def clock_file(self, daemon: str) -> Path:
         """The file from which clock.c reads the offset of a daemon's clock."""
@@ -94,6 +142,9 @@ class Site:
             for proxy in self.proxies.values():
                 with contextlib.suppress(AttributeError):  # it never listened
                     await proxy.close()
+        if hasattr(self, "receiver"):
+            with contextlib.suppress(AttributeError):
+                await self.receiver.close()
         self._unmount()
 
     def keep(self, place: Path) -> None:
@@ -122,6 +173,10 @@ class Site:
             if subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode:
                 subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
         self._mounted.clear()
+
+    def _environment(self) -> dict[str, dict[str, str]]:
+        clocks = self._clocks()
+        return {daemon: {ARM: f"file:{self.armed_file(daemon)}"} | clocks.get(daemon, {}) for daemon in DAEMONS}
 
     def _clocks(self) -> dict[str, dict[str, str]]:
         compiler = shutil.which("cc")

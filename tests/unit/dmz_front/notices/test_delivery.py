@@ -159,6 +159,20 @@ async def test_the_next_of_an_account_waits_for_the_one_before_and_other_account
     assert [id for id in receiver.ids if id.startswith("a")][-2:] == ["a-1", "a-2"]
 
 
+async def test_one_that_came_while_the_clock_was_ahead_does_not_wait_for_it(scene: Scene) -> None:
+    scene.callback("wechat")
+    await scene.harness.start()
+    receiver = scene.receiver("wechat")
+    receiver.gate = asyncio.Event()
+    scene.harness.clock.now += 600_000
+    for sequence in (1, 2):
+        await scene.notice(f"a-{sequence}", sequence=sequence)
+    await scene.until(lambda: receiver.running == 1)
+    scene.harness.clock.now -= 600_000
+    receiver.gate.set()
+    await scene.until(lambda: receiver.ids == ["a-1", "a-2"])
+
+
 async def test_a_slow_receiver_holds_up_nobody_else_and_has_no_more_than_it_may_bear(scene: Scene) -> None:
     scene.callback("slow", outstanding=2)
     scene.callback("wechat")
