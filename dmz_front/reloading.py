@@ -4,7 +4,8 @@
 keys                what is sealed and opened from now on; the secret behind pseudonyms must stay
 link                tried at the brokers first; each link opens its new connection before the old one is let go
 http                new connections: certificate, deadlines, limits; those that are there keep theirs
-limits, accounts    the next request
+limits, accounts,   the next request
+signatures
 notices, callbacks   the next attempt; secrets are read again
 applications        are read every second anyway, and at a reload at once
 ==================  =================================================================================
@@ -48,8 +49,8 @@ _HTTP = (
 )  # fmt: skip
 _DELIVERY = ("resend_after_s", "repeat_days", "presence_ttl_s", "when_broker_refuses", "drain_s")
 RELOADABLE: tuple[Place, ...] = (
-    ("keys",), ("limits",), ("accounts",), ("attachments",), ("log",), ("maintenance",), ("notices",), ("callbacks",),
-    ("hot",),
+    ("keys",), ("limits",), ("signatures",), ("accounts",), ("attachments",), ("log",), ("maintenance",), ("notices",),
+    ("callbacks",), ("hot",),
     ("store", "retention_days"), ("audit", "retention_days"), ("statistics", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("http", name) for name in _HTTP),

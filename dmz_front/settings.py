@@ -102,6 +102,15 @@ class AddressesSection(Section):
     """Networks that `ip_rate` is not for."""
 
 
+class SignaturesSection(Section):
+    """Requests that are signed instead of carrying a key (RFC 9421)."""
+
+    window_s: Annotated[float, Field(gt=0, le=3_600)] = 120
+    """How old a signature may be. Each counts once in this time."""
+    skew_s: Annotated[float, Field(ge=0, le=3_600)] = 30
+    """How far a caller's clock may be ahead."""
+
+
 class LimitsSection(Section):
     """What the front takes on before it says 429 or 503."""
 
@@ -234,6 +243,7 @@ class FrontSettings(Section):
     accounts: tuple[AccountForm, ...] = ()
     """Forms of account numbers; a number that fits none is refused. Without any, all that the schema takes is taken."""
     limits: LimitsSection = LimitsSection()
+    signatures: SignaturesSection = SignaturesSection()
     attachments: AttachmentsSection = AttachmentsSection()
     landing: LandingSection = LandingSection()
     desk: DeskSection = DeskSection()

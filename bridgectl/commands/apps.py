@@ -8,6 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 from bridgectl import audit
+from bridgectl.commands.app_credentials import signature
 from bridgectl.instants import iso, span_s
 from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
@@ -21,6 +22,7 @@ from protocol.runtime.applications import ALL_OPERATIONS, Application, Limits
 from protocol.runtime.clock import wall_clock
 
 app = typer.Typer(no_args_is_help=True, help="Applications: keys, scopes, networks, rates and quotas.")
+app.add_typer(signature, name="signature")
 
 T = TypeVar("T")
 
@@ -115,6 +117,7 @@ def list_(json: Json = False) -> None:
                 "networks": [str(network) for network in one.networks],
                 "rate": one.rate,
                 "limits": _said(one),
+                "requires": sorted(one.requires),
                 "sandbox": one.sandbox,
                 "created_at": iso(one.created_at),
                 "old_key_until": _old_key(one),
@@ -190,7 +193,7 @@ def rotate(
 
 @app.command()
 def revoke(name: Annotated[str, typer.Argument(help="the application")]) -> None:
-    """Take an application's keys away; fronts stop taking it within a second or two."""
+    """Take an application's keys and certificates away; fronts stop taking it within a second or two."""
     if not _in_store(lambda connection: applications.revoke(connection, name, wall_clock())):
         raise BridgeError(tr("there is no active application {name}", name=name))
     audit.record("apps-revoke", application=name)

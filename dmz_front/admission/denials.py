@@ -25,6 +25,10 @@ UNKNOWN = "unknown"
 
 _KEY = re.compile(rb"dmz_(?:sandbox_)?([a-z0-9-]{1,64})_[A-Za-z0-9_-]{43}")
 """What `bridgectl apps add` makes."""
+_SIGNER = re.compile(rb'keyid="([a-z0-9-]{1,64})_([0-9a-f]{16})"')
+"""What `bridgectl apps signature add` makes."""
+_OF_NOBODY = frozenset({"unauthenticated", "signature-invalid"})
+"""Anybody can have these said of any application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Denial:
     application: str
     """Whose key it is; without a valid key, whose it says it is (a revoked one's, or anybody's)."""
     key: str
-    """The first 8 hexadecimal digits of the key's SHA-256, of what has the form of a key."""
+    """The first 8 hexadecimal digits of the key's SHA-256, of what has the form of a key or of a signing key's id."""
     operation: str
     address: str
 
@@ -46,6 +50,8 @@ def denial(code: str, fields: Mapping[bytes, bytes], operation: str, address: st
     key = fields.get(b"authorization", b"").partition(b" ")[2].strip()
     found = _KEY.fullmatch(key)
     name, digest = (found[1].decode(), key_hash(key).hex()[:8]) if found else ("", "")
+    if not key and (signed := _SIGNER.search(fields.get(b"signature-input", b""))):
+        name, digest = signed[1].decode(), signed[2].decode()[:8]
     return Denial(code, name, digest, operation, address[:64])
 
 
@@ -71,7 +77,7 @@ class Denials:
         if denial in self._repeats:
             self._repeats[denial] += 1
             return
-        bound = "" if denial.code == "unauthenticated" else denial.application
+        bound = "" if denial.code in _OF_NOBODY else denial.application
         if self._lines[bound] >= DISTINCT:
             self._others += 1
             return

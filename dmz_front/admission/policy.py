@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from dmz_front.admission.fields import media_type, named, split, tokens
+from dmz_front.admission.signatures import refused
 from dmz_front.problems.details import Problem
 from protocol.freshness import NO_CACHE
 from protocol.networks import within
 from protocol.operations import Operation
 from protocol.runtime.applications import Application, key_hash
+from protocol.runtime.credentials import SIGNATURE
 from protocol.values import immutable
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e][\x20-\x7e]{0,254}")
@@ -38,9 +40,21 @@ def authenticate(headers: Mapping[bytes, bytes], known: Mapping[bytes, Applicati
             "send `Authorization: Bearer <application key>`",
             headers=[CHALLENGE],
         )
-    if found.networks and not within(address, found.networks):
-        raise Problem(403, "forbidden-network", f"the key of {found.name} is bound to other networks")
+    check_network(found, address)
     return found
+
+
+def check_network(application: Application, address: str) -> None:
+    """Raises Problem 403 from a foreign network."""
+    if application.networks and not within(address, application.networks):
+        raise Problem(403, "forbidden-network", f"the key of {application.name} is bound to other networks")
+
+
+def check_shown(application: Application, *, signed: bool) -> None:
+    """Raises Problem 401 unless a request shows all that its application has to."""
+    if SIGNATURE in application.requires and not signed:
+        said = f"{application.name} has to sign its requests (RFC 9421), without a key in them"
+        raise refused(said, "signature-required")
 
 
 def authorise(application: Application, operation: Operation) -> None:

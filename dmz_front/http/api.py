@@ -24,11 +24,14 @@ from dmz_front.admission.policy import (
     authorise,
     authorise_fields,
     check_media_type,
+    check_network,
+    check_shown,
     idempotency_key,
     no_cache,
     preference,
     trace_parent,
 )
+from dmz_front.admission.signatures import COVERED_DIGEST, FIELD, Signatures, check_digest
 from dmz_front.commands.submission import Commands
 from dmz_front.http import deprecation
 from dmz_front.http.exchange import App, Receive, Scope, Send, fields_of, write
@@ -97,6 +100,7 @@ class HttpApi:
         self.allowances = allowances
         self.addresses = Addresses(self._limits, allowances)
         self.guessing = Guessing(self._limits.guessing)
+        self.signatures = Signatures(settings.signatures, clock)
         self._accounts = accounts
         self._clock = clock
         self._pages = pages
@@ -114,6 +118,7 @@ class HttpApi:
         self.allowances.use(self._limits)
         self.addresses.use(self._limits)
         self.guessing.limits = self._limits.guessing
+        self.signatures.limits = settings.signatures
         self.hot.use(settings.hot)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,6 +170,8 @@ class HttpApi:
             key = idempotency_key(headers) if operation.kind is Kind.COMMAND else ""
             callback = self._callback(headers, application.name) if b"callback" in headers else ""
             body = await self._body(headers, receive)
+            if COVERED_DIGEST in scope:
+                check_digest(scope, body)
             if body.startswith(codecs.BOM_UTF8):
                 body = body[3:]  # RFC 8259 section 8.1: may be ignored
             try:
@@ -227,7 +234,7 @@ class HttpApi:
         except Problem as problem:
             if attempt is not None:
                 self.guessing.told_nothing(attempt)
-            if problem.status == 403:
+            if problem.status in (401, 403):
                 self._denied(problem, scope, headers, operation)
             if application.sandbox:
                 problem.headers.append(MARK)
@@ -257,7 +264,14 @@ class HttpApi:
         known = self._applications()
         application = None
         try:
-            application = authenticate(headers, known, address)
+            signed = FIELD in headers and b"authorization" not in headers
+            if signed:
+                application = self.signatures.application(scope, headers, known)
+                check_network(application, address)
+            else:
+                application = authenticate(headers, known, address)
+            if application.requires:
+                check_shown(application, signed=signed)
             scope[_ASKING] = application.name
             if application.rate:
                 name = application.name
@@ -321,6 +335,7 @@ class HttpApi:
             yield "dmz_front_request_duration_seconds", "From the head to the answer", labels, latency
         yield from self.denials.samples()
         yield from self.guessing.samples()
+        yield from self.signatures.samples()
         yield from self.allowances.samples()
         yield from self.addresses.samples()
         yield from self.hot.samples()

@@ -251,7 +251,14 @@ def _upload(id: str, description: str, status: int, said: str, *problems: str, *
     return page | more
 
 
-_OF_THE_KEY = ("unauthenticated", "forbidden-network", "too-many-requests", "address-paused")
+_OF_THE_KEY = (
+    "unauthenticated",
+    "signature-invalid",
+    "signature-required",
+    "forbidden-network",
+    "too-many-requests",
+    "address-paused",
+)
 _OF_THE_CONNECTION = ("malformed-request", "headers-too-slow", "headers-too-large", "too-many-connections")
 _INFO: dict[str, Any] = {
     "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},

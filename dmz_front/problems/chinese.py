@@ -27,8 +27,19 @@ CHINESE: Mapping[str, tuple[str, str, str]] = {
     ),
     "unauthenticated": (
         "没有有效的应用密钥",
-        "缺少 `Authorization: Bearer` 请求头，或密钥不存在、已过期、已吊销。",
+        "缺少 `Authorization: Bearer` 请求头，或密钥不存在、已过期、已吊销；或没有由已登记的密钥所作的签名。",
         "请向前置机的运维人员申请密钥。",
+    ),
+    "signature-invalid": (
+        "请求的签名未被接受",
+        "由已登记的密钥所作的签名（RFC 9421）未覆盖所要求的内容、已过时、已使用过，或不是对本请求的签名，"
+        "`detail` 指出是哪一项。本次未办理任何事项。",
+        "请对每次请求重新签名，各用自己的时间和 nonce；办理类请求沿用其 Idempotency-Key。",
+    ),
+    "signature-required": (
+        "本应用的请求须签名",
+        "运维人员规定本应用不得仅凭密钥调用。",
+        "请对请求签名（`Signature-Input` 与 `Signature`，RFC 9421），且不带 `Authorization`。",
     ),
     "forbidden-scope": (
         "应用密钥没有此服务的权限",

@@ -61,8 +61,22 @@ CODES: Mapping[str, Code] = {
     "unauthenticated": Code(
         "No valid application key",
         (401,),
-        "There is no `Authorization: Bearer` header, or its key is unknown, expired or revoked.",
+        "There is no `Authorization: Bearer` header, or its key is unknown, expired or revoked; or no signature by a "
+        "key that is registered here.",
         "Ask the operator of this front for a key.",
+    ),
+    "signature-invalid": Code(
+        "The request's signature is not taken",
+        (401,),
+        "A signature (RFC 9421) by a known key does not cover all it must, is too old, was used before, or is not one "
+        "of this request; `detail` says which. Nothing was done.",
+        "Sign each request anew, with the time and a nonce of its own; a command keeps its Idempotency-Key.",
+    ),
+    "signature-required": Code(
+        "This application has to sign its requests",
+        (401,),
+        "The operator set that the application's key alone is not enough.",
+        "Sign the request (`Signature-Input` and `Signature`, RFC 9421), and leave `Authorization` out.",
     ),
     "forbidden-scope": Code(
         "The application key lacks the scope of this operation",

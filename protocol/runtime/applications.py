@@ -1,4 +1,5 @@
-"""The front-end applications that may use the front: their keys (hashed), scopes, networks, rates and quotas.
+"""The front-end applications that may use the front: their keys (hashed), scopes, networks, rates and quotas; and what
+they must show beside or instead of a key (credentials.py).
 
 dmz-front reads this table, `bridgectl apps` writes it; it stands in the front's database.
 """
@@ -20,7 +21,6 @@ from sqlalchemy import (
     Connection,
     Float,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -29,8 +29,9 @@ from sqlalchemy import (
 )
 
 from protocol.destinations import checked_name
+from protocol.runtime import credentials
 
-METADATA = MetaData()
+METADATA = credentials.METADATA
 
 APPLICATIONS = Table(
     "applications",
@@ -46,6 +47,7 @@ APPLICATIONS = Table(
     Column("former_hash", LargeBinary(32)),
     Column("former_until", BigInteger),
     Column("limits", Text, nullable=False, default="{}", server_default="{}"),
+    Column("requires", String(64), nullable=False, default="[]", server_default="[]"),
 )
 
 ALL_OPERATIONS = "*"
@@ -93,6 +95,12 @@ class Application:
     """Until when its key of before is valid too."""
     limits: Limits | None = None
     """None: no others than its rate. So the way of a request has one test for all of them."""
+    requires: frozenset[str] = frozenset()
+    """What it must show: of `credentials.SIGNATURE`, `credentials.CERTIFICATE`."""
+    signing_keys: tuple[tuple[str, str], ...] = ()
+    """The public keys its signatures are verified by: id and PEM."""
+    certificates: frozenset[str] = frozenset()
+    """The fingerprints of its certificates."""
 
 
 def key_hash(key: bytes) -> bytes:
@@ -127,6 +135,7 @@ def add(
     if found is not None and found.revoked_at is None:
         raise ValueError(f"there is an application {name} already; revoke it first to give it a new key")
     connection.execute(APPLICATIONS.delete().where(APPLICATIONS.c.name == name))
+    credentials.remove_all(connection, name)
     key = _new_key(name, sandbox=sandbox)
     connection.execute(
         APPLICATIONS.insert().values(
@@ -189,6 +198,45 @@ def _limits(text: str) -> Limits | None:
     return Limits(**json.loads(text)) or None
 
 
+def add_credential(connection: Connection, new: credentials.Credential, now_ms: int) -> None:
+    """Let an application show this one too. Raises ValueError if there is no active application of that name, or as
+    `credentials.add`.
+    """
+    _active(connection, new.application)
+    credentials.add(connection, new, now_ms)
+
+
+def remove_credential(connection: Connection, kind: str, name: str, id: str) -> bool:
+    """False if it has none of this id. Raises ValueError for the last one of what it must show."""
+    requires = _active(connection, name)
+    found = [one.id for one in credentials.of(connection, kind, name)]
+    if kind in requires and found == [id]:
+        raise ValueError(
+            f"it is the last one that {name} has to show; first: bridgectl apps {kind} required {name} --off"
+        )
+    return credentials.remove(connection, kind, name, id)
+
+
+def require(connection: Connection, name: str, kind: str, *, wanted: bool) -> None:
+    """Have an application show one of its signatures or certificates with each request, or not.
+
+    Raises ValueError if there is no active application of that name, or it has none to show.
+    """
+    requires = _active(connection, name)
+    if wanted and not credentials.of(connection, kind, name):
+        raise ValueError(f"{name} has none; add one first: bridgectl apps {kind} add {name} FILE")
+    said = json.dumps(sorted(requires | {kind} if wanted else requires - {kind}))
+    connection.execute(APPLICATIONS.update().where(APPLICATIONS.c.name == name).values(requires=said))
+
+
+def _active(connection: Connection, name: str) -> frozenset[str]:
+    """What an active application must show. Raises ValueError if there is none of that name."""
+    found = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.name == name)).first()
+    if found is None or found.revoked_at is not None:
+        raise ValueError(f"there is no active application {name}")
+    return _required(found.requires)
+
+
 def rotate(connection: Connection, name: str, *, overlap_ms: int, now_ms: int) -> str:
     """Give an application a new key, which is returned this once, and let it use the one of before for so long.
 
@@ -216,26 +264,49 @@ def end_former(connection: Connection, name: str, now_ms: int) -> bool:
 
 
 def revoke(connection: Connection, name: str, now_ms: int) -> bool:
-    """Take an application's keys away; False if there is no active application of that name."""
+    """Take an application's keys and certificates away; False if there is no active application of that name."""
     active = APPLICATIONS.c.revoked_at.is_(None)
     statement = APPLICATIONS.update().where(APPLICATIONS.c.name == name, active)
+    credentials.remove_all(connection, name)
     return connection.execute(statement.values(revoked_at=now_ms, former_hash=None, former_until=None)).rowcount == 1
 
 
 def all_applications(connection: Connection) -> list[Application]:
     """Every application, revoked ones too, by name."""
     rows = connection.execute(select(APPLICATIONS).order_by(APPLICATIONS.c.name))
-    return [_application(row._mapping) for row in rows]
+    shown = _shown(connection)
+    return [_application(row._mapping, shown.get(row.name, ())) for row in rows]
 
 
 def active_by_key(connection: Connection, now_ms: int) -> dict[bytes, Application]:
-    """Key hash → application, of those not revoked; by the key of before too while that is valid."""
+    """Key hash → application, of those not revoked; by the key of before too while that is valid, and by the id of each
+    key its signatures are verified by (`signer`).
+    """
     found: dict[bytes, Application] = {}
+    shown = _shown(connection)
     for row in connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.revoked_at.is_(None))):
-        found[row.key_hash] = application = _application(row._mapping)
+        found[row.key_hash] = application = _application(row._mapping, shown.get(row.name, ()))
         if row.former_hash is not None and row.former_until > now_ms:
             found[row.former_hash] = application
+        for id, _ in application.signing_keys:
+            found[signer(id)] = application
     return found
+
+
+def signer(id: str) -> bytes:
+    """Under what an application is known by the id of a key its signatures are verified by; no hash looks like it."""
+    return b"keyid:" + id.encode()
+
+
+def _shown(connection: Connection) -> Mapping[str, Sequence[credentials.Credential]]:
+    found: dict[str, list[credentials.Credential]] = {}
+    for one in credentials.of(connection):
+        found.setdefault(one.application, []).append(one)
+    return found
+
+
+def _required(said: str) -> frozenset[str]:
+    return frozenset(json.loads(said))
 
 
 def _new_key(name: str, *, sandbox: bool) -> str:
@@ -243,7 +314,7 @@ def _new_key(name: str, *, sandbox: bool) -> str:
     return f"{kind}_{name}_{base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b'=').decode()}"
 
 
-def _application(row: Mapping[Any, Any]) -> Application:
+def _application(row: Mapping[Any, Any], shown: Sequence[credentials.Credential] = ()) -> Application:
     return Application(
         name=row["name"],
         scopes=frozenset(json.loads(row["scopes"])),
@@ -254,4 +325,7 @@ def _application(row: Mapping[Any, Any]) -> Application:
         sandbox=row["sandbox"],
         former_until=row["former_until"],
         limits=_limits(row["limits"]),
+        requires=_required(row["requires"]),
+        signing_keys=tuple((one.id, one.public) for one in shown if one.kind == credentials.SIGNATURE),
+        certificates=frozenset(one.id for one in shown if one.kind == credentials.CERTIFICATE),
     )

@@ -6,8 +6,10 @@ from bridgectl.language import noted, tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
 from protocol.reports import BridgeReport, DeniedReport, FrontReport
+from protocol.runtime.credentials import CERTIFICATE, SIGNATURE
 
 _OLD_MS = 5 * 60_000
+_SHOWN = (noted("signature"), noted("certificate"))
 _LATELY_MS = 10 * 60_000
 
 
@@ -123,6 +125,16 @@ def denials(seen: Observation) -> Iterator[Trouble]:
                 one.last,
                 hurts=tr("{application} gets 401", application=one.application),
                 mend=tr("if it may come in: {command} makes a key; bridgectl apps list", command=_new_key(one)),
+            )
+        elif (kind := one.code.partition("-")[0]) in (CERTIFICATE, SIGNATURE):
+            yield Trouble(
+                Level.WARNING,
+                "key-not-valid",
+                tr("{who} turned away: its {kind} is missing or not taken", who=who, kind=tr(kind)),
+                one.code,
+                one.last,
+                hurts=tr("{application} gets 401", application=one.application),
+                mend=f"bridgectl apps {kind} list {one.application}",
             )
         else:
             yield Trouble(

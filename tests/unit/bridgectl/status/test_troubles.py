@@ -298,6 +298,11 @@ def test_nothing_is_said_of_what_is_well() -> None:
             "key-not-valid", Level.WARNING, "bridgectl apps rotate kiosk",
         ),
         (
+            front(denied=(DeniedReport(code="signature-required", application="kiosk", key="ab", operation="bill-query",
+                                       count=1, last=NOW - MINUTE, active=True),)),
+            "key-not-valid", Level.WARNING, "bridgectl apps signature list kiosk",
+        ),
+        (
             front(denied=(DeniedReport(code="scope", application="kiosk", key="ab", operation="bill-query", count=1,
                                        last=NOW - MINUTE),)),
             "key-not-allowed", Level.WARNING, "1 request of kiosk",

@@ -6,11 +6,14 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
-from protocol.runtime import applications
-from protocol.runtime.applications import Application, Limits, key_hash
+from protocol.runtime import applications, credentials
+from protocol.runtime.applications import Application, Limits, key_hash, signer
+from protocol.runtime.credentials import SIGNATURE, signing_key
 from protocol.runtime.store import engine
+from tests.support.signing import pem_of
 
 
 @pytest.fixture
@@ -148,3 +151,46 @@ def test_limits_that_are_none_are_refused(connection: Connection, limits: Limits
         applications.add(connection, "wechat", ["a"], limits=limits, now_ms=1)
     with pytest.raises(ValueError, match="no active application"):
         applications.set_limits(connection, "wechat", 1, Limits())
+
+
+KEYS = [pem_of(Ed25519PrivateKey.generate()) for _ in range(3)]
+
+
+def test_an_application_that_signs_is_known_by_its_keys(connection: Connection) -> None:
+    applications.add(connection, "wechat", ["a"], now_ms=1)
+    first, second, third = (signing_key("wechat", pem) for pem in KEYS)
+    for one in (first, second):
+        applications.add_credential(connection, one, 5)
+    with pytest.raises(ValueError, match="wechat has 2 already; remove the old one first"):
+        applications.add_credential(connection, third, 6)
+    with pytest.raises(ValueError, match="wechat has it already"):
+        applications.add_credential(connection, first, 6)
+    known = applications.active_by_key(connection, 9)
+    assert {signer(one.id) for one in (first, second)} < known.keys()
+    assert dict(known[signer(first.id)].signing_keys)[first.id] == first.public
+    assert applications.remove_credential(connection, SIGNATURE, "wechat", first.id) is True
+    assert applications.remove_credential(connection, SIGNATURE, "wechat", first.id) is False
+    assert signer(first.id) not in applications.active_by_key(connection, 9)
+
+
+def test_the_last_key_of_who_must_sign_stays(connection: Connection) -> None:
+    applications.add(connection, "wechat", ["a"], now_ms=1)
+    with pytest.raises(ValueError, match="wechat has none; add one first"):
+        applications.require(connection, "wechat", SIGNATURE, wanted=True)
+    one = signing_key("wechat", KEYS[0])
+    applications.add_credential(connection, one, 5)
+    applications.require(connection, "wechat", SIGNATURE, wanted=True)
+    assert [app.requires for app in applications.all_applications(connection)] == [{SIGNATURE}]
+    with pytest.raises(ValueError, match="the last one that wechat has to show"):
+        applications.remove_credential(connection, SIGNATURE, "wechat", one.id)
+    applications.require(connection, "wechat", SIGNATURE, wanted=False)
+    assert applications.remove_credential(connection, SIGNATURE, "wechat", one.id)
+
+
+def test_who_is_revoked_has_no_keys_left_to_sign_with(connection: Connection) -> None:
+    applications.add(connection, "wechat", ["a"], now_ms=1)
+    applications.add_credential(connection, signing_key("wechat", KEYS[0]), 5)
+    applications.revoke(connection, "wechat", 6)
+    assert credentials.of(connection) == []
+    with pytest.raises(ValueError, match="no active application wechat"):
+        applications.add_credential(connection, signing_key("wechat", KEYS[0]), 7)
