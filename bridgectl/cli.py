@@ -33,6 +33,7 @@ GROUPS = {
     "drain": ("bridgectl.commands.drain", "Before a stop: take nothing new, finish what runs."),
     "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
+    "ledger": ("bridgectl.commands.ledger", "The books of money: balances, journals, and whether they are whole."),
     "notices": ("bridgectl.commands.notices", "Notices to applications: publish, look at them, deliver again."),
     "pause": ("bridgectl.commands.pause", "Pause operations while the marketing system is maintained."),
     "qr": ("bridgectl.commands.qr", "Customers' QR codes: issue, whole sheets, record, revoke, keys."),

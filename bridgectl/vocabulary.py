@@ -312,6 +312,17 @@ OURS = (
     noted("the anchor is not the record whose hash was kept elsewhere"),
     noted("records as far as {number} were cut off: one was kept elsewhere"),
     noted("records as far as {number} are gone, and no record says that they were pruned"),
+    # What is wrong with the ledger of money
+    noted("journal {number}"),
+    noted("day {day}"),
+    noted("trigger {name}"),
+    noted("is not there"),
+    noted("sums to {amount} fen"),
+    noted("has {there} of its {number} entries"),
+    noted("does not reverse journal {number}"),
+    noted("has {found} journals, and had {number}"),
+    noted("a journal is not as it was when the day was closed"),
+    noted("account {account}: its entries make {found} fen, its snapshot says {kept}"),
 )
 """Templates. What stands at `{why}` and `{reason}` may be another of them."""
 

@@ -70,6 +70,7 @@ from intranet_bridge.reloading import Change, Reload
 from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files, counts
 from intranet_bridge.settings import BridgeSettings
+from intranet_bridge.settlement.ledger import Closing
 from intranet_bridge.trial import trial
 from intranet_bridge.trial.doubt import Doubts
 from intranet_bridge.trial.probe import Probe
@@ -271,7 +272,7 @@ class Bridge:
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
             notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes,
-            schedule=_schedule(settings, clock),
+            closing=Closing(self.store, clock, self.audit.act), schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
             link=self.links["control"], sealer=sealer, region=settings.region,
@@ -570,7 +571,8 @@ def _schedule(settings: BridgeSettings, clock: Clock) -> Schedule:
     store, keys = settings.store, settings.keys
     return Schedule(
         clock, settings.commands.sweep_s, store.lease_s / 3, store.retention_days,
-        settings.audit.retention_days, settings.link.certificate, (keys.keyring, keys.trusted),
+        settings.audit.retention_days, settings.settlement.close_after_days, settings.link.certificate,
+        (keys.keyring, keys.trusted),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ notices              what no front has confirmed is sent again
 count                rows by state, for the metrics
 forget               rows past their retention are deleted
 attachments          what belonged to commands that are final, or to none for days, is deleted
+ledger               the days of the ledger of money that ended long enough ago are closed
 audit                the audit log's head, for presence, and once a day for the journal
 adopt                what a dead bridge left is taken over (runtime/lease.py)
 maintenance          what is paused begins and ends by the clock, and by what others of one database say
@@ -33,6 +34,7 @@ from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.notices.subscriptions import Subscriptions
 from intranet_bridge.pushes.taking import Pushes
+from intranet_bridge.settlement.ledger import Closing
 from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
 from protocol.runtime.audit import Audit
@@ -70,6 +72,7 @@ class Schedule:
     adopt_s: float
     retention_days: float
     audit_days: float
+    close_after_days: int
     certificate: Path
     keys: tuple[Path, ...]
 
@@ -94,6 +97,7 @@ class Housekeeping:
         notices: Notices,
         subscriptions: Subscriptions,
         pushes: Pushes,
+        closing: Closing,
         audit: Audit,
         forward: SyslogForward | None,
         lately: Lately,
@@ -105,6 +109,7 @@ class Housekeeping:
         self._attachments, self._maintenance = attachments, maintenance
         self._workers, self._intake = workers, intake
         self._notices, self._subscriptions, self._pushes = notices, subscriptions, pushes
+        self._closing = closing
         self.use(schedule)
         self._jobs = Jobs()
 
@@ -127,6 +132,7 @@ class Housekeeping:
             ("mark", self._history.mark, MARK_S),
             ("backup", self._backups.look, LOOK_BACKUPS_S),
             ("forget", self.forget, 3600.0),
+            ("ledger", self.close_days, 3600.0),
             ("audit", self.look_at_audit, 60.0),
             ("lately", self._lately.mark, LATELY_S),
         ):
@@ -174,6 +180,10 @@ class Housekeeping:
         await self._inbox.count()
         await self._notices.count()
         await self._subscriptions.count()
+
+    async def close_days(self) -> None:
+        """See above."""
+        await self._closing.look(self._schedule.close_after_days)
 
     async def look_at_audit(self) -> None:
         """See above."""

@@ -49,7 +49,7 @@ _COMMANDS = (
 )  # fmt: skip
 RELOADABLE: tuple[Place, ...] = (
     *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("ceilings",), ("fronts",),
-    ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",), ("hot",),
+    ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",), ("hot",), ("settlement",),
     ("store", "retention_days"), ("audit", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("commands", name) for name in _COMMANDS),

@@ -301,6 +301,13 @@ class BridgeMaintenanceSection(MaintenanceSection):
         return Schedule(tuple(one.times() for one in times), ZoneInfo(self.zone)) if self.zone else Schedule()
 
 
+class SettlementSection(Section):
+    """Money: the ledger, and what is settled by it."""
+
+    close_after_days: Annotated[int, Field(ge=1, le=60)] = 3
+    """So many days after its end a day of the ledger is closed: what comes later is booked into an open day."""
+
+
 def _opened(table: object, place: tuple[str, ...], info: ValidationInfo) -> SystemSection:
     """A system's table, read by the adapter it names."""
     name = table.get("adapter", "http") if isinstance(table, dict) else "http"
@@ -371,6 +378,7 @@ class BridgeSettings(Section):
     audit: AuditSection = AuditSection()
     maintenance: BridgeMaintenanceSection = BridgeMaintenanceSection()
     qr: QrSection | None = None
+    settlement: SettlementSection = SettlementSection()
     hot: HotSection = HotSection()
     """Answers that are kept for a while."""
     marketing: SystemSection | None = None

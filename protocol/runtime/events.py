@@ -87,6 +87,12 @@ EVENTS: Mapping[str, Event] = {
         "A backup of the database was made, and old ones were removed.",
         ("file", "bytes", "commands", "removed"),
     ),
+    "bank-calendar-ends": Event(
+        "warning",
+        "The table of bank holidays ends soon, or has ended: Monday to Friday count as bank days then. Install a "
+        "release that knows the next year.",
+        ("last",),
+    ),
     "binding-doubtful": Event(
         "warning", "Something in the bindings is allowed and may not be what was meant.", ("setting",)
     ),
