@@ -16,16 +16,28 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import IO, AnyStr
 
-from intranet_bridge.settlement.statements.profiles import Profile
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
 from protocol.values import immutable
 
 Source = Callable[[], IO[bytes]]
 """Opens the file anew, from its beginning, seekable."""
+
+
+@immutable
+class Form:
+    """How files of one kind come."""
+
+    name: str
+    container: Collection[str] = ("plain",)
+    """Of plain, gzip and zip."""
+    encoding: str = "detect"
+    first_line: str = ""
+    """A pattern by which a ZIP's member is known."""
+
 
 MOST_MEMBERS = 100
 MOST_UNPACKED = 1 << 30
@@ -79,12 +91,12 @@ class Text:
             return raw.read(4096).decode(self.encoding, "replace")
 
 
-def opened(source: Source, profile: Profile) -> Text:
+def opened(source: Source, form: Form) -> Text:
     """The one text of a file. Raises StatementRefused."""
     try:
-        packing = _packing(source, profile)
-        member = _member(source, profile) if packing == "zip" else None
-        encoding, sha1, size = _looked_through(source, packing, member, profile)
+        packing = _packing(source, form)
+        member = _member(source, form) if packing == "zip" else None
+        encoding, sha1, size = _looked_through(source, packing, member, form)
     except _DAMAGED:
         raise StatementRefused(Code.INCOMPLETE, Finding("the packed file is cut off or damaged")) from None
     return Text(source, member, packing, encoding, sha1, size)
@@ -110,16 +122,16 @@ def _whole(line: AnyStr, number: int, end: AnyStr) -> AnyStr:
     return line
 
 
-def _packing(source: Source, profile: Profile) -> str:
+def _packing(source: Source, form: Form) -> str:
     with source() as raw:
         magic = raw.read(4)
     packing = "zip" if magic == b"PK\x03\x04" else "gzip" if magic[:2] == b"\x1f\x8b" else "plain"
-    if packing not in profile.container:
-        raise StatementRefused(Code.LAYOUT, Finding(f"{profile.name} does not come so", found=packing))
+    if packing not in form.container:
+        raise StatementRefused(Code.LAYOUT, Finding(f"{form.name} does not come so", found=packing))
     return packing
 
 
-def _member(source: Source, profile: Profile) -> str:
+def _member(source: Source, form: Form) -> str:
     """The member that is the statement. Raises StatementRefused when none is, or several are."""
     with source() as raw, zipfile.ZipFile(raw) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
@@ -131,7 +143,7 @@ def _member(source: Source, profile: Profile) -> str:
             raise StatementRefused(Code.TOO_LARGE, Finding("more members or bytes than a statement has"))
         if len({member.filename for member in members}) < len(members):
             raise StatementRefused(Code.LAYOUT, Finding("two members of one name"))
-        wanted = re.compile(profile.fingerprint())
+        wanted = re.compile(form.first_line)
         found = []
         for member in members:
             with archive.open(member) as part:
@@ -152,9 +164,9 @@ def _readings(line: bytes) -> Iterator[str]:
             continue
 
 
-def _looked_through(source: Source, packing: str, member: str | None, profile: Profile) -> tuple[str, str, int]:
+def _looked_through(source: Source, packing: str, member: str | None, form: Form) -> tuple[str, str, int]:
     """Encoding, digest and size of the text. Raises StatementRefused."""
-    wanted = ["utf-8", "gb18030"] if profile.encoding == "detect" else [profile.encoding]
+    wanted = ["utf-8", "gb18030"] if form.encoding == "detect" else [form.encoding]
     fault: StatementRefused | None = None
     for encoding in wanted:
         try:

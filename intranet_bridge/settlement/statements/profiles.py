@@ -20,6 +20,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from intranet_bridge.settlement.statements.opening import Form
 from protocol.errors import BridgeError
 
 
@@ -275,9 +276,9 @@ class Profile(Model):
                 )
         return self
 
-    def fingerprint(self) -> str:
-        """The first line by which a ZIP's member is known."""
-        return self.head[0] if self.head else ""
+    def form(self) -> Form:
+        """How its files come."""
+        return Form(self.name, self.container, self.encoding, self.head[0] if self.head else "")
 
 
 def shipped() -> dict[str, Profile]:

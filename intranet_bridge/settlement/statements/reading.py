@@ -36,7 +36,7 @@ def read(source: Source, profile: Profile, expected: Expected, sink: Sink) -> Su
     """Reads the whole file; raises StatementRefused when it has no effect. Rows given to `sink` count only when this
     returns, and then without `Summary.dropped`.
     """
-    text = opened(source, profile)
+    text = opened(source, profile.form())
     if expected.sha1 and text.sha1 != expected.sha1.lower():
         what = Finding("not the digest the platform gave", expected=expected.sha1.lower(), found=text.sha1)
         raise StatementRefused(Code.INCOMPLETE, what)

@@ -10,6 +10,7 @@ import pytest
 
 from intranet_bridge.settlement.statements import opening
 from intranet_bridge.settlement.statements.opening import opened
+from intranet_bridge.settlement.statements.profiles import Profile
 from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
 from tests.unit.intranet_bridge.settlement.statements.reads import PROFILES, SAMPLES, refused, taken
 
@@ -57,9 +58,9 @@ def test_packed_file_cut_off_is_incomplete(packed: bytes) -> None:
 
 
 def test_zip_bomb_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def code(data: bytes, profile: object = TRADE) -> Code:
+    def code(data: bytes, profile: Profile = TRADE) -> Code:
         with pytest.raises(StatementRefused) as error:
-            opened(partial(io.BytesIO, data), profile)  # type: ignore[arg-type]
+            opened(partial(io.BytesIO, data), profile.form())
         return error.value.code
 
     assert code(zipped(a=EMPTY, bomb=bytes(2 << 20))) is Code.TOO_LARGE
