@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.benchmark import compare, envelope, hot, notices, overload, pair, retention, soap
+from scripts.tools.benchmark import compare, envelope, hot, notices, overload, pair, retention, settle, soap
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.testbed import Testbed
 
@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", metavar="PART",
-        help="envelope, link, queries, commands, overload, soap (default: all), hot, retention, notices; or "
+        help="envelope, link, queries, commands, overload, soap (default: all), hot, retention, notices, settle; or "
         "`compare REVISION`: this tree against another commit, in turn",
     )  # fmt: skip
     parser.add_argument("--rows", type=int, default=retention.ROWS, help="kept in each database, for `retention`")
@@ -69,6 +69,8 @@ def main() -> int:
                     report(part, notices.run(Path(folder) / part))
                 case "retention":
                     report(part, retention.run(Path(folder) / part, options.rows))
+                case "settle":
+                    report(part, settle.run(Path(folder) / part))
                 case "hot":
                     report(part, hot.run(Path(folder) / part, options.seconds))
                 case "soap":

@@ -1,0 +1,162 @@
+"""What a large statement costs: a WeChat Pay bill of a million rows read and matched, and a withholding batch sealed.
+
+Each is done in a process of its own, so that the memory said is its own: the highest there was, as the operating system
+counts it. The bill has planted differences, and what is found is counted beside what was planted.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from intranet_bridge.settlement import money
+from intranet_bridge.settlement.statements.matching import (
+    Accepted,
+    Class,
+    Rules,
+    Seen,
+    WriteOff,
+    brake,
+    cases,
+    matched,
+    seen,
+)  # fmt: skip
+from intranet_bridge.settlement.statements.opening import Source
+from intranet_bridge.settlement.statements.profiles import shipped
+from intranet_bridge.settlement.statements.reading import read
+from intranet_bridge.settlement.statements.rows import CHINA, Expected, Row
+from intranet_bridge.settlement.statements.withholding import MOST_LINES, Batch, Charge, seal
+
+ROWS = 1_000_000
+DAY = date(2026, 11, 24)
+EVERY = 1000
+"""One row in so many is written off by nobody, one differs, one is refunded whole."""
+_MIB = 1 << 20
+
+
+def run(folder: Path, rows: int = ROWS) -> list[dict[str, object]]:
+    """Rows of a table: seconds and memory of each part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bill = folder / "bill.csv"
+    size = write_bill(bill, rows)
+    table: list[dict[str, object]] = []
+    for part, what in (
+        ("read", f"a bill of {rows:,} rows ({size // _MIB} MiB) is read"),
+        ("match", "the same is read, and matched with as many write-offs"),
+        ("seal", f"a withholding batch of {MOST_LINES:,} lines is sealed"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, part, str(bill), str(rows)], check=True, stdout=subprocess.PIPE
+        )
+        table.append({"what": what, **json.loads(done.stdout)})
+    return table
+
+
+def write_bill(path: Path, rows: int) -> int:
+    """A bill in WeChat Pay's layout ALL, with its totals; bytes written."""
+    layout = shipped()["wechat-trade"].layouts[0]
+    start = datetime(DAY.year, DAY.month, DAY.day)
+    orders = refunds = 0
+    count = fees = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(layout.columns) + "\r\n")
+        for number in range(rows):
+            refund = number % EVERY == 2 and number > EVERY  # of the payment before it
+            of, gross = (number - 1 if refund else number), _gross(number - 1 if refund else number)
+            said = money.text(gross)
+            at = start + timedelta(seconds=number * 86_399 // rows)
+            fee = gross * 6
+            paid, back = ("0.00", said) if refund else (said, "0.00")
+            state = (f"5{of:026}", f"PO{of}-R1", back, "0.00", "ORIGINAL", "SUCCESS") if refund else (
+                "0", "0", "0.00", "0.00", "", "")  # fmt: skip
+            file.write(
+                f"`{at:%Y-%m-%d %H:%M:%S},`wx0000000000000001,`1900000001,`0,`,`42{of:026},`PO{of:014},`o{of:027},"
+                f"`JSAPI,`{'REFUND' if refund else 'SUCCESS'},`OTHERS,`CNY,`{paid},`0.00,`{',`'.join(state)},"
+                f"`电费,阶梯一档,`,`{'-' if refund else ''}{fee // 1000}.{fee % 1000:03}00,`0.60%,`{paid},`{back},`\r\n"
+            )
+            count += 1
+            orders += 0 if refund else gross
+            refunds += gross if refund else 0
+            fees += -fee if refund else fee
+        totals = (
+            str(count), money.text(orders), money.text(refunds), "0.00", f"{fees // 1000}.{fees % 1000:03}00",
+            money.text(orders), money.text(refunds),
+        )  # fmt: skip
+        file.write(",".join(layout.totals) + "\r\n`" + ",`".join(totals) + "\r\n")
+    return path.stat().st_size
+
+
+def _gross(number: int) -> int:
+    return 100 + number * 7919 % 50_000
+
+
+def _write_offs(rows: int) -> Iterator[WriteOff]:
+    """What the marketing system has of it."""
+    at = datetime(DAY.year, DAY.month, DAY.day, 12, tzinfo=CHINA)
+    for number in range(rows):
+        if (number % EVERY == 2 and number > EVERY) or number % EVERY == 5:
+            continue
+        amount = _gross(number) + (1 if number % EVERY == 7 else 0)
+        yield WriteOff(f"PO{number:014}", f"42{number:026}", "wechat", amount, at)
+
+
+def _opening(bill: Path) -> Source:
+    return lambda: bill.open("rb")
+
+
+def _read(bill: Path) -> tuple[int, list[Seen]]:
+    rows: list[Seen] = []
+
+    def sink(row: Row) -> None:
+        rows.append(seen("wechat", DAY, row))
+
+    summary = read(_opening(bill), shipped()["wechat-trade"], Expected(DAY), sink)
+    return summary.rows, rows
+
+
+def _measured(part: str, bill: Path, rows: int) -> dict[str, Any]:
+    began, used = time.perf_counter(), time.process_time()
+    found: dict[str, int] = {}
+    stopped = None
+    if part == "read":
+        read(_opening(bill), shipped()["wechat-trade"], Expected(DAY), lambda row: None)
+    elif part == "match":
+        count, left = _read(bill)
+        given = cases(left, _write_offs(rows))
+        del left
+        rules = Rules(DAY + timedelta(days=1), Accepted({"wechat": [DAY]}))
+        acting = []
+        for item in matched(given, lambda number: None, rules):
+            found[item.what] = found.get(item.what, 0) + 1
+            if item.what is not Class.MATCHED:
+                acting.append(item)
+        stopped = brake(acting, count)
+    else:
+        batch = Batch("SDDL", "37101", DAY, "013", "1", tuple(
+            Charge(f"D{n:014}", f"32{n:011}", "37101", f"{n:016}", "12", f"R{n}", "202610", _gross(n), n % 50)
+            for n in range(MOST_LINES)
+        ))  # fmt: skip
+        began, used = time.perf_counter(), time.process_time()
+        seal(batch)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // _MIB
+    differences = ", ".join(f"{count} {what}" for what, count in sorted(found.items()) if what != Class.MATCHED)
+    return {
+        "seconds": round(seconds, 1), "of them CPU": round(cpu, 1), "MiB at most": peak, "found": differences,
+        "brake": f"{stopped.actions} actions" if stopped else "",
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("part")
+    parser.add_argument("bill", type=Path)
+    parser.add_argument("rows", type=int)
+    given = parser.parse_args()
+    print(json.dumps(_measured(given.part, given.bill, given.rows)))
