@@ -300,12 +300,12 @@ def test_a_journal_is_reversed_once_by_the_database_too(database: Engine) -> Non
 
 
 def test_an_older_program_is_not_given_books_it_would_lose(database: Engine) -> None:
-    MIGRATIONS.migrate(database, "0014")
+    MIGRATIONS.migrate(database, "0015")
     MIGRATIONS.migrate(database)
     booked(database, COMBINED)
     url = database.url.render_as_string(hide_password=False)
     with pytest.raises(ConfigurationError, match="the ledger has journals, which an older program would lose"):
-        MIGRATIONS.command(url, None, "0014")
+        MIGRATIONS.command(url, None, "0015")
     assert broken(database) == []
 
 
