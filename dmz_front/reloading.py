@@ -44,8 +44,8 @@ from protocol.runtime.settings import load, naming
 FILES: tuple[Place, ...] = (("link",), ("keys",), ("http",), ("callbacks",))
 """Tables whose files are read again."""
 _HTTP = (
-    "certificate", "key", "client_ca", "header_limit", "header_count", "header_timeout_s", "body_timeout_s",
-    "write_timeout_s", "connections", "connections_per_address", "keep_alive_s",
+    "certificate", "key", "client_ca", "client_certificates", "client_cert_header", "header_limit", "header_count",
+    "header_timeout_s", "body_timeout_s", "write_timeout_s", "connections", "connections_per_address", "keep_alive_s",
 )  # fmt: skip
 _DELIVERY = ("resend_after_s", "repeat_days", "presence_ttl_s", "when_broker_refuses", "drain_s")
 RELOADABLE: tuple[Place, ...] = (

@@ -42,7 +42,9 @@ class HttpSection(Section):
     key: FilePath | None = None
     """the certificate's private key, PEM, unencrypted"""
     client_ca: FilePath | None = None
-    """With it, an application must also show a certificate of this authority."""
+    """With it, applications also show a certificate of this authority."""
+    client_certificates: Literal["required", "optional"] = "required"
+    """"optional": who shows none is connected too; then `bridgectl apps certificate required` says who needs one."""
     body_limit: Annotated[int, Field(ge=1024, le=192 * 1024)] = 64 * 1024
     part_limit: Annotated[int, Field(ge=64 * 1024, le=MAX_BYTES)] = 1024 * 1024
     """Bytes of one part of an attachment. It has `body_timeout_s`, as every body; what came of it by then is kept."""
@@ -61,6 +63,8 @@ class HttpSection(Section):
     docs: bool = True
     trusted_proxies: tuple[Annotated[str, AfterValidator(network)], ...] = ()
     """Networks whose X-Forwarded-For is believed."""
+    client_cert_header: bool = False
+    """Whether their Client-Cert (RFC 9440) is: they end TLS, and take out what callers send under that name."""
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
@@ -68,6 +72,8 @@ class HttpSection(Section):
             raise ValueError("certificate and key belong together")
         if self.client_ca is not None and self.certificate is None:
             raise ValueError("client_ca needs certificate and key")
+        if self.client_cert_header and not self.trusted_proxies:
+            raise ValueError("client_cert_header needs trusted_proxies: anybody can send such a header")
         return self
 
 

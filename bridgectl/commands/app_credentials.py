@@ -1,10 +1,13 @@
-"""`bridgectl apps signature`: public keys that applications' requests are signed by, and who must sign."""
+"""`bridgectl apps signature`, `bridgectl apps certificate`: public keys that applications' requests are signed by,
+certificates that their connections show, and who must sign or show one.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
+from cryptography import x509
 from sqlalchemy import Connection
 
 from bridgectl import audit
@@ -17,12 +20,18 @@ from protocol.errors import BridgeError
 from protocol.messages import Role
 from protocol.runtime import applications, credentials
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.credentials import SIGNATURE, Credential
+from protocol.runtime.credentials import CERTIFICATE, SIGNATURE, Credential
 
 signature = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Public keys of applications that sign their requests (RFC 9421); who must sign.",
+)
+
+certificate = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Client certificates of applications; who must show one.",
 )
 
 T = TypeVar("T")
@@ -64,6 +73,37 @@ def require_signature(name: Application, off: Off = False) -> None:
         typer.echo(tr("{name} may come with its key alone", name=name))
     else:
         typer.echo(tr("{name} must sign each request; its key alone is refused", name=name))
+
+
+@certificate.command("add")
+def add_certificate(
+    name: Application,
+    file: Annotated[Path, typer.Argument(help="its certificate, PEM; of several in it the first")],
+) -> None:
+    """Let an application show one more certificate: two at most, during a change. Prints its SHA-256."""
+    _add(lambda: credentials.certificate(name, _read(file)))
+
+
+@certificate.command("list")
+def list_certificates(name: OneOrAll = "", json: Json = False) -> None:
+    """List the certificates, and who must show one."""
+    _list(CERTIFICATE, name, json=json)
+
+
+@certificate.command("remove")
+def remove_certificate(name: Application, id: Annotated[str, typer.Argument(help="as `list` shows it")]) -> None:
+    """Take this certificate no more."""
+    _remove(CERTIFICATE, name, id)
+
+
+@certificate.command("required")
+def require_certificate(name: Application, off: Off = False) -> None:
+    """Refuse the application's key or signature alone: its connections must show one of its certificates too."""
+    _require(CERTIFICATE, name, wanted=not off)
+    if off:
+        typer.echo(tr("{name} may come without a certificate", name=name))
+    else:
+        typer.echo(tr("{name} must show one of its certificates", name=name))
 
 
 def _work(work: Callable[[Connection], T]) -> T:
@@ -109,17 +149,29 @@ def _list(kind: str, name: str, *, json: bool) -> None:
             "added_at": iso(one.added_at),
             "required": kind in known[one.application].requires,
         }
+        | (validity(one) if kind == CERTIFICATE else {})
         for one in found
     ]
     if json:
         typer.echo(as_json(rows))
         return
     heads = [tr("application"), tr("id"), tr("added"), tr("required")]
+    more = [tr("subject"), tr("expires")] if kind == CERTIFICATE else []
     said = [
-        (str(row["application"]), str(row["id"]), str(row["added_at"]), tr("yes") if row["required"] else "-")
+        (
+            str(row["application"]), str(row["id"]), str(row["added_at"]), tr("yes") if row["required"] else "-",
+            *(str(row[name]) for name in ("subject", "expires_at") if more),
+        )
         for row in rows
-    ]
-    typer.echo(table(heads, said))
+    ]  # fmt: skip
+    typer.echo(table([*heads, *more], said))
+
+
+def validity(one: Credential) -> dict[str, str]:
+    """Of a certificate: whose it says it is, and until when it is valid."""
+    found = x509.load_pem_x509_certificate(one.public.encode())
+    until = int(found.not_valid_after_utc.timestamp() * 1000)
+    return {"subject": found.subject.rfc4514_string(), "expires_at": iso(until)}
 
 
 def _remove(kind: str, name: str, id: str) -> None:

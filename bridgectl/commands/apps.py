@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 from bridgectl import audit
-from bridgectl.commands.app_credentials import signature
+from bridgectl.commands.app_credentials import certificate, signature
 from bridgectl.instants import iso, span_s
 from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
@@ -23,6 +23,7 @@ from protocol.runtime.clock import wall_clock
 
 app = typer.Typer(no_args_is_help=True, help="Applications: keys, scopes, networks, rates and quotas.")
 app.add_typer(signature, name="signature")
+app.add_typer(certificate, name="certificate")
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from protocol.freshness import NO_CACHE
 from protocol.networks import within
 from protocol.operations import Operation
 from protocol.runtime.applications import Application, key_hash
-from protocol.runtime.credentials import SIGNATURE
+from protocol.runtime.credentials import CERTIFICATE, SIGNATURE
 from protocol.values import immutable
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e][\x20-\x7e]{0,254}")
@@ -50,11 +50,18 @@ def check_network(application: Application, address: str) -> None:
         raise Problem(403, "forbidden-network", f"the key of {application.name} is bound to other networks")
 
 
-def check_shown(application: Application, *, signed: bool) -> None:
-    """Raises Problem 401 unless a request shows all that its application has to."""
+def check_shown(application: Application, *, signed: bool, certificate: str) -> None:
+    """Raises Problem 401 unless a request shows all that its application has to. `certificate`: the fingerprint of the
+    client's; "": it has none.
+    """
     if SIGNATURE in application.requires and not signed:
         said = f"{application.name} has to sign its requests (RFC 9421), without a key in them"
         raise refused(said, "signature-required")
+    if CERTIFICATE in application.requires and certificate not in application.certificates:
+        said = f"{application.name} has to show one of its client certificates"
+        if certificate:
+            said += f"; this one is not registered for it: SHA-256 {certificate}"
+        raise Problem(401, "certificate-required", said, headers=[CHALLENGE])
 
 
 def authorise(application: Application, operation: Operation) -> None:

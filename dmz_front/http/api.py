@@ -34,7 +34,7 @@ from dmz_front.admission.policy import (
 from dmz_front.admission.signatures import COVERED_DIGEST, FIELD, Signatures, check_digest
 from dmz_front.commands.submission import Commands
 from dmz_front.http import deprecation
-from dmz_front.http.exchange import App, Receive, Scope, Send, fields_of, write
+from dmz_front.http.exchange import CERTIFICATE, App, Receive, Scope, Send, fields_of, write
 from dmz_front.problems.details import Headers, HttpResponse, Problem, schema_problem
 from dmz_front.queries.hot import HotQueries
 from dmz_front.queries.round_trip import Queries
@@ -271,7 +271,7 @@ class HttpApi:
             else:
                 application = authenticate(headers, known, address)
             if application.requires:
-                check_shown(application, signed=signed)
+                check_shown(application, signed=signed, certificate=scope.get(CERTIFICATE, ""))
             scope[_ASKING] = application.name
             if application.rate:
                 name = application.name

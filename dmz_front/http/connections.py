@@ -31,12 +31,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from dmz_front.admission import fields
-from dmz_front.http.exchange import EXTENSION, App, Exchange, write
-from dmz_front.http.heads import check_head, origin_form, without_upgrade
+from dmz_front.http.exchange import CERTIFICATE, EXTENSION, App, Exchange, write
+from dmz_front.http.heads import check_head, origin_form, said_certificate, without_upgrade
 from dmz_front.http.limits import Connections, Ending, Phase, overdue
 from dmz_front.problems.details import Problem
 from protocol.messages import uuid7
 from protocol.runtime.clock import wall_clock
+from protocol.runtime.credentials import fingerprint
 
 PIPELINED = 16
 """Requests that may wait for their turn on one connection."""
@@ -107,6 +108,10 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.address = ""
+        self._certificate = ""
+        """The fingerprint of the one that the connection has shown."""
+        self._of_proxy = False
+        """Whether a certificate is what a header says."""
         self._all, self._limits = connections, connections.limits
         # A new connection owes a whole head; only between requests may a client be silent for `keep_alive_s`.
         self._phase, self._since, self._bytes = Phase.HEAD, self.loop.time(), 0
@@ -125,6 +130,10 @@ class Connection(HttpToolsProtocol):
         """Refuse it at once if there are too many."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
+        self._of_proxy = self._limits.client_cert_header and self._all.is_proxy(self.address)
+        if self.scheme == "https" and not self._of_proxy:
+            shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            self._certificate = fingerprint(shown) if shown else ""
         if self._all.unanswered(self.address):
             self._phase = Phase.REFUSED
             transport.abort()
@@ -217,6 +226,7 @@ class Connection(HttpToolsProtocol):
         try:
             found = fields.parse(headers)
             check_head(version, self.parser.get_method(), found)
+            certificate = said_certificate(found) if self._of_proxy else self._certificate
             if not self.url.startswith(b"/"):
                 self.url = origin_form(self.url)
         except Problem as problem:
@@ -237,6 +247,8 @@ class Connection(HttpToolsProtocol):
         if self.scope["method"] != "HEAD":  # whose head nothing follows
             self.cycle.transport = _Corked(self.transport)  # type: ignore[assignment]  # all a cycle asks of it
             self.scope["extensions"] = {EXTENSION: Exchange(found, self.cycle)}  # type: ignore[dict-item]
+        if certificate:
+            self.scope[CERTIFICATE] = certificate  # type: ignore[literal-required]
         if self.expect_100_continue:
             _closed_unless_continued(self.cycle)
         self.headers = []  # a chunked body's trailers must not become headers of the request after the fact

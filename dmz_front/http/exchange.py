@@ -22,6 +22,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXTENSION = "dmz_front.exchange"
+CERTIFICATE = "dmz_front.certificate"
+"""In a request's scope: the fingerprint of the client's certificate, if it has shown one."""
 
 
 @dataclass(slots=True)

@@ -6,11 +6,14 @@ tests/unit/dmz_front/http/test_smuggling.py. Here is what it lets through.
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+import http_sf
 import httptools
 
 from dmz_front.admission.fields import tokens
 from dmz_front.problems.details import Problem
+from protocol.runtime.credentials import fingerprint
 
 ALLOWED = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST"
 """Every method that is answered somewhere."""
@@ -38,6 +41,22 @@ def check_head(version: str, method: bytes, fields: Mapping[bytes, bytes]) -> No
             raise Problem(400, "malformed-header", "Transfer-Encoding needs HTTP/1.1")
     elif b"expect" in fields and set(tokens(fields, b"expect")) - {b"100-continue"}:
         raise Problem(417, "expectation-failed", "only `Expect: 100-continue` can be met")
+
+
+def said_certificate(fields: Mapping[bytes, bytes]) -> str:
+    """The fingerprint of the client's certificate by what a proxy says of it (`Client-Cert`, RFC 9440 section 2); "":
+    it says none. Raises Problem 400.
+    """
+    value = fields.get(b"client-cert")
+    if value is None:
+        return ""
+    try:
+        parsed: Any = http_sf.parse(value, tltype="item")
+    except ValueError:
+        parsed = (None, {})
+    if not isinstance(parsed[0], bytes):
+        raise Problem(400, "malformed-header", "Client-Cert is no byte sequence (RFC 9440 section 2.1)")
+    return fingerprint(parsed[0])
 
 
 def without_upgrade(version: str, method: bytes, target: bytes, lines: Iterable[tuple[bytes, bytes]]) -> bytes:

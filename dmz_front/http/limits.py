@@ -106,6 +106,10 @@ class Connections:
         self._by_address[counted] += 1
         return True
 
+    def is_proxy(self, address: str) -> bool:
+        """Whether what it says of a client is believed."""
+        return bool(self._proxies) and within(address, self._proxies)
+
     def unanswered(self, address: str) -> bool:
         """Whether a new connection is closed without an answer. A proxy's are not: many clients share it."""
         if not self.left_alone(address) or within(address, self._proxies):

@@ -255,6 +255,7 @@ _OF_THE_KEY = (
     "unauthenticated",
     "signature-invalid",
     "signature-required",
+    "certificate-required",
     "forbidden-network",
     "too-many-requests",
     "address-paused",

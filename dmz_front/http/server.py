@@ -144,7 +144,9 @@ def context_of(section: HttpSection) -> ssl.SSLContext | None:
     """The TLS side of an endpoint; None: plain HTTP. Raises ConfigurationError for a file that cannot be used."""
     if section.certificate is None or section.key is None:
         return None
-    return server_context(section.certificate, section.key, section.client_ca)
+    return server_context(
+        section.certificate, section.key, section.client_ca, demand=section.client_certificates == "required"
+    )
 
 
 def make_room(files: int) -> None:

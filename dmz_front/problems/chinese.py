@@ -41,6 +41,11 @@ CHINESE: Mapping[str, tuple[str, str, str]] = {
         "运维人员规定本应用不得仅凭密钥调用。",
         "请对请求签名（`Signature-Input` 与 `Signature`，RFC 9421），且不带 `Authorization`。",
     ),
+    "certificate-required": (
+        "本应用须出示客户端证书",
+        "运维人员规定本应用仅凭密钥或签名不够：其连接须出示为其登记的证书之一。",
+        "请以客户端证书连接，或请运维人员登记该证书；`detail` 指出所出示的是哪一张。",
+    ),
     "forbidden-scope": (
         "应用密钥没有此服务的权限",
         "密钥有效，但未授予此服务（或请求中某个字段）所需的权限，`detail` 指出是哪一项。",

@@ -78,6 +78,13 @@ CODES: Mapping[str, Code] = {
         "The operator set that the application's key alone is not enough.",
         "Sign the request (`Signature-Input` and `Signature`, RFC 9421), and leave `Authorization` out.",
     ),
+    "certificate-required": Code(
+        "This application has to show its client certificate",
+        (401,),
+        "The operator set that the application's key or signature is not enough: its connections have to show one of "
+        "the certificates that are registered for it.",
+        "Connect with the client certificate, or ask the operator to register it; `detail` says which was shown.",
+    ),
     "forbidden-scope": Code(
         "The application key lacks the scope of this operation",
         (403,),

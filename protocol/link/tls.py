@@ -53,8 +53,11 @@ def outward_context(ca: Path | None, certificate: Path | None, key: Path | None)
     return context
 
 
-def server_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
-    """A server's context; with `client_ca` who connects must show a certificate of that authority.
+def server_context(
+    certificate: Path, key: Path, client_ca: Path | None = None, *, demand: bool = True
+) -> ssl.SSLContext:
+    """A server's context; with `client_ca` who connects must show a certificate of that authority, or if it is not
+    demanded, shows one of it or none.
 
     Raises ConfigurationError naming the file that cannot be used.
     """
@@ -64,7 +67,7 @@ def server_context(certificate: Path, key: Path, client_ca: Path | None = None) 
     _show(context, certificate, key)
     if client_ca is not None:
         _trust(context, client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if demand else ssl.CERT_OPTIONAL
     return context
 
 

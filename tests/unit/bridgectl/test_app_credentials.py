@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bridgectl import certificate_files
+from protocol.messages import Role
 from tests.support.signing import pem_of
 from tests.unit.bridgectl.test_apps import complaint, database, listed, run
 
@@ -46,3 +48,21 @@ def test_what_cannot_be_done_is_said_in_a_line(database: Path, key: str, tmp_pat
     (tmp_path / "other.pem").write_text("PRIVATE KEY")
     assert "this is a private key" in complaint("signature", "add", "wechat", str(tmp_path / "other.pem"))
     assert "wechat has none; add one first" in complaint("signature", "required", "wechat")
+
+
+def test_a_certificate_is_added_required_and_removed(database: Path, tmp_path: Path) -> None:
+    certificate_files.init(tmp_path / "certs", {Role.FRONT: ["wechat"]})
+    file = str(tmp_path / "certs" / "front.pem")
+    run("add", "wechat", "--scope", "bills")
+    run("add", "alipay", "--scope", "bills")
+    assert "no certificate in PEM" in complaint("certificate", "add", "wechat", str(tmp_path / "bridgectl.toml"))
+    id = run("certificate", "add", "wechat", file).stdout.strip()
+    assert len(id) == 64
+    assert complaint("certificate", "add", "alipay", file) == f"wechat has it already: {id}"
+    assert run("certificate", "required", "wechat").exit_code == 0
+    [one] = json.loads(run("certificate", "list", "--json").stdout)
+    assert (one["id"], one["required"], one["subject"]) == (id, True, "CN=wechat,OU=front,O=dmz-bridge")
+    assert one["expires_at"] in run("certificate", "list").stdout
+    assert "required wechat --off" in complaint("certificate", "remove", "wechat", id)
+    assert run("certificate", "required", "wechat", "--off").exit_code == 0
+    assert run("certificate", "remove", "wechat", id).exit_code == 0

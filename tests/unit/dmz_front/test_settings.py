@@ -48,6 +48,7 @@ def test_little_is_enough(tmp_path: Path) -> None:
         (["[http]", "body_limit = 300000"], 12, "http.body_limit"),
         (["[http]", 'certificate = "a.pem"'], 11, "certificate and key belong together"),
         (["[http]", 'client_ca = "a.pem"'], 11, "client_ca needs certificate and key"),
+        (["[http]", "client_cert_header = true"], 11, "client_cert_header needs trusted_proxies"),
         (["[http]", 'trusted_proxies = ["10.1.2.3/24"]'], 12, "host bits"),
         (["[limits]", "backlog = 0"], 12, "limits.backlog"),
         (["[limits]", "ip_rate = -1"], 12, "limits.ip_rate"),

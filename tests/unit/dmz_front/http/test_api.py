@@ -4,17 +4,21 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from bridgectl import certificate_files
 from dmz_front.admission.addresses import AddressAdministration
 from dmz_front.admission.allowances import Allowances
+from dmz_front.http.exchange import CERTIFICATE
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
+from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.runtime import applications
+from protocol.runtime import applications, credentials
 from protocol.runtime.applications import Limits
 from protocol.runtime.control import Peer
 from tests.unit.dmz_front.harness import BILL, COMMAND, ORDER, QUERY, Harness, Say, code_of, problem_of, turns
@@ -587,3 +591,31 @@ async def test_an_address_that_goes_on_is_paused_until_an_administrator_lets_it_
         with pytest.raises(BridgeError, match=said):
             await administration.lift(wrong, Peer(0, 1))
     assert (await front.audit.look()).sequence == 1
+
+
+async def test_who_must_show_a_certificate(harness: Harness, tmp_path: Path) -> None:
+    """Scope key as the connection sets it: test_client_certificates.py."""
+    await harness.start()
+    certificate_files.init(tmp_path / "certs", {Role.FRONT: ["wechat"]})
+    known = credentials.certificate("wechat", (tmp_path / "certs" / "front.pem").read_text())
+    for work in (
+        lambda one: applications.add_credential(one, known, 1),
+        lambda one: applications.require(one, "wechat", credentials.CERTIFICATE, wanted=True),
+    ):
+        await harness.front.store.write(work)
+    await harness.front.read_applications()
+
+    async def asked(certificate: str | None) -> tuple[int, str]:
+        call = Call(harness, {"type": "http.request", "body": json.dumps(BILL).encode()})
+        if certificate is not None:
+            call.scope[CERTIFICATE] = certificate
+        await harness.front.api(call.scope, call.receive, call.send)
+        status, body = call.answered[0]["status"], json.loads(call.answered[1]["body"])
+        return status, body.get("detail", "")
+
+    assert (await asked(known.id))[0] == 200
+    assert await asked(None) == (401, "wechat has to show one of its client certificates")
+    status, detail = await asked("ab" * 32)
+    assert status == 401
+    assert detail.endswith("is not registered for it: SHA-256 " + "ab" * 32)
+    assert harness.front.api.denials.reports()[0].code == "certificate-required"
