@@ -31,8 +31,9 @@ from enum import StrEnum
 from itertools import groupby
 
 from intranet_bridge.settlement import money
+from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.profiles import Kind, Status
-from intranet_bridge.settlement.statements.rows import CHINA, Row
+from intranet_bridge.settlement.statements.rows import Row
 from protocol.values import immutable
 
 WAIT_STATEMENTS = 3

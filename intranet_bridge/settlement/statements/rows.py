@@ -1,14 +1,11 @@
 """What a statement says, whoever wrote it. Pure."""
 
-from datetime import date, timedelta, timezone
+from datetime import date
 
 from intranet_bridge.settlement import money
 from intranet_bridge.settlement.statements.profiles import Kind, Status
 from intranet_bridge.settlement.statements.verdicts import Finding
 from protocol.values import immutable
-
-CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
-"""The platforms' time; there has been no other in China since 1991."""
 
 
 @immutable

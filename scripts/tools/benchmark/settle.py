@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from intranet_bridge.settlement import money
+from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.matching import (
     Accepted,
     Class,
@@ -30,7 +31,7 @@ from intranet_bridge.settlement.statements.matching import (
 from intranet_bridge.settlement.statements.opening import Source
 from intranet_bridge.settlement.statements.profiles import shipped
 from intranet_bridge.settlement.statements.reading import read
-from intranet_bridge.settlement.statements.rows import CHINA, Expected, Row
+from intranet_bridge.settlement.statements.rows import Expected, Row
 from intranet_bridge.settlement.statements.withholding import MOST_LINES, Batch, Charge, seal
 
 ROWS = 1_000_000

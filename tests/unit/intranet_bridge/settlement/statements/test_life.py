@@ -4,6 +4,7 @@ from datetime import date, datetime, time
 
 import pytest
 
+from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.life import (
     TRANSITIONS,
     Event,
@@ -16,7 +17,6 @@ from intranet_bridge.settlement.statements.life import (
     event_of,
     seen_before,
 )  # fmt: skip
-from intranet_bridge.settlement.statements.rows import CHINA
 from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
 from tests.unit.intranet_bridge.settlement.statements.reads import PROFILES, taken
 

@@ -1,5 +1,6 @@
 """Profiles: shipped ones, a site's own, and what is wrong with one; names of files."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from intranet_bridge.settlement.statements.names import said, tidy
 from intranet_bridge.settlement.statements.profiles import ProfileError, configured, parsed, shipped
 from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
-from tests.unit.intranet_bridge.settlement.statements.reads import PROFILES
+from tests.unit.intranet_bridge.settlement.statements.reads import PROFILES, refused, taken
 
 OWN = """
 name = "bank"
@@ -96,3 +97,21 @@ def test_names_that_are_none(name: str) -> None:
 def test_names_of_others(name: str) -> None:
     with pytest.raises(StatementRefused):
         said(name, PROFILES["utility-dsdz"])
+
+
+DOCS = Path(__file__).parents[5] / "docs"
+
+
+@pytest.mark.parametrize("page", ["how-to/statements.md", "zh/how-to/statements.md"])
+def test_worked_example_of_the_documents(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    file, profile = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("text", "toml"))
+    assert file is not None
+    assert profile is not None
+    bank = parsed(profile[1], page)
+    assert said("ICBC_PAY_20261124.csv", bank).day == date(2026, 11, 24)
+    summary, rows = taken(file[1].encode("gb18030"), bank)
+    assert (summary.payments, summary.paid, summary.refunds, summary.refunded) == (2, 16050, 1, 900)
+    assert rows[3].account == "0310000000001"
+    assert refused(file[1].replace("151.50", "151.51").encode("gb18030"), bank)[0] is Code.TOTALS_MISMATCH
+    assert refused(file[1].rsplit("\n", 2)[0].encode("gb18030"), bank)[0] is Code.INCOMPLETE

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from intranet_bridge.settlement import money
-from intranet_bridge.settlement.statements.rows import CHINA
+from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
 from intranet_bridge.settlement.statements.withholding import (
     BATCH_TRANSITIONS,
