@@ -27,6 +27,7 @@ GROUPS = {
     "cache": ("bridgectl.commands.cache", "Kept answers of the marketing system: how many; forget some."),
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
     "circuit": ("bridgectl.commands.circuit", "Circuit breakers: show them, close one."),
+    "content": ("bridgectl.commands.content", "Texts that the bridge publishes: list, show, import, export."),
     "desk": ("bridgectl.commands.desk", "Staff of the front's pages under /desk/."),
     "dlq": ("bridgectl.commands.dlq", "Dead letters: why, how old, sent again or taken away."),
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),

@@ -38,6 +38,7 @@ from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
+from intranet_bridge.content.service import Content
 from intranet_bridge.hot_data.administration import HotAdministration
 from intranet_bridge.hot_data.hot import HotData
 from intranet_bridge.hot_data.prequery import Prequery
@@ -163,7 +164,12 @@ class Bridge:
             self.store, self.at_rest, settings.notices.subscriptions, clock, self.ceilings.foreign,
             self.ceilings.group_of,
         )  # fmt: skip
-        self.bindings = Bindings(settings, bound, own(self.handlers()))
+        self.hot = HotData(settings.hot)
+        self.content = Content(
+            settings.content, store=self.store, hot=self.hot, under=lambda name: self.bindings.under(name),
+            allowed=lambda: self._may_call(), clock=clock, act=lambda *said, **more: self.audit.act(*said, **more),
+        )  # fmt: skip
+        self.bindings = Bindings(settings, bound, {**own(self.handlers()), **self.content.adapters()})
         self.adapters, self.health = self.bindings.adapters, self.bindings.health
         arrangement = self.bindings.arrangement
         self.places = arrangement.places
@@ -198,7 +204,6 @@ class Bridge:
             resend_after_s=lambda: self.settings.notices.resend_after_s, clock=clock, act=self.audit.act,
             foreign=self.ceilings.foreign,
         )  # fmt: skip
-        self.hot = HotData(settings.hot)
         self.pushes = Pushes(
             store=self.store, at_rest=self.at_rest, notices=self.notices, clock=clock, hot=self.hot
         )  # fmt: skip
@@ -413,7 +418,7 @@ class Bridge:
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
             self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
-            self.notice_subscriptions, self.hot, self.prequery, self.pushes, self.push_tables,
+            self.notice_subscriptions, self.hot, self.prequery, self.pushes, self.push_tables, self.content,
         ):  # fmt: skip
             yield from part.samples()
         yield from self.bindings.samples()
@@ -448,6 +453,7 @@ class Bridge:
                 **self.notices.answers(),
                 **self.administration.answers(),
                 **self.qr.answers(),
+                **self.content.answers(),
                 **self.hot_administration.answers(),
             }
             control = ControlSocket(self.settings.control.socket, answers)
@@ -465,6 +471,7 @@ class Bridge:
             self.ordering.add(command)
         self.links["command-replies"].watch(self._swept_when_connected)
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
+        await parts.start("content", self.content.start(), self.content.close)
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
         await parts.start("qr", self.qr.start(), self.qr.close)

@@ -95,6 +95,7 @@ class Bindings:
     ) -> None:
         """Connects to nothing yet. `own`: of the operations that the bridge itself answers; no reload touches them."""
         self._settings, self._systems, self._own = settings, bound.systems, own
+        self._bound = bound.adapters
         self.adapters = {**bound.adapters, **own}
         self.health = {name: self._health(name) for name in self.adapters}
         self.inquires = {name for name in self.adapters if self._inquires(name)}
@@ -106,8 +107,12 @@ class Bindings:
     @property
     def bound(self) -> Bound:
         """As they are now, without what the bridge itself answers."""
-        adapters = {name: adapter for name, adapter in self.adapters.items() if name not in self._own}
+        adapters = {name: adapter for name, adapter in self._bound.items() if name not in self._own}
         return Bound(dict(self._systems), adapters)
+
+    def under(self, name: str) -> Adapter | None:
+        """What an operation is bound to, though the bridge itself answers it."""
+        return self._bound.get(name)
 
     def system(self, name: str) -> System | None:
         """A back end, as it is bound now."""
@@ -131,6 +136,7 @@ class Bindings:
         before, adapters = dict(self.adapters), {**rebound.bound.adapters, **self._own}
         fresh = settings.breaker != self._settings.breaker
         self._settings, self._systems = settings, rebound.bound.systems
+        self._bound = rebound.bound.adapters
         kept = {name for name in adapters if not fresh and before.get(name) is adapters[name]}
         self.adapters.clear()
         self.adapters.update(adapters)

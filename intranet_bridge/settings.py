@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
+from intranet_bridge.content.section import ContentSection
 from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.marketing.binding import (
     DEFAULT_SYSTEM,
@@ -381,6 +382,8 @@ class BridgeSettings(Section):
     settlement: SettlementSection = SettlementSection()
     hot: HotSection = HotSection()
     """Answers that are kept for a while."""
+    content: ContentSection = ContentSection()
+    """What is published from here."""
     marketing: SystemSection | None = None
     """The system of the operations that name none."""
     systems: dict[Name, SystemSection] = Field(default_factory=dict)
@@ -392,13 +395,18 @@ class BridgeSettings(Section):
         """Every system by its name."""
         return ({DEFAULT_SYSTEM: self.marketing} if self.marketing else {}) | self.systems
 
+    @property
+    def answered(self) -> frozenset[str]:
+        """Operations that are bound, or answered from what is published here."""
+        return frozenset(self.operations) | frozenset(self.content.operations)
+
     def doubts(self) -> list[str]:
         """What is allowed in the bindings, and may not be what was meant."""
         systems = self.all_systems
         named = {name for window in self.maintenance.windows for name in window.operations if name != ALL}
         windows = [
             f"maintenance.windows: {name} is not bound here, so that it is not paused"
-            for name in sorted(named - self.operations.keys() - OWN)
+            for name in sorted(named - self.answered - OWN)
         ]
         return [*windows, *self._hot_doubts()] + [
             f"{toml_path(('operations', name, *complaint.setting))}: {complaint.message}"
@@ -407,7 +415,7 @@ class BridgeSettings(Section):
         ]
 
     def _hot_doubts(self) -> Iterator[str]:
-        for name in sorted(self.hot.operations.keys() - self.operations.keys()):
+        for name in sorted(self.hot.operations.keys() - self.answered):
             yield f"{toml_path(('hot', 'operations', name))}: {name} is not bound here"
         ahead = self.hot.prequery.requests
         for name in sorted(ahead):
@@ -424,7 +432,7 @@ class BridgeSettings(Section):
 
     def unbound(self) -> list[str]:
         """The catalogue's operations that nobody answers, for no table binds them: callers of them get 502."""
-        return sorted(set(CATALOGUE) - OWN - set(self.operations))
+        return sorted(set(CATALOGUE) - OWN - self.answered)
 
     @field_validator("marketing", mode="before")
     @classmethod

@@ -87,7 +87,7 @@ class HotData:
         self.spared: Counter[str] = Counter()
         """By operation: answers asked ahead that were given to somebody since, calls that nobody waited for."""
         self.invalidated: Counter[str] = Counter()
-        """By: command, operator, push, reload → kept answers dropped."""
+        """By: command, content, operator, push, reload → kept answers dropped."""
 
     def use(self, section: HotSection, *, anew: bool) -> None:
         """Go by this from now on. `anew`: bindings have changed, and with them what answers say."""

@@ -12,6 +12,14 @@ from protocol.operations.spans import days_between
 MOST_DAYS = 92
 Line = Annotated[Text, StringConstraints(max_length=200)]
 Body = Annotated[Text, StringConstraints(max_length=10_000), Field(description="Text; paragraphs end with a line feed")]
+Html = Annotated[
+    str,
+    StringConstraints(max_length=20_000),
+    Field(
+        description="The same as HTML: p, br, h2 to h4, lists, tables, links and the like; no scripts, styles or "
+        "pictures. Only of what the bridge itself publishes"
+    ),
+]
 Area = Annotated[Text, StringConstraints(max_length=40), Field(description="An area's code, or its name")]
 Category = Annotated[Text, StringConstraints(max_length=40), Field(description="A category's code, or its name")]
 Keyword = Annotated[Text, StringConstraints(max_length=40), Field(description="What a text must contain")]
@@ -175,6 +183,7 @@ class NewsItem(Model):
     published_on: Day
     category: Category | None = None
     body: Body
+    body_html: Html | None = None
 
 
 class FaqQuery(Model):
@@ -190,6 +199,7 @@ class Question(Model):
     category: Category | None = None
     question: Line
     answer: Annotated[Body, StringConstraints(max_length=1_000)]
+    answer_html: Html | None = None
 
 
 class Questions(Model):
@@ -218,6 +228,7 @@ class Policy(Model):
     issued_on: Day | None = None
     in_force_from: Day | None = None
     body: Body
+    body_html: Html | None = None
 
 
 class Policies(Model):
@@ -228,6 +239,11 @@ class Policies(Model):
 
 
 NO_SUCH_AREA = Refusal("no-such-area", "There is no such area", "区域不存在")
+NOT_BY_ACCOUNT = Refusal(
+    "not-by-account",
+    "Outages can be asked for by area and days here, not by account",
+    "暂不支持按户号查询停电，请按区域或日期查询",
+)
 NO_SUCH_NEWS = Refusal("no-such-news", "There is none of the news with this number", "资讯不存在")
 NO_SUCH_CATEGORY = Refusal("no-such-category", "There is no such category", "类别不存在")
 
@@ -305,7 +321,7 @@ OPERATIONS = (
                 }
             ],
         },
-        refusals=(NO_SUCH_ACCOUNT, NO_SUCH_AREA),
+        refusals=(NO_SUCH_ACCOUNT, NO_SUCH_AREA, NOT_BY_ACCOUNT),
         scope="public",
         field_scopes={"account": "outages"},  # the answer tells that there is such an account, and where it lies
         cacheable=True,

@@ -182,6 +182,11 @@ EVENTS: Mapping[str, Event] = {
         "Commands may have been called in a past that this database does not know; they are held.",
         ("count", "meaning"),
     ),
+    "content-unreadable": Event(
+        "error",
+        "A published text is not as this release can answer it; it is left out until a new version is published.",
+        ("kind", "number", "reason"),
+    ),
     "control-denied": Event(
         "warning", "A user who may not asked over the control socket.", ("user",), once_by=("user",)
     ),
