@@ -84,8 +84,17 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rare`: everything."""
+    parser.addoption("--rare", action="store_true", help="run those marked rare too: further cells of dear matrices")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a worker of many, what takes long begins first."""
+    """Without the rare ones, unless they are asked for; in a worker of many, what takes long begins first."""
+    if not config.getoption("rare"):
+        rare = [item for item in items if item.get_closest_marker("rare")]
+        config.hook.pytest_deselected(items=rare)
+        items[:] = [item for item in items if not item.get_closest_marker("rare")]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: rank(item.nodeid))
 

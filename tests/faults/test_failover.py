@@ -161,7 +161,9 @@ class Load:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("shared", [True, False], ids=["shared-store", "independent"])
+@pytest.mark.parametrize(
+    "shared", [True, pytest.param(False, marks=pytest.mark.rare)], ids=["shared-store", "independent"]
+)
 def test_the_active_broker_is_killed_under_load(shared: bool, tmp_path: Path, record_property: object) -> None:
     """Twice, so that both brokers are once the one that dies and once the one that takes over."""
     with pair(tmp_path, shared=shared) as two:

@@ -96,7 +96,7 @@ def exactly_once(testbed: Testbed, http: httpx.Client, ids: list[str], seconds: 
     assert {entry["request_id"]: entry["applied"] for entry in journal(testbed)} == dict.fromkeys(ids, 1)
 
 
-@pytest.mark.parametrize("rule", ["keep", "refuse"])
+@pytest.mark.parametrize("rule", ["keep", pytest.param("refuse", marks=pytest.mark.rare)])
 def test_a_full_store(tmp_path: Path, rule: str) -> None:
     conf = configuration(tmp_path / "conf", **{"${dmz.store:4 gb}": "1 mb"})
     settings = with_front(**{"delivery.when_broker_refuses": rule})

@@ -122,7 +122,7 @@ def assert_told(testbed: Testbed, http: httpx.Client) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("then", ["it comes back", "it is gone for good"])
+@pytest.mark.parametrize("then", ["it comes back", pytest.param("it is gone for good", marks=pytest.mark.rare)])
 def test_a_bridge_with_an_inbox_of_its_own_beside_the_first(testbed: Testbed, then: str) -> None:
     with client(testbed) as http:
         faults(testbed, {"hang_after_applying": True, "paths": ["/api/wo/create"]})

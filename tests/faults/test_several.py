@@ -232,7 +232,7 @@ def test_the_same_key_at_both_fronts_at_once_is_accepted_once(tmp_path: Path, se
         assert accepted_by[0][0] == 2  # it was a race, won now by the one, now by the other
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.rare), signal.SIGKILL])
 def test_the_database_goes_away_and_comes_back(tmp_path: Path, server: Postgres, how: signal.Signals) -> None:
     with four(tmp_path / "testbed", server) as testbed:
         pids = dict(testbed.pids)
