@@ -214,7 +214,7 @@ def test_nothing_is_installed_here(tmp_path: Path) -> None:
     assert report.of("configuration", str(tmp_path), "fail")
 
 
-@pytest.mark.parametrize(("days", "status"), [(20, "warn"), (5, "fail")])
+@pytest.mark.parametrize(("days", "status"), [pytest.param(20, "warn", marks=pytest.mark.rare), (5, "fail")])
 def test_a_certificate_that_expires_soon(testbed: Testbed, tmp_path: Path, days: int, status: str) -> None:
     certs = tmp_path / "certs"
     shutil.copytree(testbed.certs, certs)
@@ -332,7 +332,9 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize(("program", "status"), [("intranet-bridge", "fail"), ("something-else", "warn")])
+@pytest.mark.parametrize(
+    ("program", "status"), [("intranet-bridge", "fail"), pytest.param("something-else", "warn", marks=pytest.mark.rare)]
+)
 def test_a_listener_beyond_loopback(testbed: Testbed, tmp_path: Path, program: str, status: str) -> None:
     script = tmp_path / program
     script.write_text(LISTENS)
@@ -430,7 +432,7 @@ def warned(testbed: Testbed, seconds: int) -> bool:
 
 @pytest.mark.parametrize(
     ("seconds", "status", "attached"),
-    [(30, "warn", True), (-30, "warn", True), (-240, "fail", False)],
+    [pytest.param(30, "warn", True, marks=pytest.mark.rare), (-30, "warn", True), (-240, "fail", False)],
 )
 def test_a_clock_that_is_off(own: Testbed, tmp_path: Path, seconds: int, status: str, attached: bool) -> None:
     """Far off, the bridge can do nothing for the front and is told absent; its skew is measured all the same.
