@@ -37,6 +37,7 @@ from dmz_front.admission.addresses import AddressAdministration
 from dmz_front.admission.allowances import Allowances
 from dmz_front.admission.quotas import KEEP_S, DailyQuotas
 from dmz_front.admission.scans import Scans
+from dmz_front.admission.shared import Shared
 from dmz_front.attachments.sending import AttachmentSender
 from dmz_front.attachments.uploads import Uploads
 from dmz_front.commands.administration import Administration
@@ -282,6 +283,11 @@ class Front:
             ),
         )
 
+        store = settings.admission.store
+        if store is not None:
+            self.api.shared = Shared(
+                store, self.api.allowances.rates, self.api.addresses, keyring.pseudonym, self.clock
+            )
         self.http = HttpServer(traced.api(self.api, CATALOGUE) if traced else self.api, settings.http)
         if self.desk is not None:
             self.http.connections.larger = {b"/desk/batches": UPLOAD_BYTES}
@@ -300,6 +306,7 @@ class Front:
             active=lambda: {one.name for one in self.applications.values()},
             answered=self.api.answered, latency=self.api.latency,
             maintenance=self.maintenance, draining=self.draining, notices=lambda: self.housekeeping.notices,
+            addresses=self.api.addresses, shared=self.api.shared,
         )  # fmt: skip
 
         self.housekeeping = Housekeeping(
@@ -368,6 +375,8 @@ class Front:
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
         await daemon.start("statistics", None, self.statistics.close)
+        if self.api.shared is not None:
+            await daemon.start("admission store", self.api.shared.start(), self.api.shared.close)
         await self.history.open(lambda _: None)
         await self.lease.know(await self.ledger.fronts())
         await self.ledger.count_backlog(settings.name)
@@ -477,6 +486,8 @@ class Front:
             self.uploads, self.sender, self.housekeeping, self.landing, self.deliverer,
         ):  # fmt: skip
             yield from part.samples()
+        if self.api.shared is not None:
+            yield from self.api.shared.samples()
         text = "1: takes nothing new, by an administrator's word"
         yield "dmz_front_draining", text, {}, float(self.draining.active)
         maintained = set(self.bridges.maintained())

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dmz_front.admission.addresses import Addresses
 from dmz_front.admission.denials import Denials
+from dmz_front.admission.shared import Shared
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
 from dmz_front.settings import FrontSettings
@@ -54,6 +56,8 @@ class Reporter:
         maintenance: Maintenance,
         draining: Draining,
         notices: Callable[[], NoticesReport],
+        addresses: Addresses,
+        shared: Shared | None,
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
@@ -66,7 +70,7 @@ class Reporter:
 
         self.files: FilesRead | None = None
         """What the daemon has read, to tell what has changed since."""
-        self._notices = notices
+        self._notices, self._addresses, self._shared = notices, addresses, shared
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
@@ -98,6 +102,8 @@ class Reporter:
             unserved=tuple(name for name in CATALOGUE if name not in served),
             denied=self._denials.reports(self._active()),
             operations=tuple(operations(self._answered, self._latency, self.lately.report())),
+            admission_store=self._shared.report() if self._shared else None,
+            paused_addresses=len(self._addresses.paused()),
         )  # fmt: skip
         return report.model_dump(mode="json")
 

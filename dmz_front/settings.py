@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -106,6 +107,57 @@ class AddressesSection(Section):
     penalty_max_s: Annotated[float, Field(gt=0, le=86_400)] = 3_600
     allow: tuple[Annotated[str, AfterValidator(network)], ...] = ()
     """Networks that `ip_rate` is not for."""
+
+
+def _store_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("the port is not one") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the address has neither user nor password: set user and password_file")
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname or port == 0:
+        raise ValueError("redis://HOST:PORT/NUMBER, or rediss:// for TLS")
+    if not re.fullmatch(r"/?[0-9]{0,3}", parts.path) or parts.query or parts.fragment:
+        raise ValueError("after host and port comes the number of the database, 0 without one")
+    return value
+
+
+class AdmissionStoreSection(Section):
+    """A Redis or Valkey by which fronts count rates, pauses of addresses and nonces together."""
+
+    url: Annotated[str, AfterValidator(_store_url)]
+    """`redis://HOST:PORT/NUMBER`, or `rediss://` for TLS; no password in it"""
+    user: str = ""
+    """as the server knows the front; default: the server's `default`"""
+    password_file: FilePath | None = None
+    """holds the password; readable by this service alone"""
+    ca: FilePath | None = None
+    """Authorities of the server's certificate. Default: the system's."""
+    certificate: FilePath | None = None
+    """shown to the server, PEM"""
+    key: FilePath | None = None
+    """the certificate's private key, PEM, unencrypted"""
+    every_s: Annotated[float, Field(ge=0.05, le=10)] = 0.25
+    """How often fronts tell one another."""
+    timeout_s: Annotated[float, Field(gt=0, le=10)] = 0.5
+    """For an answer. No request waits for one, but those that are signed."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        if (self.ca or self.certificate) and urlsplit(self.url).scheme != "rediss":
+            raise ValueError("url: with ca or certificate it begins with rediss://")
+        return self
+
+
+class AdmissionSection(Section):
+    """Where fronts count together."""
+
+    store: AdmissionStoreSection | None = None
+    """Default: each front counts by itself."""
 
 
 class SignaturesSection(Section):
@@ -250,6 +302,7 @@ class FrontSettings(Section):
     """Forms of account numbers; a number that fits none is refused. Without any, all that the schema takes is taken."""
     limits: LimitsSection = LimitsSection()
     signatures: SignaturesSection = SignaturesSection()
+    admission: AdmissionSection = AdmissionSection()
     attachments: AttachmentsSection = AttachmentsSection()
     landing: LandingSection = LandingSection()
     desk: DeskSection = DeskSection()

@@ -18,6 +18,8 @@ class RateLimit:
         self._capacity = capacity
         self._due: dict[str, float] = {}
         """When a key's allowance is whole again."""
+        self.used: dict[str, float] | None = None
+        """Seconds of allowances used since it was emptied, by key, for who counts with others; None: nobody does."""
         self._idlest: list[tuple[float, str]] = []
         """A heap with one entry for each key, of its time or of an earlier one it once had."""
 
@@ -35,7 +37,17 @@ class RateLimit:
                 self._forget_idlest()
             heappush(self._idlest, (due + interval, key))
         self._due[key] = due + interval
+        if self.used is not None:
+            self.used[key] = self.used.get(key, 0.0) + interval
         return 0.0
+
+    def learn(self, key: str, due: float) -> None:
+        """Take it from others when a key's allowance is whole again."""
+        if key not in self._due:
+            if len(self._due) >= self._capacity:
+                self._forget_idlest()
+            heappush(self._idlest, (due, key))
+        self._due[key] = due
 
     def standing(self, key: str, rate: float, now: float) -> tuple[int, float]:
         """How many events could happen now, and the seconds until the allowance is whole."""

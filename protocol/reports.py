@@ -302,6 +302,16 @@ class Report(_Part):
     notices: NoticesReport = NoticesReport()
 
 
+class AdmissionStoreReport(_Part):
+    """Where a front counts limits together with others."""
+
+    place: str
+    trouble: str = ""
+    """Why it cannot be reached; empty: it is."""
+    since: int = 0
+    """When that changed last."""
+
+
 class FrontReport(Report):
     """Of dmz-front."""
 
@@ -323,6 +333,10 @@ class FrontReport(Report):
     """The latest requests turned away by 401 and 403."""
     operations: tuple[OperationReport, ...] = ()
     """Those that were called; empty too of an older daemon."""
+    admission_store: AdmissionStoreReport | None = None
+    """None: it counts by itself."""
+    paused_addresses: int = 0
+    """Client addresses that are left alone now."""
 
 
 class PrequeryWindowReport(_Part):

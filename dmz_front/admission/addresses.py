@@ -22,6 +22,9 @@ from protocol.runtime.audit import Audit
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.metrics import Sample
 
+_SAME_S = 1.0
+"""Ends of a pause that are no further apart are one."""
+
 
 @dataclass(slots=True)
 class _Penalty:
@@ -46,6 +49,10 @@ class Addresses:
     ) -> None:
         self._allowances, self._now, self._capacity = allowances, now, capacity
         self._penalties: OrderedDict[str, _Penalty] = OrderedDict()
+        self._news: dict[str, float] | None = None
+        """Pauses that began here and other fronts have not been told of, and their ends; None: nobody tells."""
+        self._lifted: list[str] = []
+        self._told: tuple[dict[str, float], list[str]] = ({}, [])
         self.refused = 0
         """Connections and requests of addresses that are paused."""
         self.use(limits)
@@ -94,11 +101,47 @@ class Addresses:
         if limits.strikes and known.strikes >= limits.strikes:
             pause_s = min(limits.penalty_max_s, limits.penalty_s * 2.0 ** min(known.level, 30))
             known.since, known.until, known.strikes, known.level = now, now + pause_s, 0, known.level + 1
+            if self._news is not None:
+                self._news[key] = known.until
+        self._keep(key, known)
+        return known
+
+    def _keep(self, key: str, known: _Penalty) -> None:
         self._penalties[key] = known
         self._penalties.move_to_end(key)
         if len(self._penalties) > self._capacity:
             self._penalties.popitem(last=False)
-        return known
+
+    def share(self) -> None:
+        """Note from now on what other fronts are to be told."""
+        self._news = {}
+
+    def to_tell(self) -> tuple[list[tuple[str, float]], list[str]]:
+        """Pauses that began here, with their seconds left, and those that were lifted; until `learn` the same again."""
+        now = self._now()
+        self._told = (dict(self._news or {}), list(self._lifted))
+        return [(key, until - now) for key, until in self._told[0].items() if until > now], self._told[1]
+
+    def learn(self, paused: Mapping[str, float], lifted: Mapping[str, float]) -> None:
+        """What all fronts know: seconds left of pauses, and when addresses were lifted (seconds, negative). What this
+        one had to tell is told.
+        """
+        now, (news, told) = self._now(), self._told
+        self._told = {}, []
+        self._lifted = self._lifted[len(told) :]
+        self._news = {key: until for key, until in (self._news or {}).items() if news.get(key) != until}
+        for key, left_s in paused.items():
+            known = self._penalties.get(key)
+            if key in self._lifted:
+                continue
+            if known is None:
+                self._keep(key, _Penalty(now, level=1, until=now + left_s))
+            elif now + left_s > known.until + _SAME_S:
+                known.since, known.until, known.level = now, now + left_s, known.level + 1
+        for key, at_s in lifted.items():
+            known = self._penalties.get(key)
+            if known is not None and known.since < now + at_s and key not in self._news:
+                del self._penalties[key]
 
     def paused(self) -> list[dict[str, Any]]:
         """Those that are paused now, the longest first: `address`, `seconds` left, `times` it was paused."""
@@ -116,6 +159,9 @@ class Addresses:
         if known is None or self._now() >= known.until:
             return False
         del self._penalties[key]
+        if self._news is not None:
+            self._news.pop(key, None)
+            self._lifted.append(key)
         return True
 
     def samples(self) -> Iterator[Sample]:

@@ -76,7 +76,7 @@ class Allowances:
         self, limits: LimitsSection, quotas: DailyQuotas, *, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.quotas, self._now = quotas, now
-        self._rates = RateLimit(limits.burst_s)
+        self.rates = RateLimit(limits.burst_s)
         self._secret = os.urandom(32)
         self._hours: dict[str, _Hour] = {}
         self.refused: Counter[tuple[str, str, str]] = Counter()
@@ -84,13 +84,13 @@ class Allowances:
 
     def use(self, limits: LimitsSection) -> None:
         """Go by these from now on. What was counted stays."""
-        self._rates.burst_s = limits.burst_s
+        self.rates.burst_s = limits.burst_s
         self.quotas.use(limits.zone)
 
     def rate(self, policy: str, key: str, rate: float, application: str = "", operation: str = "") -> None:
         """Count a request of `key`. Raises Problem 429 if there were too many."""
         now, kept = self._now(), f"{policy} {key}"
-        wait = self._rates.wait(kept, rate, now)
+        wait = self.rates.wait(kept, rate, now)
         if wait > 0:
             self.refused[application, operation, policy] += 1
             said = f"more than {rate:g}/s for one {policy}"
@@ -107,7 +107,7 @@ class Allowances:
             return fields(found)
         if rate := limits.rates.get(operation):
             key = f"operation {name} {operation}"
-            wait = self._rates.wait(key, rate, now)
+            wait = self.rates.wait(key, rate, now)
             found.append(self._standing("operation", key, rate, now))
             if wait > 0:
                 self.refused[name, operation, "operation"] += 1
@@ -168,8 +168,8 @@ class Allowances:
         hour.seen.add(digest)
 
     def _standing(self, policy: str, key: str, rate: float, now: float) -> Standing:
-        window_s = max(self._rates.burst_s, 1.0 / rate)
-        remaining, reset_s = self._rates.standing(key, rate, now)
+        window_s = max(self.rates.burst_s, 1.0 / rate)
+        remaining, reset_s = self.rates.standing(key, rate, now)
         return Standing(policy, max(1, int(window_s * rate + 1e-6)), window_s, remaining, reset_s)
 
     def samples(self) -> Iterator[Sample]:

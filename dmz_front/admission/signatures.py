@@ -37,6 +37,8 @@ from protocol.values import immutable
 Scope = MutableMapping[str, Any]
 
 FIELD, SIGNATURE, DIGEST = b"signature-input", b"signature", b"content-digest"
+NONCE = "dmz_front.nonce"
+"""In a signed request's scope: what its nonce is remembered by."""
 COVERED_DIGEST = "dmz_front.digest"
 """In a signed request's scope: the `Content-Digest` that its body has to have."""
 ALSO_COVERED = ("idempotency-key", "callback")
@@ -52,6 +54,11 @@ ASKED = (b"accept-signature", b'sig=("@method" "@target-uri" "content-digest" "i
 def refused(detail: str, code: str = "signature-invalid") -> Problem:
     """401. `Bearer` stands for all schemes: RFC 9421 has none of its own, and a 401 must name one."""
     return Problem(401, code, detail, headers=[(b"www-authenticate", b'Bearer realm="dmz-bridge"'), ASKED])
+
+
+def used_before() -> Problem:
+    """Of a nonce that is known."""
+    return refused("the signature was used before: sign each request anew, with a nonce of its own")
 
 
 @immutable
@@ -187,6 +194,11 @@ class Signatures:
         self._nonces = nonces or Nonces()
         self.verified = 0
 
+    @property
+    def keep_s(self) -> float:
+        """How long a nonce has to be remembered."""
+        return self.limits.window_s + self.limits.skew_s
+
     def application(
         self, scope: Scope, headers: Mapping[bytes, bytes], known: Mapping[bytes, Application]
     ) -> Application:
@@ -203,8 +215,9 @@ class Signatures:
         alone = _alone(headers, one.label) if len(announced) > 1 else headers
         _verify(_message(scope, alone), dict(application.signing_keys)[one.keyid])
         key = blake2b(f"{one.keyid}\n{one.nonce}".encode(), digest_size=16).digest()
-        if not self._nonces.first(key, self.limits.window_s + self.limits.skew_s):
-            raise refused("the signature was used before: sign each request anew, with a nonce of its own")
+        if not self._nonces.first(key, self.keep_s):
+            raise used_before()
+        scope[NONCE] = key
         if has_body(headers):
             scope[COVERED_DIGEST] = headers[DIGEST]
         self.verified += 1

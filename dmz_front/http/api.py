@@ -31,7 +31,8 @@ from dmz_front.admission.policy import (
     preference,
     trace_parent,
 )
-from dmz_front.admission.signatures import COVERED_DIGEST, FIELD, Signatures, check_digest
+from dmz_front.admission.shared import Shared
+from dmz_front.admission.signatures import COVERED_DIGEST, FIELD, NONCE, Signatures, check_digest, used_before
 from dmz_front.commands.submission import Commands
 from dmz_front.http import deprecation
 from dmz_front.http.exchange import CERTIFICATE, App, Receive, Scope, Send, fields_of, write
@@ -101,6 +102,8 @@ class HttpApi:
         self.addresses = Addresses(self._limits, allowances)
         self.guessing = Guessing(self._limits.guessing)
         self.signatures = Signatures(settings.signatures, clock)
+        self.shared: Shared | None = None
+        """What this front counts with others."""
         self._accounts = accounts
         self._clock = clock
         self._pages = pages
@@ -161,6 +164,8 @@ class HttpApi:
     async def _operate(self, operation: Operation, scope: Scope, receive: Receive, id: str) -> tuple[str, HttpResponse]:
         headers = fields_of(scope)
         application = self.admit(scope, headers, operation)
+        if self.shared is not None and NONCE in scope:
+            await self._elsewhere(self.shared, scope, headers, operation)
         left = self._take(application, operation) if application.rate or application.limits is not None else None
         attempt = None
         try:
@@ -241,6 +246,15 @@ class HttpApi:
             if left and not any(name == b"ratelimit" for name, _ in problem.headers):
                 problem.headers.extend(left)
             raise
+
+    async def _elsewhere(
+        self, shared: Shared, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation
+    ) -> None:
+        """Raises Problem 401 for a signature that was used at another front."""
+        if not await shared.first(scope[NONCE], self.signatures.keep_s):
+            problem = used_before()
+            self._denied(problem, scope, headers, operation)
+            raise problem
 
     def _take(self, application: Application, operation: Operation) -> Headers:
         try:

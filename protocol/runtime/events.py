@@ -258,6 +258,16 @@ EVENTS: Mapping[str, Event] = {
         "A caller was refused: no key, a wrong or revoked one, a scope or an address that is not granted.",
         ("code", "application", "key", "operation", "address"),
     ),
+    "admission-store-lost": Event(
+        "warning",
+        "The store by which fronts count limits together cannot be reached; this front goes on by itself.",
+        ("store", "trouble", "next"),
+    ),
+    "admission-store-reached": Event(
+        "info",
+        "The store by which fronts count limits together is reached.",
+        ("store",),
+    ),
     "denied-again": Event(
         "warning",
         "The same caller was refused again, so many times.",

@@ -13,6 +13,7 @@ from bridgectl.status.troubles import troubles
 from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.reports import (
+    AdmissionStoreReport,
     AttachedReport,
     BackupReport,
     BridgeReport,
@@ -301,6 +302,14 @@ def test_nothing_is_said_of_what_is_well() -> None:
             front(denied=(DeniedReport(code="signature-required", application="kiosk", key="ab", operation="bill-query",
                                        count=1, last=NOW - MINUTE, active=True),)),
             "key-not-valid", Level.WARNING, "bridgectl apps signature list kiosk",
+        ),
+        (
+            front(paused_addresses=2),
+            "addresses-paused", Level.WARNING, "bridgectl addresses list",
+        ),
+        (
+            front(admission_store=AdmissionStoreReport(place="redis://counts", trouble="no", since=NOW - MINUTE)),
+            "admission-store-lost", Level.WARNING, "redis://counts",
         ),
         (
             front(denied=(DeniedReport(code="scope", application="kiosk", key="ab", operation="bill-query", count=1,

@@ -2,7 +2,7 @@
 
 import json
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -133,3 +133,19 @@ async def test_networks_and_scopes_are_for_who_signs_too(harness: Harness) -> No
         path, body = f"/v1/{QUERY}", json.dumps(BILL).encode()
         fields = signed(KEY, other.id, "POST", f"http://front{path}", body, created=NOW / 1000, nonce=address)
         assert code_of(await harness.call("POST", path, body, app=None, address=address, **fields)) == (403, code)
+
+
+async def test_a_signature_that_was_used_at_another_front(harness: Harness) -> None:
+    class Elsewhere:
+        async def first(self, key: bytes, keep_s: float) -> bool:
+            assert (len(key), keep_s) == (16, 150)
+            return False
+
+    body = json.dumps(BILL).encode()
+    harness.front.api.shared = cast(Any, Elsewhere())
+    answer = await send(harness, "POST", f"/v1/{QUERY}", body)
+    assert code_of(answer) == (401, "signature-invalid")
+    assert harness.front.api.denials.reports()[0].code == "signature-invalid"
+    await turns()
+    assert harness.bridge.taken == []
+    assert (await harness.ask()).status_code == 200, "who sends a key does not ask there"
