@@ -103,12 +103,19 @@ def _path(
         # of its own: with that of another operation the two examples could not both be tried
         parameters.insert(0, {**_IDEMPOTENCY_KEY, "example": f"{operation.name}-20260301-0001"})
         responses["202"] = _ACCEPTED
+        parameters.append(_CALLBACK)
+    else:
+        responses["200"]["headers"] |= _KEPT
     for status in _STATUSES:
         codes = of_status(
             status, operation.kind, attachments=bool(operation.attachments), guessed=bool(operation.guessed)
         )
         if codes:
             responses[str(status)] = _problem(status, codes)
+    responses = {
+        status: response | {"headers": response["headers"] | _LEFT} if status != "401" else response
+        for status, response in responses.items()
+    }
     if operation.deprecated is not None:
         responses = {
             status: response | {"headers": response["headers"] | _DEPRECATION} for status, response in responses.items()
@@ -216,7 +223,8 @@ def _problem(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
     }
     return {
         _CODES: codes,
-        "headers": {"Request-Id": _REQUEST_ID, "Sandbox": _SANDBOX},
+        "headers": {"Request-Id": _REQUEST_ID, "Sandbox": _SANDBOX}
+        | ({"Retry-After": _RETRY_AFTER} if status in (429, 503) else {}),
         "content": {"application/problem+json": {"schema": schemas.ref("Problem"), "example": example}},
     }
 
@@ -281,6 +289,27 @@ _DEPRECATION = {
     "Sunset": {"description": "From when on it may be gone (RFC 8594)", "schema": {"type": "string"}},
     "Link": {"description": "Its successor, as `successor-version`", "schema": {"type": "string"}},
 }
+_KEPT = {
+    "Cache-Status": {
+        "description": "Where the answer came from, if answers to this query may be kept for a while (RFC 9211)",
+        "schema": {"type": "string"},
+    },
+    "Age": {
+        "description": "Of a kept answer: seconds since the marketing system was asked for it",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+}
+_LEFT = {
+    "RateLimit-Policy": {
+        "description": "The limits of an application that has some: `q` requests in `w` seconds",
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "What is left of them: `r` requests, all of them again in `t` seconds",
+        "schema": {"type": "string"},
+    },
+}
+_RETRY_AFTER = {"description": "Seconds to wait before it is repeated", "schema": {"type": "integer", "minimum": 1}}
 _REQUEST_ID = {"description": "The request's id", "schema": {"type": "string", "format": "uuid"}}
 _ATTACHMENT_ID = {
     "name": "id",
@@ -417,6 +446,12 @@ _PREFER = {
     "in": "header",
     "description": "`wait=N` (seconds) or `respond-async` (RFC 7240); with a sandbox key, `example=NAME`",
     "schema": {"type": "string"},
+}
+_CALLBACK = {
+    "name": "Callback",
+    "in": "header",
+    "description": "The name of a callback of the application: the outcome goes there too",
+    "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"},
 }
 _TRACEPARENT = {
     "name": "traceparent",

@@ -13,7 +13,8 @@ from dmz_front.problems.chinese import CHINESE
 from dmz_front.problems.codes import CODES, TITLES
 from dmz_front.sandbox.examples import names
 from protocol.operations import CATALOGUE, FAMILIES, Kind
-from tests.unit.dmz_front.harness import Harness
+from protocol.runtime import applications
+from tests.unit.dmz_front.harness import QUERY, Harness
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
@@ -159,6 +160,30 @@ async def test_every_problem_code_documented_exists(document: dict[str, Any]) ->
             assert schema == {"$ref": "#/components/schemas/Problem"}
 
 
+async def test_fields_of_limits_callbacks_and_kept_answers(document: dict[str, Any]) -> None:
+    for name, operation in CATALOGUE.items():
+        post = document["paths"][f"/v1/{name}"]["post"]
+        command = operation.kind is Kind.COMMAND
+        assert ("Callback" in {parameter["name"] for parameter in post["parameters"]}) is command
+        assert ({"Cache-Status", "Age"} <= post["responses"]["200"]["headers"].keys()) is not command
+        for status, response in post["responses"].items():
+            assert ({"RateLimit", "RateLimit-Policy"} <= response["headers"].keys()) is (status != "401")
+            assert ("Retry-After" in response["headers"]) is (status in ("429", "503"))
+
+
+async def test_what_is_left_is_where_it_is_documented(harness: Harness) -> None:
+    await harness.start()
+    await harness.grant("kiosk", "*", limits=applications.Limits(rates={QUERY: 0.01}))
+    document = (await harness.call("GET", "/openapi.json", app=None)).json()
+    responses = document["paths"][f"/v1/{QUERY}"]["post"]["responses"]
+    for status, more in ((200, set()), (429, {"retry-after"})):
+        answer = await harness.ask(app="kiosk")
+        assert answer.status_code == status
+        wanted = {name.lower() for name in responses[str(status)]["headers"]} - {"sandbox", "cache-status", "age"}
+        assert wanted >= {"ratelimit", "ratelimit-policy"} | more
+        assert wanted <= answer.headers.keys()
+
+
 async def test_real_answers_fit_what_is_documented(harness: Harness) -> None:
     await harness.start()
     document = (await harness.call("GET", "/openapi.json", app=None)).json()
@@ -173,7 +198,8 @@ async def test_real_answers_fit_what_is_documented(harness: Harness) -> None:
         documented = responses[str(answer.status_code)]
         assert list(documented["content"]) == [answer.headers["content-type"]]
         for name in documented["headers"]:
-            assert name in answer.headers or name == "Sandbox"  # the latter for sandbox keys
+            # of sandbox keys, of applications with limits
+            assert name in answer.headers or name in ("Sandbox", "RateLimit", "RateLimit-Policy")
         schema = documented["content"][answer.headers["content-type"]]["schema"]
         schema = schema.get("oneOf", [schema])[0]
         if "$ref" in schema:
@@ -260,7 +286,7 @@ async def test_the_chinese_document_is_in_chinese(harness: Harness) -> None:
     english = sorted(text for text in told if not re.search("[\u4e00-\u9fff]", text))
     assert len(english) * 20 < len(told), english
     post = document["paths"]["/v1/account-match"]["post"]
-    assert [parameter["description"][:2] for parameter in post["parameters"]] == ["本笔", "`w", "W3"]
+    assert [parameter["description"][:2] for parameter in post["parameters"]] == ["本笔", "`w", "W3", "本应"]
     assert post["responses"]["429"]["description"] == "\n".join(
         f"- [`{code}`](/problems/{code}?lang=zh): {CHINESE[code][0]}"
         for code in ("too-many-failures", "too-many-requests", "address-paused", "quota-used-up", "too-many-accounts")
