@@ -19,6 +19,7 @@ Amounts are fen. What a coupon, a red packet or points pay is split over the lin
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -294,6 +295,8 @@ class Refund:
     state: RefundState = RefundState.REQUESTED
     statements: int = 0
     """That were accepted since it was requested."""
+    channel: str = ""
+    """That brought the money, and takes it back."""
 
     @property
     def overdue(self) -> bool:
@@ -438,7 +441,8 @@ def refund(order: Order, number: int, cash: int | None = None) -> Refund:
     paid = sum(payment.cash for payment in order.payments) - sum(one.cash for one in order.refunds)
     if not 0 <= wanted <= min(left, paid):
         raise OrderRefused(Refusal.REFUND_TOO_LARGE, number)
-    return Refund(number, f"{order.number}-{number}-R{len(of_line) + 1}", wanted)
+    name = f"{order.number}-{number}-R{len(of_line) + 1}"
+    return Refund(number, name, wanted, channel=order.payments[0].channel)
 
 
 def parts_returned(order: Order, refund: Refund) -> tuple[int, ...]:
@@ -450,13 +454,13 @@ def parts_returned(order: Order, refund: Refund) -> tuple[int, ...]:
     return share.parts if order.honoured and others + refund.cash == share.cash else ()
 
 
-def surplus_refund(order: Order, cash: int) -> Refund:
+def surplus_refund(order: Order, payment: Payment) -> Refund:
     """The refund of a payment of what was paid already."""
     before = sum(one.line == 0 for one in order.refunds)
-    return Refund(0, f"{order.number}-0-R{before + 1}", cash)
+    return Refund(0, f"{order.number}-0-R{before + 1}", payment.cash, channel=payment.channel)
 
 
 def repeated(refund: Refund) -> Refund:
     """One that failed, once more, under its number. Raises IllegalMove while it is in flight, or when it is proven."""
     state = moved(REFUNDS, refund.state, RefundEvent.REPEAT)
-    return Refund(refund.line, refund.number, refund.cash, state, refund.statements)
+    return replace(refund, state=state)

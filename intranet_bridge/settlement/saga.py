@@ -74,7 +74,7 @@ def on_proof(order: Order, channel: str, proof: PaymentProof) -> Taking:
         if known.channel == channel and known.transactions & payment.transactions:
             return Taking(Taken.REPEATED)
     if order.payments:
-        back = surplus_refund(order, payment.cash)
+        back = surplus_refund(order, payment)
         surplus = events.Surplus(channel, min(payment.transactions), payment.cash)
         return Taking(Taken.SURPLUS, payment, refund=back, book=surplus)
     if not _fits(order, payment):
@@ -266,7 +266,7 @@ def _refund(order: Order, line: Line) -> Sequence[Step]:
     parts = tuple(
         events.Part(part.funder, of) for part, of in zip(order.parts, returned or (0,) * len(order.parts), strict=True)
     )
-    due = events.RefundDue(back.number, order.number, order.payments[0].channel, back.cash, parts)
+    due = events.RefundDue(back.number, order.number, back.channel, back.cash, parts)
     moves = back.cash or any(returned)
     return [RequestRefund(back, returned, due if moves else None)]
 
@@ -297,10 +297,9 @@ def line_booked(order: Order, line: Line, state: LineState) -> events.Event | No
     return None
 
 
-def refund_proven(order: Order, one: Refund) -> events.Event | None:
+def refund_proven(one: Refund) -> events.Event | None:
     """What is booked when a refund is proven; None: it has no cash."""
-    channel = (order.payments[-1] if one.line == 0 else order.payments[0]).channel
-    return events.RefundProven(one.number, channel, one.cash) if one.cash else None
+    return events.RefundProven(one.number, one.channel, one.cash) if one.cash else None
 
 
 def cash_of(order: Order) -> dict[int, int]:

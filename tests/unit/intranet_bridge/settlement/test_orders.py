@@ -136,7 +136,7 @@ class World:
         proven = replace(one, state=moved(REFUNDS, one.state, RefundEvent.PROVE))
         refunds = tuple(proven if each is one else each for each in self.order.refunds)
         self.order = replace(self.order, refunds=refunds)
-        self.book(saga.refund_proven(self.order, proven))
+        self.book(saga.refund_proven(proven))
         if one.line:
             self._line(one.line, LineEvent.PROVE)
 
@@ -364,7 +364,8 @@ def test_late_payment_honoured() -> None:
     assert world.order.state == "expired"
     assert [part.reservation for part in world.order.parts] == [ReservationState.VOIDED] * 2
     assert world.take("wechat", proof(18_667)) is Taken.LATE
-    assert saga.steps(world.order, 2000) == ()  # nothing is let go meanwhile
+    still = tuple(replace(part, reservation=ReservationState.RESERVED) for part in world.order.parts)
+    assert saga.steps(replace(world.order, parts=still), 2000) == ()  # nothing is let go meanwhile
     world.decide_late(bills_open=True, coupons=True)
     world.run(now=2000)
     assert world.order.state is OrderState.COMPLETED
@@ -416,7 +417,14 @@ def test_double_payment_refunded_once() -> None:
     world.run()
     assert world.take("wechat", proof(18_667, "t2")) is Taken.REPEATED
     assert world.take("wechat", proof(18_667, "t3")) is Taken.SURPLUS
-    assert [one.number for one in world.order.refunds] == ["P1-0-R1", "P1-0-R2"]
+    # the same number at another channel is another payment, and goes back there
+    assert world.take("alipay", proof(18_667, "t3")) is Taken.SURPLUS
+    assert [(one.number, one.channel) for one in world.order.refunds] == [
+        ("P1-0-R1", "wechat"), ("P1-0-R2", "wechat"), ("P1-0-R3", "alipay"),
+    ]  # fmt: skip
+    world.prove("P1-0-R3")
+    world.run()
+    assert not any(name.startswith("refund:") or name == "channel:alipay" for name in world.left())
 
 
 def test_other_cash_is_held_and_nothing_is_written_off() -> None:
@@ -435,6 +443,8 @@ def test_a_combined_payment_has_a_transaction_a_line() -> None:
     assert world.take("wechat", PaymentProof("P1", parts, AT)) is Taken.PAID
     world.run()
     assert saga.WriteOff(2, "P1-2", "t2-2") in world.asked
+    # known by any of them, however it is reported
+    assert world.take("wechat", proof(cash[2], "t2")) is Taken.REPEATED
     swapped = (replace(parts[0], cash=parts[1].cash), replace(parts[1], cash=parts[0].cash), parts[2])
     assert saga.on_proof(reserved(ORDER), "wechat", PaymentProof("P1", swapped, AT)).taken is Taken.MISMATCH
 
@@ -458,8 +468,8 @@ def test_second_refund_in_flight_refused() -> None:
         with pytest.raises(OrderRefused, match="refund-in-flight, line 2"):
             refund(refused_line(Refund(2, "P1-2-R1", 100, state)), 2)
     proven = refused_line(Refund(2, "P1-2-R1", 100, RefundState.PROVEN))
-    assert refund(proven, 2) == Refund(2, "P1-2-R2", 6236)
-    assert refund(proven, 3) == Refund(3, "P1-3-R1", 809)
+    assert refund(proven, 2) == Refund(2, "P1-2-R2", 6236, channel="wechat")
+    assert refund(proven, 3) == Refund(3, "P1-3-R1", 809, channel="wechat")
 
 
 def test_no_more_is_refunded_than_was_paid() -> None:
