@@ -40,6 +40,7 @@ from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.content.service import Content
 from intranet_bridge.hot_data.administration import HotAdministration
+from intranet_bridge.hot_data.changes import Changes
 from intranet_bridge.hot_data.hot import HotData
 from intranet_bridge.hot_data.prequery import Prequery
 from intranet_bridge.housekeeping import Housekeeping, Schedule
@@ -204,8 +205,14 @@ class Bridge:
             resend_after_s=lambda: self.settings.notices.resend_after_s, clock=clock, act=self.audit.act,
             foreign=self.ceilings.foreign,
         )  # fmt: skip
+        self.changes = Changes(
+            store=self.store, at_rest=self.at_rest, hot=self.hot, name=settings.name, clock=clock,
+            shared=settings.store.file is None,
+        )  # fmt: skip
+        self.hot.tell = self.changes.tell if self.changes.shared else None
         self.pushes = Pushes(
-            store=self.store, at_rest=self.at_rest, notices=self.notices, clock=clock, hot=self.hot
+            store=self.store, at_rest=self.at_rest, notices=self.notices, clock=clock, hot=self.hot,
+            others=self.changes.write_in,
         )  # fmt: skip
         self.push_tables = PushTables(
             [
@@ -276,7 +283,7 @@ class Bridge:
             attachments=self.attachments, maintenance=self.maintenance,
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
-            notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes,
+            notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes, changes=self.changes,
             closing=Closing(self.store, clock, self.audit.act), schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
@@ -470,6 +477,7 @@ class Bridge:
         for command in await self.inbox.start():
             self.ordering.add(command)
         self.links["command-replies"].watch(self._swept_when_connected)
+        await parts.start("hot changes", self.changes.start(), self.changes.close)
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
         await parts.start("content", self.content.start(), self.content.close)
         await parts.start("workers", self._start_workers(), self._drain)

@@ -27,6 +27,7 @@ from cryptography import x509
 from sqlalchemy import Connection
 
 from intranet_bridge.commands.workers import CommandWorkers
+from intranet_bridge.hot_data.changes import Changes
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.ordering import QueuedCommand
@@ -98,6 +99,7 @@ class Housekeeping:
         subscriptions: Subscriptions,
         pushes: Pushes,
         closing: Closing,
+        changes: Changes,
         audit: Audit,
         forward: SyslogForward | None,
         lately: Lately,
@@ -110,6 +112,7 @@ class Housekeeping:
         self._workers, self._intake = workers, intake
         self._notices, self._subscriptions, self._pushes = notices, subscriptions, pushes
         self._closing = closing
+        self._changes = changes
         self.use(schedule)
         self._jobs = Jobs()
 
@@ -195,6 +198,7 @@ class Housekeeping:
         await self._poison.forget(before)
         await self._notices.forget(before)
         await self._pushes.forget(before)
+        await self._changes.forget(self._schedule.clock())
         await self._audit.forget(self._schedule.audit_days)
         gone = await self._inbox.forget(before)
         if gone:

@@ -424,11 +424,6 @@ class BridgeSettings(Section):
                     f"{toml_path(('hot', 'prequery', 'requests', name))}: its answers live for "
                     f"{self.hot.operations[name].lifetime_s:g} s: asked ahead, most are old before anybody asks"
                 )
-        if self.hot.operations and self.store.file is None:
-            yield (
-                "hot.operations: bridges of one inbox do not tell each other what commands have changed; with several, "
-                "an answer may be as old as its lifetime_s"
-            )
 
     def unbound(self) -> list[str]:
         """The catalogue's operations that nobody answers, for no table binds them: callers of them get 502."""

@@ -8,7 +8,7 @@ system may still be at work on a call whose connection is gone, nothing about it
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -80,6 +80,8 @@ class HotData:
         """Subject → until when what was asked for is not kept; while queries are under way that were begun before."""
         self._floor = -1.0
         """The same, of all subjects."""
+        self.tell: Callable[[Sequence[tuple[str | None, Collection[str] | None, float]]], None] | None = None
+        """Told what a command, or an operator, has made old: (about, operations, seconds until it is settled)."""
         self.joined = 0
         """Queries that wait for the answer to another one."""
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -87,7 +89,7 @@ class HotData:
         self.spared: Counter[str] = Counter()
         """By operation: answers asked ahead that were given to somebody since, calls that nobody waited for."""
         self.invalidated: Counter[str] = Counter()
-        """By: command, content, operator, push, reload → kept answers dropped."""
+        """By: command, content, operator, push, reload, elsewhere (another bridge) → kept answers dropped."""
 
     def use(self, section: HotSection, *, anew: bool) -> None:
         """Go by this from now on. `anew`: bindings have changed, and with them what answers say."""
@@ -202,15 +204,23 @@ class HotData:
             about, settle_s = about | subjects.of_answer(came_to.result), 0.0
         for subject in about:
             self._invalidate(subject, None, settle_s, "command")
+        if self.tell is not None and about:
+            self.tell([(subject, None, settle_s) for subject in about])
 
-    def invalidate(self, account: str, operations: Collection[str] | None = None, by: str = "push") -> int:
+    def invalidate(
+        self, account: str, operations: Collection[str] | None = None, by: str = "push", settle_s: float = 0.0
+    ) -> int:
         """Drop what is kept about an account (or a work order, an application); None: of all operations. What was
         asked for before this is not kept. Returns how many answers were dropped.
         """
-        return self._invalidate(account, operations, 0.0, by)
+        if self.tell is not None and by not in _TOLD_OTHERWISE:
+            self.tell([(account, operations, settle_s)])
+        return self._invalidate(account, operations, settle_s, by)
 
     def clear(self, operations: Collection[str] | None = None, by: str = "operator") -> int:
         """Drop all that is kept, or all of some operations."""
+        if self.tell is not None and by not in _TOLD_OTHERWISE:
+            self.tell([(None, operations, 0.0)])
         self._settled_only_after(self._now())
         dropped = self._kept.forget(operations=operations)
         self.invalidated[by] += dropped
@@ -287,4 +297,6 @@ class HotData:
         yield "intranet_bridge_hot_evicted_total", "Kept answers that went for want of room", {}, self._kept.evicted
 
 
+_TOLD_OTHERWISE = frozenset({"push", "elsewhere", "content"})
+"""What pushes make old is written with them, content is seen by all bridges; so is what others have told."""
 _COUNTED = {Way.MISS: "miss", Way.STALE: "stale", Way.REQUEST: "bypassed"}

@@ -57,6 +57,13 @@ class Effects:
     everybody: bool = False
     """Answers of these operations are old whomever they are about: they are asked by area too."""
 
+    @property
+    def changes(self) -> list[tuple[str | None, Collection[str] | None, float]]:
+        """The same for other bridges (hot_data/changes.py)."""
+        if self.everybody:
+            return [(None, self.operations, 0.0)]
+        return [(one, self.operations, 0.0) for one in self.about]
+
     def invalidate(self, hot: Hot) -> None:
         """Have what is old forgotten. It does no harm twice."""
         if self.everybody:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -27,6 +27,8 @@ TOGETHER = 100
 """Pushes in one transaction: it bounds how long commands wait for theirs."""
 NOTICES_TOGETHER = 1_000
 """Notices that they may lead to: a planned outage tells of so many accounts itself, and each costs as a push does."""
+Changed = tuple[str | None, Collection[str] | None, float]
+"""As hot_data/changes.py has it."""
 LATELY_S = 60
 """What a report calls lately."""
 
@@ -54,9 +56,11 @@ class Pushes:
     """The `pushes` table, and what came in since the start."""
 
     def __init__(
-        self, *, store: Store, at_rest: AtRest, notices: Notices, clock: Clock, hot: Hot | None = None
-    ) -> None:
-        """`hot`: what keeps answers, if anything does."""
+        self, *, store: Store, at_rest: AtRest, notices: Notices, clock: Clock, hot: Hot | None = None,
+        others: Callable[[Connection, list[Changed]], object] = lambda _connection, _changes: None,
+    ) -> None:  # fmt: skip
+        """`hot`: what keeps answers, if anything does. `others`: writes down what is old at other bridges too."""
+        self._others = others
         self._store, self._at_rest, self._notices, self._clock, self._hot = store, at_rest, notices, clock, hot
         self.accepted: Counter[str] = Counter()
         """By kind."""
@@ -87,7 +91,8 @@ class Pushes:
 
     async def forget(self, before_ms: int) -> None:
         """Delete the ids of those taken before then."""
-        await self._store.execute(PUSHED.delete().where(PUSHED.c.taken_at < before_ms))
+        old = PUSHED.delete().where(PUSHED.c.taken_at < before_ms)
+        await self._store.write(lambda connection: connection.execute(old).rowcount)
 
     def report(self, tables: Sequence[PushTableReport] = (), *, listens: bool = False) -> PushesReport:
         """As it stands now."""
@@ -120,16 +125,20 @@ class Pushes:
         if before:
             found = select(PUSHED.c.id, PUSHED.c.content).where(PUSHED.c.id.in_(before))
             known |= {row.id: row.content for row in connection.execute(found)}
-        taken = []
+        taken, old = [], list[Changed]()
         for push, said in zip(pushes, content, strict=True):
             if push.id in fresh:
                 fresh.discard(push.id)
-                number = sum(self._notices.publish_in(connection, one, push.id) for one in effects(push).notices)
+                follows = effects(push)
+                old += follows.changes
+                number = sum(self._notices.publish_in(connection, one, push.id) for one in follows.notices)
                 taken.append(Taken(push.id, Verdict.ACCEPTED, number))
             else:
                 # one that is not found was forgotten this moment: it was said before, whatever it said
                 same = known.get(push.id, said) == said
                 taken.append(Taken(push.id, Verdict.REPEATED if same else Verdict.CONFLICT))
+        if old:
+            self._others(connection, old)
         if also is not None:
             also(connection)
         return taken

@@ -294,6 +294,12 @@ EVENTS: Mapping[str, Event] = {
         "A front stopped while its database could not be written: what it counted last is in no statistics.",
         ("answers", "reason"),
     ),
+    "hot-change-not-told": Event(
+        "error",
+        "Other bridges of the database do not hear what has changed: their kept answers may be as old as they live.",
+        ("reason",),
+        once_by=("reason",),
+    ),
     "housekeeping-failed": Event(
         "error",
         "A job that runs from time to time failed; it is tried again.",

@@ -187,6 +187,26 @@ class Store:
         (result,) = await self.gather(lambda connection, _: [work(connection)], (None,))
         return result
 
+    def begin(self, work: Work[T]) -> asyncio.Future[T]:
+        """The same, begun at once: what is written after this call is written later, or in the same transaction. Who
+        calls looks at what came of it.
+        """
+        done = asyncio.get_running_loop().create_future()
+        task = self._submit(lambda connection, _: [work(connection)], (None,))
+
+        def ended(written: asyncio.Future[Any]) -> None:
+            if done.cancelled():
+                return
+            if written.cancelled():
+                done.cancel()
+            elif (error := written.exception()) is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(written.result()[0])
+
+        task.future.add_done_callback(ended)
+        return done
+
     async def gather(
         self, batch: Batch[Item, Result], items: Sequence[Item], *, patience_s: float | None = None
     ) -> Sequence[Result]:
@@ -213,7 +233,8 @@ class Store:
             raise Unwritten(trouble.words if trouble else f"not written within {patience_s:g} s") from None
 
     async def execute(self, statement: Executable, *rows: Mapping[str, Any], point: str | None = None) -> None:
-        """Execute one statement for some rows, joined with equal statements of the same group.
+        """Execute one statement for some rows, joined with equal statements of the same group. Without any row nothing
+        is executed.
 
         `point` is reached between the statement and the commit. Raises as `write`.
         """

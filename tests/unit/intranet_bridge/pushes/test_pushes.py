@@ -90,6 +90,19 @@ async def test_a_push_that_was_committed_before_a_kill_does_not_act_again(stage:
     assert await count(stage, NOTICES) == 250
 
 
+@scene
+async def test_the_ids_of_old_pushes_are_forgotten(stage: Stage) -> None:
+    await stage.start()
+    await stage.bridge.pushes.take([push_of(said())])
+    taken_at = await stage.bridge.store.read(
+        lambda connection: connection.execute(select(PUSHED.c.taken_at)).scalar_one()
+    )
+    await stage.bridge.pushes.forget(int(taken_at))
+    assert await count(stage, PUSHED) == 1
+    await stage.bridge.pushes.forget(int(taken_at) + 1)
+    assert await count(stage, PUSHED) == 0
+
+
 def test_a_transaction_is_bounded_by_the_notices_that_come_of_it_too() -> None:
     accounts = [f"32100000{number:05d}" for number in range(400)]
     outages = [push_of(said("outage-planned", f"P{number}", accounts=accounts)) for number in range(5)]
