@@ -44,6 +44,7 @@ from intranet_bridge.hot_data.changes import Changes
 from intranet_bridge.hot_data.hot import HotData
 from intranet_bridge.hot_data.prequery import Prequery
 from intranet_bridge.housekeeping import Housekeeping, Schedule
+from intranet_bridge.imports.service import Imports
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, put_back
 from intranet_bridge.inbox.ordering import Ordering
@@ -170,7 +171,15 @@ class Bridge:
             settings.content, store=self.store, hot=self.hot, under=lambda name: self.bindings.under(name),
             allowed=lambda: self._may_call(), clock=clock, act=lambda *said, **more: self.audit.act(*said, **more),
         )  # fmt: skip
-        self.bindings = Bindings(settings, bound, {**own(self.handlers()), **self.content.adapters()})
+        self.imports = Imports(
+            settings.imports, store=self.store, at_rest=self.at_rest, name=settings.name, clock=clock,
+            zone=lambda: self.settings.maintenance.clocks, allowed=lambda: self._may_call(),
+            quiet=lambda: self.settings.maintenance.is_quiet(clock()), system=lambda name: self.bindings.system(name),
+            under=lambda name: self.bindings.under(name), changed=lambda names: self.hot.clear(names, by="import"),
+            act=lambda *said, **more: self.audit.act(*said, **more),
+        )  # fmt: skip
+        itself = {**own(self.handlers()), **self.content.adapters(), **self.imports.adapters()}
+        self.bindings = Bindings(settings, bound, itself)
         self.adapters, self.health = self.bindings.adapters, self.bindings.health
         arrangement = self.bindings.arrangement
         self.places = arrangement.places
@@ -302,6 +311,7 @@ class Bridge:
             maintenance=self.maintenance, draining=self.draining, doubts=self.doubts, lately=self.lately,
             adapters=self.adapters, notices=self.notices, clock=clock, ceilings=self.ceilings,
             pushes=self._pushes_report, prequery=self.prequery.report,
+            imports=self.imports.reports,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
@@ -425,7 +435,8 @@ class Bridge:
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
             self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
-            self.notice_subscriptions, self.hot, self.prequery, self.pushes, self.push_tables, self.content,
+            self.notice_subscriptions, self.hot, self.prequery, self.imports, self.pushes, self.push_tables,
+            self.content,
         ):  # fmt: skip
             yield from part.samples()
         yield from self.bindings.samples()
@@ -462,6 +473,7 @@ class Bridge:
                 **self.qr.answers(),
                 **self.content.answers(),
                 **self.hot_administration.answers(),
+                **self.imports.answers(),
             }
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
@@ -483,6 +495,7 @@ class Bridge:
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
         await parts.start("qr", self.qr.start(), self.qr.close)
+        await parts.start("imports", self.imports.start(), self.imports.close)
         await parts.start("prequery", self.prequery.start(), self.prequery.close)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
         if self.settings.pushes.port:

@@ -20,7 +20,15 @@ from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import Doubts
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.reports import BridgeReport, CommandsReport, InterfaceReport, LatelyReport, PrequeryReport, PushesReport
+from protocol.reports import (
+    BridgeReport,
+    CommandsReport,
+    ImportReport,
+    InterfaceReport,
+    LatelyReport,
+    PrequeryReport,
+    PushesReport,
+)
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
@@ -64,7 +72,8 @@ class Reporter:
         clock: Clock,
         ceilings: Ceilings,
         pushes: Callable[[], PushesReport],
-        prequery: Callable[[], PrequeryReport | None] = lambda: None,
+        prequery: Callable[[], PrequeryReport | None],
+        imports: Callable[[], tuple[ImportReport, ...]],
     ) -> None:
         """Everything it reads from."""
         self.settings, self._software, self._links, self._store = settings, software, links, store
@@ -74,7 +83,7 @@ class Reporter:
         self._backups, self._history = backups, history
         self._draining, self._doubts, self._ceilings, self._notices = draining, doubts, ceilings, notices
         self._started = clock()
-        self._lately, self._pushes, self._prequery = lately, pushes, prequery
+        self._lately, self._pushes, self._prequery, self._imports = lately, pushes, prequery, imports
 
         self.files: FilesRead | None = None
         """What the daemon has read, to tell what has changed since."""
@@ -105,7 +114,7 @@ class Reporter:
             waiting_settings=files.waiting if files else (), diagnoses=tuple(self._doubts.diagnoses.values()),
             conflict=self._conflict.active, meant=self._conflict.meant[:36],
             unbound=tuple(name for name in CATALOGUE if name not in self._health),
-            ceilings=self._ceilings.report(), pushes=self._pushes(), prequery=self._prequery(),
+            ceilings=self._ceilings.report(), pushes=self._pushes(), prequery=self._prequery(), imports=self._imports(),
         )  # fmt: skip
         return report.model_dump(mode="json")
 

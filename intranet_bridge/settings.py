@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, tzinfo
 from ipaddress import ip_address
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, f
 from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
 from intranet_bridge.content.section import ContentSection
 from intranet_bridge.hot_data.section import HotSection
+from intranet_bridge.imports.section import ImportSection
 from intranet_bridge.marketing.binding import (
     DEFAULT_SYSTEM,
     BreakerSection,
@@ -289,7 +291,7 @@ class BridgeMaintenanceSection(MaintenanceSection):
     """When the marketing system is maintained, and when it is left in peace."""
 
     quiet: tuple[TimesSection, ...] = ()
-    """Its quiet hours: the bridge asks it nothing of its own accord (`hot.prequery`). Callers' requests go on."""
+    """Its quiet hours: the bridge asks it nothing of its own accord (`hot.prequery`, `imports`), callers go on."""
 
     @model_validator(mode="after")
     def _quiet_by_which_clocks(self) -> Self:
@@ -297,9 +299,18 @@ class BridgeMaintenanceSection(MaintenanceSection):
             raise ValueError("quiet needs zone: the time zone its times are meant in, such as Asia/Shanghai")
         return self
 
+    @property
+    def clocks(self) -> tzinfo:
+        """The company's."""
+        return ZoneInfo(self.zone) if self.zone else UTC
+
     def recurring(self, times: Iterable[TimesSection]) -> Schedule:
         """Times of any table, by these clocks."""
-        return Schedule(tuple(one.times() for one in times), ZoneInfo(self.zone)) if self.zone else Schedule()
+        return Schedule(tuple(one.times() for one in times), self.clocks)
+
+    def is_quiet(self, now: int) -> bool:
+        """Whether `now`, epoch ms, is in its quiet hours."""
+        return bool(self.quiet) and self.recurring(self.quiet).now(ALL, now) is not None
 
 
 class SettlementSection(Section):
@@ -384,6 +395,8 @@ class BridgeSettings(Section):
     """Answers that are kept for a while."""
     content: ContentSection = ContentSection()
     """What is published from here."""
+    imports: dict[Name, ImportSection] = Field(default_factory=dict)
+    """Data fetched by the clock, that operations are answered from."""
     marketing: SystemSection | None = None
     """The system of the operations that name none."""
     systems: dict[Name, SystemSection] = Field(default_factory=dict)
@@ -397,8 +410,8 @@ class BridgeSettings(Section):
 
     @property
     def answered(self) -> frozenset[str]:
-        """Operations that are bound, or answered from what is published here."""
-        return frozenset(self.operations) | frozenset(self.content.operations)
+        """Operations that are bound, or answered from what is published or imported here."""
+        return frozenset(self.operations) | frozenset(self.content.operations) | frozenset(self.imported)
 
     def doubts(self) -> list[str]:
         """What is allowed in the bindings, and may not be what was meant."""
@@ -467,6 +480,27 @@ class BridgeSettings(Section):
         checks = self.qr.check_accounts if self.qr else ""
         if checks and checks not in self.operations:
             raise ValueError(f"qr.check_accounts: {checks} is not bound here")
+        return self
+
+    @property
+    def imported(self) -> dict[str, str]:
+        """Operation → the import that it is answered from."""
+        return {operation: name for name, one in self.imports.items() for operation in one.answers}
+
+    @model_validator(mode="after")
+    def _imports_have_their_sources(self) -> Self:
+        systems, answered = self.all_systems, dict.fromkeys(self.content.operations, "content")
+        for name, one in self.imports.items():
+            if not self.maintenance.zone:
+                raise ValueError(f"imports.{name}: cron needs maintenance.zone, the time zone that it is meant in")
+            if one.system is not None and not isinstance(systems.get(one.system), SqlSystem):
+                raise ValueError(f'imports.{name}.system: {one.system} is no database (adapter = "sql") that is named')
+            if one.operation and one.operation not in self.operations:
+                raise ValueError(f"imports.{name}.operation: {one.operation} is not bound here")
+            for operation in one.answers:
+                here = f"imports.{name}"
+                if (other := answered.setdefault(operation, here)) != here:
+                    raise ValueError(f"{here}.answers.{operation}: {other} answers it already")
         return self
 
     @model_validator(mode="after")

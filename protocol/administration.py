@@ -193,6 +193,15 @@ class PublishNotice(_Question):
     sudo_user: _SudoUser = ""
 
 
+class RunImport(_Question):
+    """Have an import run now."""
+
+    name: Annotated[str, Field(max_length=64)]
+    full: bool = False
+    """All of it, whatever its mode."""
+    sudo_user: Annotated[str, Field(max_length=64)] = ""
+
+
 class ClearHot(_Question):
     """Drop kept answers."""
 

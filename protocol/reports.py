@@ -377,6 +377,36 @@ class PrequeryReport(_Part):
     """Why it asks nothing now, though in a window."""
 
 
+class ImportReport(_Part):
+    """Data that is fetched by the clock, and answered from."""
+
+    name: str
+    mode: Literal["full", "incremental"] = "full"
+    answers: tuple[str, ...] = ()
+    """The operations that are answered from it."""
+    rows: int = 0
+    """That are answered from."""
+    as_of: int = 0
+    """When the run began that brought it up to date; 0: none has."""
+    fresh: bool = False
+    """Whether it is new enough to be answered from."""
+    running: bool = False
+    """A run is unfinished."""
+    read: int = 0
+    """Rows that it has read."""
+    began: int = 0
+    moved: int = 0
+    """When it began, and wrote last."""
+    runner: str = ""
+    """The bridge that wrote last."""
+    quiet: bool = False
+    """The marketing system's quiet hours: nothing is read."""
+    error: str = ""
+    """Why the last reading of this bridge failed."""
+    following: int = 0
+    """When the next run is due; 0: at once."""
+
+
 class BridgeReport(Report):
     """Of intranet-bridge."""
 
@@ -396,6 +426,7 @@ class BridgeReport(Report):
     pushes: PushesReport = PushesReport()
     prequery: PrequeryReport | None = None
     """None: nothing is asked ahead."""
+    imports: tuple[ImportReport, ...] = ()
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

@@ -46,6 +46,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     limits.admission_store,
     notices.notices,
     hot_data.prequery,
+    hot_data.imports,
     files.not_reloaded,
 )
 

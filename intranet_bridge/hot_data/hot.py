@@ -89,7 +89,7 @@ class HotData:
         self.spared: Counter[str] = Counter()
         """By operation: answers asked ahead that were given to somebody since, calls that nobody waited for."""
         self.invalidated: Counter[str] = Counter()
-        """By: command, content, operator, push, reload, elsewhere (another bridge) → kept answers dropped."""
+        """By: command, content, operator, push, reload, import, elsewhere (another bridge) → kept answers dropped."""
 
     def use(self, section: HotSection, *, anew: bool) -> None:
         """Go by this from now on. `anew`: bindings have changed, and with them what answers say."""
@@ -297,6 +297,6 @@ class HotData:
         yield "intranet_bridge_hot_evicted_total", "Kept answers that went for want of room", {}, self._kept.evicted
 
 
-_TOLD_OTHERWISE = frozenset({"push", "elsewhere", "content"})
-"""What pushes make old is written with them, content is seen by all bridges; so is what others have told."""
+_TOLD_OTHERWISE = frozenset({"push", "elsewhere", "content", "import"})
+"""What pushes make old is written with them; content and imports are seen by all bridges, as is what others told."""
 _COUNTED = {Way.MISS: "miss", Way.STALE: "stale", Way.REQUEST: "bypassed"}

@@ -306,6 +306,16 @@ EVENTS: Mapping[str, Event] = {
         ("job", "reason", "failures", "exception"),
     ),
     "housekeeping-well-again": Event("info", "A job that failed succeeded.", ("job", "failures")),
+    "import-began": Event("info", "An import begins to read.", ("name", "full")),
+    "import-done": Event(
+        "info", "An import is complete: what was read is answered from now on.", ("name", "read", "rows", "took_s")
+    ),
+    "import-failed": Event(
+        "error",
+        "An import cannot be read or kept. It is tried again, from where it came to; what was there is answered from.",
+        ("name", "reason"),
+    ),
+    "import-goes-on": Event("info", "A run that was cut off goes on from where it came to.", ("name", "read")),
     "inbox-bound": Event("info", "The front knows which inbox the commands of its region are for.", ("inbox",)),
     "inbox-conflict": Event(
         "error",

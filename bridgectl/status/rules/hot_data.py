@@ -1,4 +1,4 @@
-"""What the bridge asks ahead, when there was not time enough for it."""
+"""What the bridge asks ahead and imports, when there was not time enough for it or it fails."""
 
 from collections.abc import Iterator
 
@@ -23,3 +23,31 @@ def prequery(seen: Observation) -> Iterator[Trouble]:
         mend=tr("bridgectl cache show; a longer window, a higher rate, or fewer accounts ([hot.prequery])"),
         because=("system-failing", "interface-failing"),
     )
+
+
+def imports(seen: Observation) -> Iterator[Trouble]:
+    bridge = seen.bridge
+    if not isinstance(bridge, BridgeReport):
+        return
+    for one in bridge.imports:
+        if not one.error and (one.fresh or one.running or not one.as_of):
+            continue
+        yield Trouble(
+            Level.WARNING,
+            "import-failing",
+            tr("the import {name} fails", name=one.name)
+            if one.error
+            else tr("the import {name} is too old", name=one.name),
+            one.error or tr("nothing newer was read"),
+            one.as_of,
+            hurts=(
+                tr("callers get data that grows older")
+                if one.fresh
+                else tr(
+                    "{operations} are answered by what they are bound to, or not at all",
+                    operations=", ".join(one.answers),
+                )
+            ),
+            mend=tr("bridgectl import show {name}; then bridgectl import run {name}", name=one.name),
+            because=("system-failing", "interface-failing"),
+        )
