@@ -256,8 +256,15 @@ def _verify(message: _Message, pem: str) -> None:
 
 
 def check_digest(scope: Scope, body: bytes) -> None:
-    """Raises Problem 401 unless the body of a signed request is the one that was signed."""
+    """Raises Problem 401 unless the body of a signed request is the one that was signed; none, if its head announced
+    none (`has_body`).
+    """
+    covered = scope.get(COVERED_DIGEST)
+    if covered is None:
+        if body:
+            raise refused("the signature does not cover content-digest")
+        return
     try:
-        ContentDigest.verify(scope[COVERED_DIGEST], body)
+        ContentDigest.verify(covered, body)
     except HTTPMessageSignaturesException as error:
         raise refused(str(error)) from None

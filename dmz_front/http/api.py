@@ -32,7 +32,7 @@ from dmz_front.admission.policy import (
     trace_parent,
 )
 from dmz_front.admission.shared import Shared
-from dmz_front.admission.signatures import COVERED_DIGEST, FIELD, NONCE, Signatures, check_digest, used_before
+from dmz_front.admission.signatures import FIELD, NONCE, Signatures, check_digest, used_before
 from dmz_front.commands.submission import Commands
 from dmz_front.http import deprecation
 from dmz_front.http.exchange import CERTIFICATE, App, Receive, Scope, Send, fields_of, write
@@ -175,7 +175,7 @@ class HttpApi:
             key = idempotency_key(headers) if operation.kind is Kind.COMMAND else ""
             callback = self._callback(headers, application.name) if b"callback" in headers else ""
             body = await self._body(headers, receive)
-            if COVERED_DIGEST in scope:
+            if NONCE in scope:
                 check_digest(scope, body)
             if body.startswith(codecs.BOM_UTF8):
                 body = body[3:]  # RFC 8259 section 8.1: may be ignored

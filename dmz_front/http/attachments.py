@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from dmz_front.admission import fields
 from dmz_front.admission.policy import ALL_SCOPES, check_media_type
-from dmz_front.admission.signatures import COVERED_DIGEST, check_digest
+from dmz_front.admission.signatures import NONCE, check_digest
 from dmz_front.attachments.uploads import Attachment, CutOff, Uploads, document, headers, owner
 from dmz_front.problems.details import HttpResponse, Problem, schema_problem
 from dmz_front.settings import HttpSection
@@ -111,7 +111,7 @@ async def _body(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body as it comes; a signed one when it is whole and was found to be the one that was signed. Raises Problem
     401, 413 beyond `limit`, CutOff.
     """
-    if COVERED_DIGEST in request.scope:
+    if NONCE in request.scope:
         whole = b"".join([piece async for piece in _pieces(request, limit)])
         check_digest(request.scope, whole)
         yield whole

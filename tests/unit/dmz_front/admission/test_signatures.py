@@ -3,6 +3,7 @@ counts once.
 """
 
 import base64
+import contextlib
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,10 +11,23 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import ContentDigest
+from hypothesis import given
+from hypothesis.strategies import binary, integers, sampled_from
 
 from dmz_front.admission import signatures
 from dmz_front.admission.fields import parse
-from dmz_front.admission.signatures import COVERED_DIGEST, Nonces, Said, Signatures, check_digest, missing, objection
+from dmz_front.admission.signatures import (
+    COVERED_DIGEST,
+    DIGEST,
+    FIELD,
+    SIGNATURE,
+    Nonces,
+    Said,
+    Signatures,
+    check_digest,
+    missing,
+    objection,
+)
 from dmz_front.problems.details import Problem
 from dmz_front.settings import SignaturesSection
 from protocol.runtime.applications import Application, signer
@@ -81,6 +95,9 @@ def request(
     )
     scope = {"method": "POST", "scheme": "http", "path": "/v1/bill-query", "raw_path": b"/v1/bill-query"}
     return scope | {"query_string": b"a=b"}, parse([(a.lower().encode(), b.encode()) for a, b in headers.items()])
+
+
+REQUEST = request()
 
 
 def gate(now_s: int = NOW_S, since_s: int = NOW_S - 1000) -> Signatures:
@@ -152,6 +169,9 @@ def test_the_digest_of_rfc_9421() -> None:
         check_digest(scope, BODY + b" ")
     with pytest.raises(Problem, match="signature-invalid"):
         check_digest({COVERED_DIGEST: b"md5=:AAAA:"}, BODY)
+    check_digest({}, b"")
+    with pytest.raises(Problem, match="signature-invalid"):
+        check_digest({}, BODY)
 
 
 @pytest.mark.parametrize("key", [ED, EC])
@@ -291,3 +311,13 @@ def test_a_proxys_own_signature_beside_it_does_not_matter() -> None:
         b"signature": b"proxy=:AAAA:, " + headers[b"signature"],
     }
     assert gate().application(scope, headers | both, {signer(KEYID): WECHAT}) is WECHAT
+
+
+@given(name=sampled_from([FIELD, SIGNATURE, DIGEST, b"host"]), value=binary(max_size=60), at=integers(0, 300))
+def test_whatever_is_sent_is_a_refusal_and_no_failure(name: bytes, value: bytes, at: int) -> None:
+    scope, headers = REQUEST
+    spoilt = headers[name][:at] + value + headers[name][at + len(value) // 2 :]
+    with contextlib.suppress(Problem):  # blanks alone may change nothing
+        gate().application(dict(scope), headers | {name: spoilt}, {signer(KEYID): WECHAT})
+    with contextlib.suppress(Problem):
+        check_digest({COVERED_DIGEST: value}, BODY)

@@ -149,3 +149,12 @@ async def test_a_signature_that_was_used_at_another_front(harness: Harness) -> N
     await turns()
     assert harness.bridge.taken == []
     assert (await harness.ask()).status_code == 200, "who sends a key does not ask there"
+
+
+async def test_a_body_that_no_head_announced_is_not_taken(harness: Harness) -> None:
+    """llhttp gives none without its length: should another server, it was not signed."""
+    path = f"/v1/{QUERY}"
+    fields = signed(KEY, KNOWN.id, "POST", f"http://front{path}", created=NOW / 1000) | {"Content-Length": "0"}
+    answer = await harness.call("POST", path, json.dumps(BILL).encode(), app=None, **fields)
+    assert code_of(answer) == (401, "signature-invalid")
+    assert "does not cover content-digest" in answer.json()["detail"]
