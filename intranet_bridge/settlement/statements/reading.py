@@ -25,6 +25,8 @@ _SIGNED = re.compile(r"([CD])([0-9]{1,13})")
 _MOST_KEPT = 100_000
 """Texts of amounts and times whose meaning is remembered: most rows say what another said."""
 _MOST_COPIES = 10_000
+MOST_TEXT = 64
+"""Characters of a number or an account: none is longer."""
 _SMALL = 4096
 """Bytes of an answer that is no statement."""
 
@@ -105,6 +107,8 @@ class _Reading:
             if not line or line.isspace():
                 blank = number
                 continue
+            if "\0" in line:
+                raise StatementRefused(Code.LAYOUT, Finding("a character that no text has", number))
             if blank is not None:
                 raise StatementRefused(Code.LAYOUT, Finding("an empty line before this one", number))
             if end is not None and line.startswith(profile.comment) and end.fullmatch(line.rstrip()):
@@ -359,6 +363,8 @@ class _Reading:
         for needed, value in ((roles.transaction, transaction), (roles.refund, refund)):
             if needed and (not value or value == "0"):
                 raise StatementRefused(Code.BAD_VALUE, Finding("is empty", number, needed))
+        if len(transaction) > MOST_TEXT or len(order) > MOST_TEXT or len(refund) > MOST_TEXT:
+            raise StatementRefused(Code.BAD_VALUE, Finding("a number longer than any", number))
         gross = self._fen(number, roles.gross, fields)
         if roles.negative:
             gross = -gross
@@ -392,6 +398,9 @@ class _Reading:
 
         if roles.account and not cell(roles.account):
             raise StatementRefused(Code.BAD_VALUE, Finding("is empty", number, roles.account))
+        for name, most in ((roles.account, MOST_TEXT), (roles.platform_refund, MOST_TEXT), (roles.month, 6)):
+            if len(cell(name)) > most:
+                raise StatementRefused(Code.BAD_VALUE, Finding("longer than any", number, name))
         penalty = None
         if roles.penalty:
             penalty = self._fen(number, roles.penalty, fields) if cell(roles.penalty) else 0

@@ -45,6 +45,11 @@ def test_zip_name_bytes() -> None:
     assert "../" not in str(findings)
 
 
+def test_zip_with_two_members_of_one_name() -> None:
+    twice = zipped(aaaa=EMPTY, aaab=b"#").replace(b"aaab", b"aaaa")
+    assert refused(twice, TRADE)[1][0].what == "two members of one name"
+
+
 def test_zip_without_a_statement() -> None:
     assert refused(zipped(a=b"#\xd6\xa7", b=b""), TRADE)[0] is Code.LAYOUT
 

@@ -435,3 +435,16 @@ def test_refund_row_in_a_layout_without_refunds() -> None:
 def test_rows_of_the_day_before_are_refused_where_the_profile_wants_the_day() -> None:
     day = (DAY - timedelta(days=1)).strftime("%Y%m%d")
     assert refused(utility([payment("1", day=day)], "20.00", 1), "utility-dsdz")[0] is Code.WRONG_DAY
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "code"),
+    [
+        ("2026112422001400000000000001|", "1" * 65 + "|", Code.BAD_VALUE),
+        ("3210000000001|2026", "3" * 65 + "|2026", Code.BAD_VALUE),
+        ("$R101$", "$R\x0001$", Code.LAYOUT),
+    ],
+)
+def test_text_that_no_database_should_keep(was: str, now: str, code: Code) -> None:
+    found, findings = refused(DSDZ.replace(was.encode(), now.encode(), 1), "utility-dsdz")
+    assert (found, findings[0].line) == (code, 2)

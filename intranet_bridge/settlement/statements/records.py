@@ -1,0 +1,304 @@
+"""The record of statements: files that came, and their rows, in the bridge's database.
+
+A file's rows are written as it is read, a few hundred at a time, and count only once its state says so: one small
+transaction accepts it. Whoever is killed in between leaves rows that count for nothing, and the same file taken again
+begins anew. A file that is refused leaves its verdict and no rows.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy import Row as Selected
+
+from intranet_bridge.settlement.rows import FILES, LINES
+from intranet_bridge.settlement.statements.life import (
+    Difference,
+    Event,
+    FileState,
+    after,
+    difference,
+    event_of,
+    seen_before,
+)  # fmt: skip
+from intranet_bridge.settlement.statements.names import said
+from intranet_bridge.settlement.statements.opening import Source
+from intranet_bridge.settlement.statements.profiles import Kind, Profile, Status
+from intranet_bridge.settlement.statements.reading import read
+from intranet_bridge.settlement.statements.rows import Expected, Row, Summary
+from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
+from protocol.errors import BridgeError
+from protocol.messages import uuid7
+from protocol.runtime.clock import Clock
+from protocol.runtime.store import BATCH, Store
+from protocol.values import immutable
+
+_F, _L = FILES.c, LINES.c
+_COUNT = (FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED)
+"""States in which a file's rows do."""
+_AT_ONCE = 500
+"""Rows written together, and read together."""
+
+
+class NoSuchFile(BridgeError):
+    """There is no file of that id."""
+
+
+class DayUnknown(BridgeError):
+    """The file's name does not say its day, and nobody else did."""
+
+
+@immutable
+class Taken:
+    """What became of a file."""
+
+    id: str
+    name: str
+    state: FileState
+    code: Code | None = None
+    findings: tuple[Finding, ...] = ()
+    summary: Summary | None = None
+
+
+class Statements:
+    """Takes files, and keeps them."""
+
+    def __init__(self, store: Store, profiles: Mapping[str, Profile], clock: Clock) -> None:
+        self._store, self._profiles, self._clock = store, profiles, clock
+
+    async def take(
+        self, name: str, profile_name: str, source: Source, sha256: str, expected: Expected | None = None
+    ) -> Taken:
+        """Read a file that is here whole, and accept it, refuse it, or keep it for an operator (`conflicting-resend`).
+
+        `expected`: what is known of it; without, its name says its day. Raises StatementRefused for a name that is not
+        of this profile, DayUnknown.
+        """
+        profile = self._profiles[profile_name]
+        named = said(name, profile)
+        known = expected or (Expected(named.day) if named.day else None)
+        if known is None:
+            raise DayUnknown(f"{profile_name}: the name of the file does not say its day")
+        if named.day and named.day != known.day:
+            what = Finding("its name says another day", expected=str(known.day), found=str(named.day))
+            raise StatementRefused(Code.WRONG_DAY, what)
+        begun = await self._begin(named.name, profile, known, named.merchant, sha256)
+        if begun.state is FileState.DUPLICATE:
+            return begun
+        try:
+            summary = await self._read(begun.id, source, profile, known)
+        except StatementRefused as refused:
+            await self._forget_lines(begun.id)
+            verdict, state = refused, after(FileState.RECEIVED, event_of(refused))
+            await self._store.write(lambda connection: self._verdict(connection, begun.id, state, verdict))
+            return Taken(begun.id, named.name, state, verdict.code, verdict.findings)
+        await self._drop(begun.id, summary.dropped)
+        state = await self._store.write(lambda connection: self._accept(connection, begun, sha256, summary))
+        code = Code.CONFLICTING_RESEND if state is FileState.CONFLICTING else None
+        return Taken(begun.id, named.name, state, code, summary.warnings, summary)
+
+    async def replace(self, file: str, who: str) -> None:
+        """An operator takes a file in place of the accepted one of its name. Raises NoSuchFile, NotInThisState: it does
+        not wait for that, or the earlier one's day is closed.
+        """
+
+        def replace(connection: Connection) -> None:
+            row = self._row(connection, file, lock=True)
+            state = after(FileState(row.state), Event.REPLACE)
+            mine = select(FILES).where(_F.name == row.name, _F.state.in_(_COUNT)).with_for_update()
+            for earlier in connection.execute(mine).all():
+                self._set(connection, earlier.id, after(FileState(earlier.state), Event.SUPERSEDED), who)
+            self._set(connection, file, state, who)
+
+        await self._store.write(replace)
+
+    async def refuse(self, file: str, who: str) -> None:
+        """An operator does not take a file that waits; the earlier one stays. Raises NoSuchFile, NotInThisState."""
+
+        def refuse(connection: Connection) -> None:
+            row = self._row(connection, file, lock=True)
+            self._set(connection, file, after(FileState(row.state), Event.REFUSED), who)
+
+        await self._store.write(refuse)
+        await self._forget_lines(file)
+
+    async def differing(self, file: str) -> Difference:
+        """The rows in which a file that waits differs from the accepted one of its name. Raises NoSuchFile."""
+
+        def look(connection: Connection) -> Difference:
+            row = self._row(connection, file)
+            earlier = connection.execute(select(_F.id).where(_F.name == row.name, _F.state.in_(_COUNT))).scalars()
+            before = (line for one in earlier.all() for line in _lines(connection, one))
+            return difference(before, _lines(connection, file))
+
+        return await self._store.scan(look)
+
+    async def accepted_days(self, channel: str) -> list[date]:
+        """Days of which a statement counts, in order: what ages are counted in."""
+
+        def look(connection: Connection) -> list[date]:
+            days = select(_F.day).where(_F.channel == channel, _F.state.in_(_COUNT)).distinct().order_by(_F.day)
+            return list(connection.execute(days).scalars())
+
+        return await self._store.read(look)
+
+    async def rows_of(self, file: str) -> list[Row]:
+        """A file's rows, if it counts; else none."""
+
+        def look(connection: Connection) -> list[Row]:
+            counts = FileState(self._row(connection, file).state) in _COUNT
+            return list(_lines(connection, file)) if counts else []
+
+        return await self._store.scan(look)
+
+    # Within
+
+    async def _begin(self, name: str, profile: Profile, known: Expected, merchant: str, sha256: str) -> Taken:
+        def begin(connection: Connection) -> Taken:
+            now = self._clock()
+            mine = select(FILES).where(_F.name == name).order_by(_F.received_at).with_for_update()
+            rows = connection.execute(mine).all()
+            digests = [row.sha256 for row in rows if FileState(row.state) in _COUNT]
+            again = seen_before(sha256, digests) is Code.DUPLICATE
+            state = FileState.DUPLICATE if again else FileState.RECEIVED
+            # One that was being read when the bridge was killed, or that was not whole, is the same file still.
+            left = (FileState.RECEIVED, FileState.INCOMPLETE)
+            for row in rows:
+                if not again and FileState(row.state) in left:
+                    values = {"state": state, "sha256": sha256, "code": "", "findings": "[]", "updated_at": now}
+                    connection.execute(FILES.update().where(_F.id == row.id).values(values))
+                    return Taken(row.id, name, state)
+            new = uuid7(now, os.urandom(10))
+            connection.execute(
+                FILES.insert().values(
+                    id=new, name=name, profile=profile.name, channel=profile.channel, day=known.day, merchant=merchant,
+                    sha256=sha256, state=state, code=Code.DUPLICATE if again else "", findings="[]", rows=0, paid=0,
+                    refunded=0, settled=0, fee=0, who="", received_at=now, updated_at=now,
+                )
+            )  # fmt: skip
+            return Taken(new, name, state, Code.DUPLICATE if again else None)
+
+        taken = await self._store.write(begin)
+        if taken.state is FileState.RECEIVED:
+            await self._forget_lines(taken.id)
+        return taken
+
+    async def _read(self, file: str, source: Source, profile: Profile, known: Expected) -> Summary:
+        """Read it beside the loop; rows are written as they come, and reading waits for that."""
+        loop = asyncio.get_running_loop()
+        insert = LINES.insert()
+        waiting: list[dict[str, Any]] = []
+
+        def flush() -> None:
+            if waiting:
+                asyncio.run_coroutine_threadsafe(self._store.execute(insert, *waiting), loop).result()
+                waiting.clear()
+
+        def sink(row: Row) -> None:
+            waiting.append(_written(file, row))
+            if len(waiting) >= _AT_ONCE:
+                flush()
+
+        def whole() -> Summary:
+            summary = read(source, profile, known, sink)
+            flush()
+            return summary
+
+        return await asyncio.to_thread(whole)
+
+    def _accept(self, connection: Connection, begun: Taken, sha256: str, summary: Summary) -> FileState:
+        mine = select(FILES).where(_F.name == begun.name, _F.state.in_(_COUNT)).with_for_update()
+        digests = [row.sha256 for row in connection.execute(mine).all() if row.id != begun.id]
+        other = seen_before(sha256, digests) is not None
+        state = after(after(FileState.RECEIVED, Event.READ), Event.OTHER_BYTES if other else Event.ACCEPT)
+        values = {
+            "state": state, "code": Code.CONFLICTING_RESEND if other else "", "rows": summary.rows,
+            "paid": summary.paid, "refunded": summary.refunded, "settled": summary.settled, "fee": summary.fee,
+            "findings": _told(summary.warnings), "updated_at": self._clock(),
+        }  # fmt: skip
+        if summary.merchant:
+            values["merchant"] = summary.merchant
+        connection.execute(FILES.update().where(_F.id == begun.id).values(values))
+        return state
+
+    def _verdict(self, connection: Connection, file: str, state: FileState, refused: StatementRefused) -> None:
+        values = {
+            "state": state,
+            "code": refused.code,
+            "findings": _told(refused.findings),
+            "updated_at": self._clock(),
+        }
+        connection.execute(FILES.update().where(_F.id == file).values(values))
+
+    def _set(self, connection: Connection, file: str, state: FileState, who: str) -> None:
+        values = {"state": state, "who": who, "updated_at": self._clock()}
+        connection.execute(FILES.update().where(_F.id == file).values(values))
+
+    @staticmethod
+    def _row(connection: Connection, file: str, lock: bool = False) -> "Selected[Any]":
+        asked = select(FILES).where(_F.id == file)
+        row = connection.execute(asked.with_for_update() if lock else asked).first()
+        if row is None:
+            raise NoSuchFile(f"there is no file {file}")
+        return row
+
+    async def _drop(self, file: str, lines: Sequence[int]) -> None:
+        for at in range(0, len(lines), BATCH):
+            some = lines[at : at + BATCH]
+            await self._store.execute(LINES.delete().where(_L.file == file, _L.line.in_(some)), {})
+
+    async def _forget_lines(self, file: str) -> None:
+        """A few hundred at a time: a million would hold the database."""
+
+        def page(connection: Connection) -> Sequence[int]:
+            return connection.execute(select(_L.line).where(_L.file == file).limit(_AT_ONCE)).scalars().all()
+
+        def forget(connection: Connection, lines: Sequence[int]) -> Sequence[int]:
+            connection.execute(LINES.delete().where(_L.file == file, _L.line.in_(lines)))
+            return [1] * len(lines)
+
+        await self._store.in_batches(page, forget)
+
+
+def _told(findings: Sequence[Finding]) -> str:
+    fields = [
+        {"what": one.what, "line": one.line, "column": one.column, "expected": one.expected, "found": one.found}
+        for one in findings
+    ]
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _written(file: str, row: Row) -> dict[str, Any]:
+    return {
+        "file": file, "line": row.line, "kind": row.kind, "transaction_no": row.transaction, "order_no": row.order,
+        "refund_no": row.refund, "platform_refund_no": row.platform_refund, "gross": row.gross,
+        "settled": row.settled, "fee": row.fee, "at": row.at.isoformat(), "status": row.status,
+        "account": row.account, "month": row.month, "bills": json.dumps(row.bills) if row.bills else "",
+        "penalty": row.penalty,
+    }  # fmt: skip
+
+
+def _lines(connection: Connection, file: str) -> Iterator[Row]:
+    """A file's rows, page by page."""
+    last = 0
+    while True:
+        asked = select(LINES).where(_L.file == file, _L.line > last).order_by(_L.line).limit(_AT_ONCE)
+        page = connection.execute(asked).all()
+        for row in page:
+            yield Row(
+                row.line, Kind(row.kind), row.transaction_no, row.order_no, row.refund_no, row.gross, row.settled,
+                row.fee, _at(row.at), Status(row.status), row.account, row.month,
+                tuple((bill, month) for bill, month in json.loads(row.bills or "[]")), row.penalty,
+                row.platform_refund_no,
+            )  # fmt: skip
+        if len(page) < _AT_ONCE:
+            return
+        last = page[-1].line
+
+
+def _at(text: str) -> date:
+    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
