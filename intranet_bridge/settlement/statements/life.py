@@ -88,6 +88,7 @@ TRANSITIONS: Mapping[tuple[FileState, Event], FileState] = {
     (S.EXPECTED, E.DAY_OVER): S.MISSING,
     (S.LATE, E.DAY_OVER): S.MISSING,
     (S.INCOMPLETE, E.DAY_OVER): S.MISSING,
+    (S.ARRIVING, E.DAY_OVER): S.MISSING,
     **{(state, E.BEGUN): S.ARRIVING for state in _WAITING},
     **{(state, E.COMPLETE): S.RECEIVED for state in (*_WAITING, S.ARRIVING)},
     **{(state, E.NO_STATEMENT): S.EMPTY_CONFIRMED for state in (*_WAITING, *_READ_HERE)},

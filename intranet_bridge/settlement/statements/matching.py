@@ -589,7 +589,7 @@ class _Decision:
                 return self._agrees()
             why = "net 0, never written off"
             return [_item(Class.CHARGED_AND_REFUNDED, Action.NONE, self._payment, self._case, why=why, lines=lines)]
-        if part.booked + part.returned != part.expected:
+        if part.booked not in (part.expected, part.expected - part.returned):
             return [self._differs("amount", part.expected, part.booked + part.returned, "", lines)]
         return [*self._agrees(), self._reversal(part, lines)]
 

@@ -8,11 +8,11 @@ begins anew. A file that is refused leaves its verdict and no rows.
 import asyncio
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, or_, select
 from sqlalchemy import Row as Selected
 
 from intranet_bridge.settlement.rows import FILES, LINES
@@ -25,6 +25,7 @@ from intranet_bridge.settlement.statements.life import (
     event_of,
     seen_before,
 )  # fmt: skip
+from intranet_bridge.settlement.statements.matching import Accepted, Seen, WriteOff
 from intranet_bridge.settlement.statements.names import said
 from intranet_bridge.settlement.statements.opening import Source
 from intranet_bridge.settlement.statements.profiles import Kind, Profile, Status
@@ -137,15 +138,6 @@ class Statements:
 
         return await self._store.scan(look)
 
-    async def accepted_days(self, channel: str) -> list[date]:
-        """Days of which a statement counts, in order: what ages are counted in."""
-
-        def look(connection: Connection) -> list[date]:
-            days = select(_F.day).where(_F.channel == channel, _F.state.in_(_COUNT)).distinct().order_by(_F.day)
-            return list(connection.execute(days).scalars())
-
-        return await self._store.read(look)
-
     async def rows_of(self, file: str) -> list[Row]:
         """A file's rows, if it counts; else none."""
 
@@ -154,6 +146,59 @@ class Statements:
             return list(_lines(connection, file)) if counts else []
 
         return await self._store.scan(look)
+
+    async def matched(self, file: str) -> None:
+        """The file has been compared. Raises NoSuchFile, NotInThisState."""
+
+        def done(connection: Connection) -> None:
+            row = self._row(connection, file, lock=True)
+            self._set(connection, file, after(FileState(row.state), Event.MATCH), row.who)
+
+        await self._store.write(done)
+
+    async def to_match(self, file: str, write_offs: Sequence[WriteOff], waiting: Iterable[str] = ()) -> list[Seen]:
+        """All rows that count, of every payment that the file has a row of, that `write_offs` name, or whose order
+        waits: what is matched is a payment's net, whichever statements and channels its rows came by. Raises
+        NoSuchFile.
+        """
+
+        def look(connection: Connection) -> list[Seen]:
+            self._row(connection, file)
+            mine = select(_L.transaction_no).where(_L.file == file, _L.transaction_no != "")
+            orders = select(_L.order_no).where(_L.file == file, _L.order_no != "")
+            found = {
+                (row.file, row.line): _seen(row)
+                for row in connection.execute(
+                    _counting().where(or_(_L.file == file, _L.transaction_no.in_(mine), _L.order_no.in_(orders)))
+                ).yield_per(_AT_ONCE)
+            }
+            known = {row.order for row in found.values()} | {row.transaction for row in found.values()}
+            for column, names in (
+                (_L.order_no, {*waiting, *(ours.order for ours in write_offs)}),
+                (_L.transaction_no, {ours.transaction for ours in write_offs}),
+            ):
+                for some in _some(sorted(names - known - {""})):
+                    for row in connection.execute(_counting().where(column.in_(some))):
+                        found[row.file, row.line] = _seen(row)
+            # A refund without an order number belongs to the payment of its transaction, and the other way round.
+            for some in _some(sorted({row.transaction for row in found.values()} - known - {""})):
+                for row in connection.execute(_counting().where(_L.transaction_no.in_(some))):
+                    found[row.file, row.line] = _seen(row)
+            return list(found.values())
+
+        return await self._store.scan(look)
+
+    async def accepted(self) -> Accepted:
+        """Days of which statements count, by channel."""
+
+        def look(connection: Connection) -> Accepted:
+            days: dict[str, list[date]] = {}
+            asked = select(_F.channel, _F.day).where(_F.state.in_(_COUNT)).distinct().order_by(_F.channel, _F.day)
+            for channel, day in connection.execute(asked):
+                days.setdefault(channel, []).append(day)
+            return Accepted(days)
+
+        return await self._store.read(look)
 
     # Within
 
@@ -298,6 +343,26 @@ def _lines(connection: Connection, file: str) -> Iterator[Row]:
         if len(page) < _AT_ONCE:
             return
         last = page[-1].line
+
+
+def _counting() -> Select[Any]:
+    """Rows of files that count, with what the file says of them."""
+    columns = (
+        _L.file, _L.line, _F.channel, _F.day, _L.kind, _L.transaction_no, _L.order_no, _L.refund_no, _L.gross, _L.at,
+        _L.status, _L.account, _L.penalty,
+    )  # fmt: skip
+    return select(*columns).join(FILES, _F.id == _L.file).where(_F.state.in_(_COUNT))
+
+
+def _seen(row: "Selected[Any]") -> Seen:
+    return Seen(
+        row.channel, row.day, Kind(row.kind), row.transaction_no, row.order_no, row.refund_no, row.gross, _at(row.at),
+        Status(row.status), row.account, row.penalty,
+    )  # fmt: skip
+
+
+def _some(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE))
 
 
 def _at(text: str) -> date:

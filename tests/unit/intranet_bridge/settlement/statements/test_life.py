@@ -40,7 +40,8 @@ def at(hour: int, minute: int = 0, day: int = 25) -> datetime:
         ("missing", at(18, day=26), "missing"),
         ("accepted", at(18), "accepted"),
         ("empty-confirmed", at(18), "empty-confirmed"),
-        ("arriving", at(18), "arriving"),
+        ("arriving", at(17, 59), "arriving"),
+        ("arriving", at(18), "missing"),
     ],
 )
 def test_clock(state: str, now: datetime, becomes: str) -> None:

@@ -203,6 +203,11 @@ def test_full_refund_balances() -> None:
     assert said(run([paid(), back(5000)], [written(reversed=5000)])) == [("matched", "none")]
 
 
+def test_written_off_again_and_then_refunded() -> None:
+    again = run([paid(), back(5000)], [written(reversed=5000), written()])
+    assert [(item.action, item.amount) for item in again[1:]] == [(Action.REVERSE, 5000)]
+
+
 def test_charged_and_refunded_left_alone() -> None:
     assert said(run([paid(), back(5000)])) == [("charged-and-refunded", "none")]
     assert said(run([paid(), back(5000, "", kind=Kind.REVOKE)])) == [("charged-and-refunded", "none")]

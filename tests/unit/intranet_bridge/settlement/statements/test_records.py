@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import func, select
 
 from intranet_bridge.app import MIGRATIONS
+from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.rows import FILES, LINES
 from intranet_bridge.settlement.statements.life import FileState, NotInThisState
+from intranet_bridge.settlement.statements.matching import Class, Rules, WriteOff, cases, matched
 from intranet_bridge.settlement.statements.records import DayUnknown, NoSuchFile, Statements, Taken
 from intranet_bridge.settlement.statements.rows import Expected
 from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
@@ -62,7 +64,7 @@ async def test_a_file_is_taken_and_its_rows_are_as_they_were_read(database_url: 
         assert (found.name, found.state, found.code) == (NAME, FileState.ACCEPTED, None)
         _, wanted = taken(NAME, "utility-dsdz")
         assert await at.record.rows_of(found.id) == list(wanted.values())  # without the copy
-        assert await at.record.accepted_days("utility") == [DAY]
+        assert (await at.record.accepted()).days == {"utility": [DAY]}
         bill = (SAMPLES / "wechat_20261125_ALL.csv.gz").read_bytes()
         found = await at.take(bill, "1900000001_ALL_20261125.csv.gz", "wechat-trade")
         _, wanted = taken(bill, "wechat-trade", Expected(date(2026, 11, 25)))
@@ -116,7 +118,7 @@ async def test_totals_mismatch_changes_nothing(database_url: str) -> None:
         assert (found.state, found.code) == (FileState.REFUSED, Code.TOTALS_MISMATCH)
         assert found.findings[0].line == 5
         assert await at.lines() == 0
-        assert await at.record.accepted_days("wechat") == []
+        assert (await at.record.accepted()).days == {}
         assert (await at.take(FIRST.read_bytes())).state is FileState.ACCEPTED  # the right one is not a resend
 
 
@@ -144,7 +146,7 @@ async def test_kill_9_rerun_applies_once(database_url: str, monkeypatch: pytest.
             with pytest.raises(Killed):
                 await at.take(FIRST.read_bytes())
         assert (await at.states(), await at.lines()) == (["received"], 4)
-        assert await at.record.accepted_days("utility") == []
+        assert (await at.record.accepted()).days == {}
         found = await at.take(FIRST.read_bytes())
         assert (found.state, await at.states(), await at.lines()) == (FileState.ACCEPTED, ["accepted"], 3)
 
@@ -176,3 +178,54 @@ async def test_many_rows_are_written_and_read_in_pages(database_url: str) -> Non
         refused = await at.take(content.replace(b"1201.00|1201|", b"1202.00|1201|"))
         assert refused.state is FileState.REFUSED
         assert await at.lines() == 1201
+
+
+def bill(day: str, *rows: str) -> bytes:
+    """An Alipay bill of these rows."""
+    head, rest = (SAMPLES / "alipay_20261124_empty.csv").read_bytes().decode("gb18030").split("备注\r\n")
+    first = date.fromisoformat(day)
+    head = head.replace("2026年11月25日", f"{first + timedelta(days=1):%Y年%m月%d日}")
+    head = head.replace("2026年11月24日", f"{first:%Y年%m月%d日}")
+    paid = [row for row in rows if ",交易," in row]
+    back = [row for row in rows if ",退款," in row]
+    sums = [sum(round(float(row.split(",")[11])) for row in some) for some in (paid, back)]
+    rest = rest.replace("交易合计：0笔，商家实收共0.00", f"交易合计：{len(paid)}笔，商家实收共{sums[0]}.00")
+    rest = rest.replace("退款合计：0笔，商家实收退款共0.00", f"退款合计：{len(back)}笔，商家实收退款共{sums[1]}.00")
+    return (head + "备注\r\n" + "".join(f"{row}\r\n" for row in rows) + rest).encode("gb18030")
+
+
+def row(kind: str, number: int, amount: int, at: str, refund: str = "") -> str:
+    return f"T{number},PO{number},{kind},,{at},{at},,,,,,{amount},{amount},,,,,,,,,{refund},0,,"
+
+
+async def test_refunds_of_two_statements_are_one_reversal(database_url: str) -> None:
+    async with world(database_url) as at:
+        day = "2026-11-24"
+        both = row("交易", 1, 60, f"{day} 10:00:00"), row("退款", 1, -20, f"{day} 11:00:00", "A")
+        first = bill(day, *both, row("交易", 2, 50, f"{day} 10:00:00"))
+        second = bill("2026-11-25", row("退款", 1, -40, "2026-11-25 11:00:00", "B"))
+        for content, day in ((first, "20261124"), (second, "20261125")):
+            last = await at.take(content, f"20880000000000010156_{day}.csv", "alipay-trade")
+            assert last.state is FileState.ACCEPTED, last.findings
+        written = datetime(2026, 11, 24, 10, tzinfo=CHINA)
+        ours = [WriteOff(f"PO{number}", "", "alipay", amount, written) for number, amount in ((1, 6000), (2, 5000))]
+        rules = Rules(date(2026, 11, 26), await at.record.accepted())
+        items = list(matched(cases(await at.record.to_match(last.id, ours), ours), lambda order: None, rules))
+        found = {(item.order, item.what, item.key) for item in items if item.what is not Class.MATCHED}
+        assert found == {("PO1", Class.REFUND_NOT_REVERSED, "recon:alipay:T1:refund:all")}
+        assert {item.order for item in items if item.what is Class.MATCHED} == {"PO1", "PO2"}  # none is only ours
+        only = await at.record.to_match(last.id, ())
+        assert {(one.order, one.refund) for one in only} == {("PO1", ""), ("PO1", "A"), ("PO1", "B")}
+        waiting = await at.record.to_match(last.id, (), ["PO2"])
+        assert len(waiting) == 4
+        await at.record.matched(last.id)
+        assert await at.states() == ["accepted", "matched"]
+
+
+async def test_rows_of_files_that_do_not_count_are_not_matched(database_url: str) -> None:
+    async with world(database_url) as at:
+        first, second = await at.take(FIRST.read_bytes()), await at.take(RESENT.read_bytes())
+        rows = await at.record.to_match(first.id, ())
+        assert len(rows) == 3
+        await at.record.replace(second.id, OPERATOR)
+        assert len(await at.record.to_match(second.id, ())) == 4
