@@ -65,6 +65,7 @@ from intranet_bridge.notices.outbox import put_back as notices_put_back
 from intranet_bridge.notices.subscriptions import Subscriptions as NoticeSubscriptions
 from intranet_bridge.own import Handler, own
 from intranet_bridge.presence import Announcer
+from intranet_bridge.pushes.port import PushPort
 from intranet_bridge.pushes.tables import PushTable, PushTables
 from intranet_bridge.pushes.taking import Pushes
 from intranet_bridge.qr.service import Qr, offer_of
@@ -146,7 +147,7 @@ class Bridge:
         """`links`: one for each of LINKS. `bound`: the operations served. `chance`: [0, 1), for jitter. `traced`:
         makes the parts that tell a tracer of each request, in place of the plain ones.
         """
-        self.settings, self.links, self._chance = settings, links, chance
+        self.settings, self.links, self.clock, self._chance = settings, links, clock, chance
         self.calls: MarketingCalls
         self.audit: Audit
         self.traced = traced
@@ -223,15 +224,7 @@ class Bridge:
             store=self.store, at_rest=self.at_rest, notices=self.notices, clock=clock, hot=self.hot,
             others=self.changes.write_in,
         )  # fmt: skip
-        self.push_tables = PushTables(
-            [
-                PushTable(
-                    name, table, pushes=self.pushes, store=self.store, clock=clock,
-                    system=partial(self.bindings.system, table.system), allowed=self._may_call,
-                )
-                for name, table in settings.pushes.tables.items()
-            ]
-        )  # fmt: skip
+        self.push_tables, self.push_port = PushTables(self._tables_of(settings)), PushPort(self.pushes)
         self.dead_letters = DeadLetters(self.links["control"])
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
@@ -319,7 +312,6 @@ class Bridge:
         )  # fmt: skip
         self.hot_administration = HotAdministration(self.hot, self.audit, self.prequery.report)
         self.probe = Probe(settings)
-        self.clock = clock
         self._sweeping: asyncio.Task[int] | None = None
 
     def handlers(self) -> dict[str, Handler]:
@@ -377,6 +369,9 @@ class Bridge:
         self.notice_subscriptions.most = new.notices.subscriptions
         self.command_intake.backlog, self.announcer.interval_s = new.commands.backlog, new.presence_interval_s
         self.housekeeping.use(_schedule(new, self.clock))
+        if "pushes" in touched:
+            await self.push_port.use(change.pushes)
+            await self.push_tables.use(self._tables_of(new))
         if "qr" in touched:
             self.qr.use(change.offer)
         notes += await renew(self.links, new.link) if "link" in touched else []
@@ -453,7 +448,9 @@ class Bridge:
         """Start everything, in the order written above. `configuration`: the file to read at a reload."""
         reloads: dict[str, Answer] = {}
         if configuration is not None:
-            reload = Reload(configuration, self.settings, lambda: self.bindings.bound, self.take_up)
+            reload = Reload(
+                configuration, self.settings, lambda: self.bindings.bound, self.take_up, self.push_port.prepare
+            )
             self.reporter.files = reload.files
             reloads["reload"] = Reloader(parts, reload.reload, self.audit.act).answer
         if self.traced is not None:
@@ -498,12 +495,9 @@ class Bridge:
         await parts.start("imports", self.imports.start(), self.imports.close)
         await parts.start("prequery", self.prequery.start(), self.prequery.close)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
-        if self.settings.pushes.port:
-            from intranet_bridge.pushes.http import PushServer
-
-            server = PushServer(self.pushes, self.settings.pushes)
-            await parts.start("pushes", server.start(), server.stop)
-            parts.vitals["pushes"] = server
+        listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
+        await parts.start("pushes", listening, self.push_port.stop)
+        parts.vitals["pushes"] = self.push_port
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("doubts", self.doubts.start(), self.doubts.close)
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
@@ -527,6 +521,15 @@ class Bridge:
                 f"{self.inbox.by_state.get(State.HELD, 0)} held",
             )
         )
+
+    def _tables_of(self, settings: BridgeSettings) -> list[PushTable]:
+        return [
+            PushTable(
+                name, table, pushes=self.pushes, store=self.store, clock=self.clock,
+                system=partial(self.bindings.system, table.system), allowed=self._may_call,
+            )
+            for name, table in settings.pushes.tables.items()
+        ]  # fmt: skip
 
     def _pushes_report(self) -> PushesReport:
         tables = [table.report() for table in self.push_tables.tables]

@@ -5,6 +5,7 @@ keys                     what is sealed and opened from now on
 link                     tried at the brokers first; each link opens its new connection before the old one is let go
 marketing, systems,      opened and checked first; new calls go by them, and old back ends are closed when no call can
 operations               be under way to them any more. What did not change keeps its connections and circuits
+pushes                   the port is bound first, then the old one is let go; tables go on from where they were read
 qr                       settings and keys, for codes issued and scanned from now on
 hot                      what is kept and asked ahead from now on; what was kept by other bindings is dropped
 breaker                  of every operation anew, all circuits closed
@@ -15,10 +16,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intranet_bridge.bound import Bound, Rebound, rebind
 from intranet_bridge.qr.service import Offer, offer_of
-from intranet_bridge.settings import BridgeSettings
+from intranet_bridge.settings import BridgeSettings, PushesSection
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError
 from protocol.keyring import Keyring, judged_groups
@@ -40,7 +42,10 @@ from protocol.runtime.reload import (
 )
 from protocol.runtime.settings import load, naming
 
-FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",), ("qr",))
+if TYPE_CHECKING:
+    from intranet_bridge.pushes.http import Prepared
+
+FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",), ("qr",), ("pushes",))
 """Tables whose files are read again."""
 BINDINGS: tuple[Place, ...] = (("marketing",), ("systems",), ("operations",))
 _COMMANDS = (
@@ -49,7 +54,7 @@ _COMMANDS = (
 )  # fmt: skip
 RELOADABLE: tuple[Place, ...] = (
     *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("ceilings",), ("fronts",),
-    ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",), ("hot",), ("settlement",),
+    ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",), ("hot",), ("settlement",), ("pushes",),
     ("store", "retention_days"), ("audit", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("commands", name) for name in _COMMANDS),
@@ -69,6 +74,8 @@ class Change:
     """Tables of which something is to be taken up."""
     offer: Offer | None = None
     """Of QR codes."""
+    pushes: "Prepared | None" = None
+    """Where pushes are taken, bound; None: nowhere, or as before."""
 
 
 class Reload:
@@ -80,10 +87,12 @@ class Reload:
         settings: BridgeSettings,
         bound: Callable[[], Bound],
         take_up: Callable[[Change], Awaitable[list[str]]],
+        prepare: "Callable[[PushesSection], Prepared | None]" = lambda _: None,
     ) -> None:
         """`configuration`: the file; `settings`, `bound`: what the bridge goes by now. `take_up`: has it go by a
-        change, and returns what an administrator should know.
+        change, and returns what an administrator should know. `prepare`: binds what pushes are taken at.
         """
+        self._prepare = prepare
         self._configuration, self._settings, self._bound, self._take_up = configuration, settings, bound, take_up
         self._contents = contents(settings, FILES)
         self.files = FilesRead(configuration, BridgeSettings, files_named(settings, FILES))
@@ -101,12 +110,18 @@ class Reload:
         if "link" in touched:
             with naming(self._configuration, said):
                 notes = await link_notes(new.link, Role.BRIDGE, self._subject)
-        await _started(rebound)
+        pushes = self._prepare(new.pushes) if "pushes" in touched else None
+        try:
+            await _started(rebound)
+        except BaseException:
+            if pushes is not None:
+                pushes.close()
+            raise
 
         done = report("bridge", new.name, places, files_changed, reloadable, BridgeSettings)
         self._settings, self._contents = new, files
         self.files.took(seen_files, done.restart)
-        notes += await self._take_up(Change(new, keyring, rebound, touched, offer))
+        notes += await self._take_up(Change(new, keyring, rebound, touched, offer, pushes))
         if touched & {"keys", "fronts"}:
             notes += [word for several in judged_groups(keyring, new.fronts) for word in several]
         notes += [f"in doubt: {doubt}" for doubt in new.doubts()] if "operations" in touched else []

@@ -197,6 +197,8 @@ class PushTableReport(_Part):
     """How old the last row is that was read, while there are more; 0: it was read to its end."""
     error: str = ""
     """Why the last reading failed."""
+    failing_since: int = 0
+    """Since when every reading fails; 0: the last did not."""
 
 
 class PushesReport(_Part):

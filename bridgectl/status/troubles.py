@@ -19,6 +19,7 @@ from bridgectl.status.rules import (
     limits,
     notices,
     operations,
+    pushes,
     requests,
     stores,
 )
@@ -45,6 +46,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     limits.paused_addresses,
     limits.admission_store,
     notices.notices,
+    pushes.tables,
     hot_data.prequery,
     hot_data.imports,
     files.not_reloaded,

@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import uvicorn
@@ -22,6 +24,7 @@ log = logger(__name__)
 _HEADERS_S = 10.0
 """From a request's first byte, or the connection's beginning, to the end of its headers."""
 _SHORTEST_TOKEN = 16
+_BACKLOG = 128
 
 
 def token_of(section: PushesSection) -> str:
@@ -102,54 +105,95 @@ def _common_name(transport: asyncio.BaseTransport) -> str:
     return cast(str, subject.get("commonName", ""))
 
 
-class PushServer:
-    """Listens, and stops listening."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is needed to serve: nothing of it can be wrong any more."""
 
-    def __init__(self, pushes: Pushes, section: PushesSection) -> None:
-        self._pushes, self._section = pushes, section
+    section: PushesSection
+    token: str = field(repr=False)
+    context: ssl.SSLContext | None = field(repr=False)
+    sockets: tuple[socket.socket, ...] = field(repr=False)
+    """Bound; connections wait in them until they are served."""
+
+    @classmethod
+    def of(cls, section: PushesSection, before: "Prepared | None" = None) -> "Prepared":
+        """Raises ConfigurationError. `before`: what is served now; its address is not bound a second time."""
+        token, context = token_of(section), None
+        if section.certificate is not None and section.key is not None:
+            context = server_context(section.certificate, section.key, section.client_ca)
+        if before is not None and (before.section.host, before.section.port) == (section.host, section.port):
+            return cls(section, token, context, tuple(one.dup() for one in before.sockets))
+        return cls(section, token, context, tuple(_bound(section.host, section.port)))
+
+    def close(self) -> None:
+        """It is not served after all."""
+        for one in self.sockets:
+            one.close()
+
+
+def _bound(host: str, port: int) -> list[socket.socket]:
+    found: list[socket.socket] = []
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((one[0], one[4]) for one in addresses):
+            found.append(socket.create_server(address, family=family, backlog=_BACKLOG))
+    except OSError as error:
+        for one in found:
+            one.close()
+        reason = error.strerror or type(error).__name__
+        raise ConfigurationError(f"pushes: cannot listen on {host}:{port}: {reason}") from error
+    return found
+
+
+class PushServer:
+    """Serves one configuration, and stops serving it."""
+
+    def __init__(self, pushes: Pushes, prepared: Prepared) -> None:
+        self._pushes, self.prepared = pushes, prepared
         self._server: uvicorn.Server | None = None
         self._main: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen, if a port is set. Raises ConfigurationError."""
-        section = self._section
-        if not section.port:
-            return
+        """Serve."""
+        prepared, section = self.prepared, self.prepared.section
         config = uvicorn.Config(
-            cast(Any, Endpoint(self._pushes, section, token_of(section))),
+            cast(Any, Endpoint(self._pushes, section, prepared.token)),
             http="httptools", loop="none", lifespan="off", ws="none", access_log=False, log_config=None,
             server_header=False, proxy_headers=False, timeout_keep_alive=30, timeout_graceful_shutdown=5,
         )  # fmt: skip
         config.load()
-        context = None
-        if section.certificate is not None and section.key is not None:
-            context = server_context(section.certificate, section.key, section.client_ca)
-            config.ssl = context
+        if prepared.context is not None:
+            config.ssl = prepared.context
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
-        try:
-            listening = await asyncio.get_running_loop().create_server(
+        loop = asyncio.get_running_loop()
+        server.servers = [
+            await loop.create_server(
                 lambda: _Connection(config, server.server_state, section, self._refuse),
-                section.host,
-                section.port,
-                ssl=context,
-                ssl_handshake_timeout=_HEADERS_S if context else None,
-                family=socket.AF_UNSPEC,
-                backlog=128,
+                sock=one.dup(),
+                ssl=prepared.context,
+                ssl_handshake_timeout=_HEADERS_S if prepared.context else None,
+                backlog=_BACKLOG,
             )
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise ConfigurationError(f"pushes: cannot listen on {section.host}:{section.port}: {reason}") from error
-        server.servers, server.started = [listening], True
-        self._server, self._main = server, asyncio.get_running_loop().create_task(server.main_loop())
-        log.info("pushes-listening", host=section.host, port=section.port, tls=context is not None)
+            for one in prepared.sockets
+        ]
+        server.started = True
+        self._server, self._main = server, loop.create_task(server.main_loop())
+        log.info("pushes-listening", host=section.host, port=section.port, tls=prepared.context is not None)
 
     def standing(self) -> str:
         """What stands still for ever (runtime/watchdog.py)."""
         return ended(self._main, "a task of the pushes' listener") if self._main is not None else ""
 
+    def let_go(self) -> None:
+        """Take no more connections; those that are there go on."""
+        self.prepared.close()
+        for one in self._server.servers if self._server is not None else ():
+            one.close()
+
     async def stop(self) -> None:
         """Answer what was asked, for 5 s at most, and take no more."""
+        self.prepared.close()
         if self._server is None or self._main is None:
             return
         self._server.should_exit = True

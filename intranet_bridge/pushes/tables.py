@@ -64,7 +64,7 @@ class PushTable:
         self._pushes, self._store, self._clock, self._system, self._allowed = pushes, store, clock, system, allowed
         self._reading = Reading({"rows": section.query}, section.batch, {one.lower() for one in section.json_columns})
         self._push = compiled(section.push)
-        self._read_at, self._lag_s, self._error = 0, 0.0, ""
+        self._read_at, self._lag_s, self._error, self._failing_since = 0, 0.0, "", 0
 
     async def look(self) -> None:
         """Read what is new, to its end."""
@@ -78,11 +78,14 @@ class PushTable:
         else:
             if self._error:
                 log.info("push-table-well-again", table=self.name)
-            self._error = ""
+            self._error, self._failing_since = "", 0
 
     def report(self) -> PushTableReport:
         """As it stands now."""
-        return PushTableReport(name=self.name, read=self._read_at, lag_s=round(self._lag_s, 1), error=self._error)
+        return PushTableReport(
+            name=self.name, read=self._read_at, lag_s=round(self._lag_s, 1), error=self._error,
+            failing_since=self._failing_since,
+        )  # fmt: skip
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
@@ -146,17 +149,18 @@ class PushTable:
     def _failed(self, reason: str) -> None:
         if reason != self._error:
             log.error("push-table-unread", table=self.name, reason=reason)
-        self._error = reason
+        self._error, self._failing_since = reason, self._failing_since or self._clock()
 
 
 class PushTables:
     """All of them, by the clock."""
 
     def __init__(self, tables: Sequence[PushTable]) -> None:
-        self.tables, self._jobs = tables, Jobs()
+        self.tables, self._jobs, self._started = tables, Jobs(), False
 
     async def start(self) -> None:
         """Read each now and then."""
+        self._started = True
         for table in self.tables:
             self._jobs.every(table.section.every_s, f"push table {table.name}", table.look)
         if self.tables:
@@ -166,8 +170,21 @@ class PushTables:
         """What stands still for ever (runtime/watchdog.py)."""
         return self._jobs.standing()
 
+    async def use(self, tables: Sequence[PushTable]) -> None:
+        """Read these from now on, each from where one of its name was read last. One that is as it was goes on."""
+        before = {table.name: table for table in self.tables}
+        kept = [
+            old if (old := before.get(table.name)) is not None and old.section == table.section else table
+            for table in tables
+        ]
+        await self._jobs.close()
+        self.tables, self._jobs = kept, Jobs()
+        if self._started:
+            await self.start()
+
     async def close(self) -> None:
         """Read no more; what is being read comes to its end."""
+        self._started = False
         await self._jobs.close()
 
     def samples(self) -> Iterator[Sample]:

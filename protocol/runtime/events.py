@@ -447,6 +447,7 @@ EVENTS: Mapping[str, Event] = {
     ),
     "push-table-well-again": Event("info", "A table of pushes can be read again.", ("table",)),
     "pushes-listening": Event("info", "The port for the marketing system's pushes is open.", ("host", "port", "tls")),
+    "pushes-not-listening": Event("info", "The port for the marketing system's pushes is closed, by a reload."),
     "pushes-not-taken": Event(
         "error",
         "The store could not write: the sender of these pushes is told to send them again.",

@@ -7,6 +7,7 @@ import contextlib
 import json
 import sqlite3
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from scripts.tools.fault_campaign.notice_books import NOTICE_OF, Books, Said, St
 from scripts.tools.fault_campaign.receiver import Arrival
 from scripts.tools.fault_campaign.site import ASKING, HOOKED, PUSH_PATH, Site
 
-FIRST_ACCOUNT, LAST_ACCOUNT = 401, 480
-"""Pushes are about these; no caller uses them."""
-_OF_BOTH, _OF_THE_HOOKED, _OF_THE_ASKING = range(401, 441), range(441, 456), range(456, 471)
-"""Who has subscribed to what; those after them have nobody's."""
+FIRST_ACCOUNT = 401
+"""Pushes are about those from here on; no caller uses them."""
+FEWEST, MOST, EACH = 40, 400, 50
+"""Accounts: so many that there are about EACH pushes of one."""
 SOME_KINDS = frozenset({"bill-issued", "outage-notice"})
 CONSENT = {"version": "campaign", "at": "2026-07-02T09:00:00+08:00"}
 _PATIENCE_S = 10.0
@@ -30,16 +31,22 @@ _MOST_LINES = 5_000
 _TOGETHER = 8
 
 
-def subscriptions() -> dict[Stream, frozenset[str]]:
-    """What is subscribed to: all kinds, but of every fifth account only some."""
+def accounts(pushes: int) -> list[str]:
+    """Whom so many pushes are about."""
+    return [account_of(FIRST_ACCOUNT + place) for place in range(min(max(FEWEST, pushes // EACH), MOST))]
+
+
+def subscriptions(whose: Sequence[str]) -> dict[Stream, frozenset[str]]:
+    """What is subscribed to: of ten accounts two by both applications, four by one of them, and four by nobody. All
+    kinds, but of every eleventh account only some.
+    """
     found: dict[Stream, frozenset[str]] = {}
-    for application, numbers in (
-        (HOOKED, (*_OF_BOTH, *_OF_THE_HOOKED)),
-        (ASKING, (*_OF_BOTH, *_OF_THE_ASKING)),
-    ):
-        for number in numbers:
-            kinds = SOME_KINDS if number % 5 == 0 else frozenset(NOTICE_OF.values())
-            found[application, account_of(number)] = kinds
+    for place, account in enumerate(whose):
+        kinds = SOME_KINDS if place % 11 == 0 else frozenset(NOTICE_OF.values())
+        if place % 10 in (0, 1, 2, 3):
+            found[HOOKED, account] = kinds
+        if place % 10 in (0, 1, 4, 5):
+            found[ASKING, account] = kinds
     return found
 
 
@@ -49,7 +56,8 @@ class Notices:
     def __init__(self, site: Site, pushes: int, seconds: float) -> None:
         """`pushes`: how many the marketing system makes in `seconds`."""
         self._site, self._pushes, self._seconds = site, pushes, seconds
-        self.subscribed = subscriptions()
+        self._accounts = accounts(pushes)
+        self.subscribed = subscriptions(self._accounts)
         self.requests: set[str] = set()
         """The request ids of the subscribing."""
         self._pages: dict[str, list[Arrival]] = {HOOKED: [], ASKING: []}
@@ -92,8 +100,7 @@ class Notices:
         plan = {
             "url": f"http://127.0.0.1:{self._site.proxies['marketing-pushes'].port}{PUSH_PATH}",
             "token_file": str(self._site.push_token), "rate": self._pushes / (0.95 * self._seconds),
-            "count": self._pushes, "again": 0.05, "twice": 0.05, "batch": 50,
-            "accounts": [account_of(number) for number in range(FIRST_ACCOUNT, LAST_ACCOUNT + 1)],
+            "count": self._pushes, "again": 0.05, "twice": 0.05, "batch": 100, "accounts": self._accounts,
         }  # fmt: skip
         async with aiohttp.request("PUT", f"{self._site.testbed.marketing_url}/pushes", json=plan) as answer:
             assert answer.status == 200, await answer.text()

@@ -96,7 +96,7 @@ class Site:
                 "intranet_bridge": settings.get("intranet_bridge", {}) | bridge,
                 "bridgectl": {"front_store.file": front_file},
             },
-            customers=500,
+            customers=900,
             environment=self._environment(),
             twins=(SECOND,),
         )

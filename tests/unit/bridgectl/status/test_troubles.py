@@ -27,6 +27,8 @@ from protocol.reports import (
     FrontReport,
     InterfaceReport,
     LinkReport,
+    PushesReport,
+    PushTableReport,
     StoreReport,
 )
 
@@ -315,6 +317,14 @@ def test_nothing_is_said_of_what_is_well() -> None:
             front(denied=(DeniedReport(code="scope", application="kiosk", key="ab", operation="bill-query", count=1,
                                        last=NOW - MINUTE),)),
             "key-not-allowed", Level.WARNING, "1 request of kiosk",
+        ),
+        (
+            bridge(pushes=PushesReport(tables=(
+                PushTableReport(name="billing", error="no such table", failing_since=NOW - 2 * MINUTE),
+                PushTableReport(name="archive", error="a restart", failing_since=NOW - MINUTE // 2),
+                PushTableReport(name="outages"),
+            ))),
+            "push-table-unread", Level.WARNING, "no such table",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",

@@ -18,9 +18,10 @@ from intranet_bridge.marketing.sql.kind import OpenSqlSystem
 from intranet_bridge.notices.rows import NOTICES
 from intranet_bridge.pushes.bodies import push_of
 from intranet_bridge.pushes.rows import CURSORS, PUSHED
-from intranet_bridge.pushes.tables import PushTable
+from intranet_bridge.pushes.tables import PushTable, PushTables
 from intranet_bridge.pushes.taking import NOTICES_TOGETHER, TOGETHER, Verdict, parts_of
 from intranet_bridge.settings import PushesSection, PushTableSection
+from protocol.errors import ConfigurationError
 from tests.unit.intranet_bridge.harness import Stage, scene, until
 from tests.unit.intranet_bridge.pushes.test_effects import ACCOUNT, said
 
@@ -200,6 +201,47 @@ async def test_headers_are_bounded_whether_they_end_or_not(stage: Stage) -> None
     await stage.stop()
 
 
+@scene
+async def test_a_changed_port_token_and_rate_lose_no_request(stage: Stage) -> None:
+    async with await listening(stage) as http:
+        bridge, section = stage.bridge, stage.bridge.settings.pushes
+        reader, writer = await asyncio.open_connection("127.0.0.1", section.port)
+        body = json.dumps(said()).encode()
+        writer.write(f"POST /v1/pushes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n".encode())
+        writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body[:10])
+        await writer.drain()
+        assert (await http.post("/v1/pushes", json=said(id="P2"))).status_code == 200
+
+        other = section.token_file.with_name("other.token")  # type: ignore[union-attr]
+        other.write_text("another-token-of-theirs")
+        changed = section.model_copy(update={"token_file": other, "rate": 1.0, "burst_s": 1.0})
+        await bridge.push_port.use(bridge.push_port.prepare(changed))
+        writer.write(body[10:])  # of before: its token was shown then
+        assert (await asyncio.wait_for(reader.readline(), 10)).split()[1] == b"200"
+        writer.close()
+        base = f"http://127.0.0.1:{section.port}"
+        async with httpx.AsyncClient(
+            base_url=base, trust_env=False, headers={"Authorization": f"Bearer {TOKEN}"}
+        ) as old:
+            assert (await old.post("/v1/pushes", json=said(id="P3"))).status_code == 401
+        new = {"Authorization": "Bearer another-token-of-theirs"}
+        async with httpx.AsyncClient(base_url=base, trust_env=False, headers=new) as fresh:
+            answers = [(await fresh.post("/v1/pushes", json=said(id=f"Q{n}"))).status_code for n in range(9)]
+            assert answers[0] == 200
+            assert 429 in answers
+
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            elsewhere = changed.model_copy(update={"port": taken.getsockname()[1]})
+            with pytest.raises(ConfigurationError, match="cannot listen"):
+                bridge.push_port.prepare(elsewhere)
+        await bridge.push_port.use(bridge.push_port.prepare(changed.model_copy(update={"port": free_port()})))
+        with pytest.raises(httpx.ConnectError):
+            async with httpx.AsyncClient(base_url=base, trust_env=False) as gone:
+                await gone.post("/v1/pushes", json=said())
+        await bridge.push_port.use(None)
+    await stage.stop()
+
+
 # --- tables ---------------------------------------------------------------------------------------------------
 
 QUERY = "SELECT seq AS cursor, id, kind, at, data FROM said WHERE seq > :cursor ORDER BY seq LIMIT :batch"
@@ -261,9 +303,38 @@ async def test_a_table_that_cannot_be_read_says_why_and_loses_nothing(stage: Sta
     database.execute("DROP TABLE said")
     await gone.look()
     assert gone.report().error.startswith("OperationalError")
+    since = gone.report().failing_since
+    assert since
+    await gone.look()
+    assert gone.report().failing_since == since
     table(stage)[1].close()
     await gone.look()
-    assert gone.report().error == ""
+    assert (gone.report().error, gone.report().failing_since) == ("", 0)
+
+
+@scene
+async def test_tables_that_change_go_on_from_where_they_were_read_and_others_as_they_were(stage: Stage) -> None:
+    await stage.start()
+    reads, database = table(stage)
+    write(database, said(id="P1"))
+    tables = PushTables([reads])
+    await tables.start()
+    await reads.look()
+    assert stage.bridge.pushes.accepted.total() == 1
+    same, _ = table(stage)
+    await tables.use([same])
+    assert tables.tables == [reads]  # and what is known of it
+    quick, _ = table(stage, every_s=0.1)
+    await tables.use([quick])
+    assert tables.tables == [quick]
+    write(database, said(id="P2"))
+    await until(lambda: stage.bridge.pushes.accepted.total() == 2)
+    assert stage.bridge.pushes.repeated == 0
+    await tables.use([])
+    write(database, said(id="P3"))
+    assert tables.standing() == ""
+    await tables.close()
+    assert stage.bridge.pushes.accepted.total() == 2
 
 
 @scene
