@@ -41,7 +41,7 @@ def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path)
         eventually(lambda: "until you press Ctrl-C" in log.read_text(), 90, "the demo")
         state = json.loads((folder / "state.json").read_text())
         assert set(state) == {
-            "front_url", "app_key", "broker", "pids", "marketing_url", "certs_dir", "var_dir", "customers",
+            "front_url", "app_key", "broker", "pids", "marketing_url", "certs_dir", "var_dir", "customers", "push_port",
         }  # fmt: skip
         assert set(state["pids"]) == {"broker", "front", "bridge", "marketing"}
         again = [sys.executable, "-m", "scripts.tools.testbed.demo", "--var", str(folder), "--restart"]

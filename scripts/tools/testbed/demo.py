@@ -1,5 +1,5 @@
 """The demo: a bill query and a work order cross from HTTP through ActiveMQ over mutual TLS to a marketing
-system and back, with curl lines the reader can repeat.
+system and back, and a notice from there to an application, with curl lines the reader can repeat.
 """
 
 import argparse
@@ -10,15 +10,17 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
 
 from scripts.tools.testbed.layout import PARTS, ROOT, Ports
-from scripts.tools.testbed.processes import INTERRUPTS, TestbedError
+from scripts.tools.testbed.processes import INTERRUPTS, TestbedError, free_port
 from scripts.tools.testbed.testbed import Testbed
 
 ACCOUNT = "3210000000003"
+NOTICED_WITHIN_S = 30
 _SAID = {"marketing": "marketing system"}
 
 
@@ -84,16 +86,55 @@ def tour(testbed: Testbed) -> None:
     status, progress = curl(testbed, "/v1/work-order-progress", {"work_order": first["result"]["work_order"]})
     check("the progress", status == 200 and len(progress["result"]["steps"]) >= 1)
 
+    notice(testbed)
+
     say("the queues, seen over the same port with the monitor's certificate")
     print("$ ./scripts/ctl queues", flush=True)
     print(testbed.ctl("queues"), flush=True)
 
 
-def marketing(testbed: Testbed, path: str) -> Any:
-    """Ask the marketing system itself."""
-    import urllib.request
+def notice(testbed: Testbed) -> None:
+    """What happens in the marketing system reaches an application without its asking for it."""
+    say("a notice: the application subscribes, the marketing system pushes that a bill is issued, and it is there")
+    subscription = {
+        "account": ACCOUNT,
+        "kinds": ["bill-issued"],
+        "consent": {"version": "2026-01", "at": "2026-07-02T09:00:00+08:00"},
+    }
+    key = f"demo-{uuid.uuid4()}"
+    status, told = curl(testbed, "/v1/notice-subscribe", subscription, Idempotency_Key=key, Prefer="wait=10")
+    check("the subscription", status == 200 and told["status"] == "succeeded")
+    after = _to_the_end(testbed)
+    pushed = marketing(testbed, "/pushes", {"kind": "bill-issued", "account": ACCOUNT})
+    print(f"the marketing system pushes {pushed['id']}\n", flush=True)
+    end = time.monotonic() + NOTICED_WITHIN_S
+    while not _page(testbed, after)["notices"] and time.monotonic() < end:
+        time.sleep(0.1)
+    status, page = curl(testbed, f"/v1/notices?after={after}")
+    check("one notice", status == 200 and [one["type"] for one in page["notices"]] == ["bill-issued"])
+    check("of this bill", page["notices"][0]["data"]["bill"] == pushed["id"].replace("MKT-", "ZD"))
 
-    with urllib.request.urlopen(testbed.marketing_url + path, timeout=10) as answer:  # noqa: S310 - loopback
+
+def _to_the_end(testbed: Testbed) -> str:
+    """The cursor after what an earlier demo in the same folder left."""
+    page = _page(testbed, "0")
+    while page["more"]:
+        page = _page(testbed, page["next"])
+    return str(page["next"])
+
+
+def _page(testbed: Testbed, after: str) -> Any:
+    headers = {"Authorization": f"Bearer {testbed.app_key}"}
+    url = f"{testbed.front_url}/v1/notices?after={after}&limit=200"
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        return json.load(answer)
+
+
+def marketing(testbed: Testbed, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Ask the marketing system itself, or tell it."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(testbed.marketing_url + path, data, timeout=10) as answer:  # noqa: S310 - loopback
         return json.load(answer)
 
 
@@ -185,7 +226,7 @@ def main() -> int:
 
 
 def _run(folder: Path, ports: Ports, check_only: bool) -> int:
-    testbed = Testbed(folder, ports)
+    testbed = Testbed(folder, ports, push_port=free_port())
     try:
         set_up(testbed)
         tour(testbed)

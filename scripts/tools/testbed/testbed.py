@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,8 @@ class Testbed:
     """The source tree whose code and configuration files are used; the README's example is tried in a copy."""
     face: Face = JSON
     """How the bridge reaches the marketing system."""
+    push_port: int = 0
+    """Where the bridge takes the marketing system's pushes; 0: nowhere."""
     places: dict[str, Place] = field(default_factory=dict)
     """Parts that run elsewhere; all others use this machine's loopback."""
 
@@ -200,6 +203,8 @@ class Testbed:
             "metrics.port": 0,
             **self.face.settings(self.marketing_url, data),
         }
+        if self.push_port:
+            bridge |= {"pushes.port": self.push_port, "pushes.token_file": str(self._push_token())}
         control: dict[str, Any] = {
             **link,
             "link.certificate": str(self.certs / "monitor.pem"),
@@ -230,6 +235,14 @@ class Testbed:
             if part in self.twin_ports:
                 own["http.port"] = self.twin_ports[part]
             self._write_configuration(name, part, (front if kind_of(part) == "front" else bridge) | own)
+
+    def _push_token(self) -> Path:
+        """The file of the token that the marketing system shows when it pushes."""
+        file = self.folder / "pushes.token"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(24))
+        return file
 
     def _write_configuration(self, shipped: str, name: str, values: dict[str, Any]) -> None:
         text = (self.root / "config" / f"{shipped}.toml").read_text(encoding="utf-8")
@@ -374,6 +387,9 @@ class Testbed:
         command += ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
         command += ["--host", self._host("marketing"), *self.face.options(data)]
         command += ["--customers", str(self.customers), "--seed", "1", "--today", "2026-07-15"]
+        if self.push_port:
+            command += ["--push-url", f"http://127.0.0.1:{self.push_port}/v1/pushes"]
+            command += ["--push-token-file", str(self._push_token())]
         self._launch(
             "marketing",
             command,
@@ -435,6 +451,7 @@ class Testbed:
             "pids": self.pids,
             "marketing_url": self.marketing_url,
             "customers": self.customers,
+            "push_port": self.push_port,
             "certs_dir": str(self.certs),
             "var_dir": str(self.folder),
         }
@@ -451,7 +468,10 @@ class Testbed:
         except OSError as error:
             raise TestbedError(f"no demo is running in {folder}; start it with ./scripts/demo") from error
         port = {name: int(state[key].rpartition(":")[2]) for name, key in _PORT_KEYS.items()}
-        return cls(folder, Ports(**port), pids=state["pids"], app_key=state["app_key"], customers=state["customers"])
+        return cls(
+            folder, Ports(**port), pids=state["pids"], app_key=state["app_key"], customers=state["customers"],
+            push_port=state["push_port"],
+        )  # fmt: skip
 
 
 _PORT_KEYS = {"front": "front_url", "broker": "broker", "marketing": "marketing_url"}
