@@ -350,6 +350,35 @@ def test_what_is_booked_while_a_snapshot_is_taken_undoes_it(database: Engine) ->
     assert broken(database) == []
 
 
+def test_a_day_is_not_closed_while_a_journal_of_it_is_being_written(database: Engine) -> None:
+    """Whoever closes it waits for the other's commit, and then sees the journal."""
+    booked(database, COMBINED)
+    with database.connect() as connection:
+        taken = snapshot(connection, DAY)
+    assert taken is not None
+    began, found = threading.Event(), []
+
+    def closer() -> None:
+        own = engine(database.url.render_as_string(hide_password=False))
+        with own.connect() as connection:
+            began.set()
+            with connection.begin():
+                found.append(close(connection, taken, NOON))
+        own.dispose()
+
+    thread = threading.Thread(target=closer)
+    with database.begin() as connection:
+        book(connection, posting(WrittenOff("P1", 1, "power", 7), DAY), NOON)
+        thread.start()
+        began.wait(30)
+        thread.join(0.3)
+        assert thread.is_alive()
+    thread.join(30)
+    assert found == [False]
+    assert closed(database, DAY)
+    assert broken(database) == []
+
+
 @pytest.mark.anyio
 async def test_days_are_closed_some_days_after(database_url: str) -> None:
     clock, acts = Clock(NOON), []
