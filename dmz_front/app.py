@@ -269,7 +269,7 @@ class Front:
             counted=self.statistics.answered,
             pages=pages(
                 catalogue=CATALOGUE,
-                admit=lambda scope, headers: self.api.admit(scope, headers),
+                admit=lambda scope, headers: self.api.admit_to_page(scope, headers),
                 status=lambda id, application: self.api.status(id, application),
                 readiness=self.readiness,
                 accounts=self.forms,

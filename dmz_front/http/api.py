@@ -248,7 +248,7 @@ class HttpApi:
             raise
 
     async def _elsewhere(
-        self, shared: Shared, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation
+        self, shared: Shared, scope: Scope, headers: Mapping[bytes, bytes], operation: Operation | None = None
     ) -> None:
         """Raises Problem 401 for a signature that was used at another front."""
         if not await shared.first(scope[NONCE], self.signatures.keep_s):
@@ -298,6 +298,13 @@ class HttpApi:
             if application is not None and application.sandbox:
                 problem.headers.append(MARK)
             raise
+        return application
+
+    async def admit_to_page(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Application:
+        """The application that asks for what is no operation. Raises Problem as `admit`."""
+        application = self.admit(scope, headers)
+        if self.shared is not None and NONCE in scope:
+            await self._elsewhere(self.shared, scope, headers)
         return application
 
     def _callback(self, headers: Mapping[bytes, bytes], application: str) -> str:

@@ -6,7 +6,7 @@ offset, so that a repeated one changes nothing. Unlike there, an upload begins w
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Request, Response
@@ -36,7 +36,7 @@ def add(
     *,
     uploads: Uploads,
     catalogue: Mapping[str, Operation],
-    admitted: Callable[[Request], Application],
+    admitted: Callable[[Request], Awaitable[Application]],
     answered: Callable[[HttpResponse], Response],
     limits: HttpSection,
 ) -> None:
@@ -44,9 +44,9 @@ def add(
     scopes = {operation.scope for operation in catalogue.values() if operation.attachments} | {ALL_SCOPES}
     tags: list[Any] = ["attachments"]
 
-    def uploader(request: Request) -> str:
+    async def uploader(request: Request) -> str:
         """By whom what it uploads can be found."""
-        application = admitted(request)
+        application = await admitted(request)
         if not scopes & application.scopes:
             needed = ", ".join(sorted(scopes - {ALL_SCOPES})) or "none"
             raise Problem(403, "forbidden-scope", f"attachments need a scope of a command that takes them: {needed}")
@@ -58,7 +58,7 @@ def add(
 
     @app.post(PATH, tags=tags, summary="Begin an upload", status_code=201)
     async def begin(request: Request) -> Response:
-        whose = uploader(request)
+        whose = await uploader(request)
         check_media_type(fields.parse(request.scope["headers"]))
         try:
             body = b"".join([piece async for piece in _body(request, limits.body_limit)])
@@ -77,11 +77,11 @@ def add(
 
     @app.get(ONE, tags=tags, summary="How far an upload is")
     async def progress(id: Id, request: Request) -> Response:
-        return told(await uploads.find(uploader(request), id))
+        return told(await uploads.find(await uploader(request), id))
 
     @app.patch(ONE, tags=tags, summary="Send a part")
     async def append(id: Id, request: Request) -> Response:
-        whose = uploader(request)
+        whose = await uploader(request)
         found = fields.parse(request.scope["headers"])
         kind, _ = fields.media_type(found.get(b"content-type", b""))
         if kind.decode("latin-1") not in PART_TYPES:
@@ -99,7 +99,7 @@ def add(
 
     @app.delete(ONE, tags=tags, summary="Forget an attachment that no command names", status_code=204)
     async def forget(id: Id, request: Request) -> Response:
-        await uploads.remove(uploader(request), id)
+        await uploads.remove(await uploader(request), id)
         return answered(HttpResponse(204, b""))
 
     @app.exception_handler(ClientDisconnect)

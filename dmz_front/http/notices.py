@@ -4,7 +4,7 @@ For applications that cannot be called, and for others to make sure that they mi
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -43,14 +43,14 @@ def add(
     app: FastAPI,
     *,
     read: Read,
-    admitted: Callable[[Request], Application],
+    admitted: Callable[[Request], Awaitable[Application]],
     answered: Callable[[HttpResponse], Response],
 ) -> None:
     """Add the route."""
 
     @app.get(PATH, tags=["notices"], summary="The application's notices, the oldest first")
     async def notices(request: Request, after: After = "0", limit: Limit = 100) -> Response:
-        application = admitted(request)
+        application = await admitted(request)
         if not {SCOPE, ALL_SCOPES} & application.scopes:
             raise Problem(403, "forbidden-scope", f"needs the scope {SCOPE}")
         pages = examples if application.sandbox else read

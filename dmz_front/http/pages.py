@@ -46,9 +46,9 @@ PATHS = ("/healthz", "/readyz", "/v1/operations", "/v1/requests/{id}", attachmen
 
 
 class Gate(Protocol):
-    """Admits a request by its headers (HttpApi.admit)."""
+    """Admits a request by its headers (HttpApi.admit_to_page)."""
 
-    def __call__(self, scope: Any, headers: Mapping[bytes, bytes]) -> Application: ...
+    async def __call__(self, scope: Any, headers: Mapping[bytes, bytes]) -> Application: ...
 
 
 def pages(
@@ -90,17 +90,17 @@ def pages(
         id = problem.members.pop("request_id", None) or uuid7(clock(), os.urandom(10))
         return answered(problem.answer(id), id)
 
-    def admitted(request: Request) -> Application:
-        return admit(request.scope, fields.parse(request.scope["headers"]))
+    async def admitted(request: Request) -> Application:
+        return await admit(request.scope, fields.parse(request.scope["headers"]))
 
     @app.get("/v1/requests/{id}", tags=["requests"], summary="What became of a command")
     async def request_status(id: str, request: Request) -> Response:
-        application = admitted(request)
+        application = await admitted(request)
         return answered(await status(id, application), id)
 
     @app.get("/v1/operations", tags=["requests"], summary="The operations this key may use")
     async def operations(request: Request) -> Response:
-        application = admitted(request)
+        application = await admitted(request)
         mine = [
             {
                 "name": operation.name,
@@ -150,7 +150,7 @@ def pages(
 
     @app.api_route("/v1/{operation}", methods=["GET", "POST"], include_in_schema=False, name=OPERATION)
     async def no_operation(operation: str, request: Request) -> Response:
-        application = admitted(request)
+        application = await admitted(request)
         methods = allowed(app.router.routes, request.scope)
         if operation in catalogue or request.scope["path"] == attachments.PATH or "POST" not in methods:
             raise Problem(405, "method-not-allowed", headers=[(b"allow", ", ".join(methods).encode())])

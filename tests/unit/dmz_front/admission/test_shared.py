@@ -15,8 +15,10 @@ from dmz_front.problems.details import Problem
 from dmz_front.settings import AddressesSection, AdmissionStoreSection, LimitsSection
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
+from protocol.runtime.control import Peer
 from protocol.runtime.metrics import Sample
 from tests.support.redis_server import RedisServer, Unavailable
+from tests.unit.dmz_front.harness import Harness
 
 pytestmark = pytest.mark.anyio
 
@@ -243,3 +245,25 @@ def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(__import__("sys").modules, "redis.asyncio", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'dmz-bridge\[redis\]'"):
         Front(server, 1)
+
+
+async def test_a_front_that_is_configured_so_counts_by_it_and_reports_it(
+    harness: Harness, server: RedisServer, fronts: tuple[Front, Front]
+) -> None:
+    harness.options = {"admission": {"store": {"url": server.url, "password_file": server.password_file}}}
+    await harness.start()
+    front = harness.front
+    assert front.api.shared is not None
+    await harness.grant("kiosk", "*", rate=0.5)
+    assert (await harness.ask(app="kiosk")).status_code == 200
+    assert await front.api.shared.try_exchange(), front.api.shared.trouble
+    report = await front.reporter.report({}, Peer(0, 1))
+    assert report["admission_store"]["trouble"] == ""  # type: ignore[index]
+    assert ("dmz_front_admission_store_up", 1.0) in [(name, value) for name, _, _, value in front.samples()]
+    other, _ = fronts
+    key = "application kiosk"
+    other.shared._pseudonym = front.keyring.pseudonym
+    assert other.let_through(key, 0.5, 1) == 1
+    await exchange(other)
+    assert other.let_through(key, 0.5) == 3, "of five; one is used here, one there"
+    await front.api.shared.close()

@@ -146,6 +146,7 @@ async def test_a_signature_that_was_used_at_another_front(harness: Harness) -> N
     answer = await send(harness, "POST", f"/v1/{QUERY}", body)
     assert code_of(answer) == (401, "signature-invalid")
     assert harness.front.api.denials.reports()[0].code == "signature-invalid"
+    assert code_of(await send(harness, "GET", "/v1/operations")) == (401, "signature-invalid")
     await turns()
     assert harness.bridge.taken == []
     assert (await harness.ask()).status_code == 200, "who sends a key does not ask there"
