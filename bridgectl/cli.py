@@ -28,7 +28,7 @@ GROUPS = {
     "certs": ("bridgectl.commands.certs", "Make, show and check TLS certificates."),
     "circuit": ("bridgectl.commands.circuit", "Circuit breakers: show them, close one."),
     "content": ("bridgectl.commands.content", "Texts that the bridge publishes: list, show, import, export."),
-    "desk": ("bridgectl.commands.desk", "Staff of the front's pages under /desk/."),
+    "desk": ("bridgectl.commands.desk", "Staff of the pages under /desk/, of the front and of the bridge."),
     "dlq": ("bridgectl.commands.dlq", "Dead letters: why, how old, sent again or taken away."),
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
     "drain": ("bridgectl.commands.drain", "Before a stop: take nothing new, finish what runs."),

@@ -12,8 +12,9 @@ intake → metrics → presence. Stop, on SIGTERM, is the reverse:
 5. the reply links close; 6. the lease is given back and the store closes. What is unfinished stays in the inbox, and
    is resumed by the next start, or by another bridge.
 
-Nothing here listens, but on loopback the metrics, if they are turned on, and for the marketing system the pushes' port,
-if one is set: beyond loopback only for callers with certificates.
+Nothing here listens, but on loopback the metrics, if they are turned on; for the marketing system the pushes' port, if
+one is set: beyond loopback only for callers with certificates; and for staff the desk, if it is enabled: beyond
+loopback by https alone, and only for its networks.
 """
 
 import argparse
@@ -498,6 +499,8 @@ class Bridge:
         listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
         await parts.start("pushes", listening, self.push_port.stop)
         parts.vitals["pushes"] = self.push_port
+        if self.settings.desk.enabled:
+            await self._open_desk(parts)
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("doubts", self.doubts.start(), self.doubts.close)
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
@@ -507,6 +510,26 @@ class Bridge:
         )
         parts.vitals.update({f"link {name}": link for name, link in self.links.items()})
         parts.summary, parts.patience_s = self.summary, self.settings.drain_s + STOP_S
+
+    async def _open_desk(self, parts: daemon.Daemon) -> None:
+        from intranet_bridge.desk.server import listener
+        from intranet_bridge.desk.texts import TEMPLATES, Texts
+        from intranet_bridge.desk.words import WORDS
+        from protocol.desk.login import LogIn
+        from protocol.desk.pages import Desk, Furniture
+        from protocol.desk.sessions import Sessions
+
+        section = self.settings.desk
+        desk = Desk(
+            section, Furniture("Desk of the bridge", Texts(self.content).pages(), TEMPLATES, WORDS),
+            sessions=Sessions(section, time.monotonic), log_in=LogIn(self.store, self.clock), act=self.audit.act,
+        )  # fmt: skip
+        server = listener(section, desk)
+        await parts.start("desk", server.start(), server.stop)
+        logs.logger(__name__).info(
+            "desk-listening", host=section.host, port=section.port, tls=section.certificate is not None
+        )
+        parts.vitals["desk"] = server
 
     def summary(self) -> str:
         """One line for `systemctl status`."""
@@ -671,6 +694,10 @@ def _check(path: Path, settings: BridgeSettings) -> None:
             from intranet_bridge.pushes.http import check
 
             check(settings.pushes)
+        if settings.desk.enabled:
+            from intranet_bridge.desk.server import check as check_desk
+
+            check_desk(settings.desk)
     doubts = [*store_doubts(settings.store), *settings.doubts(), *in_doubt]
     if not settings.fronts:
         doubts.append("fronts: none is named, so that any front and application is taken (docs/how-to/ceilings.md)")

@@ -146,5 +146,7 @@ def certificate_files(settings: BridgeSettings) -> Iterator[tuple[str, Path | No
     yield BROKER, settings.link.certificate
     if settings.pushes.port and settings.pushes.certificate is not None:
         yield "pushes", settings.pushes.certificate
+    if settings.desk.enabled and settings.desk.certificate is not None:
+        yield "desk", settings.desk.certificate
     for name, system in settings.all_systems.items():
         yield f"system {name}", getattr(getattr(system, "tls", None), "certificate", None)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, tzinfo
-from ipaddress import ip_address
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, f
 
 from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
 from intranet_bridge.content.section import ContentSection
+from intranet_bridge.desk.section import DeskSection
 from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.imports.section import ImportSection
 from intranet_bridge.marketing.binding import (
@@ -27,6 +27,7 @@ from intranet_bridge.marketing.sql.statement import Reading, parameters
 from protocol.envelope import MAX_AGE_MS
 from protocol.maintenance import ALL, Schedule
 from protocol.messages import AHEAD_MS
+from protocol.networks import is_every, is_loopback
 from protocol.operations import CATALOGUE, OWN
 from protocol.operations.operation import Kind, UnknownOutcome
 from protocol.operations.qr import PageName
@@ -173,8 +174,8 @@ class PushesSection(Section):
             return self
         if self.token_file is None and self.client_ca is None:
             raise ValueError("callers must be known: token_file, or client_ca and clients")
-        if self.host != "localhost" and not _is_loopback(self.host):
-            if _is_every(self.host):
+        if self.host != "localhost" and not is_loopback(self.host):
+            if is_every(self.host):
                 raise ValueError("host: name one address of the intranet, not every interface of this host")
             if self.client_ca is None:
                 raise ValueError(
@@ -182,20 +183,6 @@ class PushesSection(Section):
                     "certificate and key"
                 )
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name may lead anywhere
-        return False
-
-
-def _is_every(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_unspecified
-    except ValueError:
-        return False
 
 
 _HTTPS = re.compile(r"https://([A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]{0,100})?")
@@ -397,6 +384,7 @@ class BridgeSettings(Section):
     """What is published from here."""
     imports: dict[Name, ImportSection] = Field(default_factory=dict)
     """Data fetched by the clock, that operations are answered from."""
+    desk: DeskSection = DeskSection()
     marketing: SystemSection | None = None
     """The system of the operations that name none."""
     systems: dict[Name, SystemSection] = Field(default_factory=dict)

@@ -22,6 +22,22 @@ def counts_as(address: str) -> str:
     return str(found) if found.version == 4 else str(IPv6Network((int(found), _IPV6_PREFIX), strict=False))
 
 
+def is_loopback(host: str) -> bool:
+    """Whether what listens there is reached from this host alone; not of a name, which may lead anywhere."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_every(host: str) -> bool:
+    """Whether it stands for every interface of a host."""
+    try:
+        return ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return False
+
+
 def _read(address: str) -> IPv4Address | IPv6Address | None:
     try:
         found: IPv4Address | IPv6Address = ip_address(address)

@@ -1,26 +1,30 @@
-"""`bridgectl desk`: who may use the front's pages for staff. On the front's host."""
+"""`bridgectl desk`: who may use the pages for staff, of the front or of the bridge. On its host."""
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from sqlalchemy import Connection
 
-from bridgectl import audit
+from bridgectl import audit, databases
 from bridgectl.instants import iso
 from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
 from bridgectl.settings import front_store
+from bridgectl.sides import Config, Side
 from bridgectl.stores import from_store, in_store
 from protocol.desk import staff as members
 from protocol.desk.staff import Credentials
 from protocol.errors import BridgeError
 from protocol.messages import Role
 from protocol.runtime.clock import wall_clock
+from protocol.runtime.settings import StoreSection
 
-app = typer.Typer(no_args_is_help=True, help="Staff of the front's desk: passwords, second factors, roles.")
+app = typer.Typer(no_args_is_help=True, help="Staff of the desks: passwords, second factors, roles.")
 
 T = TypeVar("T")
 
@@ -34,6 +38,21 @@ class Act(StrEnum):
     DISABLE = "disable"
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """One of the two."""
+
+    store: StoreSection
+    role: Role
+    roles: tuple[str, ...]
+
+
+def _desk(side: Side, bridge_config: Path | None) -> _Desk:
+    if side is Side.FRONT:
+        return _Desk(front_store(), Role.FRONT, members.ROLES)
+    return _Desk(databases.of(side, bridge_config).store, Role.BRIDGE, members.BRIDGE_ROLES)
+
+
 @app.callback()
 def _group() -> None:
     """Keep `staff` a command of its own while it is the only one."""
@@ -43,30 +62,38 @@ def _group() -> None:
 def staff(
     act: Annotated[Act, typer.Argument(help="list, add, reset (new password and second factor), or disable")],
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="who: a-z, 0-9, '.', '_' and '-'")] = "",
-    role: Annotated[list[str], typer.Option("--role", help="issue, lookup or revoke; repeat for more")] = [],  # noqa: B006
+    role: Annotated[
+        list[str],
+        typer.Option(
+            "--role", help="at the front issue, lookup or revoke; at the bridge edit or review; repeat for more"
+        ),
+    ] = [],  # noqa: B006
+    side: Annotated[Side, typer.Option("--side", help="whose desk: front or bridge", show_default=True)] = Side.FRONT,
     json: Json = False,
+    bridge_config: Config = None,
 ) -> None:
     """Who may use the desk. A password and the secret of the second factor are printed this once.
 
     A password alone opens nothing, and the database holds neither: who lost one of them gets both anew.
     """
+    desk = _desk(side, bridge_config)
     if act is Act.LIST:
-        _list(json=json)
+        _list(desk, json=json)
         return
     if not name:
         raise typer.BadParameter(tr("say who"), param_hint="NAME")
     if act is Act.DISABLE:
-        _changed(lambda connection: members.disable(connection, name, wall_clock()))
-        audit.record("desk-staff-disable", member=name)
+        _changed(desk, lambda connection: members.disable(connection, name, wall_clock()))
+        audit.record("desk-staff-disable", member=name, desk=side.value)
         typer.echo(tr("{name} is let in no more, and is logged out", name=name))
         return
     made: Credentials
     if act is Act.ADD:
-        made = _changed(lambda connection: members.add(connection, name, role, wall_clock()))
-        audit.record("desk-staff-add", member=name, roles=sorted(role))
+        made = _changed(desk, lambda connection: members.add(connection, name, role, wall_clock(), desk.roles))
+        audit.record("desk-staff-add", member=name, roles=sorted(role), desk=side.value)
     else:
-        made = _changed(lambda connection: members.reset(connection, name, role, wall_clock()))
-        audit.record("desk-staff-reset", member=name, roles=sorted(role))
+        made = _changed(desk, lambda connection: members.reset(connection, name, role, wall_clock(), desk.roles))
+        audit.record("desk-staff-reset", member=name, roles=sorted(role), desk=side.value)
     _tell(name, made, json=json)
 
 
@@ -84,8 +111,8 @@ def _tell(name: str, made: Credentials, *, json: bool) -> None:
         segno.make(uri, error="l").terminal(compact=True)
 
 
-def _list(*, json: bool) -> None:
-    found = from_store(front_store(), Role.FRONT, members.STAFF.name, members.members)
+def _list(desk: _Desk, *, json: bool) -> None:
+    found = from_store(desk.store, desk.role, members.STAFF.name, members.members)
     now = wall_clock()
     rows = [
         {
@@ -105,8 +132,8 @@ def _list(*, json: bool) -> None:
     )
 
 
-def _changed(work: Callable[[Connection], T]) -> T:
+def _changed(desk: _Desk, work: Callable[[Connection], T]) -> T:
     try:
-        return in_store(front_store(), Role.FRONT, members.STAFF.name, work)
+        return in_store(desk.store, desk.role, members.STAFF.name, work)
     except ValueError as error:
         raise BridgeError(str(error)) from error

@@ -103,8 +103,10 @@ def _listeners(
         expected |= http | ports
     if Role.BRIDGE in roles:
         pushes = {one.view.pushes.port for one in installations if one.view and one.role is Role.BRIDGE} - {0}
+        bridges = [one.view for one in installations if one.view and one.role is Role.BRIDGE]
+        desk = {view.desk.port for view in bridges if view.desk.enabled}
         yield from listeners.judge_bridge_host(
-            host.listeners, PROGRAMS[Role.BRIDGE], expected, host.all_visible, pushes
+            host.listeners, PROGRAMS[Role.BRIDGE], expected, host.all_visible, pushes, desk
         )
     elif Role.FRONT in roles:
         yield from listeners.judge_front_host(host.listeners, PROGRAMS[Role.FRONT], expected, host.all_visible)

@@ -56,6 +56,15 @@ class PushesPart(_Part):
     client_ca: FilePath | None = None
 
 
+class DeskPart(_Part):
+    """[desk] of the bridge."""
+
+    enabled: bool = False
+    port: int = 8444
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SystemFiles:
     """The files that a back end's table names, whatever its kind: by the names of the settings.
@@ -97,6 +106,7 @@ class View(_Part):
     region: str = "main"
     http: HttpPart = HttpPart()
     pushes: PushesPart = PushesPart()
+    desk: DeskPart = DeskPart()
     link: LinkSection
     keys: KeysSection
     store: StoreSection
@@ -110,7 +120,7 @@ class View(_Part):
         """Files that only the service may read."""
         yield self.keys.keyring
         yield self.link.key
-        for file in (self.http.key, self.pushes.key, self.pushes.token_file):
+        for file in (self.http.key, self.pushes.key, self.pushes.token_file, self.desk.key):
             if file is not None:
                 yield file
         for system in (self.marketing, *self.systems.values()):
@@ -128,7 +138,7 @@ class View(_Part):
     def certificates(self) -> Iterator[Path]:
         """The service's own certificates."""
         yield self.link.certificate
-        for file in (self.http.certificate, self.pushes.certificate):
+        for file in (self.http.certificate, self.pushes.certificate, self.desk.certificate):
             if file is not None:
                 yield file
         for system in (self.marketing, *self.systems.values()):

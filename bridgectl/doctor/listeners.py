@@ -100,14 +100,18 @@ def judge_bridge_host(
     expected: Collection[int],
     all_visible: bool,
     pushes: Collection[int] = (),
+    desk: Collection[int] = (),
 ) -> list[Finding]:
-    """Nothing of the bridge may be reachable but the port of `pushes`, which asks callers for certificates, and which
-    the DMZ must not reach; whatever else is, the operator should know of.
+    """Nothing of the bridge may be reachable but the port of `pushes`, which asks callers for certificates, and that of
+    its desk, both of which the DMZ must not reach; whatever else is, the operator should know of.
     """
     findings = []
     for one in _distinct(listeners):
         if one.process is not None and one.process.name == program and one.socket.port in pushes:
             whose = tr("{whose} listens, for the marketing system's pushes", whose=one.whose)
+            findings.append(Finding("listeners", str(one.socket), Status.OK, whose))
+        elif one.process is not None and one.process.name == program and one.socket.port in desk:
+            whose = tr("{whose} listens, for the desk's staff", whose=one.whose)
             findings.append(Finding("listeners", str(one.socket), Status.OK, whose))
         elif one.process is not None and one.process.name == program:
             action = tr(

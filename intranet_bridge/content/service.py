@@ -154,10 +154,12 @@ class Content:
 
     # --- by staff and administrators -------------------------------------------------------------------------
 
-    async def create(self, written: Written, who: Who) -> Version:
-        """A first draft. Raises NotAllowed, SQLAlchemyError."""
+    async def create(self, written: Written, who: Who, item: str = "") -> Version:
+        """A first draft; of an `item` that is there already it is that one. Raises NotAllowed, SQLAlchemyError."""
         now = self._clock()
-        item = uuid7(now, os.urandom(10))
+        if item and (known := await self._store.read(lambda connection: records.versions(connection, item))):
+            return known[0]
+        item = item or uuid7(now, os.urandom(10))
         made = await self._store.write(lambda connection: records.create(connection, written, who, now, item))
         await self._recorded(Act.SAVE, who.name, made)
         return made

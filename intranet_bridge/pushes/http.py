@@ -3,13 +3,12 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from intranet_bridge.listening import HEADERS_S, Connection, Limits
 from intranet_bridge.marketing.passwords import password_in
 from intranet_bridge.pushes.endpoint import HEADERS, Endpoint
 from intranet_bridge.pushes.taking import Pushes
@@ -21,8 +20,6 @@ from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
 
-_HEADERS_S = 10.0
-"""From a request's first byte, or the connection's beginning, to the end of its headers."""
 _SHORTEST_TOKEN = 16
 _BACKLOG = 128
 
@@ -44,65 +41,6 @@ def check(section: PushesSection) -> None:
     token_of(section)
     if section.certificate is not None and section.key is not None:
         server_context(section.certificate, section.key, section.client_ca)
-
-
-class _Connection(HttpToolsProtocol):
-    """uvicorn's protocol, for callers who are known, with a deadline and a limit for headers."""
-
-    def __init__(self, config: uvicorn.Config, state: Any, section: PushesSection, refuse: Callable[[str], None]):
-        super().__init__(config, state, {})
-        self._section, self._refuse = section, refuse
-        self._deadline: asyncio.TimerHandle | None = None
-        self._read = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > self._section.connections:
-            self._end("connections")
-            return
-        if self._section.clients and _common_name(transport) not in self._section.clients:
-            self._end("unknown-client")
-            return
-        self._await_headers()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._headers_came()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
-            return
-        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
-            self._await_headers()
-        if self._deadline is not None:
-            self._read += len(data)
-        super().data_received(data)
-        if self._deadline is not None and self._read > HEADERS:
-            self._end("headers-too-large")
-
-    def on_headers_complete(self) -> None:
-        self._headers_came()
-        super().on_headers_complete()
-
-    def _await_headers(self) -> None:
-        self._read = 0
-        self._deadline = self.loop.call_later(_HEADERS_S, self._end, "headers-too-slow")
-
-    def _headers_came(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _end(self, reason: str) -> None:
-        self._headers_came()
-        self._refuse(reason)
-        self.transport.abort()
-
-
-def _common_name(transport: asyncio.BaseTransport) -> str:
-    certificate = transport.get_extra_info("peercert") or {}
-    subject = {name: value for part in certificate.get("subject", ()) for name, value in part}
-    return cast(str, subject.get("commonName", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +105,13 @@ class PushServer:
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
         loop = asyncio.get_running_loop()
+        limits = Limits(section.connections, HEADERS, section.clients, self._refuse)
         server.servers = [
             await loop.create_server(
-                lambda: _Connection(config, server.server_state, section, self._refuse),
+                lambda: Connection(config, server.server_state, limits),
                 sock=one.dup(),
                 ssl=prepared.context,
-                ssl_handshake_timeout=_HEADERS_S if prepared.context else None,
+                ssl_handshake_timeout=HEADERS_S if prepared.context else None,
                 backlog=_BACKLOG,
             )
             for one in prepared.sockets

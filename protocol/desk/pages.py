@@ -253,7 +253,7 @@ class Desk:
             length = request.headers.get("content-length", "")
             if not length.isdigit() or int(length) > page.most:
                 raise HTTPException(413, "What was sent is too large, or nothing.")
-            async with request.form(max_files=1, max_fields=_FIELDS, max_part_size=FORM_BYTES) as form:
+            async with request.form(max_files=1, max_fields=_FIELDS, max_part_size=page.most) as form:
                 if not hmac.compare_digest(text_of(form, "token").encode(), session.token.encode()):
                     raise HTTPException(403, TOO_LONG_OPEN)
                 return await self._answered(page, self._visit(request, session, form))

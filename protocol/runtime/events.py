@@ -274,6 +274,7 @@ EVENTS: Mapping[str, Event] = {
         ("count", "code", "application", "key", "operation", "address"),
     ),
     "denied-others": Event("warning", "More kinds of refusals than are told one by one.", ("count", "next")),
+    "desk-listening": Event("info", "The pages for staff of the bridge are open.", ("host", "port", "tls")),
     "draining": Event("info", "The daemon was asked to stop: it takes nothing new and finishes what it has.", ()),
     "envelope-refused": Event(
         "warning",

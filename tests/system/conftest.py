@@ -1,13 +1,17 @@
 """One testbed for all system tests that leave it as they found it, and the first release to upgrade from."""
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from scripts.tools.testbed.layout import ROOT
+from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import client, running_testbed
 
@@ -18,7 +22,11 @@ FIRST_RELEASE = "1da74b7"
 @pytest.fixture(scope="session")
 def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     # doctor, which many tests here run, waits for the next announcement
-    settings = {"intranet_bridge": {"presence_interval_s": 0.5}, "dmz_front": {"statistics": {"write_s": 1}}}
+    bridge = {
+        "presence_interval_s": 0.5, "desk.enabled": True, "desk.port": free_port(),
+        "content.operations": ["policy-texts"],
+    }  # fmt: skip
+    settings = {"intranet_bridge": bridge, "dmz_front": {"statistics": {"write_s": 1}}}
     with running_testbed(tmp_path_factory.mktemp("system"), settings=settings) as testbed:
         yield testbed
 
@@ -39,3 +47,16 @@ def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # not `tarfile`: the Python 3.11.2 of Debian 12 knows no extraction filters, and later ones want one named
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium here (Debian's package chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here")
+    with playwright.sync_playwright() as started:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = started.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()

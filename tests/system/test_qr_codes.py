@@ -7,13 +7,9 @@ folder for its pictures.
 import base64
 import csv
 import hashlib
-import hmac
 import io
 import json
-import os
 import re
-import shutil
-import struct
 import subprocess
 import time
 import uuid
@@ -30,6 +26,7 @@ from PIL import Image
 
 from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
+from tests.support.desks import picture, totp
 from tests.support.testbeds import PLAIN, ctl, running_testbed
 
 SHEET = Path(__file__).parents[1] / "data" / "qr" / "qr_accounts.xlsx"
@@ -180,31 +177,6 @@ def until(look: Callable[[], Any]) -> Any:
 
 
 # --- the desk, in a browser ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium here (Debian's package chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here")
-    with playwright.sync_playwright() as started:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = started.chromium.launch(executable_path=program, args=arguments)
-        yield browser
-        browser.close()
-
-
-def totp(secret: str) -> str:
-    """RFC 6238, as an authenticator has it."""
-    digest = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), "sha1")
-    at = digest[-1] & 15
-    return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
-
-
-def picture(page: Any, name: str) -> None:
-    if folder := os.environ.get("DMZ_BRIDGE_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,18 @@ def test_what_cannot_be_done_says_why(database: Path) -> None:
     assert "there is wang already" in complaint("add", "wang", "--role", "issue")
     assert "there is no li" in complaint("disable", "li")
     assert run("add").exit_code == 2
+
+
+def test_the_bridges_desk_has_staff_and_roles_of_its_own(database: Path, tmp_path: Path) -> None:
+    config = tmp_path / "intranet_bridge.toml"
+    config.write_text('[store]\nfile = "bridge.sqlite3"\n')
+    store = engine(f"sqlite:///{tmp_path / 'bridge.sqlite3'}")
+    applications.METADATA.create_all(store)  # the same table
+    store.dispose()
+    run("add", "wang", "--role", "issue")
+    assert "a role is one of edit, review" in complaint("add", "li", "--role", "issue", "--side", "bridge")
+    assert run("add", "li", "--role", "edit", "--role", "review", "--side", "bridge").exit_code == 0
+    [row] = json.loads(run("list", "--json", "--side", "bridge").stdout)
+    assert (row["name"], row["roles"]) == ("li", ["edit", "review"])
+    assert "there is no wang" in complaint("reset", "wang", "--side", "bridge")
+    assert [one["name"] for one in json.loads(run("list", "--json").stdout)] == ["wang"]

@@ -75,6 +75,16 @@ def test_the_bridges_host(found: list[Listener], expected: list[tuple[str, Statu
     assert all(one.action for one in findings if one.status is not Status.OK)
 
 
+def test_the_bridges_desk_may_be_reached_and_nothing_else_on_its_port() -> None:
+    found = [listener("10.0.0.1", 8444, "intranet-bridge"), listener("10.0.0.2", 8444, "python3")]
+    findings = listeners.judge_bridge_host(found, "intranet-bridge", set(), True, (), {8444})
+    assert [(one.subject, one.status) for one in findings] == [
+        ("tcp 10.0.0.1:8444", Status.OK),
+        ("tcp 10.0.0.2:8444", Status.WARN),
+    ]
+    assert "the desk's staff" in findings[0].seen
+
+
 def test_the_fronts_host() -> None:
     found = [listener("0.0.0.0", 8080, "dmz-front"), listener("::", 61616, "java"), listener("0.0.0.0", 111, "rpcbind")]
     findings = listeners.judge_front_host(found, "dmz-front", {8080, 61616}, True)
