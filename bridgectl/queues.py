@@ -129,7 +129,7 @@ async def ask(link: Link, name: str, timeout_s: float) -> list[dict[str, Any]]:
     unsubscribe = link.subscribe(Subscription(reply_to, take, AckMode.AUTO, 1000, {"transformation": "jms-map-json"}))
     try:
         async with asyncio.timeout(timeout_s):
-            for pattern in ("Destination.bridge.>", "Destination.DLQ.>", "Broker"):
+            for pattern in ("Destination.bridge.>", "Destination.front.>", "Destination.DLQ.>", "Broker"):
                 destination = f"/queue/ActiveMQ.Statistics.{pattern}"
                 await link.send(Outgoing(destination, b"", headers={"reply-to": reply_to, _FIRST: "true"}))
             await ended.wait()

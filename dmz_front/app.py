@@ -12,6 +12,7 @@ replies     subscribe to replies and presence               write the replies ta
 left        read the reply queues of fronts that are gone   stop
 outbox      sweep what an earlier run left unsent           wait for receipts in hand
 attachments                                                 send nothing more
+files       look at the sources, take files of the bridge   stop; what was begun goes on at the next start
 callbacks                                                   begin none; those under way end
 jobs        resend, adopt, forget, re-read applications     stop
 HTTP        listen                                          first: refuse new requests, let callers have answers
@@ -63,7 +64,7 @@ from dmz_front.reloading import Change, Reload
 from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.replies.responses import told
-from dmz_front.replies.router import ReplyRouter, Waiters
+from dmz_front.replies.router import ReplyRouter, Waiters, nothing_sent
 from dmz_front.reporting import Reporter, certificate_files
 from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import DeskSection, FrontSettings
@@ -72,11 +73,12 @@ from protocol import destinations
 from protocol.envelope import Opener, Sealer
 from protocol.link.certificates import role_objection, server_objections
 from protocol.link.lane import Lane
-from protocol.link.port import AckMode, Subscription
+from protocol.link.port import AckMode, Link, Subscription
 from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.qr import UPLOAD_BYTES
+from protocol.reports import FilesReport
 from protocol.runtime import applications, crash_points, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.audit import Audit, forward_of
@@ -105,6 +107,7 @@ from protocol.runtime.store import Store
 from protocol.runtime.tracing import opened
 
 if TYPE_CHECKING:
+    from dmz_front.relay.relay import Relay
     from dmz_front.traced import Traced
     from protocol.desk.pages import Desk
 
@@ -128,6 +131,7 @@ class Front:
         version_max = settings.wire.version_max
         sealer, opener = Sealer(keyring, Role.BRIDGE), Opener(keyring, version_max=version_max)
         self.sealer, self.opener = sealer, opener
+        self.chunk_opener = Opener(keyring, version_max=version_max)
 
         prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
         self.store = Store(settings.store.address(), prepare)
@@ -158,7 +162,7 @@ class Front:
         self.command_link = stomp_link(settings.link, f"{settings.name}-commands")
         self.reply_link = receiving_link(settings.link, f"{settings.name}-replies")
         self.attachment_link = stomp_link(settings.link, f"{settings.name}-attachments")
-        self.links = {
+        self.links: dict[str, Link] = {
             "queries": self.query_link, "commands": self.command_link, "replies": self.reply_link,
             "attachments": self.attachment_link,
         }  # fmt: skip
@@ -167,6 +171,12 @@ class Front:
         self.command_lane = command_lane
         self._reading: asyncio.Task[None] | None = None
         attachment_lane = Lane(self.attachment_link, persistent=True)
+        file_lane: Lane | None = None
+        if settings.files.enabled:
+            # a broker whose configuration does not know their queues is not asked for them
+            self.links["files"] = stomp_link(settings.link, f"{settings.name}-files")
+            self.links["outward-files"] = receiving_link(settings.link, f"{settings.name}-outward-files")
+            file_lane = Lane(self.links["files"], persistent=True, max_members=1)
         self.inbox = RegionInbox(
             self.store,
             self.bridges,
@@ -176,6 +186,7 @@ class Front:
             self.clock,
             attachment_lane,
             lambda: self.history.gap,
+            file_lane,
         )
         self.outbox = Outbox(
             command_lane, sent=traced.spans.sent(self.ledger.sent) if traced else self.ledger.sent, unsent=self._due
@@ -209,11 +220,13 @@ class Front:
             window=settings.attachments.window,
             resend_after_s=settings.delivery.resend_after_s,
         )
+        self.relay = self._relay(settings, file_lane) if file_lane is not None else None
         self.requests = RequestLog("status", settings.log.queries, self.clock)
         self.router = ReplyRouter(
             opener, self.query_waiters, self.command_waiters, self.ledger, self.poison, self.bridges, self.clock,
             self.sender.receipts, lambda reply: self.api.guessing.settled(reply), requests=self.requests,
             decisions=self.decided.answered, notices=self.notice_intake.take,
+            files=self.relay.answers_of_bridge if self.relay else nothing_sent,
         )  # fmt: skip
         self.orphaned = OrphanedReplies(
             link=lambda front: receiving_link(self.settings.link, f"{settings.name}-replies-of-{front}"),
@@ -307,6 +320,7 @@ class Front:
             answered=self.api.answered, latency=self.api.latency,
             maintenance=self.maintenance, draining=self.draining, notices=lambda: self.housekeeping.notices,
             addresses=self.api.addresses, shared=self.api.shared,
+            across=lambda: self.relay.report() if self.relay else FilesReport(),
         )  # fmt: skip
 
         self.housekeeping = Housekeeping(
@@ -324,6 +338,18 @@ class Front:
                 decisions=self.decided, outbox=self.decisions_outbox, sealer=sealer, bridges=self.bridges,
                 sendable=self._decisions_go, clock=self.clock, act=self.audit.act,
             ),
+        )  # fmt: skip
+
+    def _relay(self, settings: FrontSettings, lane: Lane) -> "Relay":
+        from dmz_front.relay.relay import Relay
+
+        return Relay(
+            section=settings.files, store=self.store, lane=lane, link=self.links["outward-files"], sealer=self.sealer,
+            opener=self.opener, opener_of_chunks=self.chunk_opener,
+            route=destinations.command_route(settings.region, settings.name),
+            region=settings.region, wire_version=lambda: self.bridges.wire_version,
+            taken=lambda: self.bridges.addressed and self.bridges.files,
+            resend_after_s=settings.delivery.resend_after_s, clock=self.clock, act=self.audit.act,
         )  # fmt: skip
 
     def _desk(self, section: DeskSection) -> "Desk":
@@ -371,6 +397,7 @@ class Front:
                 **self.administration.answers(), **self.notice_administration.answers(),
                 **self.maintenance.answers(), **self.draining.answers(),
                 **AddressAdministration(self.api.addresses, self.audit).answers(),
+                **(self.relay.answers() if self.relay else {}),
             }  # fmt: skip
             control = ControlSocket(settings.control.socket, answers)
             await daemon.start("control", control.start(), control.close)
@@ -394,6 +421,8 @@ class Front:
         await daemon.start("left", None, self.orphaned.close)
         await daemon.start("outbox", None, self._flush)
         await daemon.start("attachments", None, self.sender.close)
+        if self.relay is not None:
+            await daemon.start("files", self.relay.start(), self.relay.close)
         self.command_link.watch(self._swept_when_connected)
 
         await daemon.start("callbacks", None, self.deliverer.close)
@@ -449,6 +478,7 @@ class Front:
         if "keys" in touched:
             self.sealer.use(change.keyring)
             self.opener.use(change.keyring)
+            self.chunk_opener.use(change.keyring)
         self.api.use(new)
         if "accounts" in touched:
             self.forms.use(new.accounts)
@@ -488,6 +518,8 @@ class Front:
             yield from part.samples()
         if self.api.shared is not None:
             yield from self.api.shared.samples()
+        if self.relay is not None:
+            yield from self.relay.samples()
         text = "1: takes nothing new, by an administrator's word"
         yield "dmz_front_draining", text, {}, float(self.draining.active)
         maintained = set(self.bridges.maintained())
@@ -640,6 +672,10 @@ def _check(path: Path, settings: FrontSettings) -> None:
     now = datetime.now(UTC)
     with naming(path, settings):
         HttpServer(Front(settings).api, settings.http).load()
+        if settings.files.enabled and settings.files.servers:
+            from dmz_front.relay.relay import check
+
+            check(settings.files)
     certificate = settings.http.certificate
     errors = (
         *store_errors(settings.store),

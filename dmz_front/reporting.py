@@ -16,7 +16,15 @@ from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
 from dmz_front.settings import FrontSettings
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
-from protocol.reports import AttachedReport, CommandsReport, FrontReport, LatelyReport, NoticesReport, OperationReport
+from protocol.reports import (
+    AttachedReport,
+    CommandsReport,
+    FilesReport,
+    FrontReport,
+    LatelyReport,
+    NoticesReport,
+    OperationReport,
+)
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
@@ -58,6 +66,7 @@ class Reporter:
         notices: Callable[[], NoticesReport],
         addresses: Addresses,
         shared: Shared | None,
+        across: Callable[[], FilesReport],
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
@@ -71,6 +80,7 @@ class Reporter:
         self.files: FilesRead | None = None
         """What the daemon has read, to tell what has changed since."""
         self._notices, self._addresses, self._shared = notices, addresses, shared
+        self._across = across
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
@@ -91,7 +101,7 @@ class Reporter:
                 judged_reports, list(certificate_files(settings)), settings.link, Role.FRONT, self._clock()
             ),
             maintenance=self._maintenance.pauses, next_window=self._maintenance.next_window,
-            drain=self._draining.report(), notices=self._notices(),
+            drain=self._draining.report(), notices=self._notices(), files=self._across(),
             changed_files=await asyncio.to_thread(files.changed) if files else (),
             waiting_settings=files.waiting if files else (),
             leaving_bridges=tuple(_attached(one) for one in self._bridges.leaving()),

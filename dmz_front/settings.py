@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from dmz_front.callbacks.settings import CallbackSection, NoticesSection
+from dmz_front.files_section import FilesSection
 from dmz_front.hot_section import FrontHotSection
 from protocol.attachments import MAX_BYTES
 from protocol.desk.settings import DeskSection as AnyDeskSection
@@ -308,6 +309,7 @@ class FrontSettings(Section):
     desk: DeskSection = DeskSection()
     hot: FrontHotSection = FrontHotSection()
     """Public information that is kept here for a while."""
+    files: FilesSection = FilesSection()
     delivery: DeliverySection = DeliverySection()
     notices: NoticesSection = NoticesSection()
     callbacks: Annotated[dict[Name, CallbackSection], AfterValidator(_of_one)] = Field(default_factory=dict)

@@ -40,6 +40,7 @@ from intranet_bridge.commands.administration import Administration
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.content.service import Content
+from intranet_bridge.files.service import Files
 from intranet_bridge.hot_data.administration import HotAdministration
 from intranet_bridge.hot_data.changes import Changes
 from intranet_bridge.hot_data.hot import HotData
@@ -91,7 +92,7 @@ from protocol.link.port import Link
 from protocol.maintenance import Pause, by_operation
 from protocol.messages import Role
 from protocol.presence import Availability, Presence
-from protocol.reports import PushesReport
+from protocol.reports import FilesReport, PushesReport
 from protocol.runtime import crash_points, daemon, logs, metrics
 from protocol.runtime.audit import Audit, forward_of
 from protocol.runtime.backup import Owner
@@ -121,7 +122,9 @@ if TYPE_CHECKING:
 MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
 LINKS = ("queries", "commands", "attachments", "query-replies", "command-replies", "control")
 """One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
-RECEIVING = {"queries", "commands", "attachments"}
+FILE_LINKS = ("files", "outward-files")
+"""Where files are turned on: a broker whose configuration does not know their queues is not asked for them."""
+RECEIVING = {"queries", "commands", "attachments", "files"}
 """These listen at every broker of the list, the others send to the first that answers."""
 STOP_S = 30.0
 """What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
@@ -272,6 +275,7 @@ class Bridge:
             replies=self.replies, lane=Lane(self.links["command-replies"], persistent=True),
             dead_letters=self.dead_letters, clock=clock, ceilings=self.ceilings,
         )  # fmt: skip
+        self.files = self._files(settings, opener, clock) if settings.files.enabled else None
         self.subscriptions = Subscriptions(
             settings, links, self.inbox, queries=self.query_intake, commands=self.command_intake,
             attachments=self.attachment_intake,
@@ -306,6 +310,7 @@ class Bridge:
             adapters=self.adapters, notices=self.notices, clock=clock, ceilings=self.ceilings,
             pushes=self._pushes_report, prequery=self.prequery.report,
             imports=self.imports.reports,
+            across=lambda: self.files.report() if self.files else FilesReport(),
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
@@ -314,6 +319,13 @@ class Bridge:
         self.hot_administration = HotAdministration(self.hot, self.audit, self.prequery.report)
         self.probe = Probe(settings)
         self._sweeping: asyncio.Task[int] | None = None
+
+    def _files(self, settings: BridgeSettings, opener: Opener, clock: Clock) -> Files:
+        return Files(
+            section=settings.files, store=self.store, links=self.links, opener=opener, inbox=self.inbox,
+            at_rest=self.at_rest, replies=self.replies, dead_letters=self.dead_letters, ceilings=self.ceilings,
+            name=settings.name, region=settings.region, clock=clock, act=self.audit.act,
+        )  # fmt: skip
 
     def handlers(self) -> dict[str, Handler]:
         """Who answers what the bridge itself answers, by operation (`OWN` of the catalogue)."""
@@ -373,6 +385,8 @@ class Bridge:
         if "pushes" in touched:
             await self.push_port.use(change.pushes)
             await self.push_tables.use(self._tables_of(new))
+        if self.files is not None:
+            self.files.section = new.files
         if "qr" in touched:
             self.qr.use(change.offer)
         notes += await renew(self.links, new.link) if "link" in touched else []
@@ -413,6 +427,7 @@ class Bridge:
             maintenance=self.maintenance.pauses,
             decides=self.settings.commands.decisions_from_fronts,
             leaving=self.draining.active,
+            files=self.files is not None and self.at_rest.is_open,
             audit=str(self.audit.head) if self.audit.head.sequence else "",
         )
 
@@ -435,6 +450,8 @@ class Bridge:
             self.content,
         ):  # fmt: skip
             yield from part.samples()
+        if self.files is not None:
+            yield from self.files.samples()
         yield from self.bindings.samples()
         yield from self.requests.samples("intranet_bridge_request_lines_left_out_total")
         yield "intranet_bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
@@ -472,6 +489,7 @@ class Bridge:
                 **self.content.answers(),
                 **self.hot_administration.answers(),
                 **self.imports.answers(),
+                **(self.files.answers() if self.files else {}),
             }
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
@@ -495,6 +513,8 @@ class Bridge:
         await parts.start("qr", self.qr.start(), self.qr.close)
         await parts.start("imports", self.imports.start(), self.imports.close)
         await parts.start("prequery", self.prequery.start(), self.prequery.close)
+        if self.files is not None:
+            await parts.start("files", self.files.start(), self.files.close)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
         listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
         await parts.start("pushes", listening, self.push_port.stop)
@@ -566,9 +586,13 @@ class Bridge:
         self.workers.rest()
         await asyncio.sleep(LEAVE_S)  # what the fronts send until they have heard of it is still answered
         await self.subscriptions.rest()
+        if self.files is not None:
+            await self.files.rest()
 
     async def _go_on(self) -> None:
         self.subscriptions.go_on()
+        if self.files is not None:
+            self.files.go_on()
         self.workers.go_on()
 
     def _running(self) -> dict[str, int]:
@@ -602,7 +626,7 @@ def installed(settings: BridgeSettings) -> Bridge:
     """The bridge as an operator's files describe it. Raises ConfigurationError for one that cannot be used."""
     links = {
         name: (receiving_link if name in RECEIVING else stomp_link)(settings.link, f"{settings.name}-{name}")
-        for name in LINKS
+        for name in (*LINKS, *(FILE_LINKS if settings.files.enabled else ()))
     }
     bound = bind(settings)
     traced, tracing = None, opened(settings.tracing, "intranet-bridge", settings.name)

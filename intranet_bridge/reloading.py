@@ -55,6 +55,7 @@ _COMMANDS = (
 RELOADABLE: tuple[Place, ...] = (
     *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("ceilings",), ("fronts",),
     ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",), ("hot",), ("settlement",), ("pushes",),
+    *(("files", name) for name in ("profiles", "targets", "total_bytes", "keep_days")),
     ("store", "retention_days"), ("audit", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),
     *(("commands", name) for name in _COMMANDS),

@@ -23,6 +23,7 @@ from protocol.operations import CATALOGUE
 from protocol.reports import (
     BridgeReport,
     CommandsReport,
+    FilesReport,
     ImportReport,
     InterfaceReport,
     LatelyReport,
@@ -72,6 +73,7 @@ class Reporter:
         clock: Clock,
         ceilings: Ceilings,
         pushes: Callable[[], PushesReport],
+        across: Callable[[], FilesReport],
         prequery: Callable[[], PrequeryReport | None],
         imports: Callable[[], tuple[ImportReport, ...]],
     ) -> None:
@@ -84,6 +86,7 @@ class Reporter:
         self._draining, self._doubts, self._ceilings, self._notices = draining, doubts, ceilings, notices
         self._started = clock()
         self._lately, self._pushes, self._prequery, self._imports = lately, pushes, prequery, imports
+        self._across = across
 
         self.files: FilesRead | None = None
         """What the daemon has read, to tell what has changed since."""
@@ -115,6 +118,7 @@ class Reporter:
             conflict=self._conflict.active, meant=self._conflict.meant[:36],
             unbound=tuple(name for name in CATALOGUE if name not in self._health),
             ceilings=self._ceilings.report(), pushes=self._pushes(), prequery=self._prequery(), imports=self._imports(),
+            files=self._across(),
         )  # fmt: skip
         return report.model_dump(mode="json")
 

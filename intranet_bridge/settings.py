@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, f
 from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
 from intranet_bridge.content.section import ContentSection
 from intranet_bridge.desk.section import DeskSection
+from intranet_bridge.files_section import FilesSection
 from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.imports.section import ImportSection
 from intranet_bridge.marketing.binding import (
@@ -363,6 +364,7 @@ class BridgeSettings(Section):
     queries: QueriesSection = QueriesSection()
     commands: CommandsSection = CommandsSection()
     notices: NoticesSection = NoticesSection()
+    files: FilesSection = FilesSection()
     pushes: PushesSection = PushesSection()
     breaker: BreakerSection = BreakerSection()
     ceilings: CeilingsSection = CeilingsSection()

@@ -239,6 +239,30 @@ class RedeliverNotices(_Question):
     sudo_user: _SudoUser = ""
 
 
+class ListFiles(_Question):
+    """Files across the boundary, the oldest first; of more than the limit the latest."""
+
+    states: tuple[Literal["receiving", "whole", "sending", "accepted", "archived", "refused"], ...] = ()
+    """In these; none: in any."""
+    direction: Literal["", "in", "out"] = ""
+    peer: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,64}$")] = ""
+    """From this source, or for this target."""
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
+
+
+class ShowFile(_Question):
+    """One file."""
+
+    id: RequestId
+
+
+class ResendFile(_Question):
+    """Send a refused file again."""
+
+    id: RequestId
+    sudo_user: _SudoUser = ""
+
+
 class AuditedAct(_Question):
     """An administrative act that is not the daemon's own, to be written in its log."""
 

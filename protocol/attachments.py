@@ -15,25 +15,25 @@ same type and id, state succeeded, whose result says whether the file is whole t
 The front keeps a message until that reply is here, and sends it again after a while.
 """
 
-import re
 from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
+from protocol.chunks import CHUNK_BYTES as CHUNK_BYTES
+from protocol.chunks import SEALED_BYTES as SEALED_BYTES
+from protocol.chunks import Chunk as Piece
+from protocol.chunks import message_id as message_id
+from protocol.chunks import split_id
 from protocol.errors import Malformed
 from protocol.media import Fault, MediaType
 from protocol.operations.fields import Model
 from protocol.operations.operation import Operation
-from protocol.values import immutable
 
 TYPE = "attachment"
 """The `type` attribute; no operation of the catalogue is called so."""
 MAX_FILES = 10
 MAX_BYTES = 20 * 1024 * 1024
 """Of all files of one command together."""
-SEALED_BYTES = 192 * 1024
-"""No envelope is longer. What it holds beside the chunk takes less than a KB, whatever the attributes are."""
-CHUNK_BYTES = SEALED_BYTES - 1024
 MIN_CHUNK_BYTES = 32 * 1024
 """Of every chunk but a file's last: so a file has at most MAX_BYTES / MIN_CHUNK_BYTES + 1 of them."""
 MAX_CHUNKS = MAX_BYTES // MIN_CHUNK_BYTES + 1
@@ -44,9 +44,6 @@ FAULT_CODES = {
     Fault.DIGEST: "attachment-digest",
 }
 """What a caller is told of each fault."""
-
-_ID = re.compile("([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9]{1,4})")
-_POSITION = 8
 
 Length = Annotated[int, Field(ge=1, le=MAX_BYTES, description="Bytes")]
 Digest = Annotated[
@@ -74,24 +71,14 @@ class Manifest(Model):
             raise Malformed("not a manifest of an attachment") from error
 
 
-@immutable
-class Chunk:
-    """A part of a file."""
-
-    position: int
-    data: bytes
-
-    def payload(self) -> bytes:
-        """The bytes that are sealed."""
-        return self.position.to_bytes(_POSITION, "big") + self.data
+class Chunk(Piece):
+    """A part of an attachment."""
 
     @classmethod
     def from_payload(cls, payload: bytes) -> "Chunk":
         """Read what `payload` wrote. Raises Malformed."""
-        chunk = cls(int.from_bytes(payload[:_POSITION], "big"), payload[_POSITION:])
-        if not (0 < len(chunk.data) <= CHUNK_BYTES and chunk.position + len(chunk.data) <= MAX_BYTES):
-            raise Malformed("not a chunk of an attachment")
-        return chunk
+        piece = Piece.of(payload, MAX_BYTES)
+        return cls(piece.position, piece.data)
 
 
 class Receipt(Model):
@@ -110,17 +97,9 @@ class Receipt(Model):
             raise Malformed("not a receipt of an attachment") from error
 
 
-def message_id(attachment: str, number: int) -> str:
-    """The id of a message: 0 is the manifest."""
-    return f"{attachment}:{number}"
-
-
 def parsed_id(id: str) -> tuple[str, int]:
     """Attachment and number. Raises Malformed."""
-    found = _ID.fullmatch(id)
-    if found is None or int(found[2]) > MAX_CHUNKS:
-        raise Malformed("not the id of an attachment's message")
-    return found[1], int(found[2])
+    return split_id(id, MAX_CHUNKS)
 
 
 def named(operation: Operation, asked: BaseModel) -> dict[str, str]:

@@ -6,6 +6,8 @@ destination                              writes        reads         holds
 /queue/bridge.query.<region>             front         bridge        queries: non-persistent, expire
 /queue/bridge.command.<region>           front         bridge        commands: persistent
 /queue/bridge.command.<region>.files     front         bridge        attachments: persistent
+/queue/bridge.file.<region>              front         bridge        files, inward: persistent
+/queue/front.file.<front>                bridge        that front    files, outward: persistent
 /queue/bridge.reply.query.<front>        bridge        that front    replies to queries
 /queue/bridge.reply.command.<front>      bridge        that front    replies to commands: persistent
 /topic/bridge.presence.<region>          bridge        fronts        who serves what, every few seconds
@@ -59,6 +61,16 @@ def attachments(region: str) -> str:
     it is a queue below that of the commands, with the same rights and limits.
     """
     return f"{commands(region)}.files"
+
+
+def files(region: str) -> str:
+    """Where relays put files for a region (protocol/file_transfer.py)."""
+    return f"/queue/bridge.file.{checked_name(region)}"
+
+
+def outward_files(front: str) -> str:
+    """Where a front's relay takes files that are to be handed to a platform."""
+    return f"/queue/front.file.{checked_name(front)}"
 
 
 def query_replies(front: str) -> str:

@@ -67,6 +67,8 @@ class Presence(BaseModel):
     """Whether other bridges may keep the same; not with a file: then one of them is a copy."""
     decides: bool = False
     """It takes decisions of operators at the fronts (decisions.py)."""
+    files: bool = False
+    """It takes files (file_transfer.py)."""
     audit: Annotated[str, Field(max_length=160)] = ""
     """The head of its audit log (audit.py), about a minute old: fronts keep one a day."""
 

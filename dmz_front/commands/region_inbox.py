@@ -24,8 +24,8 @@ _AGAIN_MS = 60_000
 
 
 class RegionInbox:
-    """Keeps `bridges.bound` and the headers of the lanes of commands and attachments as the database says, and says
-    what is wrong."""
+    """Keeps `bridges.bound` and the headers of the lanes of commands, attachments and files as the database says, and
+    says what is wrong."""
 
     def __init__(
         self,
@@ -37,11 +37,12 @@ class RegionInbox:
         clock: Clock,
         attachments: Lane | None = None,
         forgotten: Callable[[], Gap | None] = lambda: None,
+        files: Lane | None = None,
     ) -> None:
         """`forgotten`: what the ledger was put back over; said on every frame too."""
         self._forgotten = forgotten
         self._store, self._bridges, self._queries, self._front, self._clock = store, bridges, queries, front, clock
-        self._lanes = [lane] if attachments is None else [lane, attachments]
+        self._lanes = [one for one in (lane, attachments, files) if one is not None]
         self._said: Conflict | None = None
         self._said_at = 0
         self._addressed = False

@@ -26,6 +26,7 @@ from sqlalchemy import Row as SqlRow
 from protocol.administration import Choice
 from protocol.lifecycle import State
 from protocol.runtime.audit import audit_tables
+from protocol.runtime.file_store import file_tables
 from protocol.runtime.history import history_table
 from protocol.runtime.lease import instances
 from protocol.runtime.maintenance import maintenance_table
@@ -142,6 +143,7 @@ QUOTA_USE = Table(
 )
 """What of the daily quotas is used, by calendar day and front."""
 
+FILES = file_tables(METADATA)
 POISON = poison_table(METADATA)
 AUDIT = audit_tables(METADATA)
 MAINTENANCE = maintenance_table(METADATA)

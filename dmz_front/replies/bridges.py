@@ -131,6 +131,11 @@ class Bridges:
         """Whether every bridge that may take the next message takes decisions, and there is one."""
         return bool(self._decide) and all(self._decide.values())
 
+    @property
+    def files(self) -> bool:
+        """Whether an attached bridge takes files."""
+        return any(seen.presence.files for seen in self.present())
+
     def service(self, operation: str) -> Service:
         """How an operation stands now."""
         if self._clock() >= self._fresh_until:

@@ -21,6 +21,7 @@ from protocol.attachments import TYPE as ATTACHMENT
 from protocol.decisions import TYPE as DECISION
 from protocol.envelope import SKEW_MS, Kind, Opened, Opener
 from protocol.errors import EnvelopeError, ForAnother, LinkError, PoisonMessage, Stale, WrongKind
+from protocol.file_transfer import TYPE as FILE
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED
 from protocol.link.dead_letter import dead_letter
@@ -82,8 +83,8 @@ class Waiters:
         return True
 
 
-async def _nothing_sent(_replies: Sequence[Reply]) -> None:
-    """Of attachments, or decisions: nobody sends any."""
+async def nothing_sent(_replies: Sequence[Reply]) -> None:
+    """Of attachments, decisions or files: nobody sends any."""
 
 
 async def _no_notices(_arrived: Sequence[Arrived]) -> None:
@@ -106,16 +107,17 @@ class ReplyRouter:
         poison: PoisonMessages,
         bridges: Bridges,
         clock: Clock,
-        attachments: Callable[[Sequence[Reply]], Awaitable[None]] = _nothing_sent,
+        attachments: Callable[[Sequence[Reply]], Awaitable[None]] = nothing_sent,
         unawaited: Callable[[Reply], None] = _unawaited,
         requests: RequestLog | None = None,
-        decisions: Callable[[Sequence[Reply]], Awaitable[None]] = _nothing_sent,
+        decisions: Callable[[Sequence[Reply]], Awaitable[None]] = nothing_sent,
         notices: Callable[[Sequence[Arrived]], Awaitable[None]] = _no_notices,
+        files: Callable[[Sequence[Reply]], Awaitable[None]] = nothing_sent,
     ) -> None:
-        """`attachments` is told the bridge's receipts for their messages, `decisions` its answers to operators'
-        decisions; `unawaited` what became of each command whose caller does not wait any more.
+        """`attachments` and `files` are told the bridge's receipts for their messages, `decisions` its answers to
+        operators' decisions; `unawaited` what became of each command whose caller does not wait any more.
         """
-        self._decisions, self._notices = decisions, notices
+        self._decisions, self._notices, self._files = decisions, notices, files
         self._unawaited = unawaited
         self._requests = requests or RequestLog("status", 0, clock)
         self._attachments = attachments
@@ -225,6 +227,7 @@ class ReplyRouter:
         outcomes: list[ReportedOutcome] = []
         receipts: list[Reply] = []
         decided: list[Reply] = []
+        of_files: list[Reply] = []
         notices: list[Arrived] = []
         for item, envelope in zip(opened, sealed, strict=True):
             try:
@@ -239,6 +242,9 @@ class ReplyRouter:
                 continue
             if item.attributes.type == ATTACHMENT:
                 receipts.append(reply)
+                continue
+            if item.attributes.type == FILE:
+                of_files.append(reply)
                 continue
             if item.attributes.type == DECISION:
                 decided.append(reply)
@@ -257,6 +263,8 @@ class ReplyRouter:
                         await self._attachments(receipts)
                     if notices:
                         await self._notices(notices)
+                    if of_files:
+                        await self._files(of_files)
                     if decided:
                         await self._decisions(decided)
         except Exception as error:

@@ -86,6 +86,8 @@ MAY_NOT_WRITE = [
     ("bridge", "/queue/bridge.command.walls"),
     ("front", "/queue/bridge.reply.query.walls"),
     ("front", "/queue/bridge.reply.command.walls"),
+    ("bridge", "/queue/bridge.file.walls"),
+    ("front", "/queue/front.file.walls"),
     ("front", "/topic/bridge.presence.walls"),
     ("front", "/queue/ActiveMQ.Statistics.Destination.bridge.>"),
     ("bridge", "/queue/ActiveMQ.Statistics.Destination.bridge.>"),
@@ -127,6 +129,10 @@ MAY_NOT_READ = [
     ("front", "/queue/bridge.reply.query.front-3"),
     ("front-2", "/queue/bridge.reply.query.front-1"),
     ("front-2", "/queue/bridge.reply.command.front-1"),
+    ("front", "/queue/bridge.file.walls"),
+    ("front", "/queue/front.file.front-2"),
+    ("front-2", "/queue/front.file.front-1"),
+    ("bridge", "/queue/front.file.front-1"),
 ]
 GREEDY: dict[str, Any] = {"activemq.exclusive": "true", "activemq.priority": "127", "activemq.prefetchSize": "1000"}
 """With these a subscriber takes a whole queue from everybody else."""
@@ -136,7 +142,9 @@ MAY_READ = [
     ("front", "/queue/bridge.reply.command.front-1"),
     ("front-2", "/queue/bridge.reply.query.front-2"),
     ("front-2", "/queue/bridge.reply.command.front-2"),
+    ("front-2", "/queue/front.file.front-2"),
     ("bridge", "/queue/bridge.command.walls"),
+    ("bridge", "/queue/bridge.file.walls"),
     ("operator", "/queue/DLQ.bridge.command.walls"),
     ("operator", "/queue/DLQ.bridge.reply.command.front-1"),
     ("monitor", "/queue/bridge.admin.walls"),

@@ -94,7 +94,7 @@ def queues(seen: Observation) -> Iterator[Trouble]:
                 tr("nobody could make anything of them"),
                 mend=tr("bridgectl dlq list says why; bridgectl dlq redrive or purge"),
             )
-        if queue.name.startswith(("bridge.query.", "bridge.command.")) and not queue.consumers:
+        if queue.name.startswith(("bridge.query.", "bridge.command.", "bridge.file.")) and not queue.consumers:
             yield Trouble(
                 Level.CRITICAL,
                 "queue-not-consumed",

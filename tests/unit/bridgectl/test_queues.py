@@ -110,7 +110,7 @@ class Plugin:
         self.dated = {} if first is None else {"firstMessageTimestamp": first}
 
     async def start(self) -> None:
-        for pattern in ("Destination.bridge.>", "Destination.DLQ.>", "Broker"):
+        for pattern in ("Destination.bridge.>", "Destination.front.>", "Destination.DLQ.>", "Broker"):
             queue = f"/queue/ActiveMQ.Statistics.{pattern}"
             self.link.subscribe(Subscription(queue, self._answer, AckMode.AUTO))
         await self.link.start()
@@ -160,7 +160,7 @@ async def test_ask(broker: MemoryBroker, link: MemoryLink) -> None:
     for _ in range(2):  # the reply queue is given back each time
         answers = await ask(link, "ctl-1", 5)
         assert health(answers, NOW + 500) == [QueueHealth("bridge.query.main", 3, 0, 0, 0, 0, 0, 0.5, 1)]
-    assert plugin.asked == ["Destination.bridge.>", "Destination.DLQ.>", "Broker"] * 2
+    assert plugin.asked == ["Destination.bridge.>", "Destination.front.>", "Destination.DLQ.>", "Broker"] * 2
     assert broker.depth("/queue/bridge.admin.ctl-1") == 0
     await plugin.link.close()
 
