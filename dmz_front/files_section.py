@@ -32,6 +32,7 @@ class FileServerSection(Section):
 
     host: Host
     port: Port = 22
+    """where it is reached"""
     user: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     """as whom we log in there"""
     key: FilePath
@@ -49,6 +50,7 @@ class FileSourceSection(Section):
     server: Name | None = None
     """One of `files.servers`; without, the folder is one of this host, in which the platform drops them."""
     folder: Folder
+    """where the files are, from the root"""
     archive: Folder
     """Where a file is moved once the bridge has it. On the same file system."""
     profiles: Annotated[dict[Name, Pattern], Field(min_length=1)]
@@ -60,6 +62,7 @@ class FileSourceSection(Section):
     end_line: Pattern | None = None
     """A regular expression for the whole last line that is not empty."""
     steady_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
+    """so long apart"""
     poll_s: Annotated[float, Field(ge=1, le=3_600)] = 60.0
     """how often it is looked at"""
 
@@ -78,6 +81,7 @@ class FileTargetSection(Section):
     server: Name | None = None
     """One of `files.servers`; without, the folder is one of this host."""
     folder: Folder
+    """where the files go, from the root"""
     marker: bool = False
     """Lay NAME.ok beside each file, with `sha256 bytes`."""
 

@@ -22,6 +22,7 @@ from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
 from protocol.messages import Attributes, GrowingIds, Reply
 from protocol.reports import FileReportRow, FilesReport
+from protocol.runtime.applications import RELAY
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
@@ -34,8 +35,6 @@ from protocol.runtime.store import Store
 
 log = logger(__name__)
 
-SOURCE = "relay"
-"""What comes after the front's name in `source` of what the relay sends: no application has this name."""
 PREFETCH = 4
 _REFUSED_MS = 7 * 86_400_000
 
@@ -162,7 +161,7 @@ class Relay:
     def _sealed(self, type: str, id: str, payload: bytes) -> bytes:
         now, route = self._clock(), self._route
         attributes = Attributes(
-            id, f"{route.front}/{SOURCE}", type, now, reply_to=route.reply_to, version=self._wire_version()
+            id, f"{route.front}/{RELAY}", type, now, reply_to=route.reply_to, version=self._wire_version()
         )
         return self._sealer.seal(Kind.REQUEST, attributes, payload, now_ms=now)
 

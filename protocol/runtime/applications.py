@@ -53,10 +53,11 @@ APPLICATIONS = Table(
 ALL_OPERATIONS = "*"
 MOST_ACCOUNTS = 100_000
 
-DESK, LANDING, NOTICES, OPERATOR = "desk", "landing", "notices", "operator"
-OF_THE_FRONT = frozenset({DESK, LANDING, NOTICES, OPERATOR})
+DESK, LANDING, NOTICES, OPERATOR, RELAY = "desk", "landing", "notices", "operator", "relay"
+OF_THE_FRONT = frozenset({DESK, LANDING, NOTICES, OPERATOR, RELAY})
 """The names under which a front itself acts: its pages for staff, the page of a scanned code, its receipts of notices,
-an operator's decisions. No application can have one: it would reach what is theirs, and count as them.
+an operator's decisions, its relay of files. No application can have one: it would reach what is theirs, and count as
+them.
 """
 
 

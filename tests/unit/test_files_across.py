@@ -1,5 +1,5 @@
-"""Files across the boundary, both sides whole: what is laid down comes to the bridge once, and the other way, whoever dies
-meanwhile.
+"""Files across the boundary, both sides whole: what is laid down comes to the bridge once, and the other way, whoever
+dies meanwhile.
 """
 
 import asyncio
@@ -39,7 +39,9 @@ async def sides(tmp_path: Path) -> AsyncIterator[Sides]:
         "window": 3,
     }  # fmt: skip
     bridge: dict[str, Any] = {
-        "profiles": {"utility-dsdz": {"names": STATEMENT}}, "targets": {"bank-requests": "front-1"}, "window": 3
+        "profiles": {"utility-dsdz": {"names": STATEMENT}},
+        "targets": {"bank-requests": "front-1"},
+        "window": 3,
     }
     sides = Sides(tmp_path, relay, bridge)
     await sides.start_bridge()
@@ -74,8 +76,12 @@ async def received(sides: Sides, count: int = 1) -> list[ReceivedFile]:
     return found
 
 
+def names_in(sides: Sides, folder: str) -> set[str]:
+    return {one.name for one in (sides.folder / folder).iterdir()}
+
+
 async def archived(sides: Sides, *names: str) -> None:
-    await until(lambda: set(names) <= set(os.listdir(sides.folder / "archive")))
+    await until(lambda: set(names) <= names_in(sides, "archive"))
 
 
 async def test_a_file_comes_to_the_bridge_and_is_archived_then(sides: Sides) -> None:
@@ -90,11 +96,12 @@ async def test_a_file_comes_to_the_bridge_and_is_archived_then(sides: Sides) -> 
     assert await whole(sides.files, file.id) == content
     assert [one.id for one in told] == [file.id]
     await archived(sides, NAME, f"{NAME}.ok")
-    assert os.listdir(sides.folder / "drop") == []
+    assert not names_in(sides, "drop")
     assert (sides.folder / "archive" / NAME).read_bytes() == content
     await until(lambda: sides.relay.sources["bank"].archived == 1)
     row = await sides.relay.files.find(file.id)
-    assert row is not None and row.state is FileState.ARCHIVED
+    assert row is not None
+    assert row.state is FileState.ARCHIVED
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1])
@@ -137,7 +144,8 @@ async def test_name_with_inner_blank(sides: Sides) -> None:
     assert file.name == NAME
     await archived(sides, NAME, f"{NAME}.ok")
     row = await sides.relay.files.find(file.id)
-    assert row is not None and row.place_name == with_blank
+    assert row is not None
+    assert row.place_name == with_blank
 
 
 async def test_the_same_file_again_is_no_second_one(sides: Sides) -> None:
@@ -148,13 +156,14 @@ async def test_the_same_file_again_is_no_second_one(sides: Sides) -> None:
     before = await sides.files.files.find(file.id)
     assert before is not None
     lay(sides, content)
-    await until(lambda: not os.listdir(sides.folder / "drop"))
+    await until(lambda: not names_in(sides, "drop"))
     assert [one.id for one in await sides.files.received()] == [file.id]
     after = await sides.files.files.find(file.id)
-    assert after is not None and after.arrivals > before.arrivals
+    assert after is not None
+    assert after.arrivals > before.arrivals
     lay(sides, content)  # and once more: each is kept in the archive
-    await until(lambda: not os.listdir(sides.folder / "drop"))
-    assert len([one for one in os.listdir(sides.folder / "archive") if not one.endswith(".ok")]) == 3
+    await until(lambda: not names_in(sides, "drop"))
+    assert len([one for one in names_in(sides, "archive") if not one.endswith(".ok")]) == 3
 
 
 async def test_the_same_name_with_other_content_is_another_file(sides: Sides) -> None:
@@ -163,7 +172,8 @@ async def test_the_same_name_with_other_content_is_another_file(sides: Sides) ->
     await archived(sides, NAME)
     lay(sides, b"second")
     first, second = await received(sides, 2)
-    assert first.id != second.id and first.name == second.name
+    assert first.id != second.id
+    assert first.name == second.name
     assert await whole(sides.files, second.id) == b"second"
 
 

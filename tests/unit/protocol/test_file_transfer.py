@@ -56,7 +56,8 @@ def test_no_manifest(change: bytes, by: bytes) -> None:
 def test_the_same_file_has_the_same_id_and_no_other_has() -> None:
     same = {file_id("bank", "a", DIGEST) for _ in range(2)}
     others = {file_id("bank", "b", DIGEST), file_id("other", "a", DIGEST), file_id("bank", "a", "0" * 64)}
-    assert len(same) == 1 and len(same | others) == 4
+    assert len(same) == 1
+    assert len(same | others) == 4
     assert parsed_id(f"{same.pop()}:{MAX_CHUNKS}")[1] == MAX_CHUNKS
 
 
@@ -65,7 +66,7 @@ def test_half_a_gigabyte_fits_the_numbers() -> None:
     assert chunks_of(0) == 0
 
 
-@pytest.mark.parametrize("position, size", [(0, CHUNK_BYTES - 1), (1, CHUNK_BYTES), (CHUNK_BYTES, CHUNK_BYTES)])
+@pytest.mark.parametrize(("position", "size"), [(0, CHUNK_BYTES - 1), (1, CHUNK_BYTES), (CHUNK_BYTES, CHUNK_BYTES)])
 def test_a_chunk_lies_where_its_number_says(position: int, size: int) -> None:
     good = Chunk(0, bytes(CHUNK_BYTES)).payload()
     assert checked_chunk(good, 2 * CHUNK_BYTES, 1).data == bytes(CHUNK_BYTES)

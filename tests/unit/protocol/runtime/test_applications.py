@@ -52,7 +52,7 @@ def test_the_key_is_stored_nowhere(connection: Connection, tmp_path: Path) -> No
         assert key.rpartition("_")[2].encode() not in file.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["desk", "landing", "notices", "operator"])
+@pytest.mark.parametrize("name", ["desk", "landing", "notices", "operator", "relay"])
 def test_no_application_has_a_name_under_which_the_front_itself_acts(connection: Connection, name: str) -> None:
     with pytest.raises(ValueError, match=f"the front itself acts as {name}; give the application another name"):
         applications.add(connection, name, ["a"], now_ms=1)
