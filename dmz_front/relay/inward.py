@@ -71,7 +71,7 @@ class Source:
         self._told: set[tuple[str, str]] = set()
         self.waiting = 0
         self.archived = 0
-        self._hurry = asyncio.Event()
+        self._hurry, self._looking = asyncio.Event(), asyncio.Lock()
 
     def hurry(self) -> None:
         """Look now."""
@@ -97,6 +97,10 @@ class Source:
 
     async def look(self) -> None:
         """Once. Whatever is wrong is in `standing`."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         if not await self.standing.may_try():
             return
         try:

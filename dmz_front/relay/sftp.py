@@ -32,15 +32,10 @@ async def opened(server: FileServerSection, folder: str) -> AsyncIterator[Place]
             connection = await asyncssh.connect(
                 server.host, server.port, username=server.user, client_keys=[str(server.key)], known_hosts=hosts,
                 preferred_auth="publickey", agent_path=None, config=None, keepalive_interval=_KEEPALIVE_S,
-                gss_host=None,
+                gss_host=None, x509_trusted_certs=None, server_host_key_algs=_kinds(hosts, server),
             )  # fmt: skip
     except asyncssh.HostKeyNotVerifiable as error:
         raise HostKeyChanged("shows a host key that is not the pinned one") from error
-    except asyncssh.KeyExchangeFailed as error:
-        # it has no key of any kind that is pinned: that is another key too
-        if "host key" in str(error).lower():
-            raise HostKeyChanged("shows no host key of the pinned kind") from error
-        raise Unreachable(_kind(error)) from error
     except TimeoutError as error:
         raise Unreachable(f"no log-in within {server.connect_timeout_s:g} s") from error
     except (OSError, asyncssh.Error, ValueError) as error:
@@ -152,6 +147,23 @@ class SftpPlace:
             return await self._client.lexists(posixpath.join(folder, name))
         except (OSError, asyncssh.Error) as error:
             raise _said(error) from error
+
+
+_REST = (
+    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256",
+)  # fmt: skip
+
+
+def _kinds(hosts: asyncssh.SSHKnownHosts, server: FileServerSection) -> tuple[str, ...]:
+    """The kinds of host keys that are asked for: those that are pinned, and behind them all others. A server that has
+    none of the pinned kind any more shows another one then, and is found out; left to itself asyncssh asks for the
+    pinned kinds alone, and such a server would only hang up.
+    """
+    keys, authorities, *_ = hosts.match(server.host, "", server.port if server.port != asyncssh.DEFAULT_PORT else None)
+    if authorities:
+        return ()
+    pinned = dict.fromkeys(name.decode() for key in keys for name in key.sig_algorithms)
+    return tuple(dict.fromkeys((*(name for name in pinned if name in _REST), *_REST)))
 
 
 def _kind(error: Exception) -> str:
