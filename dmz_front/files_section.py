@@ -31,6 +31,7 @@ class FileServerSection(Section):
     """An SFTP server of a platform's."""
 
     host: Host
+    """its name or address"""
     port: Port = 22
     """where it is reached"""
     user: Annotated[str, StringConstraints(min_length=1, max_length=64)]
