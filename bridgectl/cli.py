@@ -33,6 +33,7 @@ GROUPS = {
     "doctor": ("bridgectl.commands.doctor", "Prove an installation: one-way rule, TLS, clocks, files, expiry."),
     "drain": ("bridgectl.commands.drain", "Before a stop: take nothing new, finish what runs."),
     "import": ("bridgectl.commands.imports", "Data that the bridge fetches by the clock; run an import now."),
+    "files": ("bridgectl.commands.files", "Files of platforms: look at them, have a refused one sent again."),
     "inbox": ("bridgectl.commands.inbox", "The inbox that commands of this region are for."),
     "keys": ("bridgectl.commands.keys", "Make, show and rotate the envelope's keys."),
     "ledger": ("bridgectl.commands.ledger", "The books of money: balances, journals, and whether they are whole."),
