@@ -99,6 +99,19 @@ def _settings(table: object) -> Iterator[tuple[str, object]]:
 Files = Annotated[SystemFiles, BeforeValidator(_files_of)]
 
 
+class FileServerPart(_Part):
+    """[files.servers.NAME] of the front."""
+
+    key: FilePath | None = None
+    known_hosts: FilePath | None = None
+
+
+class FilesPart(_Part):
+    """[files] of either."""
+
+    servers: dict[str, FileServerPart] = Field(default_factory=dict)
+
+
 class View(_Part):
     """What doctor needs to know of either daemon's configuration."""
 
@@ -107,6 +120,7 @@ class View(_Part):
     http: HttpPart = HttpPart()
     pushes: PushesPart = PushesPart()
     desk: DeskPart = DeskPart()
+    files: FilesPart = FilesPart()
     link: LinkSection
     keys: KeysSection
     store: StoreSection
@@ -121,6 +135,8 @@ class View(_Part):
         yield self.keys.keyring
         yield self.link.key
         for file in (self.http.key, self.pushes.key, self.pushes.token_file, self.desk.key):
+        of_servers = (server.key for server in self.files.servers.values())
+        for file in (self.http.key, self.pushes.key, self.pushes.token_file, *of_servers):
             if file is not None:
                 yield file
         for system in (self.marketing, *self.systems.values()):
@@ -131,7 +147,8 @@ class View(_Part):
         yield self.keys.trusted
         yield self.link.ca
         yield from self.certificates()
-        for file in (self.http.client_ca, self.pushes.client_ca):
+        of_servers = (server.known_hosts for server in self.files.servers.values())
+        for file in (self.http.client_ca, self.pushes.client_ca, *of_servers):
             if file is not None:
                 yield file
 

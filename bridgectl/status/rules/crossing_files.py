@@ -1,4 +1,4 @@
-"""Files of platforms: sources that cannot be reached or show another host key, files refused, late, or on their way for long."""
+"""Files of platforms: places not reached or with another host key; files refused, late, or long on their way."""
 
 from collections.abc import Iterator
 
@@ -89,7 +89,7 @@ def _waiting(report: FrontReport | BridgeReport, now: int) -> Iterator[Trouble]:
             trn("{count} file is on its way", "{count} files are on their way", told.waiting),
             tr("the oldest for more than half an hour"),
             told.oldest,
-            mend=tr("bridgectl files list --state sending --state whole"),
+            mend="bridgectl files list --state sending --state whole",
             because=(
                 "broker-unreachable", "broker-refuses", "bridge-silent", "no-bridge", "bridge-down", "bridge-stuck",
                 "bridge-leaves", "link-down", "file-host-key-changed", "file-place-unreachable",
