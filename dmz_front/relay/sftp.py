@@ -15,6 +15,7 @@ import asyncssh
 from dmz_front.files_section import FileServerSection
 from dmz_front.relay.places import HostKeyChanged, Place, PlaceError, Reading, Seen, Unreachable
 
+asyncssh.set_log_level("WARNING")  # its steps name files, and fill the log at each look
 _KEEPALIVE_S = 15
 _READ_TOGETHER = 32 * 1024
 
