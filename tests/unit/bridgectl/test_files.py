@@ -11,8 +11,9 @@ from bridgectl import daemons
 from bridgectl.cli import app
 from protocol.messages import Role
 
-ROW = {
-    "id": "288cfe6d-aeaf-8d74-97ad-18804e4fee99", "direction": "in", "front": "front-1", "peer": "statements",
+ID = "288cfe6d-aeaf-8d74-97ad-18804e4fee99"
+ROW: dict[str, object] = {
+    "id": ID, "direction": "in", "front": "front-1", "peer": "statements",
     "name": "SDDL_DSDZ_37101_20261124.txt", "profile": "utility-dsdz", "bytes": 11, "sha256": "00", "chunks": 1,
     "have": 1, "state": "accepted", "code": "", "attempt": 0, "arrivals": 1, "created": 1_772_000_000_000,
     "updated": 1_772_000_000_000, "decided": 0,
@@ -26,7 +27,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Role, str, dict[str, An
     def tell(role: Role, _path: Path, question: str, **more: Any) -> Any:
         found.append((role, question, more))
         rows = [ROW | {"state": "refused", "code": "digest"}] if "refused" in more.get("states", ()) else [ROW]
-        return {"files": rows, "file": ROW, "resend-file": {"id": ROW["id"]}}[question]
+        return {"files": rows, "file": ROW, "resend-file": {"id": ID}}[question]
 
     monkeypatch.setattr(daemons, "tell", tell)
     monkeypatch.setattr(daemons, "one", lambda role, _given=None: (role or Role.BRIDGE, Path("x")))
@@ -50,11 +51,11 @@ def test_the_list(asked: list[Any]) -> None:
 
 
 def test_one(asked: list[Any]) -> None:
-    told = run("show", ROW["id"])
+    told = run("show", ID)
     assert "utility-dsdz" in told.output
-    assert json.loads(run("show", ROW["id"], "--json").output) == ROW
+    assert json.loads(run("show", ID, "--json").output) == ROW
 
 
 def test_one_is_sent_again_by_who_asks(asked: list[Any]) -> None:
-    assert "is sent again" in run("resend", ROW["id"], "--side", "front").output
-    assert asked == [(Role.FRONT, "resend-file", {"id": ROW["id"], "sudo_user": "li"})]
+    assert "is sent again" in run("resend", ID, "--side", "front").output
+    assert asked == [(Role.FRONT, "resend-file", {"id": ID, "sudo_user": "li"})]
