@@ -134,9 +134,8 @@ class View(_Part):
         """Files that only the service may read."""
         yield self.keys.keyring
         yield self.link.key
-        for file in (self.http.key, self.pushes.key, self.pushes.token_file, self.desk.key):
         of_servers = (server.key for server in self.files.servers.values())
-        for file in (self.http.key, self.pushes.key, self.pushes.token_file, *of_servers):
+        for file in (self.http.key, self.pushes.key, self.pushes.token_file, self.desk.key, *of_servers):
             if file is not None:
                 yield file
         for system in (self.marketing, *self.systems.values()):
