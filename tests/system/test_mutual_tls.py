@@ -252,8 +252,9 @@ def test_the_broker_listens_on_one_port_alone(testbed: Testbed) -> None:
     assert listening(testbed.pids["broker"]) == {testbed.ports.broker}
 
 
-def test_the_bridge_listens_on_nothing(testbed: Testbed) -> None:
-    assert listening(testbed.pids["bridge"]) == set()
+def test_the_bridge_listens_on_nothing_but_its_desk(testbed: Testbed) -> None:
+    """Which is on loopback, and off unless it is configured."""
+    assert listening(testbed.pids["bridge"]) == {testbed.settings["intranet_bridge"]["desk.port"]}
 
 
 def listening(pid: int) -> set[int]:
