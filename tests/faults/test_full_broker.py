@@ -53,14 +53,17 @@ def with_front(**changes: object) -> dict[str, dict[str, Any]]:
     return {**QUICK, "dmz_front": QUICK["dmz_front"] | changes}
 
 
+JOURNAL, STORE = 'journalMaxFileLength="32 mb"', 'storeUsage limit="${dmz.store:4 gb}"'
+
+
 def configuration(folder: Path, **changes: str) -> Path:
-    """A copy of the broker's configuration with other values of some attributes."""
+    """A copy of the broker's configuration with other values of some attributes, each named with what it has."""
     shutil.copytree(ROOT / "activemq", folder)
     file = folder / "activemq.xml"
     text = file.read_text()
-    for old, new in {"32 mb": "128 kb", **changes}.items():
-        assert text.count(f'"{old}"') == 1
-        text = text.replace(f'"{old}"', f'"{new}"')
+    for old, new in {JOURNAL: "128 kb", **changes}.items():
+        assert text.count(old) == 1
+        text = text.replace(old, f'{old.partition("=")[0]}="{new}"')
     file.write_text(text)
     return folder
 
@@ -98,7 +101,7 @@ def exactly_once(testbed: Testbed, http: httpx.Client, ids: list[str], seconds: 
 
 @pytest.mark.parametrize("rule", ["keep", pytest.param("refuse", marks=pytest.mark.rare)])
 def test_a_full_store(tmp_path: Path, rule: str) -> None:
-    conf = configuration(tmp_path / "conf", **{"${dmz.store:4 gb}": "1 mb"})
+    conf = configuration(tmp_path / "conf", **{STORE: "1 mb"})
     settings = with_front(**{"delivery.when_broker_refuses": rule})
     ids: list[str] = []
     with running_testbed(tmp_path / "testbed", settings=settings, broker_conf=conf) as testbed, client(testbed) as http:
@@ -170,7 +173,7 @@ def revived(testbed: Testbed) -> bool:
 
 def test_a_full_disk(tmp_path: Path) -> None:
     """Other files take the broker's disk. It stops, starts again until there is room, and leaves out what was torn."""
-    conf = configuration(tmp_path / "conf", **{"32 mb": "1 mb"})
+    conf = configuration(tmp_path / "conf", **{JOURNAL: "1 mb"})
     data = tmp_path / "testbed" / "broker" / "data"
     ids: list[str] = []
     with (

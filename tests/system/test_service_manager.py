@@ -71,7 +71,7 @@ def test_a_bridge_under_a_service_manager(testbed: Testbed, manager: Manager, tm
         shipped.read_text(),
         {
             "name": "bridge-of-systemd", "region": "elsewhere", "store.file": str(tmp_path / "bridge.sqlite3"),
-            "control.socket": str(tmp_path / "control.sock"),
+            "control.socket": str(tmp_path / "control.sock"), "desk.enabled": False,
             "keys.keyring": "credential:bridge.keyring", "link.key": "credential:bridge.key",
         },
     )  # fmt: skip

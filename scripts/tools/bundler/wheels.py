@@ -21,7 +21,9 @@ _ENTRY = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(?: *; *(.*?))?(?= +--hash| *$)")
 
 
 def locked(text: str, python: str) -> dict[str, tuple[str, frozenset[str]]]:
-    """What a lock wants on Linux with that Python: name → version and the SHA-256 of each file that will do."""
+    """What a lock wants on Linux with that Python, in its first release too: name → version and the SHA-256 of each
+    file that will do.
+    """
     environment = {
         **{key: str(value) for key, value in default_environment().items()},
         "python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux",
@@ -34,6 +36,16 @@ def locked(text: str, python: str) -> dict[str, tuple[str, frozenset[str]]]:
             hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", line))
             found[str(canonicalize_name(entry.group(1)))] = (entry.group(2), hashes)
     return found
+
+
+def requirements(entries: dict[str, tuple[str, frozenset[str]]]) -> str:
+    """A lock of just these. Without its markers, for pip judges those by the release of Python that it runs on itself:
+    what 3.11.2 needs and 3.11.7 does not would be left out.
+    """
+    return "".join(
+        " ".join([f"{name}=={version}", *(f"--hash=sha256:{one}" for one in sorted(hashes))]) + "\n"
+        for name, (version, hashes) in entries.items()
+    )
 
 
 def missing(folder: Path, wanted: dict[str, tuple[str, frozenset[str]]]) -> list[str]:
@@ -61,10 +73,10 @@ def fetch(locks: list[Path], python: str, machine: str, cache: Path) -> list[Pat
             platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC]
             platforms += [f"manylinux2014_{machine}", f"linux_{machine}"]
             command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps",
-                       "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock), "--dest", str(cache),
-                       "--implementation", "cp", "--python-version", python,
+                       "--only-binary", ":all:", "--require-hashes", "--requirement", "/dev/stdin", "--dest",
+                       str(cache), "--implementation", "cp", "--python-version", python,
                        *(word for platform in platforms for word in ("--platform", platform))]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, input=requirements(entries), capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise InstallError(f"pip could not fetch the wheels: {done.stderr.strip()[-600:]}")
     if left := missing(cache, wanted):
