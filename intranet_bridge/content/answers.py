@@ -5,7 +5,7 @@ Times of the catalogue are the clocks of China. A category or an area may be ask
 
 from collections.abc import Sequence
 from dataclasses import field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from math import asin, cos, radians, sin, sqrt
 from typing import TypeVar
 
@@ -16,9 +16,9 @@ from intranet_bridge.content.kinds import Faq, Fields, News, OutageBulletin, Out
 from intranet_bridge.marketing import Refused
 from intranet_bridge.marketing.expressions.coordinates import gcj02_of_wgs84
 from protocol.operations import public
+from protocol.times import CHINA
 from protocol.values import immutable
 
-CHINA = timezone(timedelta(hours=8))
 _EARTH_M = 6_371_000
 _MOST_OUTAGES, _MOST_QUESTIONS = 200, 50
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from intranet_bridge.content.answers import CHINA
 from intranet_bridge.content.kinds import Complaint, Unfit, moment
+from protocol.times import CHINA
 
 
 def moment_ms(name: str, text: str) -> int | None:

@@ -9,7 +9,7 @@ import base64
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -37,10 +37,10 @@ from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.store import Store
 from protocol.suites import Suite
+from protocol.times import CHINA
 
 log = logger(__name__)
 
-CHINA = timezone(timedelta(hours=8))
 _DAY_MS = 86_400_000
 _NO_KEY = bytes(KEY_BYTES)
 _CLOSED = {"no-such-account": Verdict.NO_SUCH_ACCOUNT, "account-closed": Verdict.ACCOUNT_CLOSED}

@@ -6,12 +6,11 @@ library comes late. Where it ends, Monday to Friday are taken, and the answer sa
 """
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 
+from protocol.times import CHINA
 from protocol.values import immutable
 
-CHINA = timezone(timedelta(hours=8))
-"""Asia/Shanghai: no summer time since 1991, and no settlement is older."""
 _SATURDAY = 5
 
 

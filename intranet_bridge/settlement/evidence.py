@@ -34,9 +34,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.money import AmountRefused, fen
 from protocol.errors import BridgeError
+from protocol.times import CHINA
 from protocol.values import immutable
 
 MOST_BYTES = 16 * 1024

@@ -9,7 +9,7 @@ that was reversed stays reversed (`transaction-reversed`).
 the day the company's books have it on.
 """
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -28,8 +28,7 @@ from protocol.operations.fields import (
 )
 from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
 from protocol.operations.refusals import ACCOUNT_CLOSED, INVALID_FIELD, NO_SUCH_ACCOUNT, Refusal
-
-CHINA_STANDARD_TIME = timezone(timedelta(hours=8))
+from protocol.times import CHINA
 
 Channel = Annotated[
     str,
@@ -92,7 +91,7 @@ class _Charged(Model):
 
     @model_validator(mode="after")
     def _booked_after_it_was_paid(self) -> Self:
-        paid_on = datetime.fromisoformat(self.paid_at).astimezone(CHINA_STANDARD_TIME).date()
+        paid_on = datetime.fromisoformat(self.paid_at).astimezone(CHINA).date()
         if date.fromisoformat(self.booked_on) < paid_on:
             raise ValueError("booked_on must not be before the day of paid_at in China Standard Time")
         return self

@@ -21,10 +21,10 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.rows import Row
 from intranet_bridge.settlement.statements.verdicts import LOOK_AGAIN, Code, StatementRefused
 from protocol.errors import BridgeError
+from protocol.times import CHINA
 from protocol.values import immutable
 
 GRACE = timedelta(minutes=60)

@@ -31,9 +31,9 @@ from enum import StrEnum
 from itertools import groupby
 
 from intranet_bridge.settlement import money
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.profiles import Kind, Status
 from intranet_bridge.settlement.statements.rows import Row
+from protocol.times import CHINA
 from protocol.values import immutable
 
 WAIT_STATEMENTS = 3

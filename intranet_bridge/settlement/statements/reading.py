@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from intranet_bridge.settlement import money
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.opening import Source, Text, opened
 from intranet_bridge.settlement.statements.profiles import Kind, Layout, Profile, Roles, Status, Total, Unit
 from intranet_bridge.settlement.statements.rows import Expected, Row, Summary
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
 from protocol.money import text as yuan
+from protocol.times import CHINA
 
 _ISO = "%Y-%m-%d %H:%M:%S"
 _CHINESE = "%Y年%m月%d日 %H:%M:%S"

@@ -23,12 +23,12 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
 from intranet_bridge.settlement import money
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.names import day as day_of
 from intranet_bridge.settlement.statements.names import tidy
 from intranet_bridge.settlement.statements.opening import Form, Source, opened
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
 from protocol.errors import BridgeError
+from protocol.times import CHINA
 from protocol.values import immutable
 
 MOST_LINES = 200_000

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from intranet_bridge.settlement import money
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.matching import (
     Accepted,
     Class,
@@ -33,6 +32,7 @@ from intranet_bridge.settlement.statements.profiles import shipped
 from intranet_bridge.settlement.statements.reading import read
 from intranet_bridge.settlement.statements.rows import Expected, Row
 from intranet_bridge.settlement.statements.withholding import MOST_LINES, Batch, Charge, seal
+from protocol.times import CHINA
 
 ROWS = 1_000_000
 DAY = date(2026, 11, 24)

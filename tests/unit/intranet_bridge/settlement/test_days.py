@@ -4,7 +4,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from intranet_bridge.settlement.days import CHINA, SHIPPED, BankDay, bank_day, bank_days_after, day_of
+from intranet_bridge.settlement.days import SHIPPED, BankDay, bank_day, bank_days_after, day_of
+from protocol.times import CHINA
 
 
 def instant(text: str) -> int:

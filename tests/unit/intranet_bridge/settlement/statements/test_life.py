@@ -4,7 +4,6 @@ from datetime import date, datetime, time
 
 import pytest
 
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.life import (
     TRANSITIONS,
     Event,
@@ -18,6 +17,7 @@ from intranet_bridge.settlement.statements.life import (
     seen_before,
 )  # fmt: skip
 from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
+from protocol.times import CHINA
 from tests.unit.intranet_bridge.settlement.statements.reads import PROFILES, taken
 
 DAY = date(2026, 11, 24)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.items import (
     TRANSITIONS,
     ItemState,
@@ -39,6 +38,7 @@ from intranet_bridge.settlement.statements.matching import (
 )  # fmt: skip
 from intranet_bridge.settlement.statements.profiles import Kind, Status
 from intranet_bridge.settlement.statements.rows import Expected
+from protocol.times import CHINA
 from tests.unit.intranet_bridge.settlement.statements.reads import SAMPLES, taken
 
 DAY = date(2026, 11, 24)

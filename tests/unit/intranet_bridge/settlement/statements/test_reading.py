@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.money import text as yuan
 from intranet_bridge.settlement.statements import opening
 from intranet_bridge.settlement.statements.profiles import Kind, Profile, Status, parsed
 from intranet_bridge.settlement.statements.rows import Expected
 from intranet_bridge.settlement.statements.verdicts import Code
+from protocol.times import CHINA
 from tests.unit.intranet_bridge.settlement.statements.reads import DAY, PROFILES, SAMPLES, refused, taken
 
 NEXT = Expected(date(2026, 11, 25))

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import func, select
 
 from intranet_bridge.app import MIGRATIONS
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.rows import FILES, LINES
 from intranet_bridge.settlement.statements.life import FileState, NotInThisState
 from intranet_bridge.settlement.statements.matching import Class, Rules, WriteOff, cases, matched
@@ -20,6 +19,7 @@ from intranet_bridge.settlement.statements.records import DayUnknown, NoSuchFile
 from intranet_bridge.settlement.statements.rows import Expected
 from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
 from protocol.runtime.store import Store
+from protocol.times import CHINA
 from tests.unit.intranet_bridge.settlement.statements.reads import DAY, PROFILES, SAMPLES, taken
 
 pytestmark = pytest.mark.anyio

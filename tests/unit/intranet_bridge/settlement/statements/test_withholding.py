@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from intranet_bridge.settlement import money
-from intranet_bridge.settlement.days import CHINA
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
 from intranet_bridge.settlement.statements.withholding import (
     BATCH_TRANSITIONS,
@@ -29,6 +28,7 @@ from intranet_bridge.settlement.statements.withholding import (
     retry_on,
     seal,
 )  # fmt: skip
+from protocol.times import CHINA
 from tests.unit.intranet_bridge.settlement.statements.reads import SAMPLES
 
 FIRST = Batch("SDDL", "37101", date(2026, 11, 25), "013", "1", (
