@@ -77,6 +77,7 @@ from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files, counts
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.settlement.ledger import Closing
+from intranet_bridge.settlement.service import Settlement
 from intranet_bridge.trial import trial
 from intranet_bridge.trial.doubt import Doubts
 from intranet_bridge.trial.probe import Probe
@@ -183,6 +184,7 @@ class Bridge:
             under=lambda name: self.bindings.under(name), changed=lambda names: self.hot.clear(names, by="import"),
             act=lambda *said, **more: self.audit.act(*said, **more),
         )  # fmt: skip
+        self.settlement = Settlement(())
         itself = {**own(self.handlers()), **self.content.adapters(), **self.imports.adapters()}
         self.bindings = Bindings(settings, bound, itself)
         self.adapters, self.health = self.bindings.adapters, self.bindings.health
@@ -291,7 +293,8 @@ class Bridge:
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
             notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes, changes=self.changes,
-            closing=Closing(self.store, clock, self.audit.act), schedule=_schedule(settings, clock),
+            closing=Closing(self.store, clock, self.audit.act), settlement=self.settlement,
+            schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
             link=self.links["control"], sealer=sealer, region=settings.region,
@@ -329,7 +332,7 @@ class Bridge:
 
     def handlers(self) -> dict[str, Handler]:
         """Who answers what the bridge itself answers, by operation (`OWN` of the catalogue)."""
-        return {**self.qr.handlers(), **self.notice_subscriptions.handlers()}
+        return {**self.qr.handlers(), **self.notice_subscriptions.handlers(), **self.settlement.handlers()}
 
     def _use_hot(self) -> None:
         """Commands that nothing is kept of cost nothing."""
@@ -447,7 +450,7 @@ class Bridge:
             self.dead_letters, self.conflict, self.inbox, self.ordering,
             self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
             self.notice_subscriptions, self.hot, self.prequery, self.imports, self.pushes, self.push_tables,
-            self.content,
+            self.content, self.settlement,
         ):  # fmt: skip
             yield from part.samples()
         if self.files is not None:
@@ -486,6 +489,7 @@ class Bridge:
                 **self.notices.answers(),
                 **self.administration.answers(),
                 **self.qr.answers(),
+                **self.settlement.answers(),
                 **self.content.answers(),
                 **self.hot_administration.answers(),
                 **self.imports.answers(),
@@ -515,6 +519,7 @@ class Bridge:
         await parts.start("prequery", self.prequery.start(), self.prequery.close)
         if self.files is not None:
             await parts.start("files", self.files.start(), self.files.close)
+        await parts.start("settlement", self.settlement.start(), self.settlement.close)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
         listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
         await parts.start("pushes", listening, self.push_port.stop)

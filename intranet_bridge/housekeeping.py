@@ -36,6 +36,7 @@ from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.notices.subscriptions import Subscriptions
 from intranet_bridge.pushes.taking import Pushes
 from intranet_bridge.settlement.ledger import Closing
+from intranet_bridge.settlement.service import Settlement
 from protocol.envelope import MAX_AGE_MS
 from protocol.messages import AHEAD_MS
 from protocol.runtime.audit import Audit
@@ -99,6 +100,7 @@ class Housekeeping:
         subscriptions: Subscriptions,
         pushes: Pushes,
         closing: Closing,
+        settlement: Settlement,
         changes: Changes,
         audit: Audit,
         forward: SyslogForward | None,
@@ -111,7 +113,7 @@ class Housekeeping:
         self._attachments, self._maintenance = attachments, maintenance
         self._workers, self._intake = workers, intake
         self._notices, self._subscriptions, self._pushes = notices, subscriptions, pushes
-        self._closing = closing
+        self._closing, self._settlement = closing, settlement
         self._changes = changes
         self.use(schedule)
         self._jobs = Jobs()
@@ -199,6 +201,7 @@ class Housekeeping:
         await self._notices.forget(before)
         await self._pushes.forget(before)
         await self._changes.forget(self._schedule.clock())
+        await self._settlement.forget(before)
         await self._audit.forget(self._schedule.audit_days)
         gone = await self._inbox.forget(before)
         if gone:

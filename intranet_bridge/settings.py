@@ -25,6 +25,7 @@ from intranet_bridge.marketing.binding import (
 from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.marketing.sql.binding import SqlSystem
 from intranet_bridge.marketing.sql.statement import Reading, parameters
+from intranet_bridge.settlement_sections import SettlementSection
 from protocol.envelope import MAX_AGE_MS
 from protocol.maintenance import ALL, Schedule
 from protocol.messages import AHEAD_MS
@@ -299,13 +300,6 @@ class BridgeMaintenanceSection(MaintenanceSection):
     def is_quiet(self, now: int) -> bool:
         """Whether `now`, epoch ms, is in its quiet hours."""
         return bool(self.quiet) and self.recurring(self.quiet).now(ALL, now) is not None
-
-
-class SettlementSection(Section):
-    """Money: the ledger, and what is settled by it."""
-
-    close_after_days: Annotated[int, Field(ge=1, le=60)] = 3
-    """So many days after its end a day of the ledger is closed: what comes later is booked into an open day."""
 
 
 def _opened(table: object, place: tuple[str, ...], info: ValidationInfo) -> SystemSection:

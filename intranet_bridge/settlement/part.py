@@ -1,0 +1,32 @@
+"""A part of the settlement: what it has to offer to the bridge, none of it by default."""
+
+from collections.abc import Iterator, Mapping
+
+from intranet_bridge.own import Handler
+from protocol.runtime.control import Answer
+from protocol.runtime.metrics import Sample
+
+
+class Part:
+    """Orders, statements, withholding, clearing: each is one."""
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Operations of the catalogue that it answers."""
+        return {}
+
+    def answers(self) -> Mapping[str, Answer]:
+        """What an administrator of this host can ask."""
+        return {}
+
+    async def start(self) -> None:
+        """Go on with what was begun, and begin looking for more."""
+
+    async def close(self) -> None:
+        """Stop; what is unfinished goes on at the next start."""
+
+    async def forget(self, before: int) -> None:
+        """Delete what ended before then, epoch ms, and is not of the books."""
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics."""
+        yield from ()

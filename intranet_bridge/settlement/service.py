@@ -1,0 +1,44 @@
+"""The settlement, put together: payment orders, statements, withholding, clearing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from intranet_bridge.own import Handler
+from intranet_bridge.settlement.part import Part
+from protocol.runtime.control import Answer
+from protocol.runtime.metrics import Sample
+
+
+class Settlement:
+    """All its parts, as one."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        """In the order they start."""
+        self._parts = tuple(parts)
+
+    def handlers(self) -> dict[str, Handler]:
+        """Who answers the catalogue's operations of settlement."""
+        return {name: handle for part in self._parts for name, handle in part.handlers().items()}
+
+    def answers(self) -> Mapping[str, Answer]:
+        """What an administrator of this host can ask."""
+        return {name: answer for part in self._parts for name, answer in part.answers().items()}
+
+    async def start(self) -> None:
+        """Start them."""
+        for part in self._parts:
+            await part.start()
+
+    async def close(self) -> None:
+        """Stop them, the last first."""
+        for part in reversed(self._parts):
+            await part.close()
+
+    async def forget(self, before: int) -> None:
+        """Delete what ended before then, epoch ms, and is not of the books."""
+        for part in self._parts:
+            await part.forget(before)
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics."""
+        for part in self._parts:
+            yield from part.samples()

@@ -1,0 +1,27 @@
+"""The `[settlement]` table of the bridge's configuration: money, and what is settled by it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from protocol.runtime.settings import Name, Section
+
+ACCOUNT_PATTERN = "[0-9]{10,13}"
+
+
+class CompanySection(Section):
+    """A company whose bills are paid here."""
+
+    region: Name | None = None
+    """Of the bridge that has its marketing system, if it is not this one."""
+    account_pattern: Annotated[str, Field(min_length=1, max_length=200)] = ACCOUNT_PATTERN
+    """A regular expression that a whole account number of it matches."""
+
+
+class SettlementSection(Section):
+    """Money: the ledger, and what is settled by it."""
+
+    close_after_days: Annotated[int, Field(ge=1, le=60)] = 3
+    """So many days after its end a day of the ledger is closed: what comes later is booked into an open day."""
+    companies: dict[Name, CompanySection] = Field(default_factory=dict)
+    """By the name that orders, statements and clearing sheets have them under."""
