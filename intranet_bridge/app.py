@@ -37,6 +37,7 @@ from intranet_bridge.bound import Bindings, Bound, bind
 from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
+from intranet_bridge.commands.internal import InternalCommands
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.content.service import Content
@@ -76,8 +77,9 @@ from intranet_bridge.reloading import Change, Reload
 from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files, counts
 from intranet_bridge.settings import BridgeSettings
+from intranet_bridge.settlement.assembly import assembled
 from intranet_bridge.settlement.ledger import Closing
-from intranet_bridge.settlement.service import Settlement
+from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.trial import trial
 from intranet_bridge.trial.doubt import Doubts
 from intranet_bridge.trial.probe import Probe
@@ -155,6 +157,7 @@ class Bridge:
         self.settings, self.links, self.clock, self._chance = settings, links, clock, chance
         self.calls: MarketingCalls
         self.audit: Audit
+        self.internal: InternalCommands
         self.traced = traced
         self.ceilings = Ceilings(settings.ceilings, settings.fronts, clock)
         opener = (traced.opener if traced else Opener)(keyring, version_max=settings.wire.version_max)
@@ -184,7 +187,14 @@ class Bridge:
             under=lambda name: self.bindings.under(name), changed=lambda names: self.hot.clear(names, by="import"),
             act=lambda *said, **more: self.audit.act(*said, **more),
         )  # fmt: skip
-        self.settlement = Settlement(())
+        self.settlement = assembled(
+            settings.settlement,
+            Ports(
+                store=self.store, at_rest=self.at_rest, commands=lambda: self.internal, calls=lambda: self.calls,
+                files=lambda: self.files, allowed=lambda: self._may_call(), name=settings.name,
+                act=lambda *said, **more: self.audit.act(*said, **more), clock=clock,
+            ),
+        )  # fmt: skip
         itself = {**own(self.handlers()), **self.content.adapters(), **self.imports.adapters()}
         self.bindings = Bindings(settings, bound, itself)
         self.adapters, self.health = self.bindings.adapters, self.bindings.health

@@ -1,0 +1,32 @@
+"""What the settlement uses of the bridge around it."""
+
+from collections.abc import Callable
+
+from intranet_bridge.at_rest import AtRest
+from intranet_bridge.commands.internal import InternalCommands
+from intranet_bridge.files.service import Files
+from intranet_bridge.marketing.calls import MarketingCalls
+from protocol.runtime.audit import Act
+from protocol.runtime.clock import Clock
+from protocol.runtime.store import Store
+from protocol.values import immutable
+
+
+@immutable
+class Ports:
+    """Made before all of it is there, so what comes later is asked for when it is needed."""
+
+    store: Store
+    at_rest: AtRest
+    """Seals what tells of a customer, before it is written."""
+    commands: Callable[[], InternalCommands]
+    calls: Callable[[], MarketingCalls]
+    """For queries. What changes anything is an internal command."""
+    files: Callable[[], Files | None]
+    """None: no files cross here."""
+    allowed: Callable[[], bool]
+    """Whether this bridge's lease holds: nothing is called or sent without."""
+    name: str
+    act: Act
+    """Writes an act into the audit."""
+    clock: Clock
