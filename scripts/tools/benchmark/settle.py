@@ -31,7 +31,7 @@ from intranet_bridge.settlement.statements.opening import Source
 from intranet_bridge.settlement.statements.profiles import shipped
 from intranet_bridge.settlement.statements.reading import read
 from intranet_bridge.settlement.statements.rows import Expected, Row
-from intranet_bridge.settlement.statements.withholding import MOST_LINES, Batch, Charge, seal
+from intranet_bridge.settlement.withholding.files import MOST_LINES, Batch, Charge, seal
 from protocol.times import CHINA
 
 ROWS = 1_000_000

@@ -11,7 +11,7 @@ import pytest
 
 from intranet_bridge.settlement import money
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
-from intranet_bridge.settlement.statements.withholding import (
+from intranet_bridge.settlement.withholding.files import (
     BATCH_TRANSITIONS,
     Answer,
     Batch,
