@@ -8,7 +8,19 @@ the OpenAPI page, the validation on both sides, the queues and the ledger follow
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from protocol.operations import accounts, bills, connection, notices, payment, public, qr, theft, usage, work_orders
+from protocol.operations import (
+    accounts,
+    bills,
+    connection,
+    notices,
+    orders,
+    payment,
+    public,
+    qr,
+    theft,
+    usage,
+    work_orders,
+)
 from protocol.operations.matching import AnswerMismatch
 from protocol.operations.operation import AnsweredBy, Deprecation, Family, Kind, Operation, Removed, UnknownOutcome
 from protocol.operations.refusals import Refusal
@@ -31,7 +43,7 @@ __all__ = [
 FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
     {
         module.FAMILY: module.OPERATIONS
-        for module in (accounts, bills, payment, usage, work_orders, connection, public, theft, qr, notices)
+        for module in (accounts, bills, payment, orders, usage, work_orders, connection, public, theft, qr, notices)
     }
 )
 """Each business family with its operations, in the order of the API's pages."""

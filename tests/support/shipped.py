@@ -33,6 +33,8 @@ def copied(folder: Path, old: str = "", new: str = "") -> Path:
 
 
 ANSWERED_BY_THE_BRIDGE = frozenset({
+    "combined-bill", "payment-cancel", "payment-confirm", "payment-order", "payment-order-create", "payment-order-pay",
+    "refund-confirm", "refund-request",
     "notice-subscribe", "notice-subscriptions", "notice-unsubscribe",
     "qr-batch", "qr-batch-part", "qr-batch-state", "qr-issue", "qr-lookup", "qr-resolve", "qr-revoke", "qr-ticket",
 })  # fmt: skip

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from intranet_bridge.settlement.evidence import (
+from intranet_bridge.settlement.payments.evidence import (
     MOST_BYTES,
     AlipayRsa2,
     Evidence,

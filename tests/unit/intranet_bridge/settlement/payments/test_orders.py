@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intranet_bridge.settlement import events, saga
-from intranet_bridge.settlement.evidence import PaidPart, PaymentProof
-from intranet_bridge.settlement.orders import (
+from intranet_bridge.settlement import events
+from intranet_bridge.settlement.payments import saga
+from intranet_bridge.settlement.payments.evidence import PaidPart, PaymentProof
+from intranet_bridge.settlement.payments.orders import (
     LINES,
     ORDERS,
     REFUNDS,
@@ -22,19 +23,15 @@ from intranet_bridge.settlement.orders import (
     Company,
     Line,
     LineEvent,
-    LineState,
     Order,
     OrderEvent,
     OrderRefused,
-    OrderState,
     Part,
     Payment,
     Refund,
     RefundEvent,
-    RefundState,
     Refusal,
     ReservationEvent,
-    ReservationState,
     bills_judged,
     fees,
     judged,
@@ -43,11 +40,12 @@ from intranet_bridge.settlement.orders import (
     repeated,
     shared,
 )
-from intranet_bridge.settlement.saga import Taken
+from intranet_bridge.settlement.payments.saga import Taken
 from protocol.errors import IllegalMove
+from protocol.operations.orders import LineState, OrderState, RefundState, ReservationState
 
 SAMPLE: dict[str, Any] = json.loads(
-    (Path(__file__).parents[3] / "data" / "settlement" / "combined_order.json").read_text()
+    (Path(__file__).parents[4] / "data" / "settlement" / "combined_order.json").read_text()
 )
 GIVEN, EXPECTED = SAMPLE["given"], SAMPLE["expected"]
 ORDER = Order(

@@ -23,9 +23,10 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
 
-from intranet_bridge.settlement.evidence import PaidPart
 from intranet_bridge.settlement.money import shares
+from intranet_bridge.settlement.payments.evidence import PaidPart
 from protocol.errors import BridgeError, IllegalMove
+from protocol.operations.orders import LineState, OrderState, RefundState, ReservationState
 from protocol.values import immutable
 
 MOST_LINES = 50
@@ -63,24 +64,6 @@ class OrderRefused(BridgeError):
         self.code, self.line = code, line
 
 
-class OrderState(StrEnum):
-    """Where an order stands."""
-
-    CREATED = "created"
-    RESERVED = "reserved"
-    """Its coupons and points are reserved."""
-    PAYING = "paying"
-    """Its payer was sent to the channel: its bills are in use."""
-    PAID = "paid"
-    WRITING_OFF = "writing-off"
-    COMPLETED = "completed"
-    COMPLETED_WITH_REFUNDS = "completed-with-refunds"
-    HELD = "held"
-    """A person decides: the cash is not the order's, or what became of a line is not known."""
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-
-
 class OrderEvent(StrEnum):
     """What can happen to one."""
 
@@ -97,19 +80,6 @@ class OrderEvent(StrEnum):
     CANCEL = "cancel"
 
 
-class LineState(StrEnum):
-    """Where a line stands."""
-
-    OPEN = "open"
-    UNKNOWN = "unknown"
-    WRITTEN_OFF = "written-off"
-    REFUSED = "refused"
-    REFUNDING = "refunding"
-    REFUNDED = "refunded"
-    CREDITED = "credited"
-    HELD = "held"
-
-
 class LineEvent(StrEnum):
     """What can happen to one."""
 
@@ -123,15 +93,6 @@ class LineEvent(StrEnum):
     REVERSE = "reverse"
 
 
-class RefundState(StrEnum):
-    """Where a refund stands."""
-
-    REQUESTED = "requested"
-    SENT = "sent"
-    PROVEN = "proven"
-    FAILED = "failed"
-
-
 class RefundEvent(StrEnum):
     """What can happen to one."""
 
@@ -139,14 +100,6 @@ class RefundEvent(StrEnum):
     PROVE = "prove"
     FAIL = "fail"
     REPEAT = "repeat"
-
-
-class ReservationState(StrEnum):
-    """Where the reservation of a part payment stands."""
-
-    RESERVED = "reserved"
-    POSTED = "posted"
-    VOIDED = "voided"
 
 
 class ReservationEvent(StrEnum):

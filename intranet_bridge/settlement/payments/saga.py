@@ -14,24 +14,21 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from intranet_bridge.settlement import events
-from intranet_bridge.settlement.evidence import PaymentProof
-from intranet_bridge.settlement.orders import (
+from intranet_bridge.settlement.payments.evidence import PaymentProof
+from intranet_bridge.settlement.payments.orders import (
     RESERVED_MS,
     Line,
-    LineState,
     Order,
     OrderEvent,
     OrderRefused,
-    OrderState,
     Payment,
     Refund,
-    RefundState,
-    ReservationState,
     parts_returned,
     refund,
     shared,
     surplus_refund,
 )
+from protocol.operations.orders import LineState, OrderState, RefundState, ReservationState
 from protocol.values import immutable
 
 _ENDED = frozenset({LineState.WRITTEN_OFF, LineState.CREDITED, LineState.REFUNDED})

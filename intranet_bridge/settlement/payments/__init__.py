@@ -1,0 +1,1 @@
+"""Payment orders: one payment, many write-offs."""
