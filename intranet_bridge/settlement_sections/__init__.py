@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from intranet_bridge.settlement_sections.risk import RiskSection
 from protocol.runtime.settings import Name, Section
 
 ACCOUNT_PATTERN = "[0-9]{10,13}"
@@ -25,3 +26,4 @@ class SettlementSection(Section):
     """So many days after its end a day of the ledger is closed: what comes later is booked into an open day."""
     companies: dict[Name, CompanySection] = Field(default_factory=dict)
     """By the name that orders, statements and clearing sheets have them under."""
+    risk: RiskSection = RiskSection()

@@ -5,17 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from intranet_bridge.settlement.risk import (
-    SHIPPED,
-    Decision,
-    Facts,
-    Measure,
-    RiskRule,
-    Subject,
-    Verdict,
-    decided,
-    needed,
-)
+from intranet_bridge.settlement.payments.risk import Decision, Facts, Subject, decided, needed
+from intranet_bridge.settlement_sections.risk import SHIPPED, Measure, RiskRule, Verdict
 
 FEW = {(Measure.ORDERS, 600): 1, (Measure.ACCOUNTS, 86_400): 1, (Measure.REFUNDS, 86_400): 1}
 

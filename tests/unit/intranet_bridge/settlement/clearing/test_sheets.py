@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intranet_bridge.settlement.clearing import (
+from intranet_bridge.settlement.clearing.sheets import (
     Item,
     NotCleared,
     SheetEvent,
