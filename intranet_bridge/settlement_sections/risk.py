@@ -52,7 +52,9 @@ class RiskRule(Section):
     """One rule."""
 
     name: Label
+    """What decisions, logs and metrics call it."""
     measure: Measure
+    """What it measures, of the payer or of the order."""
     above: Annotated[float, Field(ge=0)] | None = None
     """It fires when the measure is more than this. Not for `listed`."""
     window_s: Annotated[int, Field(gt=0, le=31 * 86_400)] | None = None
@@ -60,7 +62,9 @@ class RiskRule(Section):
     in_list: Label | None = None
     """Which list: of `listed`."""
     then: Verdict
+    """What becomes of what it fires for: taken, held for a person, or refused."""
     dry_run: bool = False
+    """It is noted that it would have fired, and the next rule is asked."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
