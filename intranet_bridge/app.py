@@ -547,6 +547,8 @@ class Bridge:
         parts.summary, parts.patience_s = self.summary, self.settings.drain_s + STOP_S
 
     async def _open_desk(self, parts: daemon.Daemon) -> None:
+        from intranet_bridge.desk.money.common import TOOLS
+        from intranet_bridge.desk.money.rooms import pages
         from intranet_bridge.desk.server import listener
         from intranet_bridge.desk.texts import TEMPLATES, Texts
         from intranet_bridge.desk.words import WORDS
@@ -555,8 +557,9 @@ class Bridge:
         from protocol.desk.sessions import Sessions
 
         section = self.settings.desk
+        every = (*pages(self.store, self.clock, self.audit.act), *Texts(self.content).pages())
         desk = Desk(
-            section, Furniture("Desk of the bridge", Texts(self.content).pages(), TEMPLATES, WORDS),
+            section, Furniture("Desk of the bridge", every, TEMPLATES, WORDS, TOOLS),
             sessions=Sessions(section, time.monotonic), log_in=LogIn(self.store, self.clock), act=self.audit.act,
         )  # fmt: skip
         server = listener(section, desk)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, f
 
 from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
 from intranet_bridge.content.section import ContentSection
-from intranet_bridge.desk.section import DeskSection
+from intranet_bridge.desk_section import DeskSection
 from intranet_bridge.files_section import FilesSection
 from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.imports.section import ImportSection

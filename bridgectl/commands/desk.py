@@ -65,7 +65,8 @@ def staff(
     role: Annotated[
         list[str],
         typer.Option(
-            "--role", help="at the front issue, lookup or revoke; at the bridge edit or review; repeat for more"
+            "--role",
+            help="at the front issue, lookup or revoke; at the bridge edit, review, settle or approve; repeat for more",
         ),
     ] = [],  # noqa: B006
     side: Annotated[Side, typer.Option("--side", help="whose desk: front or bridge", show_default=True)] = Side.FRONT,

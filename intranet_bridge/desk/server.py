@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from intranet_bridge.desk.section import DeskSection
+from intranet_bridge.desk_section import DeskSection
 from intranet_bridge.listening import Limits, Listener
 from protocol.desk.pages import HEADERS, Desk, see
 from protocol.link.tls import server_context

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from intranet_bridge.desk.money import words
 from protocol.desk.words import Words
 
 _CHINESE: Mapping[str, str] = {
@@ -116,4 +117,4 @@ _ENGLISH: Mapping[str, str] = {
     "act-publish": "Publish",
     "act-withdraw": "Withdraw",
 }
-WORDS = Words(_CHINESE, _ENGLISH)
+WORDS = Words({**words.CHINESE, **_CHINESE}, {**words.ENGLISH, **_ENGLISH})

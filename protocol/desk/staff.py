@@ -51,8 +51,10 @@ STAFF = staff_table(METADATA)
 _S = STAFF.c
 ROLES = ("issue", "lookup", "revoke")
 """What a member of the front's staff may do: make codes, look up what was issued, revoke."""
-BRIDGE_ROLES = ("edit", "review")
-"""What a member of the bridge's staff may do: write what is published, approve what others wrote."""
+BRIDGE_ROLES = ("edit", "review", "settle", "approve")
+"""What a member of the bridge's staff may do: write what is published, approve what others wrote; decide about money
+what one person may, be the second person and approve.
+"""
 NAME = re.compile("[a-z][a-z0-9._-]{1,31}")
 STEP_MS = 30_000
 _WORK = 2**15

@@ -32,7 +32,9 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    and_,
     func,
+    or_,
     select,
     text,
 )
@@ -222,9 +224,10 @@ def journals_of(
     kind: str = "",
     since: date | None = None,
     until: date | None = None,
+    before: tuple[date, int] | None = None,
     limit: int,
 ) -> list[Journal]:
-    """The newest journals that are so, the newest last."""
+    """The newest journals that are so, the newest last. `before`: a day and a number; older than that."""
     c = books.journals.c
     statement = select(c.id).order_by(c.day.desc(), c.id.desc()).limit(limit)
     if account:
@@ -237,6 +240,9 @@ def journals_of(
         statement = statement.where(c.day >= since)
     if until is not None:
         statement = statement.where(c.day <= until)
+    if before is not None:
+        day, number = before
+        statement = statement.where(or_(c.day < day, and_(c.day == day, c.id < number)))
     numbers = list(connection.execute(statement).scalars())
     found = [one for at in range(0, len(numbers), _PAGE) for one in _read(connection, books, numbers[at : at + _PAGE])]
     return sorted(found, key=lambda one: (one.day, one.number))

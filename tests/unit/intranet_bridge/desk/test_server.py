@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from intranet_bridge.desk import server
-from intranet_bridge.desk.section import DeskSection
+from intranet_bridge.desk_section import DeskSection
 from intranet_bridge.listening import Listener
 from protocol.desk.pages import Desk, Furniture
 from protocol.desk.sessions import Sessions

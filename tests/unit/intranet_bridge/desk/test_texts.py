@@ -15,10 +15,10 @@ from intranet_bridge.content import life, records, times
 from intranet_bridge.content.kinds import KINDS
 from intranet_bridge.content.life import Act, Stage
 from intranet_bridge.desk import server, texts, words
-from intranet_bridge.desk.section import DeskSection
 from intranet_bridge.desk.server import application
 from intranet_bridge.desk.texts import TEMPLATES, Texts
 from intranet_bridge.desk.words import WORDS
+from intranet_bridge.desk_section import DeskSection
 from protocol.desk import staff
 from protocol.desk.login import LogIn
 from protocol.desk.pages import Desk, Furniture

@@ -1,4 +1,4 @@
-"""What an operator may set of the bridge's desk."""
+"""What an operator may set of the bridge's desk (desk/). Beside it, for the settings read it."""
 
 from typing import Annotated, Self
 
