@@ -76,7 +76,7 @@ from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
 from protocol.maintenance import Pause
 from protocol.messages import Role
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from protocol.qr import UPLOAD_BYTES
 from protocol.reports import FilesReport
 from protocol.runtime import applications, crash_points, logs, metrics
@@ -269,7 +269,7 @@ class Front:
         self.desk = self._desk(settings.desk) if settings.desk.enabled else None
         self.landing = Landing(self.queries, Scans(settings.landing), self.clock, counted=self.statistics.answered)
         self.api: HttpApi = HttpApi(
-            catalogue=CATALOGUE,
+            catalogue=OFFERED,
             applications=lambda: self.applications,
             queries=self.queries,
             commands=self.commands,
@@ -281,7 +281,7 @@ class Front:
             clock=self.clock,
             counted=self.statistics.answered,
             pages=pages(
-                catalogue=CATALOGUE,
+                catalogue=OFFERED,
                 admit=lambda scope, headers: self.api.admit_to_page(scope, headers),
                 status=lambda id, application: self.api.status(id, application),
                 readiness=self.readiness,
@@ -301,12 +301,12 @@ class Front:
             self.api.shared = Shared(
                 store, self.api.allowances.rates, self.api.addresses, keyring.pseudonym, self.clock
             )
-        self.http = HttpServer(traced.api(self.api, CATALOGUE) if traced else self.api, settings.http)
+        self.http = HttpServer(traced.api(self.api, OFFERED) if traced else self.api, settings.http)
         if self.desk is not None:
             self.http.connections.larger = {b"/desk/batches": UPLOAD_BYTES}
         self.http.connections.left_alone = self.api.addresses.left_alone
         self.maintenance = Maintenance(
-            store=self.store, table=MAINTENANCE, operations=tuple(CATALOGUE), section=settings.maintenance,
+            store=self.store, table=MAINTENANCE, operations=tuple(OFFERED), section=settings.maintenance,
             clock=self.clock, changed=self._maintain, act=self.audit.act,
         )  # fmt: skip
         self.draining = Draining(
@@ -485,7 +485,7 @@ class Front:
         self.queries.limits, self.uploads.limits = new.limits, new.attachments
         self.commands.policy = self.policy(new)
         self.sender.window, self.sender.resend_after_s = new.attachments.window, new.delivery.resend_after_s
-        self.maintenance.use(new.maintenance, tuple(CATALOGUE))
+        self.maintenance.use(new.maintenance, tuple(OFFERED))
         self.bridges.ttl_ms = int(new.delivery.presence_ttl_s * 1000)
         if touched & {"notices", "callbacks"}:
             self.deliverer.use(new.notices, change.targets)
@@ -523,7 +523,7 @@ class Front:
         text = "1: takes nothing new, by an administrator's word"
         yield "dmz_front_draining", text, {}, float(self.draining.active)
         maintained = set(self.bridges.maintained())
-        for name in CATALOGUE:
+        for name in OFFERED:
             text = "1: paused for maintenance, here or at every bridge"
             yield "dmz_front_operation_paused", text, {"operation": name}, float(name in maintained)
         yield from self.maintenance.endless("dmz_front_pause_without_end_start_timestamp_seconds")

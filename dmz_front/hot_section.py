@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from protocol.runtime.hot_section import HotOperationSection, check_named
 from protocol.runtime.settings import Section
 
@@ -22,5 +22,5 @@ class FrontHotSection(Section):
     @field_validator("operations")
     @classmethod
     def _public(cls, operations: dict[str, HotOperationSection]) -> dict[str, HotOperationSection]:
-        check_named(operations, {name for name, one in CATALOGUE.items() if one.cacheable and one.scope == PUBLIC})
+        check_named(operations, {name for name, one in OFFERED.items() if one.cacheable and one.scope == PUBLIC})
         return operations

@@ -15,7 +15,7 @@ from dmz_front.ledger.ledger import Ledger
 from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
 from dmz_front.settings import FrontSettings
 from protocol.messages import Role
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from protocol.reports import (
     AttachedReport,
     CommandsReport,
@@ -92,7 +92,7 @@ class Reporter:
             except SQLAlchemyError as error:
                 store = store.model_copy(update={"ill": illness(error) or Ill.FAILING, "trouble": said(error)})
         conflict = self._bridges.conflict
-        served = [name for name in CATALOGUE if self._bridges.service(name) is not Service.UNSERVED]
+        served = [name for name in OFFERED if self._bridges.service(name) is not Service.UNSERVED]
         report = FrontReport(
             name=settings.name, region=settings.region, software=version("dmz-bridge"), pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
@@ -109,7 +109,7 @@ class Reporter:
             bridges=tuple(_attached(one) for one in self._bridges.present()),
             lost_bridges=tuple(_attached(one) for one in self._bridges.lost()),
             conflict=conflict.heard if conflict else (), bound=self._bridges.bound,
-            unserved=tuple(name for name in CATALOGUE if name not in served),
+            unserved=tuple(name for name in OFFERED if name not in served),
             denied=self._denials.reports(self._active()),
             operations=tuple(operations(self._answered, self._latency, self.lately.report())),
             admission_store=self._shared.report() if self._shared else None,

@@ -94,6 +94,7 @@ from protocol.link.lane import Lane
 from protocol.link.port import Link
 from protocol.maintenance import Pause, by_operation
 from protocol.messages import Role
+from protocol.operations import INTERNAL
 from protocol.presence import Availability, Presence
 from protocol.reports import FilesReport, PushesReport
 from protocol.runtime import crash_points, daemon, logs, metrics
@@ -424,7 +425,10 @@ class Bridge:
             for name, health in self.health.items()
             if health.breaker.suspended or health.breaker.circuit(now) is Circuit.OPEN
         }
-        states = {name: Availability.PAUSED if name in paused else Availability.UP for name in self.adapters}
+        states = {
+            name: Availability.PAUSED if name in paused else Availability.UP
+            for name in self.adapters if name not in INTERNAL
+        }  # fmt: skip
         return Presence(
             instance=self.settings.name,
             version=self.settings.wire.version_max,

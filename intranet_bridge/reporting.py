@@ -19,7 +19,7 @@ from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import Doubts
 from protocol.messages import Role
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from protocol.reports import (
     BridgeReport,
     CommandsReport,
@@ -116,7 +116,7 @@ class Reporter:
             changed_files=await asyncio.to_thread(files.changed) if files else (),
             waiting_settings=files.waiting if files else (), diagnoses=tuple(self._doubts.diagnoses.values()),
             conflict=self._conflict.active, meant=self._conflict.meant[:36],
-            unbound=tuple(name for name in CATALOGUE if name not in self._health),
+            unbound=tuple(name for name in OFFERED if name not in self._health),
             ceilings=self._ceilings.report(), pushes=self._pushes(), prequery=self._prequery(), imports=self._imports(),
             files=self._across(),
         )  # fmt: skip

@@ -30,7 +30,7 @@ from protocol.envelope import MAX_AGE_MS
 from protocol.maintenance import ALL, Schedule
 from protocol.messages import AHEAD_MS
 from protocol.networks import is_every, is_loopback
-from protocol.operations import CATALOGUE, OWN
+from protocol.operations import CATALOGUE, OFFERED, OWN
 from protocol.operations.operation import Kind, UnknownOutcome
 from protocol.operations.qr import PageName
 from protocol.qr import LEAST_MODULE_MM, UTILITY
@@ -424,7 +424,7 @@ class BridgeSettings(Section):
 
     def unbound(self) -> list[str]:
         """The catalogue's operations that nobody answers, for no table binds them: callers of them get 502."""
-        return sorted(set(CATALOGUE) - OWN - self.answered)
+        return sorted(set(OFFERED) - OWN - self.answered)
 
     @field_validator("marketing", mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from bridgectl.settings import front_store
 from bridgectl.stores import from_store, in_store
 from protocol.errors import BridgeError
 from protocol.messages import Role
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from protocol.runtime import applications
 from protocol.runtime.applications import ALL_OPERATIONS, Application, Limits
 from protocol.runtime.clock import wall_clock
@@ -55,7 +55,7 @@ def add(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="answered from examples; nothing is carried out")] = False,
 ) -> None:
     """Register an application. Its key is printed this once and stored nowhere."""
-    known = {"*"}.union(*(operation.scopes for operation in CATALOGUE.values()))
+    known = {"*"}.union(*(operation.scopes for operation in OFFERED.values()))
     for wanted in scope:
         if wanted not in known:
             raise BridgeError(
@@ -204,11 +204,11 @@ def revoke(name: Annotated[str, typer.Argument(help="the application")]) -> None
 def _limits(rates: Sequence[str], quotas: Sequence[str], accounts: int) -> Limits:
     """Of the options' words. Raises BridgeError."""
     by_quota: dict[str, int] = {}
-    for name, number in _pairs("--quota", quotas, {*CATALOGUE, ALL_OPERATIONS}).items():
+    for name, number in _pairs("--quota", quotas, {*OFFERED, ALL_OPERATIONS}).items():
         if not number.is_integer():
             raise BridgeError(tr("{option}: {word} is no number, 0 or more", option="--quota", word=str(number)))
         by_quota[name] = int(number)
-    return Limits(_pairs("--operation-rate", rates, CATALOGUE.keys()), by_quota, accounts)
+    return Limits(_pairs("--operation-rate", rates, OFFERED.keys()), by_quota, accounts)
 
 
 def _pairs(option: str, words: Sequence[str], known: Set[str]) -> dict[str, float]:

@@ -20,7 +20,7 @@ from protocol.desk.words import AWAY, TOO_LONG_OPEN
 from protocol.lifecycle import State
 from protocol.media import MediaType
 from protocol.messages import GrowingIds
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from protocol.qr import MOST_SHEET_BYTES
 from protocol.runtime.applications import DESK
 from protocol.runtime.clock import Clock
@@ -78,7 +78,7 @@ class Work:
         return base64.b64decode(found["data"])
 
     async def _query(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        operation = CATALOGUE[name]
+        operation = OFFERED[name]
         _, sent = self._asked(name, body)
         try:
             reply = await self._queries.ask(operation, DESK, sent, self._id(), "", _QUERY_S)
@@ -95,7 +95,7 @@ class Work:
         asked, sent = self._asked(name, body)
         key = f"desk-{by}-{name}-{once}"[:255]
         try:
-            _, answer = await self._commands.submit(CATALOGUE[name], DESK, key, asked, sent, self._id(), "", _COMMAND_S)
+            _, answer = await self._commands.submit(OFFERED[name], DESK, key, asked, sent, self._id(), "", _COMMAND_S)
         except Problem as problem:
             if problem.code == "idempotency-key-reused":  # the same form, sent once more with something else in it
                 raise NotDone(TOO_LONG_OPEN, 409) from None
@@ -103,7 +103,7 @@ class Work:
         return _result(answer)
 
     def _asked(self, name: str, body: dict[str, Any]) -> tuple[Any, bytes]:
-        operation = CATALOGUE[name]
+        operation = OFFERED[name]
         try:
             sent = json.dumps(body).encode()
             asked = operation.requests.validate_json(sent)

@@ -14,7 +14,7 @@ from dmz_front.http.texts import COMMAND, QUERY, about, said, title
 from dmz_front.problems.codes import CODES, of_status
 from protocol.attachments import MAX_BYTES, Manifest
 from protocol.languages import Language
-from protocol.operations import FAMILIES, Family, Kind, Operation
+from protocol.operations import OFFERED_FAMILIES, Family, Kind, Operation
 
 _CODES = "x-problem-codes"
 """Where the codes of an answer stand until its description is made from them."""
@@ -48,7 +48,9 @@ def extend(
     document.setdefault("info", {}).update(_INFO)
     document["info"]["description"] = about(language)
     document["servers"] = [{"url": "/", "description": said("This front", language)}]
-    families = {name: family for family, entries in FAMILIES.items() for name in (entry.name for entry in entries)}
+    families = {
+        name: family for family, entries in OFFERED_FAMILIES.items() for name in (entry.name for entry in entries)
+    }
     shown = list(dict.fromkeys(families[operation.name] for operation in operations if operation.name in families))
     document["tags"] = [
         *({"name": family.title_zh, "description": family.description_zh} for family in shown if chinese),

@@ -5,15 +5,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from protocol.runtime.settings import Name, Section, nearest
 
 ALL = ("*",)
 
 
 def _operations(pattern: str) -> str:
-    if not any(fnmatchcase(name, pattern) for name in CATALOGUE):
-        near = nearest(pattern, CATALOGUE)
+    if not any(fnmatchcase(name, pattern) for name in OFFERED):
+        near = nearest(pattern, OFFERED)
         raise ValueError(f"no operation is {pattern!r}" + (f"; did you mean {near}?" if near else ""))
     return pattern
 
@@ -72,5 +72,5 @@ class FrontSection(Section):
 def allowed(*patterns: tuple[str, ...]) -> frozenset[str]:
     """The operations of the catalogue that each of these lists lets through."""
     return frozenset(
-        name for name in CATALOGUE if all(any(fnmatchcase(name, one) for one in several) for several in patterns)
+        name for name in OFFERED if all(any(fnmatchcase(name, one) for one in several) for several in patterns)
     )

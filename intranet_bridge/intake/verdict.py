@@ -12,7 +12,7 @@ from protocol.envelope import MAX_AGE_MS, Opened, Opener
 from protocol.envelope import Kind as Envelope
 from protocol.errors import Malformed, Stale, WrongKind
 from protocol.messages import AHEAD_MS, ID, Attributes
-from protocol.operations import CATALOGUE, Kind
+from protocol.operations import CATALOGUE, AskedBy, Kind
 
 QUERY_AHEAD_MS = 3_600_000
 """A query's deadline is at most so far ahead. Its reply and the memory of its id live as long as that."""
@@ -56,6 +56,8 @@ def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int)
     operation = CATALOGUE.get(name)
     if operation is None:
         return Quarantine("unknown-operation")
+    if operation.asked_by is AskedBy.BRIDGE:  # no front offers it, so who sends it is not the front it should be
+        return Quarantine("internal-operation")
     if operation.kind is not lane:
         return Quarantine("wrong-lane")
     if not ID.fullmatch(attributes.id) or not _TRACE.fullmatch(attributes.traceparent):

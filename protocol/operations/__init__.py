@@ -17,20 +17,34 @@ from protocol.operations import (
     payment,
     public,
     qr,
+    settlement,
     theft,
     usage,
     work_orders,
 )
 from protocol.operations.matching import AnswerMismatch
-from protocol.operations.operation import AnsweredBy, Deprecation, Family, Kind, Operation, Removed, UnknownOutcome
+from protocol.operations.operation import (
+    AnsweredBy,
+    AskedBy,
+    Deprecation,
+    Family,
+    Kind,
+    Operation,
+    Removed,
+    UnknownOutcome,
+)
 from protocol.operations.refusals import Refusal
 
 __all__ = [
     "CATALOGUE",
     "FAMILIES",
+    "INTERNAL",
+    "OFFERED",
+    "OFFERED_FAMILIES",
     "OWN",
     "AnswerMismatch",
     "AnsweredBy",
+    "AskedBy",
     "Deprecation",
     "Family",
     "Kind",
@@ -43,7 +57,20 @@ __all__ = [
 FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
     {
         module.FAMILY: module.OPERATIONS
-        for module in (accounts, bills, payment, orders, usage, work_orders, connection, public, theft, qr, notices)
+        for module in (
+            accounts,
+            bills,
+            payment,
+            orders,
+            usage,
+            work_orders,
+            connection,
+            public,
+            theft,
+            qr,
+            notices,
+            settlement,
+        )
     }
 )
 """Each business family with its operations, in the order of the API's pages."""
@@ -68,6 +95,20 @@ def _catalogue(families: Mapping[Family, tuple[Operation, ...]]) -> Mapping[str,
 
 CATALOGUE: Mapping[str, Operation] = _catalogue(FAMILIES)
 """Operation name → entry."""
+OFFERED_FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
+    {
+        family: offered
+        for family, operations in FAMILIES.items()
+        if (offered := tuple(one for one in operations if one.asked_by is AskedBy.APPLICATION))
+    }
+)
+"""What fronts offer, by family."""
+OFFERED: Mapping[str, Operation] = MappingProxyType(
+    {name: operation for name, operation in CATALOGUE.items() if operation.asked_by is AskedBy.APPLICATION}
+)
+"""Operation name → entry, of those that an application can ask for, through a front."""
+INTERNAL: frozenset[str] = frozenset(CATALOGUE.keys() - OFFERED.keys())
+"""Those that only the bridge asks for. They are bound, probed and reported like every other."""
 OWN: frozenset[str] = frozenset(
     name for name, operation in CATALOGUE.items() if operation.answered_by is AnsweredBy.BRIDGE
 )

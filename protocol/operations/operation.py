@@ -45,6 +45,15 @@ class AnsweredBy(StrEnum):
     """The bridge itself, from its own store: no binding is needed, and none is allowed (intranet_bridge/own.py)."""
 
 
+class AskedBy(StrEnum):
+    """Who may ask for an operation."""
+
+    APPLICATION = "application"
+    """An application, through a front. (The bridge itself may ask for it too.)"""
+    BRIDGE = "bridge"
+    """The bridge alone, of its own accord: no front offers it, and the bridge takes it from none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """What a group of operations is about: how the API's pages are arranged."""
@@ -140,6 +149,8 @@ class Operation:
     answered_by: AnsweredBy = AnsweredBy.MARKETING
     """The bridge's own commands are idempotent on the request id: their unknown outcomes are repeated."""
 
+    asked_by: AskedBy = AskedBy.APPLICATION
+
     attachment_types: frozenset[MediaType] = PICTURES
     """What the files that it names may be."""
 
@@ -171,6 +182,8 @@ class Operation:
             raise ValueError(f"{self.name}: a command's answer is not cacheable")
         if self.answered_by is AnsweredBy.BRIDGE and self.unknown_outcome is not UnknownOutcome.REPEAT:
             raise ValueError(f"{self.name}: the bridge answers it itself, so its unknown outcomes are repeated")
+        if self.asked_by is AskedBy.BRIDGE and self.answered_by is AnsweredBy.BRIDGE:
+            raise ValueError(f"{self.name}: the bridge would ask itself")
         if len({refusal.code for refusal in self.refusals}) < len(self.refusals):
             raise ValueError(f"{self.name}: a refusal is named twice")
         for said, names in (("guessed", self.guessed), ("field_scopes", self.field_scopes)):

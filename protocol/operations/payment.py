@@ -27,7 +27,7 @@ from protocol.operations.fields import (
     Timestamp,
 )
 from protocol.operations.operation import Family, Kind, Operation, UnknownOutcome
-from protocol.operations.refusals import ACCOUNT_CLOSED, INVALID_FIELD, NO_SUCH_ACCOUNT, Refusal
+from protocol.operations.refusals import ACCOUNT_CLOSED, BILL_FROZEN, INVALID_FIELD, NO_SUCH_ACCOUNT, Refusal
 from protocol.times import CHINA
 
 Channel = Annotated[
@@ -370,6 +370,7 @@ OPERATIONS = (
             TRANSACTION_REVERSED,
             AMOUNT_MISMATCH,
             BILL_NOT_OPEN,
+            BILL_FROZEN,
         ),
         scope="payments",
         unknown_outcome=UnknownOutcome.INQUIRE,

@@ -24,3 +24,4 @@ MONTH_RANGE = Refusal("month-range", "These months cannot be asked for", "查询
 INVALID_ATTACHMENT = Refusal("invalid-attachment", "The marketing system does not take an attachment", "附件无效")
 DAY_RANGE = Refusal("day-range", "This day cannot be asked for", "查询日期范围无效")
 NO_SUCH_BILL = Refusal("no-such-bill", "There is no bill of this month", "该月没有账单")
+BILL_FROZEN = Refusal("bill-frozen", "A bill is being collected in another way", "账单正在以其他方式代扣，暂不可缴费")

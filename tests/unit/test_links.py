@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -63,5 +63,5 @@ def test_the_walk_names_what_is_there() -> None:
 
 def test_the_readme_lists_the_whole_catalogue() -> None:
     table = (ROOT / "README.md").read_text().partition("## What it carries")[2].partition("\n## ")[0]
-    assert set(re.findall(r"`([a-z][a-z0-9.-]+)`", table)) == set(CATALOGUE)
-    assert f"{len(CATALOGUE)} operations" in table
+    assert set(re.findall(r"`([a-z][a-z0-9.-]+)`", table)) == set(OFFERED)
+    assert f"{len(OFFERED)} operations" in table

@@ -11,7 +11,7 @@ from dmz_front.http.openapi import extend
 from dmz_front.problems.chinese import CHINESE
 from dmz_front.problems.codes import CODES
 from protocol.languages import Language
-from protocol.operations import CATALOGUE, FAMILIES, Family, Operation
+from protocol.operations import OFFERED, OFFERED_FAMILIES, Family, Operation
 
 FOLDER = "reference/http-api"
 _METHODS = ("get", "head", "post", "patch", "delete")
@@ -49,14 +49,14 @@ _WORDS = {
 
 def pages(language: str) -> dict[str, str]:
     """Address → Markdown."""
-    return {f"{FOLDER}/{_file(family)}": _family(family, Language(language)) for family in FAMILIES} | {
+    return {f"{FOLDER}/{_file(family)}": _family(family, Language(language)) for family in OFFERED_FAMILIES} | {
         f"{FOLDER}/index.md": _index(Language(language))
     }
 
 
 @cache
 def _document(language: Language) -> dict[str, Any]:
-    return extend({"openapi": "3.1.0", "paths": {}}, CATALOGUE.values(), AccountForms(()), language)
+    return extend({"openapi": "3.1.0", "paths": {}}, OFFERED.values(), AccountForms(()), language)
 
 
 def _said(word: str, language: Language) -> str:
@@ -72,7 +72,7 @@ def _index(language: Language) -> str:
         return _said(name, language)
 
     lines = [f"# {word('title')}", "", word("about"), ""]
-    for family, operations in FAMILIES.items():
+    for family, operations in OFFERED_FAMILIES.items():
         title = family.title_zh if language is Language.CHINESE else family.title
         lines += [f"## {title}", "", *_head(word("operation"), word("kind"), word("scope"), word("summary"))]
         for one in operations:
@@ -100,7 +100,7 @@ def _family(family: Family, language: Language) -> str:
     chinese = language is Language.CHINESE
     title, about = (family.title_zh, family.description_zh) if chinese else (family.title, family.description)
     lines = [f"# {title}", "", about, ""]
-    for operation in FAMILIES[family]:
+    for operation in OFFERED_FAMILIES[family]:
         lines += _operation(operation, language)
     return "\n".join(lines) + "\n"
 

@@ -71,6 +71,12 @@ PROBES: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("/api/cust/bindList", {"appUser": "nobody"}),
     ("/api/outlet/list", {"area": "青石"}),
     ("/api/outage/list", {}),
+    ("/api/pay/detail", {"chnlCode": "wechat", "dateFrom": "2026-07-15", "dateTo": "2026-07-15"}),
+    (
+        "/api/bill/lock",
+        {"reqId": "h1", "consNo": "3210000000002", "ymList": ["202606"], "batchNo": "B1", "chnlCode": "withholding"},
+    ),
+    ("/api/owe/list", {"consNos": ["3210000000002"]}),
 )
 
 ALIKE = {"/api/pay/prepay": "/api/pay/writeoff"}

@@ -9,11 +9,13 @@ from scripts.tools.marketing_simulator.balances import Balances
 from scripts.tools.marketing_simulator.bindings import Bindings
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.effects import EffectWriter
+from scripts.tools.marketing_simulator.holds import Holds
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.invoices import Invoices
 from scripts.tools.marketing_simulator.meters import Meters
 from scripts.tools.marketing_simulator.payments import Payments
 from scripts.tools.marketing_simulator.points import Points
+from scripts.tools.marketing_simulator.promotions import Promotions
 from scripts.tools.marketing_simulator.public import Public
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.theft import TheftReports
@@ -21,6 +23,7 @@ from scripts.tools.marketing_simulator.usage import Usage
 from scripts.tools.marketing_simulator.withholding import Withholding
 from scripts.tools.marketing_simulator.work_order_service import WorkOrderService
 from scripts.tools.marketing_simulator.work_orders import WorkOrders
+from scripts.tools.marketing_simulator.writeoffs import Writeoffs
 
 
 def offered(
@@ -46,5 +49,8 @@ def offered(
         Public(reading, queries, clock),
         Invoices(reading, effects, queries, clock, node_seconds=node_seconds),
         Bindings(reading, effects, clock),
+        Writeoffs(reading),
+        Holds(reading, effects, queries, clock),
+        Promotions(effects, clock),
     )
     return [one for family in families for one in family.interfaces()]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from scripts.tools.marketing_simulator import files, journal
+from scripts.tools.marketing_simulator import files, journal, promotions, writeoffs
 from scripts.tools.marketing_simulator.bindings import messages
 from scripts.tools.marketing_simulator.clock import Clock
 from scripts.tools.marketing_simulator.database import connect_for_reading, origin
@@ -33,6 +33,8 @@ class ControlInterfaces:
             web.get("/journal/summary", self.journal_summary),
             web.get("/outbox", self.outbox),
             web.get("/files", self.files),
+            web.get("/books/payments", self.payments),
+            web.get("/books/promotions", self.promotions),
             web.get("/faults", self.show_faults),
             web.put("/faults", self.set_faults),
             web.delete("/faults", self.clear_faults),
@@ -103,6 +105,30 @@ class ControlInterfaces:
             connection = connect_for_reading(self._database)
             try:
                 return messages(connection, account)
+            finally:
+                connection.close()
+
+        return json_response(await asyncio.to_thread(read))
+
+    async def payments(self, _request: web.Request) -> web.Response:
+        """Every payment that was booked, in the order of booking."""
+
+        def read() -> list[dict[str, object]]:
+            connection = connect_for_reading(self._database)
+            try:
+                return writeoffs.book(connection)
+            finally:
+                connection.close()
+
+        return json_response(await asyncio.to_thread(read))
+
+    async def promotions(self, _request: web.Request) -> web.Response:
+        """Every reservation of a coupon, red packet or points."""
+
+        def read() -> list[dict[str, object]]:
+            connection = connect_for_reading(self._database)
+            try:
+                return promotions.book(connection, self._clock.now())
             finally:
                 connection.close()
 

@@ -17,6 +17,7 @@ from scripts.tools.marketing_simulator import (
     invoices,
     meters,
     payment_rows,
+    promotions,
     public,
     theft,
     work_order_service,
@@ -43,7 +44,7 @@ CREATE TABLE journal (
 
 FAMILIES = (
     work_orders, work_order_service, balances, meters, payment_rows, binding_rows, applications, theft, files, invoices,
-    public,
+    public, promotions,
 )  # fmt: skip
 """The families that keep tables of their own: `TABLES`, SQL statements that make and fill them."""
 SCHEMA_VERSION = f"4-{crc32(''.join((SCHEMA, *(family.TABLES for family in FAMILIES))).encode()):08x}"

@@ -33,6 +33,7 @@ class FaultPlan:
     die_after_applying: int = 0  # exit right after the commit of the n-th request applied, unanswered; 0: never
     drop: bool = False  # do as asked, commit, then lose the connection without an answer
     mix_up: bool = False  # answer about something else: what the answer repeats of the request is another value
+    shorten: bool = False  # the last item of the answer's lists is missing, whatever its counts say
     paths: tuple[str, ...] = ()  # only paths that begin with one of these; none: all of /api/
     except_paths: tuple[str, ...] = ()  # and none that begins with one of these
     times: int | None = None  # how many requests it hits; None: until it is cleared
@@ -59,7 +60,7 @@ class FaultPlan:
                 f"must be a number from 0 to {most}",
                 lambda v, most=most: 0 <= v <= most,
             )
-        for name in ("hang", "hang_after_applying", "drop", "mix_up"):
+        for name in ("hang", "hang_after_applying", "drop", "mix_up", "shorten"):
             _check(plan, name, (bool,), "must be true or false", lambda v: True)
         if isinstance(plan.get("die_after_applying"), bool):
             plan["die_after_applying"] = int(plan["die_after_applying"])
@@ -112,6 +113,7 @@ class BeforeAnswering:
 
     drops: bool = False
     mixes_up: bool = False
+    shortens: bool = False
 
 
 class FaultInjector:
@@ -164,9 +166,9 @@ class FaultInjector:
         if affected is None or (affected.plan is not self._plan and not affected.counted):
             return BeforeAnswering()
         plan = affected.plan
-        if plan.drop or plan.mix_up:
+        if plan.drop or plan.mix_up or plan.shorten:
             self._count(affected)
-        return BeforeAnswering(drops=plan.drop, mixes_up=plan.mix_up)
+        return BeforeAnswering(drops=plan.drop, mixes_up=plan.mix_up, shortens=plan.shorten)
 
     def _count(self, affected: AffectedRequest) -> None:
         if affected.counted:
@@ -194,6 +196,14 @@ def mixed_up(asked: bytes, answer: bytes) -> bytes:
         return value
 
     return json.dumps(changed(json.loads(answer)), ensure_ascii=False).encode()
+
+
+def shortened(answer: bytes) -> bytes:
+    """A JSON answer whose lists end one item too early: an interface that lost a row and does not know it."""
+    told = json.loads(answer)
+    data = told.get("data") or {}
+    told["data"] = {name: value[:-1] if isinstance(value, list) else value for name, value in data.items()}
+    return json.dumps(told, ensure_ascii=False).encode()
 
 
 def _check(plan: dict[str, Any], name: str, kinds: tuple[type, ...], reason: str, holds: Any) -> None:

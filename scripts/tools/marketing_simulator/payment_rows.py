@@ -4,6 +4,12 @@ A bill that a payment settled has a row in `settled` while the payment stands; t
 What becomes credit is added to `advance` (balances.py).
 """
 
+import sqlite3
+from dataclasses import dataclass
+from datetime import date
+
+from scripts.tools.marketing_simulator.tariff import penalty_fen
+
 TABLES = """
 CREATE TABLE payment (
     id INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, kind TEXT NOT NULL, channel TEXT NOT NULL,
@@ -23,6 +29,11 @@ CREATE TABLE reversal (
     reason TEXT NOT NULL, refund TEXT NOT NULL, paid_at TEXT NOT NULL, booked_on TEXT NOT NULL, months TEXT NOT NULL,
     balance_fen INTEGER NOT NULL
 );
+CREATE TABLE hold (
+    number INTEGER NOT NULL, month INTEGER NOT NULL, batch TEXT NOT NULL, channel TEXT NOT NULL,
+    released INTEGER NOT NULL, PRIMARY KEY (number, month, batch)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX hold_in_force ON hold (number, month) WHERE NOT released;
 CREATE TABLE agreement (
     id INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, account TEXT NOT NULL, bank TEXT NOT NULL,
     bank_account TEXT NOT NULL, holder TEXT NOT NULL, signed_on TEXT NOT NULL, cancelled_on TEXT
@@ -54,3 +65,36 @@ PAID_THROUGH_CHANNELS = (
     " WHERE number = :number AND credited_fen > 0 AND NOT reversed"
 )
 """Day, month (NULL: it became credit), fen."""
+
+HELD = "SELECT month, batch, channel FROM hold WHERE number = ? AND NOT released"
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """An open bill and what it comes to by a day."""
+
+    month: int
+    amount_fen: int
+    penalty_fen: int
+    due_date: str
+    held_by: str | None = None
+    """The batch that collects it."""
+    held_for: str | None = None
+    """The channel that it is collected through."""
+
+    @property
+    def total(self) -> int:
+        """What settles it."""
+        return self.amount_fen + self.penalty_fen
+
+
+def open_bills(connection: sqlite3.Connection, number: int, day: date) -> list[Bill]:
+    """The bills not settled, the oldest first, with the penalty by `day`."""
+    held = {month: (batch, channel) for month, batch, channel in connection.execute(HELD, (number,)).fetchall()}
+    return [
+        Bill(
+            month, amount, penalty_fen(amount, (day - date.fromisoformat(due)).days), due,
+            *held.get(month, (None, None)),
+        )
+        for month, _, amount, due in connection.execute(UNPAID_BILLS, (number,)).fetchall()
+    ]  # fmt: skip

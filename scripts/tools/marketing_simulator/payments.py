@@ -8,15 +8,14 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from scripts.tools.marketing_simulator.effects import AlreadyDone, Applied, EffectWriter
 from scripts.tools.marketing_simulator.fields import ACCOUNT, REQUEST_ID, Fields
 from scripts.tools.marketing_simulator.interfaces import Interface
-from scripts.tools.marketing_simulator.payment_rows import UNPAID_BILLS
+from scripts.tools.marketing_simulator.payment_rows import Bill, open_bills
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.responses import Code, Refusal, success, to_json
-from scripts.tools.marketing_simulator.tariff import penalty_fen
 
 LARGEST_AMOUNT = 10**13
 WRITEOFF, PREPAYMENT = "01", "02"
@@ -118,28 +117,6 @@ class Payment:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """An open bill and what it comes to by a day."""
-
-    month: int
-    amount_fen: int
-    penalty_fen: int
-
-    @property
-    def total(self) -> int:
-        """What settles it."""
-        return self.amount_fen + self.penalty_fen
-
-
-def open_bills(connection: sqlite3.Connection, number: int, day: date) -> list[Bill]:
-    """The bills not settled, the oldest first, with the penalty by `day`."""
-    return [
-        Bill(month, amount, penalty_fen(amount, (day - date.fromisoformat(due)).days))
-        for month, _, amount, due in connection.execute(UNPAID_BILLS, (number,)).fetchall()
-    ]
-
-
 def chosen(bills: Sequence[Bill], charge: Charge) -> list[Bill]:
     """The bills that a charge settles. Raises Refusal."""
     if charge.kind == PREPAYMENT:
@@ -150,16 +127,25 @@ def chosen(bills: Sequence[Bill], charge: Charge) -> list[Bill]:
             wanted = [by_month[int(month)] for month in charge.months.split(",")]
         except KeyError as error:
             raise Refusal(Code.BILL_NOT_OPEN, str(error.args[0])) from error
+        if any(_held(bill, charge) for bill in wanted):
+            raise Refusal(Code.BILL_FROZEN)
         if sum(bill.total for bill in wanted) != charge.amount_fen:
             raise Refusal(Code.AMOUNT)
         return wanted
     left, settled = charge.amount_fen, []
     for bill in bills:
+        if _held(bill, charge):
+            continue
         if bill.total > left:
             break
         left -= bill.total
         settled.append(bill)
     return settled
+
+
+def _held(bill: Bill, charge: Charge) -> bool:
+    """Whether it is being collected in another way."""
+    return bill.held_by is not None and bill.held_for != charge.channel
 
 
 class Payments:

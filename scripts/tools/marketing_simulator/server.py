@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from scripts.tools.marketing_simulator.effects import Applied
-from scripts.tools.marketing_simulator.faults import FaultInjector, mixed_up
+from scripts.tools.marketing_simulator.faults import FaultInjector, mixed_up, shortened
 from scripts.tools.marketing_simulator.fields import Fields
 from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.responses import Code, Refusal
@@ -103,7 +103,8 @@ class MarketingInterfaces:
         before = self._faults.answering(affected)
         if before.drops:
             raise Dropped
-        return mixed_up(asked, applied.body) if before.mixes_up and asked else applied.body
+        body = shortened(applied.body) if before.shortens else applied.body
+        return mixed_up(asked, body) if before.mixes_up and asked else body
 
     def close(self) -> None:
         """Abort the requests that hang."""

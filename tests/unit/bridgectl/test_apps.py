@@ -105,6 +105,10 @@ def test_a_scope_of_a_field_alone_is_known_too(database: Path) -> None:
     run("add", "maps", "--scope", "public", "--scope", "outages")
 
 
+def test_what_only_the_bridge_asks_is_granted_to_nobody(database: Path) -> None:
+    assert "there is no scope settlement" in complaint("add", "shop", "--scope", "settlement")
+
+
 def test_revoke(database: Path) -> None:
     run("add", "wechat", "--scope", "bills")
     assert run("revoke", "wechat").output == "wechat is revoked\n"

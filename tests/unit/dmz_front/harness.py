@@ -23,14 +23,14 @@ from protocol.lifecycle import State
 from protocol.link.memory import MemoryBroker, MemoryLink
 from protocol.link.port import AckMode, Delivery, Outgoing, Subscription
 from protocol.messages import Attributes, Reply, Role
-from protocol.operations import CATALOGUE, Operation
+from protocol.operations import OFFERED, Operation
 from protocol.presence import Availability, Presence
 from protocol.runtime import applications
 
 QUERY = "bill-query"
 COMMAND = "work-order"
-BILL = dict(CATALOGUE[QUERY].example)
-ORDER = dict(CATALOGUE[COMMAND].example)
+BILL = dict(OFFERED[QUERY].example)
+ORDER = dict(OFFERED[COMMAND].example)
 RESULT = b'{"work_order":"WO2026000001", "accepted_at":"2026-03-01T08:00:00+08:00"}'
 
 SHORT_MS = 20
@@ -70,7 +70,7 @@ class ScriptedBridge:
         self.frames: list[int] = []
         self.headers: list[Mapping[str, str]] = []
         self.announced = 0
-        self.serves: Iterable[str] = CATALOGUE
+        self.serves: Iterable[str] = OFFERED
         self._opener, self._sealer = Opener(keyring), Sealer(keyring, Role.FRONT)
 
     async def start(self) -> None:
@@ -130,7 +130,7 @@ class Harness:
         self.broker = MemoryBroker(now_ms=clock)
         self.bridge = ScriptedBridge(self.broker, bridge_keyring, clock)
         self.options: dict[str, Any] = {}
-        self.catalogue: dict[str, Operation] = dict(CATALOGUE)
+        self.catalogue: dict[str, Operation] = dict(OFFERED)
         self.keys: dict[str, str] = {}
         self.front: Front
         for name in ("stomp_link", "receiving_link"):
@@ -153,7 +153,7 @@ class Harness:
             assert self.front.bridges.attached == 1
 
     async def _start_front(self) -> None:
-        self.patch.setattr(composition, "CATALOGUE", self.catalogue)
+        self.patch.setattr(composition, "OFFERED", self.catalogue)
         tls = {name: f"{name}.pem" for name in ("ca", "certificate", "key")}
         settings = {
             "link": {"brokers": ["localhost:61616"], **tls},

@@ -6,7 +6,7 @@ import pytest
 
 from protocol.lifecycle import State
 from protocol.maintenance import Pause
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from protocol.presence import Availability
 from protocol.runtime.control import Peer
 from tests.unit.clock import Clock
@@ -20,7 +20,7 @@ NO_WAIT = {"prefer": "respond-async"}
 
 async def told(harness: Harness, *names: str, until: int) -> None:
     """The bridge says that these are paused."""
-    operations = {name: Availability.PAUSED if name in names else Availability.UP for name in CATALOGUE}
+    operations = {name: Availability.PAUSED if name in names else Availability.UP for name in OFFERED}
     pause = Pause(operations=names, since=1, until=until, by="ops")
     harness.bridge.announce(operations, maintenance=(pause,) if names else ())
     await turns()
@@ -67,7 +67,7 @@ async def test_a_front_that_pauses_by_itself_keeps_what_is_paused_and_what_comes
 ) -> None:
     await harness.start()
     await harness.front.maintenance.pause({"operations": [COMMAND], "until": clock.now + 60_000}, ROOT)
-    reading = dict(CATALOGUE["meter-reading-submit"].example)
+    reading = dict(OFFERED["meter-reading-submit"].example)
     mine, others = ORDER["account"], "3210000000099"
     assert (await harness.order(key="a", **NO_WAIT)).status_code == 202
     for key, account in (("b", mine), ("c", others)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol.operations import CATALOGUE
+from protocol.operations import OFFERED
 from scripts.tools.documentation.http_api import pages
 
 
@@ -11,7 +11,7 @@ def test_every_operation_is_there_with_its_examples(language: str) -> None:
     made = pages(language)
     index = made.pop("reference/http-api/index.md")
     everything = "".join(made.values())
-    for name, operation in CATALOGUE.items():
+    for name, operation in OFFERED.items():
         assert f"[`{name}`](" in index
         section = everything.partition(f"\n## {name} {{")[2].partition("\n## ")[0]
         assert f"`POST /v1/{name}`" in section

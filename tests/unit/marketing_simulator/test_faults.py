@@ -68,6 +68,7 @@ def test_a_plan_shows_every_switch() -> None:
         "die_after_applying": 1,
         "drop": False,
         "mix_up": False,
+        "shorten": False,
         "paths": ("/api/wo/",),
         "except_paths": (),
         "times": None,

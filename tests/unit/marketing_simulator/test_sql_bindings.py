@@ -16,7 +16,7 @@ from intranet_bridge.marketing.judgement import Judgement
 from intranet_bridge.marketing.sql.adapter import SqlAdapter
 from intranet_bridge.marketing.sql.binding import SqlBinding, SqlSystem
 from intranet_bridge.marketing.sql.database import Database
-from protocol.operations import CATALOGUE, OWN
+from protocol.operations import CATALOGUE, OFFERED, OWN
 from protocol.operations.operation import Kind, Operation
 from scripts.tools.marketing_simulator.fields import Fields
 from scripts.tools.marketing_simulator.responses import Refusal
@@ -102,7 +102,7 @@ OTHERS: dict[str, list[dict[str, Any]]] = {
     "policy-texts": [{}, {"page_size": 2, "page": 2}, {"category": "电价政策"}, {"keyword": "电价"}, {"keyword": "%"}],
     "theft-report-progress": [{"report": "JB2025110300000173104825"}, {"report": "JB2025110300000173104826"}],
 }
-QUERIES = sorted(name for name, operation in CATALOGUE.items() if operation.kind is Kind.QUERY and name not in OWN)
+QUERIES = sorted(name for name, operation in OFFERED.items() if operation.kind is Kind.QUERY and name not in OWN)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from dmz_front.http.openapi import extend
 from dmz_front.problems.chinese import CHINESE
 from dmz_front.problems.codes import CODES, TITLES
 from dmz_front.sandbox.examples import names
-from protocol.operations import CATALOGUE, FAMILIES, Kind
+from protocol.operations import OFFERED, OFFERED_FAMILIES, Kind
 from protocol.runtime import applications
 from tests.unit.dmz_front.harness import QUERY, Harness
 
@@ -92,8 +92,8 @@ async def test_it_can_be_written_as_json_twice_the_same(harness: Harness) -> Non
 
 async def test_every_operation_has_its_path_and_its_example_works(document: dict[str, Any]) -> None:
     paths = {path.removeprefix("/v1/") for path, item in document["paths"].items() if "post" in item}
-    assert paths == set(CATALOGUE) | {"attachments"}
-    for name, operation in CATALOGUE.items():
+    assert paths == set(OFFERED) | {"attachments"}
+    for name, operation in OFFERED.items():
         post = document["paths"][f"/v1/{name}"]["post"]
         assert post["operationId"] == name
         assert post["security"] == [{"ApplicationKey": []}]
@@ -107,13 +107,13 @@ async def test_every_operation_has_its_path_and_its_example_works(document: dict
 
 
 async def test_what_can_be_guessed_at_says_that_it_is_slowed_down(document: dict[str, Any]) -> None:
-    for name, operation in CATALOGUE.items():
+    for name, operation in OFFERED.items():
         said = document["paths"][f"/v1/{name}"]["post"]["responses"]["429"]["description"]
         assert ("[`too-many-failures`]" in said) is bool(operation.guessed)
 
 
 async def test_commands_and_queries_promise_different_things(document: dict[str, Any]) -> None:
-    for name, operation in CATALOGUE.items():
+    for name, operation in OFFERED.items():
         post = document["paths"][f"/v1/{name}"]["post"]
         command = operation.kind is Kind.COMMAND
         headers = {parameter["name"]: parameter for parameter in post["parameters"]}
@@ -132,7 +132,7 @@ async def test_generated_clients_get_names_and_types(document: dict[str, Any]) -
     """What generators stumble over: answers without a name, values without a type, defaults that are none."""
     schemas = document["components"]["schemas"]
     assert schemas["BillQueryV2Succeeded"]["properties"]["result"] == {"$ref": "#/components/schemas/BillPage"}
-    assert len([name for name in schemas if name.endswith("Succeeded")]) == len(CATALOGUE)
+    assert len([name for name in schemas if name.endswith("Succeeded")]) == len(OFFERED)
     assert schemas["WorkOrder"]["properties"]["account"]
     for node in inside(document):
         if isinstance(node.get("enum"), list) or isinstance(node.get("const"), str):
@@ -147,7 +147,7 @@ async def test_every_problem_code_documented_exists(document: dict[str, Any]) ->
     of_problems = schemas["Problem"]["properties"]["code"]["enum"]
     assert of_problems == sorted(code for code, told in CODES.items() if told.statuses)
     assert schemas["Failure"]["properties"]["code"]["enum"] == sorted(CODES)
-    for name in CATALOGUE:
+    for name in OFFERED:
         responses = document["paths"][f"/v1/{name}"]["post"]["responses"]
         for status, response in responses.items():
             if int(status) < 400:
@@ -161,7 +161,7 @@ async def test_every_problem_code_documented_exists(document: dict[str, Any]) ->
 
 
 async def test_fields_of_limits_callbacks_and_kept_answers(document: dict[str, Any]) -> None:
-    for name, operation in CATALOGUE.items():
+    for name, operation in OFFERED.items():
         post = document["paths"][f"/v1/{name}"]["post"]
         command = operation.kind is Kind.COMMAND
         assert ("Callback" in {parameter["name"] for parameter in post["parameters"]}) is command
@@ -208,7 +208,7 @@ async def test_real_answers_fit_what_is_documented(harness: Harness) -> None:
 
 
 def test_a_new_operation_needs_nothing_but_its_entry() -> None:
-    document = extend({"paths": {}}, [CATALOGUE["bill-query"]], AccountForms())
+    document = extend({"paths": {}}, [OFFERED["bill-query"]], AccountForms())
     assert list(document["paths"]) == ["/v1/bill-query"]
     assert {"BillQuery", "Bills", "Bill", "Tier", "Problem", "Refused", "Accepted"} <= set(
         document["components"]["schemas"]
@@ -218,8 +218,8 @@ def test_a_new_operation_needs_nothing_but_its_entry() -> None:
 async def test_operations_are_grouped_by_family_in_both_languages(harness: Harness) -> None:
     await harness.start(bridge=False)
     for language, titles in (
-        ("en", [family.title for family in FAMILIES]),
-        ("zh", [family.title_zh for family in FAMILIES]),
+        ("en", [family.title for family in OFFERED_FAMILIES]),
+        ("zh", [family.title_zh for family in OFFERED_FAMILIES]),
     ):
         answer = await harness.call("GET", f"/openapi.json?lang={language}", app=None)
         assert (answer.headers["content-language"], answer.headers["vary"]) == (language, "Accept-Language")
@@ -227,7 +227,7 @@ async def test_operations_are_grouped_by_family_in_both_languages(harness: Harne
         assert [tag["name"] for tag in document["tags"]][: len(titles)] == titles
         used = {tag for item in document["paths"].values() for one in item.values() for tag in one["tags"]}
         assert used == {tag["name"] for tag in document["tags"]}
-        for title, entries in zip(titles, FAMILIES.values(), strict=True):
+        for title, entries in zip(titles, OFFERED_FAMILIES.values(), strict=True):
             for operation in entries:
                 post = document["paths"][f"/v1/{operation.name}"]["post"]
                 assert post["tags"] == [title]
@@ -241,7 +241,7 @@ async def test_the_examples_are_those_a_sandbox_key_may_wish_for(harness: Harnes
         document = (await harness.call("GET", f"/openapi.json?lang={language}", app=None)).json()
         assert word in document["info"]["description"]
         assert "Prefer: example=" in document["info"]["description"]
-    for name, operation in CATALOGUE.items():
+    for name, operation in OFFERED.items():
         responses = document["paths"][f"/v1/{name}"]["post"]["responses"]
         told = responses["200"]["content"]["application/json"]["examples"]
         assert set(told) <= set(names(operation))
@@ -259,7 +259,7 @@ async def test_the_examples_are_those_a_sandbox_key_may_wish_for(harness: Harnes
 
 
 async def test_every_operation_has_a_line_in_chinese() -> None:
-    for operation in CATALOGUE.values():
+    for operation in OFFERED.values():
         assert re.search("[\u4e00-\u9fff]", operation.summary_zh), operation.name
 
 
@@ -319,7 +319,7 @@ async def test_the_page_speaks_the_readers_language_and_fits_a_phone(harness: Ha
 async def test_what_an_operation_can_be_answered_is_shown_by_example(harness: Harness, language: str) -> None:
     await harness.start(bridge=False)
     document = (await harness.call("GET", f"/openapi.json?lang={language}", app=None)).json()
-    for operation in CATALOGUE.values():
+    for operation in OFFERED.values():
         told = document["paths"][f"/v1/{operation.name}"]["post"]
         examples = told["responses"]["200"]["content"]["application/json"]["examples"]
         assert set(examples) == {"succeeded", *(refusal.code for refusal in operation.refusals)}

@@ -45,6 +45,8 @@ async def test_the_pages_of_the_api_need_a_key(harness: Harness, method: str, pa
     ("method", "path", "status", "code"),
     [
         ("POST", "/v1/nothing", 404, "unknown-operation"),
+        ("POST", "/v1/writeoff-list", 404, "unknown-operation"),
+        ("POST", "/v1/bill-freeze", 404, "unknown-operation"),
         ("GET", "/v1/nothing", 404, "unknown-operation"),
         ("POST", "/v1/BILL-QUERY", 404, "unknown-operation"),
         ("POST", f"/v1/{QUERY}/", 404, "not-found"),

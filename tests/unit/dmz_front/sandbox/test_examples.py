@@ -11,11 +11,11 @@ from dmz_front.problems.details import Problem
 from dmz_front.replies.responses import of_reply
 from dmz_front.sandbox.examples import names, reply, result
 from protocol.messages import Attributes
-from protocol.operations import CATALOGUE, Kind, Operation
+from protocol.operations import OFFERED, Kind, Operation
 from protocol.operations.fields import AccountNumber, Model
 
 AT = Attributes("id-1", "sandbox/trial", "x", 0)
-OPERATIONS = pytest.mark.parametrize("operation", CATALOGUE.values(), ids=list(CATALOGUE))
+OPERATIONS = pytest.mark.parametrize("operation", OFFERED.values(), ids=list(OFFERED))
 
 
 def asked_of(operation: Operation, **changes: Any) -> Any:
@@ -62,8 +62,8 @@ def told(operation: Operation, asked: Any, name: str) -> tuple[int, str]:
 
 
 def test_a_query_has_no_names_of_commands() -> None:
-    [query] = [names(one) for one in CATALOGUE.values() if one.name == "bill-query"]
-    command = names(CATALOGUE["work-order"])
+    [query] = [names(one) for one in OFFERED.values() if one.name == "bill-query"]
+    command = names(OFFERED["work-order"])
     assert {"succeeded", "no-such-account", "month-range", "marketing-timeout"} <= set(query)
     assert {"held", "backlog-full", "idempotency-key-reused"} <= set(command) - set(query)
     assert "unknown-operation" not in query

@@ -9,7 +9,21 @@ import pytest
 from pydantic import ValidationError
 
 from protocol import operations
-from protocol.operations import CATALOGUE, OWN, Kind, Operation, UnknownOutcome, bills, refusals, work_orders
+from protocol.operations import (
+    CATALOGUE,
+    INTERNAL,
+    OFFERED,
+    OFFERED_FAMILIES,
+    OWN,
+    AnsweredBy,
+    AskedBy,
+    Kind,
+    Operation,
+    UnknownOutcome,
+    bills,
+    refusals,
+    work_orders,
+)
 from protocol.operations.fields import AttachmentId, Attachments, IdentityNumber, Model
 
 ENTRIES = list(CATALOGUE.values())
@@ -133,3 +147,16 @@ def test_a_field_that_a_version_removed_was_one_of_an_earlier_version() -> None:
 def test_nobody_changes_the_catalogue() -> None:
     with pytest.raises(TypeError):
         CATALOGUE["x"] = CATALOGUE["bill-query"]  # type: ignore[index]
+
+
+def test_what_only_the_bridge_asks_is_bound_like_all_and_offered_to_nobody() -> None:
+    assert {"writeoff-list", "bill-freeze", "promotion-reserve"} <= INTERNAL
+    assert CATALOGUE.keys() == OFFERED.keys() | INTERNAL
+    assert {name for entries in OFFERED_FAMILIES.values() for name in (one.name for one in entries)} == set(OFFERED)
+    scopes = frozenset[str]().union(*(one.scopes for one in OFFERED.values()))
+    for name in INTERNAL:
+        assert CATALOGUE[name].asked_by is AskedBy.BRIDGE
+        assert CATALOGUE[name].answered_by is AnsweredBy.MARKETING
+        assert not CATALOGUE[name].scopes & scopes, "an application could be granted it"
+    with pytest.raises(ValueError, match="ask itself"):
+        replace(CATALOGUE["open-bills"], answered_by=AnsweredBy.BRIDGE)
