@@ -37,7 +37,7 @@ from intranet_bridge.bound import Bindings, Bound, bind
 from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
-from intranet_bridge.commands.internal import InternalCommands
+from intranet_bridge.commands.local import LocalCommands
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
 from intranet_bridge.content.service import Content
@@ -50,6 +50,7 @@ from intranet_bridge.housekeeping import Housekeeping, Schedule
 from intranet_bridge.imports.service import Imports
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, put_back
+from intranet_bridge.inbox.local import LocalRows
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
 from intranet_bridge.inbox.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON, STORE_KEY
@@ -158,7 +159,6 @@ class Bridge:
         self.settings, self.links, self.clock, self._chance = settings, links, clock, chance
         self.calls: MarketingCalls
         self.audit: Audit
-        self.internal: InternalCommands
         self.traced = traced
         self.ceilings = Ceilings(settings.ceilings, settings.fronts, clock)
         opener = (traced.opener if traced else Opener)(keyring, version_max=settings.wire.version_max)
@@ -259,10 +259,15 @@ class Bridge:
             allowed=lambda: self._may_call() and not self.draining.active, living=self.lease.living, clock=clock,
         )  # fmt: skip
         self._use_hot()
+        local = LocalRows(self.at_rest, settings.name)
+        self.internal = LocalCommands(
+            store=self.store, inbox=self.inbox, ordering=self.ordering, local=local, name=settings.name,
+            region=settings.region, clock=clock,
+        )  # fmt: skip
         self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
         self.workers = (traced.commands if traced else CommandWorkers)(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
-            replies=self.replies, attachments=self.attachments, requests=self.requests,
+            replies=self.replies, attachments=self.attachments, requests=self.requests, local=local,
             policy=self._policy(settings, clock), ceilings=self.ceilings,
         )  # fmt: skip
         judge = CommandJudge(
@@ -275,7 +280,7 @@ class Bridge:
             inquires=self.bindings.inquires,
             from_fronts=lambda: self.settings.commands.decisions_from_fronts,
             retention_ms=lambda: int(self.settings.store.retention_days * 86_400_000), clock=clock,
-            act=self.audit.act, same_front=self.ceilings.same_front,
+            act=self.audit.act, same_front=self.ceilings.same_front, local=local,
         )  # fmt: skip
         self.command_intake = CommandIntake(
             link=self.links["commands"], judge=judge,
@@ -304,7 +309,7 @@ class Bridge:
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
             notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes, changes=self.changes,
-            closing=Closing(self.store, clock, self.audit.act), settlement=self.settlement,
+            closing=Closing(self.store, clock, self.audit.act), settlement=self.settlement, internal=self.internal,
             schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
@@ -328,7 +333,7 @@ class Bridge:
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,
-            requests=self.requests, name=settings.name,
+            requests=self.requests, name=settings.name, local=local,
         )  # fmt: skip
         self.hot_administration = HotAdministration(self.hot, self.audit, self.prequery.report)
         self.probe = Probe(settings)
@@ -464,7 +469,7 @@ class Bridge:
             self.dead_letters, self.conflict, self.inbox, self.ordering,
             self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
             self.notice_subscriptions, self.hot, self.prequery, self.imports, self.pushes, self.push_tables,
-            self.content, self.settlement,
+            self.content, self.settlement, self.internal,
         ):  # fmt: skip
             yield from part.samples()
         if self.files is not None:
@@ -534,6 +539,7 @@ class Bridge:
         if self.files is not None:
             await parts.start("files", self.files.start(), self.files.close)
         await parts.start("settlement", self.settlement.start(), self.settlement.close)
+        await parts.start("own commands", self.internal.start(), self.internal.close)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
         listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
         await parts.start("pushes", listening, self.push_port.stop)

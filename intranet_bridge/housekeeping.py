@@ -2,7 +2,7 @@
 
 ===================  ==============================================================================
 sweep                replies without a receipt are offered again; operators' decisions are acted on;
-                     deliveries held back by a full backlog are taken
+                     deliveries held back by a full backlog are taken; so are the outcomes of the bridge's own commands
 notices              what no front has confirmed is sent again
 count                rows by state, for the metrics
 forget               rows past their retention are deleted
@@ -26,6 +26,7 @@ from pathlib import Path
 from cryptography import x509
 from sqlalchemy import Connection
 
+from intranet_bridge.commands.local import LocalCommands
 from intranet_bridge.commands.workers import CommandWorkers
 from intranet_bridge.hot_data.changes import Changes
 from intranet_bridge.inbox.attachments import AttachmentInbox
@@ -100,6 +101,7 @@ class Housekeeping:
         subscriptions: Subscriptions,
         pushes: Pushes,
         closing: Closing,
+        internal: LocalCommands,
         settlement: Settlement,
         changes: Changes,
         audit: Audit,
@@ -113,7 +115,7 @@ class Housekeeping:
         self._attachments, self._maintenance = attachments, maintenance
         self._workers, self._intake = workers, intake
         self._notices, self._subscriptions, self._pushes = notices, subscriptions, pushes
-        self._closing, self._settlement = closing, settlement
+        self._closing, self._settlement, self._internal = closing, settlement, internal
         self._changes = changes
         self.use(schedule)
         self._jobs = Jobs()
@@ -165,6 +167,7 @@ class Housekeeping:
         await self._outbox.sweep()
         self._intake.resume()
         await self._workers.act_on_decisions()
+        self._internal.sweep()
 
     async def adopt(self) -> None:
         """See above."""

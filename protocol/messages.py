@@ -22,6 +22,7 @@ LOWEST_VERSION = 1
 
 ID = re.compile(r"[0-9A-Za-z._:-]{1,64}")
 """What an id looks like. It is written into header lines, rows and logs."""
+_FRONT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MAX_TIME_MS = 10**15 - 1
 """The latest instant that can be said, epoch ms: far beyond any date, and far within 64 bits."""
 HORIZON_MS = 3_660 * 24 * 3_600_000
@@ -143,6 +144,11 @@ def retry_after_of(reply: Reply) -> float | None:
     """What `retry_after` wrote, seconds up to a day; None if the reply does not say."""
     found = _RETRY.fullmatch(reply.result)
     return min(float(found[1]), 86_400.0) if found else None
+
+
+def is_front_id(id: str) -> bool:
+    """Whether it is a UUID, as fronts make them. A bridge's own commands have ids that are none (`{order}-{line}`)."""
+    return _FRONT_ID.fullmatch(id) is not None
 
 
 def uuid7(now_ms: int, entropy: bytes) -> str:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.inbox import administration as rows
 from intranet_bridge.inbox.administration import Kept
+from intranet_bridge.inbox.local import LocalRows, is_sealed_here
 from intranet_bridge.intake.repetition import CODE as REPETITION
 from intranet_bridge.marketing import Absent, Answered, Finding, Refused, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
@@ -55,13 +56,14 @@ class Administration:
         store: Store,
         rulings: Rulings,
         opener: Opener,
+        local: LocalRows,
         calls: MarketingCalls,
         audit: Audit,
         requests: RequestLog,
         name: str,
         clock: Clock,
     ) -> None:
-        self._audit = audit
+        self._audit, self._local = audit, local
         self._store, self._rulings, self._opener = store, rulings, opener
         self._calls, self._clock = calls, clock
         self._requests, self._name = requests, name
@@ -156,6 +158,7 @@ class Administration:
             question.note,
             self._clock(),
             question.result,
+            kept.reply_to,
         )
         await self._rulings.write(ruling, operation)
 
@@ -171,6 +174,8 @@ class Administration:
                 "the request is not kept: it was final, and its front knows, or it did not fit its schema"
             )
         try:
+            if is_sealed_here(kept.envelope):
+                return self._local.opened(kept.report.id, kept.report.operation, kept.envelope).payload
             return self._opener.authentic(kept.envelope).payload
         except EnvelopeError as error:
             raise BridgeError(f"the request cannot be opened: {error.reason}") from None

@@ -22,7 +22,9 @@ class InternalCommand:
     """One to be done."""
 
     id: str
-    """Request id, which the marketing system gets too. Recorded once: a second one of this id changes nothing."""
+    """Request id, which the marketing system gets too: at most 64 of `0-9A-Za-z._:-`, and no UUID, which is the form
+    of fronts' ids. Recorded once: a second one of this id changes nothing.
+    """
     operation: str
     body: BaseModel = field(repr=False)
     consumer: str
@@ -54,10 +56,15 @@ class InternalCommands(Protocol):
     """The way to have something done by the bridge's own command path."""
 
     def record(self, connection: Connection, commands: Sequence[InternalCommand]) -> None:
-        """Write them down, within the caller's transaction. Raises StoreKeyClosed while the store's key is not open."""
+        """Write them down, within the caller's transaction. Raises StoreKeyClosed while the store's key is not open,
+        and ValueError for one that is not to be carried out here: a mistake of the caller's.
+        """
 
     def begin(self) -> None:
-        """After the commit: work on what was recorded. (A start does by itself.)"""
+        """After the commit: work on what was recorded. (A start does by itself, and so does the taking of outcomes.)"""
 
     def consume(self, consumer: str, take: Consumer) -> None:
-        """Who takes the outcomes for a consumer. Told before the bridge starts."""
+        """Who takes the outcomes for a consumer. Told before anything is recorded for it, in a part's `start` at the
+        latest. `take` runs in the thread that writes, within the transaction: it is quick, and changes nothing but the
+        database. What it raises undoes that transaction, which is tried again, later and later.
+        """

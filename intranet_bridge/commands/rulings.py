@@ -16,6 +16,7 @@ from intranet_bridge.commands.workers import CommandWorkers
 from intranet_bridge.inbox import administration as rows
 from intranet_bridge.inbox.administration import Came, Ruling
 from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.local import LocalRows, is_local
 from intranet_bridge.inbox.rows import INBOX, Failed, Received
 from intranet_bridge.intake.judge import CommandJudge, FrontDecision
 from intranet_bridge.replies import Replies
@@ -69,6 +70,7 @@ class Rulings:
         outbox: Outbox,
         replies: Replies,
         judge: CommandJudge,
+        local: LocalRows,
         lane: Lane,
         inquires: Container[str],
         from_fronts: Callable[[], bool],
@@ -83,14 +85,15 @@ class Rulings:
         keeps what is final. `act` writes down who decided.
         """
         self._store, self._inbox, self._workers, self._outbox = store, inbox, workers, outbox
-        self._act, self._same_front = act, same_front
+        self._act, self._same_front, self._local = act, same_front, local
         self._replies, self._judge, self._lane, self._clock = replies, judge, lane, clock
         self.inquires, self._from_fronts, self._retention_ms = inquires, from_fronts, retention_ms
 
     def ruling(
-        self, id: str, operation: str, source: str, choice: Choice, by: str, note: str, at: int, result: str = ""
-    ) -> Ruling:
-        """A decision, ready to be written. `source`: of the command.
+        self, id: str, operation: str, source: str, choice: Choice, by: str, note: str, at: int, result: str = "",
+        reply_to: str = "",
+    ) -> Ruling:  # fmt: skip
+        """A decision, ready to be written. `source`, `reply_to`: of the command.
 
         Raises BridgeError for one that cannot be taken."""
         if choice is Choice.RESEND:
@@ -108,7 +111,8 @@ class Rulings:
         state, code, detail = _FINAL[choice]
         before = rows.FROM.get(choice, State.HELD)
         assert move(before, rows.EVENTS[choice]) is state
-        return replace(ruling, code=code, sealed=self._replies.sealed(about, state, code, detail, body))
+        seal = self._local.outcome if is_local(reply_to) else self._replies.sealed
+        return replace(ruling, code=code, sealed=seal(about, state, code, detail, body))
 
     async def write(self, ruling: Ruling, operation: str) -> None:
         """Write it down, for `act`. Raises BridgeError, and changes nothing, if the command's state forbids it."""
@@ -118,6 +122,7 @@ class Rulings:
     async def act(self) -> None:
         """On what was decided just now."""
         await self._workers.act_on_decisions()
+        self._local.told.send()
         await self._outbox.sweep()
 
     async def from_front(self, asked: FrontDecision, since: int) -> None:

@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,6 +30,7 @@ from intranet_bridge.commands.decision import Finish, Hold, Inquire, Repeat, Ret
 from intranet_bridge.inbox.administration import TAKEN_BACK
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox, entry
+from intranet_bridge.inbox.local import LocalRows, is_local, is_sealed_here
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import OperatorDecision
 from intranet_bridge.marketing import AttachedFile, MarketingRequest, NotApplied, Unknown
@@ -41,7 +42,7 @@ from protocol.envelope import Opened, Opener
 from protocol.errors import EnvelopeError, PoisonMessage
 from protocol.lifecycle import Event, State, move
 from protocol.media import Fault
-from protocol.messages import Attributes
+from protocol.messages import Attributes, Role
 from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
@@ -90,12 +91,13 @@ class CommandWorkers:
         calls: MarketingCalls,
         replies: Replies,
         attachments: AttachmentInbox,
+        local: LocalRows,
         policy: Policy,
         requests: RequestLog,
         ceilings: Ceilings,
     ) -> None:
         self._ceilings = ceilings
-        self._attachments = attachments
+        self._attachments, self._local = attachments, local
         self._ordering, self._inbox, self._outbox = ordering, inbox, outbox
         self._opener, self._calls, self._replies = opener, calls, replies
         self._rules: dict[str, Rule] = {}
@@ -218,12 +220,12 @@ class CommandWorkers:
             await self._inbox.taken_back(decided.id)
             self._ordering.work.send()
             return
-        request = self._opener.authentic(decided.envelope).attributes
-        sealed = self._replies.sealed(request, decided.state, decided.code, decided.note)
         command = decided.command
+        request = self._opened(command, decided.envelope).attributes
+        sealed = self._sealed(request, decided.state, decided.code, decided.note)
         await self._inbox.finished(command.id, decided.state, command.attempts, decided.code, decided.note, sealed)
         reach(Point.BRIDGE_FINISHED_COMMITTED, command.id)
-        self._outbox.offer(entry(command.id, decided.state, decided.reply_to, sealed))
+        self._tell(command.id, decided.state, decided.reply_to, sealed)
 
     # --- one command -------------------------------------------------------------------------------------
 
@@ -237,7 +239,7 @@ class CommandWorkers:
             if envelope is None:
                 envelope, _ = await self._inbox.envelope(command.id)
                 command.envelope = envelope
-            opened = self._opener.authentic(envelope)
+            opened = self._opened(command, envelope)
         except Exception as error:
             # Opened once already, at the intake: a key is missing now, or the database. Both can be put right,
             # and nothing is lost by waiting; nothing else would be true.
@@ -246,7 +248,8 @@ class CommandWorkers:
             self._ordering.reschedule(command, time.monotonic() + self._backoff.longest_s)
             return
         try:
-            wait_s, body = (0.0, None) if command.admitted else self._ceiling_wait_s(command, opened)
+            admitted = command.admitted or opened.sender is Role.BRIDGE  # which is no front
+            wait_s, body = (0.0, None) if admitted else self._ceiling_wait_s(command, opened)
             if wait_s > 0:
                 if wait_s > 1:
                     command.envelope = None
@@ -269,6 +272,22 @@ class CommandWorkers:
             self._ordering.reschedule(command, time.monotonic() + self._backoff.after(command.failures))
         finally:
             self.latency.since(started)
+
+    def _opened(self, command: QueuedCommand, envelope: bytes) -> Opened:
+        """Raises EnvelopeError, and StoreKeyClosed."""
+        if is_sealed_here(envelope):
+            return self._local.opened(command.id, command.operation, envelope)
+        return self._opener.authentic(envelope)
+
+    def _sealed(self, request: Attributes, state: State, *said: Any) -> bytes:
+        """The outcome as the row keeps it: for its front, or for who takes it here."""
+        return (self._local.outcome if is_local(request.reply_to) else self._replies.sealed)(request, state, *said)
+
+    def _tell(self, id: str, state: State, reply_to: str, sealed: bytes) -> None:
+        if is_local(reply_to):
+            self._local.told.send()
+        else:
+            self._outbox.offer(entry(id, state, reply_to, sealed))
 
     def _ceiling_wait_s(self, command: QueuedCommand, opened: Opened) -> tuple[float, BaseModel | None]:
         """How long a command that was never called has to wait because of its front's ceilings; its body, if that was
@@ -410,7 +429,7 @@ class CommandWorkers:
         note: str,
         said: tuple[str, str, bytes],
     ) -> None:
-        sealed = self._replies.sealed(request, state, *said)
+        sealed = self._sealed(request, state, *said)
         outcome = command.id, state, command.attempts, code, note, sealed
         if command.state is State.RECEIVED:
             if not await self._surely(lambda: self._inbox.finished_uncalled(*outcome)):
@@ -420,7 +439,7 @@ class CommandWorkers:
             await self._surely(lambda: self._inbox.finished(*outcome))
         command.inquiring = False
         reach(Point.BRIDGE_FINISHED_COMMITTED, command.id)
-        self._outbox.offer(entry(command.id, state, request.reply_to, sealed))
+        self._tell(command.id, state, request.reply_to, sealed)
         self._ordering.done(command)
         self.outcomes[command.operation, state] += 1
         self._requests.command("command-finished", command.id, command.operation, state, code, None, command.attempts)

@@ -118,8 +118,8 @@ _FINISHED = _ROW.values(
     inquiring_at=None,
 )
 _TAKEN_BACK = update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))
-_TAKEN_BACK = _TAKEN_BACK.values(decided_at=None, envelope=b"")
 _IS_FINAL = or_(*(_C.state == state for state in sorted(FINAL)))  # not IN, which cannot be executed for many rows
+_TAKEN_BACK = _TAKEN_BACK.where(_IS_FINAL).values(decided_at=None, envelope=b"")
 _REPLIED = (
     update(INBOX)
     .where(_C.id == bindparam("of"), _C.state == bindparam("said"))
@@ -129,6 +129,10 @@ _REPLIED = (
         envelope=case((_IS_FINAL & _C.decided_at.is_(None), b""), else_=_C.envelope),
     )
 )
+_NOT_LOCAL = _C.reply_to.not_like("local:%")
+"""A row whose outcome goes to a front: local.py has the others."""
+QUEUED = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
+"""What `queued` makes a command of."""
 _READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bindparam("to"))
 
 
@@ -149,6 +153,8 @@ class Inbox:
         self._audit, self._same_front = audit, same_front
         self._store, self._owner, self._clock = store, owner, clock
         self._sequence = 0
+        self.found_to = 0
+        """What is recorded after the start has a higher sequence."""
         self.id: InboxId = ""
         """Which inbox this is, once started: made at the first start, the same for all who share the database."""
         self._dropped = False
@@ -168,7 +174,7 @@ class Inbox:
         # of rows that have an order still: sequences begin with the time, so new ones are above it anyway
         ordered = select(func.max(_C.sequence)).where(_C.owner == self._owner, _C.state.in_([*_UNFINISHED, State.HELD]))
         highest = await self._store.read(lambda connection: connection.execute(ordered).scalar())
-        self._sequence = highest or 0
+        self._sequence = self.found_to = highest or 0
         return await self._store.read(self._unfinished)
 
     async def owners(self) -> list[str]:
@@ -186,9 +192,8 @@ class Inbox:
         """Make the rows of dead owners ours; the unfinished ones, in the order they were recorded."""
         _found_in_hand(connection, owners)
         theirs = _active(_C.owner.in_(owners))
-        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
-        unfinished = select(*columns).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
-        commands = [_queued(row) for row in connection.execute(unfinished)]
+        unfinished = select(*QUEUED).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
+        commands = [queued(row) for row in connection.execute(unfinished)]
         count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
         if count:
             log.warning("rows-adopted", count=count, unfinished=len(commands), of=owners, owner=self._owner)
@@ -285,7 +290,7 @@ class Inbox:
         statement = (
             select(_C.id, _C.state, _C.reply_to, _C.reply)
             .where(_C.owner == self._owner, _C.replied_at.is_(None), _C.reply.is_not(None))
-            .where(_C.state.in_(sorted(REPORTED)))
+            .where(_C.state.in_(sorted(REPORTED)), _NOT_LOCAL)
             .order_by(_C.updated_at)
             .limit(limit)
         )
@@ -297,7 +302,7 @@ class Inbox:
         statement = select(INBOX).where(_C.owner == self._owner, _C.decided_at > 0).order_by(_C.sequence)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [
-            OperatorDecision(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, _queued(row))
+            OperatorDecision(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, queued(row))
             for row in rows
         ]
 
@@ -416,9 +421,8 @@ class Inbox:
         return results
 
     def _unfinished(self, connection: Connection) -> list[QueuedCommand]:
-        columns = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
-        statement = select(*columns).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
-        return [_queued(row) for row in connection.execute(statement)]
+        statement = select(*QUEUED).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
+        return [queued(row) for row in connection.execute(statement)]
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics, as `count` found them."""
@@ -426,6 +430,11 @@ class Inbox:
             yield "intranet_bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
         oldest, text = self.oldest_unfinished / 1000, "When the oldest command without an outcome came; 0: none"
         yield "intranet_bridge_oldest_unfinished_timestamp_seconds", text, {}, oldest
+
+
+def replied_in(connection: Connection, told: Sequence[tuple[str, State]], now: int) -> None:
+    """Of rows, each by id and the state that was told: who is to know of it does."""
+    connection.execute(_REPLIED, [{"of": id, "said": state, "now": now} for id, state in told])
 
 
 def _begin_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
@@ -520,7 +529,8 @@ def _known(
     return foreign | {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
 
 
-def _queued(row: Any) -> QueuedCommand:
+def queued(row: Any) -> QueuedCommand:
+    """A row that was found, for the ordering."""
     state, crashes = State(row.state), row.crashes
     return QueuedCommand(
         row.id, row.operation, row.subject, state, row.attempts, recovered=True, crashes=crashes, after=row.after

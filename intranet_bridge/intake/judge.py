@@ -19,7 +19,7 @@ from protocol.errors import BridgeError, EnvelopeError, Malformed
 from protocol.frames import pack, unpack
 from protocol.lifecycle import State
 from protocol.link.port import Delivery
-from protocol.messages import Attributes
+from protocol.messages import Attributes, is_front_id
 from protocol.notices import RECEIPT, Receipt
 from protocol.operations import Kind
 from protocol.runtime.clock import Clock
@@ -227,6 +227,8 @@ class CommandJudge:
 def _decision(opened: Opened) -> FrontDecision:
     """Raises EnvelopeError for what no front sends."""
     decision, envelope = Decision.from_payload(opened.payload)
+    if not is_front_id(decision.request):
+        raise Malformed("the request is not a front's")
     for queue in (opened.attributes.reply_to, decision.command.reply_to):  # both are written to
         if not checked_reply(queue).startswith(_COMMAND_REPLIES):
             raise Malformed("reply_to is not for commands")

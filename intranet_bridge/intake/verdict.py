@@ -11,7 +11,7 @@ from protocol.destinations import checked_reply
 from protocol.envelope import MAX_AGE_MS, Opened, Opener
 from protocol.envelope import Kind as Envelope
 from protocol.errors import Malformed, Stale, WrongKind
-from protocol.messages import AHEAD_MS, ID, Attributes
+from protocol.messages import AHEAD_MS, ID, Attributes, is_front_id
 from protocol.operations import CATALOGUE, AskedBy, Kind
 
 QUERY_AHEAD_MS = 3_600_000
@@ -62,6 +62,8 @@ def verdict(attributes: Attributes, lane: Kind, bound: Container[str], now: int)
         return Quarantine("wrong-lane")
     if not ID.fullmatch(attributes.id) or not _TRACE.fullmatch(attributes.traceparent):
         return Quarantine("malformed")  # both are written into header lines of the marketing call
+    if lane is Kind.COMMAND and not is_front_id(attributes.id):
+        return Quarantine("malformed")  # as of a command that a bridge gives itself, whose place no front may take
     if attributes.after and not ID.fullmatch(attributes.after):
         return Quarantine("malformed")
     try:

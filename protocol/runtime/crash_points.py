@@ -93,6 +93,13 @@ class Point:
     """The reply's receipt is here; that it was is written, not committed."""
     BRIDGE_DECISION_FOUND = "bridge.decision-found"
     """An operator's decision about a held row was read; nothing was done about it."""
+    # --- the bridge: commands of its own
+    BRIDGE_LOCAL_RECORDED = "bridge.local-recorded"
+    """Commands that the bridge gives itself are on disk; nothing was begun with them."""
+    BRIDGE_TAKEN_UNCOMMITTED = "bridge.taken-uncommitted"
+    """Their consumer has taken outcomes, and the rows say so, not committed."""
+    BRIDGE_TAKEN_COMMITTED = "bridge.taken-committed"
+    """That is on disk."""
     # --- the bridge: notices
     BRIDGE_PUSHES_COMMITTED = "bridge.pushes-committed"
     """Pushes and their notices are on disk; who pushed was not answered, and nothing was sent."""

@@ -175,7 +175,8 @@ class Stage:
         async def life() -> None:
             await self.open()
             await self.start()
-            await self.send(*envelopes)
+            if envelopes:
+                await self.send(*envelopes)
             if doing is not None:
                 await doing()
             await asyncio.sleep(20)

@@ -25,6 +25,9 @@ from tests.unit.intranet_bridge.harness import DONE, LOST, OPERATIONS, Stage, un
 
 DAY = 86_400_000
 
+NEVER = "00000000-0000-7000-8000-000000000000"
+"""Of a command that never came."""
+
 
 def scene(play: Callable[[Stage], Awaitable[None]]) -> Callable[[Path, pytest.MonkeyPatch], None]:
     @wraps(play)
@@ -260,8 +263,8 @@ async def test_what_cannot_be_carried_out_is_refused_and_changes_nothing(stage: 
         (id, "ask-again", {}, "cannot ask"),
         (id, "applied", {"result": "{}"}, "work_order"),
         (id, "call-again", {"result": "{}"}, "applied alone"),
-        ("0-never", "call-again", {}, "the inbox has it not"),
-        ("0-never", "resend", {}, "cannot be opened any more: malformed"),
+        (NEVER, "call-again", {}, "the inbox has it not"),
+        (NEVER, "resend", {}, "cannot be opened any more: malformed"),
     ):
         reply = await answered(stage, request, choice, **more)
         assert reply.state is State.REFUSED

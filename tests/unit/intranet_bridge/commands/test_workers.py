@@ -20,7 +20,7 @@ from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.dead_letter import dead_letter
 from protocol.link.port import Outgoing
-from protocol.messages import Attributes, Reply, Role
+from protocol.messages import Attributes, Reply, Role, uuid7
 from protocol.runtime.lease import only_one
 from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, scene, until, wall
 
@@ -526,7 +526,7 @@ async def test_a_failing_store_acknowledges_nothing_and_calls_nothing(stage: Sta
 async def test_a_command_of_a_front_whose_clock_is_ahead_is_done_in_its_turn(stage: Stage) -> None:
     await stage.start()
     ahead = wall() + 600_000
-    id = f"ahead-{ahead}"
+    id = uuid7(ahead, bytes(10))
     attributes = Attributes(id, "front-1/test", "work-order", ahead, "key", reply_to=command_replies("front-1"))
     sealer = Sealer(stage.front_ring, to=Role.BRIDGE)
     sealed = sealer.seal(Kind.REQUEST, attributes, ORDER_BODY, now_ms=ahead)
