@@ -189,36 +189,36 @@ class LocalCommands:
             ids = [id for id in await self._store.read(read) if id not in resting][:_PAGE]
             if not ids:
                 return
-            if not await self._handed(take, ids):
+            if await self._not_taken(take, ids) is not None:
                 await self._singly(consumer, take, ids)
 
     async def _singly(self, consumer: str, take: Consumer, ids: Sequence[str]) -> None:
         """After a failure: which of them it is that cannot be taken. The others are."""
-        failed = [id for id in ids if not await self._handed(take, [id])]
-        if failed:
-            failures = max(self._resting[id][1] for id in failed)
-            if now_and_then(failures):
-                log.error("outcomes-not-taken", consumer=consumer, count=len(failed), failures=failures)
+        failures, failed = 0, ""
+        for id in ids:
+            error = await self._not_taken(take, [id])
+            if error is not None:
+                times = self._resting.get(id, (0.0, 0))[1] + 1
+                self._resting[id] = time.monotonic() + self._backoff.after(times), times
+                failures, failed = max(failures, times), type(error).__name__
+        if failed and now_and_then(failures):
+            count = len(self._resting)
+            log.error("outcomes-not-taken", consumer=consumer, count=count, failures=failures, error=failed)
 
-    async def _handed(self, take: Consumer, ids: Sequence[str]) -> bool:
-        """Whether they were taken. Raises what the database does."""
+    async def _not_taken(self, take: Consumer, ids: Sequence[str]) -> Exception | None:
+        """What their consumer raised; None: they are taken. Raises what the database does."""
         try:
             count = await self._store.write(partial(self._take, take=take, ids=ids))
         except Exception as error:
             if isinstance(error, Fenced) or illness(error) is not None:
                 raise
-            if len(ids) == 1:
-                failures = self._resting.get(ids[0], (0.0, 0))[1] + 1
-                self._resting[ids[0]] = time.monotonic() + self._backoff.after(failures), failures
-                if now_and_then(failures):
-                    log.error("outcome-not-taken", request_id=ids[0], error=type(error).__name__, reason=said(error))
-            return False
+            return error
         reach(Point.BRIDGE_TAKEN_COMMITTED)
         for id in ids:
             self._resting.pop(id, None)
         self.taken += count
         self.begin()  # a consumer may have recorded what comes next
-        return True
+        return None
 
     def _take(self, connection: Connection, take: Consumer, ids: Sequence[str]) -> int:
         found = rows.untold_of(connection, self._name, ids)

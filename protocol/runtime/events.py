@@ -454,6 +454,26 @@ EVENTS: Mapping[str, Event] = {
         "A command's outcome is in the ledger: the front's second line of its hop.",
         ("request_id", "operation", "outcome", "code", "ms"),
     ),
+    "outcomes-not-handed-over": Event(
+        "error",
+        "The database could not say, or record, what became of the bridge's own commands; it is tried again.",
+        ("reason", "failures"),
+    ),
+    "outcomes-not-taken": Event(
+        "error",
+        "Who gave the bridge's own commands could not take their outcomes; they are kept, and handed over again.",
+        ("consumer", "count", "failures", "error"),
+    ),
+    "outcomes-without-consumer": Event(
+        "error",
+        "Outcomes are kept of commands that a part gave which is not configured any more.",
+        ("consumer", "meaning"),
+    ),
+    "own-commands-not-begun": Event(
+        "error",
+        "The database could not say which commands the bridge gave itself; it is asked again.",
+        ("reason", "failures"),
+    ),
     "page-failed": Event("error", "A page (documentation, status) could not be made.", ("error",), once_by=("error",)),
     "poison-command-held": Event(
         "error", "A command that the process died over is held.", ("request_id", "operation", "reason", "crashes")
