@@ -85,7 +85,11 @@ def mode_of(path: Path, mode: int) -> Iterator[None]:
 # --- all is well ------------------------------------------------------------------------------------------
 
 
-def test_a_sound_installation(testbed: Testbed) -> None:
+def test_a_sound_installation(testbed: Testbed, http: httpx.Client) -> None:
+    def queues() -> dict[str, Any]:
+        return {one["name"]: one for one in json.loads(testbed.ctl("queues", "--json"))}
+
+    before = queues()
     report = examined(testbed.config)
     assert [one for one in report.findings if one["status"] == "fail"] == []
     assert (report.code, report.overall) == (0, "warn")
@@ -99,6 +103,11 @@ def test_a_sound_installation(testbed: Testbed) -> None:
     [seen] = [one["seen"] for one in report.of("presence")]
     assert f"serves {len(bindings()) + len(ANSWERED_BY_THE_BRIDGE)} operations" in seen
     assert {one["subject"].split()[0] for one in report.of("clock", status="ok")} == {"bridge-1", "broker"}
+    # and it has harmed nothing
+    assert set(queues()) == set(before)  # no queue was made
+    assert all(after["dead_letters"] == before[name]["dead_letters"] for name, after in queues().items())
+    answer = http.post("/v1/arrears-query", json={"account": "3210000000002"})
+    assert answer.status_code == 200
 
 
 def test_for_people_and_strictly(testbed: Testbed) -> None:
@@ -118,50 +127,28 @@ def test_wrong_usage(testbed: Testbed, options: list[str]) -> None:
     assert doctor(testbed.config, *options).returncode == 2
 
 
-@pytest.mark.parametrize(("role", "other"), [("front", "intranet_bridge"), ("bridge", "dmz_front")])
-def test_one_role_alone(testbed: Testbed, role: str, other: str) -> None:
-    report = examined(testbed.config, "--role", role)
-    assert report.of("configuration", other) == []
-    assert report.of("tls", f"as {role}", "ok")
-    [inward] = report.of("inward")
-    assert inward["status"] == {"front": "warn", "bridge": "skip"}[role]
-
-
-def test_it_harms_nothing(testbed: Testbed, http: httpx.Client) -> None:
-    def queues() -> dict[str, Any]:
-        return {one["name"]: one for one in json.loads(testbed.ctl("queues", "--json"))}
-
-    before = queues()
-    examined(testbed.config)
-    assert set(queues()) == set(before)  # no queue was made
-    assert all(after["dead_letters"] == before[name]["dead_letters"] for name, after in queues().items())
-    answer = http.post("/v1/arrears-query", json={"account": "3210000000002"})
-    assert answer.status_code == 200
-
-
 # --- faults -----------------------------------------------------------------------------------------------
 
 
-def test_a_key_file_that_others_may_read(testbed: Testbed) -> None:
-    keys, token = testbed.folder / "keys", testbed.folder / "data" / "marketing.token"
-    with mode_of(keys / "bridge.keyring", 0o644), mode_of(keys / "front.keyring", 0o640), mode_of(token, 0o640):
+def test_files_that_others_may_read_or_change(testbed: Testbed) -> None:
+    keys, data = testbed.folder / "keys", testbed.folder / "data"
+    modes = {
+        keys: 0o777, keys / "bridge.keyring": 0o644, keys / "front.keyring": 0o640, data / "marketing.token": 0o640,
+        data / "front.sqlite3": 0o644,
+    }  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        for path, mode in modes.items():
+            stack.enter_context(mode_of(path, mode))
         report = examined(testbed.config)
     assert report.code == 1
-    open_ = {Path(one["subject"]).name for one in report.of("permissions", status="fail")}
-    assert open_ == {"bridge.keyring", "front.keyring", "marketing.token"}
+    open_ = {one["subject"] for one in report.of("permissions", status="fail")}
+    assert open_ == {str(path) for path in modes} - {str(data / "front.sqlite3")}
+    assert report.of("permissions", "front.sqlite3", "warn")
     for daemon in ("intranet_bridge.toml", "dmz_front.toml"):
         [configuration] = report.of("configuration", daemon)
         assert configuration["status"] == "fail"
         assert "chmod 0600" in configuration["seen"]
     assert report.of("presence", "bridge-1", "ok")  # one fault does not hide the rest
-
-
-def test_a_database_and_a_folder_that_others_may_change(testbed: Testbed) -> None:
-    with mode_of(testbed.folder / "data" / "front.sqlite3", 0o644), mode_of(testbed.folder / "keys", 0o777):
-        report = examined(testbed.config)
-    assert report.of("permissions", "front.sqlite3", "warn")
-    [folder] = report.of("permissions", status="fail")
-    assert folder["subject"] == str(testbed.folder / "keys")
 
 
 def test_a_misspelt_setting(testbed: Testbed, tmp_path: Path) -> None:
@@ -170,42 +157,36 @@ def test_a_misspelt_setting(testbed: Testbed, tmp_path: Path) -> None:
     text = file.read_text().replace("heartbeat_ms", "hartbeat_ms")
     file.write_text(text)
     line = next(number for number, words in enumerate(text.splitlines(), 1) if words.startswith("hartbeat_ms"))
+    (config / "bridgectl.toml").unlink()
     report = examined(config)
     [finding] = report.of("configuration", "dmz_front.toml")
     assert finding["status"] == "fail"
     assert finding["seen"].startswith(f"{file}:{line}: link.hartbeat_ms")
     assert report.of("configuration", "intranet_bridge.toml", "ok")
+    assert report.of("configuration", "bridgectl.toml", "warn")
+    assert report.of("statistics", status="skip")
     assert report.of("tls", "as bridge", "ok")  # the rest is looked at all the same
 
 
-def test_a_binding_that_does_not_parse(testbed: Testbed, tmp_path: Path) -> None:
-    config = variant(testbed, tmp_path / "config", bills={"operations.arrears-query.response": "data.{"})
-    [finding] = examined(config, "--role", "bridge").of("configuration", "intranet_bridge.toml")
+def test_a_binding_that_does_not_parse_tls_files_and_bridgectls_own_file(testbed: Testbed, tmp_path: Path) -> None:
+    changes = {"http.certificate": str(testbed.certs / "broker.pem"), "http.key": str(testbed.certs / "front.key")}
+    config = variant(
+        testbed, tmp_path / "config", bills={"operations.arrears-query.response": "data.{"}, dmz_front=changes,
+        bridgectl={"doctor.timeout_s": -1},
+    )  # fmt: skip
+    report = examined(config)
+    [finding] = report.of("configuration", "intranet_bridge.toml")
     assert finding["status"] == "fail"
     document = (config / "bindings" / "bills.toml").read_text().splitlines()
     file, line, *_ = finding["seen"].split(":")
     assert file == str(config / "bindings" / "bills.toml")
     number = int(line)
     assert document[number - 1].startswith("response = ")
-
-
-def test_http_tls_files_that_cannot_be_used(testbed: Testbed, tmp_path: Path) -> None:
-    changes = {"http.certificate": str(testbed.certs / "broker.pem"), "http.key": str(testbed.certs / "front.key")}
-    config = variant(testbed, tmp_path / "config", dmz_front=changes)
-    [finding] = examined(config, "--role", "front").of("configuration", "dmz_front")
+    [finding] = report.of("configuration", "dmz_front")
     assert finding["status"] == "fail"
     assert "front.key: is not the key of" in finding["seen"]
-
-
-def test_bridgectls_own_file(testbed: Testbed, tmp_path: Path) -> None:
-    config = variant(testbed, tmp_path / "config", bridgectl={"doctor.timeout_s": -1})
-    [finding] = examined(config, "--role", "front").of("configuration", "bridgectl.toml")
+    [finding] = report.of("configuration", "bridgectl.toml")
     assert "doctor.timeout_s" in finding["seen"]
-    (config / "bridgectl.toml").unlink()
-    report = examined(config, "--role", "bridge")
-    assert report.of("configuration", "bridgectl.toml", "warn")
-    assert report.of("statistics", status="skip")
-    assert report.of("tls", "as bridge", "ok")
 
 
 def test_nothing_is_installed_here(tmp_path: Path) -> None:
@@ -215,17 +196,28 @@ def test_nothing_is_installed_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("days", "status"), [pytest.param(20, "warn", marks=pytest.mark.rare), (5, "fail")])
-def test_a_certificate_that_expires_soon(testbed: Testbed, tmp_path: Path, days: int, status: str) -> None:
+def test_certificates_that_expire_soon_or_have(testbed: Testbed, tmp_path: Path, days: int, status: str) -> None:
     certs = tmp_path / "certs"
     shutil.copytree(testbed.certs, certs)
-    issue = ["certs", "issue", "front", "--name", "front-1", "--dir", str(certs), "--days", str(days), "--force"]
-    processes.run([str(BIN / "bridgectl"), *issue])
-    changes = {"link.certificate": str(certs / "front.pem"), "link.key": str(certs / "front.key")}
-    report = examined(variant(testbed, tmp_path / "config", dmz_front=changes), "--role", "front")
+    for role, valid, environment in (
+        ("front", days, None), ("bridge", 30, Clock(tmp_path, -40 * 86400).environment),
+    ):  # fmt: skip
+        issue = ["certs", "issue", role, "--name", f"{role}-1", "--dir", str(certs), "--days", str(valid), "--force"]
+        processes.run([str(BIN / "bridgectl"), *issue], environment)
+    files = {
+        role: {"link.certificate": str(certs / f"{role}.pem"), "link.key": str(certs / f"{role}.key")}
+        for role in ("front", "bridge")
+    }
+    config = variant(testbed, tmp_path / "config", dmz_front=files["front"], intranet_bridge=files["bridge"])
+    report = examined(config)
     [finding] = report.of("certificate", "front.pem")
     assert (finding["status"], f"expires in {days - 1} days" in finding["seen"]) == (status, True)
     assert "bridgectl certs renew front" in finding["action"]
     assert report.of("tls", "as front", "ok")  # it still works
+    [finding] = report.of("certificate", "bridge.pem")
+    assert finding["status"] == "fail"
+    assert "expired on" in finding["seen"]
+    assert report.of("tls", "as bridge", "fail")  # the broker refuses it
 
 
 def test_a_certificate_of_another_role(testbed: Testbed, tmp_path: Path) -> None:
@@ -236,24 +228,27 @@ def test_a_certificate_of_another_role(testbed: Testbed, tmp_path: Path) -> None
     assert report.of("presence", status="fail")  # and no presence
 
 
-def test_an_expired_certificate(testbed: Testbed, tmp_path: Path) -> None:
-    certs = tmp_path / "certs"
-    shutil.copytree(testbed.certs, certs)
-    issue = ["certs", "issue", "bridge", "--name", "bridge-1", "--dir", str(certs), "--days", "30", "--force"]
-    processes.run([str(BIN / "bridgectl"), *issue], Clock(tmp_path, -40 * 86400).environment)
-    changes = {"link.certificate": str(certs / "bridge.pem"), "link.key": str(certs / "bridge.key")}
-    report = examined(variant(testbed, tmp_path / "config", intranet_bridge=changes), "--role", "bridge")
-    [finding] = report.of("certificate", "bridge.pem")
-    assert finding["status"] == "fail"
-    assert "expired on" in finding["seen"]
-    assert report.of("tls", "as bridge", "fail")  # the broker refuses it
+class Careless(socketserver.BaseRequestHandler):
+    """Speaks STOMP to anyone, in clear."""
+
+    def handle(self) -> None:
+        while self.request.recv(65536):
+            self.request.sendall(b"CONNECTED\nversion:1.2\nserver:ActiveMQ/6.3.1\n\n\0")
 
 
-def test_the_wrong_name_of_the_broker(testbed: Testbed, tmp_path: Path) -> None:
-    changes = {"link.brokers": [f"127.0.0.2:{testbed.ports.broker}", f"localhost:{free_port()}"]}
-    report = examined(variant(testbed, tmp_path / "config", dmz_front=changes), "--role", "front")
-    texts = {one["subject"].split()[0]: one["seen"] for one in report.of("tls", status="fail")}
-    assert [text.split(":")[0] for text in texts.values()] == ["not reachable", "not reachable"]
+def test_brokers_of_another_name_away_or_without_tls(testbed: Testbed, tmp_path: Path) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Careless) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        careless = f"localhost:{server.server_address[1]}"
+        changes = {"link.brokers": [f"127.0.0.2:{testbed.ports.broker}", f"localhost:{free_port()}", careless]}
+        report = examined(variant(testbed, tmp_path / "config", dmz_front=changes), "--role", "front")
+        server.shutdown()
+    seen = {one["subject"].split()[0]: one["seen"].split(":")[0] for one in report.of("tls", status="fail")}
+    assert len(seen) == 3
+    assert [text for broker, text in seen.items() if broker != careless] == ["not reachable", "not reachable"]
+    [finding] = report.of("plain-text", careless)
+    assert (finding["status"], finding["seen"]) == ("fail", "the broker answers STOMP without TLS")
 
 
 def test_a_broker_of_another_authority(testbed: Testbed, tmp_path: Path) -> None:
@@ -301,26 +296,6 @@ def test_a_broker_that_is_too_friendly(
         processes.run([*script, "stop", *where])
 
 
-class Careless(socketserver.BaseRequestHandler):
-    """Speaks STOMP to anyone, in clear."""
-
-    def handle(self) -> None:
-        while self.request.recv(65536):
-            self.request.sendall(b"CONNECTED\nversion:1.2\nserver:ActiveMQ/6.3.1\n\n\0")
-
-
-def test_a_broker_without_tls(testbed: Testbed, tmp_path: Path) -> None:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Careless) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        changes = {"link.brokers": [f"localhost:{server.server_address[1]}"]}
-        report = examined(variant(testbed, tmp_path / "config", dmz_front=changes), "--role", "front")
-        server.shutdown()
-    assert report.of("tls", status="fail")
-    [finding] = report.of("plain-text")
-    assert (finding["status"], finding["seen"]) == ("fail", "the broker answers STOMP without TLS")
-
-
 LISTENS = """\
 import socket, sys, time
 tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
@@ -343,6 +318,8 @@ def test_a_listener_beyond_loopback(testbed: Testbed, tmp_path: Path, program: s
         assert running.stdout is not None
         ports = running.stdout.readline().split()
         report = examined(testbed.config, "--role", "bridge")
+        assert report.of("configuration", "dmz_front") == []  # one role alone
+        assert [one["status"] for one in report.of("inward")] == ["skip"]
         found = [one for one in report.of("listeners") if one["subject"].rpartition(":")[2] in ports]
         assert sorted(one["subject"].split()[0] for one in found) == ["tcp", "udp"]
         assert {one["status"] for one in found} == {status}
@@ -363,6 +340,8 @@ def test_ways_inward(testbed: Testbed) -> None:
         closed, opened = f"127.0.0.1:{free_port()}", f"127.0.0.1:{listening.getsockname()[1]}"
         report = examined(testbed.config, "--role", "front", "--inward", closed, "--inward", opened)
     assert report.code == 1
+    assert report.of("configuration", "intranet_bridge") == []  # one role alone
+    assert report.of("tls", "as front", "ok")
     assert {one["subject"]: one["status"] for one in report.of("inward")} == {closed: "ok", opened: "fail"}
     assert "reset" in report.of("inward", closed)[0]["seen"]
 
