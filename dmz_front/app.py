@@ -47,6 +47,7 @@ from dmz_front.commands.region_inbox import RegionInbox
 from dmz_front.commands.submission import COMMIT_S, Commands, Policy, Seals
 from dmz_front.housekeeping import Housekeeping
 from dmz_front.http.api import HttpApi
+from dmz_front.http.channels import Channels
 from dmz_front.http.landing import Landing
 from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
@@ -268,6 +269,10 @@ class Front:
         self.forms = AccountForms(settings.accounts)
         self.desk = self._desk(settings.desk) if settings.desk.enabled else None
         self.landing = Landing(self.queries, Scans(settings.landing), self.clock, counted=self.statistics.answered)
+        self.channels = Channels(
+            settings.channels, self.commands, self.clock, self.requests, counted=self.statistics.answered,
+            draining=lambda: self.api.draining,
+        )  # fmt: skip
         self.api: HttpApi = HttpApi(
             catalogue=OFFERED,
             applications=lambda: self.applications,
@@ -292,6 +297,7 @@ class Front:
                 limits=settings.http,
                 version=version("dmz-bridge"),
                 landing=self.landing if settings.landing.enabled else None,
+                channels=self.channels if settings.channels else None,
                 desk=self.desk.app if self.desk else None,
             ),
         )
@@ -514,6 +520,7 @@ class Front:
         for part in (
             self.api, self.http.connections, self.queries, self.commands, self.sandbox, self.bridges, self.router,
             self.uploads, self.sender, self.housekeeping, self.landing, self.deliverer,
+            self.channels,
         ):  # fmt: skip
             yield from part.samples()
         if self.api.shared is not None:

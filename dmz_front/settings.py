@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from dmz_front.callbacks.settings import CallbackSection, NoticesSection
+from dmz_front.channels_section import ChannelName, ChannelSection
 from dmz_front.files_section import FilesSection
 from dmz_front.hot_section import FrontHotSection
 from protocol.attachments import MAX_BYTES
@@ -306,6 +307,8 @@ class FrontSettings(Section):
     admission: AdmissionSection = AdmissionSection()
     attachments: AttachmentsSection = AttachmentsSection()
     landing: LandingSection = LandingSection()
+    channels: dict[ChannelName, ChannelSection] = Field(default_factory=dict)
+    """Payment channels that call this front, by the name that the bridge has them under."""
     desk: DeskSection = DeskSection()
     hot: FrontHotSection = FrontHotSection()
     """Public information that is kept here for a while."""

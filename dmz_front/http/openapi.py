@@ -9,7 +9,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from dmz_front.admission.accounts import AccountForms
-from dmz_front.http import code_pages, schemas, texts
+from dmz_front.http import channels, code_pages, schemas, texts
 from dmz_front.http.texts import COMMAND, QUERY, about, said, title
 from dmz_front.problems.codes import CODES, of_status
 from protocol.attachments import MAX_BYTES, Manifest
@@ -55,7 +55,11 @@ def extend(
     document["tags"] = [
         *({"name": family.title_zh, "description": family.description_zh} for family in shown if chinese),
         *({"name": family.title, "description": family.description} for family in shown if not chinese),
-        *({"name": said(name, language), "description": said(text, language)} for name, text in _TAGS.items()),
+        *(
+            {"name": said(name, language), "description": said(text, language)}
+            for name, text in _TAGS.items()
+            if name != "channels" or channels.PATH in document["paths"]
+        ),
     ]
     for (path, method), told in _PAGES.items():
         if path in document["paths"]:
@@ -279,6 +283,7 @@ _TAGS = {
     "attachments": "Files, uploaded in parts before a command names them",
     "notices": "What happened, for who asks for it",
     "requests": "What became of commands, and what a key may use",
+    "channels": "Where payment channels notify",
     "health": "For load balancers and monitoring",
 }
 _EXAMPLE_ID = "01a22530-a130-7c97-a19d-0dc3ba22d104"
@@ -404,6 +409,7 @@ _PAGES: dict[tuple[str, str], dict[str, Any]] = {
         ),
         "parameters": [_ATTACHMENT_ID],
     },
+    (channels.PATH, "post"): channels.page(),
     ("/v1/requests/{id}", "get"): _page(
         "request-status",
         "The status document of a command that this application has sent.",

@@ -21,8 +21,10 @@ from dmz_front.admission.accounts import AccountForms
 from dmz_front.admission.policy import ALL_SCOPES
 from dmz_front.attachments.uploads import Uploads
 from dmz_front.http import asyncapi, attachments, code_pages, documentation
+from dmz_front.http import channels as own_channels
 from dmz_front.http import landing as landings
 from dmz_front.http import notices as own_notices
+from dmz_front.http.channels import Channels
 from dmz_front.http.landing import Landing
 from dmz_front.notices.reading import Read
 from dmz_front.problems.details import HttpResponse, Problem
@@ -64,6 +66,7 @@ def pages(
     limits: HttpSection,
     version: str,
     landing: Landing | None = None,
+    channels: Channels | None = None,
     desk: ASGIApp | None = None,
 ) -> FastAPI:
     """The application of everything but `POST /v1/{operation}`.
@@ -133,6 +136,8 @@ def pages(
     attachments.add(app, uploads=uploads, catalogue=catalogue, admitted=admitted, answered=answered, limits=limits)
     if landing is not None:
         landings.add(app, landing)
+    if channels is not None:
+        own_channels.add(app, channels)
     if desk is not None:
         app.mount("/desk", desk)
     told = code_pages.pages()

@@ -29,6 +29,7 @@ _NAMES = {Language.CHINESE: "中文", Language.ENGLISH: "English"}
 _CHINESE: Mapping[str, str] = {
     "This front": "本前置机",
     "requests": "请求",
+    "channels": "支付渠道",
     "What became of commands, and what a key may use": "办理类请求的结果，以及本密钥可用的服务",
     "health": "健康检查",
     "For load balancers and monitoring": "供负载均衡与监控使用",
