@@ -425,7 +425,7 @@ class ReloadReport(_Told):
     """Codes of the certificates and keys that are in use now (runtime/codes.py)."""
 
 
-def asked(model: type[_Question], request: Any) -> Any:
+def asked(model: type[BaseModel], request: Any) -> Any:
     """A question as `model`. Raises BridgeError naming the field, never its value."""
     try:
         return model.model_validate(dict(request), strict=False)

@@ -480,6 +480,19 @@ class ImportReport(_Part):
     """When the next run is due; 0: at once."""
 
 
+class ClearingReport(_Part):
+    """What of clearing somebody has to look at."""
+
+    late: tuple[str, ...] = ()
+    """Channel, day and statements of days that should be cleared by now."""
+    differing: tuple[str, ...] = ()
+    """Sheets of which less, or more, arrived than was paid out."""
+    carried: tuple[str, ...] = ()
+    """Sheets with a negative net that no later one has set off yet."""
+    waiting: int = 0
+    """Rows of statements that no sheet has yet."""
+
+
 class BridgeReport(Report):
     """Of intranet-bridge."""
 
@@ -500,6 +513,8 @@ class BridgeReport(Report):
     prequery: PrequeryReport | None = None
     """None: nothing is asked ahead."""
     imports: tuple[ImportReport, ...] = ()
+    clearing: ClearingReport | None = None
+    """None: nothing is cleared here."""
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

@@ -1,5 +1,7 @@
 """Which parts the settlement has, as the configuration says."""
 
+from intranet_bridge.settlement.clearing.books import no_orders
+from intranet_bridge.settlement.clearing.service import Clearing
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.payments.offer import NotOffered
 from intranet_bridge.settlement.ports import Ports
@@ -10,4 +12,6 @@ from intranet_bridge.settlement_sections import SettlementSection
 def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     """Opens nothing. Raises ConfigurationError for a file that cannot be used."""
     parts: list[Part] = [NotOffered()]
+    if section.clearing.channels:
+        parts.append(Clearing(section.clearing, ports, no_orders))
     return Settlement(parts)

@@ -10,15 +10,19 @@ event                                 debit                                     
 `RefundProven`                        `refund:{c}`                                  `channel:{c}`
 `Fee`                                 `company:{u}`                                 `channel:{c}`
 `PromotionCharged`                    `company:{funder}`                            `promo:{funder}`
+`Discount`                            `company:{u}`                                 `channel:{c}`
 `PaidOut`                             `company:{u}`                                 `transit:{u}`
 `Arrived`                             `transit:{u}`                                 `channel:{c}`
+`Adjusted`, of what did not arrive    `transit:{u}`                                 `company:{u}`, or `channel:{c}`
 `Payment`, without an order of ours   `channel:{c}`                                 `company:{u}`
 `PaymentRefunded`, its refund         `company:{u}`                                 `channel:{c}`
 `Surplus`, paid once too often        `channel:{c}`                                 `refund:{c}`
+`Corrected`, what was booked of such  `channel:{c}`                                 `company:{u}`
 ====================================  ============================================  ====================================
 
 The account of an order that has ended is 0; what is on `channel:{c}` after a closed day has not yet arrived. Amounts
-are fen; a fee is negative where the channel gives it back. Each event has a key of its own, under which it is booked
+are fen; a fee, a discount and a charged promotion are negative where they are given back, a correction where less is
+owed, an adjustment where too much arrived. Each event has a key of its own, under which it is booked
 once.
 """
 
@@ -161,6 +165,16 @@ class PromotionCharged:
 
 
 @immutable
+class Discount:
+    """What a channel did not take in for a company's own coupons there; negative: of refunds."""
+
+    clearing: str
+    channel: str
+    company: str
+    amount: int
+
+
+@immutable
 class PaidOut:
     """A company's share is on its way to it."""
 
@@ -178,6 +192,19 @@ class Arrived:
     company: str
     channel: str
     amount: int
+
+
+@immutable
+class Adjusted:
+    """What two people said of the difference between what was paid out and what arrived."""
+
+    clearing: str
+    company: str
+    channel: str
+    amount: int
+    """That is missing; negative: too much arrived."""
+    owed: bool
+    """It is owed to the company still; else the channel keeps it."""
 
 
 @immutable
@@ -210,6 +237,18 @@ class Surplus:
     amount: int
 
 
+@immutable
+class Corrected:
+    """What a company is owed more of payments without an order than is booked, as a later statement or two people say;
+    negative: less.
+    """
+
+    what: str
+    channel: str
+    company: str
+    amount: int
+
+
 Event = (
     Paid
     | WrittenOff
@@ -219,11 +258,14 @@ Event = (
     | RefundProven
     | Fee
     | PromotionCharged
+    | Discount
     | PaidOut
     | Arrived
+    | Adjusted
     | Payment
     | PaymentRefunded
     | Surplus
+    | Corrected
 )
 
 
@@ -247,17 +289,21 @@ def posting(event: Event, day: date) -> Posting:
             return _moved("refund-proven", number, number, day, f"refund:{channel}", f"channel:{channel}", cash)
         case Fee(statement, channel, company, amount):
             debit, credit = f"company:{company}", f"channel:{channel}"
-            if amount < 0:
-                debit, credit = credit, debit
-            return _moved("fee", f"{statement}:{company}", statement, day, debit, credit, abs(amount))
+            return _either("fee", f"{statement}:{company}", statement, day, debit, credit, amount)
         case PromotionCharged(clearing, funder, amount):
             what = f"{clearing}:{funder}"
-            return _moved("promotion-charged", what, clearing, day, f"company:{funder}", f"promo:{funder}", amount)
+            return _either("promotion-charged", what, clearing, day, f"company:{funder}", f"promo:{funder}", amount)
+        case Discount(clearing, channel, company, amount):
+            debit, credit = f"company:{company}", f"channel:{channel}"
+            return _either("discount", f"{clearing}:{company}", clearing, day, debit, credit, amount)
         case PaidOut(clearing, company, amount):
             return _moved("paid-out", clearing, clearing, day, f"company:{company}", f"transit:{company}", amount)
         case Arrived(clearing, row, company, channel, amount):
             what = f"{clearing}:{row}"
             return _moved("arrived", what, clearing, day, f"transit:{company}", f"channel:{channel}", amount)
+        case Adjusted(clearing, company, channel, amount, owed):
+            credit = f"company:{company}" if owed else f"channel:{channel}"
+            return _either("adjusted", clearing, clearing, day, f"transit:{company}", credit, amount)
         case Payment(channel, transaction, company, amount):
             what = f"{channel}:{transaction}"
             return _moved("payment", what, transaction, day, f"channel:{channel}", f"company:{company}", amount)
@@ -267,6 +313,9 @@ def posting(event: Event, day: date) -> Posting:
         case Surplus(channel, transaction, amount):
             what = f"{channel}:{transaction}"
             return _moved("surplus", what, transaction, day, f"channel:{channel}", f"refund:{channel}", amount)
+        case Corrected(what, channel, company, amount):
+            debit, credit = f"channel:{channel}", f"company:{company}"
+            return _either("corrected", f"{what}:{company}", what, day, debit, credit, amount)
 
 
 _Lines = Sequence[tuple[str, int]]
@@ -283,6 +332,13 @@ def _sum(lines: _Lines) -> int:
 
 def _moved(kind: str, what: str, ref: str, day: date, debit: str, credit: str, amount: int) -> Posting:
     return _posting(kind, what, ref, day, [(debit, amount)], [(credit, amount)])
+
+
+def _either(kind: str, what: str, ref: str, day: date, debit: str, credit: str, amount: int) -> Posting:
+    """An amount that may be negative: the other way round."""
+    if amount < 0:
+        debit, credit = credit, debit
+    return _moved(kind, what, ref, day, debit, credit, abs(amount))
 
 
 def _posting(kind: str, what: str, ref: str, day: date, debits: _Lines, credits: _Lines) -> Posting:

@@ -1,9 +1,10 @@
 """The `[settlement]` table of the bridge's configuration: money, and what is settled by it."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from intranet_bridge.settlement_sections.clearing import ClearingSection
 from intranet_bridge.settlement_sections.risk import RiskSection
 from protocol.runtime.settings import Name, Section
 
@@ -27,3 +28,14 @@ class SettlementSection(Section):
     companies: dict[Name, CompanySection] = Field(default_factory=dict)
     """By the name that orders, statements and clearing sheets have them under."""
     risk: RiskSection = RiskSection()
+    clearing: ClearingSection = ClearingSection()
+
+    @model_validator(mode="after")
+    def _cleared_companies_are_known(self) -> Self:
+        named = {
+            f"channels.{name}": {one.company, *one.merchants.values()} for name, one in self.clearing.channels.items()
+        } | {f"arrivals.{name}": {one.company} for name, one in self.clearing.arrivals.items()}
+        for place, companies in named.items():
+            if unknown := sorted(companies - set(self.companies)):
+                raise ValueError(f"clearing.{place}: companies has no {unknown[0]}")
+        return self

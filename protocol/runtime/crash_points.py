@@ -111,6 +111,13 @@ class Point:
     """It is recorded, not committed."""
     BRIDGE_CONFIRMATION_COMMITTED = "bridge.confirmation-committed"
     """It is on disk; the next of these streams was not sent."""
+    # --- the bridge: clearing
+    BRIDGE_CLEARING_UNCOMMITTED = "bridge.clearing-uncommitted"
+    """A statement's rows are booked, summed into sheets or taken back, not committed."""
+    BRIDGE_SHEET_UNCOMMITTED = "bridge.sheet-uncommitted"
+    """What a person did with a sheet is written and booked, not committed."""
+    BRIDGE_SHEET_COMMITTED = "bridge.sheet-committed"
+    """It is on disk; who did it was not answered, and its file not handed out."""
     # --- the bridge: a restart
     BRIDGE_RECOVERY_UNCOMMITTED = "bridge.recovery-uncommitted"
     """Rows found `calling` are made `unknown`, not committed."""

@@ -1,16 +1,17 @@
-"""Clearing: what each company is owed of a day, its sheet, and whether the money arrived. Pure.
+"""Clearing: what each company is owed of a channel's day, its sheet, and whether the money arrived. Pure.
 
 ::
 
     gross + promotions - refunds - fee + adjustments + carried = net
 
     computed -> approved -> paid-out -> arrived | short | over -> closed
-    computed -> carried    (net < 0: it is set off against the next day's)
-    computed -> closed     (net = 0: there is nothing to pay)
+    computed -> carried    (approved with net < 0: it is set off against a later sheet)
+    computed -> closed     (approved with net = 0: there is nothing to pay)
 
-Everything comes from accepted statements. A refund counts on its own day, not on its payment's. A row that comes late
-is booked into the day that is open, in a line of its own that names the day it is of. What a coupon or points paid for
-a company's lines is owed to that company (positive), and by who funds it (negative): over all companies it is nothing.
+Everything comes from accepted statements. A refund counts on its own day, not on its payment's. What comes late is
+booked into the sheet that is open, in a part of its own that names the day it is of. Of promotions, what a coupon or
+points paid for a company's lines is owed to that company, and by who funds it: over all companies it is nothing; what
+the channel did not take in for a company's own coupons there is borne by the company.
 """
 
 import csv
@@ -82,85 +83,113 @@ def moved(state: SheetState, event: SheetEvent) -> SheetState:
     return after
 
 
-@immutable
-class Item:
-    """What one row of an accepted statement, or a part of it, is for one company. Amounts are fen."""
+class PartKind(StrEnum):
+    """Where a part of a sheet comes from."""
 
-    company: str
-    channel: str
-    day: date
-    """The statement's."""
+    ROWS = "rows"
+    """A statement of the sheet's own day."""
+    LATE = "late"
+    """Rows that came, or whose lines were decided, after the sheet of their day was approved."""
+    CORRECTION = "correction"
+    """What an approved sheet has of a statement that was replaced, taken back."""
+    ADJUSTMENT = "adjustment"
+    """What two people said."""
+    CARRIED = "carried"
+    """Set off: a sheet of before, whose net was negative."""
+
+
+@immutable
+class Amounts:
+    """Sums of rows, in fen. Each may be negative, in what takes others back."""
+
+    count: int = 0
     gross: int = 0
-    refund: int = 0
+    refunds: int = 0
     fee: int = 0
-    """Its share of the statement's; negative: given back."""
-    promotion: int = 0
-    """Owed to it; negative: funded by it."""
-    adjustment: int = 0
-
-
-@immutable
-class Line:
-    """The sum of a company's items of one channel and day."""
-
-    channel: str
-    origin: date
-    count: int
-    gross: int
-    refunds: int
-    fee: int
-    promotions: int
-    adjustments: int
+    promotions: int = 0
+    """Owed: what coupons and points of ours paid."""
+    funded: int = 0
+    """Of such promotions, what it funds."""
+    discounts: int = 0
+    """What the channel did not take in, for coupons of the company's own there."""
+    adjustments: int = 0
 
     @property
     def net(self) -> int:
-        """What it adds to the sheet's."""
-        return self.gross + self.promotions - self.refunds - self.fee + self.adjustments
+        """What it comes to."""
+        owed = self.gross + self.promotions + self.adjustments
+        return owed - self.refunds - self.fee - self.funded - self.discounts
+
+    @property
+    def promoted(self) -> int:
+        """Promotions, as the sheet shows them."""
+        return self.promotions - self.funded - self.discounts
+
+    def plus(self, other: "Amounts", times: int = 1) -> "Amounts":
+        """The sum; `times` -1 takes it back."""
+        return Amounts(
+            self.count + times * other.count, self.gross + times * other.gross, self.refunds + times * other.refunds,
+            self.fee + times * other.fee, self.promotions + times * other.promotions,
+            self.funded + times * other.funded, self.discounts + times * other.discounts,
+            self.adjustments + times * other.adjustments,
+        )  # fmt: skip
+
+
+NOTHING = Amounts()
+
+
+def summed(several: Iterable[Amounts]) -> Amounts:
+    """All of them together."""
+    found = NOTHING
+    for one in several:
+        found = found.plus(one)
+    return found
+
+
+@immutable
+class Part:
+    """A part of a sheet."""
+
+    kind: PartKind
+    origin: date
+    """The day it is of."""
+    amounts: Amounts
+    """Of what is carried: in `adjustments`."""
 
 
 @immutable
 class Sheet:
-    """What a company is owed of a day."""
+    """What a company is owed of a channel's day."""
 
     company: str
+    channel: str
     day: date
-    lines: tuple[Line, ...]
-    carried: int = 0
-    """From sheets of before whose net was negative: not positive."""
+    parts: tuple[Part, ...]
+
+    @property
+    def total(self) -> Amounts:
+        """Of all its parts."""
+        return summed(part.amounts for part in self.parts)
 
     @property
     def net(self) -> int:
         """To be paid out; what is negative is carried forward."""
-        return sum(line.net for line in self.lines) + self.carried
+        return self.total.net
 
 
-def sheets(day: date, items: Iterable[Item], carried: Mapping[str, int]) -> list[Sheet]:
-    """The sheets of a day, by company. `items`: what no sheet has yet, of that day or late; `carried`: by company, what
-    is set off. Raises NotCleared for an item of a later day.
-    """
-    found: dict[str, dict[tuple[str, date], list[Item]]] = {company: {} for company in carried}
-    for item in items:
-        if item.day > day:
-            raise NotCleared(f"{item.company}: a row of {item.day} does not belong to the clearing of {day}")
-        found.setdefault(item.company, {}).setdefault((item.channel, item.day), []).append(item)
-    return [
-        Sheet(company, day, tuple(_line(*key, lines[key]) for key in sorted(lines)), carried.get(company, 0))
-        for company, lines in sorted(found.items())
-    ]
+def checked(sheet: Sheet) -> Sheet:
+    """Itself. Raises NotCleared for a part of a later day."""
+    for part in sheet.parts:
+        if part.origin > sheet.day:
+            raise NotCleared(f"{sheet.company}: a row of {part.origin} does not belong to the clearing of {sheet.day}")
+    return sheet
 
 
-def _line(channel: str, origin: date, items: Collection[Item]) -> Line:
-    return Line(
-        channel, origin, len(items), sum(one.gross for one in items), sum(one.refund for one in items),
-        sum(one.fee for one in items), sum(one.promotion for one in items), sum(one.adjustment for one in items),
-    )  # fmt: skip
-
-
-def begun(sheet: Sheet) -> SheetState:
-    """Where a sheet stands when it was computed: nothing is paid out of one that owes nothing."""
-    if sheet.net > 0:
-        return SheetState.COMPUTED
-    return moved(SheetState.COMPUTED, SheetEvent.CARRY if sheet.net < 0 else SheetEvent.CLOSE)
+def signing(net: int) -> SheetEvent:
+    """What the approval of a sheet is: nothing is paid out of one that owes nothing."""
+    if net > 0:
+        return SheetEvent.APPROVE
+    return SheetEvent.CARRY if net < 0 else SheetEvent.CLOSE
 
 
 def arrival(net: int, before: int, amount: int) -> SheetEvent:
@@ -181,36 +210,51 @@ def adjusted(who: Collection[str], note: str) -> None:
         raise NotCleared("an adjustment says why")
 
 
-_HEADER = ("日期", "公司", "渠道", "账单日", "笔数", "交易金额", "优惠金额", "退款金额", "手续费", "调整金额", "净额")
+# --- the company's file -----------------------------------------------------------------------------------
+
+_HEADER = (
+    "日期",
+    "公司",
+    "渠道",
+    "账单日",
+    "类别",
+    "笔数",
+    "交易金额",
+    "优惠金额",
+    "退款金额",
+    "手续费",
+    "调整金额",
+    "净额",
+)
+_KINDS = {
+    PartKind.ROWS: "当日", PartKind.LATE: "迟到", PartKind.CORRECTION: "更正", PartKind.ADJUSTMENT: "调整",
+    PartKind.CARRIED: "结转",
+}  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def file_name(sheet: Sheet, sequence: int) -> str:
-    """Of the file that the company is given; `sequence` counts what it was given of that day, from 1."""
-    return f"clearing_{sheet.company}_{sheet.day:%Y%m%d}_{sequence}.csv"
+def file_name(company: str, day: date, sequence: int) -> str:
+    """Of the file that the company is given; `sequence` counts its sheets of that day, from 1."""
+    return f"clearing_{company}_{day:%Y%m%d}_{sequence}.csv"
 
 
 def written(sheet: Sheet) -> bytes:
     """The file: UTF-8 with a BOM (spreadsheets know it by that), CRLF, the totals, then the SHA-256 of all before."""
     rows: list[tuple[str, ...]] = [_HEADER]
-    rows += [_row(sheet, line.channel, f"{line.origin:%Y-%m-%d}", line, line.net) for line in sheet.lines]
-    if sheet.carried:
-        rows.append(_row(sheet, "结转", "", _line("", sheet.day, ()), sheet.carried))
-    rows.append(_row(sheet, "合计", "", _total(sheet), sheet.net))
+    rows += [_row(sheet, f"{part.origin:%Y-%m-%d}", _KINDS[part.kind], part.amounts) for part in sheet.parts]
+    rows.append(_row(sheet, "", "合计", sheet.total))
     body = io.StringIO()
     csv.writer(body).writerows(rows)
     data = body.getvalue().encode("utf-8-sig")
     return data + f"#sha256:{hashlib.sha256(data).hexdigest()}\r\n".encode()
 
 
-def _total(sheet: Sheet) -> Line:
-    lines = sheet.lines
-    return Line(
-        "", sheet.day, sum(one.count for one in lines), sum(one.gross for one in lines),
-        sum(one.refunds for one in lines), sum(one.fee for one in lines), sum(one.promotions for one in lines),
-        sum(one.adjustments for one in lines),
-    )  # fmt: skip
+def safe(words: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{words}" if words.lstrip(" ").startswith(_FORMULA) else words
 
 
-def _row(sheet: Sheet, channel: str, origin: str, line: Line, net: int) -> tuple[str, ...]:
-    amounts = (line.gross, line.promotions, -line.refunds, -line.fee, line.adjustments, net)
-    return (f"{sheet.day:%Y-%m-%d}", sheet.company, channel, origin, str(line.count), *map(text, amounts))
+def _row(sheet: Sheet, origin: str, kind: str, of: Amounts) -> tuple[str, ...]:
+    amounts = (of.gross, of.promoted, -of.refunds, -of.fee, of.adjustments, of.net)
+    named = (f"{sheet.day:%Y-%m-%d}", safe(sheet.company), safe(sheet.channel), origin, kind, str(of.count))
+    return (*named, *map(text, amounts))

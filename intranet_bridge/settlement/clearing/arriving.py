@@ -1,0 +1,68 @@
+"""What bank statements say has arrived: their rows of income, each given to the sheet that it pays."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, select
+
+from intranet_bridge.settlement.clearing.acting import arrive
+from intranet_bridge.settlement.clearing.computing import COUNT
+from intranet_bridge.settlement.clearing.records import net_of
+from intranet_bridge.settlement.clearing.rows import ARRIVALS, SHEETS
+from intranet_bridge.settlement.clearing.sheets import SheetState, file_name
+from intranet_bridge.settlement.rows import FILES, LINES
+from intranet_bridge.settlement.statements.profiles import Kind
+from intranet_bridge.settlement_sections.clearing import ArrivalsSection
+
+_S, _F, _L, _R = SHEETS.c, FILES.c, LINES.c, ARRIVALS.c
+STATEMENT = "statement"
+
+
+def arrived(connection: Connection, arrivals: Mapping[str, ArrivalsSection], now: int) -> int:
+    """Give each row to the sheet that it names, or to the only one that it pays to the fen; others wait for an
+    operator. How many were.
+    """
+    found = 0
+    for name, section in arrivals.items():
+        waits = (
+            select(SHEETS)
+            .where(_S.company == section.company, _S.state.in_((SheetState.PAID_OUT, SheetState.SHORT)))
+            .order_by(_S.day)
+        )
+        if section.channel is not None:
+            waits = waits.where(_S.channel == section.channel)
+        sheets = list(connection.execute(waits).all())
+        if not sheets:
+            continue
+        for row in _rows(connection, name, sheets):
+            sheet = _paid_by(row, sheets)
+            if sheet is not None and arrive(connection, sheet.id, row.gross, _named(row), row.day, STATEMENT, now):
+                found += 1
+                sheets = list(connection.execute(waits).all())
+    return found
+
+
+def _rows(connection: Connection, name: str, sheets: Sequence[Row[Any]]) -> Sequence[Any]:
+    asked = (
+        select(_L.file, _L.line, _L.transaction_no, _L.order_no, _L.gross, _F.day)
+        .join(FILES, _F.id == _L.file)
+        .where(
+            _F.profile == name, _F.state.in_(COUNT), _F.day >= min(sheet.day for sheet in sheets),
+            _L.kind == Kind.INCOME,
+            ~exists().where(_R.row == _L.transaction_no, _R.who == STATEMENT),
+        )
+        .order_by(_F.day, _L.file, _L.line)
+    )  # fmt: skip
+    return connection.execute(asked).all()
+
+
+def _named(row: Row[Any]) -> str:
+    return row.transaction_no or f"{row.file}:{row.line}"
+
+
+def _paid_by(row: Row[Any], sheets: Sequence[Row[Any]]) -> Row[Any] | None:
+    for sheet in sheets:
+        if row.order_no and row.order_no in (sheet.id, file_name(sheet.company, sheet.day, sheet.sequence)):
+            return sheet
+    exact = [sheet for sheet in sheets if sheet.day <= row.day and net_of(sheet) - sheet.arrived == row.gross]
+    return exact[0] if len(exact) == 1 else None
