@@ -120,6 +120,16 @@ EVENTS: Mapping[str, Event] = {
         "An interface fails and is left alone for a while.",
         ("operation", "seconds", "reason", "odd_accounts"),
     ),
+    "clearing-computed": Event(
+        "info",
+        "A statement was summed into the clearing sheets of so many companies.",
+        ("channel", "day", "companies"),
+    ),
+    "clearing-not-booked": Event(
+        "warning",
+        "The ledger has this payment of a statement otherwise: the row waits for two people.",
+        ("file", "line", "reason"),
+    ),
     "clock-jumped": Event("warning", "This host's clock was set.", ("seconds",)),
     "clock-skew": Event("warning", "The clocks of the two hosts differ.", ("peer", "ahead_s", "do"), once_by=("peer",)),
     "command-finished": Event(

@@ -218,8 +218,8 @@ class Computing:
         )
         try:
             await self._store.write(partial(self._put, file.file, found))
-        except NoSheetOpen as error:
-            log.info("clearing-waits", file=file.file, reason=str(error))
+        except NoSheetOpen:  # the next day's has it
+            return
 
     def _complete(self, channel: str, day: date, connection: Connection) -> bool:
         """Whether all statements of a day are there, and booked."""
@@ -254,8 +254,8 @@ class Computing:
         for file in await self._store.read(lambda connection: connection.execute(replaced).scalars().all()):
             try:
                 await self._store.write(partial(self._withdrawn, file))
-            except NoSheetOpen as error:
-                log.info("clearing-waits", file=file, reason=str(error))
+            except NoSheetOpen:  # the next day's has it
+                continue
 
     def _withdrawn(self, file: str, connection: Connection) -> None:
         row = connection.execute(select(FILES).where(_C.file == file).with_for_update()).one()
@@ -274,8 +274,8 @@ class Computing:
             for file, lines in files.items():
                 try:
                     await self._store.write(partial(self._released, file, lines))
-                except NoSheetOpen as error:
-                    log.info("clearing-waits", file=file, reason=str(error))
+                except NoSheetOpen:  # the next day's has it
+                    continue
 
     def _decided(
         self, after: tuple[str, int, int], connection: Connection
