@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from intranet_bridge.settlement_sections.clearing import ClearingSection
 from intranet_bridge.settlement_sections.risk import RiskSection
+from intranet_bridge.settlement_sections.statements import StatementsSection
 from protocol.runtime.settings import Name, Section
 
 ACCOUNT_PATTERN = "[0-9]{10,13}"
@@ -29,6 +30,7 @@ class SettlementSection(Section):
     """By the name that orders, statements and clearing sheets have them under."""
     risk: RiskSection = RiskSection()
     clearing: ClearingSection = ClearingSection()
+    statements: StatementsSection = StatementsSection()
 
     @model_validator(mode="after")
     def _cleared_companies_are_known(self) -> Self:
@@ -38,4 +40,11 @@ class SettlementSection(Section):
         for place, companies in named.items():
             if unknown := sorted(companies - set(self.companies)):
                 raise ValueError(f"clearing.{place}: companies has no {unknown[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _companies_are_known(self) -> Self:
+        for name, file in self.statements.files.items():
+            if file.company not in self.companies:
+                raise ValueError(f"statements.files.{name}.company: settlement.companies has no {file.company}")
         return self

@@ -353,6 +353,22 @@ EVENTS: Mapping[str, Event] = {
     "guessing-paused": Event(
         "warning", "A caller guesses at values and has to wait.", ("operation", "application", "address", "of")
     ),
+    "statement-item-ended": Event(
+        "info", "What a statement had done came to an end; held: it was refused.", ("item", "state", "code")
+    ),
+    "statement-not-booked": Event(
+        "error", "What a statement says could not be booked: it is booked otherwise already.", ("reason",)
+    ),
+    "statement-read": Event("info", "A statement has its verdict.", ("file", "name", "source", "code")),
+    "statement-run-compared": Event(
+        "info",
+        "A statement was compared with what was written off.",
+        ("run", "state", "rows", "write_offs", "actions"),
+    ),
+    "statement-run-incomplete": Event(
+        "warning", "A statement could not be compared; it is tried again.", ("run", "code", "reason")
+    ),
+    "statement-unreadable": Event("error", "A statement's file is not whole here any more.", ("file", "reason")),
     "statistics-lost": Event(
         "warning",
         "A front stopped while its database could not be written: what it counted last is in no statistics.",

@@ -143,6 +143,11 @@ class Store:
         self._writer.start()
 
     @property
+    def url(self) -> str:
+        """The database's address, with its password: for a process of ours that reads beside this one."""
+        return self._engine.url.render_as_string(hide_password=False)
+
+    @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the database now: by the latest failure, or because a transaction does not end."""
         found, since = self.health.trouble, self._busy_since

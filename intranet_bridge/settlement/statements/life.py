@@ -128,11 +128,13 @@ def due_at(day: date, due: time) -> datetime:
     return datetime.combine(day + timedelta(days=1), due, CHINA)
 
 
-def by_the_clock(state: FileState, day: date, due: time, now: datetime) -> FileState:
+def by_the_clock(
+    state: FileState, day: date, due: time, now: datetime, grace: timedelta = GRACE, missing_at: time = MISSING_AT
+) -> FileState:
     """What a file that is waited for has become by `now`; others stay what they are."""
-    if now >= datetime.combine(day + timedelta(days=1), MISSING_AT, CHINA):
+    if now >= datetime.combine(day + timedelta(days=1), missing_at, CHINA):
         event = Event.DAY_OVER
-    elif now >= due_at(day, due) + GRACE:
+    elif now >= due_at(day, due) + grace:
         event = Event.GRACE_OVER
     else:
         return state

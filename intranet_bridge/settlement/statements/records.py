@@ -41,6 +41,7 @@ from protocol.values import immutable
 _F, _L = FILES.c, LINES.c
 _COUNT = (FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED)
 """States in which a file's rows do."""
+_BACK = (Kind.REFUND, Kind.REVOKE)
 _AT_ONCE = 500
 """Rows written together, and read together."""
 
@@ -156,35 +157,14 @@ class Statements:
 
         await self._store.write(done)
 
-    async def to_match(self, file: str, write_offs: Sequence[WriteOff], waiting: Iterable[str] = ()) -> list[Seen]:
-        """All rows that count, of every payment that the file has a row of, that `write_offs` name, or whose order
-        waits: what is matched is a payment's net, whichever statements and channels its rows came by. Raises
-        NoSuchFile.
-        """
+    async def to_match(
+        self, file: str, write_offs: Sequence[WriteOff], orders: Iterable[str] = (), transactions: Iterable[str] = ()
+    ) -> list[Seen]:
+        """`rows_to_match`, read from the database. Raises NoSuchFile."""
 
         def look(connection: Connection) -> list[Seen]:
             self._row(connection, file)
-            mine = select(_L.transaction_no).where(_L.file == file, _L.transaction_no != "")
-            orders = select(_L.order_no).where(_L.file == file, _L.order_no != "")
-            found = {
-                (row.file, row.line): _seen(row)
-                for row in connection.execute(
-                    _counting().where(or_(_L.file == file, _L.transaction_no.in_(mine), _L.order_no.in_(orders)))
-                ).yield_per(_AT_ONCE)
-            }
-            known = {row.order for row in found.values()} | {row.transaction for row in found.values()}
-            for column, names in (
-                (_L.order_no, {*waiting, *(ours.order for ours in write_offs)}),
-                (_L.transaction_no, {ours.transaction for ours in write_offs}),
-            ):
-                for some in _some(sorted(names - known - {""})):
-                    for row in connection.execute(_counting().where(column.in_(some))):
-                        found[row.file, row.line] = _seen(row)
-            # A refund without an order number belongs to the payment of its transaction, and the other way round.
-            for some in _some(sorted({row.transaction for row in found.values()} - known - {""})):
-                for row in connection.execute(_counting().where(_L.transaction_no.in_(some))):
-                    found[row.file, row.line] = _seen(row)
-            return list(found.values())
+            return rows_to_match(connection, file, write_offs, orders, transactions)
 
         return await self._store.scan(look)
 
@@ -307,6 +287,104 @@ class Statements:
             return [1] * len(lines)
 
         await self._store.in_batches(page, forget)
+
+
+def rows_to_match(
+    connection: Connection,
+    file: str,
+    write_offs: Sequence[WriteOff],
+    orders: Iterable[str] = (),
+    transactions: Iterable[str] = (),
+) -> list[Seen]:
+    """All rows that count, of every payment that the file has a row of, that `write_offs` name, or that waits by its
+    order or its transaction: what is matched is a payment's net, whichever statements and channels its rows came by.
+    """
+    mine = select(_L.transaction_no).where(_L.file == file, _L.transaction_no != "")
+    numbers = select(_L.order_no).where(_L.file == file, _L.order_no != "")
+    found = {
+        (row.file, row.line): _seen(row)
+        for row in connection.execute(
+            _counting().where(or_(_L.file == file, _L.transaction_no.in_(mine), _L.order_no.in_(numbers)))
+        ).yield_per(_AT_ONCE)
+    }
+    known = {row.order for row in found.values()} | {row.transaction for row in found.values()}
+    for column, names in (
+        (_L.order_no, {*orders, *(ours.order for ours in write_offs)}),
+        (_L.transaction_no, {*transactions, *(ours.transaction for ours in write_offs)}),
+    ):
+        for some in _some(sorted(names - known - {""})):
+            for row in connection.execute(_counting().where(column.in_(some))):
+                found[row.file, row.line] = _seen(row)
+    # A refund without an order number belongs to the payment of its transaction, and the other way round.
+    for some in _some(sorted({row.transaction for row in found.values()} - known - {""})):
+        for row in connection.execute(_counting().where(_L.transaction_no.in_(some))):
+            found[row.file, row.line] = _seen(row)
+    return list(found.values())
+
+
+def earlier_transactions(connection: Connection, file: str, since: date, refunds: Iterable[str]) -> dict[str, set[str]]:
+    """Payments, by channel, of which the file has a row, or that have `refunds`, and which were paid before that day or
+    are in no statement that counts: the list of write-offs since then says nothing of them.
+    """
+    mine = select(_L.transaction_no).where(_L.file == file, _L.kind.in_(_BACK), _L.transaction_no != "")
+    numbers = select(_L.order_no).where(_L.file == file, _L.order_no != "")
+    channel = connection.execute(select(_F.channel).where(_F.id == file)).scalar_one()
+    wanted = {(channel, one) for one in (*connection.execute(mine).scalars(), *refunds)}
+    names = {one for _, one in wanted}
+    for some in _some(sorted(names)):
+        asked = select(_F.channel, _L.transaction_no).join(FILES, _F.id == _L.file)
+        recent = asked.where(_F.state.in_(_COUNT), _F.day >= since, _L.kind == Kind.PAY, _L.transaction_no.in_(some))
+        wanted.difference_update((row.channel, row.transaction_no) for row in connection.execute(recent))
+    before = (
+        select(_F.channel, _L.transaction_no)
+        .join(FILES, _F.id == _L.file)
+        .where(_F.state.in_(_COUNT), _F.day < since, _L.kind == Kind.PAY, _L.order_no.in_(numbers))
+    )
+    wanted.update((row.channel, row.transaction_no) for row in connection.execute(before))
+    found: dict[str, set[str]] = {}
+    for name, transaction in wanted:
+        if transaction:
+            found.setdefault(name, set()).add(transaction)
+    return found
+
+
+def related_names(connection: Connection, file: str) -> set[str]:
+    """The transactions and orders of a file."""
+    found: set[str] = set()
+    for row in connection.execute(select(_L.transaction_no, _L.order_no).where(_L.file == file)).yield_per(_AT_ONCE):
+        found.update(row)
+    found.discard("")
+    return found
+
+
+def counting_days(connection: Connection, sources: Mapping[str, Sequence[str]]) -> Accepted:
+    """Days of which every kind of statement of a channel is accepted. `sources`: by channel, the kinds it has now."""
+    kinds: dict[tuple[str, date], set[str]] = {}
+    asked = select(_F.channel, _F.day, _F.profile).where(_F.state.in_(_COUNT)).distinct()
+    for channel, day, profile in connection.execute(asked):
+        kinds.setdefault((channel, day), set()).add(profile)
+    days: dict[str, list[date]] = {}
+    for (channel, day), found in sorted(kinds.items()):
+        if found.issuperset(sources.get(channel, ())):
+            days.setdefault(channel, []).append(day)
+    return Accepted(days)
+
+
+def counts(connection: Connection, file: str) -> bool:
+    """Whether a file's rows count."""
+    state = connection.execute(select(_F.state).where(_F.id == file)).scalar()
+    return state is not None and FileState(state) in _COUNT
+
+
+def mark_matched(connection: Connection, file: str, now: int) -> bool:
+    """The file has been compared. False: it does not count any more."""
+    row = connection.execute(select(_F.state).where(_F.id == file).with_for_update()).first()
+    if row is None or FileState(row.state) not in _COUNT:
+        return False
+    if FileState(row.state) is FileState.ACCEPTED:
+        state = after(FileState.ACCEPTED, Event.MATCH)
+        connection.execute(FILES.update().where(_F.id == file).values(state=state, updated_at=now))
+    return True
 
 
 def _told(findings: Sequence[Finding]) -> str:

@@ -1,0 +1,91 @@
+"""Statements as a part of the settlement: made from its settings, started and stopped with the bridge."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from intranet_bridge.settlement.days import day_of as today_of
+from intranet_bridge.settlement.part import Part
+from intranet_bridge.settlement.ports import Ports
+from intranet_bridge.settlement.statements import run_records as records
+from intranet_bridge.settlement.statements.acting import CONSUMER, Acting
+from intranet_bridge.settlement.statements.asking import MarketingWriteOffs
+from intranet_bridge.settlement.statements.desk import StatementBooks
+from intranet_bridge.settlement.statements.matcher import ProcessMatcher
+from intranet_bridge.settlement.statements.reconciling import Reconciliation
+from intranet_bridge.settlement.statements.records import Statements
+from intranet_bridge.settlement.statements.sources import sources_of
+from intranet_bridge.settlement_sections.statements import StatementsSection
+from protocol.runtime.jobs import Jobs
+from protocol.runtime.metrics import Sample
+
+_LOOK_S, _RENEW_S = 10.0, 30.0
+
+
+class StatementsPart(Part):
+    """Of one bridge."""
+
+    def __init__(self, section: StatementsSection, ports: Ports) -> None:
+        """Reads the profiles. Raises ConfigurationError."""
+        self._ports = ports
+        self.sources = sources_of(section)
+        profiles = {name: source.profile for name, source in self.sources.items()}
+        statements = Statements(ports.store, profiles, ports.clock)
+        self.acting = Acting(ports.commands, self._company, ports.clock)
+        self.loop = Reconciliation(
+            section=section, sources=self.sources, store=ports.store, statements=statements, files=ports.files,
+            write_offs=MarketingWriteOffs(ports.calls, ports.allowed, ports.clock), matcher=ProcessMatcher(),
+            acting=self.acting, begin=lambda: ports.commands().begin(), allowed=ports.allowed, name=ports.name,
+            clock=ports.clock,
+        )  # fmt: skip
+        self.books = StatementBooks(
+            section=section, sources=self.sources, store=ports.store, statements=statements, act=ports.act,
+            clock=ports.clock, changed=self._wake,
+        )  # fmt: skip
+        self._jobs = Jobs()
+        self._looking = asyncio.Lock()
+        self._woken: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Go on with what was begun, and begin looking for more."""
+        today = today_of(self._ports.clock())
+        await self._ports.store.write(lambda connection: records.expect(connection, self.sources, today))
+        self._ports.commands().consume(CONSUMER, self.acting.take)
+        files = self._ports.files()
+        if files is not None:
+            files.listeners.append(lambda file: self._wake() if file.profile in self.sources else None)
+        self._jobs.every(_LOOK_S, "statements", self.look)
+        self._jobs.every(_RENEW_S, "renew statements", self.loop.renew)
+        self._jobs.start()
+
+    async def close(self) -> None:
+        """Stop; what is unfinished goes on at the next start."""
+        await self._jobs.close()
+        if self._woken is not None:
+            self._woken.cancel()
+            await asyncio.gather(self._woken, return_exceptions=True)
+        await self.loop.release()
+
+    async def look(self) -> None:
+        """One turn; never two at once."""
+        async with self._looking:
+            await self.loop.look()
+
+    def samples(self) -> Iterator[Sample]:
+        """The numbers of the metrics. Read by another thread: what grows is copied first."""
+        for outcome, count in dict(self.loop.verdicts).items():
+            yield "intranet_bridge_statements_total", "Statements read, by verdict", {"verdict": outcome}, count
+        for name, count in dict(self.loop.found).items():
+            yield "intranet_bridge_statement_items_total", "What payments came to, by class", {"class": name}, count
+
+    def _wake(self) -> None:
+        if self._woken is None or self._woken.done():
+            self._woken = asyncio.get_running_loop().create_task(self._soon(), name="statements")
+
+    async def _soon(self) -> None:
+        with contextlib.suppress(Exception):  # the next turn meets it too, and tells of it
+            await self.look()
+
+    def _company(self, source: str) -> str | None:
+        found = self.sources.get(source)
+        return found.company if found else None
