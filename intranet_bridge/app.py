@@ -192,7 +192,8 @@ class Bridge:
             settings.settlement,
             Ports(
                 store=self.store, at_rest=self.at_rest, commands=lambda: self.internal, calls=lambda: self.calls,
-                files=lambda: self.files, allowed=lambda: self._may_call(), name=settings.name,
+                files=lambda: self.files, notices=lambda: self.notices,
+                allowed=lambda: self._may_call(), name=settings.name,
                 act=lambda *said, **more: self.audit.act(*said, **more), clock=clock,
             ),
         )  # fmt: skip
@@ -239,7 +240,7 @@ class Bridge:
         self.hot.tell = self.changes.tell if self.changes.shared else None
         self.pushes = Pushes(
             store=self.store, at_rest=self.at_rest, notices=self.notices, clock=clock, hot=self.hot,
-            others=self.changes.write_in,
+            others=self.changes.write_in, told=self.settlement.pushed,
         )  # fmt: skip
         self.push_tables, self.push_port = PushTables(self._tables_of(settings)), PushPort(self.pushes)
         self.dead_letters = DeadLetters(self.links["control"])
@@ -329,7 +330,7 @@ class Bridge:
             adapters=self.adapters, notices=self.notices, clock=clock, ceilings=self.ceilings,
             pushes=self._pushes_report, prequery=self.prequery.report,
             imports=self.imports.reports,
-            across=lambda: self.files.report() if self.files else FilesReport(),
+            across=lambda: self.files.report() if self.files else FilesReport(), more=self.settlement.reports,
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,

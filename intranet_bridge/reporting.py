@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from intranet_bridge.ceilings.ceilings import Ceilings
@@ -76,6 +77,7 @@ class Reporter:
         across: Callable[[], FilesReport],
         prequery: Callable[[], PrequeryReport | None],
         imports: Callable[[], tuple[ImportReport, ...]],
+        more: Callable[[], Mapping[str, BaseModel]] = dict,
     ) -> None:
         """Everything it reads from."""
         self.settings, self._software, self._links, self._store = settings, software, links, store
@@ -86,7 +88,7 @@ class Reporter:
         self._draining, self._doubts, self._ceilings, self._notices = draining, doubts, ceilings, notices
         self._started = clock()
         self._lately, self._pushes, self._prequery, self._imports = lately, pushes, prequery, imports
-        self._across = across
+        self._across, self._more = across, more
 
         self.files: FilesRead | None = None
         """What the daemon has read, to tell what has changed since."""
@@ -118,7 +120,7 @@ class Reporter:
             conflict=self._conflict.active, meant=self._conflict.meant[:36],
             unbound=tuple(name for name in OFFERED if name not in self._health),
             ceilings=self._ceilings.report(), pushes=self._pushes(), prequery=self._prequery(), imports=self._imports(),
-            files=self._across(),
+            files=self._across(), **self._more(),
         )  # fmt: skip
         return report.model_dump(mode="json")
 

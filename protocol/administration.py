@@ -250,6 +250,55 @@ class ListFiles(_Question):
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
 
 
+class ListWithholdingBatches(_Question):
+    """Batches of withholding of a month."""
+
+    month: Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-(0[1-9]|1[0-2]))?$")] = ""
+    """Empty: this one."""
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,64}$")] = ""
+    """Of one arrangement alone."""
+
+
+_Batch = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
+
+
+class WithholdingBatchId(_Question):
+    """One batch."""
+
+    id: _Batch
+    sudo_user: _SudoUser = ""
+
+
+class WithholdingPart(_Question):
+    """A part of a batch's file, from 0 on."""
+
+    id: _Batch
+    part: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+_Line = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,96}$")]
+
+
+class ListWithholdingLines(_Question):
+    """Lines, by their number."""
+
+    batch: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{0,64}$")] = ""
+    states: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,16}$")], ...] = Field(default=(), max_length=20)
+    """In these; none: in any."""
+    after: Annotated[str, StringConstraints(pattern=r"^[!-~]{0,96}$")] = ""
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
+
+
+class ReleaseWithholdingLine(_Question):
+    """Take a line out, or settle one that is held or unanswered."""
+
+    id: _Line
+    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
+    owed: bool = False
+    """What was charged is owed to the payer."""
+    sudo_user: _SudoUser = ""
+
+
 class ShowFile(_Question):
     """One file."""
 

@@ -493,6 +493,37 @@ class ClearingReport(_Part):
     """Rows of statements that no sheet has yet."""
 
 
+class WithholdingBatchReport(_Part):
+    """A batch of withholding that somebody has to look at."""
+
+    id: str
+    day: str
+    state: str
+    findings: str = ""
+    """JSON: line, column and what is wrong there; without anything of a customer."""
+
+
+class WithholdingReport(_Part):
+    """Withholding."""
+
+    enabled: bool = False
+    stuck: tuple[WithholdingBatchReport, ...] = ()
+    """Cannot be sealed: a value would break the file."""
+    overdue: tuple[WithholdingBatchReport, ...] = ()
+    """The bank has not answered."""
+    refused: tuple[str, ...] = ()
+    """Answers of the last week without effect: name and code."""
+    held: int = 0
+    """Lines whose money is in doubt."""
+    held_fen: int = 0
+    """What was charged of them."""
+    unanswered: int = 0
+    not_booked: int = 0
+    """Written off, and their journal could not be written."""
+    not_released: int = 0
+    """The marketing system did not end its hold on the bill."""
+
+
 class BridgeReport(Report):
     """Of intranet-bridge."""
 
@@ -515,6 +546,7 @@ class BridgeReport(Report):
     imports: tuple[ImportReport, ...] = ()
     clearing: ClearingReport | None = None
     """None: nothing is cleared here."""
+    withholding: WithholdingReport = WithholdingReport()
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

@@ -58,9 +58,12 @@ class Pushes:
     def __init__(
         self, *, store: Store, at_rest: AtRest, notices: Notices, clock: Clock, hot: Hot | None = None,
         others: Callable[[Connection, list[Changed]], object] = lambda _connection, _changes: None,
+        told: Callable[[Connection, Push], object] = lambda _connection, _push: None,
     ) -> None:  # fmt: skip
-        """`hot`: what keeps answers, if anything does. `others`: writes down what is old at other bridges too."""
-        self._others = others
+        """`hot`: what keeps answers, if anything does. `others`: writes down what is old at other bridges too.
+        `told`: whom else a push concerns, once, within its transaction.
+        """
+        self._others, self._told = others, told
         self._store, self._at_rest, self._notices, self._clock, self._hot = store, at_rest, notices, clock, hot
         self.accepted: Counter[str] = Counter()
         """By kind."""
@@ -131,6 +134,7 @@ class Pushes:
                 fresh.discard(push.id)
                 follows = effects(push)
                 old += follows.changes
+                self._told(connection, push)
                 number = sum(self._notices.publish_in(connection, one, push.id) for one in follows.notices)
                 taken.append(Taken(push.id, Verdict.ACCEPTED, number))
             else:

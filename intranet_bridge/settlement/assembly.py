@@ -7,12 +7,13 @@ from intranet_bridge.settlement.payments.offer import NotOffered
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.service import Settlement
 from intranet_bridge.settlement.statements.service import StatementsPart
+from intranet_bridge.settlement.withholding.service import Withholding, arrangements_of
 from intranet_bridge.settlement_sections import SettlementSection
 
 
 def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     """Opens nothing. Raises ConfigurationError for a file that cannot be used."""
-    parts: list[Part] = [NotOffered()]
+    parts: list[Part] = [NotOffered(), Withholding(arrangements_of(section), ports)]
     if section.statements.files:
         parts.append(StatementsPart(section.statements, ports))
     if section.clearing.channels:

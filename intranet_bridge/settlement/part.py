@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
 from intranet_bridge.own import Handler
+from intranet_bridge.pushes.bodies import Push
 from protocol.runtime.control import Answer
 from protocol.runtime.metrics import Sample
 
@@ -26,6 +30,13 @@ class Part:
 
     async def forget(self, before: int) -> None:
         """Delete what ended before then, epoch ms, and is not of the books."""
+
+    def pushed(self, connection: Connection, push: Push) -> None:
+        """The marketing system tells of something: within the transaction that takes it, once."""
+
+    def reports(self) -> Mapping[str, BaseModel]:
+        """What it adds to the bridge's report, by the report's field."""
+        return {}
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""

@@ -6,10 +6,15 @@ from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import InternalCommands
 from intranet_bridge.files.service import Files
 from intranet_bridge.marketing.calls import MarketingCalls
+from intranet_bridge.notices.outbox import Notices
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.store import Store
 from protocol.values import immutable
+
+
+def _nobody_told() -> Notices:
+    raise LookupError("there are no notices here")
 
 
 @immutable
@@ -30,3 +35,5 @@ class Ports:
     act: Act
     """Writes an act into the audit."""
     clock: Clock
+    notices: Callable[[], Notices] = _nobody_told
+    """For who has subscribed."""

@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
 from intranet_bridge.own import Handler
+from intranet_bridge.pushes.bodies import Push
 from intranet_bridge.settlement.part import Part
 from protocol.runtime.control import Answer
 from protocol.runtime.metrics import Sample
@@ -37,6 +41,15 @@ class Settlement:
         """Delete what ended before then, epoch ms, and is not of the books."""
         for part in self._parts:
             await part.forget(before)
+
+    def pushed(self, connection: Connection, push: Push) -> None:
+        """The marketing system tells of something: within the transaction that takes it, once."""
+        for part in self._parts:
+            part.pushed(connection, push)
+
+    def reports(self) -> dict[str, BaseModel]:
+        """What is added to the bridge's report, by the report's field."""
+        return {name: report for part in self._parts for name, report in part.reports().items()}
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""

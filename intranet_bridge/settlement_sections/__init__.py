@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from intranet_bridge.settlement_sections.clearing import ClearingSection
 from intranet_bridge.settlement_sections.risk import RiskSection
 from intranet_bridge.settlement_sections.statements import StatementsSection
+from intranet_bridge.settlement_sections.withholding import WithholdingSection
 from protocol.runtime.settings import Name, Section
 
 ACCOUNT_PATTERN = "[0-9]{10,13}"
@@ -28,6 +29,8 @@ class SettlementSection(Section):
     """So many days after its end a day of the ledger is closed: what comes later is booked into an open day."""
     companies: dict[Name, CompanySection] = Field(default_factory=dict)
     """By the name that orders, statements and clearing sheets have them under."""
+    withholding: dict[Name, WithholdingSection] = Field(default_factory=dict)
+    """Batches that banks are asked to charge, by the name that callers give them."""
     risk: RiskSection = RiskSection()
     clearing: ClearingSection = ClearingSection()
     statements: StatementsSection = StatementsSection()

@@ -20,6 +20,7 @@ from protocol.operations import (
     settlement,
     theft,
     usage,
+    withholding,
     work_orders,
 )
 from protocol.operations.matching import AnswerMismatch
@@ -62,6 +63,7 @@ FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
             bills,
             payment,
             orders,
+            withholding,
             usage,
             work_orders,
             connection,

@@ -17,6 +17,7 @@ class NoticeKind(StrEnum):
     APPLICATION_NODE = "application-node"
     WORK_ORDER_CLOSED = "work-order-closed"
     PAYMENT_RECEIVED = "payment-received"
+    WITHHOLDING_FAILED = "withholding-failed"
 
 
 ShortText = Annotated[Text, StringConstraints(max_length=200)]
@@ -87,6 +88,17 @@ class PaymentReceived(Model):
     balance_fen: Fen | None = None
 
 
+class WithholdingFailed(Model):
+    """The bank did not pay a bill, and is not asked again: the customer pays it otherwise."""
+
+    account: AccountNumber
+    month: Month
+    amount_fen: Annotated[Fen, Field(ge=1)]
+    """With the penalty, as the bank was asked last."""
+    tries: Annotated[int, Field(ge=1, le=10)]
+    """How often the bank was asked."""
+
+
 BODIES: dict[NoticeKind, type[Model]] = {
     NoticeKind.BILL_ISSUED: BillIssued,
     NoticeKind.ARREARS_REMINDER: ArrearsReminder,
@@ -94,6 +106,7 @@ BODIES: dict[NoticeKind, type[Model]] = {
     NoticeKind.APPLICATION_NODE: ApplicationNode,
     NoticeKind.WORK_ORDER_CLOSED: WorkOrderClosed,
     NoticeKind.PAYMENT_RECEIVED: PaymentReceived,
+    NoticeKind.WITHHOLDING_FAILED: WithholdingFailed,
 }
 """The schema of each kind's `data`."""
 SUMMARIES: dict[NoticeKind, tuple[str, str]] = {
@@ -103,6 +116,7 @@ SUMMARIES: dict[NoticeKind, tuple[str, str]] = {
     NoticeKind.APPLICATION_NODE: ("An application has reached a node of its way", "业扩报装节点提醒"),
     NoticeKind.WORK_ORDER_CLOSED: ("A work order is done with", "工单办结"),
     NoticeKind.PAYMENT_RECEIVED: ("A payment was booked", "缴费到账"),
+    NoticeKind.WITHHOLDING_FAILED: ("Withholding failed, and is not tried again", "代扣失败提醒"),
 }
 EXAMPLES: dict[NoticeKind, dict[str, Any]] = {
     NoticeKind.BILL_ISSUED: {
@@ -126,5 +140,8 @@ EXAMPLES: dict[NoticeKind, dict[str, Any]] = {
     },
     NoticeKind.PAYMENT_RECEIVED: {
         "account": "3210000000001", "amount_fen": 13579, "paid": "2026-07-01T12:00:00+08:00", "channel": "alipay",
+    },
+    NoticeKind.WITHHOLDING_FAILED: {
+        "account": "3210000000001", "month": "2026-06", "amount_fen": 13579, "tries": 3,
     },
 }  # fmt: skip

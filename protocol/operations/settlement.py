@@ -19,6 +19,9 @@ from protocol.operations.operation import AskedBy, Family, Kind, Operation, Unkn
 from protocol.operations.orders import COUPON_INVALID
 from protocol.operations.payment import (
     BILL_NOT_OPEN,
+    Agreement,
+    Bank,
+    BankAccount,
     Channel,
     Paid,
     PaymentKind,
@@ -184,6 +187,33 @@ class OpenBills(Model):
     unknown: Annotated[tuple[AccountNumber, ...], Field(description="Accounts that do not exist or are closed")] = ()
 
 
+class WithholdingAgreementsQuery(Model):
+    """Which agreements of withholding some accounts have."""
+
+    accounts: Annotated[tuple[AccountNumber, ...], Field(min_length=1, max_length=MOST_ACCOUNTS)]
+
+    @model_validator(mode="after")
+    def _each_account_once(self) -> Self:
+        if len(set(self.accounts)) < len(self.accounts):
+            raise ValueError("accounts names an account twice")
+        return self
+
+
+class WithholdingAgreement(Model):
+    """One in force: the bank may be asked to charge the account's bills."""
+
+    account: AccountNumber
+    agreement: Agreement
+    bank: Bank
+    bank_account: BankAccount
+
+
+class WithholdingAgreements(Model):
+    """The answer: those in force. An account that has none is not in it."""
+
+    agreements: tuple[WithholdingAgreement, ...]
+
+
 class BillHold(Model):
     """Bills of an account, and what holds them."""
 
@@ -347,6 +377,29 @@ OPERATIONS = (
             "unknown": ["9999999999999"],
         },
         refusals=(DAY_RANGE, INVALID_FIELD),
+        scope=SCOPE,
+        deadline_ms=15_000,
+        asked_by=AskedBy.BRIDGE,
+    ),
+    Operation(
+        name="withholding-agreements",
+        kind=Kind.QUERY,
+        summary="The withholding agreements in force of some accounts, with their bank accounts",
+        summary_zh="批量查询生效中的代扣协议（含扣款账号）",
+        request=WithholdingAgreementsQuery,
+        response=WithholdingAgreements,
+        example={"accounts": ("3210000000004", "9999999999999")},
+        example_answer={
+            "agreements": [
+                {
+                    "account": "3210000000004",
+                    "agreement": "WH000000000001",
+                    "bank": "ccb",
+                    "bank_account": "6217000000000000456",
+                }
+            ],
+        },
+        refusals=(INVALID_FIELD,),
         scope=SCOPE,
         deadline_ms=15_000,
         asked_by=AskedBy.BRIDGE,

@@ -653,4 +653,50 @@ EVENTS: Mapping[str, Event] = {
     "wsdl-not-fetched": Event(
         "warning", "A WSDL could not be fetched; the saved one is used.", ("system", "reason", "used")
     ),
+    "withholding-answer-refused": Event(
+        "error",
+        "A bank's answer has no effect; `bridgectl withholding show` says why.",
+        ("batch", "file", "reason"),
+    ),
+    "withholding-answer-unreadable": Event(
+        "error", "A bank's answer cannot be read from what is kept of the file.", ("file", "reason")
+    ),
+    "withholding-answered": Event(
+        "info",
+        "A bank's answer took effect: its lines, and of how many it said something new.",
+        ("batch", "file", "lines", "filled", "findings"),
+    ),
+    "withholding-automatic-not-bound": Event(
+        "warning",
+        "Bills that were issued wait, as `withholding-agreements` is bound nowhere.",
+        ("waiting",),
+        once_by=(),
+    ),
+    "withholding-name-tidied": Event("warning", "The name of a bank's answer had blanks in it.", ("file", "name")),
+    "withholding-no-files": Event("error", "A sealed batch cannot be sent: no files cross here.", ("batch",)),
+    "withholding-not-booked": Event(
+        "error",
+        "A line is written off, and its journal could not be written: it may be booked otherwise.",
+        ("line", "reason"),
+    ),
+    "withholding-not-checked": Event(
+        "warning",
+        "The marketing system does not say now what is asked of agreements and bills.",
+        ("batch", "reason"),
+        once_by=("batch",),
+    ),
+    "withholding-not-released": Event(
+        "error", "The marketing system did not end its hold on a bill.", ("line", "code")
+    ),
+    "withholding-not-sealable": Event(
+        "error", "A value would break a batch's file: it stays drafted.", ("batch", "findings")
+    ),
+    "withholding-not-submitted": Event("error", "A sealed batch could not be handed over.", ("batch", "reason")),
+    "withholding-not-written-off": Event(
+        "error", "The marketing system did not take the write-off of a charged line: it is held.", ("line", "code")
+    ),
+    "withholding-overdue": Event("error", "A batch was not answered in time.", ("batch", "day")),
+    "withholding-sealed": Event(
+        "info", "A batch's bytes are on record; what is sent is these.", ("batch", "lines", "fen", "sha256")
+    ),
 }

@@ -18,8 +18,8 @@ line                    what follows
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime, time, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from enum import StrEnum
 
 from intranet_bridge.settlement import money
@@ -28,17 +28,12 @@ from intranet_bridge.settlement.statements.names import tidy
 from intranet_bridge.settlement.statements.opening import Form, Source, opened
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
 from protocol.errors import BridgeError
-from protocol.times import CHINA
 from protocol.values import immutable
 
 MOST_LINES = 200_000
 ENCODING = "gb18030"
 CHARGED_FLAGS: Mapping[str, bool] = {"1": True, "0": False}
 """What `accountedFlag` says; a bank with others has a table of its own."""
-RETRY_AFTER_DAYS = (3, 7)
-"""After the refusal, for the first and the second retry; then the customer gets a notice."""
-OVERDUE_AFTER = timedelta(days=2)
-OVERDUE_AT = time(18)
 
 _FORM = Form("a withholding answer", encoding=ENCODING)
 _ASKED = (
@@ -49,7 +44,9 @@ _ANSWERED = (*_ASKED, "resDay", "debitAmt", "accountedFlag", "billNo", "extend")
 _HEADER = ("count", "total", "okCount", "okTotal", "day", "bank", "inTransit")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _FORBIDDEN = re.compile(r"[|\r\n]")
-_ANSWER_NAME = re.compile(r"([A-Za-z0-9]+)_REDK(?:KK)?_([A-Za-z0-9]+)_([0-9]{8})\.txt")
+_ANSWER_NAME = re.compile(r"([A-Za-z0-9]+)_([A-Za-z0-9]+)_([A-Za-z0-9]+)_([0-9]{8})\.txt")
+ANSWER_WORDS = ("REDKKK", "REDK")
+"""What stands in the middle of an answer's name."""
 
 
 @immutable
@@ -183,14 +180,14 @@ class AnswerName:
     day: date
 
 
-def answer_name(name: str) -> AnswerName:
+def answer_name(name: str, words: Collection[str] = ANSWER_WORDS) -> AnswerName:
     """Reads an answer's name. Raises StatementRefused (`wrong-name`)."""
     bare, changed = tidy(name)
     found = _ANSWER_NAME.fullmatch(bare)
-    day = day_of(found[3]) if found else None
-    if found is None or day is None:
+    day = day_of(found[4]) if found else None
+    if found is None or day is None or found[2] not in words:
         raise StatementRefused(Code.WRONG_NAME, Finding("no name of a withholding answer", found=bare))
-    return AnswerName(bare, changed, found[1], found[2], day)
+    return AnswerName(bare, changed, found[1], found[3], day)
 
 
 class Line(StrEnum):
@@ -411,11 +408,6 @@ def answered_again(known: Mapping[str, Outcome], answer: Answer) -> tuple[dict[s
     return filled, tuple(findings)
 
 
-def retry_on(refused_on: date, tries: int) -> date | None:
-    """When a refused bill is asked for again, after so many retries; None: no more, the customer gets a notice."""
-    return refused_on + timedelta(days=RETRY_AFTER_DAYS[tries]) if tries < len(RETRY_AFTER_DAYS) else None
-
-
 def retried(line: Charge, det_id: str, penalty: int) -> Charge:
     """The bill asked for again, with the penalty of the day: under a new number, as an answer to the old one may yet
     come. Raises ValueError when the number is not new.
@@ -425,32 +417,3 @@ def retried(line: Charge, det_id: str, penalty: int) -> Charge:
     return Charge(
         det_id, line.account, line.unit, line.pay_account, line.quantity, line.bill, line.month, line.amount, penalty
     )
-
-
-class BatchState(StrEnum):
-    """Where a batch is."""
-
-    DRAFTED = "drafted"
-    SEALED = "sealed"
-    SENT = "sent"
-    OVERDUE = "overdue"
-    ANSWERED = "answered"
-    APPLIED = "applied"
-    CLOSED = "closed"
-
-
-BATCH_TRANSITIONS: Mapping[BatchState, frozenset[BatchState]] = {
-    BatchState.DRAFTED: frozenset({BatchState.SEALED}),
-    BatchState.SEALED: frozenset({BatchState.SENT}),
-    BatchState.SENT: frozenset({BatchState.ANSWERED, BatchState.OVERDUE}),
-    BatchState.OVERDUE: frozenset({BatchState.ANSWERED}),
-    BatchState.ANSWERED: frozenset({BatchState.APPLIED}),
-    BatchState.APPLIED: frozenset({BatchState.ANSWERED, BatchState.CLOSED}),
-    BatchState.CLOSED: frozenset(),
-}
-"""An applied batch is answered again by a second answer, while it has unanswered lines."""
-
-
-def overdue(state: BatchState, day: date, now: datetime) -> bool:
-    """Whether a sent batch should have been answered: two days on, 18:00 in China."""
-    return state is BatchState.SENT and now >= datetime.combine(day + OVERDUE_AFTER, OVERDUE_AT, CHINA)

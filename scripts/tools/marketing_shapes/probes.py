@@ -76,6 +76,7 @@ PROBES: Sequence[tuple[str, Mapping[str, Any]]] = (
         "/api/bill/lock",
         {"reqId": "h1", "consNo": "3210000000002", "ymList": ["202606"], "batchNo": "B1", "chnlCode": "withholding"},
     ),
+    ("/api/wh/list", {"consNos": ["3210000000001"]}),
     ("/api/owe/list", {"consNos": ["3210000000002"]}),
 )
 

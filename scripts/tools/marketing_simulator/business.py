@@ -42,7 +42,7 @@ def offered(
         Usage(reading, queries, balances, clock, seed=int(origin["seed"]), since=since),
         Meters(reading, effects, queries, clock),
         Payments(reading, effects, queries),
-        Withholding(effects, queries, clock),
+        Withholding(reading, effects, queries, clock),
         Points(reading, effects, queries),
         Applications(reading, effects, queries, clock, node_seconds=node_seconds),
         TheftReports(reading, effects, clock, node_seconds=node_seconds),

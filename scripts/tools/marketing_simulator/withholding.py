@@ -10,6 +10,7 @@ from scripts.tools.marketing_simulator.interfaces import Interface
 from scripts.tools.marketing_simulator.queries import Queries
 from scripts.tools.marketing_simulator.responses import Code, Refusal, success
 
+MOST_ACCOUNTS = 100
 IN_FORCE = "SELECT id, bank, bank_account, holder, signed_on FROM agreement WHERE account = ? AND cancelled_on IS NULL"
 AGREEMENT = "SELECT bank, bank_account, cancelled_on FROM agreement WHERE account = ? AND id = ?"
 SIGN = "INSERT INTO agreement (request_id, account, bank, bank_account, holder, signed_on) VALUES (?, ?, ?, ?, ?, ?)"
@@ -19,7 +20,8 @@ CANCEL = "UPDATE agreement SET cancelled_on = ? WHERE id = ?"
 class Withholding:
     """The interfaces of withholding."""
 
-    def __init__(self, effects: EffectWriter, queries: Queries, clock: Clock) -> None:
+    def __init__(self, connection: sqlite3.Connection, effects: EffectWriter, queries: Queries, clock: Clock) -> None:
+        self._connection = connection
         self._effects = effects
         self._queries = queries
         self._clock = clock
@@ -28,6 +30,20 @@ class Withholding:
         """What the marketing system offers of them."""
         yield Interface("/api/wh/sign", effect=self.sign)
         yield Interface("/api/wh/cancel", effect=self.cancel)
+        yield Interface("/api/wh/list", query=self.listed)
+
+    def listed(self, fields: Fields) -> bytes:
+        """`/api/wh/list`: the agreements in force of some accounts."""
+        accounts = fields.texts("consNos", 13, MOST_ACCOUNTS)
+        if not accounts or not all(ACCOUNT.fullmatch(account) for account in accounts):
+            raise Refusal(Code.INVALID_FIELD, "consNos")
+        lines = []
+        for account in accounts:
+            found = self._connection.execute(IN_FORCE, (account,)).fetchone()
+            if found is not None:
+                id, bank, bank_account, _, _ = found
+                lines.append({"consNo": account, "agrNo": f"WH{id:012}", "bankCode": bank, "bankAcct": bank_account})
+        return success({"agrList": lines}).encode()
 
     async def sign(self, fields: Fields) -> Applied:
         """`/api/wh/sign`."""

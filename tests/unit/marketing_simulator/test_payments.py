@@ -155,9 +155,11 @@ def test_a_payment_is_found_by_its_transaction_and_by_each_request(inside: Insid
 
 
 def test_withholding_is_signed_once_and_cancelled(inside: Inside) -> None:
-    withholding = Withholding(inside.effects, inside.queries, inside.clock)
+    withholding = Withholding(inside.reading, inside.effects, inside.queries, inside.clock)
     order = {"reqId": "a-1", "consNo": OWING, "bankCode": "icbc", "bankAcct": "6222020000000000123", "acctName": "黄涛"}
     (signed,) = outcomes(withholding.sign, order)
+    listed = asked(withholding.listed, consNos=[OWING, "9999999999999"])["agrList"]
+    assert [(one["agrNo"], one["bankAcct"]) for one in listed] == [(signed["agrNo"], "6222020000000000123")]
     assert signed["bankAcctMask"] == "622202*********0123"
     assert outcomes(withholding.sign, order | {"reqId": "a-2"}) == [signed | {"reqId": "a-2"}]
     assert outcomes(withholding.sign, order | {"reqId": "a-3", "bankCode": "ccb"}) == ["1106"]

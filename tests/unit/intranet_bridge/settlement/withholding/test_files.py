@@ -12,22 +12,19 @@ import pytest
 from intranet_bridge.settlement import money
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
 from intranet_bridge.settlement.withholding.files import (
-    BATCH_TRANSITIONS,
     Answer,
     Batch,
-    BatchState,
     Charge,
     Line,
     NotSealable,
     Outcome,
     answer_name,
     answered_again,
-    overdue,
     read_answer,
     retried,
-    retry_on,
     seal,
-)  # fmt: skip
+)
+from intranet_bridge.settlement.withholding.life import BATCH_TRANSITIONS, BatchState, overdue, retry_on
 from protocol.times import CHINA
 from tests.unit.intranet_bridge.settlement.statements.reads import SAMPLES
 

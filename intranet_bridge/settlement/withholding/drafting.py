@@ -1,0 +1,302 @@
+"""Lines come into the next batch: asked for by a command, made of a bill that was issued, or of one that was refused.
+
+Once a request, once an issued bill, once a refusal; and a bill is in flight once, whoever asks for it.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Connection, select
+
+from intranet_bridge.at_rest import AtRest
+from intranet_bridge.marketing import MarketingRequest, Refused
+from intranet_bridge.settlement.days import day_of
+from intranet_bridge.settlement.withholding import records
+from intranet_bridge.settlement.withholding.asking import Asking, NotNow
+from intranet_bridge.settlement.withholding.life import LineState, next_day, retry_day
+from intranet_bridge.settlement.withholding.records import Arrangement, Full, InFlight, NewLine
+from intranet_bridge.settlement.withholding.rows import BATCHES, ISSUED, LINES, RETRIES
+from protocol.operations import withholding as catalogue
+from protocol.operations.notice_kinds import BillIssued
+from protocol.operations.payment import BILL_NOT_OPEN, NO_SUCH_AGREEMENT
+from protocol.operations.settlement import OpenBill, WithholdingAgreement
+from protocol.runtime.clock import Clock
+from protocol.runtime.logs import logger
+from protocol.runtime.store import Store, insert_new
+from protocol.times import CHINA
+from protocol.values import immutable
+
+log = logger(__name__)
+
+AT_ONCE = 500
+"""Issued bills, or retries, that a turn looks at."""
+_DAYS_AHEAD = 40
+"""Batches that may be full one after the other."""
+
+
+@immutable
+class Made:
+    """A line, as it was put into its batch."""
+
+    id: str
+    batch: str
+    day: date
+
+
+class Drafting:
+    """What puts lines into batches."""
+
+    def __init__(
+        self, arrangements: Mapping[str, Arrangement], *, store: Store, at_rest: AtRest, asking: Asking, clock: Clock
+    ) -> None:
+        self._arrangements, self._store, self._at_rest = arrangements, store, at_rest
+        self._asking, self._clock = asking, clock
+
+    # --- commands -------------------------------------------------------------------------------------------
+
+    async def charge(self, asked: MarketingRequest) -> BaseModel | Refused:
+        """`withholding-charge`."""
+        body: catalogue.WithholdingCharge = asked.body
+        if not self._arrangements:
+            return Refused(catalogue.NOT_OFFERED.code)
+        made = await self._store.read(partial(records.of_request, request=asked.request_id))
+        if made is not None:
+            return await self._answer(made.id)
+        agreement, bill = await self._known(body)
+        if isinstance(agreement, Refused):
+            return agreement
+        if isinstance(bill, Refused):
+            return bill
+        found = self._for(body.account, agreement.bank if agreement else None, body.arrangement)
+        if found is None:
+            return Refused(catalogue.NO_ARRANGEMENT.code)
+        pay_account = agreement.bank_account if agreement else body.bank_account
+        number = bill.bill if bill else body.bill
+        amount = bill.amount if bill else body.amount
+        for name, value in (("bank_account", pay_account), ("bill", number), ("amount", amount)):
+            if value is None:
+                return Refused("invalid-field", f"{name}: must be given, as it cannot be asked for")
+        assert pay_account is not None
+        assert number is not None
+        assert amount is not None
+        penalty = bill.penalty if bill else body.penalty
+        if amount + penalty == 0:
+            return Refused("invalid-field", "amount: nothing to charge")
+        line = NewLine(
+            body.account, body.agreement, pay_account, number, body.month, amount, penalty, body.quantity or "",
+            asked.request_id, asked.application or "bridge",
+        )  # fmt: skip
+        try:
+            return await self._answer((await self.put(found, line)).id)
+        except InFlight:
+            return Refused(catalogue.BILL_IN_BATCH.code)
+
+    async def cancel(self, asked: MarketingRequest) -> BaseModel | Refused:
+        """`withholding-charge-cancel`. One that was taken back is answered so again."""
+        body: catalogue.WithholdingChargeCancellation = asked.body
+        if not self._arrangements:
+            return Refused(catalogue.NOT_OFFERED.code)
+
+        def cancel(connection: Connection) -> BaseModel | Refused:
+            found = records.line_of(connection, body.line)
+            if found is None or found.account != body.account or found.det_id != found.id:
+                return Refused(catalogue.NO_SUCH_LINE.code)
+            if found.state != LineState.WITHDRAWN and not (
+                found.state == LineState.WAITING
+                and not found.hold
+                and records.leave(connection, found, LineState.WITHDRAWN, self._clock())
+            ):
+                return Refused(catalogue.LINE_SEALED.code)
+            return catalogue.WithholdingChargeCancelled(account=body.account, line=body.line, batch=found.batch)
+
+        return await self._store.write(cancel)
+
+    async def _known(
+        self, body: catalogue.WithholdingCharge
+    ) -> tuple[WithholdingAgreement | Refused | None, OpenBill | Refused | None]:
+        """What the marketing system says of it now; None where it does not: it is asked again before the batch is
+        sealed.
+        """
+        agreement: WithholdingAgreement | Refused | None = None
+        bill: OpenBill | Refused | None = None
+        try:
+            if (agreements := await self._asking.agreements([body.account])) is not None:
+                mine = [one for one in agreements.get(body.account, ()) if one.agreement == body.agreement]
+                agreement = mine[0] if mine else Refused(NO_SUCH_AGREEMENT.code)
+            if (bills := await self._asking.bills([body.account], self._today().isoformat())) is not None:
+                bill = bills.get((body.account, body.month)) or Refused(BILL_NOT_OPEN.code)
+                if isinstance(bill, OpenBill) and body.bill not in (None, bill.bill):
+                    bill = Refused(BILL_NOT_OPEN.code)
+        except NotNow as error:
+            log.info("withholding-not-checked", reason=str(error))
+        return agreement, bill
+
+    async def _answer(self, id: str) -> catalogue.WithholdingLine:
+        def read(connection: Connection) -> Any:
+            joined = select(LINES, BATCHES.c.day).join(BATCHES, BATCHES.c.id == LINES.c.batch)
+            return connection.execute(joined.where(LINES.c.id == id)).one()
+
+        line = await self._store.read(read)
+        return catalogue.WithholdingLine(
+            account=line.account, line=line.id, batch=line.batch, day=line.day.isoformat(), bill=line.bill,
+            month=line.month, amount=line.amount, penalty=line.penalty,
+        )  # fmt: skip
+
+    # --- a line ---------------------------------------------------------------------------------------------
+
+    async def put(self, arrangement: Arrangement, line: NewLine, day: date | None = None) -> Made:
+        """Put a line into the batch of a day, by default the next one; if that is full, into a later one. Raises
+        InFlight, StoreKeyClosed.
+        """
+        return await self._store.write(lambda connection: self.put_in(connection, arrangement, line, day))
+
+    def put_in(self, connection: Connection, arrangement: Arrangement, line: NewLine, day: date | None = None) -> Made:
+        """The same within a transaction. Raises InFlight: then nothing of the transaction may stay."""
+        section, now = arrangement.section, self._clock()
+        if records.in_flight(connection, section.company, line.account, line.bill) is not None:
+            raise InFlight(f"{line.bill}: its bill is being charged already")
+        wanted = day or next_day(section.days, arrangement.seal_at, self._now())
+        for _ in range(_DAYS_AHEAD):
+            try:
+                records.room(connection, arrangement, wanted, now)
+            except Full:
+                later = datetime.combine(wanted, arrangement.seal_at, CHINA)
+                wanted = next_day(section.days, arrangement.seal_at, max(later, self._now()))
+                continue
+            id = records.number(connection, section.line_prefix, wanted)
+            records.add(
+                connection, arrangement, wanted, line, self._at_rest.seal(line.pay_account.encode(), id), id, now
+            )
+            return Made(id, arrangement.batch(wanted), wanted)
+        raise Full("every batch of the next time is full")
+
+    def _for(self, account: str, bank: str | None, name: str | None, automatic: bool = False) -> Arrangement | None:
+        """The arrangement that charges an account, if it is one and only one."""
+        if name is not None:
+            return self._arrangements.get(name)
+        fits = [
+            one for one in self._arrangements.values()
+            if (not one.section.accounts or re.fullmatch(one.section.accounts, account))
+            and (bank is None or not one.section.agreements or bank in one.section.agreements)
+            and (one.section.automatic or not automatic)
+        ]  # fmt: skip
+        return fits[0] if len(fits) == 1 else None
+
+    # --- automatic payment ----------------------------------------------------------------------------------
+
+    def issued(self, connection: Connection, bill: BillIssued) -> bool:
+        """A bill was issued: within the transaction that takes the push. Once a bill. Whether anything is to be done
+        about it.
+        """
+        if not any(one.section.automatic for one in self._arrangements.values()) or bill.amount_fen <= 0:
+            return False
+        now = self._clock()
+        values = {
+            "account": bill.account, "month": bill.month, "bill": bill.bill or "", "amount": bill.amount_fen,
+            "state": "waiting", "code": "", "line": "", "issued_at": now, "updated_at": now,
+        }  # fmt: skip
+        return bool(insert_new(connection, ISSUED, [values]))
+
+    async def make_of_issued(self) -> int:
+        """Bills that were issued become lines, if their accounts have an agreement; returns how many were looked at.
+
+        Raises what the store raises.
+        """
+        waiting = select(ISSUED).where(ISSUED.c.state == "waiting").order_by(ISSUED.c.issued_at).limit(AT_ONCE)
+        rows = await self._store.read(lambda connection: connection.execute(waiting).all())
+        accounts = {row.account for row in rows}
+        if not accounts:
+            return 0
+        try:
+            agreements = await self._asking.agreements(accounts)
+            bills = await self._asking.bills(accounts, self._today().isoformat())
+        except NotNow:
+            return 0
+        if agreements is None:
+            log.warning("withholding-automatic-not-bound", waiting=len(rows))
+            return 0
+        for row in rows:
+            line, code = self._of_issued(row, agreements.get(row.account, ()), bills)
+            await self._store.write(partial(self._issued_done, row=row, line=line, code=code))
+        return len(rows)
+
+    def _of_issued(
+        self, row: Any, agreements: Collection[WithholdingAgreement],
+        bills: Mapping[tuple[str, str], OpenBill] | None,
+    ) -> tuple[tuple[Arrangement, NewLine] | None, str]:  # fmt: skip
+        """The line of an issued bill, or why there is none."""
+        if not agreements:
+            return None, "no-agreement"
+        bill = bills.get((row.account, row.month)) if bills is not None else None
+        if bills is not None and bill is None:
+            return None, BILL_NOT_OPEN.code
+        number = bill.bill if bill else row.bill
+        if not number:
+            return None, "no-bill-number"
+        for one in agreements:
+            found = self._for(row.account, one.bank, None, automatic=True)
+            if found is not None:
+                amount, penalty = (bill.amount, bill.penalty) if bill else (row.amount, 0)
+                line = NewLine(
+                    row.account, one.agreement, one.bank_account, number, row.month, amount, penalty, source="issued"
+                )
+                return (found, line), ""
+        return None, catalogue.NO_ARRANGEMENT.code
+
+    def _issued_done(
+        self, connection: Connection, row: Any, line: tuple[Arrangement, NewLine] | None, code: str
+    ) -> None:
+        mine = ISSUED.c.account == row.account, ISSUED.c.month == row.month, ISSUED.c.state == "waiting"
+        changes = {"state": "none", "code": code, "updated_at": self._clock()}
+        if not connection.execute(ISSUED.update().where(*mine).values(changes)).rowcount or line is None:
+            return
+        arrangement, new = line
+        if records.in_flight(connection, arrangement.section.company, new.account, new.bill) is not None:
+            changes = {"code": catalogue.BILL_IN_BATCH.code}
+        else:
+            changes = {"state": "line", "line": self.put_in(connection, arrangement, new).id}
+        connection.execute(ISSUED.update().where(*mine[:2]).values(changes))
+
+    # --- retries --------------------------------------------------------------------------------------------
+
+    async def retry(self) -> int:
+        """Refused bills whose day has come are asked for again, under another number. Returns how many."""
+        today = self._today()
+        due = select(RETRIES).where(RETRIES.c.state == "waiting", RETRIES.c.due <= today)
+        due = due.order_by(RETRIES.c.due, RETRIES.c.line).limit(AT_ONCE)
+        rows: Sequence[Any] = await self._store.read(lambda connection: connection.execute(due).all())
+        for row in rows:
+            await self._store.write(partial(self._again, row=row))
+        return len(rows)
+
+    def _again(self, connection: Connection, row: Any) -> None:
+        now, old = self._clock(), records.line_of(connection, row.line)
+        mine = RETRIES.c.line == row.line, RETRIES.c.state == "waiting"
+        batch = records.batch_of(connection, old.batch)
+        arrangement = self._arrangements.get(batch.name)
+        if arrangement is None:
+            return  # it is configured no more: it waits until it is again, or a person has it
+        gone = RETRIES.update().where(*mine).values(state="made", updated_at=now)
+        if not connection.execute(gone).rowcount:
+            return
+        section = arrangement.section
+        if records.in_flight(connection, section.company, old.account, old.bill) is not None:
+            connection.execute(RETRIES.update().where(mine[0]).values(state="overtaken"))
+            return
+        line = NewLine(
+            old.account, old.agreement, self._at_rest.unseal(old.pay_account, old.id).decode(), old.bill, old.month,
+            old.amount, old.penalty, old.quantity, "", "retry", old.tries + 1, old.first_day,
+        )  # fmt: skip
+        made = self.put_in(connection, arrangement, line, retry_day(row.due, arrangement.seal_at, self._now()))
+        connection.execute(RETRIES.update().where(mine[0]).values(next=made.id))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock() / 1000, UTC)
+
+    def _today(self) -> date:
+
+        return day_of(self._clock())

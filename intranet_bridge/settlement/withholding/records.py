@@ -1,0 +1,194 @@
+"""Batches and lines on record. All of it is work within a transaction of the store, which the caller gives."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import field
+from datetime import date, time
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from intranet_bridge.settlement.withholding.files import MOST_LINES
+from intranet_bridge.settlement.withholding.life import (
+    ENDED,
+    BatchState,
+    LineState,
+    batches_before,
+    before,
+)
+from intranet_bridge.settlement.withholding.rows import BATCHES, LINES, NUMBERS
+from intranet_bridge.settlement_sections.withholding import WithholdingSection
+from protocol.errors import BridgeError
+from protocol.runtime.store import insert_new
+from protocol.values import immutable
+
+B, L = BATCHES.c, LINES.c
+_TEXT = 300
+OPEN = sorted(set(LineState) - ENDED)
+
+
+@immutable
+class Arrangement:
+    """One `[settlement.withholding.NAME]`."""
+
+    name: str
+    section: WithholdingSection
+    region: str = ""
+    """Of the bridge that has the company's marketing system; empty: this one."""
+
+    @property
+    def seal_at(self) -> time:
+        """When a batch is sealed, in China."""
+        return time.fromisoformat(self.section.seal_at)
+
+    def batch(self, day: date) -> str:
+        """The id of the batch of a day."""
+        return f"{self.section.org}-{self.section.unit}-{day:%Y%m%d}"
+
+
+@immutable
+class NewLine:
+    """A bill that is to be charged."""
+
+    account: str
+    agreement: str
+    pay_account: str = field(repr=False)
+    bill: str
+    month: str
+    amount: int
+    penalty: int = 0
+    quantity: str = ""
+    request: str = ""
+    """Of the command that asked for it; empty: none did."""
+    source: str = ""
+    """Who asked for it."""
+    tries: int = 0
+    first_day: date | None = None
+    """The day of the batch that it was asked for in first; None: of this one."""
+
+
+class InFlight(BridgeError):
+    """The bill is in a batch already."""
+
+
+class Full(BridgeError):
+    """The batch takes no line any more: it is sealed, or has as many as there may be."""
+
+
+def batch_of(connection: Connection, id: str, *, lock: bool = False) -> Any:
+    """A batch's row, or None."""
+    wanted = select(BATCHES).where(B.id == id)
+    return connection.execute(wanted.with_for_update() if lock else wanted).first()
+
+
+def line_of(connection: Connection, id: str, *, lock: bool = False) -> Any:
+    """A line's row, or None."""
+    wanted = select(LINES).where(L.id == id)
+    return connection.execute(wanted.with_for_update() if lock else wanted).first()
+
+
+def of_request(connection: Connection, request: str) -> Any:
+    """The line that a command has made, or None."""
+    return connection.execute(select(LINES).where(L.request == request)).first() if request else None
+
+
+def in_flight(connection: Connection, company: str, account: str, bill: str) -> Any:
+    """The line in which a bill is being charged, or None."""
+    of = L.company == company, L.account == account, L.bill == bill, L.ended_at.is_(None)
+    return connection.execute(select(LINES).where(*of)).first()
+
+
+def add(
+    connection: Connection, arrangement: Arrangement, day: date, line: NewLine, sealed: bytes, id: str, now: int
+) -> None:
+    """Put a line into the batch of a day, making that if there is none. Raises Full, InFlight: then nothing of the
+    transaction may stay. `sealed`: the bank account.
+    """
+    section = arrangement.section
+    values: dict[str, Any] = {
+        "id": id, "det_id": id, "batch": arrangement.batch(day), "state": LineState.WAITING,
+        "company": section.company, "account": line.account, "agreement": line.agreement, "pay_account": sealed,
+        "quantity": line.quantity, "bill": line.bill, "month": line.month, "amount": line.amount,
+        "penalty": line.penalty, "request": line.request, "source": line.source, "tries": line.tries,
+        "first_day": line.first_day or day, "checked_at": 0, "hold": "", "code": "", "reason": "", "debited": 0,
+        "bank_number": "", "payment": "", "said": "[]", "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    if not insert_new(connection, LINES, [values]):
+        raise InFlight(f"{line.bill}: its bill is being charged already")
+
+
+def room(connection: Connection, arrangement: Arrangement, day: date, now: int) -> None:
+    """One line more in the batch of a day. Raises Full."""
+    section, id = arrangement.section, arrangement.batch(day)
+    values = {
+        "id": id, "name": arrangement.name, "org": section.org, "unit": section.unit, "day": day,
+        "bank": section.bank, "in_transit": section.in_transit, "state": BatchState.DRAFTED, "version": 0,
+        "findings": "[]", "file_name": "", "sha256": "", "size": 0, "count": 0, "total": 0, "file": "",
+        "created_at": now, "sealed_at": 0, "sent_at": 0, "answered_at": 0, "closed_at": 0, "updated_at": now,
+    }  # fmt: skip
+    insert_new(connection, BATCHES, [values])
+    more = BATCHES.update().where(B.id == id, B.state == BatchState.DRAFTED, B.count < MOST_LINES)
+    if not connection.execute(more.values(count=B.count + 1, version=B.version + 1, updated_at=now)).rowcount:
+        raise Full(f"{id} takes no line any more")
+
+
+def number(connection: Connection, prefix: str, day: date) -> str:
+    """The next `detId` of a day."""
+    insert_new(connection, NUMBERS, [{"day": day, "last": 0}])
+    given = NUMBERS.update().where(NUMBERS.c.day == day).values(last=NUMBERS.c.last + 1).returning(NUMBERS.c.last)
+    return f"{prefix}{day:%Y%m%d}{connection.execute(given).scalar_one():06}"
+
+
+def leave(connection: Connection, line: Any, state: LineState, now: int, code: str = "") -> bool:
+    """Take a waiting line out of its drafted batch. False: it is none any more, or the batch is sealed."""
+    if not touched(connection, line.batch, now, fewer=1):
+        return False
+    if move(connection, line.id, state, now, code=code):
+        return True
+    touched(connection, line.batch, now, fewer=-1)
+    return False
+
+
+def touched(connection: Connection, batch: str, now: int, fewer: int = 0) -> bool:
+    """What is read of a drafted batch before this is not what it is now. False: it is not drafted any more."""
+    drafted = BATCHES.update().where(B.id == batch, B.state == BatchState.DRAFTED)
+    values = {"version": B.version + 1, "count": B.count - fewer, "updated_at": now}
+    return bool(connection.execute(drafted.values(values)).rowcount)
+
+
+def move(connection: Connection, id: str, state: LineState, now: int, **values: Any) -> bool:
+    """A line's next state. False: it cannot come to it from where it is."""
+    if state in ENDED:
+        values["ended_at"] = now
+    moved = LINES.update().where(L.id == id, L.state.in_(before(state)))
+    return bool(connection.execute(moved.values(state=state, updated_at=now, **values)).rowcount)
+
+
+def move_batch(connection: Connection, id: str, state: BatchState, now: int, **values: Any) -> bool:
+    """A batch's next state. False: it cannot come to it from where it is."""
+    moved = BATCHES.update().where(B.id == id, B.state.in_(batches_before(state)))
+    return bool(connection.execute(moved.values(state=state, updated_at=now, **values)).rowcount)
+
+
+def hold(connection: Connection, id: str, came_from: Collection[str], to: str, now: int) -> bool:
+    """What is known of the hold on a line's bill. False: it was not so."""
+    held = LINES.update().where(L.id == id, L.hold.in_(sorted(came_from))).values(hold=to, updated_at=now)
+    return bool(connection.execute(held).rowcount)
+
+
+def states(connection: Connection, batch: str) -> Mapping[str, tuple[int, int, int]]:
+    """By state: lines, what they come to, what was charged of them."""
+    counted = select(
+        L.state, func.count(), func.coalesce(func.sum(L.amount + L.penalty), 0), func.coalesce(func.sum(L.debited), 0)
+    ).where(L.batch == batch)
+    return {row[0]: (row[1], int(row[2]), int(row[3])) for row in connection.execute(counted.group_by(L.state))}
+
+
+def batches_in(connection: Connection, wanted: Collection[str], names: Collection[str]) -> Sequence[Any]:
+    """Batches in some states, the oldest first."""
+    found = select(BATCHES).where(B.state.in_(sorted(wanted)), B.name.in_(sorted(names))).order_by(B.day, B.id)
+    return connection.execute(found).all()
+
+
+def shortened(text: str) -> str:
+    """A bank's words, as many as are kept."""
+    return text[:_TEXT]
