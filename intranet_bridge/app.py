@@ -559,7 +559,7 @@ class Bridge:
 
     async def _open_desk(self, parts: daemon.Daemon) -> None:
         from intranet_bridge.desk.money.common import TOOLS
-        from intranet_bridge.desk.money.rooms import pages
+        from intranet_bridge.desk.money.rooms import desks_of, pages
         from intranet_bridge.desk.server import listener
         from intranet_bridge.desk.texts import TEMPLATES, Texts
         from intranet_bridge.desk.words import WORDS
@@ -568,7 +568,9 @@ class Bridge:
         from protocol.desk.sessions import Sessions
 
         section = self.settings.desk
-        every = (*pages(self.store, self.clock, self.audit.act), *Texts(self.content).pages())
+        desks = desks_of(self.settlement, lambda: self.settings.settlement.companies)
+        money = pages(desks, store=self.store, clock=self.clock, act=self.audit.act)
+        every = (*money, *Texts(self.content).pages())
         desk = Desk(
             section, Furniture("Desk of the bridge", every, TEMPLATES, WORDS, TOOLS),
             sessions=Sessions(section, time.monotonic), log_in=LogIn(self.store, self.clock), act=self.audit.act,

@@ -1,6 +1,7 @@
 """The settlement, put together: payment orders, statements, withholding, clearing."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
@@ -11,6 +12,8 @@ from intranet_bridge.settlement.part import Part
 from protocol.runtime.control import Answer
 from protocol.runtime.metrics import Sample
 
+P = TypeVar("P", bound=Part)
+
 
 class Settlement:
     """All its parts, as one."""
@@ -18,6 +21,10 @@ class Settlement:
     def __init__(self, parts: Sequence[Part]) -> None:
         """In the order they start."""
         self._parts = tuple(parts)
+
+    def part(self, kind: type[P]) -> P | None:
+        """The part of that kind, if it is configured."""
+        return next((part for part in self._parts if isinstance(part, kind)), None)
 
     def handlers(self) -> dict[str, Handler]:
         """Who answers the catalogue's operations of settlement."""

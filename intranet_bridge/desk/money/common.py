@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from intranet_bridge.desk.money.findings import spoken
+from intranet_bridge.desk.money.spoken import spoken
 from protocol.desk.pages import HEADERS, Visit
 from protocol.times import CHINA
 from protocol.values import immutable
@@ -18,7 +18,7 @@ READ = f"{SETTLE} {APPROVE}"
 PAGE = 50
 """Rows of a page."""
 NOT_THERE = "There is no such page."
-_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 _SLUG = re.compile(r"[0-9A-Za-z:._-]{0,128}")
 
 
@@ -70,6 +70,19 @@ def asked_day(visit: Visit, name: str = "day") -> date | None:
         return date.fromisoformat(visit.request.query_params.get(name, ""))
     except ValueError:
         return None
+
+
+def asked_month(visit: Visit) -> date | None:
+    """The first day of the month of the address; None: none, or none that is one."""
+    try:
+        return date.fromisoformat(visit.request.query_params.get("month", "") + "-01")
+    except ValueError:
+        return None
+
+
+def next_month(first: date) -> date:
+    """The first day of the month after."""
+    return (first + timedelta(31)).replace(day=1)
 
 
 def asked(visit: Visit, name: str) -> str:

@@ -1,19 +1,63 @@
-"""The pages of money, put together."""
+"""The pages of money, put together: those of the parts that this bridge has."""
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from intranet_bridge.desk.money.clearing import Clearing
+from intranet_bridge.desk.money.common import Waiting
 from intranet_bridge.desk.money.files import Files
+from intranet_bridge.desk.money.items import Items
 from intranet_bridge.desk.money.ledger import Ledger
+from intranet_bridge.desk.money.runs import Runs
 from intranet_bridge.desk.money.today import Today
-from intranet_bridge.settlement.statements.records import Statements
+from intranet_bridge.settlement.clearing.desk import ClearingDesk
+from intranet_bridge.settlement.clearing.service import Clearing as ClearingPart
+from intranet_bridge.settlement.service import Settlement
+from intranet_bridge.settlement.statements.desk import StatementBooks
+from intranet_bridge.settlement.statements.service import StatementsPart
 from protocol.desk.pages import Page
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.store import Store
+from protocol.values import immutable
 
 
-def pages(store: Store, clock: Clock, act: Act) -> tuple[Page, ...]:
+class Room(Protocol):
+    """Pages of one kind."""
+
+    def pages(self) -> tuple[Page, ...]:
+        """Those there are, by role."""
+
+    async def waiting(self) -> list[Waiting]:
+        """What needs somebody."""
+
+
+@immutable
+class Desks:
+    """What the parts of the settlement offer to people; None: this bridge has no such part."""
+
+    statements: StatementBooks | None = None
+    clearing: ClearingDesk | None = None
+    companies: Callable[[], Iterable[str]] = tuple
+    """Those that are configured."""
+
+
+def desks_of(settlement: Settlement, companies: Callable[[], Iterable[str]]) -> Desks:
+    """What the parts of a bridge's settlement offer."""
+    statements = settlement.part(StatementsPart)
+    return Desks(statements.books if statements else None, settlement.part(ClearingPart), companies)
+
+
+def pages(desks: Desks, *, store: Store, clock: Clock, act: Act) -> Sequence[Page]:
     """Those there are, by role, in the order of the menu."""
-    files = Files(store, Statements(store, {}, clock), act)
+    rooms: list[Room] = []
+    files = None
+    if desks.statements is not None:
+        files = Files(store, desks.statements)
+        rooms += [files, Runs(desks.statements), Items(desks.statements)]
+    if desks.clearing is not None:
+        rooms.append(Clearing(desks.clearing, desks.companies, clock, act))
     ledger = Ledger(store, clock, act)
-    rooms = (files, ledger)
+    rooms.append(ledger)
     today = Today(files, ledger, [room.waiting for room in rooms], clock)
-    return tuple(page for room in (today, *rooms) for page in room.pages())
+    return (*today.pages(), *(page for room in rooms for page in room.pages()))

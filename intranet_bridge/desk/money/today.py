@@ -16,7 +16,7 @@ from protocol.runtime.clock import Clock
 class Today:
     """The page."""
 
-    def __init__(self, files: Files, ledger: Ledger, waits: Sequence[Waits], clock: Clock) -> None:
+    def __init__(self, files: Files | None, ledger: Ledger, waits: Sequence[Waits], clock: Clock) -> None:
         """`waits`: who is asked for what waits, in the order in which it is shown."""
         self._files, self._ledger, self._waits, self._clock = files, ledger, tuple(waits), clock
 
@@ -29,7 +29,7 @@ class Today:
         waiting.sort(key=lambda one: not one.grave)
         yesterday = day_of(self._clock()) - timedelta(1)  # whose statements come today
         day = asked_day(visit) or yesterday
-        files = await self._files.of_day(day)
+        files = await self._files.of_day(day) if self._files is not None else None
         return visit.shown(
             "money/today.html", "Today", waiting=waiting, day=day, yesterday=yesterday, files=files, tone=tone,
             kinds=await self._ledger.kinds(), earlier=day - timedelta(1), later=day + timedelta(1), now=self._clock(),

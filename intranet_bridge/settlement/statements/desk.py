@@ -247,7 +247,7 @@ class StatementBooks:
 
     async def items(
         self, *, run: str = "", classes: Collection[str] = (), states: Collection[str] = (), day: date | None = None,
-        after: str = "", limit: int = 100,
+        channel: str = "", after: str = "", limit: int = 100,
     ) -> list[StatementItem]:  # fmt: skip
         """A page of items in the order in which they were found; the next page is `after` the last one's id."""
         asked = select(ITEMS).where(_I.id > after).order_by(_I.id).limit(min(limit, MOST))
@@ -259,6 +259,8 @@ class StatementBooks:
             asked = asked.where(_I.state.in_(tuple(states)))
         if day is not None:
             asked = asked.where(_I.day == day)
+        if channel:
+            asked = asked.where(_I.channel == channel)
         rows = await self._store.scan(lambda connection: list(connection.execute(asked)))
         return [item_of(row) for row in rows]
 

@@ -1,5 +1,7 @@
 """Files on the accountant's desk: what is wrong is said with its line, and a person decides about a resend."""
 
+from datetime import date
+
 import pytest
 
 from intranet_bridge.settlement.statements import shown
@@ -35,11 +37,11 @@ async def test_a_refused_file_is_red_and_names_line_column_and_both_values(desk:
 async def test_a_good_file_of_the_name_makes_the_refused_one_nobodys_business(desk: World) -> None:
     await desk.take(NAME, content=WRONG)
     taken = await desk.take(NAME)
-    assert taken.state is FileState.ACCEPTED
+    assert taken.state is FileState.MATCHED
     li = await desk.staff.log_in("li")
     today = (await li.get("/desk/today")).text
-    assert "Nothing waits for a person." in today
-    assert '<span class="badge good">accepted</span>' in today
+    assert "files were refused" not in today
+    assert '<span class="badge good">matched</span>' in today
     page = (await li.get(f"/desk/files/{taken.id}")).text
     assert "211.57" in page
     assert "a copy of another line, counted once" in page
@@ -63,10 +65,10 @@ async def test_a_resend_waits_and_shows_the_rows_that_differ(desk: World, act: s
     assert f'"badge {"good" if act == "take" else "bad"}"' in (await li.get(path)).text
     found = {one.id: one for one in await desk.store.read(lambda one: shown.files(one, limit=9))}
     assert found[second.id].state is state
-    assert found[first.id].state is (FileState.REPLACED if act == "take" else FileState.ACCEPTED)
+    assert found[first.id].state is (FileState.REPLACED if act == "take" else FileState.MATCHED)
     again = await send(li, page, path + "/act", act=act)
     assert (again.status_code, "does not wait for a decision" in again.text) == (409, True)
-    assert desk.staff.done() == [("statement-taken" if act == "take" else "statement-left", "li")]
+    assert desk.done() == [("settle-accept" if act == "take" else "settle-refuse", "li")]
 
 
 async def test_a_changed_row_is_shown_as_it_was_and_as_it_is(desk: World) -> None:
@@ -101,3 +103,27 @@ async def test_files_are_listed_page_by_page_and_by_what_is_asked(desk: World, m
     assert "No file has come." in (await li.get("/desk/files?channel=alipay")).text
     for wrong in ("day=x", "state=x", "channel=%3Cb%3E", "before=%27"):
         assert (await li.get(f"/desk/files?{wrong}")).status_code == 200
+
+
+async def test_a_statement_that_did_not_come_is_red_until_somebody_says_that_the_day_had_nothing(desk: World) -> None:
+    desk.money.at(date(2026, 11, 25), 18)
+    li, wang = await desk.staff.log_in("li"), await desk.staff.log_in("wang")
+    today = (await li.get("/desk/today")).text
+    assert "<strong>2</strong> <span>statements are missing: call the platform" in today
+    path = "/desk/files/absent?source=alipay&amp;day=2026-11-24"
+    assert path in today
+    assert path in (await li.get("/desk/files?state=missing")).text
+    path = path.replace("&amp;", "&")
+    page = await li.get(path)
+    assert "The day had nothing" not in (await wang.get(path)).text
+    assert (await send(wang, await wang.get(path.replace("alipay", "utility")), path, note="x")).status_code == 403
+    assert (await send(li, page, path, note=" ")).status_code == 409
+    assert (await send(li, page, path, note="confirmed by telephone")).headers[
+        "location"
+    ] == "/desk/today?day=2026-11-24"
+    assert "<strong>1</strong> <span>statements are missing" in (await li.get("/desk/today")).text
+    again = await send(li, page, path, note="once more")
+    assert (again.status_code, "there is a file of that day" in again.text) == (409, True)
+    assert desk.done() == [("settle-empty", "li")]
+    for wrong in ("source=x&day=2026-11-24", "source=alipay", "source=alipay&day=2026-11-20"):
+        assert (await li.get(f"/desk/files/absent?{wrong}")).status_code == 404

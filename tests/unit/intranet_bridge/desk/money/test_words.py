@@ -3,33 +3,42 @@
 import re
 from pathlib import Path
 
-from intranet_bridge.desk.money import common, files, ledger, today
-from intranet_bridge.desk.money.findings import spoken
+from intranet_bridge.desk.money import clearing, common, files, items, ledger, runs, today
+from intranet_bridge.desk.money.spoken import spoken
 from intranet_bridge.desk.money.words import CHINESE, ENGLISH
 from intranet_bridge.desk.texts import TEMPLATES
 from intranet_bridge.desk.words import WORDS
 from intranet_bridge.settlement import statements
+from intranet_bridge.settlement.clearing.sheets import SheetEvent, SheetState
 from intranet_bridge.settlement.money import AmountRefused, Why
+from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.life import FileState
+from intranet_bridge.settlement.statements.matching import Class
 from intranet_bridge.settlement.statements.profiles import Kind
+from intranet_bridge.settlement.statements.run_records import RunState
 from intranet_bridge.settlement.statements.verdicts import Code
 from protocol.languages import Language
 from tests.support.desk_words import lacking
 
 CODES = (
     {f"file-{state}" for state in FileState} | {f"{kind}-{code}" for code in Code for kind in ("code", "do")}
+    | {f"{kind}-{state}" for state in SheetState for kind in ("sheet", "sheet-do")}
+    | {f"sheet-act-{event}" for event in SheetEvent} | {f"against-{one}" for one in clearing.AGAINST}
+    | {f"{kind}-{state}" for state in RunState for kind in ("run", "run-do")} | {f"item-{state}" for state in ItemState}
+    | {f"{kind}-{name}" for name in Class for kind in ("class", "class-do")}
     | {f"row-{kind}" for kind in Kind} | {f"kind-of-account-{kind}" for kind in ledger.KINDS}
 )  # fmt: skip
 
 
 def test_every_text_of_the_pages_is_translated() -> None:
-    assert lacking(WORDS, (TEMPLATES / "money",), (common, files, ledger, today)) == []
+    assert lacking(WORDS, (TEMPLATES / "money",), (common, clearing, files, items, ledger, runs, today)) == []
     assert sorted(CODES - CHINESE.keys()) == []
     assert sorted(CODES - ENGLISH.keys()) == []
     waits = re.findall(
-        r'"([a-z][a-z ,:]{20,})"', "".join(Path(one.__file__ or "").read_text() for one in (files, ledger))
+        r'"([a-z][a-z ,:]{20,})"',
+        "".join(Path(one.__file__ or "").read_text() for one in (clearing, files, items, ledger, runs)),
     )
-    assert len(waits) >= 3
+    assert len(waits) >= 8
     assert [text for text in waits if text not in CHINESE] == []
 
 
@@ -49,3 +58,20 @@ def test_every_reason_is_translated() -> None:
     for one in named:
         what = re.sub(r"{[^}]*line[^}]*}|{error[^}]*}", "7", re.sub(r"{(?!first|error)[^}]*}", "x", one))
         assert spoken(chinese, what) != what, what
+
+
+def test_every_field_code_and_why_of_an_item_is_translated() -> None:
+    folder = Path(statements.__file__ or "").parent
+    decided = "".join((folder / name).read_text() for name in ("decisions.py", "brake.py"))
+    acting = (folder / "acting.py").read_text()
+    fields = set(re.findall(r'field="([a-z ]+)"|_(?:differs|other)\([^)"]*"([a-z]+)"', decided))
+    named = {f"field-{one or other}" for one, other in fields}
+    assert len(named) > 7
+    assert sorted(named - CHINESE.keys()) == []
+    whys = {text for text in re.findall(r'"([a-z][a-z0-9,: ]+ [a-z0-9,: ]+)"', decided) if text != "written off"}
+    whys |= set(re.findall(r'NotActionable\("([^"]+)"', acting))
+    assert len(whys) > 11
+    assert sorted(text for text in whys if text not in CHINESE) == []
+    codes = set(re.findall(r'Incomplete\("([a-z-]+)"', "".join(file.read_text() for file in folder.glob("*.py"))))
+    assert len(codes) > 5
+    assert sorted(code for code in codes if f"run-code-{code}" not in CHINESE) == []

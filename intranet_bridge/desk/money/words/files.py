@@ -1,10 +1,10 @@
-"""What the pages of money say, in English and Chinese. What stands for a code begins with the kind of it."""
+"""Of files, of the ledger, and of all pages."""
 
 from collections.abc import Mapping
 
 from intranet_bridge.settlement.money import MOST_DIGITS
 
-_CODES: Mapping[str, tuple[str, str]] = {
+CODES: Mapping[str, tuple[str, str]] = {
     "comma": (", ", "，"),
     "colon": (": ", "："),
     # a file's state
@@ -101,8 +101,8 @@ _CODES: Mapping[str, tuple[str, str]] = {
     "journal-payment-refunded": ("payment refunded", "退款（非本系统订单）"),
     "journal-surplus": ("paid twice", "重复付款"),
     "journal-reversal": ("correction", "红字冲销"),
-}  # fmt: skip
-_CHINESE: Mapping[str, str] = {
+}
+CHINESE: Mapping[str, str] = {
     "Today": "今日",
     "Files": "对账文件",
     "File": "对账文件",
@@ -164,6 +164,17 @@ _CHINESE: Mapping[str, str] = {
     "The day of the earlier file is closed: it is not replaced, what it had wrong is booked into an open day.": (
         "先前文件的账日已关账，不能替换；其差错记入未关账的日期。"
     ),
+    "A statement that did not come": "未到的对账单",
+    "Due at": "应到",
+    "Compared": "对账",
+    "Ask the sender for it. When it comes it is taken, however late.": "请联系发送方。何时到达都会受理。",
+    "If the sender confirms that the day had no payments, say so. A file that comes all the same is taken.": (
+        "发送方确认当日没有交易的，在此登记，此后不再等待。之后若仍有文件到达，照常受理。"
+    ),
+    "Who confirmed it, and how": "何人、以何种方式确认",
+    "The day had nothing": "确认当日无账",
+    "statements are missing: call the platform": "份对账单缺失：请立即联系平台",
+    "statements are late: ask the sender": "份对账单迟到：请联系发送方",
     "files came again with other content: take or not": "份文件重发且内容不同：采用与否待决定",
     "files were refused: ask the sender for a good one": "份文件被拒绝：请联系发送方重新出具",
     "files are incomplete": "份文件不完整",
@@ -255,6 +266,4 @@ _CHINESE: Mapping[str, str] = {
     "no name of a file of {}": "不是格式 {} 的文件名",
     "{} does not come so": "{} 不应以这种形式提供",
     "line {} says it otherwise": "与第 {} 行不一致",
-}  # fmt: skip
-CHINESE: Mapping[str, str] = {**{code: chinese for code, (_, chinese) in _CODES.items()}, **_CHINESE}
-ENGLISH: Mapping[str, str] = {code: english for code, (english, _) in _CODES.items()}
+}

@@ -1,0 +1,57 @@
+"""What is said of a line of a file, or of what cannot be done, in words: most is a fixed text, some names something."""
+
+import re
+from collections.abc import Callable
+
+_NAMING = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"a row ends with (.*)", "a row ends with {}"),
+        (r"a row starts with (.*)", "a row starts with {}"),
+        (r"a row of kind (.*), which the layout (.*) has not", "a row of kind {}, which the layout {} has not"),
+        (r"byte ([0-9]+) is no (.*)", "byte {} is no {}"),
+        (r"no name of a file of (.*)", "no name of a file of {}"),
+        (r"(.*) does not come so", "{} does not come so"),
+        (r"line ([0-9]+) says it otherwise", "line {} says it otherwise"),
+        (r"a sheet that is (\S+) cannot (\S+)", "a sheet that is {} cannot {}"),
+        (r"(\S+) has signed it already; it takes two people", "{} has signed it already; it takes two people"),
+        (
+            r"(\S+) comes first: its net is negative, and is set off",
+            "{} comes first: its net is negative, and is set off",
+        ),
+        (r"(\S+): has arrived already, and was another amount", "{}: has arrived already, and was another amount"),
+        (r"channel: (\S+) is not cleared here", "channel: {} is not cleared here"),
+        (r"([0-9]+) actions, more than ([0-9]+)", "{} actions, more than {}"),
+        (r"([0-9]+) fen, more than ([0-9]+)", "{} fen, more than {}"),
+        (r"([0-9]+) actions", "{} actions"),
+        (r"an item that is (\S+) is not held", "an item that is {} is not held"),
+        (r"the note has 1 to ([0-9]+) characters", "the note has 1 to {} characters"),
+        (
+            r"(\S+) has said so already; above ([0-9]+) yuan it takes two people",
+            "{} has said so already; above {} yuan it takes two people",
+        ),
+        (r"a run that is (\S+) is not approved", "a run that is {} is not approved"),
+        (r"there is no kind of statement (\S+)", "there is no kind of statement {}"),
+        (
+            r"(\S+) is (\S+): it is settled, or the bank or the write-off is waited for",
+            "{} is {}: it is settled, or the bank or the write-off is waited for",
+        ),
+        (r"(\S+): nothing was charged that could be owed", "{}: nothing was charged that could be owed"),
+        (
+            r"(\S+): the first person said (owed|not owed), and both must agree",
+            "{}: the first person said {}, and both must agree",
+        ),
+        (r"(\S+): it has just become something else", "{}: it has just become something else"),
+        (r"(\S+): no such batch is sealed", "{}: no such batch is sealed"),
+        (r"(\S+) is (\S+): only a sealed batch is sent again", "{} is {}: only a sealed batch is sent again"),
+        (r"(\S+) is on its way", "{} is on its way"),
+    )
+)
+
+
+def spoken(said: Callable[[str], str], what: str) -> str:
+    """`Finding.what` in the language of `said`."""
+    for pattern, words in _NAMING:
+        if found := pattern.fullmatch(what):
+            return said(words).format(*found.groups())
+    return said(what)
