@@ -356,9 +356,6 @@ EVENTS: Mapping[str, Event] = {
     "statement-item-ended": Event(
         "info", "What a statement had done came to an end; held: it was refused.", ("item", "state", "code")
     ),
-    "statement-not-booked": Event(
-        "error", "What a statement says could not be booked: it is booked otherwise already.", ("reason",)
-    ),
     "statement-read": Event("info", "A statement has its verdict.", ("file", "name", "source", "code")),
     "statement-run-compared": Event(
         "info",

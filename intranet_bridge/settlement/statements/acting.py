@@ -2,7 +2,8 @@
 command of the bridge's own, recorded in the transaction that says it was asked for, under a key that is the payment's
 for ever.
 
-An item is `acting` until the outcome of each of its commands is final, and what is booked is booked with it.
+An item is `acting` until the outcome of each of its commands is final. Nothing is booked here: what a channel charged
+and paid back is booked from its statement's rows (clearing), whatever the marketing system had of it.
 """
 
 import hashlib
@@ -17,8 +18,6 @@ from sqlalchemy import Connection, Row, select
 
 from intranet_bridge.commands.internal import InternalCommand, InternalCommands, InternalOutcome
 from intranet_bridge.settlement.days import day_of as today_of
-from intranet_bridge.settlement.events import Event, NotBooked, Payment, PaymentRefunded, posting
-from intranet_bridge.settlement.ledger import book, open_day
 from intranet_bridge.settlement.statements.comparing import paid_at
 from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.matching import ACTING, Action
@@ -115,11 +114,8 @@ def commands_of(item: Any, today: date) -> list[Command]:
 class Acting:
     """Gives the commands of a run's items, and takes what came of them."""
 
-    def __init__(
-        self, commands: Callable[[], InternalCommands], companies: Callable[[str], str | None], clock: Clock
-    ) -> None:
-        """`companies`: of a kind of statement."""
-        self._commands, self._companies, self._clock = commands, companies, clock
+    def __init__(self, commands: Callable[[], InternalCommands], clock: Clock) -> None:
+        self._commands, self._clock = commands, clock
 
     def act(self, connection: Connection, run: Row[Any]) -> bool:
         """Give the commands of some items of a run that may act. False: there are no more, and the run is done."""
@@ -199,33 +195,8 @@ class Acting:
             values: dict[str, Any] = {"state": ItemState.HELD, "code": refused.code or "refused"}
         else:
             values = {"state": moved(ItemState.ACTING, ItemState.DONE), "code": ""}
-            self._book(connection, item, now)
         connection.execute(ITEMS.update().where(_I.id == id).values(updated_at=now, **values))
         log.info("statement-item-ended", item=id, state=str(values["state"]), code=values["code"])
-
-    def _book(self, connection: Connection, item: Row[Any], now: int) -> None:
-        """What is done is booked, where no order of ours is it that books it."""
-        company = self._companies(item.source)
-        if company is None:
-            return
-        event: Event
-        if item.action == Action.REVERSE:
-            refund = "all" if item.whole else "+".join(json.loads(item.refunds))
-            event = PaymentRefunded(item.channel, item.transaction_no, refund, company, item.amount)
-        else:
-            event = Payment(item.channel, item.transaction_no, company, item.amount)
-        booked(connection, event, item.day, now)
-
-
-def booked(connection: Connection, event: Event, day: date, now: int) -> bool:
-    """Book an event, on its day or the first one that is open; what was booked otherwise stays as it is, and is said.
-    False: it was booked already.
-    """
-    try:
-        return book(connection, posting(event, open_day(connection, day)), now)
-    except NotBooked as error:
-        log.error("statement-not-booked", reason=str(error)[:200])
-        return False
 
 
 _STATES: Mapping[State, str] = {State.SUCCEEDED: "done", State.HELD: "held"}

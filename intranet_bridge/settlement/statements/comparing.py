@@ -1,4 +1,4 @@
-"""One statement compared with the books: what each payment comes to, what it takes, and what may be booked. Pure."""
+"""One statement compared with the books: what each payment comes to, and what it takes. Pure."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, datetime, time
@@ -31,16 +31,6 @@ class Found:
     steps: tuple[Step, ...] = ()
     at: date | None = None
     """When it was paid, or the last of it paid back."""
-
-
-@immutable
-class Agreed:
-    """A payment without an order of ours that both sides have; `refunded` of it is paid back, and reversed."""
-
-    channel: str
-    transaction: str
-    amount: int
-    refunded: int = 0
 
 
 @immutable
@@ -81,17 +71,14 @@ def compared(
     orders: Callable[[str], Order | None],
     rules: Rules,
     scope: Scope,
-) -> Iterator[Found | Agreed]:
-    """What everything comes to. What agrees is told only where it may be booked; `matched` items are given for all."""
+) -> Iterator[Found]:
+    """What everything comes to."""
     for case in cases(rows, write_offs):
         order = orders(case.name)
-        items = decided(case, order, rules)
-        for item in items:
+        for item in decided(case, order, rules):
             found = _found(case, order, item, scope)
             if found is not None:
                 yield found
-        if order is None and items and all(item.what is Class.MATCHED for item in items):
-            yield from _agreed(case)
 
 
 def _found(case: Case, order: Order | None, item: Item, scope: Scope) -> Found | None:
@@ -164,15 +151,6 @@ def _steps(case: Case, order: Order | None, item: Item) -> tuple[Step, ...]:
         if row.kind is Kind.PAY and (row.channel, row.transaction) == (item.channel, item.transaction) and row.account
     }  # fmt: skip
     return (Step(1, accounts.pop() if len(accounts) == 1 else "", item.amount),)
-
-
-def _agreed(case: Case) -> Iterator[Agreed]:
-    """A day's ordinary payment, and one that was refunded and reversed."""
-    pays = {(row.channel, row.transaction): row for row in case.rows if row.kind is Kind.PAY}
-    for (channel, transaction), row in pays.items():
-        mine = [ours for ours in case.write_offs if ours.transaction in ("", transaction)]
-        back = sum(ours.reversed for ours in mine) if len(pays) == 1 else 0
-        yield Agreed(channel, transaction, row.gross, min(back, row.gross))
 
 
 def folded(rows: Sequence[Seen], channels: Collection[str]) -> list[Seen]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from intranet_bridge.settlement.statements.comparing import Agreed, Found
+from intranet_bridge.settlement.statements.comparing import Found
 from intranet_bridge.settlement.statements.matching import WriteOff
 from intranet_bridge.settlement.statements.worker import END, Question, Totals, answered, written
 from protocol.errors import BridgeError
@@ -22,9 +22,7 @@ class NotCompared(BridgeError):
 class Matcher(Protocol):
     """Compares."""
 
-    def compare(
-        self, question: Question, pages: AsyncIterator[Sequence[WriteOff]]
-    ) -> AsyncIterator[Found | Agreed | Totals]:
+    def compare(self, question: Question, pages: AsyncIterator[Sequence[WriteOff]]) -> AsyncIterator[Found | Totals]:
         """What comes of it; Totals are the last. Raises NotCompared, and what `pages` raises: then nothing comes."""
 
 
@@ -33,7 +31,7 @@ class ProcessMatcher:
 
     async def compare(
         self, question: Question, pages: AsyncIterator[Sequence[WriteOff]]
-    ) -> AsyncIterator[Found | Agreed | Totals]:
+    ) -> AsyncIterator[Found | Totals]:
         """See Matcher."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", _MODULE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,

@@ -21,19 +21,16 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from intranet_bridge.at_rest import StoreKeyClosed
 from intranet_bridge.files.service import Files, ReceivedFile
 from intranet_bridge.settlement.days import day_of as today_of
-from intranet_bridge.settlement.events import Fee, NotBooked, Payment, PaymentRefunded
-from intranet_bridge.settlement.ledger import open_day, reverse
-from intranet_bridge.settlement.money import rounded
 from intranet_bridge.settlement.rows import FILES
 from intranet_bridge.settlement.statements import run_records as records
-from intranet_bridge.settlement.statements.acting import Acting, booked
+from intranet_bridge.settlement.statements.acting import Acting
 from intranet_bridge.settlement.statements.asking import Incomplete, WriteOffs
-from intranet_bridge.settlement.statements.comparing import Agreed, Found, Scope, day_of
+from intranet_bridge.settlement.statements.comparing import Found, Scope, day_of
 from intranet_bridge.settlement.statements.life import FileState
 from intranet_bridge.settlement.statements.matcher import Matcher, NotCompared
 from intranet_bridge.settlement.statements.matching import Class, WriteOff, fee_item
@@ -62,8 +59,6 @@ CLAIM_MS = 120_000
 """So long what is worked on stays this bridge's; it is renewed meanwhile."""
 _MOST_DAYS = 31
 _ITEMS_AT_ONCE = 50
-_BOOKED_AT_ONCE = 20
-"""Journals in one transaction: others who write wait behind it."""
 _SMALL = 4096
 """Bytes: what says that there is no statement is no longer."""
 _LATER_MS = 60_000
@@ -216,7 +211,6 @@ class Reconciliation:
             raise Incomplete("not-configured", "files of this kind are no statements any more")
         question, waiting = await self._question(run)
         found: list[Found] = []
-        agreed: list[Agreed] = []
         totals: Totals | None = None
         async for one in self._matcher.compare(question, self._asked(run, question, waiting)):
             if isinstance(one, Found):
@@ -224,11 +218,6 @@ class Reconciliation:
                 if len(found) >= _ITEMS_AT_ONCE:
                     await self._write_items(run, found)
                     found = []
-            elif isinstance(one, Agreed):
-                agreed.append(one)
-                if len(agreed) >= _BOOKED_AT_ONCE:
-                    await self._book(run, source, agreed)
-                    agreed = []
             else:
                 totals = one
         assert totals is not None
@@ -240,9 +229,8 @@ class Reconciliation:
             found.append(Found(item, run.day))
             totals.counts[Class.FEE_DIFFERS] = (1, item.amount)
         await self._write_items(run, found)
-        await self._book(run, source, agreed)
         why = self._brake(run, totals)
-        state = await self._store.write(lambda connection: self._matched(connection, run, source, file, totals, why))
+        state = await self._store.write(lambda connection: self._matched(connection, run, totals, why))
         if state is not RunState.SUPERSEDED:
             self.found.update({name: count for name, (count, _) in totals.counts.items()})
         log.info(
@@ -250,20 +238,17 @@ class Reconciliation:
             actions=totals.actions,
         )  # fmt: skip
 
-    def _matched(
-        self, connection: Any, run: Row[Any], source: Source, file: Row[Any], totals: Totals, why: str
-    ) -> RunState:
+    def _matched(self, connection: Connection, run: Row[Any], totals: Totals, why: str) -> RunState:
         now = self._clock()
         state = records.matched(connection, run, self._name, totals, bool(why), why, now)
         if state is not RunState.SUPERSEDED:
-            _book_fee(connection, source, file, now)
             reach(Point.BRIDGE_STATEMENT_MATCHED_UNCOMMITTED, run.id)
         return state
 
     async def _question(self, run: Row[Any]) -> tuple[Question, Sequence[Row[Any]]]:
         kinds = by_channel(self.sources)
 
-        def look(connection: Any) -> tuple[Question, Sequence[Row[Any]]]:
+        def look(connection: Connection) -> tuple[Question, Sequence[Row[Any]]]:
             waiting = records.waiting(connection, run.channel)
             ours = [item for item in waiting if item._mapping["class"] in (Class.POOLED, Class.MARKETING_ONLY)]
             since = records.asked_since(connection, run, (item.day for item in ours), _MOST_DAYS)
@@ -301,20 +286,6 @@ class Reconciliation:
             await self._store.write(lambda connection: records.write_items(connection, run, found, self._clock()))
             reach(Point.BRIDGE_STATEMENT_ITEMS_COMMITTED, run.id)
 
-    async def _book(self, run: Row[Any], source: Source, agreed: Sequence[Agreed]) -> None:
-        if not agreed:
-            return
-
-        def write(connection: Any) -> None:
-            now = self._clock()
-            for one in agreed:
-                booked(connection, Payment(one.channel, one.transaction, source.company, one.amount), run.day, now)
-                if one.refunded == one.amount:
-                    back = PaymentRefunded(one.channel, one.transaction, "all", source.company, one.refunded)
-                    booked(connection, back, run.day, now)
-
-        await self._store.write(write)
-
     def _brake(self, run: Row[Any], totals: Totals) -> str:
         """Why a person approves the run first; empty: it acts."""
         section = self.section
@@ -344,15 +315,3 @@ async def _copied(files: Files, id: str, to: IO[bytes]) -> str:
         to.write(data)
     to.flush()
     return digest.hexdigest()
-
-
-def _book_fee(connection: Any, source: Source, file: Row[Any], now: int) -> None:
-    """What the channel keeps of a statement; of one that it takes the place of, no more."""
-    replaced = select(FILES.c.id).where(FILES.c.name == file.name, FILES.c.state == FileState.REPLACED)
-    for earlier in connection.execute(replaced).scalars().all():
-        try:
-            reverse(connection, f"fee:{earlier}:{source.company}", open_day(connection, file.day), now)
-        except NotBooked:
-            continue  # it had none, or its day is closed
-    if fee := rounded(file.fee):
-        booked(connection, Fee(file.id, source.channel, source.company, fee), file.day, now)

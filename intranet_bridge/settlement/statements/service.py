@@ -31,7 +31,7 @@ class StatementsPart(Part):
         self.sources = sources_of(section)
         profiles = {name: source.profile for name, source in self.sources.items()}
         statements = Statements(ports.store, profiles, ports.clock)
-        self.acting = Acting(ports.commands, self._company, ports.clock)
+        self.acting = Acting(ports.commands, ports.clock)
         self.loop = Reconciliation(
             section=section, sources=self.sources, store=ports.store, statements=statements, files=ports.files,
             write_offs=MarketingWriteOffs(ports.calls, ports.allowed, ports.clock), matcher=ProcessMatcher(),
@@ -85,7 +85,3 @@ class StatementsPart(Part):
     async def _soon(self) -> None:
         with contextlib.suppress(Exception):  # the next turn meets it too, and tells of it
             await self.look()
-
-    def _company(self, source: str) -> str | None:
-        found = self.sources.get(source)
-        return found.company if found else None

@@ -2,7 +2,7 @@
 the daemon's other work waiting for the interpreter meanwhile, a second at a time where it sorts.
 
 Its input is lines of JSON: what is asked (`Question`), write-offs, and `"end"`; without that it does nothing. Its
-output is lines of JSON: each difference, what agrees, and at last the totals. Rows it reads from the database itself.
+output is lines of JSON: each difference, and at last the totals. Rows it reads from the database itself.
 """
 
 import json
@@ -17,7 +17,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from intranet_bridge.settlement.statements.comparing import (
-    Agreed,
     Found,
     Scope,
     Step,
@@ -101,14 +100,12 @@ def written(one: WriteOff) -> str:
     )  # fmt: skip
 
 
-def answered(line: str) -> Found | Agreed | Totals:
+def answered(line: str) -> Found | Totals:
     """Of a line of the output. Raises ValueError for one that says that it failed."""
     told = json.loads(line)
     match told[0]:
         case "found":
             return _found(told)
-        case "agreed":
-            return Agreed(*told[1:])
         case "totals":
             counts = {name: (count, amount) for name, (count, amount) in told[1].items()}
             return Totals(counts, *told[2:])
@@ -137,9 +134,6 @@ def work(lines: Iterator[str], tell: Callable[[str], object], connection: Connec
     actions = amount = 0
     rules = Rules(asked.today, asked.accepted)
     for one in compared(rows, write_offs, lambda name: None, rules, scope):
-        if isinstance(one, Agreed):
-            tell(json.dumps(["agreed", one.channel, one.transaction, one.amount, one.refunded]))
-            continue
         counts[one.item.what] += 1
         amounts[one.item.what] += one.item.amount
         if one.item.action in ACTING:

@@ -12,10 +12,9 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, select
 from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.files.service import ReceivedFile
-from intranet_bridge.settlement.rows import BOOKS
 from intranet_bridge.settlement.statements.acting import CONSUMER, Acting
 from intranet_bridge.settlement.statements.asking import Incomplete
-from intranet_bridge.settlement.statements.comparing import Agreed, Found, day_of
+from intranet_bridge.settlement.statements.comparing import Found, day_of
 from intranet_bridge.settlement.statements.desk import StatementBooks
 from intranet_bridge.settlement.statements.matching import WriteOff
 from intranet_bridge.settlement.statements.reconciling import Reconciliation
@@ -26,7 +25,6 @@ from intranet_bridge.settlement.statements.sources import sources_of
 from intranet_bridge.settlement.statements.worker import END, Question, Totals, answered, question, work, written
 from intranet_bridge.settlement_sections.statements import StatementFileSection, StatementsSection
 from protocol.lifecycle import State
-from protocol.runtime.books import balances
 from protocol.runtime.store import Store, engine
 from protocol.times import CHINA
 
@@ -113,9 +111,7 @@ class InProcess:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    async def compare(
-        self, asked: Question, pages: AsyncIterator[Sequence[WriteOff]]
-    ) -> AsyncIterator[Found | Agreed | Totals]:
+    async def compare(self, asked: Question, pages: AsyncIterator[Sequence[WriteOff]]) -> AsyncIterator[Found | Totals]:
         lines = [written(one) async for page in pages for one in page]
         told: list[str] = []
         database = engine(self._url)
@@ -176,7 +172,7 @@ class Desk:
         self.acts: list[tuple[str, str]] = []
         sources = sources_of(section)
         statements = Statements(store, {name: one.profile for name, one in sources.items()}, self.clock)
-        self.acting = Acting(lambda: self.commands, lambda source: sources[source].company, self.clock)
+        self.acting = Acting(lambda: self.commands, self.clock)
         files: Any = self.crossed
         self.loop = Reconciliation(
             section=section, sources=sources, store=store, statements=statements, files=lambda: files,
@@ -217,10 +213,6 @@ class Desk:
         asked = select(ITEMS).order_by(ITEMS.c.id)
         rows = await self.store.read(lambda connection: list(connection.execute(asked)))
         return {f"{row.transaction_no}/{row.kind}": (row._mapping["class"], row.state) for row in rows}
-
-    async def balances(self) -> dict[str, int]:
-        found = await self.store.read(lambda connection: balances(connection, BOOKS, "", None))
-        return {name: fen for name, fen in found.items() if fen}
 
 
 @asynccontextmanager

@@ -56,13 +56,11 @@ async def test_a_refund_is_reversed_once(database_url: str) -> None:
         await at.outcome(REVERSAL, State.SUCCEEDED)
         await at.outcome(REVERSAL, State.SUCCEEDED)
         assert await at.items() == {f"{T1}/refund": ("refund-not-reversed", "done")}
-        assert await at.balances() == {"channel:alipay": -5000, "company:power-yunhe": 5000}  # the payment's comes next
         at.marketing.rows = [booked(T1, 5000, "2026-11-24T08:00:06", back=5000)]
         [run] = await at.books.runs()
         await at.books.rerun(run.file, "wang")
         await at.loop.look()
         assert list(at.commands.recorded) == [REVERSAL]
-        assert await at.balances() == {}
 
 
 async def test_platform_only_keeps_penalty_date(database_url: str) -> None:
@@ -72,7 +70,6 @@ async def test_platform_only_keeps_penalty_date(database_url: str) -> None:
         assert isinstance(body, Writeoff)
         assert (body.amount, body.paid_at, body.booked_on) == (12050, "2026-11-24T00:00:00+08:00", "2026-11-25")
         await at.outcome(WRITE_OFF, State.SUCCEEDED)
-        assert await at.balances() == {"channel:utility": 12050, "company:power-yunhe": -12050}
 
 
 async def test_without_an_account_it_is_held(database_url: str) -> None:
@@ -94,7 +91,6 @@ async def test_refused_is_held_and_unknown_waits(database_url: str) -> None:
         assert (item.state, item.code) == (ItemState.HELD, "no-such-payment")
         shown = await at.books.item(item.id)
         assert [(one.id, one.state) for one in shown.actions] == [(REVERSAL, "refused")]
-        assert (await at.balances()).get("company:power-yunhe") is None
 
 
 async def test_brake_stops_wrong_file(database_url: str) -> None:
@@ -165,9 +161,7 @@ POINTS = [
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_kill_9_rerun_applies_once(database_url: str, point: str) -> None:
-    """A bridge is killed anywhere on the way; another goes on when its claim is over, and each command is given once,
-    booked once.
-    """
+    """A bridge is killed anywhere on the way; another goes on when its claim is over. Each command is given once."""
     killed = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.unit.intranet_bridge.settlement.statements.killed", database_url,
         env={**os.environ, VARIABLE: point}, stdout=asyncio.subprocess.DEVNULL,
@@ -180,7 +174,6 @@ async def test_kill_9_rerun_applies_once(database_url: str, point: str) -> None:
         assert await at.given() == [REVERSAL]
         await at.outcome(REVERSAL, State.SUCCEEDED)
         assert await at.items() == {f"{T1}/refund": ("refund-not-reversed", "done")}
-        assert await at.balances() == {"channel:alipay": -5000, "company:power-yunhe": 5000}
         assert [one.state for one in await at.books.runs()] == [RunState.DONE]
 
 
