@@ -45,6 +45,7 @@ GROUPS = {
     "reload": ("bridgectl.commands.reload", "Have the daemons of this host take up their changed configuration."),
     "resume": ("bridgectl.commands.pause:resuming", "Go on with operations that are paused."),
     "restore": ("bridgectl.commands.restore", "Put a backup back; what it has forgotten is guarded."),
+    "settle": ("bridgectl.commands.settle", "Statements beside the books: what differs; resolve, approve, run again."),
     "stats": ("bridgectl.commands.stats", "Calls, outcomes and latencies by day; exports, a report."),
     "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
     "trace": ("bridgectl.commands.trace", "One request's life, as far as this host knows it."),

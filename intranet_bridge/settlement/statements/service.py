@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from intranet_bridge.settlement.days import day_of as today_of
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.statements import run_records as records
 from intranet_bridge.settlement.statements.acting import CONSUMER, Acting
+from intranet_bridge.settlement.statements.answers import StatementAnswers
 from intranet_bridge.settlement.statements.asking import MarketingWriteOffs
 from intranet_bridge.settlement.statements.desk import StatementBooks
 from intranet_bridge.settlement.statements.matcher import ProcessMatcher
@@ -16,6 +17,7 @@ from intranet_bridge.settlement.statements.reconciling import Reconciliation
 from intranet_bridge.settlement.statements.records import Statements
 from intranet_bridge.settlement.statements.sources import sources_of
 from intranet_bridge.settlement_sections.statements import StatementsSection
+from protocol.runtime.control import Answer
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.metrics import Sample
 
@@ -45,6 +47,10 @@ class StatementsPart(Part):
         self._jobs = Jobs()
         self._looking = asyncio.Lock()
         self._woken: asyncio.Task[None] | None = None
+
+    def answers(self) -> Mapping[str, Answer]:
+        """`bridgectl settle`."""
+        return StatementAnswers(self.books).answers()
 
     async def start(self) -> None:
         """Go on with what was begun, and begin looking for more."""
