@@ -10,11 +10,14 @@ from intranet_bridge.desk.money.items import Items
 from intranet_bridge.desk.money.ledger import Ledger
 from intranet_bridge.desk.money.runs import Runs
 from intranet_bridge.desk.money.today import Today
+from intranet_bridge.desk.money.withholding import WithholdingPages
 from intranet_bridge.settlement.clearing.desk import ClearingDesk
 from intranet_bridge.settlement.clearing.service import Clearing as ClearingPart
 from intranet_bridge.settlement.service import Settlement
 from intranet_bridge.settlement.statements.desk import StatementBooks
 from intranet_bridge.settlement.statements.service import StatementsPart
+from intranet_bridge.settlement.withholding.desk import WithholdingDesk
+from intranet_bridge.settlement.withholding.service import Withholding
 from protocol.desk.pages import Page
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
@@ -37,6 +40,7 @@ class Desks:
     """What the parts of the settlement offer to people; None: this bridge has no such part."""
 
     statements: StatementBooks | None = None
+    withholding: WithholdingDesk | None = None
     clearing: ClearingDesk | None = None
     companies: Callable[[], Iterable[str]] = tuple
     """Those that are configured."""
@@ -45,7 +49,12 @@ class Desks:
 def desks_of(settlement: Settlement, companies: Callable[[], Iterable[str]]) -> Desks:
     """What the parts of a bridge's settlement offer."""
     statements = settlement.part(StatementsPart)
-    return Desks(statements.books if statements else None, settlement.part(ClearingPart), companies)
+    withholding = settlement.part(Withholding)
+    return Desks(
+        statements.books if statements is not None else None,
+        withholding.desk if withholding is not None and withholding.desk.names else None,
+        settlement.part(ClearingPart), companies,
+    )  # fmt: skip
 
 
 def pages(desks: Desks, *, store: Store, clock: Clock, act: Act) -> Sequence[Page]:
@@ -55,6 +64,8 @@ def pages(desks: Desks, *, store: Store, clock: Clock, act: Act) -> Sequence[Pag
     if desks.statements is not None:
         files = Files(store, desks.statements)
         rooms += [files, Runs(desks.statements), Items(desks.statements)]
+    if desks.withholding is not None:
+        rooms.append(WithholdingPages(desks.withholding, store, clock, act))
     if desks.clearing is not None:
         rooms.append(Clearing(desks.clearing, desks.companies, clock, act))
     ledger = Ledger(store, clock, act)

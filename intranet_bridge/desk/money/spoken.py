@@ -14,6 +14,10 @@ _NAMING = tuple(
         (r"(.*) does not come so", "{} does not come so"),
         (r"line ([0-9]+) says it otherwise", "line {} says it otherwise"),
         (r"a sheet that is (\S+) cannot (\S+)", "a sheet that is {} cannot {}"),
+        (r"not 1 to ([0-9]+) lines", "not 1 to {} lines"),
+        (r"the number of line ([0-9]+)", "the number of line {}"),
+        (r"the bill of line ([0-9]+)", "the bill of line {}"),
+        (r"has a character outside (.*)", "has a character outside {}"),
         (r"(\S+) has signed it already; it takes two people", "{} has signed it already; it takes two people"),
         (
             r"(\S+) comes first: its net is negative, and is set off",

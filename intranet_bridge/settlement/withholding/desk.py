@@ -180,6 +180,12 @@ class WithholdingDesk:
             wanted = wanted.where(L.state.in_(sorted(states)))
         return await self._store.read(lambda connection: [_line(row) for row in connection.execute(wanted)])
 
+    async def line(self, id: str) -> LineView | None:
+        """One; None: there is none."""
+        wanted = select(LINES, RETRIES.c.due, RETRIES.c.next).outerjoin(RETRIES, RETRIES.c.line == L.id)
+        row = await self._store.read(lambda connection: connection.execute(wanted.where(L.id == id)).first())
+        return _line(row) if row is not None else None
+
     async def content(self, batch: str) -> tuple[str, bytes]:
         """The name and the bytes of a sealed batch's file. Raises BridgeError."""
         view, _ = await self.batch(batch)

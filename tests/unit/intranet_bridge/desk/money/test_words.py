@@ -3,12 +3,13 @@
 import re
 from pathlib import Path
 
-from intranet_bridge.desk.money import clearing, common, files, items, ledger, runs, today
+from intranet_bridge.desk.money import clearing, common, files, items, ledger, runs, today, withholding
 from intranet_bridge.desk.money.spoken import spoken
 from intranet_bridge.desk.money.words import CHINESE, ENGLISH
 from intranet_bridge.desk.texts import TEMPLATES
 from intranet_bridge.desk.words import WORDS
 from intranet_bridge.settlement import statements
+from intranet_bridge.settlement import withholding as withheld
 from intranet_bridge.settlement.clearing.sheets import SheetEvent, SheetState
 from intranet_bridge.settlement.money import AmountRefused, Why
 from intranet_bridge.settlement.statements.items import ItemState
@@ -17,6 +18,7 @@ from intranet_bridge.settlement.statements.matching import Class
 from intranet_bridge.settlement.statements.profiles import Kind
 from intranet_bridge.settlement.statements.run_records import RunState
 from intranet_bridge.settlement.statements.verdicts import Code
+from intranet_bridge.settlement.withholding.life import BatchState, LineState
 from protocol.languages import Language
 from tests.support.desk_words import lacking
 
@@ -26,25 +28,30 @@ CODES = (
     | {f"sheet-act-{event}" for event in SheetEvent} | {f"against-{one}" for one in clearing.AGAINST}
     | {f"{kind}-{state}" for state in RunState for kind in ("run", "run-do")} | {f"item-{state}" for state in ItemState}
     | {f"{kind}-{name}" for name in Class for kind in ("class", "class-do")}
+    | {f"{kind}-{state}" for state in BatchState for kind in ("batch", "batch-do")}
+    | {f"{kind}-{state}" for state in LineState for kind in ("line", "line-do")}
+    | {f"answer-{state}" for state in ("accepted", "refused", "duplicate")}
     | {f"row-{kind}" for kind in Kind} | {f"kind-of-account-{kind}" for kind in ledger.KINDS}
 )  # fmt: skip
 
 
 def test_every_text_of_the_pages_is_translated() -> None:
-    assert lacking(WORDS, (TEMPLATES / "money",), (common, clearing, files, items, ledger, runs, today)) == []
+    assert (
+        lacking(WORDS, (TEMPLATES / "money",), (common, clearing, files, items, ledger, runs, today, withholding)) == []
+    )
     assert sorted(CODES - CHINESE.keys()) == []
     assert sorted(CODES - ENGLISH.keys()) == []
     waits = re.findall(
         r'"([a-z][a-z ,:]{20,})"',
-        "".join(Path(one.__file__ or "").read_text() for one in (clearing, files, items, ledger, runs)),
+        "".join(Path(one.__file__ or "").read_text() for one in (clearing, files, items, ledger, runs, withholding)),
     )
-    assert len(waits) >= 8
+    assert len(waits) >= 15
     assert [text for text in waits if text not in CHINESE] == []
 
 
 def test_every_reason_is_translated() -> None:
-    folder = Path(statements.__file__ or "").parent
-    sources = "".join(file.read_text() for file in folder.glob("*.py"))
+    folders = [Path(room.__file__ or "").parent for room in (statements, withheld)]
+    sources = "".join(file.read_text() for folder in folders for file in folder.glob("*.py"))
     fixed = set(re.findall(r'Finding\(\s*"([^"{]+)"', sources))
     assert len(fixed) > 45
     fixed |= {str(AmountRefused(why)) for why in Why}
@@ -56,7 +63,8 @@ def test_every_reason_is_translated() -> None:
         return WORDS.said(text, Language.CHINESE)
 
     for one in named:
-        what = re.sub(r"{[^}]*line[^}]*}|{error[^}]*}", "7", re.sub(r"{(?!first|error)[^}]*}", "x", one))
+        numbered = re.sub(r"{(?:[^}]*line|first|at|MOST_LINES|error)[^}]*}", "7", one)
+        what = re.sub(r"{[^}]*}", "x", numbered)
         assert spoken(chinese, what) != what, what
 
 
