@@ -78,7 +78,7 @@ from intranet_bridge.reloading import Change, Reload
 from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files, counts
 from intranet_bridge.settings import BridgeSettings
-from intranet_bridge.settlement.assembly import assembled
+from intranet_bridge.settlement.assembly import assembled, calendar_of
 from intranet_bridge.settlement.ledger import Closing
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.trial import trial
@@ -310,7 +310,7 @@ class Bridge:
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
             notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes, changes=self.changes,
-            closing=Closing(self.store, clock, self.audit.act), settlement=self.settlement, internal=self.internal,
+            closing=Closing(self.store, clock, self.audit.act, lambda: calendar_of(self.settings.settlement)), settlement=self.settlement, internal=self.internal,
             schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(

@@ -491,6 +491,8 @@ class ClearingReport(_Part):
     """Sheets with a negative net that no later one has set off yet."""
     waiting: int = 0
     """Rows of statements that no sheet has yet."""
+    calendar_ends: str = ""
+    """The last day of the bank calendar, where it ends within the next 30 days, or has ended."""
 
 
 class WithholdingBatchReport(_Part):

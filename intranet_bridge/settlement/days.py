@@ -5,7 +5,7 @@ State Council announces both in autumn for the year after; the table here is our
 library comes late. Where it ends, Monday to Friday are taken, and the answer says so (`certain`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, timedelta
 
 from protocol.times import CHINA
@@ -61,6 +61,27 @@ SHIPPED = BankCalendar(
     ),
 )  # fmt: skip
 """2026, as announced on 4 November 2025 (国办发明电〔2025〕7号)."""
+
+
+AHEAD = timedelta(30)
+"""So long before a table ends it is told."""
+
+
+def extended(holidays: Collection[date], worked: Collection[date], shipped: BankCalendar = SHIPPED) -> BankCalendar:
+    """The shipped table and what an installation knows besides: a year of which it names holidays is covered whole, if
+    the one before it is.
+    """
+    last = shipped.last
+    while last.year < date.max.year and any(day.year == last.year + 1 for day in holidays):
+        last = date(last.year + 1, 12, 31)
+    weekdays = {day for day in holidays if day.weekday() < _SATURDAY}
+    more = frozenset(worked)
+    return BankCalendar(shipped.first, last, (shipped.holidays | weekdays) - more, (shipped.worked | more) - {*holidays})
+
+
+def ends(calendar: BankCalendar, today: date) -> date | None:
+    """The table's last day, if it comes soon or is over; else None."""
+    return None if calendar.covers(today + AHEAD) else calendar.last
 
 
 def day_of(instant_ms: int) -> date:

@@ -3,12 +3,12 @@
 What takes a connection is work within a transaction of the store; reading is in protocol/runtime/books.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from intranet_bridge.settlement.days import SHIPPED, day_of
+from intranet_bridge.settlement.days import SHIPPED, BankCalendar, day_of, ends
 from intranet_bridge.settlement.events import Entry, NotBooked, Posting
 from intranet_bridge.settlement.rows import BOOKS
 from protocol.runtime.audit import Act, logged
@@ -20,7 +20,6 @@ from protocol.values import immutable
 
 log = logger(__name__)
 
-_CALENDAR_AHEAD = timedelta(30)
 _A, _J, _E = BOOKS.accounts.c, BOOKS.journals.c, BOOKS.entries.c
 
 
@@ -100,8 +99,11 @@ def close(connection: Connection, taken: Snapshot, closed_at: int) -> bool:
 class Closing:
     """Closes days when what is to be booked on them is there."""
 
-    def __init__(self, store: Store, clock: Clock, act: Act = logged) -> None:
-        self._store, self._clock, self._act = store, clock, act
+    def __init__(
+        self, store: Store, clock: Clock, act: Act = logged, calendar: Callable[[], BankCalendar] = lambda: SHIPPED
+    ) -> None:
+        """`calendar`: of the banks, as it is configured now."""
+        self._store, self._clock, self._act, self._calendar = store, clock, act, calendar
 
     async def look(self, after_days: int) -> Closed | None:
         """Close the days that ended `after_days` days ago and more. Its digest goes into the audit log."""
@@ -111,8 +113,8 @@ class Closing:
             return None
         closed = taken.closed
         await self._act("ledger-day-closed", "bridge", day=str(closed.day), digest=closed.digest)
-        if not SHIPPED.covers(closed.day + _CALENDAR_AHEAD):
-            log.warning("bank-calendar-ends", last=str(SHIPPED.last))
+        if last := ends(self._calendar(), closed.day):
+            log.warning("bank-calendar-ends", last=str(last))
         return closed
 
 

@@ -1,5 +1,6 @@
 """The `[settlement]` table of the bridge's configuration: money, and what is settled by it."""
 
+from datetime import date
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -27,6 +28,11 @@ class SettlementSection(Section):
 
     close_after_days: Annotated[int, Field(ge=1, le=60)] = 3
     """So many days after its end a day of the ledger is closed: what comes later is booked into an open day."""
+    holidays: tuple[date, ...] = ()
+    """Days on which banks are closed, besides Saturdays, Sundays and those that the release knows: of a coming year all of
+    them, which is then covered."""
+    workdays: tuple[date, ...] = ()
+    """Saturdays and Sundays on which banks work in exchange; of the days that the release has for holidays, too."""
     companies: dict[Name, CompanySection] = Field(default_factory=dict)
     """By the name that orders, statements and clearing sheets have them under."""
     withholding: dict[Name, WithholdingSection] = Field(default_factory=dict)

@@ -18,7 +18,7 @@ from intranet_bridge.settlement.clearing.computing import Computing, missing
 from intranet_bridge.settlement.clearing.desk import AdjustmentView, ClearingDesk, SheetDetail, SheetView
 from intranet_bridge.settlement.clearing.rows import ADJUSTMENTS, FILES, SHEETS, WAITING
 from intranet_bridge.settlement.clearing.sheets import NotCleared, SheetState, file_name
-from intranet_bridge.settlement.days import day_of
+from intranet_bridge.settlement.days import SHIPPED, BankCalendar, day_of, ends, extended
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement_sections import SettlementSection
@@ -96,9 +96,11 @@ class LateDay:
 class Clearing(Part, ClearingDesk):
     """All of one bridge."""
 
-    def __init__(self, section: ClearingSection, ports: Ports, orders: Orders) -> None:
-        """`orders`: who knows the orders of ours."""
-        self.section, self._ports = section, ports
+    def __init__(
+        self, section: ClearingSection, ports: Ports, orders: Orders, calendar: BankCalendar = SHIPPED
+    ) -> None:
+        """`orders`: who knows the orders of ours. `calendar`: of the banks."""
+        self.section, self._ports, self._calendar = section, ports, calendar
         self._store, self._clock = ports.store, ports.clock
         self._computing = Computing(ports.store, lambda: self.section, orders, ports.allowed, ports.clock)
         self._jobs = Jobs()
@@ -158,6 +160,7 @@ class Clearing(Part, ClearingDesk):
             differing=tuple(differing),
             carried=tuple(connection.execute(carried).scalars()),
             waiting=self._waiting,
+            calendar_ends=str(ends(self._calendar, day_of(self._clock())) or ""),
         )
 
     def _late(self, connection: Connection) -> list[LateDay]:
@@ -183,7 +186,7 @@ class Clearing(Part, ClearingDesk):
 
     def use(self, section: SettlementSection) -> None:
         """Go by a changed configuration from now on."""
-        self.section = section.clearing
+        self.section, self._calendar = section.clearing, extended(section.holidays, section.workdays)
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""

@@ -11,6 +11,7 @@ decided is rolled back with it. The same number asked again has the same decisio
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from typing import Any
@@ -85,6 +86,8 @@ class RiskRecords:
     def __init__(self, store: Store, at_rest: AtRest, rules: Callable[[], Sequence[RiskRule]], clock: Clock) -> None:
         """`rules`: as they are now."""
         self._store, self._at_rest, self._rules, self._clock = store, at_rest, rules, clock
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Decisions by verdict and rule. (What is done again after a failed commit is counted again.)"""
 
     def judged(self, connection: Connection, asked: Asked) -> Decision:
         """Decide, and write it down, within the caller's transaction. Raises StoreKeyClosed."""
@@ -111,6 +114,7 @@ class RiskRecords:
         connection.execute(DECISIONS.insert(), row)
         if accounts and asked.subject is Subject.ORDER:
             connection.execute(ACCOUNTS.insert(), [{"id": asked.id, "account": one} for one in accounts])
+        self.counts[found.verdict, found.rule] += 1
         return found
 
     def decision(self, connection: Connection, subject: Subject, id: str) -> Decision | None:
