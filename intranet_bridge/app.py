@@ -310,7 +310,8 @@ class Bridge:
             poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
             notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes, changes=self.changes,
-            closing=Closing(self.store, clock, self.audit.act, lambda: calendar_of(self.settings.settlement)), settlement=self.settlement, internal=self.internal,
+            closing=Closing(self.store, clock, self.audit.act, lambda: calendar_of(self.settings.settlement)),
+            settlement=self.settlement, internal=self.internal,
             schedule=_schedule(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(

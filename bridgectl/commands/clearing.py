@@ -87,7 +87,8 @@ def show(sheet: SheetArgument, json: Json = False, bridge_config: Config = None)
         typer.echo(as_json(found))
         return
     one = found["sheet"]
-    typer.echo(f"{one['id']}: {tr(_STATES[one['state']])}, {tr('net {yuan} yuan', yuan=text(one['net']))}")
+    net = tr("net {yuan} yuan", yuan=text(one["net"]))
+    typer.echo(f"{one['id']}: {tr(_STATES[one['state']])}, {net}")
     if one["signed_by"]:
         typer.echo(tr("signed by {who}", who=", ".join(one["signed_by"])))
     if one["waiting"]:

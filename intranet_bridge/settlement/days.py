@@ -76,7 +76,9 @@ def extended(holidays: Collection[date], worked: Collection[date], shipped: Bank
         last = date(last.year + 1, 12, 31)
     weekdays = {day for day in holidays if day.weekday() < _SATURDAY}
     more = frozenset(worked)
-    return BankCalendar(shipped.first, last, (shipped.holidays | weekdays) - more, (shipped.worked | more) - {*holidays})
+    return BankCalendar(
+        shipped.first, last, (shipped.holidays | weekdays) - more, (shipped.worked | more) - {*holidays}
+    )
 
 
 def ends(calendar: BankCalendar, today: date) -> date | None:

@@ -29,7 +29,7 @@ class SettlementSection(Section):
     close_after_days: Annotated[int, Field(ge=1, le=60)] = 3
     """So many days after its end a day of the ledger is closed: what comes later is booked into an open day."""
     holidays: tuple[date, ...] = ()
-    """Days on which banks are closed, besides Saturdays, Sundays and those that the release knows: of a coming year all of
+    """Days on which banks are closed, besides Saturdays, Sundays and what the release knows: of a coming year all of
     them, which is then covered."""
     workdays: tuple[date, ...] = ()
     """Saturdays and Sundays on which banks work in exchange; of the days that the release has for holidays, too."""

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from intranet_bridge.settlement.days import SHIPPED, BankDay, bank_day, bank_days_after, day_of
+from intranet_bridge.settlement.days import SHIPPED, BankDay, bank_day, bank_days_after, day_of, ends, extended
 from protocol.times import CHINA
 
 
@@ -64,3 +64,26 @@ def test_calendar_past_its_end() -> None:
     assert bank_days_after(date(2026, 12, 31), 1) == BankDay(date(2027, 1, 1), False)
     assert bank_days_after(date(2026, 12, 31), 2) == BankDay(date(2027, 1, 4), False)
     assert bank_day(date(2025, 12, 31)) == BankDay(date(2025, 12, 31), False)
+
+
+def test_a_calendar_goes_on_with_what_is_configured() -> None:
+    """A coming year is covered once its holidays are configured; until then, and past it, the answer says so."""
+    new_year, sunday = date(2027, 1, 1), date(2027, 1, 3)
+    assert bank_day(new_year) == BankDay(new_year, certain=False)
+    known = extended([new_year], [sunday])
+    assert bank_day(new_year, known) == BankDay(sunday, certain=True)
+    assert (known.last, ends(known, date(2027, 11, 1))) == (date(2027, 12, 31), None)
+    assert ends(SHIPPED, date(2026, 12, 1)) is None
+    assert ends(SHIPPED, date(2026, 12, 2)) == ends(SHIPPED, date(2028, 1, 1)) == date(2026, 12, 31)
+    gap = extended([date(2028, 1, 3)], [])  # nobody knows of 2027
+    assert gap.last == date(2026, 12, 31)
+    assert not gap.open(date(2028, 1, 3))
+
+
+def test_what_is_configured_goes_before_what_is_shipped() -> None:
+    worked, closed = date(2026, 10, 1), date(2026, 10, 10)
+    assert not SHIPPED.open(worked)
+    assert SHIPPED.open(closed)
+    known = extended([closed], [worked])
+    assert known.open(worked)
+    assert not known.open(closed)
