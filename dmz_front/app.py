@@ -70,6 +70,7 @@ from dmz_front.reporting import Reporter, certificate_files
 from dmz_front.sandbox.sandbox import Sandbox
 from dmz_front.settings import DeskSection, FrontSettings
 from dmz_front.statistics.counting import Statistics
+from dmz_front.submissions import Submissions
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
 from protocol.link.certificates import role_objection, server_objections
@@ -178,6 +179,7 @@ class Front:
             self.links["files"] = stomp_link(settings.link, f"{settings.name}-files")
             self.links["outward-files"] = receiving_link(settings.link, f"{settings.name}-outward-files")
             file_lane = Lane(self.links["files"], persistent=True, max_members=1)
+        self.submissions = self._submissions(settings, opener) if settings.submissions.regions else None
         self.inbox = RegionInbox(
             self.store,
             self.bridges,
@@ -346,6 +348,13 @@ class Front:
             ),
         )  # fmt: skip
 
+    def _submissions(self, settings: FrontSettings, opener: Opener) -> Submissions:
+        link = self.links["submissions"] = receiving_link(settings.link, f"{settings.name}-submissions")
+        return Submissions(
+            link=link, lane=Lane(self.command_link, persistent=True), opener=opener, front=settings.name,
+            regions=frozenset(settings.submissions.regions), clock=self.clock,
+        )  # fmt: skip
+
     def _relay(self, settings: FrontSettings, lane: Lane) -> "Relay":
         from dmz_front.relay.relay import Relay
 
@@ -429,6 +438,9 @@ class Front:
         await daemon.start("attachments", None, self.sender.close)
         if self.relay is not None:
             await daemon.start("files", self.relay.start(), self.relay.close)
+        if self.submissions is not None:
+            self.submissions.start()
+            await daemon.start("submissions", None, self.submissions.close)
         self.command_link.watch(self._swept_when_connected)
 
         await daemon.start("callbacks", None, self.deliverer.close)
@@ -525,8 +537,9 @@ class Front:
             yield from part.samples()
         if self.api.shared is not None:
             yield from self.api.shared.samples()
-        if self.relay is not None:
-            yield from self.relay.samples()
+        for extra in (self.relay, self.submissions):
+            if extra is not None:
+                yield from extra.samples()
         text = "1: takes nothing new, by an administrator's word"
         yield "dmz_front_draining", text, {}, float(self.draining.active)
         maintained = set(self.bridges.maintained())

@@ -291,6 +291,13 @@ class FrontMaintenanceSection(MaintenanceSection):
     """Of what is paused: "accept" answers 202, and they are done afterwards; "refuse" is 503."""
 
 
+class SubmissionsSection(Section):
+    """What this front routes to other regions' bridges."""
+
+    regions: tuple[Name, ...] = ()
+    """To these; none, and the broker is not asked for the queue `front.submit.<name>`. It can read nothing of it."""
+
+
 class FrontSettings(Section):
     """config/dmz_front.toml."""
 
@@ -313,6 +320,7 @@ class FrontSettings(Section):
     hot: FrontHotSection = FrontHotSection()
     """Public information that is kept here for a while."""
     files: FilesSection = FilesSection()
+    submissions: SubmissionsSection = SubmissionsSection()
     delivery: DeliverySection = DeliverySection()
     notices: NoticesSection = NoticesSection()
     callbacks: Annotated[dict[Name, CallbackSection], AfterValidator(_of_one)] = Field(default_factory=dict)

@@ -37,6 +37,7 @@ from intranet_bridge.bound import Bindings, Bound, bind
 from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
+from intranet_bridge.commands.forwarding import Forwarding
 from intranet_bridge.commands.local import LocalCommands
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.commands.workers import CommandWorkers, Policy
@@ -68,6 +69,7 @@ from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.notices.outbox import put_back as notices_put_back
 from intranet_bridge.notices.subscriptions import Subscriptions as NoticeSubscriptions
 from intranet_bridge.own import Handler, own
+from intranet_bridge.peers import Peers
 from intranet_bridge.presence import Announcer
 from intranet_bridge.pushes.port import PushPort
 from intranet_bridge.pushes.tables import PushTable, PushTables
@@ -129,6 +131,8 @@ LINKS = ("queries", "commands", "attachments", "query-replies", "command-replies
 """One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
 FILE_LINKS = ("files", "outward-files")
 """Where files are turned on: a broker whose configuration does not know their queues is not asked for them."""
+SUBMISSION_LINK = "submissions"
+"""The same where something is sent to other regions' bridges."""
 RECEIVING = {"queries", "commands", "attachments", "files"}
 """These listen at every broker of the list, the others send to the first that answers."""
 STOP_S = 30.0
@@ -261,9 +265,10 @@ class Bridge:
         )  # fmt: skip
         self._use_hot()
         local = LocalRows(self.at_rest, settings.name)
+        self.forwarding = self._forwarding(settings, keyring, local)
         self.internal = LocalCommands(
             store=self.store, inbox=self.inbox, ordering=self.ordering, local=local, name=settings.name,
-            region=settings.region, clock=clock,
+            region=settings.region, clock=clock, forwarding=self.forwarding,
         )  # fmt: skip
         self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
         self.workers = (traced.commands if traced else CommandWorkers)(
@@ -274,6 +279,7 @@ class Bridge:
         judge = CommandJudge(
             opener, self.poison, self.replies, self.adapters, clock, self.ceilings, self._likeness,
             lambda: self.history.gap,
+            *([self.forwarding.peers.signed] if self.forwarding else []),
         )  # fmt: skip
         self.rulings = Rulings(
             store=self.store, inbox=self.inbox, workers=self.workers, outbox=self.outbox, replies=self.replies,
@@ -288,6 +294,7 @@ class Bridge:
             repetitions=Repetitions(self.inbox.likenesses),
             inbox=self.inbox, ordering=self.ordering, outbox=self.outbox, dead_letters=self.dead_letters,
             backlog=settings.commands.backlog, decide=self.rulings.from_front, confirmed=self.notices.confirmed,
+            from_peer=self.forwarding.take if self.forwarding else None,
         )  # fmt: skip
         self.attachment_intake = AttachmentIntake(
             link=self.links["attachments"], opener=opener, inbox=self.inbox, attachments=self.attachments,
@@ -341,6 +348,19 @@ class Bridge:
         self.probe = Probe(settings)
         self._sweeping: asyncio.Task[int] | None = None
 
+    def _forwarding(self, settings: BridgeSettings, keyring: Keyring, local: LocalRows) -> Forwarding | None:
+        section = settings.settlement
+        if section.front is None:
+            return None
+        link = self.links[SUBMISSION_LINK]
+        link.watch(lambda connected: self.internal.begin() if connected else None)
+        return Forwarding(
+            store=self.store, inbox=self.inbox, ordering=self.ordering, local=local, replies=self.replies,
+            peers=Peers(keyring, section.peers, name=settings.name, region=settings.region, clock=self.clock),
+            lane=Lane(link, persistent=True), front=section.front, name=settings.name, clock=self.clock,
+            resend_after_s=section.resend_after_s,
+        )  # fmt: skip
+
     def _files(self, settings: BridgeSettings, opener: Opener, clock: Clock) -> Files:
         return Files(
             section=settings.files, store=self.store, links=self.links, opener=opener, inbox=self.inbox,
@@ -392,6 +412,11 @@ class Bridge:
             for one in self._keyed:
                 one.use(change.keyring)
             notes += await self._open_store_key(change.keyring)
+            if self.forwarding is not None and change.keyring is not None:
+                try:
+                    self.forwarding.peers.use(change.keyring, new.settlement.peers)
+                except ConfigurationError as error:
+                    notes.append(f"{error}: as before until this is put right, and reloaded")
         if touched & {"marketing", "systems", "operations", "breaker"}:
             self.bindings.use(new, change.rebound)
         self.hot.use(new.hot, anew=bool(touched & {"marketing", "systems", "operations"}))
@@ -474,8 +499,9 @@ class Bridge:
             self.content, self.settlement, self.internal,
         ):  # fmt: skip
             yield from part.samples()
-        if self.files is not None:
-            yield from self.files.samples()
+        for extra in (self.files, self.forwarding):
+            if extra is not None:
+                yield from extra.samples()
         yield from self.bindings.samples()
         yield from self.requests.samples("intranet_bridge_request_lines_left_out_total")
         yield "intranet_bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
@@ -541,6 +567,8 @@ class Bridge:
         if self.files is not None:
             await parts.start("files", self.files.start(), self.files.close)
         await parts.start("settlement", self.settlement.start(), self.settlement.close)
+        if self.forwarding is not None:
+            await parts.start(SUBMISSION_LINK, self.links[SUBMISSION_LINK].start(), self.links[SUBMISSION_LINK].close)
         await parts.start("own commands", self.internal.start(), self.internal.close)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
         listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
@@ -658,7 +686,11 @@ def installed(settings: BridgeSettings) -> Bridge:
     """The bridge as an operator's files describe it. Raises ConfigurationError for one that cannot be used."""
     links = {
         name: (receiving_link if name in RECEIVING else stomp_link)(settings.link, f"{settings.name}-{name}")
-        for name in (*LINKS, *(FILE_LINKS if settings.files.enabled else ()))
+        for name in (
+            *LINKS,
+            *(FILE_LINKS if settings.files.enabled else ()),
+            *([SUBMISSION_LINK] if settings.settlement.front else ()),
+        )
     }
     bound = bind(settings)
     traced, tracing = None, opened(settings.tracing, "intranet-bridge", settings.name)

@@ -8,6 +8,7 @@ destination                              writes        reads         holds
 /queue/bridge.command.<region>.files     front         bridge        attachments: persistent
 /queue/bridge.file.<region>              front         bridge        files, inward: persistent
 /queue/front.file.<front>                bridge        that front    files, outward: persistent
+/queue/front.submit.<front>              bridge        that front    for other regions' bridges: persistent
 /queue/bridge.reply.query.<front>        bridge        that front    replies to queries
 /queue/bridge.reply.command.<front>      bridge        that front    replies to commands: persistent
 /topic/bridge.presence.<region>          bridge        fronts        who serves what, every few seconds
@@ -71,6 +72,11 @@ def files(region: str) -> str:
 def outward_files(front: str) -> str:
     """Where a front's relay takes files that are to be handed to a platform."""
     return f"/queue/front.file.{checked_name(front)}"
+
+
+def submissions(front: str) -> str:
+    """Where a front takes what it is to route to another region's bridge (protocol/submissions.py)."""
+    return f"/queue/front.submit.{checked_name(front)}"
 
 
 def query_replies(front: str) -> str:

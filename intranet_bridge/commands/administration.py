@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from intranet_bridge.commands.rulings import Rulings
 from intranet_bridge.inbox import administration as rows
 from intranet_bridge.inbox.administration import Kept
-from intranet_bridge.inbox.local import LocalRows, is_sealed_here
+from intranet_bridge.inbox.local import LocalRows, forwarded_to, is_sealed_here
 from intranet_bridge.intake.repetition import CODE as REPETITION
 from intranet_bridge.marketing import Absent, Answered, Finding, Refused, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
@@ -148,6 +148,8 @@ class Administration:
         return report.model_dump(mode="json")
 
     async def _decide(self, kept: Kept, question: ResolveCommand, peer: Peer) -> None:
+        if region := forwarded_to(kept.subject):
+            raise BridgeError(f"request {question.id} is in the hands of the bridge of {region}: decide it there")
         operation, by = kept.report.operation, peer.behind(question.sudo_user)
         ruling = self._rulings.ruling(
             question.id,
@@ -184,6 +186,8 @@ class Administration:
         report = kept.report
         if report.state not in _CLEAR:
             return Evidence(came_to="not-asked", detail=f"it is {report.state}")
+        if region := forwarded_to(kept.subject):
+            return Evidence(came_to="not-asked", detail=f"the bridge of {region} has it: ask there")
         if report.code == PoisonMessage.reason:
             return Evidence(came_to="not-asked", detail="the bridge died of it: it is not opened")
         if report.code == REPETITION:

@@ -16,6 +16,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from intranet_bridge.commands.forwarding import Forwarding
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.inbox import local as rows
 from intranet_bridge.inbox.inbox import Inbox
@@ -56,9 +57,12 @@ class LocalCommands:
         name: str,
         region: str,
         clock: Clock,
+        forwarding: Forwarding | None = None,
         backoff: Backoff = Backoff(0.5, 60.0, lambda: 0.0),  # noqa: B008 - a value
     ) -> None:
-        """`name`: of this bridge, whose rows these are. `backoff`: of what a consumer could not take."""
+        """`name`: of this bridge, whose rows these are. `forwarding`: to and from other regions' bridges.
+        `backoff`: of what a consumer could not take.
+        """
         self._store, self._inbox, self._ordering, self._rows = store, inbox, ordering, local
         self._name, self._region, self._clock, self._backoff = name, region, clock, backoff
         self._consumers: dict[str, Consumer] = {}
@@ -71,7 +75,10 @@ class LocalCommands:
         self._begin, self._hand_over = asyncio.Event(), asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self.taken = 0
+        self._forwarding = forwarding
         local.told.connect(self.hurry)
+        if forwarding is not None:
+            local.told.connect(self.begin)  # it may be another region's
 
     # --- for who gives commands -----------------------------------------------------------------------------
 
@@ -118,7 +125,7 @@ class LocalCommands:
 
     def sweep(self) -> None:
         """Look at both ends, whoever asks for it or not: at what was recorded since, and at what was adopted."""
-        if self._recorded:
+        if self._recorded or self._forwarding is not None:
             self.begin()
         self.hurry()
 
@@ -132,15 +139,17 @@ class LocalCommands:
             raise ValueError(f"{command.operation}: the id or the body does not fit")
         if operation.attachments and named(operation, command.body):
             raise ValueError(f"{command.operation}: names files, which only a front's application has")
-        if command.region not in ("", self._region):
-            raise ValueError(f"{command.region} is another bridge's region")
+        region = "" if command.region == self._region else command.region
+        if region and (self._forwarding is None or region not in self._forwarding.peers):
+            raise ValueError(f"{region} is another bridge's region, and not one of settlement.peers")
         if command.consumer not in self._consumers:
             raise ValueError(f"nobody takes what is for {command.consumer}")
         key = operation.ordering_key(command.body) if operation.ordering_key is not None else None
         if key is None:
             key = str(getattr(command.body, operation.about)) if operation.about else command.id
         body = operation.requests.dump_json(command.body)
-        return self._rows.received(command.id, command.operation, key, body, command.consumer)
+        reply_to = rows.LOCAL + command.consumer
+        return self._rows.received(command.id, command.operation, key, body, reply_to, region=region)
 
     async def _beginning(self) -> None:
         while True:
@@ -148,6 +157,8 @@ class LocalCommands:
             self._begin.clear()
             self._recorded = False
             await until_done(self._begin_all, self._backoff, _not_begun)
+            if self._forwarding is not None:
+                await until_done(self._forwarding.sweep, self._backoff, _not_begun)
 
     async def _begin_all(self) -> None:
         while True:

@@ -82,6 +82,7 @@ class Kept:
     decisions: tuple[DecisionReport, ...]
     envelope: bytes = field(repr=False)
     reply_to: str = ""
+    subject: str = field(default="", repr=False)
 
 
 def listed(connection: Connection, asked: ListCommands) -> list[CommandReport]:
@@ -114,7 +115,7 @@ def _matching(states: Sequence[State], operations: Sequence[str], before: int) -
 
 def found(connection: Connection, id: str) -> Kept | None:
     """One command; None if the inbox has it not."""
-    row = connection.execute(select(*_SHOWN, _C.envelope, _C.reply_to).where(_C.id == id)).first()
+    row = connection.execute(select(*_SHOWN, _C.envelope, _C.reply_to, _C.subject).where(_C.id == id)).first()
     if row is None:
         return None
     of = select(DECISIONS).where(DECISIONS.c.request == id).order_by(DECISIONS.c.decided_at)
@@ -122,7 +123,7 @@ def found(connection: Connection, id: str) -> Kept | None:
         DecisionReport(choice=one.choice, by=one.decided_by, at=one.decided_at, note=one.note)
         for one in connection.execute(of)
     )
-    return Kept(_report(row), decisions, row.envelope, row.reply_to)
+    return Kept(_report(row), decisions, row.envelope, row.reply_to, row.subject)
 
 
 def decide(connection: Connection, ruling: Ruling) -> None:

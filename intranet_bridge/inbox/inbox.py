@@ -129,7 +129,7 @@ _REPLIED = (
         envelope=case((_IS_FINAL & _C.decided_at.is_(None), b""), else_=_C.envelope),
     )
 )
-_NOT_LOCAL = _C.reply_to.not_like("local:%")
+_NOT_LOCAL = _C.reply_to.like("/queue/%")
 """A row whose outcome goes to a front: local.py has the others."""
 QUEUED = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
 """What `queued` makes a command of."""
@@ -367,7 +367,7 @@ class Inbox:
     async def count(self) -> None:
         """Refresh `by_state` and `oldest_unfinished`."""
         own = _C.owner == self._owner
-        open_ = own & _C.state.in_([*_UNFINISHED, State.HELD])
+        open_ = own & _C.state.in_([*_UNFINISHED, State.HELD, State.ACCEPTED, State.SENT])
         numbers = select(_C.state, func.count()).where(open_).group_by(_C.state)
         oldest = select(func.min(_C.received_at)).where(
             own, _C.state.in_(_UNFINISHED), _C.operation.not_in(self.paused)

@@ -1,9 +1,17 @@
-"""The rows of commands that the bridge gives itself: what is different about them.
+"""The rows of commands that no front gave: what is different about them.
 
-Such a row is known by where its outcome goes: to `local:{consumer}`, where a front's names a queue. Nothing of it is
-ever on the broker, so its request and its outcome are sealed by the database's own key (at_rest.py). Its id is no UUID,
-and a front's always is one (`protocol.messages.is_front_id`): so no front can take the place of such a row, name it, or
-be answered from it.
+=====================  ======================================================================================
+its outcome goes to    it is
+=====================  ======================================================================================
+`local:{consumer}`     the bridge's own. With a subject that begins with `to:{region}:` it is for another region's
+                       bridge: `accepted` until the broker has it, then `sent`, and nothing is called here
+`peer:{region}`        that region's bridge's own, to be done here (commands/forwarding.py)
+a queue                a front's
+=====================  ======================================================================================
+
+The request and the outcome of such a row are sealed by the database's own key (at_rest.py). Its id is no UUID, and a
+front's always is one (`protocol.messages.is_front_id`): so no front can take the place of such a row, name it, or be
+answered from it.
 """
 
 from collections.abc import Sequence
@@ -25,6 +33,10 @@ from protocol.values import immutable
 
 LOCAL = "local:"
 """A consumer's name follows."""
+PEER = "peer:"
+"""A region follows."""
+FORWARDED = "to:"
+"""A region and a colon follow."""
 _MARK = b"\x00"
 """Begins the sealed request. An envelope begins with its wire version, which is never 0."""
 _KEY = "local:"
@@ -35,8 +47,13 @@ _NOT_TOLD = (_C.replied_at.is_(None), _C.reply.is_not(None), _C.state.in_(sorted
 
 
 def is_local(reply_to: str) -> bool:
-    """Whether the outcome of a row is taken here."""
-    return reply_to.startswith(LOCAL)
+    """Whether a row is no front's: its outcome is sealed here."""
+    return reply_to.startswith((LOCAL, PEER))
+
+
+def forwarded_to(subject: str) -> str:
+    """The region whose bridge has a command in hand; empty: this one has."""
+    return subject.removeprefix(FORWARDED).partition(":")[0] if subject.startswith(FORWARDED) else ""
 
 
 def is_sealed_here(envelope: bytes) -> bool:
@@ -63,17 +80,21 @@ class LocalRows:
         self.told = Signal()
         """An outcome is on disk that nobody has taken."""
 
-    def received(self, id: str, operation: str, key: str, body: bytes, consumer: str) -> Received:
-        """The row. `key`: whose commands are done in order, in clear; `body`: JSON. Raises ValueError for an id that a
-        front could have made.
+    def received(
+        self, id: str, operation: str, key: str, body: bytes, reply_to: str, *, source: str = "", region: str = ""
+    ) -> Received:
+        """The row. `key`: whose commands are done in order, in clear; `body`: JSON; `source`: who gave it, if not this
+        bridge; `region`: whose bridge is to do it, if not this one. Raises ValueError for an id that a front could have
+        made.
         """
         if is_front_id(id):
             raise ValueError("an id of the form that fronts make is not for a command of the bridge's own")
-        reply_to = LOCAL + consumer
-        sealed = self._at_rest.seal(f"{self._source}\n{reply_to}\n".encode() + body, _request(id, operation))
-        subject = _KEY + self._at_rest.pseudonym(f"local command of {key}")
+        source = source or self._source
+        sealed = self._at_rest.seal(f"{source}\n{reply_to}\n".encode() + body, _request(id, operation))
+        subject = (f"{FORWARDED}{region}:" if region else _KEY) + self._at_rest.pseudonym(f"local command of {key}")
+        state = State.ACCEPTED if region else State.RECEIVED
         # `after` None: its predecessor is what was recorded before it
-        return Received(id, operation, self._source, subject, reply_to, 0, _MARK + sealed, after=None)
+        return Received(id, operation, source, subject, reply_to, 0, _MARK + sealed, after=None, state=state)
 
     def opened(self, id: str, operation: str, envelope: bytes) -> Opened:
         """The request of a row, as `Opener.authentic` gives a front's. Raises Tampered."""

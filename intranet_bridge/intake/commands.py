@@ -11,6 +11,7 @@ from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge, FrontDecision
 from intranet_bridge.intake.repetition import Repetitions
 from protocol.backoff import Backoff
+from protocol.errors import EnvelopeError
 from protocol.frames import pack
 from protocol.lifecycle import REPORTED, State
 from protocol.link.port import Delivery, Link
@@ -49,12 +50,14 @@ class CommandIntake:
         backlog: int,
         decide: Callable[[FrontDecision, int], Awaitable[None]],
         repetitions: Repetitions | None = None,
+        from_peer: Callable[[bytes, int], Awaitable[None]] | None = None,
         confirmed: Callable[[Sequence[tuple[str, str]]], Awaitable[None]] = _no_notices,
     ) -> None:
         """`backlog`: with so many unfinished commands no more are taken. `decide` is given what operators at fronts
-        decided, and since when the inbox is the region's; `confirmed` the notices that fronts have, with who says so.
+        decided, and since when the inbox is the region's; `from_peer` likewise what another region's bridge sent, and
+        raises EnvelopeError for what is not to be taken; `confirmed` the notices that fronts have, with who says so.
         """
-        self._confirmed = confirmed
+        self._confirmed, self._from_peer = confirmed, from_peer
         self._decide = decide
         self._link, self._judge, self._inbox, self._ordering = link, judge, inbox, ordering
         self._outbox, self._dead_letters, self.backlog = outbox, dead_letters, backlog
@@ -120,6 +123,13 @@ class CommandIntake:
             while judged.decisions:
                 await self._decide(judged.decisions[0], judged.since)
                 judged.decisions.pop(0)
+            while judged.peers and self._from_peer is not None:
+                envelope = judged.peers[0]
+                try:
+                    await self._from_peer(envelope, judged.since)
+                except EnvelopeError as error:
+                    bad.append((pack([envelope]), error.reason, error.request))
+                judged.peers.pop(0)
             while bad and self._link.current(delivery):
                 await self._dead_letters.send(delivery.destination, *bad[0])
                 reach(Point.BRIDGE_QUARANTINED)

@@ -55,6 +55,8 @@ class Judged:
     decisions: list[FrontDecision] = field(default_factory=list)
     receipts: list[tuple[str, str]] = field(default_factory=list)
     """Ids of notices (protocol/notices.py), each with the front that says it has it."""
+    peers: list[bytes] = field(default_factory=list)
+    """Of other regions' bridges, closed."""
     since: int = 0
     """Epoch ms: what was sealed before may have been in another inbox, or in this one and is forgotten."""
     gap: Gap | None = None
@@ -82,12 +84,13 @@ class CommandJudge:
         ceilings: Ceilings,
         likeness: Likeness | None = None,
         own_gap: Callable[[], Gap | None] = lambda: None,
+        of_peer: Callable[[bytes], bool] = lambda _envelope: False,
     ) -> None:
         """`bound`: the operations this bridge serves; `replies` seals the answer to a body that fits no schema;
-        `own_gap`: what this inbox has forgotten.
+        `own_gap`: what this inbox has forgotten; `of_peer`: whether another region's bridge signed an envelope.
         """
         self._opener, self._poison, self._replies = opener, poison, replies
-        self._ceilings = ceilings
+        self._ceilings, self._of_peer = ceilings, of_peer
         self._bound, self._clock, self._likeness, self._own_gap = bound, clock, likeness, own_gap
 
     def careful(self, delivery: Delivery) -> bool:
@@ -127,6 +130,9 @@ class CommandJudge:
         now = self._clock()
         try:
             self._poison.check(envelope)
+            if self._of_peer(envelope):
+                judged.peers.append(envelope)
+                return
             opened = authentic_command(self._opener, envelope, now)
         except EnvelopeError as error:
             judged.bad.append((pack([envelope]), error.reason, error.request))

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from intranet_bridge.settlement_sections.clearing import ClearingSection
+from intranet_bridge.settlement_sections.peers import PeerSection
 from intranet_bridge.settlement_sections.risk import RiskSection
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
@@ -37,6 +38,14 @@ class SettlementSection(Section):
     """By the name that orders, statements and clearing sheets have them under."""
     withholding: dict[Name, WithholdingSection] = Field(default_factory=dict)
     """Batches that banks are asked to charge, by the name that callers give them."""
+    front: Name | None = None
+    """The front that carries what is between us and other regions' bridges (its `submissions.regions` names them).
+    Without, nothing is. The broker needs the queue `front.submit.<front>` first.
+    """
+    peers: dict[Name, PeerSection] = Field(default_factory=dict)
+    """Bridges of other regions, by region: those that have companies of ours, and those whose companies we have."""
+    resend_after_s: Annotated[float, Field(gt=0, le=3_600)] = 30
+    """A command for another region's bridge goes out again after this time, until its outcome is here."""
     risk: RiskSection = RiskSection()
     clearing: ClearingSection = ClearingSection()
     statements: StatementsSection = StatementsSection()

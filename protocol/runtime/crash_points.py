@@ -100,6 +100,10 @@ class Point:
     """Their consumer has taken outcomes, and the rows say so, not committed."""
     BRIDGE_TAKEN_COMMITTED = "bridge.taken-committed"
     """That is on disk."""
+    BRIDGE_PEER_TOLD_UNCOMMITTED = "bridge.peer-told-uncommitted"
+    """The outcome that another region's bridge told is written, not committed."""
+    BRIDGE_PEER_TOLD_COMMITTED = "bridge.peer-told-committed"
+    """It is on disk; its message is not acknowledged."""
     # --- the bridge: notices
     BRIDGE_PUSHES_COMMITTED = "bridge.pushes-committed"
     """Pushes and their notices are on disk; who pushed was not answered, and nothing was sent."""
@@ -173,6 +177,10 @@ class Point:
     """That a callback was accepted is written, not committed."""
     FRONT_DELIVERED_COMMITTED = "front.delivered-committed"
     """It is on disk; the next of its stream was not begun."""
+    FRONT_SUBMISSION_DELIVERED = "front.submission-delivered"
+    """Something for another region's bridge is here, and not sent on."""
+    FRONT_SUBMISSION_SENT = "front.submission-sent"
+    """The broker has it for that region; its message is not acknowledged."""
     FRONT_HOLD_UNCOMMITTED = "front.hold-uncommitted"
     """Commands undelivered for a week are named `held`, not committed."""
 

@@ -366,6 +366,16 @@ EVENTS: Mapping[str, Event] = {
         "warning", "A statement could not be compared; it is tried again.", ("run", "code", "reason")
     ),
     "statement-unreadable": Event("error", "A statement's file is not whole here any more.", ("file", "reason")),
+    "peer-command-id-taken": Event(
+        "error",
+        "A bridge of another region asked by an id that is another command's here; it is told that nothing was done.",
+        ("request_id", "operation", "region"),
+    ),
+    "peer-command-refused": Event(
+        "warning",
+        "A bridge of another region asked for what settlement.peers does not allow it, or for what fits no schema.",
+        ("request_id", "operation", "region", "code"),
+    ),
     "statistics-lost": Event(
         "warning",
         "A front stopped while its database could not be written: what it counted last is in no statistics.",
@@ -645,6 +655,22 @@ EVENTS: Mapping[str, Event] = {
         "A kept result cannot be opened with the keys there are.",
         ("request_id", "reason"),
         once_by=("reason",),
+    ),
+    "submission-not-made": Event(
+        "error",
+        "Something for another region's bridge could not be sealed, so it waits; is that region in settlement.peers?",
+        ("request_id", "region", "reason"),
+        once_by=("region", "reason"),
+    ),
+    "submission-not-routed": Event(
+        "warning",
+        "What the bridge has this front route could not be sent on; it is tried again.",
+        ("reason", "failures"),
+    ),
+    "submission-refused": Event(
+        "warning",
+        "Something to be routed is not of our bridge, or for a region that is not configured; it is set aside.",
+        ("reason",),
     ),
     "system-not-closed": Event("error", "A back end could not be closed in order after a reload.", ("exception",)),
     "wsdl-not-fetched": Event(

@@ -88,6 +88,7 @@ MAY_NOT_WRITE = [
     ("front", "/queue/bridge.reply.command.walls"),
     ("bridge", "/queue/bridge.file.walls"),
     ("front", "/queue/front.file.walls"),
+    ("front", "/queue/front.submit.walls"),
     ("front", "/topic/bridge.presence.walls"),
     ("front", "/queue/ActiveMQ.Statistics.Destination.bridge.>"),
     ("bridge", "/queue/ActiveMQ.Statistics.Destination.bridge.>"),
@@ -133,6 +134,8 @@ MAY_NOT_READ = [
     ("front", "/queue/front.file.front-2"),
     ("front-2", "/queue/front.file.front-1"),
     ("bridge", "/queue/front.file.front-1"),
+    ("front-2", "/queue/front.submit.front-1"),
+    ("bridge", "/queue/front.submit.front-1"),
 ]
 GREEDY: dict[str, Any] = {"activemq.exclusive": "true", "activemq.priority": "127", "activemq.prefetchSize": "1000"}
 """With these a subscriber takes a whole queue from everybody else."""
