@@ -658,7 +658,7 @@ EVENTS: Mapping[str, Event] = {
     ),
     "submission-not-made": Event(
         "error",
-        "Something for another region's bridge could not be sealed, so it waits; is that region in settlement.peers?",
+        "Something for another region's bridge could not be sealed; it waits until settlement.peers names that region.",
         ("request_id", "region", "reason"),
         once_by=("region", "reason"),
     ),
