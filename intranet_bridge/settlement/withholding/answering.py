@@ -145,7 +145,7 @@ class Answering:
         if arrangement is not None:
             id = arrangement.batch(named.day)
             batch = await self._store.read(partial(records.batch_of, id=id))
-        if arrangement is None or batch is None or not batch.sealed_at:
+        if arrangement is None or batch is None or not batch.file:
             raise StatementRefused(Code.WRONG_BATCH, Finding("no request was sent of this name", found=named.name))
         if await self._store.read(partial(_came_before, batch=batch.id, sha256=file.sha256, but=file.id)):
             return arrangement, batch, None, {}
