@@ -52,6 +52,7 @@ GROUPS = {
     "status": ("bridgectl.commands.status", "What is wrong, who is hurt, and the one command that mends it."),
     "trace": ("bridgectl.commands.trace", "One request's life, as far as this host knows it."),
     "top": ("bridgectl.commands.top", "Status, live: rates, interfaces and queues, with keys to sort and open."),
+    "withholding": ("bridgectl.commands.withholding", "Batches that banks are asked to charge; settle what is held."),
     "requests": ("bridgectl.commands.requests", "Commands in ledger and inbox; decide those that are held."),
 }
 """Command group → the module that holds its typer `app`, or `module:name` where one module holds several, and

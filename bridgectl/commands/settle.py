@@ -14,6 +14,7 @@ from bridgectl.language import tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
+from bridgectl.spreadsheets import safe
 from protocol.messages import Role
 from protocol.money import text
 
@@ -23,8 +24,6 @@ app = typer.Typer(
 )
 
 _PAGE = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_BLANKS = " \u00a0\u200b\u3000\ufeff"
 _COLUMNS = (
     "id", "day", "source", "channel", "what", "action", "state", "transaction", "order", "kind", "refunds", "lines",
     "amount", "field", "platform", "books", "paid_at", "why", "code", "created_at", "updated_at",
@@ -238,16 +237,12 @@ def as_csv(rows: list[dict[str, Any]]) -> bytes:
 def _cell(one: dict[str, Any], name: str) -> str:
     value = one[name]
     if name in ("platform", "books"):
-        return _value(one, name) if isinstance(value, int) else _safe(str(value or ""))
+        return _value(one, name) if isinstance(value, int) else safe(str(value or ""))
     if name == "amount":
         return text(value)
     if name in ("created_at", "updated_at"):
         return iso(value)
-    return _safe(" ".join(map(str, value)) if isinstance(value, list) else str(value))
-
-
-def _safe(words: str) -> str:
-    return f"'{words}" if words.lstrip(_BLANKS).startswith(_FORMULA) else words
+    return safe(" ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def _all(bridge_config: Path | None, **which: Any) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ from bridgectl.status.rules import (
     pushes,
     requests,
     stores,
+    withholding,
 )
 from bridgectl.status.trouble import Level, Trouble
 
@@ -54,6 +55,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     clearing.differing,
     clearing.carried,
     clearing.calendar,
+    withholding.withholding,
     hot_data.prequery,
     hot_data.imports,
     files.not_reloaded,
