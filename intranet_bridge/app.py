@@ -435,6 +435,8 @@ class Bridge:
             self.files.section = new.files
         if "qr" in touched:
             self.qr.use(change.offer)
+        if "settlement" in touched:
+            self.settlement.use(new.settlement, change.channels)
         notes += await renew(self.links, new.link) if "link" in touched else []
         self.command_intake.resume()
         self.ordering.work.send()

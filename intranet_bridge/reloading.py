@@ -7,6 +7,7 @@ marketing, systems,      opened and checked first; new calls go by them, and old
 operations               be under way to them any more. What did not change keeps its connections and circuits
 pushes                   the port is bound first, then the old one is let go; tables go on from where they were read
 qr                       settings and keys, for codes issued and scanned from now on
+settlement               settings and channels' keys, for what comes from now on
 hot                      what is kept and asked ahead from now on; what was kept by other bindings is dropped
 breaker                  of every operation anew, all circuits closed
 =======================  =================================================================================
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING
 from intranet_bridge.bound import Bound, Rebound, rebind
 from intranet_bridge.qr.service import Offer, offer_of
 from intranet_bridge.settings import BridgeSettings, PushesSection
+from intranet_bridge.settlement.payments.channels import Offer as Channels
+from intranet_bridge.settlement.payments.channels import offer_of as channels_of
 from protocol.administration import ReloadReport
 from protocol.errors import BridgeError
 from protocol.keyring import Keyring, judged_groups
@@ -45,8 +48,18 @@ from protocol.runtime.settings import load, naming
 if TYPE_CHECKING:
     from intranet_bridge.pushes.http import Prepared
 
-FILES: tuple[Place, ...] = (("link",), ("keys",), ("marketing",), ("systems",), ("operations",), ("qr",), ("pushes",))
+FILES: tuple[Place, ...] = (
+    ("link",),
+    ("keys",),
+    ("marketing",),
+    ("systems",),
+    ("operations",),
+    ("qr",),
+    ("pushes",),
+    ("settlement", "payments"),
+)
 """Tables whose files are read again."""
+_Offers = tuple[Offer | None, Channels | None]
 BINDINGS: tuple[Place, ...] = (("marketing",), ("systems",), ("operations",))
 _COMMANDS = (
     "workers", "backlog", "retry_min_s", "retry_max_s", "unreadable_max", "attachment_patience_s",
@@ -75,6 +88,8 @@ class Change:
     """Tables of which something is to be taken up."""
     offer: Offer | None = None
     """Of QR codes."""
+    channels: Channels | None = None
+    """Of payment orders."""
     pushes: "Prepared | None" = None
     """Where pushes are taken, bound; None: nowhere, or as before."""
 
@@ -102,7 +117,7 @@ class Reload:
     async def reload(self) -> ReloadReport:
         """Judge all, then take up what can be. Raises BridgeError, and nothing has changed."""
         old = self._settings
-        said, files, seen_files, keyring, rebound, offer = await asyncio.to_thread(self._read)
+        said, files, seen_files, keyring, rebound, (offer, channels) = await asyncio.to_thread(self._read)
         reloadable = (*RELOADABLE, *links.order_of_brokers(old.link, said.link))
         places, files_changed = differences(old, said), renewed(self._contents, files)
         touched = frozenset(place[0] for place in (*places, *files_changed) if within(place, (*reloadable, *FILES)))
@@ -122,13 +137,13 @@ class Reload:
         done = report("bridge", new.name, places, files_changed, reloadable, BridgeSettings)
         self._settings, self._contents = new, files
         self.files.took(seen_files, done.restart)
-        notes += await self._take_up(Change(new, keyring, rebound, touched, offer, pushes))
+        notes += await self._take_up(Change(new, keyring, rebound, touched, offer, channels, pushes))
         if touched & {"keys", "fronts"}:
             notes += [word for several in judged_groups(keyring, new.fronts) for word in several]
         notes += [f"in doubt: {doubt}" for doubt in new.doubts()] if "operations" in touched else []
         return done.model_copy(update={"notes": tuple(notes), "in_use": in_use(new.link, new.keys)})
 
-    def _read(self) -> tuple[BridgeSettings, dict[Place, str], FilesSeen, Keyring, Rebound, Offer | None]:
+    def _read(self) -> tuple[BridgeSettings, dict[Place, str], FilesSeen, Keyring, Rebound, _Offers]:
         """All that may take its time, in a thread. Raises ConfigurationError."""
         before = self.files.configuration()
         settings = load(self._configuration, BridgeSettings)
@@ -137,7 +152,8 @@ class Reload:
         with naming(self._configuration, settings):
             rebound = rebind(self._bound(), self._settings, settings, renewed(self._contents, files))
             keyring = keyring_of(settings.keys, Role.BRIDGE)
-            return settings, files, seen_files, keyring, rebound, offer_of(settings.qr, settings.suite)
+            offers = offer_of(settings.qr, settings.suite), channels_of(settings.settlement)
+            return settings, files, seen_files, keyring, rebound, offers
 
 
 async def _started(rebound: Rebound) -> None:

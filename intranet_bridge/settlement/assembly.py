@@ -4,9 +4,10 @@ from intranet_bridge.settlement.clearing.books import no_orders
 from intranet_bridge.settlement.clearing.service import Clearing
 from intranet_bridge.settlement.days import BankCalendar, extended
 from intranet_bridge.settlement.part import Part
-from intranet_bridge.settlement.payments.offer import NotOffered
+from intranet_bridge.settlement.payments.channels import offer_of
 from intranet_bridge.settlement.payments.risk_part import RiskPart
 from intranet_bridge.settlement.payments.risk_records import RiskRecords
+from intranet_bridge.settlement.payments.service import Payments
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.service import Settlement
 from intranet_bridge.settlement.statements.service import StatementsPart
@@ -21,11 +22,12 @@ def calendar_of(section: SettlementSection) -> BankCalendar:
 
 def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     """Opens nothing. Raises ConfigurationError for a file that cannot be used."""
-    parts: list[Part] = [NotOffered(), Withholding(arrangements_of(section), ports)]
+    risk = RiskRecords(ports.store, ports.at_rest, lambda: settlement.section.risk.rules, ports.clock)
+    parts: list[Part] = [Payments(offer_of(section), ports, risk), Withholding(arrangements_of(section), ports)]
     if section.statements.files:
         parts.append(StatementsPart(section.statements, ports))
-    risk = RiskRecords(ports.store, ports.at_rest, lambda: section.risk.rules, ports.clock)
     parts.append(RiskPart(section.risk, ports, risk))
     if section.clearing.channels:
         parts.append(Clearing(section.clearing, ports, no_orders, calendar_of(section)))
-    return Settlement(parts)
+    settlement = Settlement(parts, section)
+    return settlement

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from intranet_bridge.own import Handler
 from intranet_bridge.pushes.bodies import Push
+from intranet_bridge.settlement_sections import SettlementSection
 from protocol.runtime.control import Answer
 from protocol.runtime.metrics import Sample
 
@@ -21,6 +22,9 @@ class Part:
     def answers(self) -> Mapping[str, Answer]:
         """What an administrator of this host can ask."""
         return {}
+
+    def use(self, section: SettlementSection) -> None:
+        """Go by a changed configuration from now on."""
 
     async def start(self) -> None:
         """Go on with what was begun, and begin looking for more."""

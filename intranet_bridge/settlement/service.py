@@ -9,6 +9,9 @@ from sqlalchemy import Connection
 from intranet_bridge.own import Handler
 from intranet_bridge.pushes.bodies import Push
 from intranet_bridge.settlement.part import Part
+from intranet_bridge.settlement.payments.channels import Offer
+from intranet_bridge.settlement.payments.service import Payments
+from intranet_bridge.settlement_sections import SettlementSection
 from protocol.runtime.control import Answer
 from protocol.runtime.metrics import Sample
 
@@ -18,9 +21,19 @@ P = TypeVar("P", bound=Part)
 class Settlement:
     """All its parts, as one."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Part], section: SettlementSection | None = None) -> None:
         """In the order they start."""
         self._parts = tuple(parts)
+        self.section = section or SettlementSection()
+        """What it goes by now."""
+
+    def use(self, section: SettlementSection, offer: Offer | None) -> None:
+        """Go by a changed configuration from now on; `offer`: its channels, with their keys."""
+        self.section = section
+        for part in self._parts:
+            part.use(section)
+            if isinstance(part, Payments):
+                part.offer(offer)
 
     def part(self, kind: type[P]) -> P | None:
         """The part of that kind, if it is configured."""

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from intranet_bridge.settlement_sections.clearing import ClearingSection
 from intranet_bridge.settlement_sections.peers import PeerSection
+from intranet_bridge.settlement_sections.payments import PaymentsSection
 from intranet_bridge.settlement_sections.risk import RiskSection
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
@@ -49,6 +50,8 @@ class SettlementSection(Section):
     risk: RiskSection = RiskSection()
     clearing: ClearingSection = ClearingSection()
     statements: StatementsSection = StatementsSection()
+    payments: PaymentsSection | None = None
+    """Payment orders: which channels bring the money. Without it none are taken."""
 
     @model_validator(mode="after")
     def _cleared_companies_are_known(self) -> Self:

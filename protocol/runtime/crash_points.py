@@ -148,6 +148,15 @@ class Point:
     """Some of its lines and what follows of them are written, not committed."""
     BRIDGE_ANSWER_COMMITTED = "bridge.answer-committed"
     """They are on disk; the next ones are not."""
+    # --- the bridge: payment orders
+    BRIDGE_PROOF_UNCOMMITTED = "bridge.proof-uncommitted"
+    """A proof of payment, or of a refund, is written with its booking, not committed."""
+    BRIDGE_PROOF_COMMITTED = "bridge.proof-committed"
+    """It is on disk; nothing that follows from it was begun, and who passed it on knows nothing."""
+    BRIDGE_ORDER_UNCOMMITTED = "bridge.order-uncommitted"
+    """What is next for an order is written with its commands and bookings, not committed."""
+    BRIDGE_ORDER_COMMITTED = "bridge.order-committed"
+    """It is on disk; none of the commands was begun with."""
     # --- the bridge: a restart
     BRIDGE_RECOVERY_UNCOMMITTED = "bridge.recovery-uncommitted"
     """Rows found `calling` are made `unknown`, not committed."""

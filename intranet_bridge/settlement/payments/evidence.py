@@ -35,13 +35,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from intranet_bridge.settlement.money import AmountRefused, fen
+from intranet_bridge.settlement_sections.payments import TRUSTED_MOST_FEN
 from protocol.errors import BridgeError
 from protocol.times import CHINA
 from protocol.values import immutable
 
 MOST_BYTES = 16 * 1024
-TRUSTED_MOST_FEN = 500_000
-"""What an application's word is good for, an order."""
 _Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_|*@-]{1,64}$")]
 _Fen = Annotated[int, Field(gt=0, le=9_999_999_999_999)]
 _ALIPAY_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
@@ -122,6 +121,8 @@ class Evidence(Protocol):
 
     taken: str
     """What this channel wants to hear when its notification was taken."""
+    media_type: str
+    """Of that."""
     refused: str
 
     def verify(self, notification: Notification) -> Proof:
@@ -202,6 +203,7 @@ class WechatV3:
 
     taken = '{"code":"SUCCESS"}'
     refused = '{"code":"FAIL","message":"失败"}'
+    media_type = "application/json"
 
     def __init__(self, keys: Mapping[str, RSAPublicKey], api_v3_key: bytes, merchants: Collection[str]) -> None:
         """`keys`: the platform's, by serial or public key id; two during a change. `merchants`: those that are ours."""
@@ -284,6 +286,7 @@ class AlipayRsa2:
 
     taken = "success"
     refused = "fail"
+    media_type = "text/plain"
 
     def __init__(self, keys: Collection[RSAPublicKey], applications: Collection[str], sellers: Collection[str]) -> None:
         """`keys`: Alipay's; two during a change. `applications`, `sellers`: our `app_id`, `seller_id`."""
@@ -360,11 +363,23 @@ class _Said(_Part):
     paid_at: Annotated[AwareDatetime, Field(strict=False)]
 
 
+class _SaidRefund(_Part):
+    refund: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
+    transaction: _Id
+    amount_fen: _Fen
+    refunded_at: Annotated[AwareDatetime, Field(strict=False)]
+
+
 class Simulated:
-    """What is signed with a key that both sides have: header `Signature`, HMAC-SHA256 over the body, in hex."""
+    """What is signed with a key that both sides have: header `Signature`, HMAC-SHA256 over the body, in hex.
+
+    A payment: `{"order", "transaction", "amount_fen", "paid_at"}`; a refund: `{"refund", "transaction", "amount_fen",
+    "refunded_at"}`, times by RFC 3339.
+    """
 
     taken = '{"code":"SUCCESS"}'
     refused = '{"code":"FAIL"}'
+    media_type = "application/json"
 
     def __init__(self, key: bytes) -> None:
         if len(key) < 32:
@@ -377,6 +392,9 @@ class Simulated:
         expected = hmac.new(self._key, body, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected.encode(), notification.header("Signature").encode(errors="replace")):
             raise EvidenceInvalid("signature")
+        if b'"refund"' in body:
+            said = _read(_SaidRefund, body)
+            return RefundProof(said.refund, said.transaction, said.amount_fen, said.refunded_at)
         return _of(_read(_Said, body))
 
 
@@ -385,6 +403,7 @@ class TrustedApplication:
 
     taken = '{"code":"SUCCESS"}'
     refused = '{"code":"FAIL"}'
+    media_type = "application/json"
 
     def __init__(self, applications: Collection[str], most_fen: int = TRUSTED_MOST_FEN) -> None:
         self._applications, self._most = frozenset(applications), most_fen

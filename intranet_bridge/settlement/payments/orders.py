@@ -18,7 +18,7 @@ Amounts are fen. What a coupon, a red packet or points pay is split over the lin
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
@@ -34,6 +34,8 @@ MOST_PARTS = 5
 EXPIRES_MS = 15 * 60_000
 RESERVED_MS = 20 * 60_000
 ACCOUNT_PATTERN = "[0-9]{10,13}"
+Bill = tuple[str, str, str]
+"""Company, account, and what the bill is called there."""
 STATEMENTS_FOR_PROOF = 3
 """A refund that so many statements do not prove is critical."""
 
@@ -338,7 +340,7 @@ def judged(order: Order, companies: Mapping[str, Company], max_lines: int = MOST
     """See that an order can be. `max_lines`: how many its channel combines. Raises OrderRefused."""
     if not order.lines or len(order.lines) > min(max_lines, MOST_LINES):
         raise OrderRefused(Refusal.TOO_MANY_LINES)
-    bills: set[tuple[str, str]] = set()
+    bills: set[Bill] = set()
     for line in order.lines:
         company = companies.get(line.company)
         if company is None:
@@ -347,7 +349,7 @@ def judged(order: Order, companies: Mapping[str, Company], max_lines: int = MOST
             raise OrderRefused(Refusal.NO_SUCH_ACCOUNT, line.number)
         if line.amount <= 0:
             raise OrderRefused(Refusal.AMOUNT_MISMATCH, line.number)
-        named = {(line.company, bill) for bill in line.bills}
+        named = {(line.company, line.account, bill) for bill in line.bills}
         if len(named) != len(line.bills) or named & bills:
             raise OrderRefused(Refusal.BILL_IN_USE, line.number)
         bills |= named
@@ -358,18 +360,21 @@ def judged(order: Order, companies: Mapping[str, Company], max_lines: int = MOST
 
 
 def bills_judged(
-    order: Order, owed: Mapping[tuple[str, str], int], in_use: Mapping[tuple[str, str], str] | None = None
+    order: Order,
+    owed: Mapping[Bill, int],
+    in_use: Mapping[Bill, str] | None = None,
+    unseen: Container[int] = (),
 ) -> None:
     """See that the bills are as the payer saw them, and nobody else's now. Raises OrderRefused.
 
-    `owed`: (company, bill) → what is open of it now. `in_use`: (company, bill) → the order that is being paid, or the
-    sent batch, that has it.
+    `owed`: what is open of each now. `in_use`: the order that is being paid, or the sent batch, that has it. `unseen`:
+    lines whose bills cannot be seen from here; their company's write-off says.
     """
     for line in order.lines:
-        for bill in line.bills:
-            if (in_use or {}).get((line.company, bill), order.number) != order.number:
-                raise OrderRefused(Refusal.BILL_IN_USE, line.number)
-        if line.bills and sum(owed.get((line.company, bill), 0) for bill in line.bills) != line.amount:
+        bills = [(line.company, line.account, bill) for bill in line.bills]
+        if any((in_use or {}).get(bill, order.number) != order.number for bill in bills):
+            raise OrderRefused(Refusal.BILL_IN_USE, line.number)
+        if bills and line.number not in unseen and sum(owed.get(bill, 0) for bill in bills) != line.amount:
             raise OrderRefused(Refusal.BILL_CHANGED, line.number)
 
 

@@ -259,13 +259,17 @@ def _refund(order: Order, line: Line) -> Sequence[Step]:
         back = refund(order, line.number)
     except OrderRefused:  # in flight
         return []
+    return [RequestRefund(back, parts_returned(order, back), refund_due(order, back))]
+
+
+def refund_due(order: Order, back: Refund) -> events.Event | None:
+    """What is booked when the refund of a line is asked for; None: nothing moves."""
     returned = parts_returned(order, back)
     parts = tuple(
         events.Part(part.funder, of) for part, of in zip(order.parts, returned or (0,) * len(order.parts), strict=True)
     )
     due = events.RefundDue(back.number, order.number, back.channel, back.cash, parts)
-    moves = back.cash or any(returned)
-    return [RequestRefund(back, returned, due if moves else None)]
+    return due if back.cash or any(returned) else None
 
 
 def _end(order: Order) -> OrderEvent | None:

@@ -290,12 +290,13 @@ def test_a_channel_combines_so_many() -> None:
 
 
 def test_bills_are_as_the_payer_saw_them_and_in_no_other_order() -> None:
-    owed = {(line.company, bill): line.amount for line in ORDER.lines for bill in line.bills}
+    owed = {(line.company, line.account, bill): line.amount for line in ORDER.lines for bill in line.bills}
     bills_judged(ORDER, owed)
-    bills_judged(ORDER, owed, {("water", "b2"): "P1"})
+    bills_judged(ORDER, owed, {("water", ORDER.lines[1].account, "b2"): "P1"})
     with pytest.raises(OrderRefused, match="bill-in-use, line 2"):
-        bills_judged(ORDER, owed, {("water", "b2"): "P2"})
-    for changed in ({("gas", "b3"): 867}, {("gas", "b3"): 0}):
+        bills_judged(ORDER, owed, {("water", ORDER.lines[1].account, "b2"): "P2"})
+    gas = ("gas", ORDER.lines[2].account, "b3")
+    for changed in ({gas: 867}, {gas: 0}):
         with pytest.raises(OrderRefused, match="bill-changed, line 3"):
             bills_judged(ORDER, owed | changed)
     prepaid = replace(ORDER, lines=(replace(ORDER.lines[0], bills=()),))

@@ -1,0 +1,522 @@
+"""Payment orders from creation to their end, on both databases: in time, late, twice, refused, unknown, killed."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from intranet_bridge.commands.internal import InternalOutcome
+from intranet_bridge.marketing import Refused
+from intranet_bridge.settlement.payments import acting, looking, service
+from intranet_bridge.settlement.payments.acting import statement_accepted
+from intranet_bridge.settlement.payments.rows import REFUNDS
+from intranet_bridge.settlement.payments.service import number_of
+from protocol.keyring import Keyring
+from protocol.lifecycle import State
+from tests.unit.intranet_bridge.settlement.payments.world import GAS, MONTH, POWER, WATER, World, world
+
+pytestmark = pytest.mark.anyio
+CASH = 20_000
+PARTS = (
+    {"id": "CP0001", "kind": "coupon", "funder": "bank", "amount": 1000},
+    {"id": "PT", "kind": "points", "funder": "power", "amount": 333},
+)
+
+
+@pytest.fixture
+def make(database_url: str, bridge_keyring: Keyring, tmp_path: Path) -> Callable[..., Any]:
+    def made(**more: Any) -> Any:
+        return world(database_url, bridge_keyring, tmp_path, **more)
+
+    return made
+
+
+def states(order: Any) -> list[str]:
+    return [str(line.state) for line in order.lines]
+
+
+# --- creating ---------------------------------------------------------------------------------------------
+
+
+async def test_an_order_of_three_companies_is_paid_and_written_off(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.create(parts=PARTS, payer="wang")
+        assert (order.state, order.amount, order.cash) == ("reserved", 20_000, 18_667)
+        assert [line.cash for line in order.lines] == [11_522, 6336, 809]
+        assert [part.state for part in order.parts] == ["reserved", "reserved"]
+        assert (await at.ask("payment-order-pay", order=order.order)).state == "paying"
+        assert await at.confirm(order.order, 18_667) == "paid"
+        await at.run()
+        done = await at.order(order.order)
+        assert (done.state, states(done)) == ("completed", ["written-off"] * 3)
+        assert [part.state for part in done.parts] == ["posted", "posted"]
+        assert await at.left() == {
+            "channel:wechat": 18_667, "company:gas": -866, "company:power": -12_345, "company:water": -6789,
+            "promo:bank": 1000, "promo:power": 333,
+        }  # fmt: skip
+        assert at.companies.applied["payment-writeoff", "wechat:t1:2"] == 1
+
+
+async def test_a_request_makes_one_order_however_often_it_is_asked(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        lines = ({"company": "power", "account": POWER, "amount": 5000},)  # a prepayment
+        id = "01a2b3c4-0000-7000-8000-000000000001"
+        first = await at.ask("payment-order-create", id, channel="wechat", lines=lines)
+        assert first == await at.ask("payment-order-create", id, channel="wechat", lines=lines)
+        assert first.order == number_of(id)
+        assert len(first.order) == 26
+        assert await at.ask("payment-order", source="front-1/other", order=first.order) == Refused("no-such-order")
+        assert at.companies.asked == []  # there is no bill of it
+        await at.confirm(first.order, 5000)
+        await at.run()
+        assert at.companies.applied == {("prepay", "wechat:t1:1"): 1}
+
+
+NOT_TAKEN: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"channel": "cash"}, "no-such-channel"),
+    ({"line": {"company": "heat"}}, "no-such-company"),
+    ({"line": {"account": "12345"}}, "no-such-account"),
+    ({"line": {"account": "3219999999999"}}, "no-such-account"),
+    ({"line": {"amount": 12_344}}, "bill-changed"),
+    ({"line": {"bills": ("2025-12",)}}, "bill-changed"),
+    ({"parts": (PARTS[0], PARTS[0])}, "coupon-invalid"),
+    ({"parts": ({**PARTS[0], "amount": 12_345},)}, "coupon-invalid"),
+    ({"times": 11}, "too-many-lines"),
+    ({"down": True}, "bills-unknown"),
+)
+
+
+async def test_orders_that_are_not_taken(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        for change, code in NOT_TAKEN:
+            line = {"company": "power", "account": POWER, "bills": (MONTH,), "amount": 12_345} | change.get("line", {})
+            at.companies.down = change.get("down", False)
+            answer = await at.ask(
+                "payment-order-create", channel=change.get("channel", "wechat"),
+                lines=(line,) * change.get("times", 1), parts=change.get("parts", ()),
+            )  # fmt: skip
+            assert (isinstance(answer, Refused), answer.code) == (True, code)
+        assert not await at.payments._looking.look()  # nothing is there of it
+
+
+async def test_account_forms(make: Callable[..., Any]) -> None:
+    """Each company has its own form of account numbers, and another one's is refused."""
+    async with make() as at:
+        assert (await at.create([("water", WATER)])).state == "reserved"
+        for company, account in (("power", WATER), ("water", "Z1")):
+            line = {"company": company, "account": account.ljust(4, "0"), "amount": 100}
+            answer = await at.ask("payment-order-create", channel="wechat", lines=(line,))
+            assert answer == Refused("no-such-account", "line 1")
+
+
+async def test_a_bill_is_in_one_order_that_is_being_paid(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        first, second = await at.create([("power", POWER)]), await at.create([("power", POWER)])
+        assert (await at.ask("payment-order-pay", order=first.order)).state == "paying"
+        assert await at.ask("payment-order-pay", order=second.order) == Refused("bill-in-use")
+        assert (await at.create([("power", POWER)])).code == "bill-in-use"
+        with pytest.raises(IntegrityError):  # the database itself
+            await at.store.write(lambda connection: connection.execute(text("UPDATE payment_bills SET in_use = true")))
+        assert (await at.ask("payment-cancel", order=first.order)).state == "cancelled"
+        assert (await at.ask("payment-order-pay", order=second.order)).state == "paying"
+
+
+async def test_what_the_promotion_service_does_not_reserve_ends_the_order(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        id = "request-of-a-coupon"
+        number = number_of(id)
+        at.companies.outcomes[f"{number}-P1-V1-reserve"] = ["coupon-invalid"]
+        lines = ({"company": "power", "account": POWER, "bills": (MONTH,), "amount": 12_345},)
+        asking = asyncio.ensure_future(at.ask("payment-order-create", id, channel="wechat", lines=lines, parts=PARTS))
+        while not asking.done():
+            await at.turn()
+            await asyncio.sleep(0)
+        assert await asking == Refused("coupon-invalid")
+        assert await at.ask("payment-order-create", id, channel="wechat", lines=lines, parts=PARTS) == Refused(
+            "coupon-invalid"
+        )
+        await at.run()
+        order = await at.order(number)
+        assert (order.state, [part.state for part in order.parts]) == ("cancelled", [None, "voided"])
+
+
+async def test_risk_refuses_the_sixth_order_of_a_payer_and_holds_what_is_large(make: Callable[..., Any]) -> None:
+    async with make(risk=True) as at:
+        for _ in range(5):
+            await at.create([("power", POWER)], payer="wang")
+        assert await at.create([("power", POWER)], payer="wang") == Refused("risk-refused")
+        at.companies.owed[GAS] = 5_000_001
+        large = await at.create([("gas", GAS)], payer="li")
+        await at.confirm(large.order, 5_000_001)
+        await at.run()
+        held = await at.order(large.order)
+        assert (held.state, states(held)) == ("held", ["open"])
+
+
+async def test_the_combined_bill_names_what_did_not_answer(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        accounts = tuple(
+            {"company": company, "account": account}
+            for company, account in (
+                ("water", WATER), ("power", POWER), ("city", "3210000000009"), ("heat", POWER),
+                ("power", "3219999999999"), ("power", WATER),
+            )
+        )  # fmt: skip
+        bill = await at.ask("combined-bill", accounts=accounts)
+        assert (bill.total, [one.account for one in bill.owed]) == (19_134, [WATER, POWER])
+        assert [(one.company, one.code) for one in bill.unanswered] == [
+            ("city", "unavailable"), ("heat", "no-such-company"), ("power", "no-such-account"),
+            ("power", "no-such-account"),
+        ]  # fmt: skip
+        at.companies.down = True
+        bill = await at.ask("combined-bill", accounts=accounts[:1])
+        assert (bill.total, bill.unanswered[0].code) == (0, "unavailable")
+
+
+# --- refused, unknown -------------------------------------------------------------------------------------
+
+
+async def test_a_refused_line_is_refunded_and_its_proof_ends_the_order(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying(parts=PARTS)
+        at.companies.outcomes[f"{order.order}-2"] = ["bill-not-open"]
+        await at.confirm(order.order, order.cash)
+        await at.run()
+        waiting = await at.order(order.order)
+        assert (waiting.state, states(waiting)) == ("writing-off", ["written-off", "refunding", "written-off"])
+        (refund,) = waiting.refunds
+        assert (refund.cash, refund.transaction, waiting.lines[1].code) == (6336, "t1", "bill-not-open")
+        sent = await at.ask("refund-confirm", refund=refund.refund, said="sent")
+        assert sent.state == "sent"
+        for said in ("failed", "failed"):
+            assert (await at.ask("refund-confirm", refund=refund.refund, said=said)).state == "failed"
+        again = await at.ask("refund-request", order=order.order, line=2)
+        assert (again.refund.refund, again.refund.state) == (refund.refund, "requested")
+        assert await at.prove(refund) == "refund-proven"
+        assert await at.prove(refund) == "repeated"
+        await at.run()
+        done = await at.order(order.order)
+        assert (done.state, states(done)[1]) == ("completed-with-refunds", "refunded")
+        assert await at.left() == {
+            "channel:wechat": 12_331, "company:gas": -866, "company:power": -12_345, "promo:bank": 660,
+            "promo:power": 220,
+        }  # fmt: skip
+        assert await at.ask("refund-confirm", refund=refund.refund, said="failed") == Refused("refund-not-so")
+
+
+async def test_a_refused_line_is_credited_where_that_is_wanted_and_can_be(make: Callable[..., Any]) -> None:
+    async with make(credit=("water", "gas")) as at:
+        order = await at.paying()
+        at.companies.outcomes |= {
+            f"{order.order}-2": ["bill-not-open"], f"{order.order}-3": ["bill-not-open"],
+            f"{order.order}-3-C": ["account-closed"],
+        }  # fmt: skip
+        await at.confirm(order.order, CASH)
+        await at.run()
+        waiting = await at.order(order.order)
+        assert states(waiting) == ["written-off", "credited", "refunding"]
+        assert at.companies.applied["prepay", "wechat:t1:2"] == 1
+        await at.prove(waiting.refunds[0])
+        await at.run()
+        assert (await at.order(order.order)).state == "completed-with-refunds"
+        assert (await at.left())["company:water"] == -6789
+
+
+async def test_unknown_line_never_refunded(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        at.companies.outcomes[f"{order.order}-2"] = [State.HELD]
+        await at.confirm(order.order, CASH)
+        await at.run()
+        held = await at.order(order.order)
+        assert (held.state, states(held), held.refunds) == ("held", ["written-off", "held", "written-off"], ())
+        assert await at.ask("refund-request", order=order.order, line=2) == Refused("line-not-refundable", "")
+        assert (await at.left())[f"order:{order.order}"] == -6789
+        # an operator finds out
+        await at.tell(InternalOutcome(f"{order.order}-2", "payment-writeoff", State.SUCCEEDED))
+        await at.run()
+        assert (await at.order(order.order)).state == "completed"
+        await at.tell(InternalOutcome(f"{order.order}-2", "payment-writeoff", State.REFUSED, "x"))  # said once more
+        assert (await at.order(order.order)).state == "completed"
+
+
+# --- late -------------------------------------------------------------------------------------------------
+
+
+async def expired(at: World, **more: Any) -> Any:
+    order = await at.paying(**more)
+    at.clock.now += 900_000
+    await at.run()
+    gone = await at.order(order.order)
+    assert gone.state == "expired"
+    assert all(part.state == "voided" for part in gone.parts)
+    assert await at.ask("payment-order-pay", order=order.order) == Refused("order-expired")
+    return gone
+
+
+async def test_late_payment_honoured(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await expired(at, parts=PARTS)
+        assert await at.confirm(order.order, order.cash) == "late"
+        at.companies.down = True
+        await at.payments._looking.look()
+        assert (await at.order(order.order)).state == "expired"  # asked again in a while
+        at.companies.down = False
+        at.clock.now += acting.RETRY_MS
+        await at.run()
+        done = await at.order(order.order)
+        assert (done.state, [part.state for part in done.parts]) == ("completed", ["posted", "posted"])
+        assert at.companies.applied["promotion-post", f"{order.order}-P1-V2"] == 1
+        assert f"order:{order.order}" not in await at.left()
+
+
+@pytest.mark.parametrize("gone", ["coupon", "bill", "bill in another order"])
+async def test_late_payment_coupon_gone(make: Callable[..., Any], gone: str) -> None:
+    async with make() as at:
+        order = await expired(at, parts=PARTS)
+        if gone == "coupon":
+            at.companies.outcomes[f"{order.order}-P1-V2-reserve"] = ["coupon-invalid"]
+        elif gone == "bill":
+            at.companies.owed[WATER] = 0
+        else:
+            await at.paying(lines=[("water", WATER)])
+        await at.confirm(order.order, order.cash)
+        await at.run()
+        waiting = await at.order(order.order)
+        assert {line.code for line in waiting.lines} == {"coupon-invalid" if gone == "coupon" else "bill-changed"}
+        for refund in waiting.refunds:
+            await at.prove(refund)
+        await at.run()
+        done = await at.order(order.order)
+        assert done.state == "completed-with-refunds"
+        assert all(part.state == "voided" for part in done.parts if part.state)
+        assert sum(refund.cash for refund in done.refunds) == order.cash
+        assert await at.left() == {}
+        assert not any(operation in ("payment-writeoff", "promotion-post") for operation, _ in at.companies.applied)
+
+
+# --- twice, otherwise -------------------------------------------------------------------------------------
+
+
+async def test_paid_by_two_channels(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        assert await at.confirm(order.order, CASH) == "paid"
+        assert await at.confirm(order.order, CASH, "a1", "alipay") == "surplus"
+        await at.run()
+        done = await at.order(order.order)
+        assert (done.state, [(one.channel, one.line, one.cash) for one in done.refunds]) == (
+            "completed", [("alipay", 0, CASH)],
+        )  # fmt: skip
+        await at.prove(done.refunds[0])
+        assert {name for name in await at.left() if not name.startswith("company:")} == {"channel:wechat"}
+
+
+async def test_double_payment_refunded_once(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        said = [await at.confirm(order.order, CASH, name) for name in ("t1", "t1", "t2", "t2", "t1")]
+        assert said == ["paid", "repeated", "surplus", "repeated", "repeated"]
+        await at.run()
+        assert await at.confirm(order.order, CASH, "t2") == "repeated"
+        (refund,) = (await at.order(order.order)).refunds
+        assert (refund.refund, refund.transaction) == (f"{order.order}-0-R1", "t2")
+
+
+async def test_other_cash_holds_the_order(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        assert await at.confirm(order.order, CASH - 1) == "amount-mismatch"
+        await at.run()
+        held = await at.order(order.order)
+        assert (held.state, states(held)) == ("held", ["open"] * 3)
+        assert at.companies.applied == {}
+        assert await at.left() == {"channel:wechat": CASH - 1, f"order:{order.order}": 1 - CASH}
+
+
+async def test_forged_notification_refused(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        said = at.channels["alipay"].notification(order=order.order, transaction="t1", amount_fen=CASH, paid_at=at.at())
+        assert (await at.ask("payment-confirm", channel="wechat", **said)).code == "evidence-invalid"
+        other = at.channels["wechat"].notification(order=order.order, transaction="t", amount_fen=1, paid_at=at.at())
+        swapped = {"headers": said["headers"], "body": other["body"]}
+        assert (await at.ask("payment-confirm", channel="wechat", **swapped)).code == "evidence-invalid"
+        assert (await at.ask("payment-confirm", channel="wechat", body="e30=")).code == "evidence-invalid"
+        assert (await at.order(order.order)).state == "paying"
+        assert await at.left() == {}
+        assert await at.confirm("01ZZZ", CASH) == "not-ours"
+        assert at.payments.meant["wechat", "refused"] == 3
+
+
+async def test_the_word_of_an_application_is_audited(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        said = at.channels["wechat"].notification(order=order.order, transaction="w1", amount_fen=CASH, paid_at=at.at())
+        answer = await at.ask("payment-confirm", source="front-1/other", channel="app", **said)
+        assert answer.code == "evidence-invalid"
+        assert (await at.ask("payment-confirm", channel="app", **said)).meant == "paid"
+        assert [name for name, _ in at.acts] == ["payment-trusted"]
+
+
+# --- refunds ----------------------------------------------------------------------------------------------
+
+
+async def test_what_is_written_off_is_reversed_and_then_refunded(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying(parts=PARTS)
+        await at.confirm(order.order, order.cash)
+        await at.run()
+        at.companies.outcomes[f"{order.order}-1-X"] = ["no-such-payment"]
+        assert (await at.ask("refund-request", order=order.order, line=1)).state == "written-off"
+        assert await at.ask("refund-request", order=order.order, line=1) == Refused("refund-in-flight", "")
+        await at.run()
+        assert (await at.order(order.order)).lines[0].code == "no-such-payment"
+        other = await at.ask("refund-request", "the-same", order=order.order, line=3)
+        assert await at.ask("refund-request", "the-same", order=order.order, line=3) == other
+        await at.run()
+        waiting = await at.order(order.order)
+        assert (waiting.state, states(waiting)) == ("writing-off", ["written-off", "written-off", "refunding"])
+        assert (waiting.refunds[0].cash, await at.prove(waiting.refunds[0])) == (809, "refund-proven")
+        await at.run()
+        assert (await at.order(order.order)).state == "completed-with-refunds"
+        left = await at.left()
+        assert "company:gas" not in left
+        assert f"order:{order.order}" not in left
+
+
+async def test_second_refund_in_flight_refused(make: Callable[..., Any]) -> None:
+    """By the tables of moves, and by the database itself; nor can more be refunded than was paid."""
+    async with make() as at:
+        order = await at.paying()
+        at.companies.outcomes[f"{order.order}-2"] = ["bill-not-open"]
+        await at.confirm(order.order, CASH)
+        await at.run()
+        assert await at.ask("refund-request", order=order.order, line=2) == Refused("refund-in-flight", "")
+        row = {
+            "number": f"{order.order}-2-R2", "order_no": order.order, "line": 2, "payment": 1, "channel": "wechat",
+            "transaction_no": "t1", "cash": 1, "state": "requested", "statements": 0, "requested_at": 1,
+            "updated_at": 1,
+        }  # fmt: skip
+        with pytest.raises(IntegrityError):
+            await at.store.write(lambda connection: connection.execute(REFUNDS.insert(), row))
+        await at.store.write(
+            lambda connection: connection.execute(
+                REFUNDS.insert(), row | {"line": 3, "number": "R3", "cash": CASH - 6789}
+            )
+        )
+        with pytest.raises(DBAPIError, match="more would be refunded"):
+            await at.store.write(
+                lambda connection: connection.execute(REFUNDS.insert(), row | {"line": 0, "number": "R4"})
+            )
+        with pytest.raises(DBAPIError, match="more would be refunded"):
+            await at.store.write(lambda connection: connection.execute(update(REFUNDS).values(cash=CASH)))
+
+
+async def test_a_refund_of_another_amount_or_channel_is_no_proof(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        at.companies.outcomes[f"{order.order}-2"] = ["bill-not-open"]
+        await at.confirm(order.order, CASH)
+        await at.run()
+        (refund,) = (await at.order(order.order)).refunds
+        assert await at.prove(refund.model_copy(update={"cash": 6788})) == "amount-mismatch"
+        assert await at.prove(refund.model_copy(update={"channel": "alipay"})) == "not-ours"
+        said = at.channels["alipay"].notification(
+            refund=refund.refund, transaction="r", amount_fen=6789, refunded_at=at.at()
+        )
+        assert (await at.ask("refund-confirm", refund=refund.refund, proof=said)).code == "evidence-invalid"
+        assert (await at.order(order.order)).state == "writing-off"
+        said = at.channels["wechat"].notification(
+            refund=refund.refund, transaction="r", amount_fen=6789, refunded_at=at.at()
+        )
+        assert (await at.ask("refund-confirm", refund=refund.refund, proof=said)).state == "proven"
+
+
+async def test_statements_count_for_what_they_do_not_prove(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        at.companies.outcomes[f"{order.order}-2"] = ["bill-not-open"]
+        await at.confirm(order.order, CASH)
+        await at.run()
+        for channel, count in (("wechat", 1), ("alipay", 0)):
+            assert await at.store.write(lambda connection, it=channel: statement_accepted(connection, it, 5)) == count
+
+
+# --- killed -----------------------------------------------------------------------------------------------
+
+
+class Killed(SQLAlchemyError):
+    """As a process that ends there: nothing takes it for an order's own failure."""
+
+
+class Reaper:
+    """Ends a process at a point, the so-manieth time: from then on it does nothing, until another one goes on."""
+
+    def __init__(self, point: str) -> None:
+        self.point, self.left, self.dead = point, 0, False
+
+    def reach(self, reached: str, id: str = "") -> None:
+        self.left -= reached == self.point
+        if self.dead or (self.left == 0 and reached == self.point):
+            self.dead = True
+            raise Killed
+
+
+async def scenario(at: World, name: str, reaper: Reaper) -> str:
+    """An order with coupons, paid twice, one line refused; each request is asked again until it is answered."""
+
+    async def done(work: Callable[[], Any]) -> None:
+        while True:
+            try:
+                await work()
+                return
+            except Killed:
+                reaper.dead = False
+                await at.restarted()
+
+    lines = tuple(
+        {"company": company, "account": account, "bills": (MONTH,), "amount": at.companies.owed[account]}
+        for company, account in (("power", POWER), ("water", WATER), ("gas", GAS))
+    )
+    number = number_of(name)
+    at.companies.outcomes[f"{number}-2"] = ["bill-not-open"] * 9
+    await done(lambda: at.ask("payment-order-create", name, channel="wechat", lines=lines, parts=PARTS))
+    await done(at.run)
+    await done(lambda: at.ask("payment-order-pay", f"{name}-pay", order=number))
+    await done(lambda: at.confirm(number, 18_667, f"{name}-t"))
+    await done(lambda: at.confirm(number, 18_667, f"{name}-a", "alipay"))
+    await done(at.run)
+    for refund in (await at.order(number)).refunds:
+        await done(partial(at.prove, refund))
+    await done(at.run)
+    return number
+
+
+@pytest.mark.parametrize("point", ["proof-uncommitted", "proof-committed", "order-uncommitted", "order-committed"])
+async def test_a_kill_at_any_time_loses_and_doubles_nothing(
+    make: Callable[..., Any], point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_RESERVED_WITHIN_S", 0.0)
+    reaper = Reaper(f"bridge.{point}")
+    for module in (acting, looking, service):
+        monkeypatch.setattr(module, "reach", reaper.reach)
+    async with make() as at:
+        for times in range(1, 3 if point == "order-committed" else 5):  # so often it is reached
+            reaper.left = times
+            done = await at.order(await scenario(at, f"create-{times}", reaper))
+            assert reaper.left <= 0, "it was not killed"
+            assert (done.state, states(done)) == ("completed-with-refunds", ["written-off", "refunded", "written-off"])
+            assert set(at.companies.applied.values()) == {1}
+            assert await at.left() == {
+                name: amount * times
+                for name, amount in {
+                    "channel:wechat": 12_331, "company:gas": -866, "company:power": -12_345, "promo:bank": 660,
+                    "promo:power": 220,
+                }.items()
+            }  # fmt: skip
