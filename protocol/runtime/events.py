@@ -540,6 +540,55 @@ EVENTS: Mapping[str, Event] = {
         "Nothing is asked ahead for a while: an interface fails or is slow, or there is no memory left for answers.",
         ("reason", "seconds"),
     ),
+    "bills-of-two-payments": Event(
+        "warning",
+        "An order is paid whose bills another one pays too: what its companies refuse is refunded.",
+        ("order",),
+    ),
+    "evidence-invalid": Event(
+        "warning",
+        "A notification that is not the channel's, or not as it came, was refused.",
+        ("channel", "reason"),
+        once_by=("channel", "reason"),
+    ),
+    "nothing-paid": Event(
+        "info", "A channel's notification was genuine, and nothing was paid by it.", ("channel", "said")
+    ),
+    "outcome-of-no-order": Event(
+        "error", "A command of payment orders came to an end, and there is no order that gave it.", ("request_id",)
+    ),
+    "payment-order-not-advanced": Event(
+        "error",
+        "What is next for an order could not be done: a defect. Other orders go on.",
+        ("order", "exception"),
+        once_by=("order",),
+    ),
+    "payment-orders-not-looked-at": Event(
+        "error",
+        "The database could not say what is due of payment orders, or take it; it is tried again.",
+        ("reason", "exception"),
+        once_by=("reason",),
+    ),
+    "proof-of-nothing-of-ours": Event(
+        "warning",
+        "A channel proved a payment, or a refund, of which nothing is here; its statement will say.",
+        ("channel",),
+    ),
+    "refund-of-another-amount": Event(
+        "error",
+        "A channel proved a refund of another amount than was asked for (fen): it is not taken for proven.",
+        ("refund", "asked", "proven"),
+    ),
+    "reservation-not-resolved": Event(
+        "error",
+        "A coupon or points could not be posted or voided: a person must look.",
+        ("order", "part", "how", "code"),
+    ),
+    "transaction-of-two-orders": Event(
+        "error",
+        "A channel named one transaction for two orders: it stays the first one's.",
+        ("order", "other", "channel"),
+    ),
     "push-refused": Event(
         "warning",
         "A push is not taken: it is none (`field` says where), its id was used for another, or its sender may not.",
