@@ -6,8 +6,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from intranet_bridge.settlement_sections.clearing import ClearingSection
-from intranet_bridge.settlement_sections.peers import PeerSection
 from intranet_bridge.settlement_sections.payments import PaymentsSection
+from intranet_bridge.settlement_sections.peers import PeerSection
 from intranet_bridge.settlement_sections.risk import RiskSection
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
