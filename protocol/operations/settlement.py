@@ -336,6 +336,7 @@ OPERATIONS = (
                 {
                     "transaction": "2026070122001498760000000001",
                     "line": 1,
+                    "command": "first-1",
                     "account": "3210000000001",
                     "payment": "PY000000000001",
                     "kind": "prepayment",
@@ -369,7 +370,7 @@ OPERATIONS = (
                     "account": "3210000000002",
                     "bill": "3210000000002-202606",
                     "month": "2026-06",
-                    "amount": 10_791,
+                    "amount": 11_036,
                     "penalty": 0,
                     "due_on": "2026-07-25",
                 }

@@ -40,3 +40,13 @@ ANSWERED_BY_THE_BRIDGE = frozenset({
     "qr-batch", "qr-batch-part", "qr-batch-state", "qr-issue", "qr-lookup", "qr-resolve", "qr-revoke", "qr-ticket",
 })  # fmt: skip
 """Operations that are bound to no interface; unit tests hold this to the catalogue."""
+ASKED_BY_THE_BRIDGE = frozenset({
+    "bill-freeze", "bill-release", "open-bills", "promotion-post", "promotion-reserve", "promotion-void",
+    "withholding-agreements", "writeoff-list",
+})  # fmt: skip
+"""Operations that are bound, and offered by no front; likewise."""
+
+
+def offered() -> frozenset[str]:
+    """What a front of the shipped configuration offers."""
+    return (frozenset(bindings()) | ANSWERED_BY_THE_BRIDGE) - ASKED_BY_THE_BRIDGE

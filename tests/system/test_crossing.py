@@ -12,7 +12,7 @@ import pytest
 
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.postgres import Postgres
-from tests.support.shipped import ANSWERED_BY_THE_BRIDGE, bindings
+from tests.support.shipped import offered
 from tests.support.testbeds import ACCOUNT, PLAIN, eventually, journal, running_testbed, work_order
 
 
@@ -211,7 +211,7 @@ def test_health_docs_and_catalogue(http: httpx.Client) -> None:
         assert http.get(asset).status_code == 200
     assert b'"5.' in http.get("/static-offline-docs/swagger-ui-bundle.js").content  # 4 cannot show OpenAPI 3.1
     names = {item["name"] for item in http.get("/v1/operations").json()["operations"]}
-    assert names == set(bindings()) | ANSWERED_BY_THE_BRIDGE
+    assert names == offered()
 
 
 def test_queue_health_over_the_one_port(testbed: Testbed, http: httpx.Client) -> None:

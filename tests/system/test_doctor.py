@@ -22,7 +22,7 @@ from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
 from scripts.tools.testbed.toml_values import with_values
 from tests.support.clocks import Clock
-from tests.support.shipped import ANSWERED_BY_THE_BRIDGE, bindings
+from tests.support.shipped import offered
 from tests.support.testbeds import PLAIN, bridgectl, client, eventually, running_testbed
 
 NAMES = {
@@ -101,7 +101,7 @@ def test_a_sound_installation(testbed: Testbed, http: httpx.Client) -> None:
         assert set(one) == {"name", "subject", "status", "seen", "action"}
         assert one["status"] in ("ok", "skip") or one["action"], one
     [seen] = [one["seen"] for one in report.of("presence")]
-    assert f"serves {len(bindings()) + len(ANSWERED_BY_THE_BRIDGE)} operations" in seen
+    assert f"serves {len(offered())} operations" in seen
     assert {one["subject"].split()[0] for one in report.of("clock", status="ok")} == {"bridge-1", "broker"}
     # and it has harmed nothing
     assert set(queues()) == set(before)  # no queue was made

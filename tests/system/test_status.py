@@ -99,6 +99,8 @@ def test_a_binding_is_tried_by_the_running_bridge(own: Testbed) -> None:
         assert words in done.stdout
     assert ACCOUNT not in done.stdout
     assert ctl(own, "probe", "nothing-of-the-kind").returncode == 1
+    internal = ctl(own, "probe", "writeoff-list")  # no front offers it, and it is looked after like all others
+    assert (internal.returncode, "schema: it fits" in internal.stdout) == (0, True), internal.stdout
     before = len(journal(own))
     rendered = json.loads(ctl(own, "probe", "work-order", "--json").stdout)[0]
     assert (rendered["outcome"], len(journal(own))) == ("not-sent", before)

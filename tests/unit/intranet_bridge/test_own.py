@@ -16,9 +16,9 @@ from intranet_bridge.own import Handler, OwnOperation
 from intranet_bridge.settings import BridgeSettings
 from protocol.errors import ConfigurationError
 from protocol.lifecycle import State
-from protocol.operations import CATALOGUE, OWN, AnsweredBy, AnswerMismatch, UnknownOutcome
+from protocol.operations import CATALOGUE, INTERNAL, OFFERED, OWN, AnsweredBy, AnswerMismatch, UnknownOutcome
 from protocol.runtime.settings import load
-from tests.support.shipped import ANSWERED_BY_THE_BRIDGE, copied
+from tests.support.shipped import ANSWERED_BY_THE_BRIDGE, ASKED_BY_THE_BRIDGE, copied, offered
 from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, ORDER, Stage, scene
 
 BILLS = replace(CATALOGUE["bill-query"], answered_by=AnsweredBy.BRIDGE)
@@ -32,6 +32,8 @@ def called(handler: Handler, asked: MarketingRequest = ASKED, timeout_s: float =
 
 def test_what_the_tests_of_whole_installations_take_for_the_bridge_s_own_is() -> None:
     assert ANSWERED_BY_THE_BRIDGE == OWN
+    assert ASKED_BY_THE_BRIDGE == INTERNAL
+    assert offered() == OFFERED.keys()
 
 
 def test_without_the_database_s_key_nothing_is_applied_and_a_later_call_may_be() -> None:
