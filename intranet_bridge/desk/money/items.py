@@ -54,6 +54,8 @@ class Items:
     async def _list(self, visit: Visit) -> Response:
         run, day, state, what = asked(visit, "run"), asked_day(visit), asked(visit, "state"), asked(visit, "class")
         channel, after = asked(visit, "channel"), asked(visit, "after")
+        if not visit.request.query_params.keys() - {"lang"}:
+            state = ItemState.HELD.value  # what somebody comes for
         states = (state,) if state in set(ItemState) else ()
         classes = (what,) if what in set(Class) else ()
         found = await self._books.items(

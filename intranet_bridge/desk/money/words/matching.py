@@ -139,6 +139,7 @@ CHINESE: Mapping[str, str] = {
     "Items": "差错",
     "Item": "差错",
     "Statement": "对账单",
+    "Statement file": "对账文件",
     "Write-offs": "我方销账笔数",
     "To be done": "待处理笔数",
     "Compared at": "对账时间",

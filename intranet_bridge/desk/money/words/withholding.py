@@ -16,7 +16,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "batch-do-sealed": ("Nothing: it is being sent.", "不必处理：正在送出。"),
     "batch-do-sent": ("Wait for the bank's answer.", "等待银行回盘。"),
     "batch-do-overdue": ("Ask the bank where its answer is; the bills stay frozen.", "请向银行催回盘；账单保持冻结。"),
-    "batch-do-answered": ("Nothing: what was charged is being written off.", "不必处理：正在销账。"),
+    "batch-do-answered": (
+        "What was charged is being written off. Look at the lines that are red.",
+        "已扣款的正在销账。请处理红色的明细。",
+    ),
     "batch-do-applied": (
         "Look at the lines that are held, and at those without an answer.",
         "请处理挂起和未回的明细。",

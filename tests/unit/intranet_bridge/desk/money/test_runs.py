@@ -95,6 +95,7 @@ async def test_a_run_past_the_brake_acts_once_two_people_have_approved_it(desk: 
     assert (await desk.money.books.run(run.id)).state is RunState.ACTING
     assert (await send(zhao, page, path + "/approve", note=SAID)).status_code == 403  # of another session
     assert desk.done() == [("settle-approve", "wang"), ("settle-approve", "zhao")]
+    assert "There is none." in (await li.get("/desk/items?lang=en")).text  # nothing is held
     listed = (await li.get(f"/desk/items?run={run.id}&class=platform-only")).text
     assert listed.count("/desk/items/0") == 25
 
@@ -105,7 +106,8 @@ async def test_lists_by_what_is_asked_page_by_page(desk: World, monkeypatch: pyt
     await desk.money.statement(DAY, *rows)
     (run,) = await desk.money.books.runs()
     li = await desk.staff.log_in("li")
-    first = (await li.get("/desk/items")).text
+    assert "There is none." in (await li.get("/desk/items?state=open")).text
+    first = (await li.get("/desk/items")).text  # what is held
     assert (first.count("/desk/items/0"), "Next" in first) == (2, True)
     items = await desk.money.books.items()
     second = (await li.get(f"/desk/items?after={items[1].id}")).text
