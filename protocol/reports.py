@@ -526,6 +526,35 @@ class WithholdingReport(_Part):
     """The marketing system did not end its hold on the bill."""
 
 
+class StatementsReport(_Part):
+    """Statements that somebody has to look at. Times are epoch ms; money is fen."""
+
+    late: tuple[str, ...] = ()
+    """Kind and day of those that are late."""
+    late_since: int = 0
+    """When the first of them was due."""
+    missing: tuple[str, ...] = ()
+    missing_since: int = 0
+    refused: tuple[str, ...] = ()
+    """Name and code of those that have no effect, of the last two weeks."""
+    refused_since: int = 0
+    conflicting: tuple[str, ...] = ()
+    """Ids of those that came again with other content."""
+    conflicting_since: int = 0
+    incomplete: tuple[str, ...] = ()
+    """Code of each run that could not be done."""
+    incomplete_since: int = 0
+    approvals: tuple[str, ...] = ()
+    """Ids of runs that wait for approval."""
+    approvals_since: int = 0
+    approvals_fen: int = 0
+    held: int = 0
+    held_since: int = 0
+    held_fen: int = 0
+    not_done: int = 0
+    """Of those held: what was to be written off or reversed, and was refused."""
+
+
 class BridgeReport(Report):
     """Of intranet-bridge."""
 
@@ -549,6 +578,7 @@ class BridgeReport(Report):
     clearing: ClearingReport | None = None
     """None: nothing is cleared here."""
     withholding: WithholdingReport = WithholdingReport()
+    statements: StatementsReport = StatementsReport()
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

@@ -23,6 +23,7 @@ from bridgectl.status.rules import (
     operations,
     pushes,
     requests,
+    statements,
     stores,
     withholding,
 )
@@ -51,6 +52,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     notices.notices,
     pushes.tables,
     crossing_files.files,
+    statements.statements,
     clearing.late,
     clearing.differing,
     clearing.carried,

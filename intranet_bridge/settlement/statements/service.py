@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 
+from pydantic import BaseModel
+
 from intranet_bridge.settlement.days import day_of as today_of
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
@@ -15,13 +17,16 @@ from intranet_bridge.settlement.statements.desk import StatementBooks
 from intranet_bridge.settlement.statements.matcher import ProcessMatcher
 from intranet_bridge.settlement.statements.reconciling import Reconciliation
 from intranet_bridge.settlement.statements.records import Statements
+from intranet_bridge.settlement.statements.reporting import reported
 from intranet_bridge.settlement.statements.sources import sources_of
 from intranet_bridge.settlement_sections.statements import StatementsSection
+from protocol.reports import StatementsReport
 from protocol.runtime.control import Answer
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.metrics import Sample
 
-_LOOK_S, _RENEW_S = 10.0, 30.0
+_LOOK_S, _RENEW_S, _COUNT_S = 10.0, 30.0, 15.0
+_LATELY_MS = 14 * 86_400_000
 
 
 class StatementsPart(Part):
@@ -44,6 +49,7 @@ class StatementsPart(Part):
             section=section, sources=self.sources, store=ports.store, statements=statements, act=ports.act,
             clock=ports.clock, changed=self._wake,
         )  # fmt: skip
+        self._report = StatementsReport()
         self._jobs = Jobs()
         self._looking = asyncio.Lock()
         self._woken: asyncio.Task[None] | None = None
@@ -51,6 +57,14 @@ class StatementsPart(Part):
     def answers(self) -> Mapping[str, Answer]:
         """`bridgectl settle`."""
         return StatementAnswers(self.books).answers()
+
+    def reports(self) -> Mapping[str, BaseModel]:
+        """For `bridgectl status`, as counted last."""
+        return {"statements": self._report}
+
+    async def count(self) -> None:
+        """Count for the report and the metrics."""
+        self._report = await reported(self.books, self._ports.store, self._ports.clock() - _LATELY_MS)
 
     async def start(self) -> None:
         """Go on with what was begun, and begin looking for more."""
@@ -61,6 +75,7 @@ class StatementsPart(Part):
         if files is not None:
             files.listeners.append(lambda file: self._wake() if file.profile in self.sources else None)
         self._jobs.every(_LOOK_S, "statements", self.look)
+        await self._jobs.now_and_every(_COUNT_S, "count statements", self.count)
         self._jobs.every(_RENEW_S, "renew statements", self.loop.renew)
         self._jobs.start()
 
@@ -83,6 +98,22 @@ class StatementsPart(Part):
             yield "intranet_bridge_statements_total", "Statements read, by verdict", {"verdict": outcome}, count
         for name, count in dict(self.loop.found).items():
             yield "intranet_bridge_statement_items_total", "What payments came to, by class", {"class": name}, count
+
+        told = self._report
+        for state, number in (
+            ("late", len(told.late)), ("missing", len(told.missing)), ("refused", len(told.refused)),
+            ("conflicting", len(told.conflicting)), ("incomplete", len(told.incomplete)),
+            ("needs-approval", len(told.approvals)),
+        ):  # fmt: skip
+            yield (
+                "intranet_bridge_statements_waiting",
+                "Statements and runs that somebody has to look at",
+                {"state": state},
+                number,
+            )
+        yield "intranet_bridge_statement_items_held", "Differences that people have to resolve", {}, told.held
+        text = "What they are about, in fen"
+        yield "intranet_bridge_statement_items_held_fen", text, {}, told.held_fen
 
     def _wake(self) -> None:
         if self._woken is None or self._woken.done():
