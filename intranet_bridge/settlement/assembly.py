@@ -1,5 +1,6 @@
 """Which parts the settlement has, as the configuration says."""
 
+from intranet_bridge.settlement.clearing.answering import NotOffered as NotCleared
 from intranet_bridge.settlement.clearing.books import no_orders
 from intranet_bridge.settlement.clearing.service import Clearing
 from intranet_bridge.settlement.days import BankCalendar, extended
@@ -28,6 +29,9 @@ def assembled(section: SettlementSection, ports: Ports) -> Settlement:
         parts.append(StatementsPart(section.statements, ports))
     parts.append(RiskPart(section.risk, ports, risk))
     if section.clearing.channels:
-        parts.append(Clearing(section.clearing, ports, no_orders, calendar_of(section)))
+        calendar = calendar_of(section)
+        parts.append(Clearing(section.clearing, ports, no_orders, calendar, section.companies))
+    else:
+        parts.append(NotCleared())
     settlement = Settlement(parts, section)
     return settlement

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from protocol.operations import (
     accounts,
     bills,
+    clearing,
     connection,
     notices,
     orders,
@@ -64,6 +65,7 @@ FAMILIES: Mapping[Family, tuple[Operation, ...]] = MappingProxyType(
             payment,
             orders,
             withholding,
+            clearing,
             usage,
             work_orders,
             connection,

@@ -36,7 +36,7 @@ ANSWERED_BY_THE_BRIDGE = frozenset({
     "combined-bill", "payment-cancel", "payment-confirm", "payment-order", "payment-order-create", "payment-order-pay",
     "refund-confirm", "refund-request",
     "notice-subscribe", "notice-subscriptions", "notice-unsubscribe",
-    "withholding-charge", "withholding-charge-cancel",
+    "withholding-charge", "withholding-charge-cancel", "clearing-day",
     "qr-batch", "qr-batch-part", "qr-batch-state", "qr-issue", "qr-lookup", "qr-resolve", "qr-revoke", "qr-ticket",
 })  # fmt: skip
 """Operations that are bound to no interface; unit tests hold this to the catalogue."""

@@ -2,7 +2,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from functools import partial
@@ -11,7 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, select
 
+from intranet_bridge.own import Handler
 from intranet_bridge.settlement.clearing import acting, reading
+from intranet_bridge.settlement.clearing.answering import OPERATION, handler
 from intranet_bridge.settlement.clearing.arriving import arrived as arrived_by_statement
 from intranet_bridge.settlement.clearing.books import Orders
 from intranet_bridge.settlement.clearing.computing import Computing, missing
@@ -97,9 +99,11 @@ class Clearing(Part, ClearingDesk):
     """All of one bridge."""
 
     def __init__(
-        self, section: ClearingSection, ports: Ports, orders: Orders, calendar: BankCalendar = SHIPPED
-    ) -> None:
-        """`orders`: who knows the orders of ours. `calendar`: of the banks."""
+        self, section: ClearingSection, ports: Ports, orders: Orders, calendar: BankCalendar = SHIPPED,
+        companies: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        """`orders`: who knows the orders of ours. `calendar`: of the banks. `companies`: that lines may be of."""
+        self._known = frozenset(companies)
         self.section, self._ports, self._calendar = section, ports, calendar
         self._store, self._clock = ports.store, ports.clock
         self._computing = Computing(ports.store, lambda: self.section, orders, ports.allowed, ports.clock)
@@ -109,6 +113,14 @@ class Clearing(Part, ClearingDesk):
         self._report = ClearingReport()
         self.counts: Counter[str] = Counter()
         """Acts of people, by what was done."""
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """`clearing-day`."""
+        return {OPERATION: handler(self, self._companies)}
+
+    def _companies(self) -> frozenset[str]:
+        channels = self.section.channels.values()
+        return self._known | {name for one in channels for name in (one.company, *one.merchants.values())}
 
     # --- the bridge's -----------------------------------------------------------------------------------------
 
@@ -187,6 +199,7 @@ class Clearing(Part, ClearingDesk):
     def use(self, section: SettlementSection) -> None:
         """Go by a changed configuration from now on."""
         self.section, self._calendar = section.clearing, extended(section.holidays, section.workdays)
+        self._known = frozenset(section.companies)
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""

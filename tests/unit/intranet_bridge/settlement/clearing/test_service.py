@@ -1,13 +1,21 @@
 """Clearing on real databases: from accepted statements to money that arrived, and the books beside it."""
 
+import base64
+import json
 from datetime import date
 
 import pytest
+from pydantic import BaseModel
 
+from intranet_bridge.marketing import MarketingRequest, Refused
+from intranet_bridge.settlement.clearing.answering import NotOffered
 from intranet_bridge.settlement.clearing.counting import OrderLine
 from intranet_bridge.settlement.clearing.rows import WAITING
 from intranet_bridge.settlement.clearing.sheets import NotCleared, SheetState
 from intranet_bridge.settlement.events import Paid, Part, RefundDue, Reversed, Surplus, WrittenOff
+from protocol.errors import BridgeError
+from protocol.operations.clearing import ClearingDay, ClearingOfDay
+from protocol.runtime.control import Peer
 from tests.unit.intranet_bridge.settlement.clearing.world import DAY, NEXT, SECTION, income, pay, refund, world
 
 pytestmark = pytest.mark.anyio
@@ -365,3 +373,49 @@ async def test_a_bridge_without_its_lease_computes_nothing(database_url: str) ->
         at.allowed = False
         await at.look()
         assert await at.sheets() == {}
+
+
+async def test_clearing_day_is_answered_for_companies_that_are_there(database_url: str) -> None:
+    async with world(database_url) as at:
+        await at.statement([pay("T1", 10_000, fee=60_000)])
+        await at.look()
+        (answer,) = at.clearing.handlers().values()
+
+        async def asked(**body: str) -> BaseModel | Refused:
+            question = MarketingRequest("r1", ClearingDay.model_validate(body))
+            return await answer(question)
+
+        found = await asked(company="power", day="2026-11-24")
+        assert isinstance(found, ClearingOfDay)
+        assert [(one.sheet, one.state, one.gross, one.net) for one in found.sheets] == [
+            (POWER, "computed", 10_000, 9_940)
+        ]  # fmt: skip
+        assert await asked(company="power", day="2026-11-24", channel="alipay") == ClearingOfDay(
+            company="power", day="2026-11-24", sheets=()
+        )  # fmt: skip
+        assert await asked(company="gas", day="2026-11-24") == Refused("no-such-company")
+        (refused,) = NotOffered().handlers().values()
+        assert await refused(MarketingRequest("r1", None)) == Refused("clearing-not-offered")
+
+
+async def test_an_administrator_asks_over_the_control_socket(database_url: str) -> None:
+    async with world(database_url) as at:
+        await at.statement([pay("T1", 1_000_001)])
+        await at.look()
+        answers, wang = at.clearing.answers(), Peer(0, 1)
+        days = {"first": "2026-11-01", "last": "2026-11-30"}
+        (listed,) = (await answers["clearing-list"](days, wang))["sheets"]
+        assert (listed["id"], listed["net"], listed["day"]) == (POWER, 1_000_001, "2026-11-24")
+        first = await answers["clearing-approve"]({"sheet": POWER, "sudo_user": "wang"}, wang)
+        assert first["signed_by"] == ["root (wang)"]
+        second = await answers["clearing-approve"]({"sheet": POWER, "sudo_user": "li"}, wang)
+        assert (second["state"], second["outstanding"]) == ("approved", 0)
+        shown = await answers["clearing-show"]({"sheet": POWER}, wang)
+        assert json.loads(json.dumps(shown))["acts"][1][1:3] == ["signed", "root (wang)"]
+        part = await answers["clearing-file"]({"sheet": POWER, "offset": 3}, wang)
+        assert base64.b64decode(part["data"]) == (await at.clearing.file(POWER))[1][3:]
+        for wrong in ({"sheet": "x"}, {}, {"sheet": POWER, "amount": "a", "row": "1", "day": "2026-11-25"}):
+            with pytest.raises(BridgeError):
+                await answers["clearing-arrived" if "row" in wrong else "clearing-show"](wrong, wang)
+        with pytest.raises(BridgeError, match="last: is before first"):
+            await answers["clearing-list"]({"first": "2026-11-30", "last": "2026-11-01"}, wang)
