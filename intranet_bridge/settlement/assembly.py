@@ -1,7 +1,7 @@
 """Which parts the settlement has, as the configuration says."""
 
 from intranet_bridge.settlement.clearing.answering import NotOffered as NotCleared
-from intranet_bridge.settlement.clearing.books import no_orders
+from intranet_bridge.settlement.clearing.order_facts import known_orders
 from intranet_bridge.settlement.clearing.service import Clearing
 from intranet_bridge.settlement.days import BankCalendar, extended
 from intranet_bridge.settlement.part import Part
@@ -30,7 +30,7 @@ def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     parts.append(RiskPart(section.risk, ports, risk))
     if section.clearing.channels:
         calendar = calendar_of(section)
-        parts.append(Clearing(section.clearing, ports, no_orders, calendar, section.companies))
+        parts.append(Clearing(section.clearing, ports, known_orders, calendar, section.companies))
     else:
         parts.append(NotCleared())
     settlement = Settlement(parts, section)

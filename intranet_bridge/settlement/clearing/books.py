@@ -32,11 +32,6 @@ class Orders(Protocol):
         """Those of these numbers that are there, by number."""
 
 
-def no_orders(connection: Connection, numbers: Collection[str]) -> Mapping[str, OrderFacts]:
-    """Where no orders are taken."""
-    return {}
-
-
 def rows_after(connection: Connection, file: str, line: int, limit: int = PAGE) -> list[Row]:
     """A page of a statement's rows that concern clearing."""
     asked = (

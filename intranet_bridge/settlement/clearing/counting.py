@@ -143,9 +143,12 @@ def _lines(row: Row, order: OrderFacts) -> Sequence[OrderLine]:
     found = _REFUND.fullmatch(row.refund) if row.kind is Kind.REFUND else None
     if found and found["order"] == order.number:
         return [line for line in order.lines if line.number == int(found["line"])]
-    if row.order != order.number:
-        return [line for line in order.lines if row.order == f"{order.number}-{line.number}"]
-    return [line for line in order.lines if line.cash]
+    if row.order == order.number:
+        return order.lines
+    mine = [line for line in order.lines if row.order == f"{order.number}-{line.number}"]
+    if row.kind is Kind.PAY and mine == [line for line in order.lines if line.cash][:1]:
+        mine += [line for line in order.lines if not line.cash]  # all coupon: no row is of it
+    return mine
 
 
 def _returns_promotions(row: Row, order: OrderFacts, cash: int) -> bool:
