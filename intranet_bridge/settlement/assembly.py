@@ -10,6 +10,7 @@ from intranet_bridge.settlement.payments.risk_part import RiskPart
 from intranet_bridge.settlement.payments.risk_records import RiskRecords
 from intranet_bridge.settlement.payments.service import Payments
 from intranet_bridge.settlement.ports import Ports
+from intranet_bridge.settlement.proofs_of_day import ProofsOfDay
 from intranet_bridge.settlement.service import Settlement
 from intranet_bridge.settlement.statements.service import StatementsPart
 from intranet_bridge.settlement.withholding.service import Withholding, arrangements_of
@@ -24,9 +25,10 @@ def calendar_of(section: SettlementSection) -> BankCalendar:
 def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     """Opens nothing. Raises ConfigurationError for a file that cannot be used."""
     risk = RiskRecords(ports.store, ports.at_rest, lambda: settlement.section.risk.rules, ports.clock)
-    parts: list[Part] = [Payments(offer_of(section), ports, risk), Withholding(arrangements_of(section), ports)]
+    payments = Payments(offer_of(section), ports, risk)
+    parts: list[Part] = [payments, Withholding(arrangements_of(section), ports)]
     if section.statements.files:
-        parts.append(StatementsPart(section.statements, ports))
+        parts.append(StatementsPart(section.statements, ports, ProofsOfDay(payments.acting)))
     parts.append(RiskPart(section.risk, ports, risk))
     if section.clearing.channels:
         calendar = calendar_of(section)

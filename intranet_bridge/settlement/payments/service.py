@@ -101,6 +101,10 @@ class Payments(SettlementPart):
         if offer is not None and self._started:
             self._looking.begin()
 
+    def acting(self, stored: Stored) -> acting.Acting:
+        """What is done about an order, within its transaction: for who has a proof of it besides."""
+        return self._looking.acting(stored)
+
     def handlers(self) -> Mapping[str, Handler]:
         """Who answers what of the catalogue."""
         handlers: dict[str, _Handle] = {

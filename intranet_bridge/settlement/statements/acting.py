@@ -11,7 +11,8 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row, select
@@ -55,6 +56,29 @@ class Command:
     line: int
     amount: int
     body: BaseModel
+
+
+class Driven(StrEnum):
+    """What an order of ours did when it was told of its payment."""
+
+    PROVEN = "proven"
+    GOES_ON = "goes-on"
+    """It knew."""
+    NOT_ALL = "not-all"
+    """It is not what proves its cash."""
+
+
+class OwnOrders(Protocol):
+    """Orders of ours (settlement/proofs_of_day.py)."""
+
+    def ours(self, connection: Connection, name: str, now: int) -> bool:
+        """Whether a statement's order is one."""
+
+    def drive(self, connection: Connection, name: str, file: str, now: int) -> Driven:
+        """It is paid, and not written off, or not all of it: it does that by itself."""
+
+    def reversed(self, connection: Connection, name: str, line: int, day: date, now: int) -> None:
+        """A line of it, or of none of ours, was reversed: the platform has paid it back."""
 
 
 class NotActionable(Exception):
@@ -114,8 +138,8 @@ def commands_of(item: Any, today: date) -> list[Command]:
 class Acting:
     """Gives the commands of a run's items, and takes what came of them."""
 
-    def __init__(self, commands: Callable[[], InternalCommands], clock: Clock) -> None:
-        self._commands, self._clock = commands, clock
+    def __init__(self, commands: Callable[[], InternalCommands], orders: OwnOrders, clock: Clock) -> None:
+        self._commands, self._orders, self._clock = commands, orders, clock
 
     def act(self, connection: Connection, run: Row[Any]) -> bool:
         """Give the commands of some items of a run that may act. False: there are no more, and the run is done."""
@@ -141,11 +165,27 @@ class Acting:
             return False
         given: list[InternalCommand] = []
         for item in items:
-            given += self._begin(connection, item, now)
+            if item.action != Action.REVERSE and self._orders.ours(connection, item.order_no, now):
+                self._drive(connection, item, run.file, now)
+            else:
+                given += self._begin(connection, item, now)
         if given:
             self._commands().record(connection, given)
         reach(Point.BRIDGE_STATEMENT_ACTING_UNCOMMITTED, run.id)
         return True
+
+    def _drive(self, connection: Connection, item: Row[Any], file: str, now: int) -> None:
+        """An order of ours writes its lines off by itself: the statement is its proof, if there was none."""
+        values: dict[str, Any] = {"updated_at": now}
+        match self._orders.drive(connection, item.order_no, file, now):
+            case Driven.PROVEN:
+                values |= {"state": moved(ItemState.OPEN, ItemState.DONE), "code": "order-proven"}
+            case Driven.GOES_ON:
+                values |= {"action": Action.WAIT, "why": "the order is paid, and goes on by itself"}
+            case Driven.NOT_ALL:
+                values |= {"state": moved(ItemState.OPEN, ItemState.HELD), "code": "not-actionable"}
+                values["why"] = "the statement does not prove the order's cash"
+        connection.execute(ITEMS.update().where(_I.id == item.id).values(values))
 
     def _begin(self, connection: Connection, item: Row[Any], now: int) -> list[InternalCommand]:
         try:
@@ -195,6 +235,9 @@ class Acting:
             values: dict[str, Any] = {"state": ItemState.HELD, "code": refused.code or "refused"}
         else:
             values = {"state": moved(ItemState.ACTING, ItemState.DONE), "code": ""}
+            if item.action == Action.REVERSE:
+                for one in actions:
+                    self._orders.reversed(connection, item.order_no, one.line, item.day, now)
         connection.execute(ITEMS.update().where(_I.id == id).values(updated_at=now, **values))
         log.info("statement-item-ended", item=id, state=str(values["state"]), code=values["code"])
 

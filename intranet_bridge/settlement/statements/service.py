@@ -10,7 +10,7 @@ from intranet_bridge.settlement.days import day_of as today_of
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.statements import run_records as records
-from intranet_bridge.settlement.statements.acting import CONSUMER, Acting
+from intranet_bridge.settlement.statements.acting import CONSUMER, Acting, OwnOrders
 from intranet_bridge.settlement.statements.answers import StatementAnswers
 from intranet_bridge.settlement.statements.asking import MarketingWriteOffs
 from intranet_bridge.settlement.statements.desk import StatementBooks
@@ -32,13 +32,13 @@ _LATELY_MS = 14 * 86_400_000
 class StatementsPart(Part):
     """Of one bridge."""
 
-    def __init__(self, section: StatementsSection, ports: Ports) -> None:
+    def __init__(self, section: StatementsSection, ports: Ports, orders: OwnOrders) -> None:
         """Reads the profiles. Raises ConfigurationError."""
         self._ports = ports
         self.sources = sources_of(section)
         profiles = {name: source.profile for name, source in self.sources.items()}
         statements = Statements(ports.store, profiles, ports.clock)
-        self.acting = Acting(ports.commands, ports.clock)
+        self.acting = Acting(ports.commands, orders, ports.clock)
         self.loop = Reconciliation(
             section=section, sources=self.sources, store=ports.store, statements=statements, files=ports.files,
             write_offs=MarketingWriteOffs(ports.calls, ports.allowed, ports.clock), matcher=ProcessMatcher(),

@@ -12,6 +12,9 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, select
 from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.files.service import ReceivedFile
+from intranet_bridge.settlement.payments import acting as payments
+from intranet_bridge.settlement.payments.records import Stored
+from intranet_bridge.settlement.proofs_of_day import ProofsOfDay
 from intranet_bridge.settlement.statements.acting import CONSUMER, Acting
 from intranet_bridge.settlement.statements.asking import Incomplete
 from intranet_bridge.settlement.statements.comparing import Found, day_of
@@ -131,7 +134,7 @@ class Commands:
 
     def record(self, connection: Connection, commands: Sequence[InternalCommand]) -> None:
         for one in commands:
-            assert one.consumer == CONSUMER
+            assert one.consumer in (CONSUMER, payments.CONSUMER)
             self.recorded[one.id] = one
             connection.execute(GIVEN.insert().values(id=one.id))  # a second one of its id fails
 
@@ -172,7 +175,7 @@ class Desk:
         self.acts: list[tuple[str, str]] = []
         sources = sources_of(section)
         statements = Statements(store, {name: one.profile for name, one in sources.items()}, self.clock)
-        self.acting = Acting(lambda: self.commands, self.clock)
+        self.acting = Acting(lambda: self.commands, ProofsOfDay(self.payments), self.clock)
         files: Any = self.crossed
         self.loop = Reconciliation(
             section=section, sources=sources, store=store, statements=statements, files=lambda: files,
@@ -183,6 +186,15 @@ class Desk:
             section=section, sources=sources, store=store, statements=statements, act=self.act, clock=self.clock,
             changed=lambda: None,
         )  # fmt: skip
+
+    def payments(self, stored: Stored) -> payments.Acting:
+        """What is done about an order."""
+        return payments.Acting(stored, self.commands.record)
+
+    async def own_outcome(self, id: str, state: State) -> None:
+        """A command of an order comes to that."""
+        told = [InternalOutcome(id, "", state)]
+        await self.store.write(lambda connection: payments.take(connection, told, self.now, self.payments))
 
     def clock(self) -> int:
         return self.now
@@ -206,7 +218,8 @@ class Desk:
 
     async def given(self) -> list[str]:
         """Ids of commands in the database."""
-        return await self.store.read(lambda connection: list(connection.execute(select(GIVEN.c.id)).scalars()))
+        asked = select(GIVEN.c.id).order_by(GIVEN.c.id)
+        return await self.store.read(lambda connection: list(connection.execute(asked).scalars()))
 
     async def items(self) -> dict[str, tuple[str, str]]:
         """Class and state by transaction, of what is not an agreement."""
