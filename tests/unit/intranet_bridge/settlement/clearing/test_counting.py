@@ -13,7 +13,7 @@ from intranet_bridge.settlement.clearing.counting import (
 )
 from intranet_bridge.settlement.statements.profiles import Kind, Status
 
-ALL_COUPON = OrderLine(2, "water", 0, (("bank", 500),), written=True)
+ALL_COUPON = OrderLine(3, "water", 0, (("bank", 500),), written=True)
 ORDER = OrderFacts("P1", (OrderLine(1, "power", 900, written=True), ALL_COUPON), frozenset({"T1", "T2"}))
 
 
