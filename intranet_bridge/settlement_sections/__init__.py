@@ -54,13 +54,18 @@ class SettlementSection(Section):
     """Payment orders: which channels bring the money. Without it none are taken."""
 
     @model_validator(mode="after")
-    def _cleared_companies_are_known(self) -> Self:
-        named = {
-            f"channels.{name}": {one.company, *one.merchants.values()} for name, one in self.clearing.channels.items()
-        } | {f"arrivals.{name}": {one.company} for name, one in self.clearing.arrivals.items()}
+    def _what_is_cleared_is_known(self) -> Self:
+        channels, arrivals = self.clearing.channels, self.clearing.arrivals
+        named = {f"channels.{name}": {one.company, *one.merchants.values()} for name, one in channels.items()}
+        named |= {f"arrivals.{name}": {one.company} for name, one in arrivals.items()}
         for place, companies in named.items():
             if unknown := sorted(companies - set(self.companies)):
                 raise ValueError(f"clearing.{place}: companies has no {unknown[0]}")
+        for place, kinds in [(f"channels.{name}.statements", one.statements) for name, one in channels.items()] + [
+            ("arrivals", tuple(arrivals))
+        ]:
+            if lacking := sorted(set(kinds) - set(self.statements.files)):
+                raise ValueError(f"clearing.{place}: statements.files has no {lacking[0]}")
         return self
 
     @model_validator(mode="after")

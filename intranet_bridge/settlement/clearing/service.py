@@ -127,6 +127,7 @@ class Clearing(Part, ClearingDesk):
     async def start(self) -> None:
         """Look what is to be cleared, from now on."""
         self._jobs.every(LOOK_S, "clearing", self.look)
+        self._jobs.every(LOOK_S, "clearing files", self.send)
         self._jobs.start()
 
     async def close(self) -> None:
@@ -134,18 +135,18 @@ class Clearing(Part, ClearingDesk):
         await self._jobs.close()
 
     async def look(self) -> None:
-        """Compute what can be computed, take what arrived, hand out what is signed. Raises SQLAlchemyError."""
+        """Compute what can be computed, and take what arrived. Raises SQLAlchemyError."""
         await self._computing.look()
         if self._ports.allowed():
             now = self._clock()
             await self._store.write(partial(arrived_by_statement, arrivals=self.section.arrivals, now=now))
             await self._store.write(partial(acting.close_arrived, now=now))
-            await self._submit()
         await self._count()
 
-    async def _submit(self) -> None:
+    async def send(self) -> None:
+        """Hand the files of signed sheets to their target. Raises SQLAlchemyError, BridgeError: there is none."""
         target, files = self.section.target, self._ports.files()
-        if target is None or files is None:
+        if target is None or files is None or not self._ports.allowed():
             return
         waits = select(_S.id, _S.company, _S.day, _S.sequence, _S.file).where(_S.file.is_not(None), _S.submitted == "")
         for row in await self._store.read(lambda connection: connection.execute(waits.order_by(_S.day)).all()):

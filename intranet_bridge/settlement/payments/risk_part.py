@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.payments.risk_records import RiskRecords
 from intranet_bridge.settlement.ports import Ports
+from intranet_bridge.settlement_sections import SettlementSection
 from intranet_bridge.settlement_sections.risk import RiskSection, Verdict
 from protocol.administration import asked
 from protocol.runtime.control import Answer, Peer
@@ -50,6 +51,10 @@ class RiskPart(Part):
 
     def __init__(self, section: RiskSection, ports: Ports, records: RiskRecords) -> None:
         self._section, self._ports, self._records = section, ports, records
+
+    def use(self, section: SettlementSection) -> None:
+        """Go by a changed configuration from now on; the records ask for its rules."""
+        self._section = section.risk
 
     def answers(self) -> Mapping[str, Answer]:
         """`bridgectl risk`."""

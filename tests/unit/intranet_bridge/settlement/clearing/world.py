@@ -112,6 +112,7 @@ class World:
 
     async def look(self) -> None:
         await self.clearing.look()
+        await self.clearing.send()
 
     async def sheets(self) -> dict[str, SheetView]:
         """By id."""
