@@ -97,6 +97,12 @@ def arrival_later(connection: Connection, file: str, code: str, due_at: int) -> 
     connection.execute(ARRIVALS.update().where(_A.file == file).values(values))
 
 
+def forget_arrivals(connection: Connection, before: int) -> int:
+    """Forget files that were read, or could not be, before then. What was read of them stays."""
+    over = and_(_A.state.in_(("taken", "failed")), _A.received_at < before)
+    return connection.execute(ARRIVALS.delete().where(over)).rowcount
+
+
 def expect(connection: Connection, names: Iterable[str], today: date) -> dict[str, date]:
     """Since when statements of each kind are expected; a new kind from today's statement on."""
     insert_new(connection, SOURCES, [{"name": name, "since": today} for name in sorted(names)])

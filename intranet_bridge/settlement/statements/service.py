@@ -58,6 +58,10 @@ class StatementsPart(Part):
         """`bridgectl settle`."""
         return StatementAnswers(self.books).answers()
 
+    async def forget(self, before: int) -> None:
+        """Which files were read; statements, runs and items are of the books, and stay."""
+        await self._ports.store.write(lambda connection: records.forget_arrivals(connection, before))
+
     def reports(self) -> Mapping[str, BaseModel]:
         """For `bridgectl status`, as counted last."""
         return {"statements": self._report}

@@ -5,6 +5,7 @@ Its input is lines of JSON: what is asked (`Question`), write-offs, and `"end"`;
 output is lines of JSON: each difference, and at last the totals. Rows it reads from the database itself.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -149,7 +150,8 @@ def work(lines: Iterator[str], tell: Callable[[str], object], connection: Connec
 
 def main() -> None:
     """Read the input, write the output. A failure is told without any value: who reads it may log it."""
-    os.nice(_NICE)
+    with contextlib.suppress(OSError):  # a service's sandbox may forbid it
+        os.nice(_NICE)
     out = sys.stdout
 
     def tell(line: str) -> None:

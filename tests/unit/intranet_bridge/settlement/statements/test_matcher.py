@@ -1,16 +1,18 @@
 """The comparison in a process of its own finds what it finds here; one that breaks off finds nothing."""
 
+import io
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
+from intranet_bridge.settlement.statements import worker
 from intranet_bridge.settlement.statements.asking import Incomplete
 from intranet_bridge.settlement.statements.comparing import Found, Scope
 from intranet_bridge.settlement.statements.matcher import NotCompared, ProcessMatcher
 from intranet_bridge.settlement.statements.matching import Accepted, WriteOff
-from intranet_bridge.settlement.statements.worker import Question, Totals
+from intranet_bridge.settlement.statements.worker import END, Question, Totals, answered
 from tests.unit.intranet_bridge.settlement.statements.desks import DAY, Desk, booked, desk
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +30,20 @@ async def pages(*rows: WriteOff, then: Exception | None = None) -> AsyncIterator
     yield rows
     if then is not None:
         raise then
+
+
+async def test_a_sandbox_that_forbids_it_to_be_nice(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forbidden(_: int) -> int:
+        raise PermissionError
+
+    async with desk(database_url) as at:
+        question = await asked_of(at)
+        monkeypatch.setattr("os.nice", forbidden)
+        monkeypatch.setattr("sys.stdin", io.StringIO(f'{question.line()}\n"{END}"\n'))
+        worker.main()
+        assert answered(capsys.readouterr().out.splitlines()[-1]) == Totals({"platform-only": (1, 5000)}, 0, 1, 5000)
 
 
 async def test_the_same_is_found(database_url: str) -> None:

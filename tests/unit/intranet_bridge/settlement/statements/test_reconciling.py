@@ -7,7 +7,7 @@ import pytest
 
 from intranet_bridge.settlement.statements.asking import Incomplete
 from intranet_bridge.settlement.statements.life import FileState
-from intranet_bridge.settlement.statements.run_records import RunState
+from intranet_bridge.settlement.statements.run_records import RunState, forget_arrivals
 from intranet_bridge.settlement_sections.statements import StatementFileSection
 from tests.unit.intranet_bridge.settlement.statements.desks import DAY, SECTION, booked, desk
 
@@ -124,6 +124,15 @@ async def test_what_has_not_come_is_late_and_then_missing(database_url: str) -> 
         assert await at.books.absent() == []
         assert [one.state for one in await at.books.files(DAY)] == [FileState.EMPTY_CONFIRMED]
         assert at.acts == [("settle-empty", "wang")]
+
+
+async def test_arrivals_are_forgotten_and_what_was_read_stays(database_url: str) -> None:
+    async with desk(database_url) as at:
+        await at.statement(DAY)
+        assert await at.store.write(lambda connection: forget_arrivals(connection, 1)) == 0
+        assert await at.store.write(lambda connection: forget_arrivals(connection, at.now)) == 1
+        await at.loop.look()
+        assert len(await at.books.files(DAY)) == len(await at.books.runs()) == 1
 
 
 async def test_a_fee_that_is_not_the_agreed_one_is_held_alone(database_url: str) -> None:
