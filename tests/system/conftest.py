@@ -15,6 +15,7 @@ from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import client, running_testbed
 
+CHANNEL_KEY = b"the key of a channel, of the tests"
 FIRST_RELEASE = "1da74b7"
 """The commit of release 0.1.0."""
 
@@ -22,12 +23,17 @@ FIRST_RELEASE = "1da74b7"
 @pytest.fixture(scope="session")
 def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     # doctor, which many tests here run, waits for the next announcement
+    folder = tmp_path_factory.mktemp("system")
+    key = folder.with_name("channel.key")
+    key.touch(mode=0o600)
+    key.write_bytes(CHANNEL_KEY)
     bridge = {
         "presence_interval_s": 0.5, "desk.enabled": True, "desk.port": free_port(),
-        "content.operations": ["policy-texts"],
+        "content.operations": ["policy-texts"], "settlement.companies.power": {},
+        "settlement.payments.channels.simulated": {"plugin": "simulated", "key": str(key)},
     }  # fmt: skip
     settings = {"intranet_bridge": bridge, "dmz_front": {"statistics": {"write_s": 1}}}
-    with running_testbed(tmp_path_factory.mktemp("system"), settings=settings) as testbed:
+    with running_testbed(folder, settings=settings) as testbed:
         yield testbed
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from intranet_bridge.commands.internal import InternalCommand, InternalOutcome
 from intranet_bridge.settlement.days import day_of
@@ -35,7 +35,6 @@ from intranet_bridge.settlement.payments.records import (
     order_of_refund,
     order_of_transactions,
 )
-from intranet_bridge.settlement.payments.rows import REFUNDS
 from protocol.lifecycle import State
 from protocol.operations import CATALOGUE, payment
 from protocol.operations.orders import LineState, Meant, OrderState, RefundState, ReservationState
@@ -256,10 +255,11 @@ class Acting:
 
     def _written_off(self, number: int, outcome: InternalOutcome) -> None:
         at, state = self.at, self.at.order.line(number).state
-        if outcome.state is State.HELD:
+        if outcome.state is State.HELD or outcome.code == payment.TRANSACTION_CONFLICT.code:
+            # the latter: this payment is written off already, otherwise; money that is there is not sent back
             if state is LineState.OPEN:
                 at.line(number, LineEvent.LOSE)
-                at.line(number, LineEvent.HOLD)
+                at.line(number, LineEvent.HOLD, outcome.code)
             return
         at.put_line(number, asked="")
         if state is LineState.HELD and at.order.state is OrderState.HELD:
@@ -373,16 +373,6 @@ def _refund_proven(stored: Stored, said: RefundProof) -> Meant:
     stored.refund(said.number, RefundEvent.PROVE, said.proven_at.astimezone(CHINA).date())
     reach(Point.BRIDGE_PROOF_UNCOMMITTED, stored.number)
     return Meant.REFUND_PROVEN
-
-
-def statement_accepted(connection: Connection, channel: str, now: int) -> int:
-    """A statement of a channel is accepted, and its refunds are proven: what is left has waited for one more. Returns
-    how many did.
-    """
-    c = REFUNDS.c
-    where = (c.channel == channel, c.state != RefundState.PROVEN)
-    counted = update(REFUNDS).where(*where).values(statements=c.statements + 1, updated_at=now)
-    return connection.execute(counted).rowcount
 
 
 def tell_refund(stored: Stored, number: str, event: RefundEvent) -> None:

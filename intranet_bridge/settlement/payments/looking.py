@@ -3,6 +3,7 @@ bridges of one database never work on one at once.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import Connection
@@ -11,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from intranet_bridge.at_rest import StoreKeyClosed
 from intranet_bridge.commands.internal import InternalOutcome
 from intranet_bridge.settlement.days import day_of
-from intranet_bridge.settlement.payments import acting
+from intranet_bridge.settlement.payments import acting, proofs
 from intranet_bridge.settlement.payments.acting import CONSUMER, Acting
 from intranet_bridge.settlement.payments.bills import ELSEWHERE, Bills, Owed
 from intranet_bridge.settlement.payments.channels import Offer
@@ -30,6 +31,7 @@ CLOSED = frozenset({NO_SUCH_ACCOUNT.code, ACCOUNT_CLOSED.code})
 """A company's no to an account as such."""
 _LOOK_S = 1.0
 _MOST_DUE = 100
+_STATEMENTS_S = 60.0
 
 
 class Looking:
@@ -41,6 +43,7 @@ class Looking:
         self._task: asyncio.Task[None] | None = None
         self._running: asyncio.AbstractEventLoop | None = None
         self._failing = ""
+        self._statements_at = 0.0
 
     @property
     def begun(self) -> bool:
@@ -80,6 +83,9 @@ class Looking:
             self._work.clear()
             try:
                 await self.look()
+                if time.monotonic() >= self._statements_at:
+                    self._statements_at = time.monotonic() + _STATEMENTS_S
+                    await self.statements()
                 self._failing = ""
             except Exception as error:
                 reason = f"{type(error).__name__}: {said(error)}"
@@ -111,6 +117,14 @@ class Looking:
         if len(found) == _MOST_DUE and failed is None:
             self._work.set()
         return len(found)
+
+    async def statements(self) -> int:
+        """Take what accepted statements prove of refunds. Returns how many."""
+        if not self._ports.allowed():
+            return 0
+        return await self._ports.store.write(
+            lambda connection: proofs.taken(connection, self._ports.clock(), self.acting)
+        )
 
     async def _advance(self, number: str) -> None:
         def work(connection: Connection) -> None:

@@ -29,6 +29,7 @@ from intranet_bridge.settlement.statements.comparing import (
 from intranet_bridge.settlement.statements.matching import ACTING, Accepted, Action, Class, Item, Rules, WriteOff
 from intranet_bridge.settlement.statements.profiles import Kind
 from intranet_bridge.settlement.statements.records import related_names, rows_to_match
+from intranet_bridge.settlement.statements.sides import Order
 from protocol.runtime.store import engine
 from protocol.values import immutable
 
@@ -113,7 +114,22 @@ def answered(line: str) -> Found | Totals:
     raise ValueError(str(told[1]))
 
 
-def work(lines: Iterator[str], tell: Callable[[str], object], connection: Connection, asked: Question) -> None:
+Orders = Callable[[Connection], Callable[[str], Order | None]]
+"""Finds orders of ours by number, in a database."""
+
+
+def no_orders(connection: Connection) -> Callable[[str], Order | None]:
+    """Where there are none."""
+    return lambda name: None
+
+
+def work(
+    lines: Iterator[str],
+    tell: Callable[[str], object],
+    connection: Connection,
+    asked: Question,
+    orders: Orders = no_orders,
+) -> None:
     """Compare what the lines say with what the database has."""
     write_offs: list[WriteOff] = []
     for line in lines:
@@ -134,7 +150,7 @@ def work(lines: Iterator[str], tell: Callable[[str], object], connection: Connec
     amounts: Counter[str] = Counter()
     actions = amount = 0
     rules = Rules(asked.today, asked.accepted)
-    for one in compared(rows, write_offs, lambda name: None, rules, scope):
+    for one in compared(rows, write_offs, orders(connection), rules, scope):
         counts[one.item.what] += 1
         amounts[one.item.what] += one.item.amount
         if one.item.action in ACTING:
@@ -148,7 +164,7 @@ def work(lines: Iterator[str], tell: Callable[[str], object], connection: Connec
     )
 
 
-def main() -> None:
+def main(orders: Orders = no_orders) -> None:
     """Read the input, write the output. A failure is told without any value: who reads it may log it."""
     with contextlib.suppress(OSError):  # a service's sandbox may forbid it
         os.nice(_NICE)
@@ -163,7 +179,7 @@ def main() -> None:
         database = engine(asked.url)
         try:
             with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-                work(iter(lines), tell, connection, asked)
+                work(iter(lines), tell, connection, asked, orders)
         finally:
             database.dispose()
     except BrokenPipeError:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from intranet_bridge.commands.internal import InternalOutcome
 from intranet_bridge.marketing import Refused
+from intranet_bridge.settlement.clearing.order_facts import known_orders
+from intranet_bridge.settlement.facts import orders_to_match
 from intranet_bridge.settlement.payments import acting, looking, service
-from intranet_bridge.settlement.payments.acting import statement_accepted
 from intranet_bridge.settlement.payments.rows import REFUNDS
 from intranet_bridge.settlement.payments.service import number_of
 from protocol.keyring import Keyring
@@ -245,6 +246,17 @@ async def test_unknown_line_never_refunded(make: Callable[..., Any]) -> None:
         assert (await at.order(order.order)).state == "completed"
 
 
+async def test_what_is_written_off_otherwise_is_held_and_not_refunded(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        at.companies.outcomes[f"{order.order}-2"] = ["transaction-conflict"]
+        await at.confirm(order.order, CASH)
+        await at.run()
+        held = await at.order(order.order)
+        assert (held.state, states(held)[1], held.lines[1].code) == ("held", "held", "transaction-conflict")
+        assert held.refunds == ()
+
+
 # --- late -------------------------------------------------------------------------------------------------
 
 
@@ -438,14 +450,46 @@ async def test_a_refund_of_another_amount_or_channel_is_no_proof(make: Callable[
         assert (await at.ask("refund-confirm", refund=refund.refund, proof=said)).state == "proven"
 
 
-async def test_statements_count_for_what_they_do_not_prove(make: Callable[..., Any]) -> None:
+async def test_statements_prove_refunds_and_are_counted_for_the_others(make: Callable[..., Any]) -> None:
     async with make() as at:
         order = await at.paying()
-        at.companies.outcomes[f"{order.order}-2"] = ["bill-not-open"]
+        at.companies.outcomes |= {f"{order.order}-{line}": ["bill-not-open"] for line in (1, 2, 3)}
         await at.confirm(order.order, CASH)
         await at.run()
-        for channel, count in (("wechat", 1), ("alipay", 0)):
-            assert await at.store.write(lambda connection, it=channel: statement_accepted(connection, it, 5)) == count
+        refunds = (await at.order(order.order)).refunds
+        at.clock.now += 1000
+        row = {"channel": "wechat", "transaction_no": "t1", "gross": refunds[0].cash, "refund_no": refunds[0].refund}
+        await at.statement("F1", row, {**row, "refund_no": refunds[1].refund})  # of another amount
+        await at.statement("F2", {**row, "refund_no": refunds[2].refund, "gross": refunds[2].cash}, state="refused")
+        assert await at.payments._looking.statements() == 1
+        assert await at.payments._looking.statements() == 0
+        found = await at.order(order.order)
+        assert [one.state for one in found.refunds] == ["proven", "requested", "requested"]
+        counted = await at.store.read(
+            lambda connection: connection.execute(select(REFUNDS.c.statements)).scalars().all()
+        )
+        assert sorted(counted) == [0, 1, 1]
+
+
+async def test_what_clearing_and_statements_are_told_of_an_order(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying(parts=PARTS)
+        at.companies.outcomes[f"{order.order}-2"] = ["bill-not-open"]
+        before = await at.store.read(lambda connection: known_orders(connection, [order.order, "x"]))
+        assert [(line.written, line.gone) for line in before[order.order].lines] == [(False, False)] * 3
+        await at.confirm(order.order, order.cash)
+        await at.run()
+        await at.ask("refund-request", order=order.order, line=3)
+        await at.run()
+        found = await at.store.read(lambda connection: known_orders(connection, [order.order]))
+        facts = found[order.order]
+        assert facts.transactions == {"t1"}
+        assert [(line.cash, line.written, line.reversed, line.gone) for line in facts.lines] == [
+            (11_522, True, False, False), (6336, False, False, True), (809, True, True, True),
+        ]  # fmt: skip
+        assert facts.lines[0].promotions == (("bank", 617), ("power", 206))
+        matched = await at.store.read(lambda connection: orders_to_match(connection)(order.order))
+        assert (matched.cash, [line.amount for line in matched.lines]) == (18_667, [12_345, 6789, 866])
 
 
 # --- killed -----------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from intranet_bridge.settlement.payments.channels import Offer, offer_of
 from intranet_bridge.settlement.payments.risk_records import RiskRecords
 from intranet_bridge.settlement.payments.service import Payments
 from intranet_bridge.settlement.ports import Ports
-from intranet_bridge.settlement.rows import BOOKS
+from intranet_bridge.settlement.rows import BOOKS, FILES
+from intranet_bridge.settlement.rows import LINES as STATEMENT_LINES
 from intranet_bridge.settlement_sections import SettlementSection
 from intranet_bridge.settlement_sections.risk import RiskSection
 from protocol.keyring import Keyring
@@ -267,6 +268,30 @@ class World:
 
     async def order(self, number: str) -> Any:
         return await self.ask("payment-order", order=number)
+
+    async def statement(self, id: str, *rows: dict[str, Any], state: str = "accepted") -> None:
+        """A statement of wechat with refunds."""
+        day = datetime.fromtimestamp(self.clock.now / 1000, CHINA).date()
+        file: dict[str, Any] = dict.fromkeys(("code", "findings", "who", "merchant"), "")
+        file |= dict.fromkeys(("rows", "paid", "refunded", "settled", "fee"), 0)
+        file |= {
+            "id": id, "name": id, "profile": "wechat-trade", "channel": "wechat", "day": day,
+            "sha256": "", "state": state, "received_at": self.clock.now, "updated_at": self.clock.now,
+        }  # fmt: skip
+        empty: dict[str, Any] = dict.fromkeys(("order_no", "platform_refund_no", "account", "month", "bills"), "")
+        lines = [
+            empty | {name: value for name, value in row.items() if name != "channel"} | {
+                "file": id, "line": number, "kind": "refund", "settled": 0, "fee": 0, "at": self.at(),
+                "status": "proven",
+            }
+            for number, row in enumerate(rows, 1)
+        ]  # fmt: skip
+
+        def work(connection: Connection) -> None:
+            connection.execute(FILES.insert(), file)
+            connection.execute(STATEMENT_LINES.insert(), lines)
+
+        await self.store.write(work)
 
     async def left(self) -> dict[str, int]:
         """What is on the accounts, those of 0 left out."""
