@@ -42,6 +42,7 @@ GROUPS = {
     "pause": ("bridgectl.commands.pause", "Pause operations while the marketing system is maintained."),
     "qr": ("bridgectl.commands.qr", "Customers' QR codes: issue, whole sheets, record, revoke, keys."),
     "probe": ("bridgectl.commands.probe", "Try an interface of the marketing system, step by step."),
+    "orders": ("bridgectl.commands.orders", "Payment orders: look at them, settle those that are held."),
     "queues": ("bridgectl.commands.queues", "Depth, consumers and flow of each queue."),
     "reload": ("bridgectl.commands.reload", "Have the daemons of this host take up their changed configuration."),
     "resume": ("bridgectl.commands.pause:resuming", "Go on with operations that are paused."),

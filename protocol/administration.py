@@ -250,6 +250,46 @@ class ListFiles(_Question):
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
 
 
+_OrderNumber = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,27}$")]
+
+
+class ListOrders(_Question):
+    """Payment orders, the latest first."""
+
+    state: Annotated[str, StringConstraints(pattern=r"^[a-z-]{0,32}$")] = ""
+    """Those in this state alone; empty: all."""
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
+
+
+class OrderOf(_Question):
+    """One payment order."""
+
+    order: _OrderNumber
+
+
+class OrderVerdict(StrEnum):
+    """What a person says of an order that is held."""
+
+    WRITTEN_OFF = "written-off"
+    """Its line is written off at its company."""
+    REFUSED = "refused"
+    """Its line surely is not: it is refunded."""
+    GO_ON = "go-on"
+    """Held for its risk: it may go on."""
+    GIVE_BACK = "give-back"
+    """Paid with another amount: all of that goes back."""
+
+
+class SettleOrder(_Question):
+    """Say of an order that is held how it goes on."""
+
+    order: _OrderNumber
+    verdict: Annotated[OrderVerdict, Field(strict=False)]
+    line: Annotated[int, Field(ge=0, le=50)] = 0
+    note: Annotated[str, Field(max_length=500)] = ""
+    sudo_user: _SudoUser = ""
+
+
 class ListWithholdingBatches(_Question):
     """Batches of withholding of a month."""
 

@@ -495,6 +495,17 @@ class ClearingReport(_Part):
     """The last day of the bank calendar, where it ends within the next 30 days, or has ended."""
 
 
+class PaymentOrdersReport(_Part):
+    """Payment orders that somebody has to look at."""
+
+    enabled: bool = False
+    held: tuple[str, ...] = ()
+    """Orders that wait for a person; at most 20 are named."""
+    unproven: tuple[str, ...] = ()
+    """Refunds that three statements of their channel do not prove; at most 20 are named."""
+    unproven_fen: int = 0
+
+
 class WithholdingBatchReport(_Part):
     """A batch of withholding that somebody has to look at."""
 
@@ -579,6 +590,7 @@ class BridgeReport(Report):
     """None: nothing is cleared here."""
     withholding: WithholdingReport = WithholdingReport()
     statements: StatementsReport = StatementsReport()
+    orders: PaymentOrdersReport = PaymentOrdersReport()
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

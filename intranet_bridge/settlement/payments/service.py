@@ -23,6 +23,7 @@ from intranet_bridge.settlement.payments import acting, told
 from intranet_bridge.settlement.payments.acting import RISK_REVIEW
 from intranet_bridge.settlement.payments.bills import ELSEWHERE, UNAVAILABLE, Bills, Owed, combined
 from intranet_bridge.settlement.payments.channels import Channel, Offer
+from intranet_bridge.settlement.payments.desk import OrdersDesk
 from intranet_bridge.settlement.payments.evidence import (
     EvidenceInvalid,
     NoPayment,
@@ -67,7 +68,10 @@ from protocol.errors import IllegalMove
 from protocol.operations import orders as catalogue
 from protocol.operations.orders import LineState, Meant, OrderState, RefundState
 from protocol.operations.refusals import NO_SUCH_ACCOUNT
+from protocol.reports import PaymentOrdersReport
+from protocol.runtime.control import Answer
 from protocol.runtime.crash_points import Point, reach
+from protocol.runtime.jobs import Jobs
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 
@@ -77,6 +81,7 @@ _LOOK_S = 1.0
 _MOST_DUE = 100
 _RESERVED_WITHIN_S = 4.0
 """So long an order's caller waits for its coupons and points: then it asks again."""
+_COUNT_S = 15.0
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NO_ORDER = Refused(catalogue.NO_SUCH_ORDER.code)
@@ -91,6 +96,8 @@ class Payments(SettlementPart):
         self._offer, self._ports, self._risk = offer, ports, risk
         self._bills = Bills(ports.calls, ports.clock)
         self._looking = Looking(lambda: self._offer, ports, self._bills)
+        self._desk = OrdersDesk(ports, self._looking.acting, self._looking.hurry)
+        self._report, self._jobs = PaymentOrdersReport(), Jobs()
         self._started = False
         self.meant: Counter[tuple[str, str]] = Counter()
         """(channel, what a notification meant) → how many."""
@@ -138,10 +145,25 @@ class Payments(SettlementPart):
         self._started = True
         if self._offer is not None:
             self._looking.begin()
+        await self._jobs.now_and_every(_COUNT_S, "count payment orders", self._count)
+        self._jobs.start()
 
     async def close(self) -> None:
         """Stop."""
+        await self._jobs.close()
         await self._looking.close()
+
+    async def _count(self) -> None:
+        if self._offer is not None:
+            self._report = await self._desk.report()
+
+    def answers(self) -> Mapping[str, Answer]:
+        """What an administrator of this host can ask."""
+        return self._desk.answers()
+
+    def reports(self) -> Mapping[str, BaseModel]:
+        """What it adds to the bridge's report."""
+        return {"orders": self._report}
 
     async def _read(self, number: str) -> Stored | None:
         now = self._ports.clock()

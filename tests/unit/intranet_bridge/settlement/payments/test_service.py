@@ -17,6 +17,7 @@ from intranet_bridge.settlement.facts import orders_to_match
 from intranet_bridge.settlement.payments import acting, looking, service
 from intranet_bridge.settlement.payments.rows import REFUNDS
 from intranet_bridge.settlement.payments.service import number_of
+from protocol.errors import BridgeError
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
 from tests.unit.intranet_bridge.settlement.payments.world import GAS, MONTH, POWER, WATER, World, world
@@ -157,6 +158,9 @@ async def test_risk_refuses_the_sixth_order_of_a_payer_and_holds_what_is_large(m
         await at.run()
         held = await at.order(large.order)
         assert (held.state, states(held)) == ("held", ["open"])
+        await at.told("orders-settle", order=large.order, verdict="go-on")
+        await at.run()
+        assert (await at.order(large.order)).state == "completed"
 
 
 async def test_the_combined_bill_names_what_did_not_answer(make: Callable[..., Any]) -> None:
@@ -490,6 +494,64 @@ async def test_what_clearing_and_statements_are_told_of_an_order(make: Callable[
         assert facts.lines[0].promotions == (("bank", 617), ("power", 206))
         matched = await at.store.read(lambda connection: orders_to_match(connection)(order.order))
         assert (matched.cash, [line.amount for line in matched.lines]) == (18_667, [12_345, 6789, 866])
+
+
+# --- what people decide ------------------------------------------------------------------------------------
+
+
+async def test_people_settle_what_is_held(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        first, second = await at.paying(lines=[("power", POWER)]), await at.paying(lines=[("gas", GAS)])
+        at.companies.outcomes |= {f"{first.order}-1": ["transaction-conflict"], f"{second.order}-1": [State.HELD]}
+        await at.confirm(first.order, 12_345, "t1")
+        await at.confirm(second.order, 866, "t2")
+        third = await at.paying(lines=[("water", WATER)])
+        await at.confirm(third.order, 6788, "t3")
+        await at.run()
+        report = await at.payments._desk.report()
+        assert set(report.held) == {first.order, second.order, third.order}
+        assert (await at.told("orders-list", state="held", limit=2))[1]["state"] == "held"
+        for order, verdict, why in (
+            (first.order, "go-on", "not held for a look at its risk"),
+            (first.order, "give-back", "is the order's"),
+            (third.order, "written-off", "that line is not held"),
+            ("01ZZZ", "go-on", "no such order"),
+        ):
+            with pytest.raises(BridgeError, match=why):
+                await at.told("orders-settle", order=order, verdict=verdict, line=2)
+        assert (await at.told("orders-settle", order=first.order, verdict="written-off", line=1))[
+            "state"
+        ] == "completed"
+        await at.told("orders-settle", order=second.order, verdict="refused", line=1)
+        await at.told("orders-settle", order=third.order, verdict="give-back")
+        with pytest.raises(BridgeError, match="under way"):
+            await at.told("orders-settle", order=third.order, verdict="give-back")
+        for number in (second.order, third.order):
+            (refund,) = (await at.order(number)).refunds
+            await at.prove(refund)
+            assert (await at.order(number)).state == "completed-with-refunds"
+        assert await at.left() == {"channel:wechat": 12_345, "company:power": -12_345}
+        assert [name for name, _ in at.acts] == ["order-settle"] * 3
+        shown = await at.told("orders-show", order=third.order)
+        assert (shown["code"], shown["payments"][0]["transactions"]) == ("amount-mismatch", ["t3"])
+        assert (await at.payments._desk.report()).held == ()
+        with pytest.raises(BridgeError, match="only of one that is held"):
+            await at.told("orders-settle", order=first.order, verdict="refused", line=1)
+
+
+async def test_a_refund_that_three_statements_do_not_prove_is_reported(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        at.companies.outcomes[f"{order.order}-2"] = ["bill-not-open"]
+        await at.confirm(order.order, CASH)
+        await at.run()
+        for day in range(3):
+            assert (await at.payments._desk.report()).unproven == ()
+            at.clock.now += 86_400_000
+            await at.statement(f"F{day}", {"transaction_no": "other", "gross": 1, "refund_no": "other"})
+            await at.payments._looking.statements()
+        report = await at.payments._desk.report()
+        assert (report.unproven, report.unproven_fen) == ((f"{order.order}-2-R1",), 6789)
 
 
 # --- killed -----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -34,6 +35,7 @@ from protocol.keyring import Keyring
 from protocol.lifecycle import State
 from protocol.operations import CATALOGUE
 from protocol.operations.bills import Arrears, UnpaidBill
+from protocol.runtime.control import Peer
 from protocol.runtime.store import Store, insert_new
 from protocol.times import CHINA
 from tests.unit.clock import Clock
@@ -268,6 +270,10 @@ class World:
 
     async def order(self, number: str) -> Any:
         return await self.ask("payment-order", order=number)
+
+    async def told(self, question: str, **more: Any) -> Any:
+        """What an administrator is told."""
+        return await self.payments.answers()[question](more, Peer(os.getuid(), 1))
 
     async def statement(self, id: str, *rows: dict[str, Any], state: str = "accepted") -> None:
         """A statement of wechat with refunds."""
