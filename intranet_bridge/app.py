@@ -30,6 +30,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from intranet_bridge.at_rest import AtRest
@@ -63,6 +64,7 @@ from intranet_bridge.intake.judge import CommandJudge
 from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.intake.repetition import Likeness, Repetitions
 from intranet_bridge.intake.subscriptions import Subscriptions
+from intranet_bridge.marketing import NotApplied, Outcome
 from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.notices.outbox import Notices
@@ -139,6 +141,8 @@ STOP_S = 30.0
 """What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
 LEAVE_S = 1.0
 """So long after its presence says that it leaves a drained bridge takes what is on its way."""
+ELSEWHERE_S = 4.0
+"""So long another region's bridge may take for a query: who asks here waits for 5 s."""
 FLUSH_S = 5.0
 """How long stopping waits for the receipts of replies."""
 
@@ -196,7 +200,7 @@ class Bridge:
             settings.settlement,
             Ports(
                 store=self.store, at_rest=self.at_rest, commands=lambda: self.internal, calls=lambda: self.calls,
-                files=lambda: self.files, notices=lambda: self.notices,
+                files=lambda: self.files, notices=lambda: self.notices, elsewhere=self._elsewhere,
                 allowed=lambda: self._may_call(), name=settings.name,
                 act=lambda *said, **more: self.audit.act(*said, **more), clock=clock,
             ),
@@ -348,6 +352,12 @@ class Bridge:
         self.probe = Probe(settings)
         self._sweeping: asyncio.Task[int] | None = None
 
+    async def _elsewhere(self, region: str, operation: str, body: BaseModel) -> Outcome:
+        """A query of another region's marketing system."""
+        if self.forwarding is None or region not in self.forwarding.peers:
+            return NotApplied("no such region is configured", reached=False)
+        return await self.forwarding.queries.ask(region, operation, body, ELSEWHERE_S)
+
     def _forwarding(self, settings: BridgeSettings, keyring: Keyring, local: LocalRows) -> Forwarding | None:
         section = settings.settlement
         if section.front is None:
@@ -358,7 +368,7 @@ class Bridge:
             store=self.store, inbox=self.inbox, ordering=self.ordering, local=local, replies=self.replies,
             peers=Peers(keyring, section.peers, name=settings.name, region=settings.region, clock=self.clock),
             lane=Lane(link, persistent=True), front=section.front, name=settings.name, clock=self.clock,
-            resend_after_s=section.resend_after_s,
+            resend_after_s=section.resend_after_s, calls=lambda: self.calls,
         )  # fmt: skip
 
     def _files(self, settings: BridgeSettings, opener: Opener, clock: Clock) -> Files:

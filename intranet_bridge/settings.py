@@ -488,6 +488,17 @@ class BridgeSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _other_regions_are_reached(self) -> Self:
+        settlement = self.settlement
+        if settlement.peers and settlement.front is None:
+            raise ValueError("settlement.peers: needs settlement.front, which carries what is for them")
+        for name, company in settlement.companies.items():
+            if company.region not in (None, self.region, *settlement.peers):
+                place = toml_path(("settlement", "companies", name, "region"))
+                raise ValueError(f"{place}: there is no settlement.peers.{company.region}")
+        return self
+
+    @model_validator(mode="after")
     def _ahead_by_which_clocks(self) -> Self:
         if self.hot.prequery.windows and not self.maintenance.zone:
             raise ValueError("hot.prequery.windows: needs maintenance.zone, the time zone its times are meant in")

@@ -10,17 +10,19 @@ asked again for what it knows. So the way between may lose anything.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, or_, select, update
 
+from intranet_bridge.commands.asking import PeerQueries
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.local import FORWARDED, LOCAL, PEER, LocalRows, Untold, forwarded_to
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import INBOX, Failed, Received
+from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.peers import PeerReply, PeerRequest, Peers
 from intranet_bridge.replies import LONGEST_RESULT, Replies
 from protocol.destinations import submissions
@@ -71,6 +73,7 @@ class Forwarding:
         name: str,
         clock: Clock,
         resend_after_s: float,
+        calls: Callable[[], MarketingCalls],
     ) -> None:
         """`lane`: to `front`, which routes. `name`: of this bridge, whose rows these are."""
         self.peers = peers
@@ -79,6 +82,8 @@ class Forwarding:
         self._resend_ms = int(resend_after_s * 1000)
         self._ids = GrowingIds()
         self.outbox = Outbox(lane, sent=self._receipted, unsent=self._unsent)
+        self._lane = lane
+        self.queries = PeerQueries(peers, calls=calls, send=self._post, clock=clock)
         self.refused = 0
 
     # --- outward --------------------------------------------------------------------------------------------
@@ -134,6 +139,10 @@ class Forwarding:
         )
         return list(connection.execute(requests)), list(connection.execute(outcomes))
 
+    def _post(self, region: str, sealed: bytes) -> None:
+        entry = self._entry("", region, sealed)
+        self._lane.post(entry.destination, entry.envelope)
+
     def _entry(self, id: str, region: str, sealed: bytes) -> Entry:
         now = self._clock()
         about = Attributes(
@@ -161,12 +170,18 @@ class Forwarding:
         """
         said = self.peers.opened(envelope)
         if isinstance(said, PeerReply):
+            if self.queries.answered(said):
+                return
             if await self._store.write(partial(self._told, said=said)):
                 reach(Point.BRIDGE_PEER_TOLD_COMMITTED, said.reply.attributes.id)
                 self._rows.told.send()
             return
-        if CATALOGUE.get(said.operation) is None or CATALOGUE[said.operation].kind is not Kind.COMMAND:
-            raise Malformed("not a command of this program's catalogue")
+        operation = CATALOGUE.get(said.operation)
+        if operation is None:
+            raise Malformed("not an operation of this program's catalogue")
+        if operation.kind is Kind.QUERY:
+            self.queries.asked(said)
+            return
         row = self._received(said, since)
         try:
             begin = await self._store.write(partial(self._recorded, row=row))

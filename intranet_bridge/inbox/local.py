@@ -21,7 +21,7 @@ from sqlalchemy import Connection, select
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.inbox.inbox import QUEUED, queued, replied_in
-from intranet_bridge.inbox.ordering import QueuedCommand
+from intranet_bridge.inbox.ordering import OWN_KEY, QueuedCommand
 from intranet_bridge.inbox.rows import INBOX, Received
 from protocol.envelope import Kind, Opened
 from protocol.errors import Tampered
@@ -39,8 +39,6 @@ FORWARDED = "to:"
 """A region and a colon follow."""
 _MARK = b"\x00"
 """Begins the sealed request. An envelope begins with its wire version, which is never 0."""
-_KEY = "local:"
-"""Begins the subject: their order is among themselves."""
 
 _C = INBOX.c
 _NOT_TOLD = (_C.replied_at.is_(None), _C.reply.is_not(None), _C.state.in_(sorted(REPORTED)))
@@ -91,7 +89,7 @@ class LocalRows:
             raise ValueError("an id of the form that fronts make is not for a command of the bridge's own")
         source = source or self._source
         sealed = self._at_rest.seal(f"{source}\n{reply_to}\n".encode() + body, _request(id, operation))
-        subject = (f"{FORWARDED}{region}:" if region else _KEY) + self._at_rest.pseudonym(f"local command of {key}")
+        subject = (f"{FORWARDED}{region}:" if region else OWN_KEY) + self._at_rest.pseudonym(f"local command of {key}")
         state = State.ACCEPTED if region else State.RECEIVED
         # `after` None: its predecessor is what was recorded before it
         return Received(id, operation, source, subject, reply_to, 0, _MARK + sealed, after=None, state=state)

@@ -41,6 +41,8 @@ from protocol.lifecycle import State
 from protocol.runtime.metrics import Sample
 from protocol.signal import Signal
 
+OWN_KEY = "local:"
+"""Begins the key of a command that no front gave: their order is among themselves."""
 _ASKED_AT_ONCE = 500
 _SHORTEST_S, _LONGEST_S = 0.05, 1.0
 """Waits between two questions about the same predecessor double from the one to the other."""
@@ -123,6 +125,8 @@ class Ordering:
         self._poison: deque[QueuedCommand] = deque()
         self._sleeping: list[tuple[float, int, QueuedCommand]] = []
         self._tie = count()
+        self.own = 0
+        """Of them, those that no front gave (local.py): however many there are, they keep no front's command back."""
         self.circles = 0
         """Circles of predecessors cut open."""
 
@@ -142,6 +146,7 @@ class Ordering:
         if command.id in self._by_id:
             return
         self._by_id[command.id] = command
+        self.own += command.key.startswith(OWN_KEY)
         if not command.key:
             self._queue(command).append(command)
             return
@@ -187,6 +192,7 @@ class Ordering:
     def done(self, command: QueuedCommand) -> None:
         """A taken command is finished, or held: the next of its key may go."""
         del self._by_id[command.id]
+        self.own -= command.key.startswith(OWN_KEY)
         if command.key:
             self._free_key(command)
         self.room.send()
@@ -207,6 +213,7 @@ class Ordering:
             if not missing.waiting:
                 del self._missing[command.after or ""]
         del self._by_id[id]
+        self.own -= command.key.startswith(OWN_KEY)
         self._leave(command, key)
         self.room.send()
 

@@ -72,7 +72,7 @@ class CommandIntake:
         """The handler of the subscription."""
         if self.closed:
             return
-        if len(self._ordering) >= self.backlog:
+        if len(self._ordering) - self._ordering.own >= self.backlog:
             self._held_back.append(delivery)  # at most `prefetch` of them
             return
         if delivery.headers.get(INBOX_HEADER, self._inbox.id) != self._inbox.id:
@@ -87,7 +87,7 @@ class CommandIntake:
 
     def resume(self) -> None:
         """Take what was held back, if there is room again."""
-        while self._held_back and len(self._ordering) < self.backlog and not self.closed:
+        while self._held_back and len(self._ordering) - self._ordering.own < self.backlog and not self.closed:
             delivery = self._held_back.popleft()
             if self._link.current(delivery):
                 self.handle(delivery)

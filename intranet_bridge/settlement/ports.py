@@ -1,16 +1,23 @@
 """What the settlement uses of the bridge around it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+from pydantic import BaseModel
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import InternalCommands
 from intranet_bridge.files.service import Files
+from intranet_bridge.marketing import NotApplied, Outcome
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.notices.outbox import Notices
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.store import Store
 from protocol.values import immutable
+
+
+async def _nowhere(_region: str, _operation: str, _body: BaseModel) -> Outcome:
+    return NotApplied("no other region is configured", reached=False)
 
 
 def _nobody_told() -> Notices:
@@ -35,5 +42,7 @@ class Ports:
     act: Act
     """Writes an act into the audit."""
     clock: Clock
+    elsewhere: Callable[[str, str, BaseModel], Awaitable[Outcome]] = _nowhere
+    """A query of another region's marketing system: region, operation, request. NotApplied if it is not reached."""
     notices: Callable[[], Notices] = _nobody_told
     """For who has subscribed."""

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from protocol.operations import CATALOGUE, AnsweredBy, Kind
+from protocol.operations import CATALOGUE, AnsweredBy
 from protocol.runtime.settings import FilePath, Section
 
 
-def _command(name: str) -> str:
+def _known(name: str) -> str:
     operation = CATALOGUE.get(name)
-    if operation is None or operation.kind is not Kind.COMMAND or operation.answered_by is AnsweredBy.BRIDGE:
-        raise ValueError(f"{name} is not a command of a marketing system")
+    if operation is None or operation.answered_by is AnsweredBy.BRIDGE:
+        raise ValueError(f"{name} is not an operation of a marketing system")
     return name
 
 
@@ -20,5 +20,5 @@ class PeerSection(Section):
 
     trusted: FilePath
     """That region's trusted.json: by it we know what its bridges sign, and seal what is for them."""
-    operations: tuple[Annotated[str, AfterValidator(_command)], ...] = Field(default=(), max_length=100)
-    """Commands that it may have our marketing system do; none unless they are named."""
+    operations: tuple[Annotated[str, AfterValidator(_known)], ...] = Field(default=(), max_length=100)
+    """Commands that it may have our marketing system do, and queries that it may ask; none unless they are named."""

@@ -4,8 +4,10 @@ came too late, and for who wants to see what is owed at several companies.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
+
+from pydantic import BaseModel
 
 from intranet_bridge.marketing import Answered, MarketingRequest, Outcome, Refused
 from intranet_bridge.marketing.calls import MarketingCalls
@@ -21,7 +23,7 @@ OPERATION = "arrears-query"
 UNAVAILABLE = "unavailable"
 """A company cannot say it now."""
 ELSEWHERE = "elsewhere"
-"""A company whose marketing system another bridge has."""
+"""A company whose marketing system another bridge has, which does not say it now."""
 _AT_ONCE = 8
 
 
@@ -45,10 +47,16 @@ class Owed:
 
 
 class Bills:
-    """Asks the companies of this bridge."""
+    """Asks the companies, by their own bridges where they have others."""
 
-    def __init__(self, calls: Callable[[], MarketingCalls], clock: Clock) -> None:
-        self._calls, self._clock = calls, clock
+    def __init__(
+        self,
+        calls: Callable[[], MarketingCalls],
+        clock: Clock,
+        elsewhere: Callable[[str, str, BaseModel], Awaitable[Outcome]],
+    ) -> None:
+        """`elsewhere`: a query of another region's marketing system."""
+        self._calls, self._clock, self._elsewhere = calls, clock, elsewhere
 
     async def owed(
         self, accounts: Sequence[tuple[str, str]], companies: Mapping[str, Company], as_of: date | None = None
@@ -71,9 +79,11 @@ class Bills:
         )
 
     async def _asked(self, company: Company, account: str, as_of: date | None) -> Arrears | str:
+        query = ArrearsQuery(account=account, as_of=str(as_of) if as_of else None)
         if company.region:
-            return ELSEWHERE
-        outcome = await self._call(ArrearsQuery(account=account, as_of=str(as_of) if as_of else None))
+            outcome: Outcome | None = await self._elsewhere(company.region, OPERATION, query)
+        else:
+            outcome = await self._call(query)
         match outcome:
             case Answered(result):
                 answer = CATALOGUE[OPERATION].responses.validate_json(result)
@@ -82,7 +92,7 @@ class Bills:
             case Refused(code):
                 return code
             case _:
-                return UNAVAILABLE
+                return ELSEWHERE if company.region else UNAVAILABLE
 
     async def _call(self, body: ArrearsQuery) -> Outcome | None:
         calls = self._calls()

@@ -94,7 +94,7 @@ class Payments(SettlementPart):
     def __init__(self, offer: Offer | None, ports: Ports, risk: RiskRecords | None = None) -> None:
         """`offer` None: no orders are taken. `risk` None: nothing is judged."""
         self._offer, self._ports, self._risk = offer, ports, risk
-        self._bills = Bills(ports.calls, ports.clock)
+        self._bills = Bills(ports.calls, ports.clock, ports.elsewhere)
         self._looking = Looking(lambda: self._offer, ports, self._bills)
         self._desk = OrdersDesk(ports, self._looking.acting, self._looking.hurry)
         self._report, self._jobs = PaymentOrdersReport(), Jobs()

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import to_json
 
 from bridgectl import keys
 from dmz_front.submissions import Submissions
 from intranet_bridge import app
 from intranet_bridge.bound import Bound
-from intranet_bridge.marketing import Answered
+from intranet_bridge.marketing import Answered, NotApplied, Refused, Unknown
 from intranet_bridge.peers import Peers
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.settlement_sections.peers import PeerSection
@@ -32,10 +33,22 @@ from protocol.runtime.keyfiles import load_keyring
 from protocol.submissions import TYPE, Submission
 from tests.unit.forked import dies_at
 from tests.unit.intranet_bridge.commands.test_local import ROOT, Asking, Remembering, command, with_part
-from tests.unit.intranet_bridge.harness import DONE, LOST, OPERATIONS, ORDER_BODY, Marketing, Stage, until, wall
+from tests.unit.intranet_bridge.harness import (
+    BILL_BODY,
+    DONE,
+    LOST,
+    OPERATIONS,
+    ORDER_BODY,
+    Marketing,
+    Stage,
+    until,
+    wall,
+)
 
 HOME, EAST = "main", "east"
-ALLOWED = ["work-order"]
+ALLOWED = ["work-order", "bill-query"]
+BILLS = OPERATIONS["bill-query"]
+ASKED = BILLS.requests.validate_json(BILL_BODY)
 
 
 class Region:
@@ -266,6 +279,34 @@ async def test_a_front_routes_to_the_regions_it_is_told_and_only_for_its_bridge(
     await until(lambda: len(both.dead) == 3)
     assert both.broker.depth(commands("west")) == 1
     await both.home.submissions.close()
+
+
+@scene
+async def test_a_query_is_answered_there_or_not_at_all(both: Both) -> None:
+    marketing = both.east.marketing["bill-query"]
+    answer = to_json(BILLS.example_answer)
+    marketing.script = [Answered(answer), Refused("no-such-account", "unknown"), LOST, Answered(b"{}")]
+    await both.start()
+    assert both.home.bridge.forwarding is not None
+    ask = both.home.bridge.forwarding.queries.ask
+    assert await ask(EAST, "bill-query", ASKED, 5) == Answered(answer)
+    assert await ask(EAST, "bill-query", ASKED, 5) == Refused("no-such-account", "unknown")
+    assert isinstance(await ask(EAST, "bill-query", ASKED, 5), NotApplied)
+    assert isinstance(await ask(EAST, "bill-query", ASKED, 5), Unknown)  # not an answer of the catalogue's
+    assert isinstance(await ask("west", "bill-query", ASKED, 5), NotApplied)
+    arrears = OPERATIONS["arrears-query"].requests.validate_python({"account": "3210000000001"})
+    refused = await ask(EAST, "arrears-query", arrears, 5)
+    assert (refused, len(marketing.calls)) == (NotApplied("not-admitted", reached=False), 4)
+    marketing.gate = asyncio.Event()
+    late = await ask(EAST, "bill-query", ASKED, 0.1)
+    assert isinstance(late, Unknown)
+    assert late.timed_out
+    marketing.gate.set()
+    await until(lambda: not marketing.running)
+    marketing.script = [Answered(answer)]
+    assert await both.home.part.ports.elsewhere(EAST, "bill-query", ASKED) == Answered(answer)
+    assert not both.dead
+    await both.stop()
 
 
 @pytest.mark.parametrize(

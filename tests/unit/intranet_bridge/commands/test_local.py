@@ -282,6 +282,23 @@ async def test_what_cannot_be_carried_out_is_not_recorded(
         await ports.store.write(lambda connection: ports.commands().record(connection, [wrong]))
 
 
+@scene
+async def test_however_many_there_are_fronts_commands_are_taken(stage: Stage, parts: list[Asking]) -> None:
+    stage.changes["commands.backlog"] = 3
+    bridge = await stage.start()
+    bridge.workers.rest()
+    await parts[0].ask(*(f"o1-{number}" for number in range(6)))
+    await until(lambda: len(bridge.ordering) == 6)
+    id = await stage.command("repeatable")
+    await until(lambda: id in bridge.ordering)
+    assert bridge.ordering.own == 6
+    bridge.workers.go_on()
+    await stage.reply(id)
+    await parts[0].until_told("o1-5", "succeeded")
+    await until(lambda: len(bridge.ordering) == 0)
+    assert bridge.ordering.own == 0
+
+
 # --- fronts -------------------------------------------------------------------------------------------------
 
 

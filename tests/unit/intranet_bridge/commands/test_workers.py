@@ -647,6 +647,7 @@ async def test_workers_bound_the_calls_and_the_backlog_bounds_what_is_taken(stag
     await until(lambda: len(marketing.calls) == 3)
     await asyncio.sleep(0.1)
     assert len(bridge.ordering) <= 10 + 5
+    assert bridge.ordering.own == 0
     assert stage.broker.depth(QUEUE) >= 25
     marketing.gate.set()
     for id in ids:
