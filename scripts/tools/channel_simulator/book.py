@@ -94,7 +94,7 @@ class Book:
     """Read and written by several processes: each change is one transaction."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(self._connection()) as connection:
             connection.executescript(f"PRAGMA journal_mode = WAL;{_SCHEMA}")
@@ -217,7 +217,7 @@ class Book:
         return [_refund(row) for row in rows]
 
     def _connection(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=30)
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
         connection.execute("PRAGMA synchronous = NORMAL")  # of its process's death nothing is lost
         return connection
 
