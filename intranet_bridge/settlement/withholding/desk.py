@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from intranet_bridge.commands.internal import InternalCommand, InternalCommands
 from intranet_bridge.settlement import ledger
@@ -20,7 +20,7 @@ from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.answering import release
 from intranet_bridge.settlement.withholding.life import RELEASABLE, LineState
 from intranet_bridge.settlement.withholding.records import Arrangement, B, L
-from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, LINES, RETRIES
+from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, LINES, OPEN, RETRIES
 from intranet_bridge.settlement.withholding.sealing import Sealing
 from protocol.errors import BridgeError
 from protocol.runtime.audit import Act
@@ -297,6 +297,6 @@ def _loaded(text: str) -> list[dict[str, Any]]:
 
 def counted_held(connection: Connection) -> dict[str, tuple[int, int]]:
     """Lines that a person has to look at, by state: how many, and what was charged of them in fen."""
-    wanted = select(L.state, func.count(), func.coalesce(func.sum(L.debited), 0)).where(L.ended_at.is_(None))
+    wanted = select(L.state, func.count(), func.coalesce(func.sum(L.debited), 0)).where(text(OPEN))
     wanted = wanted.where(L.state.in_(sorted(RELEASABLE))).group_by(L.state)
     return {row[0]: (row[1], int(row[2])) for row in connection.execute(wanted)}

@@ -23,6 +23,9 @@ from protocol.runtime.logs import logger
 
 log = logger(__name__)
 
+NOT_RELEASED = "not-released"
+"""The code of a line on whose bill the marketing system did not end its hold."""
+
 NOT_BOOKED = "not-booked"
 """The code of a line that is written off, and whose journal could not be written."""
 
@@ -78,5 +81,6 @@ class Outcomes:
         now, id = self._clock(), outcome.id.removesuffix("-R")
         if outcome.state is State.SUCCEEDED:
             records.hold(connection, id, {"releasing"}, "released", now)
-        elif records.hold(connection, id, {"releasing"}, "not-released", now):
+        elif records.hold(connection, id, {"releasing"}, NOT_RELEASED, now):
+            connection.execute(LINES.update().where(LINES.c.id == id).values(code=NOT_RELEASED))
             log.error("withholding-not-released", line=id, code=outcome.code)

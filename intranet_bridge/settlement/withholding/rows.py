@@ -4,6 +4,8 @@ from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, St
 
 from intranet_bridge.inbox.rows import METADATA
 
+OPEN = "ended_at IS NULL"
+CODED = "code <> ''"
 IN_FLIGHT = "ended_at IS NULL AND bill <> ''"
 
 BATCHES = Table(
@@ -81,6 +83,8 @@ LINES = Table(
     ),
     Index("withholding_lines_batch", "batch", "state"),
     Index("withholding_lines_request", "request"),
+    Index("withholding_lines_open", "state", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
+    Index("withholding_lines_coded", "code", sqlite_where=text(CODED), postgresql_where=text(CODED)),
 )  # fmt: skip
 """`id`: the `detId`; of a line that nobody asked for, its batch's id and that. `hold`: on the bill, at the marketing
 system. `said`: what people said who released it, as JSON.

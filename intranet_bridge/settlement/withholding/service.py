@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from intranet_bridge.own import Handler
 from intranet_bridge.pushes.bodies import Push
@@ -21,9 +21,9 @@ from intranet_bridge.settlement.withholding.asking import Asking
 from intranet_bridge.settlement.withholding.desk import WithholdingDesk, counted_held
 from intranet_bridge.settlement.withholding.drafting import Drafting
 from intranet_bridge.settlement.withholding.life import BatchState, LineState, overdue
-from intranet_bridge.settlement.withholding.outcomes import NOT_BOOKED, Outcomes
+from intranet_bridge.settlement.withholding.outcomes import NOT_BOOKED, NOT_RELEASED, Outcomes
 from intranet_bridge.settlement.withholding.records import Arrangement, B, L
-from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, ISSUED, LINES
+from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, CODED, ISSUED, OPEN
 from intranet_bridge.settlement.withholding.sealing import CONSUMER, Sealing
 from intranet_bridge.settlement_sections import SettlementSection
 from protocol.administration import (
@@ -164,9 +164,9 @@ class Withholding(Part):
         late = select(BATCHES).where(B.state == BatchState.OVERDUE).order_by(B.day).limit(20)
         refused = select(ANSWERS).where(ANSWERS.c.state == "refused", ANSWERS.c.received_at > since)
         held = counted_held(connection)
-        lines = select(L.state, func.count()).where(L.ended_at.is_(None)).group_by(L.state)
-        unbooked = select(func.count()).select_from(LINES).where(L.code == NOT_BOOKED)
-        unreleased = select(func.count()).select_from(LINES).where(L.hold == "not-released")
+        lines = select(L.state, func.count()).where(text(OPEN)).group_by(L.state)
+        odd = select(L.code, func.count()).where(text(CODED), L.code.in_([NOT_BOOKED, NOT_RELEASED])).group_by(L.code)
+        by_code = {row[0]: row[1] for row in connection.execute(odd)}
         report = WithholdingReport(
             enabled=True,
             stuck=tuple(_about(row) for row in connection.execute(stuck)),
@@ -178,8 +178,8 @@ class Withholding(Part):
             held=sum(count for state, (count, _) in held.items() if state != LineState.UNANSWERED),
             held_fen=sum(fen for _, fen in held.values()),
             unanswered=held.get(LineState.UNANSWERED, (0, 0))[0],
-            not_booked=connection.execute(unbooked).scalar_one(),
-            not_released=connection.execute(unreleased).scalar_one(),
+            not_booked=by_code.get(NOT_BOOKED, 0),
+            not_released=by_code.get(NOT_RELEASED, 0),
         )
         return report, {row[0]: row[1] for row in connection.execute(lines)}
 

@@ -33,6 +33,7 @@ from intranet_bridge.settlement.statements.reading import read
 from intranet_bridge.settlement.statements.rows import Expected, Row
 from intranet_bridge.settlement.withholding.files import MOST_LINES, Batch, Charge, seal
 from protocol.times import CHINA
+from scripts.tools.benchmark.withholding import sealed
 
 ROWS = 1_000_000
 DAY = date(2026, 11, 24)
@@ -51,6 +52,7 @@ def run(folder: Path, rows: int = ROWS) -> list[dict[str, object]]:
         ("read", f"a bill of {rows:,} rows ({size // _MIB} MiB) is read"),
         ("match", "the same is read, and matched with as many write-offs"),
         ("seal", f"a withholding batch of {MOST_LINES:,} lines is sealed"),
+        ("record", "the same from the bridge's tables, and put on record"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", __name__, part, str(bill), str(rows)], check=True, stdout=subprocess.PIPE
@@ -138,6 +140,12 @@ def _measured(part: str, bill: Path, rows: int) -> dict[str, Any]:
             if item.what is not Class.MATCHED:
                 acting.append(item)
         stopped = brake(acting, count)
+    elif part == "record":
+        folder = bill.parent / "withholding"
+        folder.mkdir(exist_ok=True)
+        took, cpu, longest = sealed(folder, rows if rows < MOST_LINES else MOST_LINES)
+        began, used = time.perf_counter() - took, time.process_time() - cpu
+        found["ms the longest write beside it"] = round(longest * 1000)
     else:
         batch = Batch("SDDL", "37101", DAY, "013", "1", tuple(
             Charge(f"D{n:014}", f"32{n:011}", "37101", f"{n:016}", "12", f"R{n}", "202610", _gross(n), n % 50)

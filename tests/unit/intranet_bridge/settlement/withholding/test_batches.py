@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, event, select
 
 from intranet_bridge.marketing import Refused
 from intranet_bridge.settlement.rows import BOOKS
@@ -18,6 +18,7 @@ from intranet_bridge.settlement.withholding.life import (
     BatchState,
     LineState,
 )
+from intranet_bridge.settlement.withholding.records import in_flight, of_request
 from intranet_bridge.settlement.withholding.rows import ANSWERS, ISSUED, LINES, RETRIES
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
@@ -452,6 +453,34 @@ async def test_two_bridges_on_one_database_do_it_once(
         assert list(await one.commands.given()) == ["D20261125000001"]
         retries = await one.store.read(lambda c: c.execute(select(RETRIES)).all())
         assert [row.line for row in retries] == ["D20261125000003"]
+
+
+async def test_what_is_asked_again_and_again_reads_an_index(bridge_keyring: Keyring, tmp_path: Path) -> None:
+    """Without, each line of a batch would be looked for among all there ever were."""
+    async with world(f"sqlite:///{tmp_path / 'bridge.sqlite3'}", bridge_keyring, tmp_path) as it:
+        seen: list[str] = []
+
+        def plans(connection: Connection, work: Any) -> None:
+            run: list[tuple[str, Any]] = []
+
+            def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: Any) -> None:
+                run.append((statement, parameters))
+
+            event.listen(connection, "before_cursor_execute", note)
+            work(connection)
+            event.remove(connection, "before_cursor_execute", note)
+            for statement, parameters in run:
+                told = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+                seen.extend(row[3] for row in told if "withholding_lines" in row[3])
+
+        def looks(connection: Connection) -> None:
+            plans(connection, lambda c: in_flight(c, "power", "1", "R1"))
+            plans(connection, lambda c: of_request(c, "r"))
+            plans(connection, it.part._counted)
+
+        await it.store.read(looks)
+        assert len(seen) == 5
+        assert all("USING" in plan and "INDEX" in plan for plan in seen), seen
 
 
 def test_every_state_is_in_the_tables_and_what_has_ended_frees_its_bill() -> None:
