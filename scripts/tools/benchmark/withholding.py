@@ -4,8 +4,11 @@ made, sealed and put on record with the lines' new state. SQLite, as it is shipp
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from bridgectl import keys
 from intranet_bridge.app import MIGRATIONS
@@ -15,9 +18,9 @@ from intranet_bridge.inbox.rows import STORE_KEY
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.asking import Asking
-from intranet_bridge.settlement.withholding.drafting import Drafting
-from intranet_bridge.settlement.withholding.records import Arrangement, NewLine
-from intranet_bridge.settlement.withholding.rows import BATCHES
+from intranet_bridge.settlement.withholding.life import LineState
+from intranet_bridge.settlement.withholding.records import Arrangement
+from intranet_bridge.settlement.withholding.rows import LINES
 from intranet_bridge.settlement.withholding.sealing import Sealing
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
 from protocol.messages import Role
@@ -25,6 +28,7 @@ from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.store import Store
 
 _TOGETHER = 2_000
+DAY = date(2026, 11, 25)
 
 
 def sealed(folder: Path, lines: int) -> tuple[float, float, float]:
@@ -50,16 +54,14 @@ async def _sealed(folder: Path, lines: int) -> tuple[float, float, float]:
             return time.time_ns() // 1_000_000
 
         asking = Asking(lambda: MarketingCalls({}, {}), clock)
-        drafting = Drafting({"bank-a": arrangement}, store=store, at_rest=at_rest, asking=asking, clock=clock)
         sealing = Sealing(
             {"bank-a": arrangement}, store=store, at_rest=at_rest, asking=asking, files=lambda: None, clock=clock,
             commands=_none,
         )  # fmt: skip
-        for first in range(0, lines, _TOGETHER):
-            await _put(store, drafting, arrangement, first, min(first + _TOGETHER, lines))
-        batch = await store.read(lambda connection: connection.execute(BATCHES.select()).one())
+        made = partial(_drafted, at_rest=at_rest, arrangement=arrangement, lines=lines, now=clock())
+        batch = await store.write(made)
         began, used = time.perf_counter(), time.process_time()
-        task = asyncio.create_task(sealing.seal(arrangement, batch.id))
+        task = asyncio.create_task(sealing.seal(arrangement, batch))
         longest = 0.0
         while not task.done():  # what a command waits meanwhile
             asked = time.perf_counter()
@@ -73,16 +75,27 @@ async def _sealed(folder: Path, lines: int) -> tuple[float, float, float]:
         await store.close()
 
 
-async def _put(store: Store, drafting: Drafting, arrangement: Arrangement, first: int, end: int) -> None:
-    await store.write(
-        lambda connection: [
-            drafting.put_in(
-                connection, arrangement,
-                NewLine(f"32{n:011}", "WH000000000001", f"{n:016}", f"R{n}", "2026-10", 100 + n % 50_000, n % 50, "12"),
-            )
-            for n in range(first, end)
-        ]
-    )  # fmt: skip
+def _drafted(connection: Connection, at_rest: AtRest, arrangement: Arrangement, lines: int, now: int) -> str:
+    """A batch of so many lines, as if each had been asked for."""
+    records.room(connection, arrangement, DAY, now)
+    row = {
+        "batch": arrangement.batch(DAY), "state": LineState.WAITING, "company": "power",
+        "agreement": "WH000000000001", "quantity": "12", "month": "2026-10", "request": "", "source": "bench",
+        "tries": 0, "first_day": DAY, "checked_at": 0, "hold": "", "code": "", "reason": "", "debited": 0,
+        "bank_number": "", "payment": "", "said": "[]", "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    for first in range(0, lines, _TOGETHER):
+        rows = []
+        for n in range(first, min(first + _TOGETHER, lines)):
+            id = f"D{DAY:%Y%m%d}{n + 1:06}"
+            rows.append(
+                row | {
+                    "id": id, "det_id": id, "account": f"32{n:011}", "bill": f"R{n}", "amount": 100 + n % 50_000,
+                    "penalty": n % 50, "pay_account": at_rest.seal(f"{n:016}".encode(), id),
+                }
+            )  # fmt: skip
+        connection.execute(LINES.insert(), rows)
+    return arrangement.batch(DAY)
 
 
 def _none() -> InternalCommands:
