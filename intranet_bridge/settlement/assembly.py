@@ -28,7 +28,8 @@ def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     payments = Payments(offer_of(section), ports, risk)
     parts: list[Part] = [payments, Withholding(arrangements_of(section), ports)]
     if section.statements.files:
-        parts.append(StatementsPart(section.statements, ports, ProofsOfDay(payments.acting)))
+        elsewhere = frozenset(name for name, company in section.companies.items() if company.region is not None)
+        parts.append(StatementsPart(section.statements, ports, ProofsOfDay(payments.acting), elsewhere))
     parts.append(RiskPart(section.risk, ports, risk))
     if section.clearing.channels:
         calendar = calendar_of(section)

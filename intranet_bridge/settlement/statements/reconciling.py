@@ -73,12 +73,13 @@ class Reconciliation:
         self, *, section: StatementsSection, sources: Mapping[str, Source], store: Store, statements: Statements,
         files: Callable[[], Files | None], write_offs: WriteOffs, matcher: Matcher, acting: Acting,
         begin: Callable[[], None], allowed: Callable[[], bool], name: str, clock: Clock,
+        elsewhere: frozenset[str] = frozenset(),
     ) -> None:  # fmt: skip
-        """`begin`: has the commands that were recorded worked on."""
+        """`begin`: has the commands that were recorded worked on. `elsewhere`: companies behind other bridges."""
         self.section, self.sources = section, sources
         self._store, self._statements, self._files, self._write_offs = store, statements, files, write_offs
         self._matcher, self._acting, self._begin, self._allowed = matcher, acting, begin, allowed
-        self._name, self._clock = name, clock
+        self._name, self._clock, self._elsewhere = name, clock, elsewhere
         self.verdicts: Counter[str] = Counter()
         """Files that were read, by state or code."""
         self.found: Counter[str] = Counter()
@@ -262,7 +263,7 @@ class Reconciliation:
                 tuple(sorted({item.transaction_no for item in waiting if item.transaction_no})),
                 frozenset(
                     one.channel for one in self.sources.values() if one.profile.one_row == "line"
-                ),
+                ), self._elsewhere,
             )  # fmt: skip
             return question, waiting
 

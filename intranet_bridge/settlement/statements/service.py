@@ -32,8 +32,8 @@ _LATELY_MS = 14 * 86_400_000
 class StatementsPart(Part):
     """Of one bridge."""
 
-    def __init__(self, section: StatementsSection, ports: Ports, orders: OwnOrders) -> None:
-        """Reads the profiles. Raises ConfigurationError."""
+    def __init__(self, section: StatementsSection, ports: Ports, orders: OwnOrders, elsewhere: frozenset[str]) -> None:
+        """Reads the profiles. `elsewhere`: companies behind other bridges. Raises ConfigurationError."""
         self._ports = ports
         self.sources = sources_of(section)
         profiles = {name: source.profile for name, source in self.sources.items()}
@@ -43,7 +43,7 @@ class StatementsPart(Part):
             section=section, sources=self.sources, store=ports.store, statements=statements, files=ports.files,
             write_offs=MarketingWriteOffs(ports.calls, ports.allowed, ports.clock), matcher=ProcessMatcher(),
             acting=self.acting, begin=lambda: ports.commands().begin(), allowed=ports.allowed, name=ports.name,
-            clock=ports.clock,
+            clock=ports.clock, elsewhere=elsewhere,
         )  # fmt: skip
         self.books = StatementBooks(
             section=section, sources=self.sources, store=ports.store, statements=statements, act=ports.act,

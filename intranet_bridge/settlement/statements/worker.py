@@ -26,6 +26,7 @@ from intranet_bridge.settlement.statements.comparing import (
     folded,
     relevant,
 )
+from intranet_bridge.settlement.statements.elsewhere import elsewhere
 from intranet_bridge.settlement.statements.matching import ACTING, Accepted, Action, Class, Item, Rules, WriteOff
 from intranet_bridge.settlement.statements.profiles import Kind
 from intranet_bridge.settlement.statements.records import related_names, rows_to_match
@@ -52,6 +53,8 @@ class Question:
     """Of what waits."""
     by_line: frozenset[str]
     """Channels whose statements have a row for each line of a payment."""
+    elsewhere: frozenset[str] = frozenset()
+    """Companies behind other bridges."""
 
     def line(self) -> str:
         """As the first line of the input."""
@@ -61,7 +64,7 @@ class Question:
                 "url": self.url, "file": self.file, "today": self.today.isoformat(), "channel": scope.channel,
                 "day": scope.day.isoformat(), "since": scope.since.isoformat(), "first": scope.first.isoformat(),
                 "known": sorted(scope.known), "orders": self.orders, "transactions": self.transactions,
-                "by_line": sorted(self.by_line),
+                "by_line": sorted(self.by_line), "elsewhere": sorted(self.elsewhere),
                 "accepted": {
                     name: [day.isoformat() for day in days] for name, days in self.accepted.days.items()
                 },
@@ -90,7 +93,7 @@ def question(line: str) -> Question:
     accepted = Accepted({name: [_day(day) for day in days] for name, days in told["accepted"].items()})
     return Question(
         told["url"], told["file"], scope, _day(told["today"]), accepted, tuple(told["orders"]),
-        tuple(told["transactions"]), frozenset(told["by_line"]),
+        tuple(told["transactions"]), frozenset(told["by_line"]), frozenset(told["elsewhere"]),
     )  # fmt: skip
 
 
@@ -146,6 +149,7 @@ def work(
     rows = rows_to_match(connection, asked.file, write_offs, asked.orders, asked.transactions)
     if asked.by_line:
         rows = folded(rows, asked.by_line)
+    write_offs += elsewhere(connection, {row.order for row in rows if row.order}, asked.elsewhere)
     counts: Counter[str] = Counter()
     amounts: Counter[str] = Counter()
     actions = amount = 0

@@ -168,7 +168,9 @@ class Files:
 class Desk:
     """All of it."""
 
-    def __init__(self, store: Store, url: str, section: StatementsSection, name: str) -> None:
+    def __init__(
+        self, store: Store, url: str, section: StatementsSection, name: str, elsewhere: frozenset[str]
+    ) -> None:
         self.store, self.name = store, name
         self.now = int(datetime(2026, 11, 25, 10, 30, tzinfo=CHINA).timestamp() * 1000)
         self.marketing, self.commands, self.crossed = Marketing(), Commands(), Files()
@@ -180,7 +182,7 @@ class Desk:
         self.loop = Reconciliation(
             section=section, sources=sources, store=store, statements=statements, files=lambda: files,
             write_offs=self.marketing, matcher=InProcess(url), acting=self.acting, begin=lambda: None,
-            allowed=lambda: True, name=name, clock=self.clock,
+            allowed=lambda: True, name=name, clock=self.clock, elsewhere=elsewhere,
         )  # fmt: skip
         self.books = StatementBooks(
             section=section, sources=sources, store=store, statements=statements, act=self.act, clock=self.clock,
@@ -229,11 +231,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(url: str, section: StatementsSection = SECTION, name: str = "bridge-1") -> AsyncIterator[Desk]:
+async def desk(
+    url: str, section: StatementsSection = SECTION, name: str = "bridge-1", elsewhere: frozenset[str] = frozenset()
+) -> AsyncIterator[Desk]:
     store = Store(url, MIGRATIONS.prepare)
     await store.start()
     try:
-        made = Desk(store, url, section, name)
+        made = Desk(store, url, section, name, elsewhere)
         await store.write(lambda connection: expect(connection, section.files, DAY))
         await store.write(lambda connection: GIVEN.create(connection, checkfirst=True))
         yield made
