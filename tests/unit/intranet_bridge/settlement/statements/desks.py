@@ -12,6 +12,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, select
 from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.files.service import ReceivedFile
+from intranet_bridge.settlement.facts import orders_to_match
 from intranet_bridge.settlement.payments import acting as payments
 from intranet_bridge.settlement.payments.records import Stored
 from intranet_bridge.settlement.proofs_of_day import ProofsOfDay
@@ -119,7 +120,7 @@ class InProcess:
         told: list[str] = []
         database = engine(self._url)
         with database.connect() as connection:
-            work(iter([*lines, f'"{END}"']), told.append, connection, question(asked.line()))
+            work(iter([*lines, f'"{END}"']), told.append, connection, question(asked.line()), orders_to_match)
         database.dispose()
         for line in told:
             yield answered(line)
