@@ -206,16 +206,16 @@ class StatementBooks:
         states = (FileState.CONFLICTING, FileState.REFUSED, FileState.INCOMPLETE)
         since = today_of(self._clock()) - _LOOK_BACK
         asked = select(FILES).where(_F.state.in_(states), _F.day >= since).order_by(_F.received_at)
-        stands = select(_F.day, _F.profile).where(_F.day >= since, _F.state.in_(_STANDS)).distinct()
+        stands = select(_F.name).where(_F.day >= since, _F.state.in_(_STANDS)).distinct()
 
-        def look(connection: Connection) -> tuple[list[Row[Any]], set[tuple[date, str]]]:
-            return list(connection.execute(asked)), {(row.day, row.profile) for row in connection.execute(stands)}
+        def look(connection: Connection) -> tuple[list[Row[Any]], set[str]]:
+            return list(connection.execute(asked)), set(connection.execute(stands).scalars())
 
         rows, came = await self._store.scan(look)
-        # one that came again and was accepted is nobody's trouble any more
+        # One that came again and was accepted is nobody's trouble any more. By its name: of a day there may be several.
         return [
             self._file(row) for row in rows
-            if row.state == FileState.CONFLICTING or (row.day, row.profile) not in came
+            if row.state == FileState.CONFLICTING or row.name not in came
         ]  # fmt: skip
 
     async def difference(self, file: str) -> Difference:

@@ -47,6 +47,13 @@ async def test_a_good_file_of_the_name_makes_the_refused_one_nobodys_business(de
     assert "a copy of another line, counted once" in page
 
 
+async def test_a_good_file_of_another_branch_does_not_hide_a_refused_one(desk: World) -> None:
+    await desk.take(NAME.replace("37101", "37102"), content=WRONG)
+    assert (await desk.take(NAME)).state is FileState.MATCHED
+    li = await desk.staff.log_in("li")
+    assert "<strong>1</strong> <span>files were refused" in (await li.get("/desk/today")).text
+
+
 @pytest.mark.parametrize(("act", "state"), [("take", FileState.ACCEPTED), ("leave", FileState.REFUSED)])
 async def test_a_resend_waits_and_shows_the_rows_that_differ(desk: World, act: str, state: FileState) -> None:
     first, second = await desk.take(NAME), await desk.take(f"resend/{NAME}")
