@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from intranet_bridge import app
 from intranet_bridge.marketing.http.binding import HttpSystem
@@ -145,3 +147,26 @@ def test_a_window_of_what_is_not_bound_is_doubtful(tmp_path: Path) -> None:
     assert settings.doubts() == []
     left = settings.model_copy(update={"operations": {"bill-query": settings.operations["bill-query"]}})
     assert left.doubts() == ["maintenance.windows: faq is not bound here, so that it is not paused"]
+
+
+@pytest.mark.parametrize(
+    ("settlement", "complaint"),
+    [
+        ({"peers": {"east": {"trusted": "x"}}}, r"settlement\.peers: needs settlement\.front"),
+        (
+            {"front": "front-1", "companies": {"water": {"region": "east"}}},
+            r"settlement\.companies\.water\.region: there is no settlement\.peers\.east",
+        ),
+        ({"front": "front-1", "peers": {"east": {"trusted": "x", "operations": ["qr-issue"]}}}, "qr-issue is not"),
+    ],
+)
+def test_companies_of_other_regions_are_reached(settlement: dict[str, Any], complaint: str) -> None:
+    values: dict[str, Any] = {
+        "link": {"brokers": ["localhost:1"], "ca": "x", "certificate": "x", "key": "x"},
+        "keys": {"keyring": "x", "trusted": "x"}, "store": {"file": "x"}, "marketing": {"url": "http://localhost:1"},
+        "operations": {"bill-query": {"path": "/", "response": "@"}},
+    }  # fmt: skip
+    with pytest.raises(ValidationError, match=complaint):
+        BridgeSettings.model_validate(values | {"settlement": settlement})
+    good = {"front": "front-1", "peers": {"east": {"trusted": "x"}}, "companies": {"water": {"region": "east"}}}
+    assert BridgeSettings.model_validate(values | {"settlement": good}).settlement.front == "front-1"
