@@ -466,6 +466,17 @@ class BridgeSettings(Section):
             raise ValueError(f"qr.check_accounts: {checks} is not bound here")
         return self
 
+    @model_validator(mode="after")
+    def _withholding_has_its_files(self) -> Self:
+        for name, one in self.settlement.withholding.items():
+            if one.target not in self.files.targets:
+                raise ValueError(f"settlement.withholding.{name}.target: files.targets has no {one.target}")
+            if one.answer_profile not in self.files.profiles:
+                raise ValueError(
+                    f"settlement.withholding.{name}.answer_profile: files.profiles has no {one.answer_profile}"
+                )
+        return self
+
     @property
     def imported(self) -> dict[str, str]:
         """Operation → the import that it is answered from."""

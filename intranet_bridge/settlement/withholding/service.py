@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select, text
 
 from intranet_bridge.own import Handler
 from intranet_bridge.pushes.bodies import Push
+from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.withholding import records
@@ -162,7 +163,6 @@ class Withholding(Part):
         since = self._ports.clock() - _REFUSED_MS
         stuck = select(BATCHES).where(B.state == BatchState.DRAFTED, B.findings != "[]").order_by(B.day).limit(20)
         late = select(BATCHES).where(B.state == BatchState.OVERDUE).order_by(B.day).limit(20)
-        refused = select(ANSWERS).where(ANSWERS.c.state == "refused", ANSWERS.c.received_at > since)
         held = counted_held(connection)
         lines = select(L.state, func.count()).where(text(OPEN)).group_by(L.state)
         odd = select(L.code, func.count()).where(text(CODED), L.code.in_([NOT_BOOKED, NOT_RELEASED])).group_by(L.code)
@@ -171,10 +171,7 @@ class Withholding(Part):
             enabled=True,
             stuck=tuple(_about(row) for row in connection.execute(stuck)),
             overdue=tuple(_about(row) for row in connection.execute(late)),
-            refused=tuple(
-                f"{row.name}: {row.code}"
-                for row in connection.execute(refused.order_by(ANSWERS.c.received_at.desc()).limit(20))
-            ),
+            refused=tuple(f"{row.name}: {row.code}" for row in _in_vain(connection, since)),
             held=sum(count for state, (count, _) in held.items() if state != LineState.UNANSWERED),
             held_fen=sum(fen for _, fen in held.values()),
             unanswered=held.get(LineState.UNANSWERED, (0, 0))[0],
@@ -236,7 +233,18 @@ class Withholding(Part):
         return _plain(await self.desk.release(question.id, who, question.note, owed=question.owed))
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self._ports.clock() / 1000, UTC).date()
+        return day_of(self._ports.clock())
+
+
+def _in_vain(connection: Connection, since: int) -> list[Any]:
+    """Answers without effect since then, the latest first, of batches that no right one came for later."""
+    of = ANSWERS.c
+    wanted = select(ANSWERS).where(of.state == "refused", of.received_at > since)
+    found = connection.execute(wanted.order_by(of.received_at.desc()).limit(20)).all()
+    right = select(of.batch, func.max(of.received_at)).where(of.state == "accepted")
+    right = right.where(of.batch.in_({row.batch for row in found})).group_by(of.batch)
+    later: dict[str, int] = {row[0]: row[1] for row in connection.execute(right)}
+    return [row for row in found if later.get(row.batch, 0) < row.received_at]
 
 
 def _about(row: Any) -> WithholdingBatchReport:

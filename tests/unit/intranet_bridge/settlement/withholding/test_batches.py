@@ -109,6 +109,10 @@ async def test_answer_repeats_request_totals(database_url: str, bridge_keyring: 
         await it.part.count()
         report = it.part.reports()["withholding"].model_dump()
         assert len(report["refused"]) == 2
+        await it.answered(SECOND_ANSWER)
+        assert (await it.batch(batch)).state == "answered"
+        await it.part.count()
+        assert it.part.reports()["withholding"].refused == ()  # type: ignore[attr-defined]
         (finding,) = json.loads(next(row.findings for row in answers if row.code == "totals-mismatch"))
         assert (finding["expected"], finding["found"]) == ("143.00", "143.20")
 

@@ -61,6 +61,7 @@ def test_a_batch_goes_its_whole_way_over_a_kill(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(service, "_LOOK_S", 0.05)
         stage.clock = clock
         stage.changes["settlement"] = {"companies": {"power": {}}, "withholding": {"bank-a": SECTION}}
+        stage.changes["files"] = {"targets": {"bank": "front-1"}, "profiles": {"redkkk": {"names": "SDDL_.*"}}}
         paid = PAID.answer(
             PAID.requests.validate_python(PAID.example), PAID.responses.validate_json(to_json(PAID.example_answer))
         )
