@@ -135,6 +135,20 @@ async def test_a_run_of_a_file_that_was_replaced_does_not_act(database_url: str)
         assert list(at.commands.recorded) == ["recon:utility:DS2:pay:"]
 
 
+async def test_a_run_whose_file_is_replaced_after_its_approval_does_not_act(database_url: str) -> None:
+    async with desk(database_url, UTILITY) as at:
+        await paid_at_the_utility(at, ("DS1", 5_000_001))
+        [run] = await at.books.runs()
+        await paid_at_the_utility(at, ("DS2", 100))
+        for who in ("wang", "li"):
+            await at.books.approve(run.id, who, "x")
+        [waits] = await at.books.waiting_files()
+        await at.books.accept(waits.id, "wang")
+        await at.loop.look()
+        assert (await at.books.run(run.id)).state is RunState.SUPERSEDED
+        assert list(at.commands.recorded) == ["recon:utility:DS2:pay:"]
+
+
 async def test_marketing_only_never_reversed(database_url: str) -> None:
     async with desk(database_url) as at:
         at.marketing.rows = [booked(T1, 200_000, "2026-11-24T08:00:06")]
