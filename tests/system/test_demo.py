@@ -30,6 +30,13 @@ def test_check_verifies_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert key not in done.stdout
 
 
+def test_a_morning_of_money(tmp_path: Path) -> None:
+    done = subprocess.run(demo("money", "--check", folder=tmp_path / "demo"), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every answer was as it should be" in done.stdout
+    assert not (tmp_path / "demo" / "state.json").exists()
+
+
 def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     log = tmp_path / "demo.log"
@@ -42,6 +49,7 @@ def test_it_stays_up_restarts_a_killed_part_and_ends_with_ctrl_c(tmp_path: Path)
         state = json.loads((folder / "state.json").read_text())
         assert set(state) == {
             "front_url", "app_key", "broker", "pids", "marketing_url", "certs_dir", "var_dir", "customers", "push_port",
+            "today",
         }  # fmt: skip
         assert set(state["pids"]) == {"broker", "front", "bridge", "marketing"}
         again = [sys.executable, "-m", "scripts.tools.testbed.demo", "--var", str(folder), "--restart"]

@@ -110,7 +110,8 @@ def pieces(row: Row, order: OrderFacts | None, company: str) -> list[Piece]:
     cash = [line.cash for line in concerned]
     if not sum(cash):
         return []
-    gross = money.shares(row.gross, cash)
+    # Where a statement says another amount than the books have, the difference is nobody's until a person decides.
+    gross = cash if row.kind is Kind.PAY else money.shares(row.gross, cash)
     discounts, fees = _signed(_discount(row), cash), _signed(row.fee, cash)
     first = _returns_promotions(row, order, sum(cash))
     found = []

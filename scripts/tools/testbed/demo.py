@@ -1,56 +1,33 @@
 """The demo: a bill query and a work order cross from HTTP through ActiveMQ over mutual TLS to a marketing
-system and back, and a notice from there to an application, with curl lines the reader can repeat.
+system and back, and a notice from there to an application, with curl lines the reader can repeat. `money`: a morning at
+the utility, with payments, statements and what becomes of them (money.py).
 """
 
 import argparse
 import json
 import os
-import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scripts.tools.channel_simulator.keys import made_or_loaded
+from scripts.tools.testbed import money
 from scripts.tools.testbed.layout import PARTS, ROOT, Ports
 from scripts.tools.testbed.processes import INTERRUPTS, TestbedError, free_port
+from scripts.tools.testbed.sftp import SftpServer
+from scripts.tools.testbed.steps import check, curl, marketing, say
 from scripts.tools.testbed.testbed import Testbed
 
 ACCOUNT = "3210000000003"
 NOTICED_WITHIN_S = 30
 _SAID = {"marketing": "marketing system"}
-
-
-def say(text: str) -> None:
-    """A heading."""
-    print(f"\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"== {text}", flush=True)
-
-
-def curl(testbed: Testbed, path: str, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, Any]:
-    """Print a curl line that works as it stands in the project's folder, run it, print and return the answer."""
-    # The key is read from a file: a secret in argv is for everyone on the machine to read.
-    shown = ["curl", "-sS", "-H", f"@{os.path.relpath(testbed.folder / 'curl.headers', ROOT)}"]
-    for name, value in headers.items():
-        shown += ["-H", f"{name.replace('_', '-')}: {value}"]
-    if body is not None:
-        shown += ["-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False)]
-    shown.append(f"{testbed.front_url}{path}")
-    print("$ " + " ".join(shlex.quote(word) for word in shown), flush=True)
-    done = subprocess.run([*shown, "-w", "\n%{http_code}"], capture_output=True, text=True, cwd=ROOT, check=False)
-    if done.returncode != 0:
-        raise TestbedError(f"curl failed: {done.stderr.strip()}")
-    text, _, status = done.stdout.rpartition("\n")
-    print(f"{status} {text}\n", flush=True)
-    return int(status), json.loads(text)
-
-
-def check(what: str, holds: bool) -> None:
-    """Raises TestbedError unless it holds."""
-    if not holds:
-        raise TestbedError(f"the demo's answer is not as it should be: {what}")
 
 
 def tour(testbed: Testbed) -> None:
@@ -131,13 +108,6 @@ def _page(testbed: Testbed, after: str) -> Any:
         return json.load(answer)
 
 
-def marketing(testbed: Testbed, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask the marketing system itself, or tell it."""
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(testbed.marketing_url + path, data, timeout=10) as answer:  # noqa: S310 - loopback
-        return json.load(answer)
-
-
 def set_up(testbed: Testbed) -> None:
     """Set up and start everything, printing each step."""
     began = time.monotonic()
@@ -197,10 +167,11 @@ def stopped(_number: int, _frame: object) -> None:
 def main() -> int:
     """`./scripts/demo`."""
     parser = argparse.ArgumentParser(prog="./scripts/demo", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["money"], help="another demo than the main one")
     parser.add_argument("--check", action="store_true", help="verify each answer, stop everything, exit 0 or 1")
     parser.add_argument("--kill", choices=PARTS, help="end one part of the running demo with kill -9")
     parser.add_argument("--restart", choices=PARTS, help="start one part of the running demo again")
-    parser.add_argument("--var", type=Path, default=ROOT / "var" / "demo", help="where everything is kept")
+    parser.add_argument("--var", type=Path, help="where everything is kept (default: var/demo, or var/demo-money)")
     parser.add_argument("--front-port", type=int, default=int(os.environ.get("DEMO_FRONT_PORT", "8080")))
     parser.add_argument("--broker-port", type=int, default=int(os.environ.get("DEMO_BROKER_PORT", "61616")))
     parser.add_argument("--marketing-port", type=int, default=int(os.environ.get("DEMO_MARKETING_PORT", "8090")))
@@ -208,7 +179,7 @@ def main() -> int:
     # SIGINT too: a shell starts its background jobs with SIGINT ignored, and Python leaves it so
     for number in INTERRUPTS:
         signal.signal(number, stopped)
-    folder = options.var.resolve()
+    folder = (options.var or ROOT / "var" / "-".join(filter(None, ("demo", options.what)))).resolve()
     try:
         if options.kill:
             kill(folder, options.kill)
@@ -216,7 +187,10 @@ def main() -> int:
         if options.restart:
             restart(folder, options.restart)
             return 0
-        return _run(folder, Ports(options.front_port, options.broker_port, options.marketing_port), options.check)
+        ports = Ports(options.front_port, options.broker_port, options.marketing_port)
+        if options.what == "money":
+            return _money(folder, ports, options.check)
+        return _run(Testbed(folder, ports, push_port=free_port()), tour, options.check)
     except TestbedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -225,8 +199,21 @@ def main() -> int:
         return 130
 
 
-def _run(folder: Path, ports: Ports, check_only: bool) -> int:
-    testbed = Testbed(folder, ports, push_port=free_port())
+def _money(folder: Path, ports: Ports, check_only: bool) -> int:
+    shutil.rmtree(folder, ignore_errors=True)  # yesterday's statements are of one story
+    made_or_loaded(folder / "channels")
+    (folder / "platforms").mkdir()
+    server = SftpServer(folder / "platforms")
+    server.start()
+    try:
+        testbed = Testbed(folder, ports, settings=money.settings(folder, server), today=money.yesterday().isoformat())
+        return _run(testbed, lambda testbed: money.tour(testbed, server), check_only)
+    finally:
+        server.stop()
+
+
+def _run(testbed: Testbed, tour: Callable[[Testbed], None], check_only: bool) -> int:
+    folder = testbed.folder
     try:
         set_up(testbed)
         tour(testbed)

@@ -47,6 +47,8 @@ class Testbed:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Changes to the shipped configuration files: file → dotted key → value."""
     customers: int = 2_000
+    today: str = "2026-07-15"
+    """The marketing system's business day."""
     environment: dict[str, dict[str, str]] = field(default_factory=dict)
     """Additional environment variables of a part, from its next start on."""
     pids: dict[str, int] = field(default_factory=dict)
@@ -386,7 +388,7 @@ class Testbed:
         ]
         command += ["--database", str(data / "marketing.sqlite3"), "--token-file", str(data / "marketing.token")]
         command += ["--host", self._host("marketing"), *self.face.options(data)]
-        command += ["--customers", str(self.customers), "--seed", "1", "--today", "2026-07-15"]
+        command += ["--customers", str(self.customers), "--seed", "1", "--today", self.today]
         if self.push_port:
             command += ["--push-url", f"http://127.0.0.1:{self.push_port}/v1/pushes"]
             command += ["--push-token-file", str(self._push_token())]
@@ -452,6 +454,7 @@ class Testbed:
             "marketing_url": self.marketing_url,
             "customers": self.customers,
             "push_port": self.push_port,
+            "today": self.today,
             "certs_dir": str(self.certs),
             "var_dir": str(self.folder),
         }
@@ -471,6 +474,7 @@ class Testbed:
         return cls(
             folder, Ports(**port), pids=state["pids"], app_key=state["app_key"], customers=state["customers"],
             push_port=state["push_port"],
+            today=state["today"],
         )  # fmt: skip
 
 

@@ -41,6 +41,11 @@ def test_a_combined_payment_has_a_row_a_line() -> None:
     assert said(pieces(row(order="P1-2", gross=100, transaction="T2"), order, "x")) == [("gas", 100, 0, 0)]
 
 
+def test_what_a_statement_says_otherwise_than_the_books_is_nobodys() -> None:
+    order = OrderFacts("P1", (OrderLine(1, "power", 900),), frozenset({"T1"}))
+    assert said(pieces(row(gross=946), order, "x")) == [("power", 900, 0, 0)]
+
+
 def test_an_order_is_found_by_its_number_or_a_lines() -> None:
     assert order_of(row(order="P1-2"), {"P1": ORDER}) is ORDER
     assert order_of(row(order="P1"), {"P1": ORDER}) is ORDER
