@@ -10,8 +10,8 @@ from intranet_bridge.settlement.payments.risk_part import RiskPart
 from intranet_bridge.settlement.payments.risk_records import RiskRecords
 from intranet_bridge.settlement.payments.service import Payments
 from intranet_bridge.settlement.ports import Ports
-from intranet_bridge.settlement.proofs_of_day import ProofsOfDay
 from intranet_bridge.settlement.service import Settlement
+from intranet_bridge.settlement.statements.orders import Orders
 from intranet_bridge.settlement.statements.service import StatementsPart
 from intranet_bridge.settlement.withholding.service import Withholding, arrangements_of
 from intranet_bridge.settlement_sections import SettlementSection
@@ -24,12 +24,15 @@ def calendar_of(section: SettlementSection) -> BankCalendar:
 
 def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     """Opens nothing. Raises ConfigurationError for a file that cannot be used."""
+
+    def elsewhere() -> frozenset[str]:
+        return frozenset(name for name, company in settlement.section.companies.items() if company.region)
+
     risk = RiskRecords(ports.store, ports.at_rest, lambda: settlement.section.risk.rules, ports.clock)
     payments = Payments(offer_of(section), ports, risk)
     parts: list[Part] = [payments, Withholding(arrangements_of(section), ports)]
     if section.statements.files:
-        elsewhere = frozenset(name for name, company in section.companies.items() if company.region is not None)
-        parts.append(StatementsPart(section.statements, ports, ProofsOfDay(payments.acting), elsewhere))
+        parts.append(StatementsPart(section.statements, ports, Orders(payments.acting, payments.hurry), elsewhere))
     parts.append(RiskPart(section.risk, ports, risk))
     if section.clearing.channels:
         calendar = calendar_of(section)

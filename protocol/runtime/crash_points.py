@@ -135,6 +135,8 @@ class Point:
     """They are on disk; nobody works on them."""
     BRIDGE_STATEMENT_OUTCOME_UNCOMMITTED = "bridge.statement-outcome-uncommitted"
     """What came of an item's command is written and booked, not committed."""
+    BRIDGE_STATEMENT_ORDER_UNCOMMITTED = "bridge.statement-order-uncommitted"
+    """How far orders are with items that were handed to them is written, not committed."""
     # --- the bridge: withholding
     BRIDGE_BATCH_SEALED_UNCOMMITTED = "bridge.batch-sealed-uncommitted"
     """A batch's bytes are written, not committed."""

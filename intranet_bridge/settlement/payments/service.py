@@ -140,6 +140,10 @@ class Payments(SettlementPart):
 
         return handled
 
+    def hurry(self) -> None:
+        """Something is due of an order."""
+        self._looking.hurry()
+
     async def start(self) -> None:
         """Go on with what was begun. (What is under way of orders that are taken no more waits until they are.)"""
         self._started = True

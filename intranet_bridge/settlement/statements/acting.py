@@ -1,6 +1,6 @@
 """The two bold things that a statement may ask for: a payment is written off, a write-off is reversed. Each is a
 command of the bridge's own, recorded in the transaction that says it was asked for, under a key that is the payment's
-for ever.
+for ever. What an order of ours paid for, the order does itself (orders.py).
 
 An item is `acting` until the outcome of each of its commands is final. Nothing is booked here: what a channel charged
 and paid back is booked from its statement's rows (clearing), whatever the marketing system had of it.
@@ -11,8 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row, select
@@ -22,6 +21,7 @@ from intranet_bridge.settlement.days import day_of as today_of
 from intranet_bridge.settlement.statements.comparing import paid_at
 from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.matching import ACTING, Action
+from intranet_bridge.settlement.statements.orders import PROOF, REVERSAL, Orders, Verdict
 from intranet_bridge.settlement.statements.profiles import Kind
 from intranet_bridge.settlement.statements.records import counts
 from intranet_bridge.settlement.statements.run_records import RunState, moved
@@ -56,29 +56,6 @@ class Command:
     line: int
     amount: int
     body: BaseModel
-
-
-class Driven(StrEnum):
-    """What an order of ours did when it was told of its payment."""
-
-    PROVEN = "proven"
-    GOES_ON = "goes-on"
-    """It knew."""
-    NOT_ALL = "not-all"
-    """It is not what proves its cash."""
-
-
-class OwnOrders(Protocol):
-    """Orders of ours (settlement/proofs_of_day.py)."""
-
-    def ours(self, connection: Connection, name: str, now: int) -> bool:
-        """Whether a statement's order is one."""
-
-    def drive(self, connection: Connection, name: str, file: str, now: int) -> Driven:
-        """It is paid, and not written off, or not all of it: it does that by itself."""
-
-    def reversed(self, connection: Connection, name: str, line: int, day: date, now: int) -> None:
-        """A line of it, or of none of ours, was reversed: the platform has paid it back."""
 
 
 class NotActionable(Exception):
@@ -138,8 +115,9 @@ def commands_of(item: Any, today: date) -> list[Command]:
 class Acting:
     """Gives the commands of a run's items, and takes what came of them."""
 
-    def __init__(self, commands: Callable[[], InternalCommands], orders: OwnOrders, clock: Clock) -> None:
-        self._commands, self._orders, self._clock = commands, orders, clock
+    def __init__(self, commands: Callable[[], InternalCommands], clock: Clock, orders: Orders | None = None) -> None:
+        """`orders` None: there are none of ours."""
+        self._commands, self._clock, self._orders = commands, clock, orders
 
     def act(self, connection: Connection, run: Row[Any]) -> bool:
         """Give the commands of some items of a run that may act. False: there are no more, and the run is done."""
@@ -165,29 +143,25 @@ class Acting:
             return False
         given: list[InternalCommand] = []
         for item in items:
-            if item.action != Action.REVERSE and self._orders.ours(connection, item.order_no, now):
-                self._drive(connection, item, run.file, now)
-            else:
-                given += self._begin(connection, item, now)
+            given += self._begin(connection, item, run.created_at, now)
         if given:
             self._commands().record(connection, given)
         reach(Point.BRIDGE_STATEMENT_ACTING_UNCOMMITTED, run.id)
         return True
 
-    def _drive(self, connection: Connection, item: Row[Any], file: str, now: int) -> None:
-        """An order of ours writes its lines off by itself: the statement is its proof, if there was none."""
-        values: dict[str, Any] = {"updated_at": now}
-        match self._orders.drive(connection, item.order_no, file, now):
-            case Driven.PROVEN:
-                values |= {"state": moved(ItemState.OPEN, ItemState.DONE), "code": "order-proven"}
-            case Driven.GOES_ON:
-                values |= {"action": Action.WAIT, "why": "the order is paid, and goes on by itself"}
-            case Driven.NOT_ALL:
-                values |= {"state": moved(ItemState.OPEN, ItemState.HELD), "code": "not-actionable"}
-                values["why"] = "the statement does not prove the order's cash"
-        connection.execute(ITEMS.update().where(_I.id == item.id).values(values))
-
-    def _begin(self, connection: Connection, item: Row[Any], now: int) -> list[InternalCommand]:
+    def _begin(self, connection: Connection, item: Row[Any], asked_at: int, now: int) -> list[InternalCommand]:
+        verdict = self._orders.look(connection, item, now, asked_at) if self._orders is not None else None
+        if verdict is not None:
+            operation = REVERSAL if item.action == Action.REVERSE else PROOF
+            row = {
+                "id": f"order:{item.id}", "item": item.id, "key": key_of(item), "operation": operation, "line": 0,
+                "amount": item.amount, "state": "asked", "code": "", "asked_at": now, "ended_at": 0,
+            }  # fmt: skip
+            insert_new(connection, ACTIONS, [row])
+            state = moved(ItemState.OPEN, ItemState.ACTING)
+            connection.execute(ITEMS.update().where(_I.id == item.id).values(state=state, updated_at=now))
+            self._by_order(connection, item.id, verdict, now)
+            return []
         try:
             commands = commands_of(item, today_of(now))
         except NotActionable as lacking:
@@ -207,6 +181,37 @@ class Acting:
         state = moved(ItemState.OPEN, ItemState.ACTING)
         connection.execute(ITEMS.update().where(_I.id == item.id).values(state=state, updated_at=now))
         return [InternalCommand(one.id, one.operation, one.body, CONSUMER) for one in commands if one.id in new]
+
+    def go_on(self, connection: Connection, after: str = "") -> str:
+        """See how far orders are with some items, in the order of their actions; returns the last action that was seen.
+        Empty: there are no more after `after`.
+        """
+        if self._orders is None:
+            return ""
+        asked = (
+            select(ACTIONS)
+            .where(_ACT.state == "asked", _ACT.operation.in_((PROOF, REVERSAL)), _ACT.id > after)
+            .order_by(_ACT.id)
+            .limit(_AT_ONCE)
+        )
+        now, last = self._clock(), ""
+        for action in connection.execute(asked).all():
+            last = action.id
+            item = connection.execute(select(ITEMS).where(_I.id == action.item).with_for_update()).one()
+            if item.state == ItemState.ACTING:
+                verdict = self._orders.look(connection, item, now)
+                self._by_order(connection, item.id, verdict or Verdict(ItemState.HELD, "no-such-order"), now)
+        if last:
+            reach(Point.BRIDGE_STATEMENT_ORDER_UNCOMMITTED, last)
+        return last
+
+    def _by_order(self, connection: Connection, item: str, verdict: Verdict, now: int) -> None:
+        if verdict.state is ItemState.ACTING:
+            return
+        state = "done" if verdict.state is ItemState.DONE else "refused"
+        values = {"state": state, "code": verdict.code[:64], "ended_at": now}
+        connection.execute(ACTIONS.update().where(_ACT.id == f"order:{item}").values(values))
+        self._settle(connection, item, now)
 
     def take(self, connection: Connection, outcomes: Sequence[InternalOutcome]) -> None:
         """Take outcomes, in the transaction that marks them as taken. One that was taken changes nothing."""
@@ -235,9 +240,6 @@ class Acting:
             values: dict[str, Any] = {"state": ItemState.HELD, "code": refused.code or "refused"}
         else:
             values = {"state": moved(ItemState.ACTING, ItemState.DONE), "code": ""}
-            if item.action == Action.REVERSE:
-                for one in actions:
-                    self._orders.reversed(connection, item.order_no, one.line, item.day, now)
         connection.execute(ITEMS.update().where(_I.id == id).values(updated_at=now, **values))
         log.info("statement-item-ended", item=id, state=str(values["state"]), code=values["code"])
 

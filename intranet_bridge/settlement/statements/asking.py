@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -37,8 +37,10 @@ class WriteOffs(Protocol):
     def between(self, channel: str, first: date, last: date) -> AsyncIterator[list[WriteOff]]:
         """All that was booked or reversed of a channel on some days. Raises Incomplete."""
 
-    async def of(self, channel: str, transactions: Collection[str]) -> list[WriteOff]:
-        """Single payments, whenever they were booked. Raises Incomplete."""
+    async def of(
+        self, channel: str, transactions: Collection[str], lines: Mapping[str, Collection[int]]
+    ) -> list[WriteOff]:
+        """Single payments, whenever they were booked; of those that have lines each of these. Raises Incomplete."""
 
     async def count(self, channel: str, day: date) -> int:
         """How many were booked or reversed on a day. Raises Incomplete."""
@@ -72,20 +74,23 @@ class MarketingWriteOffs:
         if seen != count or summed != total:
             raise Incomplete("list-incomplete", f"{LIST}: {seen} rows of {count}, {summed} fen of {total}")
 
-    async def of(self, channel: str, transactions: Collection[str]) -> list[WriteOff]:
+    async def of(
+        self, channel: str, transactions: Collection[str], lines: Mapping[str, Collection[int]]
+    ) -> list[WriteOff]:
         """See WriteOffs."""
         gate, found = asyncio.Semaphore(_AT_ONCE), []
 
-        async def one(transaction: str) -> None:
+        async def one(transaction: str, line: int | None) -> None:
             async with gate:
-                state = await self._state(channel, transaction)
+                state = await self._state(channel, transaction, line)
             if state is not None:
                 found.append(state)
 
         try:
             async with asyncio.TaskGroup() as group:
                 for transaction in sorted(transactions):
-                    group.create_task(one(transaction))
+                    for line in sorted(lines.get(transaction, ())) or (None,):
+                        group.create_task(one(transaction, line))
         except* Incomplete as several:
             raise several.exceptions[0] from None
         return found
@@ -107,8 +112,8 @@ class MarketingWriteOffs:
             raise Incomplete("list-other", f"{LIST}: the answer is to another question")
         return answer
 
-    async def _state(self, channel: str, transaction: str) -> WriteOff | None:
-        answer = await self._call(STATE, PaymentQuery(channel=channel, transaction=transaction))
+    async def _state(self, channel: str, transaction: str, line: int | None) -> WriteOff | None:
+        answer = await self._call(STATE, PaymentQuery(channel=channel, transaction=transaction, line=line))
         if isinstance(answer, Refused):
             if answer.code == NO_SUCH_PAYMENT.code:
                 return None

@@ -46,7 +46,8 @@ def decided(case: Case, order: Order | None, rules: Rules) -> list[Item]:
     for payment in payments:
         if payment in surplus:
             why = "the order is paid already"
-            items.append(_item(Class.PAID_TWICE, Action.HOLD, payment, case, amount=payment.net, why=why))
+            action = Action.HOLD if order is None else Action.PROVE
+            items.append(_item(Class.PAID_TWICE, action, payment, case, amount=payment.net, why=why))
         else:
             items += _Decision(case, payment, order, written[payment.channel, payment.transaction], rules).items()
     return items
@@ -131,7 +132,7 @@ class _Decision:
             if payment.twice is not None:
                 return [self._differs("amount", payment.pay.gross, payment.twice.gross, "two statements say it")]
             if order is not None and order.cash != payment.pay.gross:
-                return [self._differs("cash", payment.pay.gross, order.cash, "")]
+                return [self._differs("cash", payment.pay.gross, order.cash, "", action=Action.PROVE)]
         if self._of_no_line():
             booked = sum(ours.amount - ours.reversed for ours in self._of_no_line())
             return [self._differs("line", 0, booked, "written off under no line of the order")]
@@ -210,6 +211,7 @@ class _Decision:
         for line in order.lines:
             ours = [one for one in written if self._line_of(one) == line.line]
             booked = sum(one.amount - one.reversed for one in ours)
+            returned = sum(one.reversed for one in ours)
             refunds = attributed.get(line.line, [])
             proven = tuple(one for one in refunds if one.status is Status.PROVEN)
             if whole:
@@ -218,7 +220,7 @@ class _Decision:
                 Part(
                     line.line, line.cash, line.amount, proven,
                     tuple(one for one in refunds if one.status is Status.PENDING), booked,
-                    sum(one.amount for one in ours) - booked, tuple(ours), line.account, line.penalty,
+                    returned, tuple(ours), line.account, line.penalty,
                 )
             )  # fmt: skip
         return parts
@@ -319,9 +321,12 @@ class _Decision:
             return []
         return [_item(Class.MATCHED, Action.NONE, self._payment, self._case)]
 
-    def _differs(self, field: str, platform: int, books: int, why: str, lines: tuple[int, ...] = ()) -> Item:
+    def _differs(
+        self, field: str, platform: int, books: int, why: str, lines: tuple[int, ...] = (),
+        action: Action = Action.HOLD,
+    ) -> Item:  # fmt: skip
         return _item(
-            Class.AMOUNT_DIFFERS, Action.HOLD, self._payment, self._case, lines=lines, field=field, platform=platform,
+            Class.AMOUNT_DIFFERS, action, self._payment, self._case, lines=lines, field=field, platform=platform,
             books=books, amount=abs(platform - books), why=why,
         )  # fmt: skip
 

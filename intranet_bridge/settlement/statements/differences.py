@@ -35,11 +35,13 @@ class Action(StrEnum):
     REVERSE = "reverse"
     REVERSE_PART = "reverse-part"
     REDRIVE = "redrive"
+    PROVE = "prove"
+    """Its order takes it as a proof: of a second payment, or of another amount."""
     WAIT = "wait"
     HOLD = "hold"
 
 
-ACTING = frozenset({Action.WRITE_OFF, Action.REVERSE, Action.REVERSE_PART, Action.REDRIVE})
+ACTING = frozenset({Action.WRITE_OFF, Action.REVERSE, Action.REVERSE_PART, Action.REDRIVE, Action.PROVE})
 
 
 @immutable

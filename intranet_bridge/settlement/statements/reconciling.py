@@ -35,6 +35,7 @@ from intranet_bridge.settlement.statements.life import FileState
 from intranet_bridge.settlement.statements.matcher import Matcher, NotCompared
 from intranet_bridge.settlement.statements.matching import Class, WriteOff, fee_item
 from intranet_bridge.settlement.statements.names import said
+from intranet_bridge.settlement.statements.orders import lines_of
 from intranet_bridge.settlement.statements.records import (
     DayUnknown,
     Statements,
@@ -73,9 +74,9 @@ class Reconciliation:
         self, *, section: StatementsSection, sources: Mapping[str, Source], store: Store, statements: Statements,
         files: Callable[[], Files | None], write_offs: WriteOffs, matcher: Matcher, acting: Acting,
         begin: Callable[[], None], allowed: Callable[[], bool], name: str, clock: Clock,
-        elsewhere: frozenset[str] = frozenset(),
+        elsewhere: Callable[[], frozenset[str]] = frozenset,
     ) -> None:  # fmt: skip
-        """`begin`: has the commands that were recorded worked on. `elsewhere`: companies behind other bridges."""
+        """`begin`: has the commands that were recorded worked on. `elsewhere`: companies that another bridge has."""
         self.section, self.sources = section, sources
         self._store, self._statements, self._files, self._write_offs = store, statements, files, write_offs
         self._matcher, self._acting, self._begin, self._allowed = matcher, acting, begin, allowed
@@ -94,6 +95,9 @@ class Reconciliation:
             pass
         await self._store.write(lambda connection: records.make_runs(connection, self.sources, self._clock()))
         while self._allowed() and await self._one_run():
+            pass
+        last = ""
+        while self._allowed() and (last := await self._store.write(partial(self._acting.go_on, after=last))):
             pass
 
     async def renew(self) -> None:
@@ -263,7 +267,8 @@ class Reconciliation:
                 tuple(sorted({item.transaction_no for item in waiting if item.transaction_no})),
                 frozenset(
                     one.channel for one in self.sources.values() if one.profile.one_row == "line"
-                ), self._elsewhere,
+                ),
+                self._elsewhere(),
             )  # fmt: skip
             return question, waiting
 
@@ -279,7 +284,8 @@ class Reconciliation:
         refunds = {item.transaction_no for item in waiting if item.kind != "pay" and item.transaction_no}
         earlier = await self._store.scan(lambda connection: earlier_transactions(connection, run.file, since, refunds))
         for channel, transactions in sorted(earlier.items()):
-            page = await self._write_offs.of(channel, transactions)
+            lines = await self._store.scan(partial(lines_of, channel=channel, transactions=transactions))
+            page = await self._write_offs.of(channel, transactions, lines)
             yield [one for one in page if day_of(one.at) < since]
 
     async def _write_items(self, run: Row[Any], found: Sequence[Found]) -> None:

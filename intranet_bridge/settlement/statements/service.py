@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import BaseModel
 
@@ -10,11 +10,12 @@ from intranet_bridge.settlement.days import day_of as today_of
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.statements import run_records as records
-from intranet_bridge.settlement.statements.acting import CONSUMER, Acting, OwnOrders
+from intranet_bridge.settlement.statements.acting import CONSUMER, Acting
 from intranet_bridge.settlement.statements.answers import StatementAnswers
 from intranet_bridge.settlement.statements.asking import MarketingWriteOffs
 from intranet_bridge.settlement.statements.desk import StatementBooks
 from intranet_bridge.settlement.statements.matcher import ProcessMatcher
+from intranet_bridge.settlement.statements.orders import Orders
 from intranet_bridge.settlement.statements.reconciling import Reconciliation
 from intranet_bridge.settlement.statements.records import Statements
 from intranet_bridge.settlement.statements.reporting import reported
@@ -32,18 +33,21 @@ _LATELY_MS = 14 * 86_400_000
 class StatementsPart(Part):
     """Of one bridge."""
 
-    def __init__(self, section: StatementsSection, ports: Ports, orders: OwnOrders, elsewhere: frozenset[str]) -> None:
-        """Reads the profiles. `elsewhere`: companies behind other bridges. Raises ConfigurationError."""
-        self._ports = ports
+    def __init__(
+        self, section: StatementsSection, ports: Ports, orders: Orders | None = None,
+        elsewhere: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:  # fmt: skip
+        """Reads the profiles. Raises ConfigurationError. `elsewhere`: companies that another bridge has."""
+        self._ports, self._orders = ports, orders
         self.sources = sources_of(section)
         profiles = {name: source.profile for name, source in self.sources.items()}
         statements = Statements(ports.store, profiles, ports.clock)
-        self.acting = Acting(ports.commands, orders, ports.clock)
+        self.acting = Acting(ports.commands, ports.clock, orders)
         self.loop = Reconciliation(
             section=section, sources=self.sources, store=ports.store, statements=statements, files=ports.files,
             write_offs=MarketingWriteOffs(ports.calls, ports.allowed, ports.clock), matcher=ProcessMatcher(),
-            acting=self.acting, begin=lambda: ports.commands().begin(), allowed=ports.allowed, name=ports.name,
-            clock=ports.clock, elsewhere=elsewhere,
+            acting=self.acting, begin=self._begin, allowed=ports.allowed, name=ports.name, clock=ports.clock,
+            elsewhere=elsewhere,
         )  # fmt: skip
         self.books = StatementBooks(
             section=section, sources=self.sources, store=ports.store, statements=statements, act=ports.act,
@@ -118,6 +122,11 @@ class StatementsPart(Part):
         yield "intranet_bridge_statement_items_held", "Differences that people have to resolve", {}, told.held
         text = "What they are about, in fen"
         yield "intranet_bridge_statement_items_held_fen", text, {}, told.held_fen
+
+    def _begin(self) -> None:
+        self._ports.commands().begin()
+        if self._orders is not None:
+            self._orders.hurry()
 
     def _wake(self) -> None:
         if self._woken is None or self._woken.done():

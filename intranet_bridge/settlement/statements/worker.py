@@ -54,7 +54,7 @@ class Question:
     by_line: frozenset[str]
     """Channels whose statements have a row for each line of a payment."""
     elsewhere: frozenset[str] = frozenset()
-    """Companies behind other bridges."""
+    """Companies whose marketing system another bridge has."""
 
     def line(self) -> str:
         """As the first line of the input."""
@@ -117,11 +117,12 @@ def answered(line: str) -> Found | Totals:
     raise ValueError(str(told[1]))
 
 
-Orders = Callable[[Connection], Callable[[str], Order | None]]
-"""Finds orders of ours by number, in a database."""
+Orders = Callable[[Connection, Iterable[str]], Callable[[str], Order | None]]
+"""Finds orders of ours in a database, by what rows call them. Told first: all that will be asked for; asked in the
+order of the names, it reads each order once."""
 
 
-def no_orders(connection: Connection) -> Callable[[str], Order | None]:
+def no_orders(connection: Connection, names: Iterable[str]) -> Callable[[str], Order | None]:
     """Where there are none."""
     return lambda name: None
 
@@ -154,7 +155,7 @@ def work(
     amounts: Counter[str] = Counter()
     actions = amount = 0
     rules = Rules(asked.today, asked.accepted)
-    for one in compared(rows, write_offs, orders(connection), rules, scope):
+    for one in compared(rows, write_offs, orders(connection, (row.order for row in rows)), rules, scope):
         counts[one.item.what] += 1
         amounts[one.item.what] += one.item.amount
         if one.item.action in ACTING:

@@ -492,7 +492,7 @@ async def test_what_clearing_and_statements_are_told_of_an_order(make: Callable[
             (11_522, True, False, False), (6336, False, False, True), (809, True, True, True),
         ]  # fmt: skip
         assert facts.lines[0].promotions == (("bank", 617), ("power", 206))
-        matched = await at.store.read(lambda connection: orders_to_match(connection)(order.order))
+        matched = await at.store.read(lambda connection: orders_to_match(connection, [order.order])(order.order))
         assert (matched.cash, [line.amount for line in matched.lines]) == (18_667, [12_345, 6789, 866])
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any
@@ -15,12 +15,12 @@ from intranet_bridge.files.service import ReceivedFile
 from intranet_bridge.settlement.facts import orders_to_match
 from intranet_bridge.settlement.payments import acting as payments
 from intranet_bridge.settlement.payments.records import Stored
-from intranet_bridge.settlement.proofs_of_day import ProofsOfDay
 from intranet_bridge.settlement.statements.acting import CONSUMER, Acting
 from intranet_bridge.settlement.statements.asking import Incomplete
 from intranet_bridge.settlement.statements.comparing import Found, day_of
 from intranet_bridge.settlement.statements.desk import StatementBooks
 from intranet_bridge.settlement.statements.matching import WriteOff
+from intranet_bridge.settlement.statements.orders import Orders
 from intranet_bridge.settlement.statements.reconciling import Reconciliation
 from intranet_bridge.settlement.statements.records import Statements
 from intranet_bridge.settlement.statements.run_records import expect
@@ -102,7 +102,9 @@ class Marketing:
         if self.wrong is not None:
             raise self.wrong
 
-    async def of(self, channel: str, transactions: Collection[str]) -> list[WriteOff]:
+    async def of(
+        self, channel: str, transactions: Collection[str], lines: Mapping[str, Collection[int]]
+    ) -> list[WriteOff]:
         return [one for one in self.rows if one.channel == channel and one.transaction in transactions]
 
     async def count(self, channel: str, day: date) -> int:
@@ -178,12 +180,12 @@ class Desk:
         self.acts: list[tuple[str, str]] = []
         sources = sources_of(section)
         statements = Statements(store, {name: one.profile for name, one in sources.items()}, self.clock)
-        self.acting = Acting(lambda: self.commands, ProofsOfDay(self.payments), self.clock)
+        self.acting = Acting(lambda: self.commands, self.clock, Orders(self.payments, lambda: None))
         files: Any = self.crossed
         self.loop = Reconciliation(
             section=section, sources=sources, store=store, statements=statements, files=lambda: files,
             write_offs=self.marketing, matcher=InProcess(url), acting=self.acting, begin=lambda: None,
-            allowed=lambda: True, name=name, clock=self.clock, elsewhere=elsewhere,
+            allowed=lambda: True, name=name, clock=self.clock, elsewhere=lambda: elsewhere,
         )  # fmt: skip
         self.books = StatementBooks(
             section=section, sources=sources, store=store, statements=statements, act=self.act, clock=self.clock,

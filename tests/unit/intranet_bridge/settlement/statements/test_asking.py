@@ -103,7 +103,7 @@ async def test_what_is_not_bound_stops_the_run() -> None:
 
 async def test_single_payments() -> None:
     made = write_offs(payment_state=States(0))
-    [found] = await made.of("alipay", {"T1", "T9"})
+    [found] = await made.of("alipay", {"T1", "T9"}, {})
     assert (found.transaction, found.amount, found.reversed) == ("T9", 100, 100)
     with pytest.raises(Incomplete, match=STATE):
-        await made.of("alipay", {"T2", "T9"})
+        await made.of("alipay", {"T2", "T9"}, {})

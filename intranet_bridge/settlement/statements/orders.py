@@ -1,0 +1,303 @@
+"""Items of orders of ours. A statement writes nothing off for an order, and reverses nothing of it: it hands what it
+proves to the order, whose saga does it under the ids of its own lines. So one payment is written off once, whether the
+channel's notification comes first, or the statement, or both at once.
+
+What the order is to do is decided as a value (`of_payment`, `of_refund`); an item of an order is `acting` until its
+lines have ended.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from intranet_bridge.settlement.payments import saga
+from intranet_bridge.settlement.payments.acting import Acting, prove_refund
+from intranet_bridge.settlement.payments.evidence import PaidPart, PaymentProof, RefundProof
+from intranet_bridge.settlement.payments.orders import Line, Order
+from intranet_bridge.settlement.payments.records import Stored, load
+from intranet_bridge.settlement.payments.rows import LINES as ORDER_LINES
+from intranet_bridge.settlement.payments.rows import TRANSACTIONS
+from intranet_bridge.settlement.rows import FILES, LINES
+from intranet_bridge.settlement.statements.comparing import paid_at
+from intranet_bridge.settlement.statements.items import ItemState
+from intranet_bridge.settlement.statements.life import FileState
+from intranet_bridge.settlement.statements.matching import Action
+from intranet_bridge.settlement.statements.profiles import Kind, Status
+from protocol.operations.orders import LineState, Meant, OrderState, RefundState
+from protocol.times import CHINA
+from protocol.values import immutable
+
+NAME = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(?:-([1-9][0-9]?))?")
+"""What a row of an order of ours names: the order, or one line of it, where lines are paid in one combined payment."""
+PROOF, REVERSAL = "payment-proof", "order-reversal"
+"""What an action's operation says, of an item that an order acts for."""
+_F, _L, _T, _O = FILES.c, LINES.c, TRANSACTIONS.c, ORDER_LINES.c
+_COUNT = (FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED)
+_ENDED = frozenset({LineState.WRITTEN_OFF, LineState.CREDITED, LineState.REFUNDED})
+_AT_ONCE = 500
+
+
+class Do(StrEnum):
+    """What is next for an item, or for a line of it."""
+
+    PROVE = "prove"
+    REVERSE = "reverse"
+    PROVE_REFUND = "prove-refund"
+    WAIT = "wait"
+    DONE = "done"
+    HOLD = "hold"
+
+
+@immutable
+class Next:
+    """With why, where it is held."""
+
+    do: Do
+    code: str = ""
+
+
+@immutable
+class Verdict:
+    """Where an item of an order is: `acting`, `done` or `held`."""
+
+    state: ItemState
+    code: str = ""
+
+
+def of_payment(
+    order: Order, late: str, code: str, channel: str, transaction: str, lines: Collection[int], missed: bool = False
+) -> Next:
+    """What a payment in a statement asks of its order. `late`, `code`: of the order. `lines`: that are not written off,
+    as the books say; empty: all. `missed`: one of them was, as the order says, before the books were asked.
+    """
+    paid = [at for at, one in enumerate(order.payments) if one.channel == channel and transaction in one.transactions]
+    if not paid:
+        return Next(Do.PROVE)
+    if paid[0] > 0:
+        return Next(Do.DONE, "surplus")
+    if missed:
+        return Next(Do.HOLD, "not-in-the-books")
+    if late:
+        return Next(Do.WAIT)
+    concerned = [line for line in order.lines if not lines or line.number in lines]
+    for line in concerned:
+        if line.state is LineState.HELD:
+            return Next(Do.HOLD, line.code or "line-held")
+        if line.state is LineState.OPEN and order.state is OrderState.HELD:
+            return Next(Do.HOLD, code or "order-held")
+    return Next(Do.DONE if all(line.state in _ENDED for line in concerned) else Do.WAIT)
+
+
+def of_refund(line: Line, asked: str, refunding: bool, *, begins: bool) -> Next:
+    """What the whole refund of a line in a statement asks of its order, where the books have the line written off.
+    `asked`: the command that is under way for the line. `refunding`: a refund of it is asked for and not proven.
+    """
+    match line.state:
+        case LineState.REFUNDED:
+            return Next(Do.DONE)
+        case LineState.REFUNDING:
+            return Next(Do.PROVE_REFUND if refunding else Do.WAIT)
+        case LineState.WRITTEN_OFF if asked:
+            return Next(Do.WAIT)
+        case LineState.WRITTEN_OFF if begins and not line.code:
+            return Next(Do.REVERSE)
+        case LineState.WRITTEN_OFF:
+            return Next(Do.HOLD, line.code or "not-reversed")
+    return Next(Do.HOLD, f"line-{line.state}")
+
+
+def proof_of(order: Order, name: str, charged: Iterable[tuple[str, PaidPart, datetime]]) -> PaymentProof | Next:
+    """The proof that rows of statements make: of a payment as a whole, or of a combined one, whose rows are all to be
+    there. `charged`: the transactions of rows that name the order, by that name.
+    """
+    if name == order.number:
+        needed = {name}
+    else:
+        needed = {f"{order.number}-{line}" for line, cash in saga.cash_of(order).items() if cash}
+    found: dict[str, tuple[PaidPart, datetime]] = {}
+    for called, part, at in charged:
+        if called not in needed:
+            continue
+        if called in found:
+            return Next(Do.HOLD, "paid-twice")
+        found[called] = (part, at)
+    if needed - set(found):
+        return Next(Do.WAIT)
+    parts = tuple(part for _, (part, _) in sorted(found.items(), key=lambda one: (len(one[0]), one[0])))
+    return PaymentProof(order.number, parts, max(at for _, at in found.values()))
+
+
+class Orders:
+    """Hands items to their orders."""
+
+    def __init__(self, acts: Callable[[Stored], Acting], hurry: Callable[[], None]) -> None:
+        """`acts`: on an order (payments/looking.py). `hurry`: something is due of one."""
+        self._acts, self.hurry = acts, hurry
+
+    def look(self, connection: Connection, item: Row[Any], now: int, asked_at: int | None = None) -> Verdict | None:
+        """Have an item's order do what the statement licenses, as far as it is not done, and say where the item is.
+        None: it is of no order of ours. `asked_at`: the item begins, and the books were asked no sooner than then.
+        """
+        found = NAME.fullmatch(item.order_no)
+        stored = load(connection, found[1], now) if found else None
+        if stored is None:
+            return None
+        lines: list[int] = _lines(item)
+        if item.action == Action.REVERSE:
+            return self._reversed(connection, stored, item, lines, begins=asked_at is not None)
+        if item.action == Action.REVERSE_PART:
+            return Verdict(ItemState.HELD, "partial-refund")
+        return self._paid(connection, stored, item, lines, asked_at)
+
+    def _paid(
+        self, connection: Connection, stored: Stored, item: Row[Any], lines: Collection[int], asked_at: int | None
+    ) -> Verdict:
+        missed = asked_at is not None and _ended_before(connection, stored.number, lines, asked_at)
+        following = _of_payment(stored, item, lines, missed)
+        if following.do is not Do.PROVE:
+            return _verdict(following)
+        proof = self._proof(connection, stored, item)
+        if isinstance(proof, Next):
+            return _verdict(proof)
+        file, digest = _evidence(connection, item)
+        meant = self._acts(stored).prove(item.channel, proof, digest, f"statement:{file}")
+        if meant is Meant.NOT_OURS:
+            return Verdict(ItemState.HELD, "transaction-of-two-orders")
+        return _verdict(_of_payment(stored, item, lines, missed=False))
+
+    def _proof(self, connection: Connection, stored: Stored, item: Row[Any]) -> PaymentProof | Next:
+        order, single = stored.order, item.order_no == stored.number
+        names = [order.number] if single else [f"{order.number}-{line.number}" for line in order.lines]
+        where = [_F.channel == item.channel, _F.state.in_(_COUNT)]
+        rows = (
+            select(_L.order_no, _L.transaction_no, _L.file, _L.gross, _L.at)
+            .join(FILES, _F.id == _L.file)
+            .where(*where, _L.order_no.in_(names), _L.kind == Kind.PAY, _L.status == Status.PROVEN)
+            .order_by(_L.file, _L.line)
+        )
+        charged: dict[tuple[str, str], tuple[str, int, datetime]] = {}
+        for row in connection.execute(rows):
+            if single and row.transaction_no != item.transaction_no:
+                continue
+            key = row.order_no, row.transaction_no
+            file, cash, at = charged.get(key, (row.file, 0, _at(row.at)))
+            if file == row.file:  # of some statements each line of a payment is a row
+                charged[key] = file, cash + row.gross, at
+        back = (
+            select(_L.refund_no)
+            .join(FILES, _F.id == _L.file)
+            .where(
+                *where, _L.transaction_no.in_(sorted({transaction for _, transaction in charged})),
+                _L.kind.in_((Kind.REFUND, Kind.REVOKE)), _L.status != Status.FAILED,
+            )
+            .limit(1)
+        )  # fmt: skip
+        if connection.execute(back).first() is not None:  # which lines that was of nobody knows
+            return Next(Do.HOLD, "refunded-already")
+        parts = [
+            (name, PaidPart(transaction, name, cash), at)
+            for (name, transaction), (_, cash, at) in charged.items()
+        ]  # fmt: skip
+        return proof_of(order, item.order_no, parts)
+
+    def _reversed(
+        self, connection: Connection, stored: Stored, item: Row[Any], lines: Collection[int], *, begins: bool
+    ) -> Verdict:
+        order = stored.order
+        ours = order.payments[0].transactions if order.payments else frozenset[str]()
+        if item.transaction_no not in ours or not lines:
+            return Verdict(ItemState.HELD, "other-payment")
+        found: list[Next] = []
+        for number in sorted(lines):
+            in_flight = [
+                one for one in stored.order.refunds if one.line == number and one.state is not RefundState.PROVEN
+            ]
+            following = of_refund(
+                stored.order.line(number), stored.lines[number].asked, bool(in_flight), begins=begins
+            )  # fmt: skip
+            if following.do is Do.REVERSE:
+                self._acts(stored).reverse(stored.order.line(number))
+                following = Next(Do.WAIT)
+            elif following.do is Do.PROVE_REFUND:
+                [one] = in_flight
+                at = _at(item.paid_at) if item.paid_at else _moment(stored.now)
+                said = RefundProof(one.number, item.transaction_no, one.cash, at)
+                prove_refund(connection, item.channel, said, stored.now, self._acts)
+                again = load(connection, stored.number, stored.now)
+                assert again is not None, "it was just locked"
+                stored, following = again, Next(Do.WAIT)
+                if stored.order.line(number).state is LineState.REFUNDED:
+                    following = Next(Do.DONE)
+            found.append(following)
+        for do in (Do.HOLD, Do.WAIT):
+            if one_of := [one for one in found if one.do is do]:
+                return _verdict(one_of[0])
+        return Verdict(ItemState.DONE)
+
+
+def lines_of(connection: Connection, channel: str, transactions: Collection[str]) -> dict[str, list[int]]:
+    """Which lines of orders of ours transactions have paid: each is a write-off of its own under the transaction."""
+    found: dict[str, list[int]] = {}
+    names = sorted(transactions)
+    for at in range(0, len(names), _AT_ONCE):
+        asked = (
+            select(_T.transaction_no, _T.reference, _T.order_no, _O.line)
+            .join(ORDER_LINES, _O.order_no == _T.order_no)
+            .where(_T.channel == channel, _T.transaction_no.in_(names[at : at + _AT_ONCE]), _T.payment == 1)
+            .order_by(_T.transaction_no, _O.line)
+        )
+        for row in connection.execute(asked):
+            if row.reference in ("", row.order_no, f"{row.order_no}-{row.line}"):
+                found.setdefault(row.transaction_no, []).append(row.line)
+    return found
+
+
+def _of_payment(stored: Stored, item: Row[Any], lines: Collection[int], missed: bool) -> Next:
+    return of_payment(stored.order, stored.late, stored.code, item.channel, item.transaction_no, lines, missed)
+
+
+_STATES: Mapping[Do, ItemState] = {Do.DONE: ItemState.DONE, Do.HOLD: ItemState.HELD}
+
+
+def _verdict(following: Next) -> Verdict:
+    return Verdict(_STATES.get(following.do, ItemState.ACTING), following.code)
+
+
+def _ended_before(connection: Connection, number: str, lines: Collection[int], before: int) -> bool:
+    """Whether one of the lines was written off, as the order says, before then."""
+    asked = select(_O.line).where(
+        _O.order_no == number, _O.state == LineState.WRITTEN_OFF, _O.ended_at < before, _O.line.in_(sorted(lines))
+    )
+    return connection.execute(asked.limit(1)).first() is not None
+
+
+def _evidence(connection: Connection, item: Row[Any]) -> tuple[str, str]:
+    """The statement that has the payment: its id, and its digest."""
+    asked = (
+        select(_F.id, _F.sha256)
+        .join(LINES, _F.id == _L.file)
+        .where(_F.channel == item.channel, _F.state.in_(_COUNT), _L.transaction_no == item.transaction_no)
+        .where(_L.order_no == item.order_no, _L.kind == Kind.PAY)
+        .order_by(_F.id)
+        .limit(1)
+    )
+    row = connection.execute(asked).one()
+    return row.id, row.sha256
+
+
+def _lines(item: Row[Any]) -> list[int]:
+    found: list[int] = json.loads(item.lines)
+    return found
+
+
+def _at(text: str) -> datetime:
+    return paid_at(datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text))
+
+
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, CHINA)
