@@ -23,6 +23,8 @@ app = typer.Typer(
     help="Statements compared with the books: files, runs, what differs; resolve, approve, accept, run again.",
 )
 
+_ACTIONS = ("write-off", "reverse", "reverse-part", "redrive", "prove")
+"""What changes anything, of what an item may take."""
 _PAGE = 1000
 _COLUMNS = (
     "id", "day", "source", "channel", "what", "action", "state", "transaction", "order", "kind", "refunds", "lines",
@@ -149,7 +151,7 @@ def approve(
         one = _tell(bridge_config, "settle-show", id=id)
         for line in _shown(one):
             typer.echo(line)
-        rows = [row for row in _all(bridge_config, run=id) if row["action"] in ("write-off", "reverse", "redrive")]
+        rows = [row for row in _all(bridge_config, run=id) if row["action"] in _ACTIONS]
         columns = (tr("payment"), tr("class"), tr("action"), tr("state"), tr("yuan"))
         typer.echo(
             table(columns, [(_name(r), r["what"], r["action"], r["state"], text(r["amount"])) for r in rows[:_PAGE]])

@@ -70,14 +70,19 @@ class Verdict:
 
 
 def of_payment(
-    order: Order, late: str, code: str, channel: str, transaction: str, lines: Collection[int], missed: bool = False
-) -> Next:
+    order: Order, late: str, code: str, channel: str, transaction: str, lines: Collection[int], missed: bool = False,
+    cash: int | None = None,
+) -> Next:  # fmt: skip
     """What a payment in a statement asks of its order. `late`, `code`: of the order. `lines`: that are not written off,
-    as the books say; empty: all. `missed`: one of them was, as the order says, before the books were asked.
+    as the books say; empty: all. `missed`: one of them was, as the order says, before the books were asked. `cash`:
+    what the statement says that it brought, where it is another amount than the order's.
     """
     paid = [at for at, one in enumerate(order.payments) if one.channel == channel and transaction in one.transactions]
     if not paid:
         return Next(Do.PROVE)
+    proven = sum(part.cash for part in order.payments[paid[0]].parts if part.transaction == transaction)
+    if cash is not None and cash != proven:  # the channel has said both
+        return Next(Do.HOLD, "amount-differs")
     if paid[0] > 0:
         return Next(Do.DONE, "surplus")
     if missed:
@@ -258,7 +263,8 @@ def lines_of(connection: Connection, channel: str, transactions: Collection[str]
 
 
 def _of_payment(stored: Stored, item: Row[Any], lines: Collection[int], missed: bool) -> Next:
-    return of_payment(stored.order, stored.late, stored.code, item.channel, item.transaction_no, lines, missed)
+    said = json.loads(item.platform) if item.field == "cash" else None
+    return of_payment(stored.order, stored.late, stored.code, item.channel, item.transaction_no, lines, missed, said)
 
 
 _STATES: Mapping[Do, ItemState] = {Do.DONE: ItemState.DONE, Do.HOLD: ItemState.HELD}

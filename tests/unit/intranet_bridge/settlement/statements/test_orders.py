@@ -263,6 +263,20 @@ async def test_killed_on_the_way_a_payment_is_written_off_once(database_url: str
         assert await at.items() == {f"{T1}/pay": ("platform-only", "done")}
 
 
+async def test_an_amount_that_the_channel_notified_otherwise_waits_for_a_person(database_url: str) -> None:
+    async with desk(database_url) as at:
+        await ordered(at)
+        assert await notified(at) is Meant.PAID
+        await turn(at)
+        await at.own_outcome(f"{NUMBER}-1", State.SUCCEEDED)
+        await turn(at)
+        at.marketing.rows = [booked(T1, 5000, "2026-11-24T08:00:00")]
+        await at.statement(DAY, (T1, NUMBER, "pay", 5046, "08:00:00"))
+        [item] = await at.books.items()
+        assert (item.what, item.state, item.code) == ("amount-differs", "held", "amount-differs")
+        assert await left(at) == {"channel:alipay": 5000, "company:power-yunhe": -5000}
+
+
 async def proven(at: Desk) -> None:
     """The statement that has the order's payment."""
     await at.statement(DAY, (T1, NUMBER, "pay", 5000, "08:00:00"))
@@ -286,6 +300,9 @@ PAID = (Payment("alipay", (PaidPart(T1, NUMBER, 5000),)), Payment("alipay", (Pai
         (OrderState.HELD, ("open", "open"), T1, {"code": "risk-review"}, Next(Do.HOLD, "risk-review")),
         (OrderState.EXPIRED, ("open", "open"), T1, {"late": "bills"}, Next(Do.WAIT)),
         (OrderState.COMPLETED, ("written-off",), T1, {"missed": True}, Next(Do.HOLD, "not-in-the-books")),
+        (OrderState.COMPLETED, ("written-off",), T1, {"cash": 5046}, Next(Do.HOLD, "amount-differs")),
+        (OrderState.COMPLETED, ("written-off",), T2, {"cash": 5046}, Next(Do.HOLD, "amount-differs")),
+        (OrderState.HELD, ("open",), T1, {"cash": 5000, "code": "amount-mismatch"}, Next(Do.HOLD, "amount-mismatch")),
     ],
 )
 def test_what_a_payment_asks_of_its_order(
