@@ -4,7 +4,6 @@ release itself, which speaks version 1.
 """
 
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -168,7 +167,7 @@ def test_what_a_bridge_cannot_read_is_set_aside_with_its_reason(tmp_path: Path) 
         with client(testbed) as http:
             assert order(http).status_code == 200
             eventually(lambda: spoken(testbed) == LATEST, what="the latest version")
-            os.kill(testbed.pids["bridge"], 9)
+            testbed.kill("bridge")
             id = order(http, 1, "respond-async").json()["request_id"]
             testbed.speak("bridge", 1)
             testbed.start("bridge")
