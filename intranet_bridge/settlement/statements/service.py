@@ -78,6 +78,7 @@ class StatementsPart(Part):
         """Go on with what was begun, and begin looking for more."""
         today = today_of(self._ports.clock())
         await self._ports.store.write(lambda connection: records.expect(connection, self.sources, today))
+        await self.loop.release()  # what it worked on when it was killed is its own: nobody waits for its claim to end
         self._ports.commands().consume(CONSUMER, self.acting.take)
         files = self._ports.files()
         if files is not None:

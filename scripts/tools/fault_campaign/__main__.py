@@ -1,6 +1,7 @@
 """The fault campaign: load through the HTTP API while parts are killed, stopped and cut off; then three records are
 reconciled: what callers were told, the ledgers, the marketing system's journal; and what it pushed, with the notices
-that two applications got. Exit code 0 if every invariant held.
+that two applications got. With --money, payment orders too, whose four books are compared: callers, ledger, marketing
+system, channels. Exit code 0 if every invariant held.
 """
 
 import argparse
@@ -33,16 +34,18 @@ def main() -> int:
         print(table())
         return 0
     seconds = options.minutes * 60
-    faults = plan(options.seed, seconds, options.only)
+    faults = plan(options.seed, seconds, options.only, money=options.money > 0)
     if options.plan:
         print("\n".join(map(str, faults)))
         return 0
     pushes = int(10 * seconds) if options.pushes is None else options.pushes
-    settings = Settings(options.seed, seconds, options.rate, options.queries_rate, options.drain, faults, pushes)
-    folder = Path(tempfile.mkdtemp(prefix="dmz-bridge-campaign-"))
-    site = Site(
-        folder, disk_mb=64 + int(options.minutes * 30 * options.rate / 60) + pushes * 5 // 1024, seed=options.seed
+    settings = Settings(
+        options.seed, seconds, options.rate, options.queries_rate, options.drain, faults, pushes, options.money
     )
+    folder = Path(tempfile.mkdtemp(prefix="dmz-bridge-campaign-"))
+    orders_mb = 32 + int(options.money * seconds * 60 / 1024) if options.money else 0
+    disk_mb = 64 + int(options.minutes * 30 * options.rate / 60) + pushes * 5 // 1024 + orders_mb
+    site = Site(folder, disk_mb, seed=options.seed, money=options.money > 0)
     try:
         result = asyncio.run(_whole(site, settings, options))
         if result is None:
@@ -74,6 +77,10 @@ def _options() -> argparse.Namespace:
         metavar="N",
         help="of the marketing system in all, with notices to two applications (default 10 a second)",
     )
+    parser.add_argument(
+        "--money", type=float, default=0, metavar="R",
+        help="payment orders a second, paid and notified in all ways, with statements at the end (default 0: none)",
+    )  # fmt: skip
     parser.add_argument("--drain", type=float, default=300, metavar="S", help="longest time to drain at the end")
     parser.add_argument("--only", nargs="+", default=[], metavar="FAULT", choices=sorted(BY_NAME), help="only these")
     parser.add_argument("--quick", action="store_true", help="shorter timeouts in the daemons than shipped")
@@ -87,6 +94,8 @@ def _options() -> argparse.Namespace:
         parser.error("--minutes must be more than 0 and at most a day")
     if options.pushes is not None and not 0 <= options.pushes <= 10_000_000:
         parser.error("--pushes must be from 0 to 10000000")
+    if not 0 <= options.money <= 20:
+        parser.error("--money must be from 0 to 20")
     return options
 
 
@@ -100,7 +109,7 @@ async def _whole(site: Site, settings: Settings, options: argparse.Namespace) ->
     try:
         await site.set_up(QUICK if options.quick else {})
         unavailable = {kind.name for kind in KINDS if kind.needs in site.unavailable}
-        settings.faults[:] = plan(settings.seed, settings.seconds, options.only, unavailable)
+        settings.faults[:] = plan(settings.seed, settings.seconds, options.only, unavailable, money=settings.money > 0)
         print(
             f"seed {settings.seed}: {len(settings.faults)} faults in {settings.seconds:g} s",
             file=sys.stderr,

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.tools.fault_campaign import records
+from scripts.tools.fault_campaign.faults import ORDER_POINTS, STATEMENT_POINTS
 from scripts.tools.fault_campaign.inject import Injector
 from scripts.tools.fault_campaign.load import Load
+from scripts.tools.fault_campaign.money import Money
+from scripts.tools.fault_campaign.money_books import MoneyVerdict
+from scripts.tools.fault_campaign.money_books import check as check_money
 from scripts.tools.fault_campaign.notice_books import NoticeVerdict, check
 from scripts.tools.fault_campaign.notices import Notices
 from scripts.tools.fault_campaign.plan import Fault
@@ -23,6 +27,10 @@ RECOVERY_S = 40.0
 """A fault without recovery within this time after its end is reported as not recovered from."""
 REPLAYED = 200
 PROGRESS_S = 5.0
+DIES_WITHIN_S = 60.0
+"""After the load the bridge must have come to the point at which it is to die: it looks at statements now and then."""
+ARMED_S = 0.5
+"""A daemon that is to die at a point reads so by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,8 @@ class Settings:
     faults: list[Fault]
     pushes: int = 0
     """How many the marketing system makes."""
+    money: float = 0.0
+    """Payment orders a second; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,11 @@ class Result:
 
     verdict: Verdict = field(default_factory=Verdict)
     notices: NoticeVerdict = field(default_factory=NoticeVerdict)
+    money: MoneyVerdict = field(default_factory=MoneyVerdict)
+    payments: dict[str, int] = field(default_factory=dict)
+    """Notifications and orders of money, by what became of them."""
+    points: dict[str, bool] = field(default_factory=dict)
+    """Of orders and statements: whether the bridge died there after the load."""
     died_at: int = 0
     """Deaths at a named point."""
     injected: list[InjectedFault] = field(default_factory=list)
@@ -77,7 +92,7 @@ class Result:
     @property
     def violations(self) -> list[Violation]:
         """Of everything."""
-        return [*self.verdict.violations, *self.notices.violations]
+        return [*self.verdict.violations, *self.notices.violations, *self.money.violations]
 
 
 class Campaign:
@@ -95,12 +110,16 @@ class Campaign:
         async with (
             Load(self._site.url, self._site.testbed.app_key, settings.seed) as load,
             Notices(self._site, settings.pushes, settings.seconds) as notices,
+            Money(self._site, settings.money, settings.seconds, settings.seed) as money,
         ):
-            self._load, self._notices = load, notices
+            self._load, self._notices, self._money = load, notices, money
             if settings.pushes:
                 self._say("subscribing")
                 await notices.subscribe()
                 await notices.begin()
+            if settings.money:
+                self._say("asking what is owed")
+                await money.prepare()
             began = time.monotonic()
             asking = asyncio.create_task(notices.ask())
             monitoring = asyncio.create_task(self._monitor())
@@ -108,17 +127,24 @@ class Campaign:
                 offering = asyncio.create_task(
                     load.run(settings.seconds, settings.commands_rate, settings.queries_rate)
                 )
+                paying = asyncio.create_task(money.run())
                 try:
                     await self._inject_faults(began)
                     await offering
+                    await paying
                 finally:
                     offering.cancel()
+                    paying.cancel()
                 await self._drain()
                 if settings.pushes:
                     await self._check_notices(asking)
+                others = set(notices.requests)
+                if settings.money:
+                    await self._check_money()
+                    others |= await asyncio.to_thread(money.requests)
                 await self._collect_outcomes()
                 found = await asyncio.to_thread(self._records)
-                result.verdict = reconcile(load.timelines, found, notices.requests)
+                result.verdict = reconcile(load.timelines, found, others)
                 self._add_other_violations()
                 await self._replay(found)
             finally:
@@ -174,6 +200,9 @@ class Campaign:
             timeline for timeline in self._load.timelines if timeline.observations and timeline.accepted is None
         ]
         await self._load.for_each(unanswered, self._load.ask_for_outcome)
+        if self._settings.money:
+            self._phase = "draining orders"
+            await self._money.settle()  # what does not end is told when the books are compared
         begun = time.monotonic()
         file = self._site.database("front")
         while True:
@@ -199,6 +228,38 @@ class Campaign:
             await self._notices.ask_to_the_end()
         books = await asyncio.to_thread(self._notices.books)
         self._result.notices = await asyncio.to_thread(check, books)
+
+    async def _check_money(self) -> None:
+        """Pay orders while the bridge dies at each point of their life; then statements, likewise; then the books."""
+        money, result = self._money, self._result
+        for point in ORDER_POINTS:
+            self._phase = f"paying while the bridge dies at {point}"
+            dying = asyncio.create_task(self._die_at(point))
+            await asyncio.sleep(ARMED_S)
+            for _ in range(2):
+                money.offer("plain")
+            await dying
+        self._phase = "draining orders"
+        left = await money.settle()
+        self._phase = "comparing statements"
+        left += await money.statements(self._die_at)
+        self._phase = "comparing the books of money"
+        await money.look_at_all()
+        books = await asyncio.to_thread(money.books, left)
+        result.money = await asyncio.to_thread(check_money, books)
+        for number in money.believed:
+            result.money.add("forged", f"order {number} took a payment that nobody made")
+        result.payments = dict(money.notifications + money.refused)
+        for point in (*ORDER_POINTS, *STATEMENT_POINTS):
+            result.points.setdefault(point, False)
+
+    async def _die_at(self, point: str) -> bool:
+        """Whether the bridge died there; it is started again."""
+        before = self._injector.reached
+        await self._injector.inject(Fault(0, 0.2, "dies-at", "bridge", {"point": point, "within_s": DIES_WITHIN_S}))
+        reached = self._injector.reached > before
+        self._result.points[point] = reached
+        return reached
 
     async def _collect_outcomes(self) -> None:
         """Every caller without an outcome asks for it; of the others one in ten asks again."""
@@ -263,6 +324,7 @@ class Campaign:
                 f"{elapsed:7.1f} s  {self._phase}: {load.accepted} accepted, {load.settled} told their outcome,"
                 f" {answered} of {sum(load.queries.values())} queries answered"
                 + (f", {self._notices.progress()}" if self._settings.pushes else "")
+                + (f", {self._money.progress()}" if self._settings.money else "")
             )
             await asyncio.sleep(PROGRESS_S)
 

@@ -62,7 +62,7 @@ KINDS = (
     Kind("dies-after", ("marketing",), 0.5, 5, "it dies right after applying a call, unanswered; then starts again"),
     Kind("slow", ("marketing",), 3, 12, "it answers late, by up to 4 s"),
     Kind("dies-at", ("front", "bridge"), 0.2, 3,
-         "it dies at a named point in the life of a push or a notice; then starts again"),
+         "it dies at a named point in the life of a push, a notice or a payment order; then starts again"),
     Kind("turns-away", ("receiver",), 2, 12,
          "the application that is called back takes nothing: HTTP 500, cut, or no answer"),
     Kind("disk-full", ("front", "bridge"), 2, 10, "no space is left for the database", DISK),
@@ -82,6 +82,17 @@ NOTICE_POINTS = {
     ),
 }  # fmt: skip
 """Where a daemon dies (protocol/runtime/crash_points.py)."""
+ORDER_POINTS = (
+    "bridge.proof-uncommitted", "bridge.proof-committed", "bridge.order-uncommitted", "bridge.order-committed",
+    "bridge.local-recorded", "bridge.taken-uncommitted", "bridge.taken-committed",
+)  # fmt: skip
+"""With money: in the life of a payment order. The bridge dies at each of them once after the load, too."""
+STATEMENT_POINTS = (
+    "bridge.statement-read", "bridge.statement-items-committed", "bridge.statement-matched-uncommitted",
+    "bridge.statement-acting-uncommitted", "bridge.statement-acting-committed", "bridge.statement-order-uncommitted",
+    "bridge.clearing-uncommitted",
+)  # fmt: skip
+"""Likewise while it works on the statements, in this order."""
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 

@@ -111,7 +111,7 @@ class Injector:
         unfinished = armed.with_suffix(".new")
         unfinished.write_text(fault.parameters["point"])
         unfinished.replace(armed)
-        end = time.monotonic() + REACHED_WITHIN_S
+        end = time.monotonic() + fault.parameters.get("within_s", REACHED_WITHIN_S)
         while self._testbed.running(part) and time.monotonic() < end:  # noqa: ASYNC110 - a process has no event
             await asyncio.sleep(0.02)
         armed.unlink()

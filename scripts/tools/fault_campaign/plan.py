@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, NOTICE_POINTS, Kind
+from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, NOTICE_POINTS, ORDER_POINTS, Kind
 
 FIRST_S = 4.0
 """The load runs without faults for so long at first."""
@@ -30,14 +30,18 @@ class Fault:
         return f"{self.start_s:7.1f} s  {self.kind:<13} {self.target:<17} {self.duration_s:5.1f} s  {told}".rstrip()
 
 
-def plan(seed: int, seconds: float, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Fault]:
+def plan(
+    seed: int, seconds: float, only: Collection[str] = (), skip: Collection[str] = (), *, money: bool = False
+) -> list[Fault]:
     """The faults of a campaign of this duration.
 
     The first round has every kind once, as far as time allows; then every kind on every target follows, in random
     order, repeatedly. A short campaign has short faults and short pauses, so that every kind occurs. `skip` names kinds
-    this machine cannot inject: they are removed, and the others keep their times.
+    this machine cannot inject: they are removed, and the others keep their times. `money`: the bridge may die in the
+    life of a payment order too.
     """
     rng = random.Random(seed)  # noqa: S311 - a schedule is not a secret
+    points = random.Random(f"{seed} money")  # noqa: S311 - of its own: the rest of the schedule is the same with money
     room = min(1.0, seconds / 900)  # the share of the longest faults and pauses there is time for
     faults: list[Fault] = []
     now = FIRST_S
@@ -48,6 +52,8 @@ def plan(seed: int, seconds: float, only: Collection[str] = (), skip: Collection
         fault = Fault(round(now, 1), duration, kind.name, target, _parameters(rng, kind.name, target, seconds - now))
         if now + duration > seconds - 2:
             return faults
+        if money and (fault.kind, fault.target) == ("dies-at", "bridge"):
+            fault = replace(fault, parameters={"point": points.choice((*NOTICE_POINTS["bridge"], *ORDER_POINTS))})
         if kind.name not in skip:
             faults.append(fault)
         now += duration + pause

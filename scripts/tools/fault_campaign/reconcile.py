@@ -29,6 +29,13 @@ VIOLATIONS = {
     "notice-twice": "an application got two notices of one push",
     "notice-order": "notices of an account came out of their order, or with a gap",
     "notice-wrong": "an application got a notice that no push led to, or that says something else, or is not signed",
+    "fen-lost": "a channel has money that is neither written off nor given back",
+    "fen-twice": "money is written off twice, or written off and given back, or of nobody's order; or a coupon used so",
+    "money-open": "an order, a statement's run or an item did not come to its end",
+    "money-books": "the ledger says otherwise than channels, callers and the marketing system, or does not balance",
+    "difference-missed": "a planted difference was not found under its name, or a payment that nobody was told of",
+    "difference-unexplained": "a difference was reported that nobody planted",
+    "forged": "a forged notification was believed",
     "undrained": "the installation did not come to rest by itself",
 }
 """Each kind, and what it means."""

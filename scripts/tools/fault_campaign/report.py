@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from scripts.tools.fault_campaign.campaign import InjectedFault, Result, Settings
+from scripts.tools.fault_campaign.money_books import MoneyVerdict
 from scripts.tools.fault_campaign.notice_books import NoticeVerdict
 from scripts.tools.fault_campaign.plan import counts
 
@@ -36,6 +37,7 @@ def document(settings: Settings, result: Result, unavailable: dict[str, str]) ->
         "turned_away": result.rejected,
         "replayed": result.replayed,
         "notices": notices(result.notices),
+        "money": money(result) if settings.money else {},
         "died_at_a_named_point": result.died_at,
         "drain_s": round(result.drain_s, 1),
         "memory_mb": {part: [round(value, 1) for value in values] for part, values in result.memory_mb.items()},
@@ -52,6 +54,33 @@ def notices(verdict: NoticeVerdict) -> dict[str, Any]:
     names = [name for name in NoticeVerdict.__slots__ if name != "violations"]
     values = {name: getattr(verdict, name) for name in names}
     return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def money(result: Result) -> dict[str, Any]:
+    """What came of money, without the violations. Money is fen."""
+    verdict = result.money
+    values = {name: getattr(verdict, name) for name in MoneyVerdict.__slots__ if name != "violations"}
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()} | {
+        "payments": result.payments,
+        "died_at": sorted(point for point, reached in result.points.items() if reached),
+        "not_reached": sorted(point for point, reached in result.points.items() if not reached),
+    }
+
+
+def _money_lines(data: dict[str, Any]) -> list[str]:
+    return [
+        f"payment orders          {data['orders']}: {_counted(data['states'])}",
+        f"notifications, orders   {_counted(data['payments'])}",
+        f"refunds done            {data['refunds']}",
+        f"fen charged             {data['charged']}, {data['given_back']} of it given back",
+        f"fen written off         {data['written_off']}, {data['coupons']} of it by coupons",
+        f"fen lost                {data['lost']}",
+        f"fen doubled             {data['doubled']}",
+        f"differences             {data['planted']} planted and {data['unnotified']} unnotified payments,"
+        f" {data['found']} of them found; {data['explained']} refunds reported, {data['unexplained']} unexplained",
+        f"the bridge died at      {', '.join(data['died_at']) or 'no point'}",
+        f"not reached             {', '.join(data['not_reached']) or 'none'}",
+    ]
 
 
 def _notice_lines(data: dict[str, Any]) -> list[str]:
@@ -107,6 +136,8 @@ def text(settings: Settings, result: Result, unavailable: dict[str, str]) -> str
     ]
     if settings.pushes:
         lines += _notice_lines(data["notices"])
+    if settings.money:
+        lines += _money_lines(data["money"])
     for part, (first, most, last) in data["memory_mb"].items():
         lines.append(f"memory of the {part:<9} {first:g} MB at the start, {most:g} at most, {last:g} at the end")
     lines += [

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.tools.channel_simulator.keys import made_or_loaded
 from scripts.tools.fault_campaign.faults import CLOCK, DISK
 from scripts.tools.fault_campaign.receiver import CALLBACK_TIMEOUT_S, Receiver
+from scripts.tools.testbed import money as of_money
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.proxy import Proxy
+from scripts.tools.testbed.sftp import SftpServer
 from scripts.tools.testbed.testbed import Testbed
 from scripts.tools.testbed.toml_values import with_values
 
@@ -27,6 +30,8 @@ SECOND = "bridge-2"
 HOOKED, ASKING = "demo", "asking"
 """The applications that get notices: one is called back, both may ask."""
 PUSH_PATH = "/v1/pushes"
+EXPIRES_S = 60
+"""So long after it was made an order that is not paid has expired: some are paid after that."""
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
 CLOCK_SOURCE = Path(__file__).with_name("clock.c")
 
@@ -38,9 +43,12 @@ class Site:
     folder: Path
     disk_mb: int
     seed: int = 1
+    money: bool = False
+    """Whether orders are paid here, and statements come from the channels."""
     testbed: Testbed = field(init=False)
     proxies: dict[str, Proxy] = field(init=False)
     receiver: Receiver = field(init=False)
+    _platforms: SftpServer | None = field(init=False, default=None)
     keys: dict[str, str] = field(default_factory=dict, repr=False)
     """Of the applications that get notices."""
     unavailable: dict[str, str] = field(default_factory=dict)
@@ -51,6 +59,8 @@ class Site:
         """Proxies, disks, clocks, certificates, configuration. `settings` changes the shipped configuration."""
         ports = Ports().chosen()
         push_port, callback_port = free_port(), free_port()
+        if self.money:
+            settings = _merged(settings, self._with_money())
         self.receiver = Receiver(self.folder / "receiver", self.seed)
         await self.receiver.start(callback_port)
         self.proxies = {
@@ -96,10 +106,12 @@ class Site:
                 "intranet_bridge": settings.get("intranet_bridge", {}) | bridge,
                 "bridgectl": {"front_store.file": front_file},
             },
-            customers=900,
+            customers=2000 if self.money else 900,
             environment=self._environment(),
             twins=(SECOND,),
         )
+        if self.money:
+            self.testbed.today = of_money.yesterday().isoformat()
         for daemon in DAEMONS:
             self._mount(self.database(daemon).parent)
         self.push_token.touch(mode=0o600)
@@ -110,6 +122,33 @@ class Site:
         file.write_text(with_values(text, {"pushes.port": 0}))  # that of the first
         self.keys = {HOOKED: self.testbed.app_key}
         self.keys[ASKING] = self.testbed.ctl("apps", "add", ASKING, "--scope", "*").strip()
+
+    def _with_money(self) -> dict[str, dict[str, Any]]:
+        """The platforms' server and the channels' keys are there when the daemons start."""
+        self._platforms = SftpServer(self.folder / "platforms")
+        self._platforms.start()
+        made_or_loaded(self.channels)
+        settings = of_money.settings(self.folder, self._platforms)
+        for channel in settings["dmz_front"]["channels"].values():
+            channel |= {"notifications_a_minute": 10_000}  # all channels and forgers have one address here
+        settings["intranet_bridge"]["settlement.payments"] |= {"expires_s": EXPIRES_S}
+        # nobody is here to approve a run: what it may do is what the books must then say
+        settings["intranet_bridge"]["settlement.statements"] |= {
+            "brake_actions": 1_000_000,
+            "brake_yuan": 1_000_000_000,
+        }
+        return settings
+
+    @property
+    def channels(self) -> Path:
+        """The channels' keys and their book."""
+        return self.folder / "channels"
+
+    @property
+    def statements(self) -> Path:
+        """Where the platforms lay their statements."""
+        assert self._platforms is not None
+        return self._platforms.served / "out"
 
     def database(self, daemon: str) -> Path:
         """The SQLite file of a daemon."""
@@ -145,6 +184,8 @@ class Site:
         if hasattr(self, "receiver"):
             with contextlib.suppress(AttributeError):
                 await self.receiver.close()
+        if self._platforms is not None:
+            self._platforms.stop()
         self._unmount()
 
     def keep(self, place: Path) -> None:
@@ -152,7 +193,8 @@ class Site:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True, mode=0o700)
         sources = [*self.folder.glob("log/*"), *self.folder.glob("disk-*/*"), *self.folder.glob("broker/**/*.log")]
-        for file in [*sources, *self.folder.glob("data/marketing.sqlite3*")]:
+        books = [*self.folder.glob("data/marketing.sqlite3*"), *self.folder.glob("channels/book.sqlite3*")]
+        for file in [*sources, *books]:
             if file.is_file() and file.name != BALLAST and file.suffix != ".token":
                 shutil.copy2(file, place / file.name)
 
@@ -200,6 +242,10 @@ class Site:
         """Set a daemon's wall clock off by so many seconds, from now on."""
         with self.clock_file(daemon).open("r+b") as file:  # in place: the daemon has this very file mapped
             file.write(struct.pack("q", int(seconds * 1e9)))
+
+
+def _merged(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: one.get(name, {}) | other.get(name, {}) for name in one.keys() | other.keys()}
 
 
 def fill(folder: Path) -> None:

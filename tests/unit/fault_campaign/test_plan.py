@@ -1,10 +1,12 @@
 """The schedule follows from the seed alone, and keeps to what is promised."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, SETTLE_S, table
+from protocol.runtime.crash_points import POINTS
+from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, ORDER_POINTS, SETTLE_S, STATEMENT_POINTS, table
 from scripts.tools.fault_campaign.plan import CLOCK_FAR_S, FAR_NEEDS_S, Fault, counts, plan
 
 SEEDS = range(1, 31)
@@ -62,6 +64,17 @@ def test_what_a_machine_cannot_do_is_left_out_and_the_rest_stays_where_it_is() -
 
 def test_only_some_kinds() -> None:
     assert counts(plan(5, 120, only=["kill", "stop"])).keys() == {"kill", "stop"}
+
+
+def test_money_adds_points_of_orders_and_changes_nothing_else() -> None:
+    plain, money = plan(5, 3600), plan(5, 3600, money=True)
+    assert [replace(one, parameters={}) for one in plain] == [replace(one, parameters={}) for one in money]
+    points = {
+        one.parameters["point"] for seed in SEEDS for one in plan(seed, 3600, money=True) if one.kind == "dies-at"
+    }
+    assert set(ORDER_POINTS) < points
+    assert set(ORDER_POINTS) | set(STATEMENT_POINTS) < POINTS
+    assert not {one.parameters["point"] for one in plain if one.kind == "dies-at"} & set(ORDER_POINTS)
 
 
 def test_faults_read_well() -> None:

@@ -191,6 +191,21 @@ async def test_kill_9_rerun_applies_once(database_url: str, point: str) -> None:
         assert [one.state for one in await at.books.runs()] == [RunState.DONE]
 
 
+async def test_who_was_killed_goes_on_at_once_when_it_is_started_again(database_url: str) -> None:
+    """What it gives back at its start is its own."""
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.unit.intranet_bridge.settlement.statements.killed", database_url,
+        env={**os.environ, VARIABLE: Point.BRIDGE_STATEMENT_ITEMS_COMMITTED}, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert await killed.wait() == -signal.SIGKILL
+    async with desk(database_url) as at:
+        await refunded(at)
+        assert await at.given() == []
+        await at.loop.release()
+        await at.loop.look()
+        assert await at.given() == [REVERSAL]
+
+
 def test_ids_of_commands() -> None:
     key = "recon:wechat:4200000000202611241234567890:refund:all"
     assert (command_id(key, 1, 1), command_id(key, 2, 3)) == (key, f"{key}:2")
