@@ -309,6 +309,14 @@ class WithholdingBatchId(_Question):
     sudo_user: _SudoUser = ""
 
 
+class SealWithholding(_Question):
+    """Have what waits in an arrangement sent today."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_NOTE)] = ""
+    sudo_user: _SudoUser = ""
+
+
 class WithholdingPart(_Question):
     """A part of a batch's file, from 0 on."""
 

@@ -12,7 +12,7 @@ import typer
 
 from bridgectl import daemons
 from bridgectl.instants import iso, shown
-from bridgectl.language import tr
+from bridgectl.language import tr, trn
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
@@ -23,7 +23,7 @@ from protocol.money import text
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Batches that banks are asked to charge: look at them, send one again, settle what is held.",
+    help="Batches that banks are asked to charge: look at them, send one again or before its day, settle what is held.",
 )
 
 _PAGE = 1000
@@ -123,6 +123,30 @@ def resend(batch: Batch, bridge_config: Config = None) -> None:
     """Hand a batch's file over once more: the same bytes as the first time."""
     told = _tell(bridge_config, "withholding-resend", id=batch, sudo_user=sudo_user())
     typer.echo(tr("{batch} is sent again: bridgectl files show {file}", batch=batch, file=told["file"]))
+
+
+@app.command()
+def seal(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="of the arrangement, as the configuration has it")],
+    note: Annotated[str, typer.Option("--note", help="why; it is kept in the audit log")] = "",
+    bridge_config: Config = None,
+) -> None:
+    """Send an extra batch: what waits in an arrangement is sealed and sent today, outside its days. There is one batch
+    a day.
+    """
+    told = _tell(bridge_config, "withholding-seal", name=name, note=note, sudo_user=sudo_user())
+    values = {"batch": told["batch"], "at": told["at"]}
+    if told["at"]:
+        said = trn(
+            "{batch}: {count} line is sealed and sent at {at}", "{batch}: {count} lines are sealed and sent at {at}",
+            told["lines"], **values,
+        )  # fmt: skip
+    else:
+        said = trn(
+            "{batch}: {count} line is being sealed and sent", "{batch}: {count} lines are being sealed and sent",
+            told["lines"], **values,
+        )  # fmt: skip
+    typer.echo(f"{said}: bridgectl withholding show {told['batch']}")
 
 
 @app.command()

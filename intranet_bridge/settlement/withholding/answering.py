@@ -209,7 +209,7 @@ class Answering:
             row = rows.get(outcome.det_id)
             if row is None or outcome.state is Line.UNKNOWN:
                 continue
-            values = {
+            values: dict[str, Any] = {
                 "debited": outcome.debited, "paid_on": outcome.paid_at, "bank_number": outcome.bank_number[:64],
                 "reason": records.shortened(outcome.reason or outcome.extend),
             }  # fmt: skip

@@ -18,6 +18,7 @@ from intranet_bridge.settlement.events import Surplus, posting
 from intranet_bridge.settlement.statements.items import ItemState, NotResolved, Resolution, resolve
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.answering import release
+from intranet_bridge.settlement.withholding.extra import Extra, gather
 from intranet_bridge.settlement.withholding.life import RELEASABLE, LineState
 from intranet_bridge.settlement.withholding.records import Arrangement, B, L
 from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, LINES, OPEN, RETRIES
@@ -204,6 +205,18 @@ class WithholdingDesk:
         file = await self._sealing.resend(arrangement, row)
         await self._act("withholding-resend", who, batch=batch, sha256=row.sha256)
         return file
+
+    async def seal(self, name: str, who: str, note: str = "") -> Extra:
+        """Have what waits in an arrangement sealed and sent today, outside its days. Raises BridgeError that says why
+        not.
+        """
+        arrangement = self._arrangements.get(name)
+        if arrangement is None:
+            known = ", ".join(self._arrangements) or "none"
+            raise BridgeError(f"settlement.withholding has no {name}: there is {known}")
+        made = await self._store.write(partial(gather, arrangement=arrangement, now=self._clock()))
+        await self._act("withholding-seal", who, batch=made.batch, lines=made.lines, moved=made.moved, note=note)
+        return made
 
     async def release(self, line: str, who: str, note: str, *, owed: bool = False) -> LineView:
         """Take a waiting line out, or settle one that is held or unanswered: its bill is free again, and no more is

@@ -139,6 +139,13 @@ def sealing_due(day: date, seal_at: time, now: datetime) -> bool:
     return now >= datetime.combine(day, seal_at, CHINA)
 
 
+def why_no_extra(today: BatchState, waiting: int) -> str:
+    """Why what waits cannot be sent in today's batch, which is in this state; empty: it can."""
+    if today is not BatchState.DRAFTED:
+        return f"today's batch is {today.value} already, and there is one a day"
+    return "" if waiting else "no line waits"
+
+
 def overdue(
     state: BatchState, day: date, now: datetime, after_days: int = OVERDUE_AFTER_DAYS, at: time = OVERDUE_AT
 ) -> bool:

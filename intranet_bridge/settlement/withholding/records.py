@@ -119,6 +119,15 @@ def add(
 
 def room(connection: Connection, arrangement: Arrangement, day: date, now: int) -> None:
     """One line more in the batch of a day. Raises Full."""
+    id = arrangement.batch(day)
+    begin(connection, arrangement, day, now)
+    more = BATCHES.update().where(B.id == id, B.state == BatchState.DRAFTED, B.count < MOST_LINES)
+    if not connection.execute(more.values(count=B.count + 1, version=B.version + 1, updated_at=now)).rowcount:
+        raise Full(f"{id} takes no line any more")
+
+
+def begin(connection: Connection, arrangement: Arrangement, day: date, now: int) -> None:
+    """The batch of a day, made without lines if there is none."""
     section, id = arrangement.section, arrangement.batch(day)
     values = {
         "id": id, "name": arrangement.name, "org": section.org, "unit": section.unit, "day": day,
@@ -127,9 +136,6 @@ def room(connection: Connection, arrangement: Arrangement, day: date, now: int) 
         "created_at": now, "sealed_at": 0, "sent_at": 0, "answered_at": 0, "closed_at": 0, "updated_at": now,
     }  # fmt: skip
     insert_new(connection, BATCHES, [values])
-    more = BATCHES.update().where(B.id == id, B.state == BatchState.DRAFTED, B.count < MOST_LINES)
-    if not connection.execute(more.values(count=B.count + 1, version=B.version + 1, updated_at=now)).rowcount:
-        raise Full(f"{id} takes no line any more")
 
 
 def number(connection: Connection, prefix: str, day: date) -> str:
@@ -140,10 +146,12 @@ def number(connection: Connection, prefix: str, day: date) -> str:
 
 
 def leave(connection: Connection, line: Any, state: LineState, now: int, code: str = "") -> bool:
-    """Take a waiting line out of its drafted batch. False: it is none any more, or the batch is sealed."""
+    """Take a waiting line out of its drafted batch. False: it is none any more, or the batch is sealed, or it is
+    another by now.
+    """
     if not touched(connection, line.batch, now, fewer=1):
         return False
-    if move(connection, line.id, state, now, code=code):
+    if move(connection, line.id, state, now, of=line.batch, code=code):
         return True
     touched(connection, line.batch, now, fewer=-1)
     return False
@@ -156,11 +164,13 @@ def touched(connection: Connection, batch: str, now: int, fewer: int = 0) -> boo
     return bool(connection.execute(drafted.values(values)).rowcount)
 
 
-def move(connection: Connection, id: str, state: LineState, now: int, **values: Any) -> bool:
-    """A line's next state. False: it cannot come to it from where it is."""
+def move(connection: Connection, id: str, state: LineState, now: int, of: str = "", **values: Any) -> bool:
+    """A line's next state. False: it cannot come to it from where it is, or is not of this batch."""
     if state in ENDED:
         values["ended_at"] = now
     moved = LINES.update().where(L.id == id, L.state.in_(before(state)))
+    if of:
+        moved = moved.where(L.batch == of)
     return bool(connection.execute(moved.values(state=state, updated_at=now, **values)).rowcount)
 
 

@@ -132,6 +132,8 @@ class Sealing:
         lines = await self._store.scan(partial(_waiting, batch=id))
         if not lines:
             return await self._store.write(partial(self._dropped, id=id, version=row.version))
+        if self._askable(arrangement) and any(not line.checked_at or line.hold == "asked" for line in lines):
+            return False  # it came after `ready` had looked
         try:
             sealed, pieces = await asyncio.to_thread(self._made, arrangement, row, lines)
         except NotSealable as refused:
@@ -281,7 +283,7 @@ def _freeze(arrangement: Arrangement, line: Any) -> InternalCommand:
 
 def _waiting(connection: Connection, batch: str) -> Sequence[Any]:
     columns = (
-        L.id, L.account, L.pay_account, L.quantity, L.bill, L.month, L.amount, L.penalty,
+        L.id, L.account, L.pay_account, L.quantity, L.bill, L.month, L.amount, L.penalty, L.checked_at, L.hold,
     )  # fmt: skip
     wanted = select(*columns).where(L.batch == batch, L.state == LineState.WAITING)
     return sorted(connection.execute(wanted).all(), key=lambda line: (len(line.id), line.id))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from pydantic import BaseModel
@@ -31,6 +32,7 @@ from protocol.administration import (
     ListWithholdingBatches,
     ListWithholdingLines,
     ReleaseWithholdingLine,
+    SealWithholding,
     WithholdingBatchId,
     WithholdingPart,
     asked,
@@ -46,6 +48,9 @@ from protocol.runtime.metrics import Sample
 log = logger(__name__)
 
 _LOOK_S = 10.0
+_SOON_S = 1.0
+_HURRY_S = 60.0
+"""So long it looks every second, after somebody asked for a batch or a file came."""
 _COUNT_S = 30.0
 PIECE = 256 * 1024
 """Bytes of a file that are shown at once."""
@@ -91,6 +96,7 @@ class Withholding(Part):
             self._arrangements, store=store, sealing=self.sealing, commands=ports.commands, act=ports.act, clock=clock
         )
         self._jobs = Jobs()
+        self._looked, self._hurried = 0.0, 0.0
         self._report = WithholdingReport()
         self._lines: Mapping[str, int] = Counter()
 
@@ -117,7 +123,10 @@ class Withholding(Part):
         if not self._arrangements:
             return
         self._ports.commands().consume(CONSUMER, self._outcomes.take)
-        await self._jobs.now_and_every(_LOOK_S, "withholding", self.look)
+        if (files := self._ports.files()) is not None:
+            profiles = {one.section.answer_profile for one in self._arrangements.values()}
+            files.listeners.append(lambda file: self.hurry() if file.profile in profiles else None)
+        await self._jobs.now_and_every(min(_SOON_S, _LOOK_S), "withholding", self._look_if_due)
         await self._jobs.now_and_every(_COUNT_S, "count withholding", self.count)
         self._jobs.start()
 
@@ -125,6 +134,16 @@ class Withholding(Part):
         """Stop; what is unfinished goes on at the next start."""
         if self._arrangements:
             await self._jobs.close()
+
+    def hurry(self) -> None:
+        """Something is about to happen: look often for a while."""
+        self._hurried = monotonic() + _HURRY_S
+
+    async def _look_if_due(self) -> None:
+        now = monotonic()
+        if now < self._hurried or now - self._looked >= _LOOK_S - _SOON_S / 2:
+            self._looked = now
+            await self.look()
 
     async def look(self) -> None:
         """One turn over everything that may be due. Raises what the store raises."""
@@ -201,6 +220,7 @@ class Withholding(Part):
             "withholding-batches": self._told_batches, "withholding-batch": self._told_batch,
             "withholding-lines": self._told_lines, "withholding-part": self._told_part,
             "withholding-resend": self._told_resend, "withholding-release": self._told_release,
+            "withholding-seal": self._told_seal,
         }  # fmt: skip
 
     async def _told_batches(self, request: Mapping[str, Any], _peer: Peer) -> Any:
@@ -226,6 +246,12 @@ class Withholding(Part):
     async def _told_resend(self, request: Mapping[str, Any], peer: Peer) -> Any:
         question = asked(WithholdingBatchId, request)
         return {"file": await self.desk.resend(question.id, peer.behind(question.sudo_user))}
+
+    async def _told_seal(self, request: Mapping[str, Any], peer: Peer) -> Any:
+        question = asked(SealWithholding, request)
+        made = await self.desk.seal(question.name, peer.behind(question.sudo_user), question.note)
+        self.hurry()
+        return asdict(made)
 
     async def _told_release(self, request: Mapping[str, Any], peer: Peer) -> Any:
         question = asked(ReleaseWithholdingLine, request)

@@ -81,6 +81,20 @@ def test_changes_are_asked_for_in_the_name_of_who_asks(daemon: Asked) -> None:
     assert daemon.questions[1][2] == {"id": "D1", "note": "x", "owed": True, "sudo_user": "li"}
 
 
+def test_an_extra_batch_is_asked_for_with_why(daemon: Asked) -> None:
+    made = {"batch": "SDDL-37101-20261124", "lines": 2, "moved": 2, "at": ""}
+    daemon.answers = [made, made | {"lines": 1, "at": "06:00"}]
+    said = ran("seal", "bank-a", "--note", "the bank asks").stdout
+    assert said == (
+        "SDDL-37101-20261124: 2 lines are being sealed and sent: bridgectl withholding show SDDL-37101-20261124\n"
+    )
+    assert "1 line is sealed and sent at 06:00" in ran("seal", "bank-a").stdout
+    asked = {"name": "bank-a", "note": "the bank asks", "sudo_user": "li"}
+    assert daemon.questions == [
+        (Role.BRIDGE, "withholding-seal", asked), (Role.BRIDGE, "withholding-seal", asked | {"note": ""}),
+    ]  # fmt: skip
+
+
 def test_exported_text_is_no_formula_and_the_file_is_whole(daemon: Asked, tmp_path: Path) -> None:
     daemon.answers = [[LINE]]  # type: ignore[list-item]
     out = tmp_path / "lines.csv"

@@ -4,7 +4,7 @@ of internal commands (kept in the database, as the real ones are), the files (ke
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -95,6 +95,7 @@ class Folder:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder, self._clock = folder, clock
         self.came: list[ReceivedFile] = []
+        self.listeners: list[Callable[[ReceivedFile], None]] = []
         self._content: dict[str, bytes] = {}
         self.states: dict[str, FileState] = {}
         self.files = SimpleNamespace(find=self._find, again=self._again)
@@ -136,6 +137,8 @@ class Folder:
         id = hashlib.sha256(f"{name}{sha256}".encode()).hexdigest()[:36]
         self.came.append(ReceivedFile(id, "bank", name, profile, len(content), sha256, self._clock()))
         self._content[id] = content
+        for told in self.listeners:
+            told(self.came[-1])
         return id
 
     async def received(self, after: tuple[int, str] = (0, ""), limit: int = 100) -> list[ReceivedFile]:
