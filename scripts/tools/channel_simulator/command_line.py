@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.channel_simulator import notifying, planting, statements
+from protocol.times import CHINA
+from scripts.tools.channel_simulator import bank, notifying, planting, statements
 from scripts.tools.channel_simulator.book import Book, BookError, RefundStatus
 from scripts.tools.channel_simulator.keys import Keys, made_or_loaded
 from scripts.tools.channel_simulator.sending import NotSent, post
@@ -60,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
             of_day.add_argument("--kind", action="append", type=planting.Kind, choices=list(planting.Kind))
         else:
             of_day.add_argument("--into", type=Path, default=Path(), help="folder (default: this one)")
+    answer = commands.add_parser("answer", help="a bank answers a withholding request")
+    answer.add_argument("request", type=Path, help="ORG_DKKK_UNIT_YYYYMMDD.txt")
+    answer.add_argument("--refuse", action="append", type=_refused, default=[], metavar="DETID=WHY", help="this line")
+    answer.add_argument("--day", type=date.fromisoformat, help="when it charged the others (default: today)")
+    answer.add_argument("--into", type=Path, default=Path(), help="folder (default: this one)")
     book = commands.add_parser("book", help="all that was paid and refunded")
     book.add_argument("channel")
     return options
@@ -99,6 +105,11 @@ def _done(given: argparse.Namespace, keys: Keys, book: Book) -> Any:
             name, content = statements.statement(book, given.channel, given.day)
             (given.into / name).write_bytes(content)
             return {"file": str(given.into / name), "bytes": len(content)}
+        case "answer":
+            day, asked = given.day or now.astimezone(CHINA).date(), given.request
+            name, content = bank.answer(asked.name, asked.read_bytes(), day, dict(given.refuse))
+            (given.into / name).write_bytes(content)
+            return {"file": str(given.into / name), "bytes": len(content)}
     return {"payments": book.payments(given.channel), "refunds": book.refunds(given.channel)}
 
 
@@ -128,6 +139,11 @@ def _notified(given: argparse.Namespace, keys: Keys, book: Book, now: datetime) 
 def _part(text: str) -> tuple[str, int]:
     reference, _, fen = text.rpartition("=")
     return reference, int(fen)
+
+
+def _refused(text: str) -> tuple[str, str]:
+    line, _, why = text.partition("=")
+    return line, why
 
 
 def _moment(text: str) -> datetime:

@@ -3,11 +3,13 @@
 Yesterday evening customers pay: one of them bills of three companies by one payment, with a coupon; a company refuses
 its line, which is refunded. Then the platforms' statements come by SFTP. They were not told to us in everything, and
 something happened at a platform of which the books know nothing: that is planted, and must be found, all of it and
-nothing else. Platforms, their keys and their book are the channel simulator's; everything else is the product.
+nothing else. At last a bank collects two bills by file: what it charges is written off, what it refuses is free again.
+Platforms, their keys and their book are the channel simulator's; everything else is the product.
 """
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -17,8 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from protocol.times import CHINA
+from scripts.tools.channel_simulator import bank, notifying, planting
 from scripts.tools.channel_simulator import keys as of_channels
-from scripts.tools.channel_simulator import notifying, planting
 from scripts.tools.channel_simulator.book import Book, Payment
 from scripts.tools.channel_simulator.keys import made_or_loaded
 from scripts.tools.channel_simulator.planting import Kind
@@ -36,6 +38,8 @@ COUPON, COUPON_FEN = "CP0001", 1000
 """In the simulator's promotion service."""
 _WECHAT = r"1900000001_ALL_[0-9]{8}\.csv"
 _ALIPAY = r"[0-9]{20}_[0-9]{8}\.csv\.zip"
+_REDKKK = r"SDDL_REDKKK_[0-9]{5}_[0-9]{8}\.txt"
+ARRANGEMENT = "bank-a"
 T = TypeVar("T")
 
 
@@ -52,13 +56,16 @@ def settings(folder: Path, server: SftpServer) -> dict[str, dict[str, Any]]:
         "files.sources": {
             "statements": {
                 "server": "platforms", "folder": "/out", "archive": "/out/archive",
-                "profiles": {"wechat": _WECHAT, "alipay": _ALIPAY}, "complete": "steady", "steady_s": 1, "poll_s": 1,
+                "profiles": {"wechat": _WECHAT, "alipay": _ALIPAY, "redkkk": _REDKKK}, "complete": "steady",
+                "steady_s": 1, "poll_s": 1,
             }
         },
+        "files.targets": {"bank": {"server": "platforms", "folder": "/in"}},
     }  # fmt: skip
     bridge: dict[str, Any] = {
         "files.enabled": True,
-        "files.profiles": {"wechat": {"names": _WECHAT}, "alipay": {"names": _ALIPAY}},
+        "files.profiles": {"wechat": {"names": _WECHAT}, "alipay": {"names": _ALIPAY}, "redkkk": {"names": _REDKKK}},
+        "files.targets": {"bank": "front-1"},
         "settlement.companies": {name: {} for name in COMPANIES},
         "settlement.payments": {
             "channels": {
@@ -83,6 +90,12 @@ def settings(folder: Path, server: SftpServer) -> dict[str, dict[str, Any]]:
                 },
             }
         },
+        "settlement.withholding": {
+            ARRANGEMENT: {
+                "org": "SDDL", "unit": "37101", "bank": "013", "company": "power", "days": [_another_day()],
+                "seal_at": "00:00", "target": "bank", "request_profile": "dkkk", "answer_profile": "redkkk",
+            }
+        },
         "settlement.clearing": {
             "channels": {
                 "wechat": {"statements": ["wechat"], "company": "power"},
@@ -102,12 +115,18 @@ def tour(testbed: Testbed, server: SftpServer) -> None:
     morning.reconciliation()
     morning.decisions()
     morning.clearing()
+    morning.withholding()
     morning.books()
 
 
 def yesterday() -> date:
     """The day that everything happened on, and the marketing system's business day: penalties are counted to it."""
     return datetime.now(CHINA).date() - timedelta(1)
+
+
+def _another_day() -> int:
+    """A day of the month that is neither today nor tomorrow: batches of it wait."""
+    return min((datetime.now(CHINA).date() + timedelta(7)).day, 28)
 
 
 class Morning:
@@ -199,10 +218,7 @@ class Morning:
         print()
         say("the platforms lay their statements on their SFTP server; the relay fetches them, sealed to the intranet")
         for channel in ("wechat", "alipay"):
-            name, content = statement(self._book, channel, self._day)
-            (self._server.served / "out" / f".{name}").write_bytes(content)
-            (self._server.served / "out" / f".{name}").rename(self._server.served / "out" / name)
-            print(f"{name}: {len(content)} bytes")
+            self._laid(*statement(self._book, channel, self._day))
 
     def reconciliation(self) -> None:
         """Both statements are read, compared and acted upon."""
@@ -264,6 +280,41 @@ class Morning:
         check("the rest is cleared", cleared == kept - held)
         owed = -sum(self._balance(f"company:{name}") for name in COMPANIES)
         check("with the coupon's share, as the books have it", cleared + _sum(parts, "promotions") == owed)
+
+    def withholding(self) -> None:
+        """A file of bills goes to a bank, and its answer is judged."""
+        say("two customers have signed that their bank pays: their bills are lines of its next batch")
+        lines = [self._withheld(f"6222020000000000{number}") for number in (123, 131)]
+        charged, refused = lines
+        say("the bank asks for an extra batch: it is checked, its bills are frozen, and it is sealed once")
+        self._shown("withholding", "seal", ARRANGEMENT, "--note", "asked for by the bank's letter of today")
+        today = datetime.now(CHINA).date()
+        batch, name = f"SDDL-37101-{today:%Y%m%d}", f"SDDL_DKKK_37101_{today:%Y%m%d}.txt"
+        file = self._server.served / "in" / name
+        _eventually(file.exists, "the request at the bank's place")
+        request = file.read_bytes()
+        print(f"the bank has {name}:\n{request.decode('gb18030')}", flush=True)
+        asked = [row.partition("|")[0] for row in request.decode("gb18030").splitlines()[1:]]
+        check("its lines", asked == [one["line"] for one in lines])
+        check("one batch a day", "there is one a day" in self._no("withholding", "seal", ARRANGEMENT))
+
+        say("the bank charges one, refuses the other, and lays its answer down")
+        self._laid(*bank.answer(name, request, today, {refused["line"]: "余额不足"}))
+        found = _eventually(lambda: self._judged(batch), "the bank's answer to take effect")
+        self._shown("withholding", "show", batch)
+        self._shown("withholding", "lines", "--batch", batch)
+        one, other = found[charged["line"]], found[refused["line"]]
+        check("what was charged is written off", (one["state"], one["debited"]) == ("written-off", charged["amount"]))
+        check(
+            "what was refused is free", (other["state"], other["debited"], other["hold"]) == ("refused", 0, "released")
+        )
+        again = today + timedelta(3)
+        print(f"{refused['line']} is asked for again on {again}\n", flush=True)
+        check("it waits for its retry", other["retry_on"] == again.isoformat())
+        did = {id: marketing(self._testbed, f"/journal?request_id={id}") for id in found}
+        check("the marketing system wrote off one", [one["applied"] for one in did[charged["line"]]] == [1])
+        check("and not the other", did[refused["line"]] == [])
+        check("the bank owes what it took", self._balance("channel:withholding") == charged["amount"])
 
     def books(self) -> None:
         """The ledger balances."""
@@ -327,6 +378,32 @@ class Morning:
         )
         check("it is paid at the counter", status == 200 and told["status"] == "succeeded")
 
+    def _withheld(self, bank_account: str) -> dict[str, Any]:
+        """An account signs, and a bill of it becomes a line."""
+        owed, key = self._take("power"), f"demo-{time.time_ns()}"
+        terms = {"account": owed["account"], "bank": "icbc", "bank_account": bank_account, "holder": "示范户主"}
+        status, told = curl(
+            self._testbed, "/v1/withholding-sign", terms, quiet=True, Idempotency_Key=f"{key}-sign", Prefer="wait=10"
+        )
+        check("it is signed", status == 200 and told["status"] == "succeeded")
+        bill = {"account": owed["account"], "agreement": told["result"]["agreement"], "month": owed["bills"][0]}
+        status, told = curl(self._testbed, "/v1/withholding-charge", bill, Idempotency_Key=key, Prefer="wait=10")
+        check("it is a line", status == 200 and told["status"] == "succeeded")
+        line = told["result"]
+        return {"line": line["line"], "amount": line["amount"] + line["penalty"]}
+
+    def _judged(self, batch: str) -> dict[str, dict[str, Any]] | None:
+        told = self._told("withholding", "lines", "--batch", batch, "--json")
+        settled = all(one["state"] in ("written-off", "refused") and one["hold"] != "releasing" for one in told)
+        return {one["id"]: one for one in told} if told and settled else None
+
+    def _laid(self, name: str, content: bytes) -> None:
+        """A platform lays a file on its server, under another name until it is whole."""
+        out = self._server.served / "out"
+        (out / f".{name}").write_bytes(content)
+        (out / f".{name}").rename(out / name)
+        print(f"{name}: {len(content)} bytes")
+
     def _url(self, channel: str) -> str:
         return f"{self._testbed.front_url}/channels/{channel}/notifications"
 
@@ -359,18 +436,27 @@ class Morning:
         return sum(one["fen"] for one in told["accounts"] if one["account"] == account)
 
     def _shown(self, *words: str) -> None:
-        print(f"$ ./scripts/ctl {' '.join(words)}", flush=True)
+        print(f"$ ./scripts/ctl {shlex.join(words)}", flush=True)
         print(self._ctl(*words), flush=True)
 
     def _told(self, *words: str) -> Any:
         return json.loads(self._ctl(*words))
 
-    def _ctl(self, *words: str) -> str:
-        """What bridgectl says, also where it says by its status that somebody is to decide something."""
+    def _no(self, *words: str) -> str:
+        """What bridgectl says that it refuses; shown."""
+        done = self._ran(words)
+        print(f"$ ./scripts/ctl {shlex.join(words)}\n{done.stderr}", flush=True)
+        return done.stderr if done.returncode else ""
+
+    def _ran(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"BRIDGECTL_CONFIG": str(self._testbed.config / "bridgectl.toml")}
-        done = subprocess.run(
+        return subprocess.run(
             [str(BIN / "bridgectl"), *words], env=environment, text=True, capture_output=True, check=False
         )
+
+    def _ctl(self, *words: str) -> str:
+        """What bridgectl says, also where it says by its status that somebody is to decide something."""
+        done = self._ran(words)
         if done.returncode not in (0, 1):
             raise TestbedError(f"bridgectl {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout
