@@ -456,6 +456,10 @@ class Payments(SettlementPart):
         for (channel, meant), count in list(self.meant.items()):
             labels = {"channel": channel, "meant": meant}
             yield "intranet_bridge_payment_proofs_total", "Channels' notifications, by what they meant", labels, count
+        report = self._report
+        for state, named in (("held", report.held), ("refund-unproven", report.unproven)):
+            text = "Payment orders and refunds that somebody has to look at; at most 20 are counted"
+            yield "intranet_bridge_payment_orders_waiting", text, {"state": state}, len(named)
 
 
 def number_of(request: str) -> str:

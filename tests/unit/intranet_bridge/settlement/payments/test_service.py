@@ -552,6 +552,13 @@ async def test_a_refund_that_three_statements_do_not_prove_is_reported(make: Cal
             await at.payments._looking.statements()
         report = await at.payments._desk.report()
         assert (report.unproven, report.unproven_fen) == ((f"{order.order}-2-R1",), 6789)
+        await at.payments._count()
+        waiting = {
+            labels["state"]: value
+            for name, _, labels, value in at.payments.samples()
+            if name == "intranet_bridge_payment_orders_waiting"
+        }
+        assert waiting == {"held": 0, "refund-unproven": 1}
 
 
 # --- killed -----------------------------------------------------------------------------------------------
