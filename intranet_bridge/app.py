@@ -342,7 +342,8 @@ class Bridge:
             adapters=self.adapters, notices=self.notices, clock=clock, ceilings=self.ceilings,
             pushes=self._pushes_report, prequery=self.prequery.report,
             imports=self.imports.reports,
-            across=lambda: self.files.report() if self.files else FilesReport(), more=self.settlement.reports,
+            across=lambda: self.files.report() if self.files else FilesReport(),
+            more=lambda: {**self.settlement.reports(), "own": self.internal.report()},
         )  # fmt: skip
         self.administration = Administration(
             store=self.store, rulings=self.rulings, opener=opener, calls=calls, clock=clock, audit=self.audit,

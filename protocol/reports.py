@@ -566,6 +566,17 @@ class StatementsReport(_Part):
     """Of those held: what was to be written off or reversed, and was refused."""
 
 
+class OwnCommandsReport(_Part):
+    """Commands that the bridge gave itself and that do not go on. Times are epoch ms, 0: none."""
+
+    not_taken: int = 0
+    """Outcomes that could not be taken by what gave the command."""
+    not_taken_since: int = 0
+    elsewhere: int = 0
+    """Those whose outcome another region's bridge has not told."""
+    elsewhere_since: int = 0
+
+
 class BridgeReport(Report):
     """Of intranet-bridge."""
 
@@ -591,6 +602,7 @@ class BridgeReport(Report):
     withholding: WithholdingReport = WithholdingReport()
     statements: StatementsReport = StatementsReport()
     orders: PaymentOrdersReport = PaymentOrdersReport()
+    own: OwnCommandsReport = OwnCommandsReport()
 
 
 AnyReport = Annotated[FrontReport | BridgeReport, Field(discriminator="role")]

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from intranet_bridge.commands.asking import PeerQueries
 from intranet_bridge.inbox.inbox import Inbox
@@ -85,6 +85,8 @@ class Forwarding:
         self._lane = lane
         self.queries = PeerQueries(peers, calls=calls, send=self._post, clock=clock)
         self.refused = 0
+        self.waiting = (0, 0)
+        """Commands whose outcome another region has not told, as counted last: how many, since when (epoch ms)."""
 
     # --- outward --------------------------------------------------------------------------------------------
 
@@ -94,6 +96,7 @@ class Forwarding:
 
     async def _unsent(self, limit: int) -> list[Entry]:
         requests, outcomes = await self._store.read(partial(self._due, limit=limit))
+        self.waiting = await self._store.read(self._counted)
         entries: list[Entry] = []
         for row in requests:
             region = forwarded_to(row.subject)
@@ -138,6 +141,12 @@ class Forwarding:
             .limit(limit)
         )
         return list(connection.execute(requests)), list(connection.execute(outcomes))
+
+    def _counted(self, connection: Connection) -> tuple[int, int]:
+        open_ones = _C.state.in_([State.ACCEPTED, State.SENT])
+        wanted = select(func.count(), func.min(_C.received_at)).where(_C.owner == self._name, open_ones, *_OUTWARD)
+        count, oldest = connection.execute(wanted).one()
+        return count, oldest or 0
 
     def _post(self, region: str, sealed: bytes) -> None:
         entry = self._entry("", region, sealed)

@@ -29,6 +29,7 @@ from protocol.destinations import checked_name
 from protocol.errors import EnvelopeError, Fenced
 from protocol.messages import ID
 from protocol.operations import CATALOGUE, AnsweredBy, Kind
+from protocol.reports import OwnCommandsReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
@@ -66,8 +67,9 @@ class LocalCommands:
         self._store, self._inbox, self._ordering, self._rows = store, inbox, ordering, local
         self._name, self._region, self._clock, self._backoff = name, region, clock, backoff
         self._consumers: dict[str, Consumer] = {}
-        self._resting: dict[str, tuple[float, int]] = {}
-        """Id of an outcome that its consumer could not take → when it is tried again (monotonic), failures in a row."""
+        self._resting: dict[str, tuple[float, int, int]] = {}
+        """Id of an outcome that its consumer could not take → when it is tried again (monotonic), failures in a row,
+        the first of them (epoch ms)."""
         self._begun_to = 0
         """The sequence of the last row given to the ordering."""
         self._recorded = False
@@ -177,7 +179,7 @@ class LocalCommands:
 
     async def _handing_over(self) -> None:
         while True:
-            due = min((at for at, _ in self._resting.values()), default=None)
+            due = min((at for at, _, _ in self._resting.values()), default=None)
             timeout_s = None if due is None else max(0.0, due - time.monotonic())
             try:
                 async with asyncio.timeout(timeout_s):
@@ -195,7 +197,7 @@ class LocalCommands:
         """What there is for one consumer. Raises what the database does."""
         while True:
             now = time.monotonic()
-            resting = {id for id, (until, _) in self._resting.items() if until > now}
+            resting = {id for id, (until, _, _) in self._resting.items() if until > now}
             read = partial(rows.untold, owner=self._name, consumer=consumer, most=_PAGE + len(resting))
             ids = [id for id in await self._store.read(read) if id not in resting][:_PAGE]
             if not ids:
@@ -209,8 +211,9 @@ class LocalCommands:
         for id in ids:
             error = await self._not_taken(take, [id])
             if error is not None:
-                times = self._resting.get(id, (0.0, 0))[1] + 1
-                self._resting[id] = time.monotonic() + self._backoff.after(times), times
+                _, times, first = self._resting.get(id, (0.0, 0, self._clock()))
+                times += 1
+                self._resting[id] = time.monotonic() + self._backoff.after(times), times, first
                 failures, failed = max(failures, times), type(error).__name__
         if failed and now_and_then(failures):
             count = len(self._resting)
@@ -245,6 +248,14 @@ class LocalCommands:
         except EnvelopeError as error:
             raise ValueError("the outcome of this row cannot be read") from error
         return InternalOutcome(row.id, row.operation, row.state, reply.code, reply.detail, reply.result)
+
+    def report(self) -> OwnCommandsReport:
+        """What does not go on."""
+        firsts = [first for _, _, first in self._resting.values()]
+        count, oldest = self._forwarding.waiting if self._forwarding is not None else (0, 0)
+        return OwnCommandsReport(
+            not_taken=len(firsts), not_taken_since=min(firsts, default=0), elsewhere=count, elsewhere_since=oldest
+        )
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""

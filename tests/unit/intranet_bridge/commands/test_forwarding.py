@@ -193,6 +193,9 @@ async def test_the_way_between_reads_nothing(both: Both) -> None:
     link.subscribe(Subscription(commands(EAST), seen.append, AckMode.AUTO, 100))
     await both.ask("o1-1")
     await until(lambda: seen)
+    await until(lambda: both.home.bridge.internal.report().elsewhere == 1)  # nobody there answers it
+    report = both.home.bridge.internal.report()
+    assert report.elsewhere_since == (await both.home.row("o1-1")).received_at
     [envelope] = unpack(seen[0].body)
     assert json.loads(ORDER_BODY)["account"].encode() not in envelope
     for ring in (both.home.front_ring, both.east.front_ring, both.home.ring):

@@ -25,6 +25,7 @@ from intranet_bridge.settlement.service import Settlement
 from protocol.administration import Choice
 from protocol.decisions import Decision, LedgerEntry
 from protocol.messages import uuid7
+from protocol.reports import OwnCommandsReport
 from protocol.runtime.control import Peer
 from tests.support.postgres import database_url, postgres
 from tests.unit.intranet_bridge.harness import DONE, LOST, OPERATIONS, ORDER, Marketing, Stage, until, wall
@@ -237,9 +238,16 @@ async def test_one_that_cannot_be_taken_keeps_none_of_the_others(stage: Stage, p
     await until(lambda: part.tried > 6)
     assert not await part.told("o1-2")
     assert (await stage.row("o1-2")).replied_at is None
+    report = bridge.internal.report()
+    assert (report.not_taken, report.elsewhere) == (1, 0)
+    first = report.not_taken_since
+    tried = part.tried
+    await until(lambda: part.tried > tried + 2)
+    assert bridge.internal.report().not_taken_since == first > 0
     part.odd = set()
     await part.until_told("o1-2", "succeeded")
     await until(lambda: not bridge.internal._resting)
+    assert bridge.internal.report() == OwnCommandsReport()
 
 
 @scene
