@@ -1,5 +1,6 @@
 """Subscriptions, and notices on their way to the front, with a whole bridge on an in-memory broker."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -115,9 +116,10 @@ async def test_of_a_stream_the_next_leaves_when_the_front_has_the_one_before(sta
     async def rows() -> list[Any]:
         return await stage.bridge.store.read(lambda connection: list(connection.execute(statement)))
 
-    for _ in range(400):
+    for _ in range(1000):
         if all(row.confirmed_at for row in await rows()):
             break
+        await asyncio.sleep(0.005)  # what confirms it is written by another thread
     assert all(row.confirmed_at and row.body == b"" for row in await rows())
     await stage.bridge.notices.count()
     assert stage.bridge.notices.report().waiting == 0
