@@ -301,7 +301,10 @@ def test_a_ledger_that_another_process_holds(own: Testbed, http: httpx.Client) -
             "/v1/work-order", json=work_order(), headers={"Idempotency-Key": "locked-out", "Prefer": "wait=2"}
         )
         took = time.monotonic() - asked
-        readiness = http.get("/readyz")
+        # between two looks at the locked ledger the front may not know yet
+        readiness = eventually(
+            lambda: (found := http.get("/readyz")).status_code == 503 and found, 20, "the front to say so"
+        )
         named = re.search(r"fuser -v (\S+)", trouble["mend"])
         assert named is not None
         if shutil.which("fuser"):
