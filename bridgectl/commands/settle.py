@@ -1,7 +1,5 @@
 """`bridgectl settle`: statements compared with the books: what came, what differs, and what people decide."""
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +12,9 @@ from bridgectl.language import tr
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
-from bridgectl.spreadsheets import safe
 from protocol.messages import Role
 from protocol.money import text
+from protocol.spreadsheets import as_csv, safe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -222,18 +220,13 @@ def export(
 ) -> None:
     """Write items as a table for a spreadsheet. Text that one would take for a formula gets an apostrophe in front."""
     rows = list(_all(bridge_config, run=run, day=day or None, states=tuple(state or ())))
-    out.write_bytes(as_csv(rows))
+    out.write_bytes(exported(rows))
     typer.echo(tr("{count} rows in {file}", count=len(rows), file=out))
 
 
-def as_csv(rows: list[dict[str, Any]]) -> bytes:
-    """Items as CSV with a byte order mark; amounts in yuan."""
-    body = io.StringIO()
-    writer = csv.writer(body)
-    writer.writerow(_COLUMNS)
-    for one in rows:
-        writer.writerow([_cell(one, name) for name in _COLUMNS])
-    return body.getvalue().encode("utf-8-sig")
+def exported(rows: list[dict[str, Any]]) -> bytes:
+    """Items as CSV; amounts in yuan."""
+    return as_csv(_COLUMNS, ([_cell(one, name) for name in _COLUMNS] for one in rows))
 
 
 def _cell(one: dict[str, Any], name: str) -> str:

@@ -1,9 +1,7 @@
 """`bridgectl withholding`: batches that banks are asked to charge, their lines, and what people decide of them."""
 
 import base64
-import csv
 import hashlib
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +14,10 @@ from bridgectl.language import tr, trn
 from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
-from bridgectl.spreadsheets import safe
 from protocol.errors import BridgeError
 from protocol.messages import Role
 from protocol.money import text
+from protocol.spreadsheets import as_csv, safe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -183,18 +181,13 @@ def export(
         typer.echo(tr("{bytes} bytes in {file}, sha256 {digest}", bytes=len(content), file=out, digest=digest))
         return
     rows = list(_all(bridge_config, batch))
-    out.write_bytes(as_csv(rows))
+    out.write_bytes(exported(rows))
     typer.echo(tr("{count} rows in {file}", count=len(rows), file=out))
 
 
-def as_csv(rows: list[dict[str, Any]]) -> bytes:
-    """Lines as CSV with a byte order mark; amounts in yuan."""
-    body = io.StringIO()
-    writer = csv.writer(body)
-    writer.writerow(_COLUMNS)
-    for one in rows:
-        writer.writerow([_cell(one, name) for name in _COLUMNS])
-    return body.getvalue().encode("utf-8-sig")
+def exported(rows: list[dict[str, Any]]) -> bytes:
+    """Lines as CSV; amounts in yuan."""
+    return as_csv(_COLUMNS, ([_cell(one, name) for name in _COLUMNS] for one in rows))
 
 
 def _cell(one: dict[str, Any], name: str) -> str:

@@ -32,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from intranet_bridge.qr.drawing import Drawing, DrawingFailed
 from intranet_bridge.qr.records import begun, issued
 from intranet_bridge.qr.rows import BATCH_PARTS, BATCH_ROWS, BATCHES
-from intranet_bridge.qr.verdicts import MEANINGS, Doubt, Form, Row, SheetRefused, Verdict, exported
+from intranet_bridge.qr.verdicts import MEANINGS, Doubt, Form, Row, SheetRefused, Verdict
 from protocol.errors import Fenced
 from protocol.operations.qr import BatchStage
 from protocol.qr import PART_BYTES
@@ -40,6 +40,7 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.store import Store, Work, insert_new
 from protocol.runtime.store_health import said
+from protocol.spreadsheets import safe
 from protocol.values import immutable
 
 log = logger(__name__)
@@ -393,7 +394,7 @@ class Batches:
             last = rows[-1].number
             for row in rows:
                 name = f"{row.account}.png" if row.png is not None else ""
-                lines.writerow([row.number, exported(row.account), row.verdict, MEANINGS[Verdict(row.verdict)], name])
+                lines.writerow([row.number, safe(row.account), row.verdict, MEANINGS[Verdict(row.verdict)], name])
                 if row.png is not None:
                     archive.writestr(_entry(name), row.png)
             await asyncio.sleep(0)

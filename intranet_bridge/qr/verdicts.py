@@ -134,9 +134,3 @@ def _number(value: float, form: Form) -> tuple[Verdict, str]:
     text = str(int(value)) if value == int(value) else str(value)
     fits = form.digits is not None and len(text) == form.digits and form.pattern.fullmatch(text)
     return (Verdict.OK if fits else Verdict.NUMBER_CELL), text[:MOST_TEXT]
-
-
-def exported(text: str) -> str:
-    """A cell of an exported table: what a spreadsheet would take for a formula gets an apostrophe in front."""
-    bare = text.lstrip(" \u00a0\u200b\u3000\ufeff")
-    return f"'{text}" if bare.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

@@ -14,15 +14,14 @@ points paid for a company's lines is owed to that company, and by who funds it: 
 the channel did not take in for a company's own coupons there is borne by the company.
 """
 
-import csv
 import hashlib
-import io
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from enum import StrEnum
 
 from intranet_bridge.settlement.money import text
 from protocol.errors import BridgeError
+from protocol.spreadsheets import as_csv, safe
 from protocol.values import immutable
 
 
@@ -230,7 +229,6 @@ _KINDS = {
     PartKind.ROWS: "当日", PartKind.LATE: "迟到", PartKind.CORRECTION: "更正", PartKind.ADJUSTMENT: "调整",
     PartKind.CARRIED: "结转",
 }  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def file_name(company: str, day: date, sequence: int) -> str:
@@ -240,18 +238,9 @@ def file_name(company: str, day: date, sequence: int) -> str:
 
 def written(sheet: Sheet) -> bytes:
     """The file: UTF-8 with a BOM (spreadsheets know it by that), CRLF, the totals, then the SHA-256 of all before."""
-    rows: list[tuple[str, ...]] = [_HEADER]
-    rows += [_row(sheet, f"{part.origin:%Y-%m-%d}", _KINDS[part.kind], part.amounts) for part in sheet.parts]
-    rows.append(_row(sheet, "", "合计", sheet.total))
-    body = io.StringIO()
-    csv.writer(body).writerows(rows)
-    data = body.getvalue().encode("utf-8-sig")
+    rows = [_row(sheet, f"{part.origin:%Y-%m-%d}", _KINDS[part.kind], part.amounts) for part in sheet.parts]
+    data = as_csv(_HEADER, [*rows, _row(sheet, "", "合计", sheet.total)])
     return data + f"#sha256:{hashlib.sha256(data).hexdigest()}\r\n".encode()
-
-
-def safe(words: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{words}" if words.lstrip(" ").startswith(_FORMULA) else words
 
 
 def _row(sheet: Sheet, origin: str, kind: str, of: Amounts) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridgectl.commands.settle import as_csv
+from bridgectl.commands.settle import exported
 
 
 def item(**more: Any) -> dict[str, Any]:
@@ -18,11 +18,11 @@ def item(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u00a0=1"])
 def test_export_formula_safe(text: str) -> None:
-    written = as_csv([item(why=text, order=text, platform=text, field="account")]).decode("utf-8-sig")
+    written = exported([item(why=text, order=text, platform=text, field="account")]).decode("utf-8-sig")
     assert written.count(f"'{text}") == 3
 
 
 def test_amounts_stay_numbers() -> None:
-    head, row = as_csv([item(amount=-500)]).decode("utf-8-sig").splitlines()
+    head, row = exported([item(amount=-500)]).decode("utf-8-sig").splitlines()
     told = dict(zip(head.split(","), row.split(","), strict=True))
     assert (told["amount"], told["platform"], told["books"], told["lines"]) == ("-5.00", "20.00", "", "1 2")

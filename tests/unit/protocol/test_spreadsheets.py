@@ -1,0 +1,24 @@
+"""Tables for spreadsheets."""
+
+import pytest
+
+from protocol.spreadsheets import as_csv, safe
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1", "-1+1", "@SUM(A1)", "\tx", "\rx", "\nx", " =1", "\u00a0=1", "\u200b=1", "\u3000@x", "\ufeff=1"],
+)
+def test_export_formula_safe(text: str) -> None:
+    assert safe(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["3210000000001", "Z05396-0", "", "1=1", "ok"])
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert safe(text) == text
+
+
+def test_a_table_has_its_mark_and_line_ends() -> None:
+    assert (
+        as_csv(("户号", "yuan"), [("3210000000001", "-5.00")]) == "\ufeff户号,yuan\r\n3210000000001,-5.00\r\n".encode()
+    )
