@@ -12,7 +12,7 @@ from intranet_bridge.settlement.statements.worker import END, Question, Totals, 
 from protocol.errors import BridgeError
 
 _LINE = 1 << 20
-_MODULE = "intranet_bridge.settlement.comparing"
+_MODULE = "intranet_bridge.settlement.compare_statements"
 
 
 class NotCompared(BridgeError):

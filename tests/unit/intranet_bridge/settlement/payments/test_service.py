@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from intranet_bridge.commands.internal import InternalOutcome
 from intranet_bridge.marketing import Refused
 from intranet_bridge.settlement.clearing.order_facts import known_orders
-from intranet_bridge.settlement.facts import orders_to_match
+from intranet_bridge.settlement.order_shares import orders_to_match
 from intranet_bridge.settlement.payments import acting, looking, service
 from intranet_bridge.settlement.payments.rows import REFUNDS
 from intranet_bridge.settlement.payments.service import number_of

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, select
 from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.files.service import ReceivedFile
-from intranet_bridge.settlement.facts import orders_to_match
+from intranet_bridge.settlement.order_shares import orders_to_match
 from intranet_bridge.settlement.payments import acting as payments
 from intranet_bridge.settlement.payments.records import Stored
 from intranet_bridge.settlement.statements.acting import CONSUMER, Acting

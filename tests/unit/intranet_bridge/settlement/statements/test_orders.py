@@ -10,7 +10,7 @@ from datetime import date, datetime
 import pytest
 from sqlalchemy import update
 
-from intranet_bridge.settlement.facts import orders_to_match
+from intranet_bridge.settlement.order_shares import orders_to_match
 from intranet_bridge.settlement.payments.evidence import PaidPart, PaymentProof
 from intranet_bridge.settlement.payments.orders import Line, Order, Payment
 from intranet_bridge.settlement.payments.records import Made, Stored, create, due, load

@@ -1,6 +1,6 @@
 """The process that compares statements (statements/worker.py), with the orders of ours."""
 
-from intranet_bridge.settlement.facts import orders_to_match
+from intranet_bridge.settlement.order_shares import orders_to_match
 from intranet_bridge.settlement.statements.worker import main
 
 if __name__ == "__main__":
