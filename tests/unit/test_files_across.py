@@ -116,7 +116,7 @@ async def test_nothing_of_it_is_in_clear_in_either_database(sides: Sides) -> Non
     content = b"3210000000001|" * 40_000
     lay(sides, content)
     await received(sides)
-    await archived(sides, NAME)
+    await archived(sides, NAME, f"{NAME}.ok")
     for side in ("front", "bridge"):
         for file in sides.folder.glob(f"{side}.sqlite3*"):
             assert b"3210000000001" not in file.read_bytes(), file
@@ -152,7 +152,7 @@ async def test_the_same_file_again_is_no_second_one(sides: Sides) -> None:
     content = os.urandom(1000)
     lay(sides, content)
     (file,) = await received(sides)
-    await archived(sides, NAME)
+    await archived(sides, NAME, f"{NAME}.ok")
     before = await sides.files.files.find(file.id)
     assert before is not None
     lay(sides, content)
@@ -169,7 +169,7 @@ async def test_the_same_file_again_is_no_second_one(sides: Sides) -> None:
 async def test_the_same_name_with_other_content_is_another_file(sides: Sides) -> None:
     lay(sides, b"first")
     await received(sides)
-    await archived(sides, NAME)
+    await archived(sides, NAME, f"{NAME}.ok")
     lay(sides, b"second")
     first, second = await received(sides, 2)
     assert first.id != second.id
@@ -202,7 +202,7 @@ async def test_kills_of_either_side_in_the_middle(sides: Sides) -> None:
     (file,) = await received(sides)
     assert await whole(sides.files, file.id) == content
     assert sides.relay.sending.sent < 40 - 10  # of this relay: it went on where the other was
-    await archived(sides, NAME)
+    await archived(sides, NAME, f"{NAME}.ok")
 
 
 async def test_a_kill_between_acceptance_and_archiving(sides: Sides) -> None:
@@ -214,7 +214,7 @@ async def test_a_kill_between_acceptance_and_archiving(sides: Sides) -> None:
     await sides.kill_front()
     (sides.folder / "archive").mkdir()
     await sides.start_front()
-    await archived(sides, NAME)
+    await archived(sides, NAME, f"{NAME}.ok")
     assert len(await sides.files.received()) == 1
 
 
