@@ -20,7 +20,7 @@ from dmz_front.replies.bridges import Bridges
 from protocol.attachments import TYPE as ATTACHMENT
 from protocol.decisions import TYPE as DECISION
 from protocol.envelope import SKEW_MS, Kind, Opened, Opener
-from protocol.errors import EnvelopeError, ForAnother, LinkError, PoisonMessage, Stale, WrongKind
+from protocol.errors import EnvelopeError, Expired, ForAnother, LinkError, PoisonMessage, Stale, WrongKind
 from protocol.file_transfer import TYPE as FILE
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED
@@ -336,6 +336,9 @@ class ReplyRouter:
         except EnvelopeError as error:
             if kind is Kind.PRESENCE and isinstance(error, ForAnother):
                 return  # a bridge says it to each group of fronts
+            if kind is Kind.REPLY and isinstance(error, Expired | Stale):
+                self.refused[error.reason] += 1  # an answer to a query: its caller has a 504 already, nothing is lost
+                return
             self._quarantine(link, delivery, pack([envelope]), error)
             return
         found.append(opened)

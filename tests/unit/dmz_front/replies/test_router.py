@@ -128,6 +128,22 @@ async def test_a_payload_that_is_no_reply_is_refused(harness: Harness, ids: list
     assert await states(harness, ids) == ["sent"] * 3
 
 
+@pytest.mark.parametrize(("ago_ms", "deadline_ms", "reason"), [(2_000, -1_000, "expired"), (-180_000, 0, "stale")])
+async def test_a_querys_answer_out_of_its_time_is_no_dead_letter(
+    harness: Harness, ids: list[str], bridge_keyring: Keyring, ago_ms: int, deadline_ms: int, reason: str
+) -> None:
+    letters = dead(harness, QUERIES)
+    deadline = NOW + deadline_ms if deadline_ms else 0
+    attributes = Attributes(ids[0], "bridge-1", "arrears-query", NOW - ago_ms, deadline=deadline)
+    payload = Reply(attributes, State.SUCCEEDED, result=DONE.result).payload()
+    sealed = Sealer(bridge_keyring, Role.FRONT).seal(Kind.REPLY, attributes, payload, now_ms=NOW - ago_ms)
+    harness.bridge.send(QUERIES, sealed)
+    await harness.settle()
+    assert letters == []
+    assert harness.front.router.refused == {reason: 1}
+    assert harness.broker.depth(QUERIES) == 0
+
+
 async def test_the_wrong_kind_and_an_unknown_id_change_nothing(harness: Harness, ids: list[str]) -> None:
     letters = dead(harness, COMMANDS)
     harness.bridge.send(COMMANDS, harness.bridge.sealed(ids[0], DONE, kind=Kind.PRESENCE))
