@@ -20,7 +20,7 @@ def events_page(say: Say) -> str:
     """The page."""
     rows = (
         (code(name), event.level, say(event.meaning), " ".join(map(code, event.fields)), _once(event.once_by, say))
-        for name, event in EVENTS.items()
+        for name, event in sorted(EVENTS.items(), key=lambda item: item[0].casefold())
     )
     heads = map(say, ("event", "level", "meaning", "fields", "once by"))
     return page(say("Events of the log"), say(_INTRODUCTION), table(heads, rows))

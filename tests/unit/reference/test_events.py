@@ -1,13 +1,15 @@
 """Every event that the source logs is in the one table, with its level and fields, and none there is unused."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from protocol.runtime.events import EVENTS
+from protocol.runtime import events
+from protocol.runtime.events import EVENTS, TABLES
 
 ROOT = Path(__file__).parents[3]
 METHODS = {"debug", "info", "warning", "error", "exception", "critical"}
@@ -58,7 +60,7 @@ def test_the_source_was_read() -> None:
 
 @pytest.mark.parametrize("one", USES, ids=lambda one: f"{one.place} {one.name}")
 def test_what_is_logged_is_in_the_table(one: Use) -> None:
-    assert one.name in EVENTS, f"{one.place}: add it to protocol/runtime/events.py"
+    assert one.name in EVENTS, f"{one.place}: add it to its subject's table in protocol/runtime/events/"
     event = EVENTS[one.name]
     assert LEVELS.index(one.level) <= LEVELS.index(event.level), one
     assert one.fields <= set(event.fields), f"{one.place}: fields that the table does not name"
@@ -71,6 +73,16 @@ def test_what_is_in_the_table_is_logged_as_it_says(name: str) -> None:
     assert max(found, key=lambda one: LEVELS.index(one.level)).level == event.level
     assert set(event.once_by or ()) <= set(event.fields)
     assert event.meaning.endswith(".")
+
+
+def test_an_event_is_in_one_table() -> None:
+    names = Counter(name for table in TABLES for name in table)
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_every_table_is_listed() -> None:
+    files = {file.stem for file in Path(events.__file__).parent.glob("*.py")} - {"__init__", "event"}
+    assert {name.upper() for name in files} == {name for name, found in vars(events).items() if found in TABLES}
 
 
 def test_a_request_has_one_name() -> None:
