@@ -39,7 +39,8 @@ class Measure(StrEnum):
     AMOUNT = "amount"
     """Fen."""
     TIMES_BILL = "times-bill"
-    """How many times its bills an order pays."""
+    """How many times its bills an order pays for them. Prepayments are not counted, nor lines of which nobody here
+    knows what is owed."""
     LISTED = "listed"
     """Whether the payer, or what it pays with, is on a list."""
 

@@ -33,7 +33,9 @@ class Facts:
     amount: int
     """Fen."""
     bill: int = 0
-    """Fen that its bills come to; 0 where it pays no bill, as a prepayment."""
+    """Fen that its bills come to; 0 where it pays no bill, or nobody here can say what they come to."""
+    for_bills: int = 0
+    """Fen of it that pay those bills: no prepayment is among them."""
     counts: Mapping[tuple[Measure, int], int] = field(default_factory=dict)
     """What was counted, by measure and window."""
     lists: frozenset[str] = frozenset()
@@ -81,6 +83,6 @@ def _fires(rule: RiskRule, facts: Facts) -> bool:
     if rule.measure is Measure.AMOUNT:
         return facts.amount > rule.above
     if rule.measure is Measure.TIMES_BILL:
-        return 0 < facts.bill * rule.above < facts.amount
+        return 0 < facts.bill * rule.above < facts.for_bills
     assert rule.window_s is not None, "seen to when it was read"
     return facts.counts[rule.measure, rule.window_s] > rule.above

@@ -49,7 +49,9 @@ class Asked:
     amount: int
     """Fen."""
     bill: int = 0
-    """Fen that its bills come to; 0: it pays no bill."""
+    """Fen that its bills come to; 0: it pays none, or nobody here can say what they come to."""
+    for_bills: int = 0
+    """Fen of it that pay those bills."""
     accounts: Collection[tuple[str, str]] = field(default=(), repr=False)
     """Company and account number of each line."""
     means: Collection[str] = field(default=(), repr=False)
@@ -106,7 +108,7 @@ class RiskRecords:
         }
         values = {*accounts, *map(self._hash, asked.means)} | ({payer} if payer else set())
         lists = self._lists(connection, values, now)
-        found = decided(rules, Facts(asked.subject, asked.amount, asked.bill, counts, lists))
+        found = decided(rules, Facts(asked.subject, asked.amount, asked.bill, asked.for_bills, counts, lists))
         row = {
             "subject": asked.subject, "id": asked.id, "payer": payer, "amount": asked.amount, "verdict": found.verdict,
             "rule": found.rule, "dry": json.dumps(found.dry), "at": now,

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from pydantic import BaseModel
@@ -34,6 +34,7 @@ from intranet_bridge.settlement.payments.evidence import (
 )
 from intranet_bridge.settlement.payments.looking import CLOSED, Looking, unseen
 from intranet_bridge.settlement.payments.orders import (
+    Bill,
     Line,
     Order,
     OrderEvent,
@@ -250,10 +251,10 @@ class Payments(SettlementPart):
     def _judged(self, connection: Connection, order: Order, made: Made, owed: Owed) -> Verdict:
         if self._risk is None:
             return Verdict.ALLOW
-        bills = sum(owed.bills.get(bill, 0) for bill in bills_of(order.lines))
+        bill, for_bills = measured(order.lines, owed.bills)
         asked = RiskAsked(
-            order.number, Subject.ORDER, f"{made.application}:{made.payer}" if made.payer else "", order.amount, bills,
-            tuple((line.company, line.account) for line in order.lines),
+            order.number, Subject.ORDER, f"{made.application}:{made.payer}" if made.payer else "", order.amount, bill,
+            for_bills, tuple((line.company, line.account) for line in order.lines),
         )  # fmt: skip
         return self._risk.judged(connection, asked).verdict
 
@@ -482,6 +483,18 @@ def ordered(number: str, body: catalogue.OrderCreate, expires_at: int) -> Order:
         tuple(Part(f"P{at}", part.funder, part.amount) for at, part in enumerate(body.parts, 1)),
         expires_at=expires_at,
     )
+
+
+def measured(lines: Iterable[Line], owed: Mapping[Bill, int]) -> tuple[int, int]:
+    """What bills come to, and what pays them, in fen, for the rules of risk. A prepayment has no bill to be measured
+    against, and neither has a line of another region's company that did not say what is owed.
+    """
+    bill = paid = 0
+    for line in lines:
+        known = [owed[one] for one in bills_of([line]) if one in owed]
+        if known:
+            bill, paid = bill + sum(known), paid + line.amount
+    return bill, paid
 
 
 def _may(stored: Stored, asked: MarketingRequest) -> bool:

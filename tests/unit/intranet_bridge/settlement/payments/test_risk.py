@@ -11,9 +11,11 @@ from intranet_bridge.settlement_sections.risk import SHIPPED, Measure, RiskRule,
 FEW = {(Measure.ORDERS, 600): 1, (Measure.ACCOUNTS, 86_400): 1, (Measure.REFUNDS, 86_400): 1}
 
 
-def order(amount: int = 10_000, bill: int = 10_000, lists: frozenset[str] = frozenset(), **counts: int) -> Facts:
+def order(
+    amount: int = 10_000, bill: int = 10_000, prepaid: int = 0, lists: frozenset[str] = frozenset(), **counts: int
+) -> Facts:
     found = {key: counts.get(key[0], count) for key, count in FEW.items() if key[0] is not Measure.REFUNDS}
-    return Facts(Subject.ORDER, amount, bill, found, lists)
+    return Facts(Subject.ORDER, amount, bill, amount - prepaid, found, lists)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,8 @@ def order(amount: int = 10_000, bill: int = 10_000, lists: frozenset[str] = froz
         (order(amount=30_000), Decision(Verdict.ALLOW)),
         (order(amount=30_001), Decision(Verdict.REFUSE, "far-above-the-bill")),
         (order(amount=30_001, bill=0), Decision(Verdict.ALLOW)),  # a prepayment has no bill
+        (order(amount=90_000, prepaid=60_000), Decision(Verdict.ALLOW)),  # what pays the bill is measured against it
+        (order(amount=90_002, prepaid=60_001), Decision(Verdict.REFUSE, "far-above-the-bill")),
         (order(amount=5_000_000, bill=5_000_000), Decision(Verdict.ALLOW)),
         (order(amount=5_000_001, bill=5_000_001), Decision(Verdict.REVIEW, "large")),
         (order(amount=5_000_001, bill=5_000_001, orders=6), Decision(Verdict.REFUSE, "many-orders")),

@@ -33,7 +33,7 @@ class World:
         self.records = RiskRecords(store, at_rest, lambda: rules, clock)
 
     async def order(self, id: str, payer: str = "wang", amount: int = 100, **more: Any) -> Decision:
-        asked = Asked(id, Subject.ORDER, payer, amount, more.pop("bill", amount), **more)
+        asked = Asked(id, Subject.ORDER, payer, amount, more.pop("bill", amount), amount, **more)
         return await self.store.write(lambda connection: self.records.judged(connection, asked))
 
     async def refund(self, id: str, payer: str = "wang") -> Decision:

@@ -15,8 +15,9 @@ from intranet_bridge.marketing import Refused
 from intranet_bridge.settlement.clearing.order_facts import known_orders
 from intranet_bridge.settlement.order_shares import orders_to_match
 from intranet_bridge.settlement.payments import acting, looking, service
+from intranet_bridge.settlement.payments.orders import Line
 from intranet_bridge.settlement.payments.rows import REFUNDS
-from intranet_bridge.settlement.payments.service import number_of
+from intranet_bridge.settlement.payments.service import measured, number_of
 from protocol.errors import BridgeError
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
@@ -161,6 +162,27 @@ async def test_risk_refuses_the_sixth_order_of_a_payer_and_holds_what_is_large(m
         await at.told("orders-settle", order=large.order, verdict="go-on")
         await at.run()
         assert (await at.order(large.order)).state == "completed"
+
+
+async def test_only_what_pays_bills_is_measured_against_them(make: Callable[..., Any]) -> None:
+    """A small bill with a large prepayment is an ordinary order."""
+    async with make(risk=True) as at:
+        bill = {"company": "gas", "account": GAS, "bills": (MONTH,), "amount": 866}
+        prepaid = {"company": "power", "account": POWER, "amount": 50_000}
+        order = await at.ask("payment-order-create", channel="wechat", lines=(bill, prepaid))
+        assert (order.state, order.amount) == ("reserved", 50_866)
+
+
+def test_what_is_measured_against_bills() -> None:
+    """A prepayment is not, nor a line of a company elsewhere that did not say what is owed."""
+    lines = [
+        Line(1, "power", POWER, 100, ("2026-01", "2026-02")), Line(2, "power", POWER, 70_000),
+        Line(3, "city", "3210000000009", 90_000, (MONTH,)), Line(4, "city", "3210000000008", 500, (MONTH,)),
+    ]  # fmt: skip
+    owed = {
+        ("power", POWER, "2026-01"): 60, ("power", POWER, "2026-02"): 40, ("city", "3210000000008", MONTH): 120,
+    }  # fmt: skip
+    assert measured(lines, owed) == (220, 600)
 
 
 async def test_the_combined_bill_names_what_did_not_answer(make: Callable[..., Any]) -> None:
