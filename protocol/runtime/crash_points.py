@@ -155,6 +155,8 @@ class Point:
     """A proof of payment, or of a refund, is written with its booking, not committed."""
     BRIDGE_PROOF_COMMITTED = "bridge.proof-committed"
     """It is on disk; nothing that follows from it was begun, and who passed it on knows nothing."""
+    BRIDGE_REFUND_UNCOMMITTED = "bridge.refund-uncommitted"
+    """A refund is asked for, perhaps one of several of its payment, not committed."""
     BRIDGE_ORDER_UNCOMMITTED = "bridge.order-uncommitted"
     """What is next for an order is written with its commands and bookings, not committed."""
     BRIDGE_ORDER_COMMITTED = "bridge.order-committed"

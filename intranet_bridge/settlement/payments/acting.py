@@ -79,15 +79,16 @@ class Acting:
         paid_at = int(proof.paid_at.timestamp() * 1000)
         if taking.payment is not None:
             at.add_payment(taking.payment, paid_at, taking.taken, evidence, source, at.now)
-        if taking.refund is not None:
-            at.add_refund(taking.refund, len(at.payments))
         if taking.event is OrderEvent.HOLD:
             at.move(taking.event, "amount-mismatch")
         elif taking.event is not None:
             self._paid()
         if taking.taken is saga.Taken.LATE:
             at.set_late(BILLS_TO_SEE)
-        at.book(taking.book, day_of(paid_at))
+        for event in taking.book:
+            at.book(event, day_of(paid_at))
+        for back in taking.refunds:
+            at.add_refund(back)
         if taking.payment is not None:
             at.put(due_at=at.now)
         reach(Point.BRIDGE_PROOF_UNCOMMITTED, at.number)
@@ -152,7 +153,7 @@ class Acting:
             case saga.RequestRefund(back, _, book):
                 at.line(back.line, LineEvent.REFUND)
                 at.book(book)
-                at.add_refund(back, 1)
+                at.add_refund(back)
 
     def _reserve(self, id: str, name: str, amount: int, until: int) -> None:
         of = self.at.parts[id]
@@ -287,7 +288,7 @@ class Acting:
         at = self.at
         back = refund(at.order, number, cash)
         at.book(saga.refund_due(at.order, back))
-        at.add_refund(back, 1)
+        at.add_refund(back)
 
     def part_outcome(self, id: str, how: str, outcome: InternalOutcome) -> None:
         """What became of a reservation."""
@@ -380,6 +381,8 @@ def tell_refund(stored: Stored, number: str, event: RefundEvent) -> None:
     state = stored.find_refund(number).state
     if event is RefundEvent.FAIL and state is RefundState.REQUESTED:
         stored.refund(number, RefundEvent.SEND)
+    elif event is RefundEvent.SEND and state is RefundState.FAILED:  # once more, under its number
+        stored.refund(number, RefundEvent.REPEAT)
     elif (event is RefundEvent.SEND and state in (RefundState.SENT, RefundState.PROVEN)) or (
         event is RefundEvent.FAIL and state is RefundState.FAILED
     ):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, or_, select
 from intranet_bridge.settlement import events
 from intranet_bridge.settlement.payments import told
 from intranet_bridge.settlement.payments.acting import RISK_REVIEW, Acting
-from intranet_bridge.settlement.payments.orders import STATEMENTS_FOR_PROOF, LineEvent, OrderEvent, surplus_refund
+from intranet_bridge.settlement.payments.orders import STATEMENTS_FOR_PROOF, LineEvent, OrderEvent, whole_refunds
 from intranet_bridge.settlement.payments.records import Stored, load
 from intranet_bridge.settlement.payments.rows import LINES, ORDERS, PARTS, PAYMENTS, REFUNDS
 from intranet_bridge.settlement.ports import Ports
@@ -110,11 +110,11 @@ def _give_back(at: Stored) -> None:
     payment = at.order.payments[0]
     if at.code != "amount-mismatch":
         raise BridgeError("its payment is the order's: what it paid is refunded line by line")
-    if any(at.refunds[one.number].payment == 1 for one in at.order.refunds):
+    if any(one.payment == 1 for one in at.order.refunds):
         raise BridgeError("it is given back already: its refund is under way")
-    back = surplus_refund(at.order, payment)
-    at.book(events.RefundDue(back.number, at.number, payment.channel, payment.cash))
-    at.add_refund(back, 1)
+    for back in whole_refunds(at.order, payment, 1):
+        at.book(events.RefundDue(back.number, at.number, back.channel, back.cash))
+        at.add_refund(back)
 
 
 def _listed(connection: Connection, state: str, limit: int, now: int) -> list[dict[str, Any]]:

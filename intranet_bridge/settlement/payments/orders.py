@@ -242,7 +242,7 @@ class Payment:
 
 @immutable
 class Refund:
-    """A refund of a line; line 0: of a payment too many."""
+    """A refund of a line; line 0: of a payment too many, or of another amount than the order's."""
 
     line: int
     number: str
@@ -252,6 +252,10 @@ class Refund:
     """That were accepted since it was requested."""
     channel: str = ""
     """That brought the money, and takes it back."""
+    transaction: str = ""
+    """At the channel, of the payment that it is of: a combined payment has one a line, each refunded by itself."""
+    payment: int = 1
+    """Which of the order's payments that is, counted from 1."""
 
     @property
     def overdue(self) -> bool:
@@ -396,11 +400,13 @@ def refund(order: Order, number: int, cash: int | None = None) -> Refund:
     (share,) = (one for one in shared(order.lines, order.parts) if one.line == number)
     left = share.cash - sum(one.cash for one in of_line)
     wanted = left if cash is None else cash
-    paid = sum(payment.cash for payment in order.payments) - sum(one.cash for one in order.refunds)
-    if not 0 <= wanted <= min(left, paid):
+    channel, brought = order.payments[0].channel, paid_by(order, number)
+    of_it = ((one.channel, one.transaction, one.cash) for one in order.refunds)
+    gone = sum(cash for *which, cash in of_it if which == [channel, brought.transaction])
+    if not 0 <= wanted <= min(left, brought.cash - gone):
         raise OrderRefused(Refusal.REFUND_TOO_LARGE, number)
     name = f"{order.number}-{number}-R{len(of_line) + 1}"
-    return Refund(number, name, wanted, channel=order.payments[0].channel)
+    return Refund(number, name, wanted, channel=channel, transaction=brought.transaction)
 
 
 def parts_returned(order: Order, refund: Refund) -> tuple[int, ...]:
@@ -412,10 +418,27 @@ def parts_returned(order: Order, refund: Refund) -> tuple[int, ...]:
     return share.parts if order.honoured and others + refund.cash == share.cash else ()
 
 
-def surplus_refund(order: Order, payment: Payment) -> Refund:
-    """The refund of a payment of what was paid already."""
+def paid_by(order: Order, line: int) -> PaidPart:
+    """What paid a line: of a combined payment its own part. A line that only coupons and points paid is counted to the
+    first part, as statements do.
+    """
+    parts, name = order.payments[0].parts, f"{order.number}-{line}"
+    first = min(parts, key=lambda part: (len(part.reference), part.reference))
+    return next((part for part in parts if part.reference == name), first)
+
+
+def whole_refunds(order: Order, payment: Payment, number: int) -> tuple[Refund, ...]:
+    """The refunds of a whole payment, of what was paid already or of another amount: one a transaction of it, as no
+    channel gives back on one what another brought. `number`: which of the order's payments it is, counted from 1.
+    """
     before = sum(one.line == 0 for one in order.refunds)
-    return Refund(0, f"{order.number}-0-R{before + 1}", payment.cash, channel=payment.channel)
+    return tuple(
+        Refund(
+            0, f"{order.number}-0-R{at}", part.cash, channel=payment.channel, transaction=part.transaction,
+            payment=number,
+        )
+        for at, part in enumerate(payment.parts, before + 1)
+    )  # fmt: skip
 
 
 def repeated(refund: Refund) -> Refund:

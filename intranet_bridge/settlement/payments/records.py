@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from intranet_bridge.settlement import events, ledger
@@ -38,10 +38,12 @@ from intranet_bridge.settlement.payments.orders import (
     RefundEvent,
     ReservationEvent,
     moved,
+    paid_by,
 )
 from intranet_bridge.settlement.payments.rows import BILLS, LINES, ORDERS, PARTS, PAYMENTS, REFUNDS, TRANSACTIONS
 from protocol.operations import orders as catalogue
 from protocol.operations.orders import LineState, OrderState, RefundState, ReservationState
+from protocol.runtime.crash_points import Point, reach
 
 _O, _L, _B, _P, _Y, _T, _R = (table.c for table in (ORDERS, LINES, BILLS, PARTS, PAYMENTS, TRANSACTIONS, REFUNDS))
 LET_GO = frozenset({LineState.WRITTEN_OFF, LineState.REFUSED, LineState.REFUNDED, LineState.CREDITED})
@@ -94,14 +96,6 @@ class OfPayment:
     paid_at: int
 
 
-@dataclass(slots=True)
-class OfRefund:
-    """What a refund has besides."""
-
-    payment: int
-    transaction: str
-
-
 class Stored:
     """An order, as it stands in this transaction."""
 
@@ -113,7 +107,6 @@ class Stored:
         self.lines: dict[int, OfLine] = {}
         self.parts: dict[str, OfPart] = {}
         self.payments: list[OfPayment] = []
-        self.refunds: dict[str, OfRefund] = {}
 
     @property
     def number(self) -> str:
@@ -212,18 +205,18 @@ class Stored:
         self.order = replace(self.order, payments=(*self.order.payments, payment))
         self.payments.append(OfPayment(number, paid_at))
 
-    def add_refund(self, one: Refund, payment: int) -> None:
-        """A refund is asked for. The database refuses a second one in flight, and more than was paid."""
-        paid = self.order.payments[payment - 1]
-        transaction = self.transaction(one.line) if one.line else paid.parts[0].transaction
+    def add_refund(self, one: Refund) -> None:
+        """A refund is asked for. The database refuses a second one in flight, and more of a transaction than it
+        brought.
+        """
         row = {
-            "number": one.number, "order_no": self.number, "line": one.line, "payment": payment,
-            "channel": one.channel, "transaction_no": transaction, "cash": one.cash, "state": one.state,
+            "number": one.number, "order_no": self.number, "line": one.line, "payment": one.payment,
+            "channel": one.channel, "transaction_no": one.transaction, "cash": one.cash, "state": one.state,
             "statements": 0, "requested_at": self.now, "updated_at": self.now,
         }  # fmt: skip
         self.connection.execute(REFUNDS.insert(), row)
+        reach(Point.BRIDGE_REFUND_UNCOMMITTED, one.number)
         self.order = replace(self.order, refunds=(*self.order.refunds, one))
-        self.refunds[one.number] = OfRefund(payment, transaction)
         if not one.cash:  # only part payments paid it: there is nothing that a channel could do
             self.refund(one.number, RefundEvent.PROVE, day_of(self.now))
 
@@ -243,8 +236,10 @@ class Stored:
             )
             if proven == saga.cash_of(self.order)[one.line]:
                 self.line(one.line, LineEvent.PROVE)
-        elif self.refunds[number].payment == 1 and self.order.state is OrderState.HELD:
-            self.move(OrderEvent.COMPLETE_WITH_REFUNDS)  # a payment of another amount went back
+        elif one.payment == 1 and self.order.state is OrderState.HELD:
+            back = [each for each in self.order.refunds if each.payment == 1 and each.state is RefundState.PROVEN]
+            if sum(each.cash for each in back) == self.order.payments[0].cash:
+                self.move(OrderEvent.COMPLETE_WITH_REFUNDS)  # a payment of another amount went back whole
 
     def find_refund(self, number: str) -> Refund:
         """Raises KeyError."""
@@ -284,9 +279,7 @@ class Stored:
 
     def transaction(self, line: int) -> str:
         """The channel's number of what paid a line."""
-        parts = self.order.payments[0].parts
-        by_reference = {part.reference: part.transaction for part in parts}
-        return by_reference.get(f"{self.number}-{line}", parts[0].transaction)
+        return paid_by(self.order, line).transaction
 
     def _replace(self, line: Line, made: Line) -> None:
         self.order = replace(self.order, lines=tuple(made if one is line else one for one in self.order.lines))
@@ -389,7 +382,7 @@ def load(connection: Connection, number: str, now: int, *, lock: bool = True) ->
     for one in connection.execute(select(TRANSACTIONS).where(_T.order_no == number).order_by(_T.payment, _T.number)):
         transactions.setdefault(one.payment, []).append(PaidPart(one.transaction_no, one.reference, one.cash))
     refunds = connection.execute(
-        select(REFUNDS).where(_R.order_no == number).order_by(_R.requested_at, _R.number)
+        select(REFUNDS).where(_R.order_no == number).order_by(_R.requested_at, func.length(_R.number), _R.number)
     ).all()
     order = Order(
         number,
@@ -413,7 +406,10 @@ def load(connection: Connection, number: str, now: int, *, lock: bool = True) ->
         row.honoured,
         tuple(Payment(one.channel, tuple(transactions[one.payment])) for one in payments),
         tuple(
-            Refund(one.line, one.number, one.cash, RefundState(one.state), one.statements, one.channel)
+            Refund(
+                one.line, one.number, one.cash, RefundState(one.state), one.statements, one.channel,
+                one.transaction_no, one.payment,
+            )
             for one in refunds
         ),
     )  # fmt: skip
@@ -421,5 +417,4 @@ def load(connection: Connection, number: str, now: int, *, lock: bool = True) ->
     stored.lines = {one.line: OfLine(one.asked, one.credit, one.refund_request) for one in lines}
     stored.parts = {f"P{one.part}": OfPart(one.part, one.promotion, one.kind, one.asked, one.code) for one in parts}
     stored.payments = [OfPayment(one.payment, one.paid_at) for one in payments]
-    stored.refunds = {one.number: OfRefund(one.payment, one.transaction_no) for one in refunds}
     return stored

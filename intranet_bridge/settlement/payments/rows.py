@@ -2,7 +2,8 @@
 
 They hold account numbers in clear, as the company's own registers inside do; the books hold none. What the database
 itself refuses, whatever a program does: a bill in two orders that are being paid, a channel's transaction in two
-payments, a second refund in flight of one line, and more refunded of a payment than it brought.
+payments, a second refund in flight of one line or of one whole transaction, and more refunded of a transaction than it
+brought.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, text
@@ -128,6 +129,11 @@ REFUNDS = Table(
         "payment_refunds_in_flight", "order_no", "line", unique=True,
         sqlite_where=text("line > 0 AND state <> 'proven'"),
         postgresql_where=text("line > 0 AND state <> 'proven'"),
+    ),
+    Index(
+        "payment_refunds_whole", "channel", "transaction_no", unique=True,
+        sqlite_where=text("line = 0 AND state <> 'proven'"),
+        postgresql_where=text("line = 0 AND state <> 'proven'"),
     ),
 )  # fmt: skip
 """Line 0: of a payment too many, or of another amount. `transaction_no`: of the payment that it is of."""

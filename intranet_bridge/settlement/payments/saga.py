@@ -23,10 +23,11 @@ from intranet_bridge.settlement.payments.orders import (
     OrderRefused,
     Payment,
     Refund,
+    paid_by,
     parts_returned,
     refund,
     shared,
-    surplus_refund,
+    whole_refunds,
 )
 from protocol.operations.orders import LineState, OrderState, RefundState, ReservationState
 from protocol.values import immutable
@@ -60,8 +61,9 @@ class Taking:
     payment: Payment | None = None
     """A row that is new."""
     event: OrderEvent | None = None
-    refund: Refund | None = None
-    book: events.Event | None = None
+    refunds: tuple[Refund, ...] = ()
+    """Of a payment too many: one a transaction of it."""
+    book: tuple[events.Event, ...] = ()
 
 
 def on_proof(order: Order, channel: str, proof: PaymentProof) -> Taking:
@@ -71,15 +73,15 @@ def on_proof(order: Order, channel: str, proof: PaymentProof) -> Taking:
         if known.channel == channel and known.transactions & payment.transactions:
             return Taking(Taken.REPEATED)
     if order.payments:
-        back = surplus_refund(order, payment)
-        surplus = events.Surplus(channel, min(payment.transactions), payment.cash)
-        return Taking(Taken.SURPLUS, payment, refund=back, book=surplus)
+        back = whole_refunds(order, payment, len(order.payments) + 1)
+        surplus = tuple(events.Surplus(channel, one.transaction, one.cash) for one in back)
+        return Taking(Taken.SURPLUS, payment, refunds=back, book=surplus)
     if not _fits(order, payment):
         only_cash = events.Paid(order.number, channel, payment.cash)  # its part payments are not posted
-        return Taking(Taken.MISMATCH, payment, OrderEvent.HOLD, book=only_cash)
+        return Taking(Taken.MISMATCH, payment, OrderEvent.HOLD, book=(only_cash,))
     if order.state in _DEAD or any(part.reservation is not ReservationState.RESERVED for part in order.parts):
         return Taking(Taken.LATE, payment)
-    return Taking(Taken.PAID, payment, OrderEvent.PROVE, book=paid(order, channel))
+    return Taking(Taken.PAID, payment, OrderEvent.PROVE, book=(paid(order, channel),))
 
 
 def _fits(order: Order, payment: Payment) -> bool:
@@ -242,9 +244,7 @@ def _post(order: Order) -> list[Step]:
 def _of_line(order: Order, line: Line, credits: Callable[[Line], bool]) -> Sequence[Step]:
     request = f"{order.number}-{line.number}"
     if line.state is LineState.OPEN:
-        by_reference = {part.reference: part.transaction for part in order.payments[0].parts}
-        transaction = by_reference.get(request, order.payments[0].parts[0].transaction)
-        return [WriteOff(line.number, request, f"{transaction}-{line.number}")]
+        return [WriteOff(line.number, request, f"{paid_by(order, line.number).transaction}-{line.number}")]
     if line.state is LineState.UNKNOWN:
         return [Inquire(line.number, request)]
     if line.state is LineState.REFUSED:

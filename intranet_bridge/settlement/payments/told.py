@@ -37,9 +37,9 @@ def standing(stored: Stored) -> catalogue.OrderStanding:
 
 def refund(stored: Stored, number: str) -> catalogue.RefundStanding:
     """One refund of it."""
-    one, of = stored.find_refund(number), stored.refunds[number]
+    one = stored.find_refund(number)
     return catalogue.RefundStanding(
-        refund=one.number, line=one.line, channel=one.channel, transaction=of.transaction, cash=one.cash,
+        refund=one.number, line=one.line, channel=one.channel, transaction=one.transaction, cash=one.cash,
         state=one.state,
     )  # fmt: skip
 

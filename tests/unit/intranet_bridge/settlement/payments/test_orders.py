@@ -36,6 +36,7 @@ from intranet_bridge.settlement.payments.orders import (
     fees,
     judged,
     moved,
+    paid_by,
     refund,
     repeated,
     shared,
@@ -106,11 +107,11 @@ class World:
         taking = saga.on_proof(self.order, channel, payment)
         if taking.payment:
             self.order = replace(self.order, payments=(*self.order.payments, taking.payment))
-        if taking.refund:
-            self.order = replace(self.order, refunds=(*self.order.refunds, taking.refund))
+        self.order = replace(self.order, refunds=(*self.order.refunds, *taking.refunds))
         if taking.event:
             self.order = replace(self.order, state=moved(ORDERS, self.order.state, taking.event))
-        self.book(taking.book)
+        for event in taking.book:
+            self.book(event)
         return taking.taken
 
     def decide_late(self, *, bills_open: bool, coupons: bool) -> None:
@@ -453,6 +454,28 @@ def test_what_is_proven_before_its_part_payments_are_reserved_is_late() -> None:
     assert saga.on_proof(replace(ORDER, parts=()), "wechat", proof(20_000)).taken is Taken.PAID
 
 
+def test_a_whole_payment_goes_back_by_its_transactions() -> None:
+    cash = saga.cash_of(ORDER)
+    parts = tuple(PaidPart(f"a{line}", f"P1-{line}", cash[line]) for line in (1, 2, 3))
+    world = World(reserved(ORDER), {})
+    world.take("wechat", proof(18_667))
+    assert world.take("alipay", PaymentProof("P1", parts, AT)) is Taken.SURPLUS
+    assert [(one.number, one.transaction, one.cash, one.payment) for one in world.order.refunds] == [
+        (f"P1-0-R{line}", f"a{line}", cash[line], 2) for line in (1, 2, 3)
+    ]
+    world.run()
+    assert {name for name in world.left() if "alipay" in name} == set()
+
+
+def test_a_line_is_refunded_of_what_its_own_transaction_brought() -> None:
+    """Though the other parts of the payment brought enough; and what coupons alone paid is counted to the first."""
+    parts = tuple(PaidPart(f"t{line}", f"P1-{line}", fen) for line, fen in ((3, 809), (2, 6335), (1, 11_523)))
+    order = replace(refused_line(), payments=(Payment("wechat", parts),))
+    with pytest.raises(OrderRefused, match="refund-too-large, line 2"):
+        refund(order, 2)
+    assert (refund(order, 3).transaction, paid_by(order, 4).transaction) == ("t3", "t1")
+
+
 # --- refunds ----------------------------------------------------------------------------------------------
 
 
@@ -467,15 +490,15 @@ def test_second_refund_in_flight_refused() -> None:
         with pytest.raises(OrderRefused, match="refund-in-flight, line 2"):
             refund(refused_line(Refund(2, "P1-2-R1", 100, state)), 2)
     proven = refused_line(Refund(2, "P1-2-R1", 100, RefundState.PROVEN))
-    assert refund(proven, 2) == Refund(2, "P1-2-R2", 6236, channel="wechat")
-    assert refund(proven, 3) == Refund(3, "P1-3-R1", 809, channel="wechat")
+    assert refund(proven, 2) == Refund(2, "P1-2-R2", 6236, channel="wechat", transaction="t1")
+    assert refund(proven, 3) == Refund(3, "P1-3-R1", 809, channel="wechat", transaction="t1")
 
 
 def test_no_more_is_refunded_than_was_paid() -> None:
     with pytest.raises(OrderRefused, match="refund-too-large, line 2"):
         refund(refused_line(), 2, 6337)
     assert refund(refused_line(), 2, 6336).cash == 6336
-    others = [Refund(0, f"P1-0-R{number}", 6000, RefundState.PROVEN) for number in (1, 2, 3)]
+    others = [Refund(0, f"P1-0-R{at}", 6000, RefundState.PROVEN, 0, "wechat", "t1") for at in (1, 2, 3)]
     with pytest.raises(OrderRefused, match="refund-too-large"):
         refund(refused_line(*others), 2)
     unpaid = replace(refused_line(), payments=())

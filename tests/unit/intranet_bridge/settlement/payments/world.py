@@ -10,7 +10,7 @@ import hmac
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from intranet_bridge.commands.internal import Consumer, InternalCommand, Interna
 from intranet_bridge.inbox.rows import STORE_KEY
 from intranet_bridge.marketing import Answered, MarketingRequest, Outcome, Refused
 from intranet_bridge.settlement.payments.channels import Offer, offer_of
+from intranet_bridge.settlement.payments.evidence import PaidPart, PaymentProof
 from intranet_bridge.settlement.payments.risk_records import RiskRecords
 from intranet_bridge.settlement.payments.service import Payments
 from intranet_bridge.settlement.ports import Ports
@@ -257,6 +258,18 @@ class World:
         answer = await self.ask("payment-confirm", channel=channel, **said)
         assert answer.acknowledgement.body == '{"code":"SUCCESS"}'
         return str(answer.meant)
+
+    async def combined(self, order: str, cash: Mapping[int, int], name: str = "t", channel: str = "wechat") -> str:
+        """A combined payment: one transaction a line, `{name}{line}`."""
+        parts = tuple(PaidPart(f"{name}{line}", f"{order}-{line}", fen) for line, fen in cash.items())
+        proof = PaymentProof(order, parts, datetime.fromtimestamp(self.clock.now / 1000, CHINA))
+
+        def work(connection: Connection) -> str:
+            return str(self.payments._paid(connection, channel, proof, "d" * 64, "front-1/wechat"))
+
+        meant = await self.store.write(work)
+        self.payments.hurry()
+        return meant
 
     def at(self) -> str:
         return datetime.fromtimestamp(self.clock.now / 1000, CHINA).isoformat()
