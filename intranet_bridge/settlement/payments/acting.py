@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from intranet_bridge.commands.internal import InternalCommand, InternalOutcome
 from intranet_bridge.settlement.days import day_of
-from intranet_bridge.settlement.payments import saga
+from intranet_bridge.settlement.payments import proofs, saga
 from intranet_bridge.settlement.payments.evidence import PaymentProof, RefundProof
 from intranet_bridge.settlement.payments.orders import (
     RESERVED_MS,
@@ -362,6 +362,13 @@ def prove_refund(
     if meant is Meant.REFUND_PROVEN:
         acting(stored).advance()
     return meant, stored.number
+
+
+def take_statements(connection: Connection, now: int, acting: Callable[[Stored], Acting], order: str = "") -> int:
+    """Refunds that accepted statements prove are proven, of one order or of all. Returns how many."""
+    found = proofs.in_statements(connection, order)
+    meant = [prove_refund(connection, channel, said, now, acting)[0] for channel, said in found]
+    return meant.count(Meant.REFUND_PROVEN)
 
 
 def _refund_proven(stored: Stored, said: RefundProof) -> Meant:

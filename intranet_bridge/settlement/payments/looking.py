@@ -122,9 +122,14 @@ class Looking:
         """Take what accepted statements prove of refunds. Returns how many."""
         if not self._ports.allowed():
             return 0
-        return await self._ports.store.write(
-            lambda connection: proofs.taken(connection, self._ports.clock(), self.acting)
-        )
+
+        def work(connection: Connection) -> int:
+            now = self._ports.clock()
+            proven = acting.take_statements(connection, now, self.acting)
+            proofs.counted(connection, now)
+            return proven
+
+        return await self._ports.store.write(work)
 
     async def _advance(self, number: str) -> None:
         def work(connection: Connection) -> None:

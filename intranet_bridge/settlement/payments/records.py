@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from intranet_bridge.settlement import events, ledger
 from intranet_bridge.settlement.days import day_of
-from intranet_bridge.settlement.payments import saga
+from intranet_bridge.settlement.payments import proofs, saga
 from intranet_bridge.settlement.payments.evidence import PaidPart
 from intranet_bridge.settlement.payments.orders import (
     LINES as LINE_MOVES,
@@ -44,6 +44,7 @@ from intranet_bridge.settlement.payments.rows import BILLS, LINES, ORDERS, PARTS
 from protocol.operations import orders as catalogue
 from protocol.operations.orders import LineState, OrderState, RefundState, ReservationState
 from protocol.runtime.crash_points import Point, reach
+from protocol.times import CHINA
 
 _O, _L, _B, _P, _Y, _T, _R = (table.c for table in (ORDERS, LINES, BILLS, PARTS, PAYMENTS, TRANSACTIONS, REFUNDS))
 LET_GO = frozenset({LineState.WRITTEN_OFF, LineState.REFUSED, LineState.REFUNDED, LineState.CREDITED})
@@ -206,8 +207,8 @@ class Stored:
         self.payments.append(OfPayment(number, paid_at))
 
     def add_refund(self, one: Refund) -> None:
-        """A refund is asked for. The database refuses a second one in flight, and more of a transaction than it
-        brought.
+        """A refund is asked for; what a statement has of it already proves it at once. The database refuses a second
+        one in flight, and more of a transaction than it brought.
         """
         row = {
             "number": one.number, "order_no": self.number, "line": one.line, "payment": one.payment,
@@ -219,6 +220,8 @@ class Stored:
         self.order = replace(self.order, refunds=(*self.order.refunds, one))
         if not one.cash:  # only part payments paid it: there is nothing that a channel could do
             self.refund(one.number, RefundEvent.PROVE, day_of(self.now))
+        for _, said in proofs.in_statements(self.connection, refund=one.number):  # its money is back already
+            self.refund(one.number, RefundEvent.PROVE, said.proven_at.astimezone(CHINA).date())
 
     def refund(self, number: str, event: RefundEvent, day: date | None = None) -> None:
         """A refund comes into its next state; with its proof, of a day, its line too. Raises IllegalMove."""

@@ -3,7 +3,8 @@ proves to the order, whose saga does it under the ids of its own lines. So one p
 channel's notification comes first, or the statement, or both at once.
 
 What the order is to do is decided as a value (`of_payment`, `of_refund`); an item of an order is `acting` until its
-lines have ended.
+lines have ended. Of refunds one thing is decided here: that what is written off and went back, though nobody asked us,
+is reversed. That a statement proves a refund is decided in payments/proofs.py alone, whoever asked for it.
 """
 
 import json
@@ -16,8 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from intranet_bridge.settlement.payments import saga
-from intranet_bridge.settlement.payments.acting import Acting, prove_refund
-from intranet_bridge.settlement.payments.evidence import PaidPart, PaymentProof, RefundProof
+from intranet_bridge.settlement.payments.acting import Acting, take_statements
+from intranet_bridge.settlement.payments.evidence import PaidPart, PaymentProof
 from intranet_bridge.settlement.payments.orders import Line, Order
 from intranet_bridge.settlement.payments.records import Stored, load
 from intranet_bridge.settlement.payments.rows import LINES as ORDER_LINES
@@ -28,8 +29,7 @@ from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.life import FileState
 from intranet_bridge.settlement.statements.matching import Action
 from intranet_bridge.settlement.statements.profiles import Kind, Status
-from protocol.operations.orders import LineState, Meant, OrderState, RefundState
-from protocol.times import CHINA
+from protocol.operations.orders import LineState, Meant, OrderState
 from protocol.values import immutable
 
 NAME = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(?:-([1-9][0-9]?))?")
@@ -47,7 +47,6 @@ class Do(StrEnum):
 
     PROVE = "prove"
     REVERSE = "reverse"
-    PROVE_REFUND = "prove-refund"
     WAIT = "wait"
     DONE = "done"
     HOLD = "hold"
@@ -98,15 +97,15 @@ def of_payment(
     return Next(Do.DONE if all(line.state in _ENDED for line in concerned) else Do.WAIT)
 
 
-def of_refund(line: Line, asked: str, refunding: bool, *, begins: bool) -> Next:
+def of_refund(line: Line, asked: str, *, begins: bool) -> Next:
     """What the whole refund of a line in a statement asks of its order, where the books have the line written off.
-    `asked`: the command that is under way for the line. `refunding`: a refund of it is asked for and not proven.
+    `asked`: the command that is under way for the line.
     """
     match line.state:
         case LineState.REFUNDED:
             return Next(Do.DONE)
         case LineState.REFUNDING:
-            return Next(Do.PROVE_REFUND if refunding else Do.WAIT)
+            return Next(Do.WAIT)
         case LineState.WRITTEN_OFF if asked:
             return Next(Do.WAIT)
         case LineState.WRITTEN_OFF if begins and not line.code:
@@ -217,27 +216,16 @@ class Orders:
         ours = order.payments[0].transactions if order.payments else frozenset[str]()
         if item.transaction_no not in ours or not lines:
             return Verdict(ItemState.HELD, "other-payment")
+        if take_statements(connection, stored.now, self._acts, stored.number):
+            again = load(connection, stored.number, stored.now)
+            assert again is not None, "it was just locked"
+            stored = again
         found: list[Next] = []
         for number in sorted(lines):
-            in_flight = [
-                one for one in stored.order.refunds if one.line == number and one.state is not RefundState.PROVEN
-            ]
-            following = of_refund(
-                stored.order.line(number), stored.lines[number].asked, bool(in_flight), begins=begins
-            )  # fmt: skip
+            following = of_refund(stored.order.line(number), stored.lines[number].asked, begins=begins)
             if following.do is Do.REVERSE:
                 self._acts(stored).reverse(stored.order.line(number))
                 following = Next(Do.WAIT)
-            elif following.do is Do.PROVE_REFUND:
-                [one] = in_flight
-                at = _at(item.paid_at) if item.paid_at else _moment(stored.now)
-                said = RefundProof(one.number, item.transaction_no, one.cash, at)
-                prove_refund(connection, item.channel, said, stored.now, self._acts)
-                again = load(connection, stored.number, stored.now)
-                assert again is not None, "it was just locked"
-                stored, following = again, Next(Do.WAIT)
-                if stored.order.line(number).state is LineState.REFUNDED:
-                    following = Next(Do.DONE)
             found.append(following)
         for do in (Do.HOLD, Do.WAIT):
             if one_of := [one for one in found if one.do is do]:
@@ -303,7 +291,3 @@ def _lines(item: Row[Any]) -> list[int]:
 
 def _at(text: str) -> datetime:
     return paid_at(datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text))
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, CHINA)

@@ -500,6 +500,37 @@ async def test_statements_prove_refunds_and_are_counted_for_the_others(make: Cal
         assert sorted(counted) == [0, 1, 1]
 
 
+async def test_statements_prove_what_went_back_whole_whatever_they_call_it(make: Callable[..., Any]) -> None:
+    """By parts, and where two statements have the same row; as long as something is left of it, nothing is proven."""
+    async with make() as at:
+        order = await at.paying()
+        at.companies.outcomes |= {f"{order.order}-{line}": ["bill-not-open"] for line in (1, 2, 3)}
+        await at.confirm(order.order, CASH)
+        await at.run()
+        at.clock.now += 1000
+        desk = {"transaction_no": "t1", "gross": CASH - 866, "refund_no": "DESK-1"}
+        await at.statement("F1", desk)
+        await at.statement("F2", desk)  # the fund statement has it too
+        await at.statement("F3", {"transaction_no": "t2", "gross": CASH, "refund_no": "DESK-2"})
+        assert await at.payments._looking.statements() == 0
+        await at.statement("F4", {"transaction_no": "t1", "gross": 866, "refund_no": ""})
+        assert await at.payments._looking.statements() == 3
+        done = await at.order(order.order)
+        assert (done.state, await at.left()) == ("completed-with-refunds", {})
+
+
+async def test_a_refund_that_a_statement_has_before_it_is_asked_for_is_proven_at_once(make: Callable[..., Any]) -> None:
+    async with make() as at:
+        order = await at.paying()
+        await at.confirm(order.order, CASH)
+        await at.run()
+        await at.statement("F1", {"transaction_no": "t2", "gross": CASH, "refund_no": "DESK-1"})
+        assert await at.confirm(order.order, CASH, "t2") == "surplus"
+        (refund,) = (await at.order(order.order)).refunds
+        assert (refund.transaction, refund.state) == ("t2", "proven")
+        assert not any(name.startswith("refund:") for name in await at.left())
+
+
 async def test_what_clearing_and_statements_are_told_of_an_order(make: Callable[..., Any]) -> None:
     async with make() as at:
         order = await at.paying(parts=PARTS)

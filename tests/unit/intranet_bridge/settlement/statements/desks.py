@@ -77,10 +77,12 @@ def alipay(day: date, *rows: tuple[str, str, str, int, str]) -> bytes:
     return text.encode("gb18030")
 
 
-def booked(transaction: str, fen: int, at: str, back: int = 0, account: str = "3210000000001") -> WriteOff:
+def booked(
+    transaction: str, fen: int, at: str, back: int = 0, account: str = "3210000000001", line: int = 1
+) -> WriteOff:
     """What the marketing system wrote off."""
     when = datetime.fromisoformat(at).replace(tzinfo=CHINA)
-    return WriteOff("", transaction, "alipay", fen, when, back, 1, account)
+    return WriteOff("", transaction, "alipay", fen, when, back, line, account)
 
 
 GIVEN = Table("test_given", MetaData(), Column("id", String(64), primary_key=True))

@@ -204,10 +204,31 @@ async def test_a_refund_that_nobody_asked_us_for_is_reversed_by_the_order(databa
         assert await at.given() == [f"{NUMBER}-1", f"{NUMBER}-1-X"]
         assert (await at.items())[f"{T1}/refund"] == ("refund-not-reversed", "acting")
         await at.own_outcome(f"{NUMBER}-1-X", State.SUCCEEDED)
-        await at.loop.look()
-        assert (await states(at))[1] == [LineState.REFUNDED]
+        # at once, in the same transaction: the money is back, and nobody is told that a refund is still to be done
+        assert await states(at) == (OrderState.COMPLETED_WITH_REFUNDS, [LineState.REFUNDED])
         assert await left(at) == {}
+        await at.loop.look()
         assert (await at.items())[f"{T1}/refund"] == ("refund-not-reversed", "done")
+
+
+async def test_of_a_combined_payment_one_part_went_back(database_url: str) -> None:
+    """Its line is reversed and its refund proven; the other part is as it was."""
+    async with desk(database_url) as at:
+        await ordered(at, 3000, 2000)
+        rows = (T1, f"{NUMBER}-1", "pay", 3000, "08:00:00"), (T2, f"{NUMBER}-2", "pay", 2000, "08:00:00")
+        await at.statement(DAY, *rows)
+        await turn(at)
+        for line in (1, 2):
+            await at.own_outcome(f"{NUMBER}-{line}", State.SUCCEEDED)
+        at.marketing.rows = [
+            booked(T1, 3000, "2026-11-24T08:00:00"), booked(T2, 2000, "2026-11-24T08:00:00", line=2),
+        ]  # fmt: skip
+        await at.statement(DAY.replace(day=25), (T2, f"{NUMBER}-2", "CONSOLE-1", 2000, "09:00:00"))
+        await at.own_outcome(f"{NUMBER}-2-X", State.SUCCEEDED)
+        assert await states(at) == (
+            OrderState.COMPLETED_WITH_REFUNDS, [LineState.WRITTEN_OFF, LineState.REFUNDED],
+        )  # fmt: skip
+        assert await left(at) == {"channel:alipay": 3000, "company:power-yunhe": -3000}
 
 
 async def test_a_reversal_that_is_refused_is_held(database_url: str) -> None:
@@ -316,23 +337,20 @@ def test_what_a_payment_asks_of_its_order(
 
 
 @pytest.mark.parametrize(
-    ("state", "code", "asked", "refunding", "begins", "expected"),
+    ("state", "code", "asked", "begins", "expected"),
     [
-        ("written-off", "", "", False, True, Next(Do.REVERSE)),
-        ("written-off", "", "", False, False, Next(Do.HOLD, "not-reversed")),
-        ("written-off", "period-closed", "", False, True, Next(Do.HOLD, "period-closed")),
-        ("written-off", "", "X", False, True, Next(Do.WAIT)),
-        ("refunding", "", "", True, False, Next(Do.PROVE_REFUND)),
-        ("refunding", "", "", False, False, Next(Do.WAIT)),
-        ("refunded", "", "", False, True, Next(Do.DONE)),
-        ("credited", "", "", False, True, Next(Do.HOLD, "line-credited")),
+        ("written-off", "", "", True, Next(Do.REVERSE)),
+        ("written-off", "", "", False, Next(Do.HOLD, "not-reversed")),
+        ("written-off", "period-closed", "", True, Next(Do.HOLD, "period-closed")),
+        ("written-off", "", "X", True, Next(Do.WAIT)),
+        ("refunding", "", "", False, Next(Do.WAIT)),
+        ("refunded", "", "", True, Next(Do.DONE)),
+        ("credited", "", "", True, Next(Do.HOLD, "line-credited")),
     ],
 )
-def test_what_a_refund_asks_of_its_order(
-    state: str, code: str, asked: str, refunding: bool, begins: bool, expected: Next
-) -> None:
+def test_what_a_refund_asks_of_its_order(state: str, code: str, asked: str, begins: bool, expected: Next) -> None:
     line = Line(1, "c", ACCOUNT, 100, (), LineState(state), code)
-    assert of_refund(line, asked, refunding, begins=begins) == expected
+    assert of_refund(line, asked, begins=begins) == expected
 
 
 def test_what_rows_prove() -> None:
