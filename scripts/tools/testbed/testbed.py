@@ -41,6 +41,8 @@ class Testbed:
     template: ClassVar[Path | None] = None
     """Where certificates, keys, the front's new database and an application key are kept, made once by the first
     testbed that needs them, for the others to begin with a copy. None: each makes its own."""
+    own_keys: ClassVar[bool] = False
+    """Its envelope keys are nobody else's, whatever the template has."""
 
     folder: Path
     ports: Ports = field(default_factory=Ports)
@@ -145,7 +147,7 @@ class Testbed:
                 for folder in (model.config, model.folder / "data"):
                     folder.mkdir(exist_ok=True, mode=0o700)
                 model._make_what_is_missing()
-        if not (self.folder / "keys").exists():
+        if not self.own_keys and not (self.folder / "keys").exists():
             shutil.copytree(template / "keys", self.folder / "keys")
         if not self.certs.exists() and "broker" not in self.places:  # a broker elsewhere has another name
             shutil.copytree(template / "certs", self.certs)
@@ -184,8 +186,7 @@ class Testbed:
         }
         front: dict[str, Any] = {
             **link,
-            "link.certificate": str(self.certs / "front.pem"),
-            "link.key": str(self.certs / "front.key"),
+            **self._shown("front"),
             "keys.keyring": str(keys / "front.keyring"),
             "keys.trusted": str(keys / "trusted.json"),
             "store.file": str(data / "front.sqlite3"),
@@ -196,8 +197,7 @@ class Testbed:
         }
         bridge: dict[str, Any] = {
             **link,
-            "link.certificate": str(self.certs / "bridge.pem"),
-            "link.key": str(self.certs / "bridge.key"),
+            **self._shown("bridge"),
             "keys.keyring": str(keys / "bridge.keyring"),
             "keys.trusted": str(keys / "trusted.json"),
             "store.file": str(data / "bridge.sqlite3"),
@@ -209,8 +209,7 @@ class Testbed:
             bridge |= {"pushes.port": self.push_port, "pushes.token_file": str(self._push_token())}
         control: dict[str, Any] = {
             **link,
-            "link.certificate": str(self.certs / "monitor.pem"),
-            "link.key": str(self.certs / "monitor.key"),
+            **self._shown("monitor"),
             "front_store.file": str(data / "front.sqlite3"),
             "doctor.broker_data": str(self._broker / "data"),
         }
@@ -231,12 +230,15 @@ class Testbed:
                 "name": part,
                 "metrics.port": 0,
                 "control.socket": str(self.folder / f"{part}.sock"),
-                "link.certificate": str(self.certs / f"{part}.pem"),
-                "link.key": str(self.certs / f"{part}.key"),
+                **self._shown(part),
             }
             if part in self.twin_ports:
                 own["http.port"] = self.twin_ports[part]
             self._write_configuration(name, part, (front if kind_of(part) == "front" else bridge) | own)
+
+    def _shown(self, name: str) -> dict[str, Any]:
+        """What shows the broker who connects."""
+        return {"link.certificate": str(self.certs / f"{name}.pem"), "link.key": str(self.certs / f"{name}.key")}
 
     def _push_token(self) -> Path:
         """The file of the token that the marketing system shows when it pushes."""
