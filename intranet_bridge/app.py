@@ -83,6 +83,7 @@ from intranet_bridge.replies import Replies
 from intranet_bridge.reporting import Reporter, certificate_files, counts
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.settlement.assembly import assembled, calendar_of
+from intranet_bridge.settlement.assembly import check as check_settlement
 from intranet_bridge.settlement.ledger import Closing
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.trial import trial
@@ -790,6 +791,7 @@ def _check(path: Path, settings: BridgeSettings) -> None:
     """Say all that is wrong with an operator's files; exits with 2 if it cannot be used. Raises ConfigurationError."""
     with naming(path, settings):
         installed(settings)
+        check_settlement(settings.settlement)
         wrong, in_doubt = judged_groups(keyring_of(settings.keys, Role.BRIDGE), settings.fronts)
         if settings.pushes.port:
             from intranet_bridge.pushes.http import check

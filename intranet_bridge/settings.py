@@ -26,6 +26,7 @@ from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.marketing.sql.binding import SqlSystem
 from intranet_bridge.marketing.sql.statement import Reading, parameters
 from intranet_bridge.settlement_sections import SettlementSection
+from intranet_bridge.settlement_sections.references import check as check_settlement
 from protocol.envelope import MAX_AGE_MS
 from protocol.maintenance import ALL, Schedule
 from protocol.messages import AHEAD_MS
@@ -467,14 +468,8 @@ class BridgeSettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _withholding_has_its_files(self) -> Self:
-        for name, one in self.settlement.withholding.items():
-            if one.target not in self.files.targets:
-                raise ValueError(f"settlement.withholding.{name}.target: files.targets has no {one.target}")
-            if one.answer_profile not in self.files.profiles:
-                raise ValueError(
-                    f"settlement.withholding.{name}.answer_profile: files.profiles has no {one.answer_profile}"
-                )
+    def _settlement_names_what_is_there(self) -> Self:
+        check_settlement(self.settlement, self.files, self.region)
         return self
 
     @property
@@ -500,13 +495,8 @@ class BridgeSettings(Section):
 
     @model_validator(mode="after")
     def _other_regions_are_reached(self) -> Self:
-        settlement = self.settlement
-        if settlement.peers and settlement.front is None:
-            raise ValueError("settlement.peers: needs settlement.front, which carries what is for them")
-        for name, company in settlement.companies.items():
-            if company.region not in (None, self.region, *settlement.peers):
-                place = toml_path(("settlement", "companies", name, "region"))
-                raise ValueError(f"{place}: there is no settlement.peers.{company.region}")
+        if self.settlement.peers and self.settlement.front is None:
+            raise Misplaced("needs settlement.front, which carries what is for them", ("settlement", "peers"))
         return self
 
     @model_validator(mode="after")

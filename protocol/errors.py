@@ -3,6 +3,8 @@
 None of these carries customer data: their messages go to logs and to operators.
 """
 
+from collections.abc import Sequence
+
 
 def in_one_line(error: BaseException) -> str:
     """An error's text on one line of at most 1,000 characters, with a mark where something was left out."""
@@ -17,10 +19,13 @@ class BridgeError(Exception):
 class ConfigurationError(BridgeError):
     """A setting, key file or certificate that cannot be used; says which file and, where known, which line."""
 
-    def __init__(self, message: str, *, file: str | None = None, line: int | None = None) -> None:
-        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        super().__init__(place + message)
-        self.file, self.line = file, line
+    def __init__(
+        self, message: str, *, file: str | None = None, line: int | None = None, place: Sequence[int | str] = ()
+    ) -> None:
+        """`place`: of the setting that it is about, from the file's root; who knows the file says where that stands."""
+        where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(where + message)
+        self.file, self.line, self.place = file, line, tuple(place)
 
 
 class NotAsked(BridgeError):

@@ -13,6 +13,7 @@ from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.service import Settlement
 from intranet_bridge.settlement.statements.orders import Orders
 from intranet_bridge.settlement.statements.service import StatementsPart
+from intranet_bridge.settlement.statements.sources import check_cleared, sources_of
 from intranet_bridge.settlement.withholding.service import Withholding, arrangements_of
 from intranet_bridge.settlement_sections import SettlementSection
 
@@ -20,6 +21,13 @@ from intranet_bridge.settlement_sections import SettlementSection
 def calendar_of(section: SettlementSection) -> BankCalendar:
     """Of the banks: the release's, and what is configured."""
     return extended(section.holidays, section.workdays)
+
+
+def check(section: SettlementSection) -> None:
+    """What a start would find wrong with it. Raises ConfigurationError."""
+    offer_of(section)
+    arrangements_of(section)
+    check_cleared(section.clearing, sources_of(section.statements))
 
 
 def assembled(section: SettlementSection, ports: Ports) -> Settlement:
@@ -32,7 +40,9 @@ def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     payments = Payments(offer_of(section), ports, risk)
     parts: list[Part] = [payments, Withholding(arrangements_of(section), ports)]
     if section.statements.files:
-        parts.append(StatementsPart(section.statements, ports, Orders(payments.acting, payments.hurry), elsewhere))
+        statements = StatementsPart(section.statements, ports, Orders(payments.acting, payments.hurry), elsewhere)
+        check_cleared(section.clearing, statements.sources)
+        parts.append(statements)
     parts.append(RiskPart(section.risk, ports, risk))
     if section.clearing.channels:
         calendar = calendar_of(section)

@@ -1,9 +1,9 @@
 """The `[settlement]` table of the bridge's configuration: money, and what is settled by it."""
 
 from datetime import date
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from intranet_bridge.settlement_sections.clearing import ClearingSection
 from intranet_bridge.settlement_sections.payments import PaymentsSection
@@ -52,25 +52,3 @@ class SettlementSection(Section):
     statements: StatementsSection = StatementsSection()
     payments: PaymentsSection | None = None
     """Payment orders: which channels bring the money. Without it none are taken."""
-
-    @model_validator(mode="after")
-    def _what_is_cleared_is_known(self) -> Self:
-        channels, arrivals = self.clearing.channels, self.clearing.arrivals
-        named = {f"channels.{name}": {one.company, *one.merchants.values()} for name, one in channels.items()}
-        named |= {f"arrivals.{name}": {one.company} for name, one in arrivals.items()}
-        for place, companies in named.items():
-            if unknown := sorted(companies - set(self.companies)):
-                raise ValueError(f"clearing.{place}: companies has no {unknown[0]}")
-        for place, kinds in [(f"channels.{name}.statements", one.statements) for name, one in channels.items()] + [
-            ("arrivals", tuple(arrivals))
-        ]:
-            if lacking := sorted(set(kinds) - set(self.statements.files)):
-                raise ValueError(f"clearing.{place}: statements.files has no {lacking[0]}")
-        return self
-
-    @model_validator(mode="after")
-    def _companies_are_known(self) -> Self:
-        for name, file in self.statements.files.items():
-            if file.company not in self.companies:
-                raise ValueError(f"statements.files.{name}.company: settlement.companies has no {file.company}")
-        return self

@@ -423,7 +423,9 @@ def naming(path: Path, settings: BaseModel) -> Iterator[None]:
 
 
 def placed(error: ConfigurationError, path: Path, settings: BaseModel) -> ConfigurationError:
-    """The same about a file that a setting names: with the setting, and where it stands."""
+    """The same about a setting, or about a file that one names: with the setting, and where it stands."""
+    if error.place:
+        return ConfigurationError(f"{where_set(path, type(settings), error.place)}: {toml_path(error.place)}: {error}")
     for place, file in paths_of(settings):
         if error.file == str(file):
             where = f"{where_set(path, type(settings), place)}: {toml_path(place)}"

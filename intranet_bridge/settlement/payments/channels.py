@@ -45,9 +45,6 @@ def offer_of(section: SettlementSection) -> Offer | None:
     if section.payments is None:
         return None
     companies = {name: Company(name, one.region or "", one.account_pattern) for name, one in section.companies.items()}
-    for name in section.payments.credit:
-        if name not in companies:
-            raise ConfigurationError(f"settlement.payments.credit: {name} is not one of settlement.companies")
     channels = {name: Channel(name, one, _evidence(one)) for name, one in section.payments.channels.items()}
     return Offer(section.payments, companies, channels)
 

@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from intranet_bridge.settlement.statements.life import due_at
 from intranet_bridge.settlement.statements.profiles import Profile, ProfileError, configured
+from intranet_bridge.settlement_sections.clearing import ClearingSection
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from protocol.errors import ConfigurationError
 from protocol.values import immutable
@@ -48,14 +49,15 @@ def sources_of(section: StatementsSection) -> dict[str, Source]:
     try:
         profiles = configured(section.profiles)
     except ProfileError as error:
-        raise ConfigurationError(f"settlement.statements.profiles: {error}") from None
+        raise ConfigurationError(str(error), place=("settlement", "statements", "profiles")) from None
     found = {}
     for name, file in section.files.items():
         profile = profiles.get(file.profile)
         if profile is None:
             known = ", ".join(sorted(profiles))
             raise ConfigurationError(
-                f"settlement.statements.files.{name}.profile: there is no profile {file.profile}; there are {known}"
+                f"there is no profile {file.profile}; there are {known}",
+                place=("settlement", "statements", "files", name, "profile"),
             )
         more: dict[str, object] = {"name": name}
         if file.channel is not None:
@@ -74,3 +76,14 @@ def by_channel(sources: Mapping[str, Source]) -> dict[str, list[str]]:
     for source in sources.values():
         found.setdefault(source.channel, []).append(source.name)
     return found
+
+
+def check_cleared(section: ClearingSection, sources: Mapping[str, Source]) -> None:
+    """Raises ConfigurationError for a channel that is cleared by statements of another one."""
+    for name, cleared in section.channels.items():
+        for at, kind in enumerate(cleared.statements):
+            if kind in sources and sources[kind].channel != name:
+                raise ConfigurationError(
+                    f"{kind} is a statement of the channel {sources[kind].channel}",
+                    place=("settlement", "clearing", "channels", name, "statements", at),
+                )

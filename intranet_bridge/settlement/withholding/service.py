@@ -59,17 +59,15 @@ _REFUSED_MS = 7 * 86_400_000
 
 
 def arrangements_of(section: SettlementSection) -> dict[str, Arrangement]:
-    """By name. Raises ConfigurationError for a company that is not there, or a batch that would be two's."""
+    """By name. Raises ConfigurationError for a batch that would be two's."""
     found: dict[str, Arrangement] = {}
     of_unit: dict[tuple[str, str], str] = {}
     for name, one in section.withholding.items():
-        company = section.companies.get(one.company)
-        if company is None:
-            raise ConfigurationError(f"settlement.withholding.{name}.company: there is no company {one.company}")
         other = of_unit.setdefault((one.org, one.unit), name)
         if other != name:
-            raise ConfigurationError(f"settlement.withholding.{name}.unit: {other} has the same org and unit")
-        found[name] = Arrangement(name, one, company.region or "")
+            place = ("settlement", "withholding", name, "unit")
+            raise ConfigurationError(f"{other} has the same org and unit", place=place)
+        found[name] = Arrangement(name, one, section.companies[one.company].region or "")
     return found
 
 

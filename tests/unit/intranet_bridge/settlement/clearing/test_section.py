@@ -34,27 +34,6 @@ def test_the_pages_examples_can_be_used() -> None:
     assert [(rule.name, rule.dry_run) for rule in rules] == [("stolen-cards", False), ("many-orders", True)]
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "why"),
-    [
-        (("channels", "wechat", "company"), "gas", "clearing.channels.wechat: companies has no gas"),
-        (("channels", "wechat", "merchants"), {"1": "gas"}, "clearing.channels.wechat: companies has no gas"),
-        (("channels", "wechat", "statements"), ["x"], "clearing.channels.wechat.statements: statements.files has no x"),
-        (("channels", "wechat", "statements"), [], "at least 1 item"),
-        (("arrivals", "bank-abc"), {"company": "power-yunhe"}, "clearing.arrivals: statements.files has no bank-abc"),
-        (("arrivals", "bank-icbc", "company"), "gas", "clearing.arrivals.bank-icbc: companies has no gas"),
-    ],
-)
-def test_what_is_not_there_is_named(path: tuple[str, ...], value: object, why: str) -> None:
-    told = of_page("clearing.md") | FILES
-    place = told["clearing"]
-    for name in path[:-1]:
-        place = place[name]
-    place[path[-1]] = value
-    with pytest.raises(ValidationError, match=why):
-        SettlementSection.model_validate(told, strict=False)
-
-
 def test_a_rule_of_risk_has_a_name_of_its_own() -> None:
     rule = {"name": "a", "measure": "amount", "above": 1, "then": "review"}
     with pytest.raises(ValidationError, match="rules: a is there twice"):

@@ -32,8 +32,6 @@ def test_it_can_be_used() -> None:
 @pytest.mark.parametrize(
     ("files", "changes", "words"),
     [
-        (FILES | {"targets": {}}, {}, "bank-a.target: files.targets has no bank"),
-        (FILES | {"profiles": {}}, {}, "bank-a.answer_profile: files.profiles has no redkkk"),
         (FILES, {"days": [5, 5]}, "names a day twice"),
         (FILES, {"days": [29]}, "less than or equal to 28"),
         (FILES, {"retry_days": [7, 3]}, "each is later than the one before"),
@@ -46,11 +44,9 @@ def test_what_is_wrong_is_named(files: dict[str, Any], changes: dict[str, Any], 
         settings(files, **changes)
 
 
-def test_companies_are_there_and_a_batch_is_one_arrangements() -> None:
+def test_a_batch_is_one_arrangements() -> None:
     def of(companies: dict[str, Any], **sections: Any) -> SettlementSection:
         return SettlementSection.model_validate({"companies": companies, "withholding": sections})
 
-    with pytest.raises(ConfigurationError, match="there is no company power"):
-        arrangements_of(of({}, **{"bank-a": SECTION}))
     with pytest.raises(ConfigurationError, match="bank-a has the same org and unit"):
         arrangements_of(of({"power": {}}, **{"bank-a": SECTION, "bank-b": SECTION}))
