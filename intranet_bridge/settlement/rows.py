@@ -1,6 +1,6 @@
 """The tables of money, in the bridge's database."""
 
-from sqlalchemy import BigInteger, Column, Date, Index, String, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Index, String, Table, Text, text
 
 from intranet_bridge.inbox.rows import METADATA
 from protocol.runtime.books import books_tables
@@ -51,7 +51,9 @@ LINES = Table(
     Column("month", String(6), nullable=False),
     Column("bills", Text, nullable=False),
     Column("penalty", BigInteger),
+    Column("merchant", String(64), nullable=False, server_default=text("''")),
     Index("statement_lines_transaction", "transaction_no"),
     Index("statement_lines_order", "order_no"),
 )
-"""Rows of files. They count while their file does, and are there before: a file takes effect by its state alone."""
+"""Rows of files; `merchant` is empty where the file's is the row's. They count while their file does, and are there
+before: a file takes effect by its state alone."""

@@ -106,6 +106,14 @@ class WriteoffRow(Model):
     """One payment in the marketing system's books."""
 
     transaction: Transaction
+    merchant: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[!-~]{1,64}$"),
+            Field(description="The channel's number of the merchant that was paid, where the books have it"),
+        ]
+        | None
+    ) = None
     line: TransactionLine
     command: Annotated[str, StringConstraints(max_length=64), Field(description="Its request_id, if known")] | None = (
         None

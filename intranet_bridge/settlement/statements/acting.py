@@ -65,7 +65,8 @@ class NotActionable(Exception):
 def key_of(item: Any) -> str:
     """The action's, as §8 of the specification has it."""
     refund = "" if item.kind == Kind.PAY else "all" if item.whole else "+".join(json.loads(item.refunds))
-    return f"recon:{item.channel}:{item.transaction_no}:{item.kind}:{refund}"
+    whose = f"{item.merchant}:" if item.merchant else ""
+    return f"recon:{item.channel}:{whose}{item.transaction_no}:{item.kind}:{refund}"
 
 
 def command_id(key: str, line: int, lines: int) -> str:

@@ -160,5 +160,5 @@ class _Place:
 def _written(channel: str, row: WriteoffRow) -> WriteOff:
     return WriteOff(
         "", row.transaction, channel, row.amount, datetime.fromisoformat(row.paid_at), row.reversed, row.line,
-        row.account, row.penalty,
+        row.account, row.penalty, row.merchant or "",
     )  # fmt: skip

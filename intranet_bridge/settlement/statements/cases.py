@@ -1,10 +1,21 @@
-"""Both sides brought together: all that is known of one order, or of one payment without."""
+"""Both sides brought together: all that is known of one order, or of one payment without.
 
-from collections.abc import Callable, Iterable, Iterator
+Numbers of orders are a merchant's own, and so are those of some platforms' payments: where a channel has several
+merchants, each is apart, and what one was paid never meets what is written off for another. An order of ours is one
+case, whoever was paid for it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
-from intranet_bridge.settlement.statements.sides import Seen, WriteOff
+from intranet_bridge.settlement.statements.sides import ORDER_NAME, Seen, WriteOff
 from protocol.values import immutable
+
+Side = Seen | WriteOff
+Called = tuple[str, str]
+"""A case's name, and the merchant where several are told apart."""
+UNSURE = "?"
+"""In place of a merchant: one of several, and nobody says which. (No merchant's number.)"""
 
 
 @immutable
@@ -14,45 +25,108 @@ class Case:
     name: str
     rows: tuple[Seen, ...]
     write_offs: tuple[WriteOff, ...]
+    merchant: str = ""
+    """Whose it is, where another one has a payment of the same number."""
+    unsure: bool = False
+    """Several merchants have a payment of this number, and a side does not say whose it is of."""
 
 
 def cases(rows: Iterable[Seen], write_offs: Iterable[WriteOff]) -> Iterator[Case]:
     """Rows and write-offs of one order together, in the order of their numbers. What has no order number is with the
-    one of its transaction.
+    one of its transaction, and what has no merchant is with the only one that has it.
     """
     left, right = list(rows), list(write_offs)
-    lacking = {(one.channel, one.transaction) for one in left if not one.order}
-    lacking |= {(one.channel, one.transaction) for one in right if not one.order}
-    known: dict[tuple[str, str], str] = {}
+    whose = Whose(left, right)
+    lacking = {whose.payment(one) for one in both(left, right) if not one.order}
+    known: dict[tuple[str, str, str], str] = {}
     if lacking:
-        every: list[Seen | WriteOff] = [*left, *right]
-        for one in every:
-            if one.order and (one.channel, one.transaction) in lacking:
-                known.setdefault((one.channel, one.transaction), one.order)
+        for one in both(left, right):
+            if one.order and whose.payment(one) in lacking:
+                known.setdefault(whose.payment(one), one.order)
 
-    def name(one: Seen | WriteOff) -> str:
-        return one.order or known.get((one.channel, one.transaction)) or f"{one.channel}:{one.transaction}"
+    def called(one: Side) -> Called:
+        if whose.unsure(one):
+            return f"{one.channel}:{one.transaction}", UNSURE
+        payment = whose.payment(one)
+        order = one.order or known.get(payment)
+        if order:
+            return order, "" if ORDER_NAME.fullmatch(order) else payment[1]
+        return f"{one.channel}:{one.transaction}", payment[1]
 
-    left.sort(key=name)
-    right.sort(key=name)
-    return merged(left, right, name)
+    left.sort(key=called)
+    right.sort(key=called)
+    return merged(left, right, called, whose.shared)
+
+
+class Whose:
+    """Which merchant a row, or a write-off, is of. Empty, where its channel has one merchant."""
+
+    def __init__(self, rows: Sequence[Seen], write_offs: Sequence[WriteOff]) -> None:
+        merchants: dict[str, set[str]] = {}
+        for one in both(rows, write_offs):
+            if one.merchant:
+                merchants.setdefault(one.channel, set()).add(one.merchant)
+        self._channels = {channel for channel, several in merchants.items() if len(several) > 1}
+        found: dict[tuple[str, str], set[str]] = {}
+        without: set[tuple[str, str]] = set()
+        for one in both(rows, write_offs):
+            if one.channel in self._channels and one.transaction:
+                if one.merchant:
+                    found.setdefault((one.channel, one.transaction), set()).add(one.merchant)
+                else:
+                    without.add((one.channel, one.transaction))
+        self._only = {key: next(iter(found[key])) for key in without if len(found.get(key, ())) == 1}
+        self._shared = {key for key, several in found.items() if len(several) > 1}
+        self._unsure = self._shared & without
+
+    def payment(self, one: Side) -> tuple[str, str, str]:
+        """Channel, merchant and transaction."""
+        if one.channel not in self._channels:
+            return one.channel, "", one.transaction
+        merchant = one.merchant or self._only.get((one.channel, one.transaction), "")
+        return one.channel, merchant, one.transaction
+
+    def unsure(self, one: Side) -> bool:
+        """Whether several merchants have its transaction, and not all that is known of it says whose."""
+        return (one.channel, one.transaction) in self._unsure
+
+    def shared(self, one: Side) -> bool:
+        """Whether several merchants have its transaction."""
+        return (one.channel, one.transaction) in self._shared
+
+
+def both(rows: Iterable[Seen], write_offs: Iterable[WriteOff]) -> Iterator[Side]:
+    """One side, and then the other."""
+    yield from rows
+    yield from write_offs
 
 
 def merged(
-    rows: Iterable[Seen], write_offs: Iterable[WriteOff], name: Callable[[Seen | WriteOff], str]
-) -> Iterator[Case]:
+    rows: Iterable[Seen], write_offs: Iterable[WriteOff], called: Callable[[Side], Called],
+    shared: Callable[[Side], bool] = lambda one: False,
+) -> Iterator[Case]:  # fmt: skip
     """The same of two streams that are in order already, holding one case at a time."""
-    ours = groupby(write_offs, key=name)
+
+    def case(of: Called, rows: tuple[Seen, ...], write_offs: tuple[WriteOff, ...]) -> Case:
+        name, merchant = of
+        if not merchant:
+            return Case(name, rows, write_offs)
+        if merchant == UNSURE:
+            return Case(name, rows, write_offs, unsure=True)
+        apart = any(shared(one) for one in both(rows, write_offs))
+        return Case(name, rows, write_offs, merchant if apart else "")
+
+    ours = groupby(write_offs, key=called)
     held = next(ours, None)
-    for called, group in groupby(rows, key=name):
-        while held is not None and held[0] < called:
-            yield Case(held[0], (), tuple(held[1]))
+    for key, group in groupby(rows, key=called):
+        while held is not None and held[0] < key:
+            yield case(held[0], (), tuple(held[1]))
             held = next(ours, None)
-        if held is not None and held[0] == called:
-            yield Case(called, tuple(group), tuple(held[1]))
+        if held is not None and held[0] == key:
+            yield case(key, tuple(group), tuple(held[1]))
             held = next(ours, None)
         else:
-            yield Case(called, tuple(group), ())
+            yield case(key, tuple(group), ())
     while held is not None:
-        yield Case(held[0], (), tuple(held[1]))
+        yield case(held[0], (), tuple(held[1]))
         held = next(ours, None)

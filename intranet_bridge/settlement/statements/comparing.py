@@ -156,10 +156,11 @@ def _steps(case: Case, order: Order | None, item: Item) -> tuple[Step, ...]:
 def folded(rows: Sequence[Seen], channels: Collection[str]) -> list[Seen]:
     """Rows of the same payment as one, for channels whose statements have a row for each line of a payment."""
     kept: list[Seen] = []
-    together: dict[tuple[str, date, Kind, str, str], list[Seen]] = {}
+    together: dict[tuple[str, str, date, Kind, str, str], list[Seen]] = {}
     for row in rows:
         if row.channel in channels and row.transaction:
-            together.setdefault((row.channel, row.day, row.kind, row.transaction, row.refund), []).append(row)
+            key = row.channel, row.merchant, row.day, row.kind, row.transaction, row.refund
+            together.setdefault(key, []).append(row)
         else:
             kept.append(row)
     for lines in together.values():
@@ -171,6 +172,7 @@ def folded(rows: Sequence[Seen], channels: Collection[str]) -> list[Seen]:
                 first.channel, first.day, first.kind, first.transaction, first.order, first.refund,
                 sum(line.gross for line in lines), first.at, first.status,
                 first.account if len(accounts) == 1 else "", sum(penalties) if penalties else None,
+                first.merchant,
             )
         )  # fmt: skip
     return kept

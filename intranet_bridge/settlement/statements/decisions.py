@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from intranet_bridge.settlement.statements.cases import Case
@@ -30,6 +31,37 @@ class Rules:
 
 def decided(case: Case, order: Order | None, rules: Rules) -> list[Item]:
     """What a case comes to."""
+    if case.unsure:
+        return _unsure(case)
+    items = _decided(case, order, rules)
+    if not case.merchant:
+        return items
+    return [replace(item, merchant=case.merchant, why=item.why or f"of merchant {case.merchant}") for item in items]
+
+
+def _unsure(case: Case) -> list[Item]:
+    """Several merchants have a payment of this number, and nobody knows which of them was written off."""
+    whose = sorted({row.merchant for row in case.rows if row.merchant})
+    said = sorted({ours.merchant for ours in case.write_offs})
+    first = case.rows[0]
+    items = []
+    for merchant in whose:
+        net = sum(
+            row.gross if row.kind is Kind.PAY else -row.gross
+            for row in case.rows
+            if row.merchant == merchant and row.status is Status.PROVEN
+        )
+        items.append(
+            Item(
+                Class.ACCOUNT_DIFFERS, Action.HOLD, first.channel, first.transaction, case.name, Kind.PAY,
+                amount=abs(net), field="merchant", platform=merchant, books=", ".join(said),
+                why="several merchants have a payment of this number", merchant=merchant,
+            )
+        )  # fmt: skip
+    return items
+
+
+def _decided(case: Case, order: Order | None, rules: Rules) -> list[Item]:
     if len(case.rows) == 1 and len(case.write_offs) == 1 and order is None and _plain(case):
         row = case.rows[0]
         return [Item(Class.MATCHED, Action.NONE, row.channel, row.transaction, case.name, Kind.PAY)]

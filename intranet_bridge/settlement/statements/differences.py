@@ -70,12 +70,15 @@ class Item:
     """The platform's time: it fixes the penalty."""
     booked_on: date | None = None
     why: str = ""
+    merchant: str = ""
+    """Whose it is, where another one of the channel has a payment of the same number."""
 
     @property
     def key(self) -> str:
         """The action's, for ever: whoever acts again finds it was done."""
         refund = "" if self.kind is Kind.PAY else "all" if self.whole else "+".join(self.refunds)
-        return f"recon:{self.channel}:{self.transaction}:{self.kind}:{refund}"
+        whose = f"{self.merchant}:" if self.merchant else ""
+        return f"recon:{self.channel}:{whose}{self.transaction}:{self.kind}:{refund}"
 
     @property
     def shown(self) -> str:

@@ -2,7 +2,6 @@
 that our own record says what is written off there, and what was taken back.
 """
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -10,12 +9,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from intranet_bridge.settlement.payments.rows import LINES, ORDERS
-from intranet_bridge.settlement.statements.sides import WriteOff
+from intranet_bridge.settlement.statements.sides import ORDER_NAME, WriteOff
 from protocol.operations.orders import LineState
 from protocol.times import CHINA
 
-_NAME = re.compile("([0-9A-HJKMNP-TV-Z]{26})(?:-([0-9]{1,2}))?")
-"""An order, or a line of one that has a transaction of its own."""
 _STANDS = frozenset({LineState.WRITTEN_OFF, LineState.CREDITED})
 _BACK = frozenset({LineState.REFUNDING, LineState.REFUNDED})
 _AT_ONCE = 500
@@ -25,7 +22,7 @@ def elsewhere(connection: Connection, names: Iterable[str], companies: Collectio
     """What our record has of them. `names`: of orders, as statements call them; `companies`: those behind others."""
     if not companies:
         return []
-    named = {name: found for name in names if (found := _NAME.fullmatch(name))}
+    named = {name: found for name in names if (found := ORDER_NAME.fullmatch(name))}
     numbers = sorted({found[1] for found in named.values()})
     rows: dict[str, list[WriteOff]] = {}
     for at in range(0, len(numbers), _AT_ONCE):

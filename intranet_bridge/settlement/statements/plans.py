@@ -127,17 +127,19 @@ class Rows:
         if profile.rows_on_the_day and (at.date() if isinstance(at, datetime) else at) != self._expected.day:
             what = Finding("a row of another day", number, roles.at, str(self._expected.day), at.isoformat())
             raise StatementRefused(Code.WRONG_DAY, what)
+        merchant = ""
         if plan.merchant is not None:
-            self._table.merchant(number, profile.merchant_column, fields[plan.merchant].strip(" \t"))
+            merchant = fields[plan.merchant].strip(" \t")
+            self._table.merchant(number, profile.merchant_column, merchant)
         if plan.currency is not None and (currency := fields[plan.currency].strip(" \t")) != profile.currency:
             what = Finding("another currency", number, profile.currency_column, profile.currency, currency)
             raise StatementRefused(Code.WRONG_CURRENCY, what)
         settled = settled if plan.income else -settled
         fee = -fee if profile.fee_negative else fee
         if not plan.further:
-            return Row(number, plan.kind, transaction, order, refund, gross, settled, fee, at)
+            return Row(number, plan.kind, transaction, order, refund, gross, settled, fee, at, merchant=merchant)
         further = self._further(plan, number, fields)
-        return Row(number, plan.kind, transaction, order, refund, gross, settled, fee, at, *further)
+        return Row(number, plan.kind, transaction, order, refund, gross, settled, fee, at, *further, merchant)
 
     def _further(self, plan: Plan, number: int, fields: list[str]) -> _Further:
         """What few profiles have: status, account, month, bills, penalty, the platform's number of a refund."""

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from sys import intern
 from typing import Any
 
 from sqlalchemy import Connection, Select, or_, select
@@ -401,7 +402,7 @@ def _written(file: str, row: Row) -> dict[str, Any]:
         "refund_no": row.refund, "platform_refund_no": row.platform_refund, "gross": row.gross,
         "settled": row.settled, "fee": row.fee, "at": row.at.isoformat(), "status": row.status,
         "account": row.account, "month": row.month, "bills": json.dumps(row.bills) if row.bills else "",
-        "penalty": row.penalty,
+        "penalty": row.penalty, "merchant": row.merchant,
     }  # fmt: skip
 
 
@@ -416,7 +417,7 @@ def _lines(connection: Connection, file: str) -> Iterator[Row]:
                 row.line, Kind(row.kind), row.transaction_no, row.order_no, row.refund_no, row.gross, row.settled,
                 row.fee, _at(row.at), Status(row.status), row.account, row.month,
                 tuple((bill, month) for bill, month in json.loads(row.bills or "[]")), row.penalty,
-                row.platform_refund_no,
+                row.platform_refund_no, row.merchant,
             )  # fmt: skip
         if len(page) < _AT_ONCE:
             return
@@ -427,7 +428,7 @@ def _counting() -> Select[Any]:
     """Rows of files that count, with what the file says of them."""
     columns = (
         _L.file, _L.line, _F.channel, _F.day, _L.kind, _L.transaction_no, _L.order_no, _L.refund_no, _L.gross, _L.at,
-        _L.status, _L.account, _L.penalty,
+        _L.status, _L.account, _L.penalty, _L.merchant, _F.merchant.label("of_file"),
     )  # fmt: skip
     return select(*columns).join(FILES, _F.id == _L.file).where(_F.state.in_(_COUNT))
 
@@ -435,7 +436,7 @@ def _counting() -> Select[Any]:
 def _seen(row: "Selected[Any]") -> Seen:
     return Seen(
         row.channel, row.day, Kind(row.kind), row.transaction_no, row.order_no, row.refund_no, row.gross, _at(row.at),
-        Status(row.status), row.account, row.penalty,
+        Status(row.status), row.account, row.penalty, intern(row.merchant or row.of_file),
     )  # fmt: skip
 
 

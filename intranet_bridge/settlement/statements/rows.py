@@ -34,6 +34,8 @@ class Row:
     """Bill and month."""
     penalty: int | None = None
     platform_refund: str = ""
+    merchant: str = ""
+    """Whose, where rows of a file say it."""
 
 
 @immutable

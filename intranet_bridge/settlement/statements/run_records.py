@@ -225,7 +225,7 @@ def identity(item: Item) -> str:
     """Of the same difference, whichever run finds it."""
     said = [
         _AGES.get(item.what, item.what), item.channel, item.transaction, "" if item.transaction else item.order,
-        item.kind, sorted(item.refunds), item.lines,
+        item.kind, sorted(item.refunds), item.lines, *([item.merchant] if item.merchant else []),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -275,6 +275,7 @@ def _row(run: Row[Any], name: str, found: Found, now: int) -> dict[str, Any]:
         "amount": item.amount, "field": item.field, "platform": json.dumps(item.platform),
         "books": json.dumps(item.books), "paid_at": found.at.isoformat() if found.at else "",
         "steps": json.dumps([(step.line, step.account, step.amount) for step in found.steps]), "why": item.why,
+        "merchant": item.merchant,
         "code": "", "created_at": now, "updated_at": now,
     }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The tables of what is done with statements: files waiting to be read, runs, items, actions, and what people said."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text, text
 
 from intranet_bridge.inbox.rows import METADATA
 
@@ -90,6 +90,7 @@ ITEMS = Table(
     Column("paid_at", String(32), nullable=False),
     Column("steps", Text, nullable=False),
     Column("why", Text, nullable=False),
+    Column("merchant", String(64), nullable=False, server_default=text("''")),
     Column("code", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),

@@ -2,12 +2,16 @@
 between them the orders that are ours.
 """
 
+import re
 from bisect import bisect_right
 from datetime import date, datetime
 
 from intranet_bridge.settlement.statements.profiles import Kind, Status
 from intranet_bridge.settlement.statements.rows import Row
 from protocol.values import immutable
+
+ORDER_NAME = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(?:-([1-9][0-9]?))?")
+"""What a payment of an order of ours names: the order, or a line of it that has a transaction of its own."""
 
 
 @immutable
@@ -26,13 +30,15 @@ class Seen:
     status: Status = Status.PROVEN
     account: str = ""
     penalty: int | None = None
+    merchant: str = ""
+    """To whom it was paid; empty: the file does not say."""
 
 
 def seen(channel: str, day: date, row: Row) -> Seen:
     """What matching needs of a row."""
     return Seen(
         channel, day, row.kind, row.transaction, row.order, row.refund, row.gross, row.at, row.status, row.account,
-        row.penalty,
+        row.penalty, row.merchant,
     )  # fmt: skip
 
 
@@ -51,6 +57,8 @@ class WriteOff:
     """Of our order; 0 for a payment without one."""
     account: str = ""
     penalty: int | None = None
+    merchant: str = ""
+    """To whom it was paid; empty: the list does not say."""
 
 
 @immutable

@@ -101,7 +101,7 @@ def written(one: WriteOff) -> str:
     """A write-off as a line."""
     return json.dumps(
         [one.order, one.transaction, one.channel, one.amount, one.at.isoformat(), one.reversed, one.line, one.account,
-         one.penalty]
+         one.penalty, one.merchant]
     )  # fmt: skip
 
 
@@ -207,9 +207,9 @@ def _moment(text: str | None) -> date | None:
 
 
 def _write_off(told: list[Any]) -> WriteOff:
-    order, transaction, channel, amount, at, reversed_, line, account, penalty = told
+    order, transaction, channel, amount, at, reversed_, line, account, penalty, merchant = told
     when = datetime.fromisoformat(at)
-    return WriteOff(order, transaction, channel, amount, when, reversed_, line, account, penalty)
+    return WriteOff(order, transaction, channel, amount, when, reversed_, line, account, penalty, merchant)
 
 
 def _told(one: Found) -> str:
@@ -219,17 +219,17 @@ def _told(one: Found) -> str:
             "found", one.day.isoformat(), [(step.line, step.account, step.amount) for step in one.steps],
             one.at.isoformat() if one.at else "", item.what, item.action, item.channel, item.transaction, item.order,
             item.kind, item.refunds, item.whole, item.lines, item.amount, item.field, item.platform, item.books,
-            item.booked_on.isoformat() if item.booked_on else "", item.why,
+            item.booked_on.isoformat() if item.booked_on else "", item.why, item.merchant,
         ]
     )  # fmt: skip
 
 
 def _found(told: list[Any]) -> Found:
     (day, steps, at, what, action, channel, transaction, order, kind, refunds, whole, lines, amount, field, platform,
-     books, booked_on, why) = told[1:]  # fmt: skip
+     books, booked_on, why, merchant) = told[1:]  # fmt: skip
     item = Item(
         Class(what), Action(action), channel, transaction, order, Kind(kind), tuple(refunds), whole, tuple(lines),
-        amount, field, platform, books, _moment(at), _moment(booked_on), why,
+        amount, field, platform, books, _moment(at), _moment(booked_on), why, merchant,
     )  # fmt: skip
     return Found(item, _day(day), tuple(Step(*step) for step in steps), _moment(at))
 

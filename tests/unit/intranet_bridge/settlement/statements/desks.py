@@ -37,8 +37,7 @@ SECTION = StatementsSection(
     files={"alipay": StatementFileSection(profile="alipay-trade", company="power-yunhe")}
 )  # fmt: skip
 HEAD = (
-    "#支付宝业务明细查询\r\n#账号：[20880012345678900156]\r\n"
-    "#起始日期：[{0} 00:00:00] 终止日期：[{1} 00:00:00]\r\n#--业务明细列表--\r\n"
+    "#支付宝业务明细查询\r\n#账号：[{2}]\r\n#起始日期：[{0} 00:00:00] 终止日期：[{1} 00:00:00]\r\n#--业务明细列表--\r\n"
 )
 COLUMNS = (
     "支付宝交易号,商户订单号,业务类型,商品名称,创建时间,完成时间,门店编号,门店名称,操作员,终端号,对方账户,"
@@ -51,7 +50,10 @@ def yuan(fen: int) -> str:
     return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
-def alipay(day: date, *rows: tuple[str, str, str, int, str]) -> bytes:
+MERCHANT = "20880012345678900156"
+
+
+def alipay(day: date, *rows: tuple[str, str, str, int, str], merchant: str = MERCHANT) -> bytes:
     """A bill of the day: (transaction, order, `pay` or a refund's number, fen, clock)."""
     lines, totals = [], {"交易": [0, 0], "退款": [0, 0]}
     for transaction, order, kind, fen, clock in rows:
@@ -66,7 +68,7 @@ def alipay(day: date, *rows: tuple[str, str, str, int, str]) -> bytes:
         )
     (paid, gross), (back, returned) = totals["交易"], totals["退款"]
     text = (
-        HEAD.format(f"{day:%Y年%m月%d日}", f"{day.replace(day=day.day + 1):%Y年%m月%d日}")
+        HEAD.format(f"{day:%Y年%m月%d日}", f"{day.replace(day=day.day + 1):%Y年%m月%d日}", merchant)
         + COLUMNS
         + "".join(lines)
         + "#--业务明细列表结束--\r\n"
@@ -78,11 +80,12 @@ def alipay(day: date, *rows: tuple[str, str, str, int, str]) -> bytes:
 
 
 def booked(
-    transaction: str, fen: int, at: str, back: int = 0, account: str = "3210000000001", line: int = 1
-) -> WriteOff:
+    transaction: str, fen: int, at: str, back: int = 0, account: str = "3210000000001", line: int = 1,
+    merchant: str = "",
+) -> WriteOff:  # fmt: skip
     """What the marketing system wrote off."""
     when = datetime.fromisoformat(at).replace(tzinfo=CHINA)
-    return WriteOff("", transaction, "alipay", fen, when, back, line, account)
+    return WriteOff("", transaction, "alipay", fen, when, back, line, account, None, merchant)
 
 
 GIVEN = Table("test_given", MetaData(), Column("id", String(64), primary_key=True))
@@ -212,10 +215,10 @@ class Desk:
     async def act(self, name: str, by: str, /, **details: Any) -> None:
         self.acts.append((name, by))
 
-    async def statement(self, day: date, *rows: tuple[str, str, str, int, str]) -> None:
+    async def statement(self, day: date, *rows: tuple[str, str, str, int, str], merchant: str = MERCHANT) -> None:
         """A day's bill comes, the day after at half past ten, and is worked on."""
         self.at(day.replace(day=day.day + 1))
-        self.crossed.add(f"2088001234567890_{day:%Y%m%d}.csv", alipay(day, *rows))
+        self.crossed.add(f"{merchant[:16]}_{day:%Y%m%d}.csv", alipay(day, *rows, merchant=merchant))
         await self.loop.look()
 
     async def outcome(self, id: str, state: State, code: str = "") -> None:

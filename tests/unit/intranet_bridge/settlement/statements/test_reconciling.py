@@ -9,7 +9,7 @@ from intranet_bridge.settlement.statements.asking import Incomplete
 from intranet_bridge.settlement.statements.life import FileState
 from intranet_bridge.settlement.statements.run_records import RunState, forget_arrivals
 from intranet_bridge.settlement_sections.statements import StatementFileSection
-from tests.unit.intranet_bridge.settlement.statements.desks import DAY, SECTION, booked, desk
+from tests.unit.intranet_bridge.settlement.statements.desks import DAY, MERCHANT, SECTION, booked, desk
 
 pytestmark = pytest.mark.anyio
 T1, T2, T3 = "2026112422001400000000000001", "2026112422001400000000000002", "2026112422001400000000000003"
@@ -178,3 +178,19 @@ async def test_several_runs_do_not_change_what_is_decided(database_url: str) -> 
 
 def item_file(runs: list) -> str:  # type: ignore[type-arg]
     return str(runs[0].file)
+
+
+async def test_payments_of_two_merchants_with_one_number(database_url: str) -> None:
+    """Each has its item, and its command: what is written off for the one is not for the other."""
+    other = "20880099999999990156"
+    async with desk(database_url) as at:
+        at.marketing.rows = [booked(T1, 5000, "2026-11-24T08:00:06", merchant=MERCHANT)]
+        await at.statement(DAY, (T1, "PO1", "pay", 5000, "08:00:00"))
+        await at.statement(DAY, (T1, "PO1", "pay", 700, "09:00:00"), merchant=other)
+        runs = await at.books.runs()
+        assert [run.counts for run in runs] == [
+            {"matched": (1, 0)}, {"matched": (1, 0), "platform-only": (1, 700)},
+        ]  # fmt: skip
+        [item] = await at.books.items(classes=["platform-only"])
+        assert (item.amount, item.why) == (700, f"of merchant {other}")
+        assert (await at.items())[f"{T1}/pay"] == ("platform-only", "held")  # its account is not known
