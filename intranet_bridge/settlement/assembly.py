@@ -36,11 +36,16 @@ def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     def elsewhere() -> frozenset[str]:
         return frozenset(name for name, company in settlement.section.companies.items() if company.region)
 
+    def close_after_days() -> int:
+        return settlement.section.close_after_days
+
     risk = RiskRecords(ports.store, ports.at_rest, lambda: settlement.section.risk.rules, ports.clock)
     payments = Payments(offer_of(section), ports, risk)
     parts: list[Part] = [payments, Withholding(arrangements_of(section), ports)]
     if section.statements.files:
-        statements = StatementsPart(section.statements, ports, Orders(payments.acting, payments.hurry), elsewhere)
+        statements = StatementsPart(
+            section.statements, ports, Orders(payments.acting, payments.hurry), elsewhere, close_after_days
+        )
         check_cleared(section.clearing, statements.sources)
         parts.append(statements)
     parts.append(RiskPart(section.risk, ports, risk))

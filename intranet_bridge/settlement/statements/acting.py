@@ -14,10 +14,11 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from intranet_bridge.commands.internal import InternalCommand, InternalCommands, InternalOutcome
 from intranet_bridge.settlement.days import day_of as today_of
+from intranet_bridge.settlement.payments.rows import ORDERS
 from intranet_bridge.settlement.statements.comparing import paid_at
 from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.matching import ACTING, Action
@@ -41,6 +42,8 @@ WRITE_OFF, REVERSE = "payment-writeoff", "payment-reversal"
 _AT_ONCE = 20
 """Items whose commands are recorded in one transaction."""
 _LONGEST_ID = 64
+_NUMBER = 26
+"""Characters of an order's number."""
 _ID = re.compile(r"[0-9A-Za-z._:-]{1,64}")
 _REFUND = re.compile(r"[0-9A-Za-z._:-]{1,64}")
 _ACT, _I, _R = ACTIONS.c, ITEMS.c, RUNS.c
@@ -183,9 +186,9 @@ class Acting:
         connection.execute(ITEMS.update().where(_I.id == item.id).values(state=state, updated_at=now))
         return [InternalCommand(one.id, one.operation, one.body, CONSUMER) for one in commands if one.id in new]
 
-    def go_on(self, connection: Connection, after: str = "") -> str:
+    def go_on(self, connection: Connection, after: str = "", since: int = 0) -> str:
         """See how far orders are with some items, in the order of their actions; returns the last action that was seen.
-        Empty: there are no more after `after`.
+        Empty: there are no more after `after`. `since`: only orders that have changed from then on, epoch ms.
         """
         if self._orders is None:
             return ""
@@ -195,6 +198,13 @@ class Acting:
             .order_by(_ACT.id)
             .limit(_AT_ONCE)
         )
+        if since:
+            number = func.substr(_I.order_no, 1, _NUMBER)  # what names a line of it has that behind
+            asked = (
+                asked.join(ITEMS, _I.id == _ACT.item)
+                .join(ORDERS, ORDERS.c.number == number)
+                .where(ORDERS.c.updated_at >= since)
+            )
         now, last = self._clock(), ""
         for action in connection.execute(asked).all():
             last = action.id

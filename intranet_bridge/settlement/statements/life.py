@@ -9,7 +9,7 @@ a file that has not come. Pure: the time is given.
 `arriving`, `received`    a part is here; all of it, with its digest
 `parsed`                  read through; nothing has taken effect
 `accepted`, `matched`     its rows count; they have been compared
-`closed`                  the day is closed
+`closed`                  the day is closed, and all that was found is at its end: nothing acts on it any more
 `incomplete`              cut off, or not made yet: looked at again until it is `missing`
 `refused`, `duplicate`    no effect
 `conflicting-resend`      other bytes under an accepted name; an operator replaces the earlier file, or refuses this one

@@ -63,6 +63,9 @@ _ITEMS_AT_ONCE = 50
 _SMALL = 4096
 """Bytes: what says that there is no statement is no longer."""
 _LATER_MS = 60_000
+_CLOCKS_MS = 60_000
+"""So far apart the clocks of two bridges may be, and a change's time and its commit."""
+_ALL_ORDERS_MS = 600_000
 _MOST_ATTEMPTS = 5
 """To read a file that is not whole here any more."""
 
@@ -74,13 +77,17 @@ class Reconciliation:
         self, *, section: StatementsSection, sources: Mapping[str, Source], store: Store, statements: Statements,
         files: Callable[[], Files | None], write_offs: WriteOffs, matcher: Matcher, acting: Acting,
         begin: Callable[[], None], allowed: Callable[[], bool], name: str, clock: Clock,
-        elsewhere: Callable[[], frozenset[str]] = frozenset,
+        elsewhere: Callable[[], frozenset[str]] = frozenset, close_after_days: Callable[[], int] = lambda: 3,
     ) -> None:  # fmt: skip
-        """`begin`: has the commands that were recorded worked on. `elsewhere`: companies that another bridge has."""
+        """`begin`: has the commands that were recorded worked on. `elsewhere`: companies that another bridge has.
+        `close_after_days`: so long after its day's end a file is closed, when nothing is left of it.
+        """
         self.section, self.sources = section, sources
         self._store, self._statements, self._files, self._write_offs = store, statements, files, write_offs
         self._matcher, self._acting, self._begin, self._allowed = matcher, acting, begin, allowed
         self._name, self._clock, self._elsewhere = name, clock, elsewhere
+        self._close_after_days = close_after_days
+        self._orders_seen = self._orders_all = 0
         self.verdicts: Counter[str] = Counter()
         """Files that were read, by state or code."""
         self.found: Counter[str] = Counter()
@@ -90,15 +97,33 @@ class Reconciliation:
         """Do all that can be done now. Raises what the store raises."""
         if not self._allowed():
             return
+        begun = self._clock()
         await self._note()
+        new = False
         while self._allowed() and await self._one_arrival():
-            pass
+            new = True
         await self._store.write(lambda connection: records.make_runs(connection, self.sources, self._clock()))
         while self._allowed() and await self._one_run():
             pass
-        last = ""
-        while self._allowed() and (last := await self._store.write(partial(self._acting.go_on, after=last))):
+        await self._orders_changed(begun, new=new)
+        through = today_of(begun) - timedelta(self._close_after_days() + 1)
+        while self._allowed() and await self._store.write(partial(records.close_files, through=through, now=begun)) > 0:
             pass
+
+    async def _orders_changed(self, begun: int, *, new: bool) -> None:
+        """Have items that wait for their orders look at those that changed; at all of them when a statement came, which
+        may be what an order waits for, and now and then.
+        """
+        if new or begun >= self._orders_all + _ALL_ORDERS_MS:
+            since, self._orders_all = 0, begun
+        else:
+            since = self._orders_seen - _CLOCKS_MS
+        last = ""
+        while self._allowed() and (
+            last := await self._store.write(partial(self._acting.go_on, after=last, since=since))
+        ):
+            pass
+        self._orders_seen = begun
 
     async def renew(self) -> None:
         """Keep what is worked on."""

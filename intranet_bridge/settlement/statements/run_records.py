@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, and_, exists, func, or_, select
 from intranet_bridge.settlement.rows import FILES
 from intranet_bridge.settlement.statements.comparing import Found
 from intranet_bridge.settlement.statements.items import TRANSITIONS, ItemState
-from intranet_bridge.settlement.statements.life import FileState
+from intranet_bridge.settlement.statements.life import Event, FileState, after
 from intranet_bridge.settlement.statements.matching import ACTING, Action, Class, Item
 from intranet_bridge.settlement.statements.records import mark_matched
 from intranet_bridge.settlement.statements.run_rows import ARRIVALS, CURSOR, ITEMS, RUNS, SOURCES
@@ -149,6 +149,26 @@ def _run(id: str, file: Any, who: str, now: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def close_files(connection: Connection, through: date, now: int, most: int = 100) -> int:
+    """Close files of days up to `through` of which nothing is left to be done: all that their runs found is at its end.
+    Returns how many.
+    """
+    of_file = exists().where(_R.file == _F.id)
+    unfinished = of_file.where(_R.state.not_in((RunState.DONE, RunState.SUPERSEDED)))
+    left = exists().where(_R.file == _F.id, _I.run == _R.id, _I.state.not_in((ItemState.DONE, ItemState.RESOLVED)))
+    asked = (
+        select(_F.id)
+        .where(_F.state == FileState.MATCHED, _F.day <= through, of_file, ~unfinished, ~left)
+        .order_by(_F.day, _F.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    found = connection.execute(asked).scalars().all()
+    state = after(FileState.MATCHED, Event.CLOSE)
+    connection.execute(FILES.update().where(_F.id.in_(found)).values(state=state, updated_at=now))
+    return len(found)
+
+
 def claim_run(connection: Connection, who: str, now: int, until: int) -> Row[Any] | None:
     """The next run to be worked on, the oldest day first. Of one channel one is worked on at a time: they share what
     waits.
@@ -243,9 +263,9 @@ def write_items(connection: Connection, run: Row[Any], found: Sequence[Found], n
         values = _row(run, row.identity, by_identity[row.identity], now)
         for kept in ("id", "identity", "first_run", "created_at"):
             del values[kept]
-        after = ItemState(values["state"])
-        if after is not ItemState.OPEN:
-            moved(ItemState.OPEN, after)
+        following = ItemState(values["state"])
+        if following is not ItemState.OPEN:
+            moved(ItemState.OPEN, following)
         connection.execute(ITEMS.update().where(_I.id == row.id).values(values))
 
 
@@ -257,11 +277,11 @@ def _of_another(connection: Connection, item: Row[Any], run: Row[Any]) -> bool:
     return other is not None and other.file != run.file and other.state == RunState.NEEDS_APPROVAL
 
 
-def moved(before: ItemState, after: ItemState) -> ItemState:
-    """`after`, if an item may become that."""
-    if after not in TRANSITIONS[before]:
-        raise ValueError(f"an item that is {before} does not become {after}")
-    return after
+def moved(before: ItemState, following: ItemState) -> ItemState:
+    """`following`, if an item may become that."""
+    if following not in TRANSITIONS[before]:
+        raise ValueError(f"an item that is {before} does not become {following}")
+    return following
 
 
 def _row(run: Row[Any], name: str, found: Found, now: int) -> dict[str, Any]:

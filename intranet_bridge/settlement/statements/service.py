@@ -35,9 +35,11 @@ class StatementsPart(Part):
 
     def __init__(
         self, section: StatementsSection, ports: Ports, orders: Orders | None = None,
-        elsewhere: Callable[[], frozenset[str]] = frozenset,
+        elsewhere: Callable[[], frozenset[str]] = frozenset, close_after_days: Callable[[], int] = lambda: 3,
     ) -> None:  # fmt: skip
-        """Reads the profiles. Raises ConfigurationError. `elsewhere`: companies that another bridge has."""
+        """Reads the profiles. Raises ConfigurationError. `elsewhere`: companies that another bridge has.
+        `close_after_days`: of the settlement.
+        """
         self._ports, self._orders = ports, orders
         self.sources = sources_of(section)
         profiles = {name: source.profile for name, source in self.sources.items()}
@@ -47,7 +49,7 @@ class StatementsPart(Part):
             section=section, sources=self.sources, store=ports.store, statements=statements, files=ports.files,
             write_offs=MarketingWriteOffs(ports.calls, ports.allowed, ports.clock), matcher=ProcessMatcher(),
             acting=self.acting, begin=self._begin, allowed=ports.allowed, name=ports.name, clock=ports.clock,
-            elsewhere=elsewhere,
+            elsewhere=elsewhere, close_after_days=close_after_days,
         )  # fmt: skip
         self.books = StatementBooks(
             section=section, sources=self.sources, store=ports.store, statements=statements, act=ports.act,

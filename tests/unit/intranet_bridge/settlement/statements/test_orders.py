@@ -16,6 +16,7 @@ from intranet_bridge.settlement.payments.orders import Line, Order, Payment
 from intranet_bridge.settlement.payments.records import Made, Stored, create, due, load
 from intranet_bridge.settlement.payments.rows import LINES
 from intranet_bridge.settlement.rows import BOOKS
+from intranet_bridge.settlement.statements import orders
 from intranet_bridge.settlement.statements.matching import OrderLine
 from intranet_bridge.settlement.statements.orders import Do, Next, lines_of, of_payment, of_refund, proof_of
 from protocol.lifecycle import State
@@ -400,3 +401,28 @@ async def test_a_line_of_another_bridge_is_what_its_order_says(database_url: str
         await at.statement(DAY, (T1, NUMBER, "pay", 5000, "08:00:00"))
         [run] = await at.books.runs()
         assert run.counts == {"matched": (1, 0)}
+
+
+async def test_an_order_that_an_item_waits_for_is_looked_at_when_it_changed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at every look: thousands may wait for a company that does not answer."""
+    async with desk(database_url) as at:
+        await ordered(at)
+        await at.statement(DAY, (T1, NUMBER, "pay", 5000, "08:00:00"))
+        await turn(at)
+        looked: list[str] = []
+
+        def loaded(*said, **more):  # type: ignore[no-untyped-def]
+            looked.append(NUMBER)
+            return load(*said, **more)
+
+        monkeypatch.setattr(orders, "load", loaded)
+        for _ in range(5):
+            at.now += 70_000
+            await at.loop.look()
+        assert len(looked) == 1  # it had changed within the clocks' difference
+        await at.own_outcome(f"{NUMBER}-1", State.SUCCEEDED)
+        at.now += 10_000
+        await at.loop.look()
+        assert (len(looked), await at.items()) == (2, {f"{T1}/pay": ("platform-only", "done")})

@@ -1,15 +1,15 @@
 """Statements from a file to items, on a real database: what is found, what waits, and what stops a run."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from intranet_bridge.settlement.statements.asking import Incomplete
-from intranet_bridge.settlement.statements.life import FileState
-from intranet_bridge.settlement.statements.run_records import RunState, forget_arrivals
+from intranet_bridge.settlement.statements.life import FileState, NotInThisState
+from intranet_bridge.settlement.statements.run_records import NotRun, RunState, forget_arrivals
 from intranet_bridge.settlement_sections.statements import StatementFileSection
-from tests.unit.intranet_bridge.settlement.statements.desks import DAY, MERCHANT, SECTION, booked, desk
+from tests.unit.intranet_bridge.settlement.statements.desks import DAY, MERCHANT, SECTION, alipay, booked, desk
 
 pytestmark = pytest.mark.anyio
 T1, T2, T3 = "2026112422001400000000000001", "2026112422001400000000000002", "2026112422001400000000000003"
@@ -188,9 +188,52 @@ async def test_payments_of_two_merchants_with_one_number(database_url: str) -> N
         await at.statement(DAY, (T1, "PO1", "pay", 5000, "08:00:00"))
         await at.statement(DAY, (T1, "PO1", "pay", 700, "09:00:00"), merchant=other)
         runs = await at.books.runs()
-        assert [run.counts for run in runs] == [
+        assert sorted((run.counts for run in runs), key=len) == [  # both are of one moment
             {"matched": (1, 0)}, {"matched": (1, 0), "platform-only": (1, 700)},
         ]  # fmt: skip
         [item] = await at.books.items(classes=["platform-only"])
         assert (item.amount, item.why) == (700, f"of merchant {other}")
         assert (await at.items())[f"{T1}/pay"] == ("platform-only", "held")  # its account is not known
+
+
+async def test_a_file_is_closed_when_its_day_is_and_nothing_is_left_of_it(database_url: str) -> None:
+    async with desk(database_url) as at:
+        at.marketing.rows = [booked(T1, 4000, "2026-11-24T08:00:06")]
+        await at.statement(DAY, (T1, "PO1", "pay", 5000, "08:00:00"))
+        [item] = await at.books.items()
+        assert (item.what, item.state) == ("amount-differs", "held")
+
+        async def state(day: date = DAY) -> FileState:
+            await at.loop.look()
+            return (await at.books.files(day))[0].state
+
+        at.at(DAY + timedelta(5))
+        assert await state() is FileState.MATCHED  # somebody has to say what became of the item
+        at.at(DAY + timedelta(3))
+        await at.books.resolve(item.id, "wang", "the meter was read again")
+        assert await state() is FileState.MATCHED  # its day is not closed: a better file may take its place
+        at.at(DAY + timedelta(4))
+        assert await state() is FileState.CLOSED
+
+        with pytest.raises(NotRun, match="whose day is not closed"):
+            await at.books.rerun((await at.books.files(DAY))[0].id, "wang")
+        at.crossed.add(f"{MERCHANT[:16]}_{DAY:%Y%m%d}.csv", alipay(DAY, (T1, "PO1", "pay", 4000, "08:00:00")))
+        await at.loop.look()
+        other = (await at.books.files(DAY))[-1]
+        assert other.state is FileState.CONFLICTING
+        with pytest.raises(NotInThisState, match="closed"):
+            await at.books.accept(other.id, "wang")
+        at.marketing.rows = []
+        await at.statement(date(2026, 11, 28), (T1, "PO1", "R1", 5000, "08:00:00"))  # late: of the day that is open
+        assert [one.state for one in await at.books.files(DAY)] == [FileState.CLOSED, FileState.CONFLICTING]
+        assert (await at.books.item(item.id)).state == "resolved"
+
+
+async def test_a_file_whose_items_wait_or_act_is_not_closed(database_url: str) -> None:
+    async with desk(database_url) as at:
+        at.marketing.rows = [booked(T1, 5000, "2026-11-24T08:00:06")]
+        await at.statement(DAY, (T2, "", "R1", 5000, "09:00:00"))  # a refund of nobody's payment waits; T1 is pooled
+        at.at(DAY + timedelta(9))
+        await at.loop.look()
+        [file] = await at.books.files(DAY)
+        assert file.state is FileState.MATCHED
