@@ -17,24 +17,17 @@ one is set: beyond loopback only for callers with certificates; and for staff th
 loopback by https alone, and only for its networks.
 """
 
-import argparse
 import asyncio
-import os
 import random
-import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from functools import cache, partial
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
-from sqlalchemy import Connection
 
 from intranet_bridge.at_rest import AtRest
-from intranet_bridge.bound import Bindings, Bound, bind
+from intranet_bridge.bound import Bindings, Bound
 from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.circuits import Circuits
 from intranet_bridge.commands.administration import Administration
@@ -51,7 +44,7 @@ from intranet_bridge.hot_data.prequery import Prequery
 from intranet_bridge.housekeeping import Housekeeping, Schedule
 from intranet_bridge.imports.service import Imports
 from intranet_bridge.inbox.attachments import AttachmentInbox
-from intranet_bridge.inbox.inbox import Inbox, put_back
+from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.local import LocalRows
 from intranet_bridge.inbox.ordering import Ordering
 from intranet_bridge.inbox.predecessors import Predecessors
@@ -64,86 +57,65 @@ from intranet_bridge.intake.judge import CommandJudge
 from intranet_bridge.intake.queries import QueryIntake
 from intranet_bridge.intake.repetition import Likeness, Repetitions
 from intranet_bridge.intake.subscriptions import Subscriptions
+from intranet_bridge.links import SUBMISSION_LINK
 from intranet_bridge.marketing import NotApplied, Outcome
-from intranet_bridge.marketing.breaker import Circuit
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.notices.outbox import Notices
-from intranet_bridge.notices.outbox import put_back as notices_put_back
 from intranet_bridge.notices.subscriptions import Subscriptions as NoticeSubscriptions
 from intranet_bridge.own import Handler, own
 from intranet_bridge.peers import Peers
 from intranet_bridge.presence import Announcer
 from intranet_bridge.pushes.port import PushPort
-from intranet_bridge.pushes.tables import PushTable, PushTables
+from intranet_bridge.pushes.tables import PushTables, tables_of
 from intranet_bridge.pushes.taking import Pushes
 from intranet_bridge.qr.service import Qr, offer_of
 from intranet_bridge.queries.workers import QueryWorkers
 from intranet_bridge.reloading import Change, Reload
 from intranet_bridge.replies import Replies
-from intranet_bridge.reporting import Reporter, certificate_files, counts
+from intranet_bridge.reporting import Reporter, certificate_files, counts, software
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.settlement.assembly import assembled, calendar_of
-from intranet_bridge.settlement.assembly import check as check_settlement
 from intranet_bridge.settlement.ledger import Closing
 from intranet_bridge.settlement.ports import Ports
-from intranet_bridge.trial import trial
+from intranet_bridge.store import put_back, store_of
 from intranet_bridge.trial.doubt import Doubts
 from intranet_bridge.trial.probe import Probe
 from protocol.backoff import Backoff
-from protocol.destinations import commands
 from protocol.envelope import Opener, Sealer
-from protocol.errors import ConfigurationError
-from protocol.keyring import Keyring, judged_groups
+from protocol.keyring import Keyring
 from protocol.lifecycle import State
-from protocol.link.certificates import role_objection
 from protocol.link.lane import Lane
 from protocol.link.port import Link
 from protocol.maintenance import Pause, by_operation
 from protocol.messages import Role
-from protocol.operations import INTERNAL
 from protocol.presence import Availability, Presence
-from protocol.reports import FilesReport, PushesReport
-from protocol.runtime import crash_points, daemon, logs, metrics
+from protocol.reports import FilesReport
+from protocol.runtime import daemon, logs, metrics
 from protocol.runtime.audit import Audit, forward_of
 from protocol.runtime.backup import Owner
 from protocol.runtime.backups import Backups
 from protocol.runtime.clock import Clock, wall_clock
-from protocol.runtime.config_check import checked, dated, link_errors, store_doubts, store_errors
 from protocol.runtime.control import Answer, ControlSocket
 from protocol.runtime.drain import Draining
 from protocol.runtime.history import History
-from protocol.runtime.keyfiles import keyring_of
 from protocol.runtime.lately import Lately
-from protocol.runtime.lease import Lease, only_one
-from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
+from protocol.runtime.lease import Lease
+from protocol.runtime.links import LinkStates, renew
 from protocol.runtime.maintenance import Maintenance
-from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Outbox
 from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
-from protocol.runtime.settings import load, naming
-from protocol.runtime.store import Store
-from protocol.runtime.tracing import opened
 
 if TYPE_CHECKING:
     from intranet_bridge.traced import Traced
 
-MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intranet-bridge")
-LINKS = ("queries", "commands", "attachments", "query-replies", "command-replies", "control")
-"""One connection each, so that a blocked producer stops nothing else. `control`: presence and dead letters."""
-FILE_LINKS = ("files", "outward-files")
-"""Where files are turned on: a broker whose configuration does not know their queues is not asked for them."""
-SUBMISSION_LINK = "submissions"
-"""The same where something is sent to other regions' bridges."""
-RECEIVING = {"queries", "commands", "attachments", "files"}
-"""These listen at every broker of the list, the others send to the first that answers."""
+log = logs.logger(__name__)
+
 STOP_S = 30.0
 """What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
 LEAVE_S = 1.0
 """So long after its presence says that it leaves a drained bridge takes what is on its way."""
-ELSEWHERE_S = 4.0
-"""So long another region's bridge may take for a query: who asks here waits for 5 s."""
 FLUSH_S = 5.0
 """How long stopping waits for the receipts of replies."""
 
@@ -167,18 +139,16 @@ class Bridge:
         """
         self.settings, self.links, self.clock, self._chance = settings, links, clock, chance
         self.calls: MarketingCalls
-        self.audit: Audit
         self.traced = traced
         self.ceilings = Ceilings(settings.ceilings, settings.fronts, clock)
         opener = (traced.opener if traced else Opener)(keyring, version_max=settings.wire.version_max)
         sealer = Sealer(keyring, to=Role.FRONT)
         quick = Backoff(0.05, 1.0, chance)
-        prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
-        self.store = Store(settings.store.address(), prepare)
+        self.store = store_of(settings.store)
+        self.audit = Audit(self.store, AUDIT, settings.name, clock)
         self.qr = Qr(
             offer_of(settings.qr, settings.suite), store=self.store, calls=lambda: self.calls,
-            allowed=lambda: self._may_call(), name=settings.name, clock=clock,
-            act=lambda *said, **more: self.audit.act(*said, **more),
+            allowed=self._may_call, name=settings.name, clock=clock, act=self.audit.act,
         )  # fmt: skip
         self.at_rest = AtRest(self.store, STORE_KEY, keyring, settings.suite)
         self.notice_subscriptions = NoticeSubscriptions(
@@ -188,22 +158,22 @@ class Bridge:
         self.hot = HotData(settings.hot)
         self.content = Content(
             settings.content, store=self.store, hot=self.hot, under=lambda name: self.bindings.under(name),
-            allowed=lambda: self._may_call(), clock=clock, act=lambda *said, **more: self.audit.act(*said, **more),
+            allowed=self._may_call, clock=clock, act=self.audit.act,
         )  # fmt: skip
         self.imports = Imports(
             settings.imports, store=self.store, at_rest=self.at_rest, name=settings.name, clock=clock,
-            zone=lambda: self.settings.maintenance.clocks, allowed=lambda: self._may_call(),
+            zone=lambda: self.settings.maintenance.clocks, allowed=self._may_call,
             quiet=lambda: self.settings.maintenance.is_quiet(clock()), system=lambda name: self.bindings.system(name),
             under=lambda name: self.bindings.under(name), changed=lambda names: self.hot.clear(names, by="import"),
-            act=lambda *said, **more: self.audit.act(*said, **more),
+            act=self.audit.act,
         )  # fmt: skip
         self.settlement = assembled(
             settings.settlement,
             Ports(
                 store=self.store, at_rest=self.at_rest, commands=lambda: self.internal, calls=lambda: self.calls,
                 files=lambda: self.files, notices=lambda: self.notices, elsewhere=self._elsewhere,
-                allowed=lambda: self._may_call(), name=settings.name,
-                act=lambda *said, **more: self.audit.act(*said, **more), clock=clock,
+                allowed=self._may_call, name=settings.name,
+                act=self.audit.act, clock=clock,
             ),
         )  # fmt: skip
         itself = {**own(self.handlers()), **self.content.adapters(), **self.imports.adapters()}
@@ -213,14 +183,13 @@ class Bridge:
         self.places = arrangement.places
         alone = settings.store.file is not None
         self.lease = Lease(self.store, INSTANCES, settings.name, settings.store.lease_s, alone=alone)
-        self.audit = Audit(self.store, AUDIT, settings.name, clock)
         self.forward = forward_of(settings.audit, "intranet-bridge", self.audit)
         self.inbox = Inbox(self.store, settings.name, clock, self.audit, self.ceilings.same_front)
         self.history = History(
             self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), clock
         )
         owner = Owner(
-            program="intranet-bridge", instance=settings.name, region=settings.region, software=_software()
+            program="intranet-bridge", instance=settings.name, region=settings.region, software=software()
         )  # fmt: skip
         self.backups = Backups(settings.backup, settings.store, owner, clock)
         self.poison = PoisonMessages(self.store, POISON, clock)
@@ -251,7 +220,11 @@ class Bridge:
             store=self.store, at_rest=self.at_rest, notices=self.notices, clock=clock, hot=self.hot,
             others=self.changes.write_in, told=self.settlement.pushed,
         )  # fmt: skip
-        self.push_tables, self.push_port = PushTables(self._tables_of(settings)), PushPort(self.pushes)
+        self._tables_of = partial(
+            tables_of, pushes=self.pushes, store=self.store, clock=clock, system=self.bindings.system,
+            allowed=self._may_call,
+        )  # fmt: skip
+        self.push_tables, self.push_port = PushTables(self._tables_of(settings.pushes)), PushPort(self.pushes)
         self.dead_letters = DeadLetters(self.links["control"])
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
@@ -279,7 +252,7 @@ class Bridge:
         self.workers = (traced.commands if traced else CommandWorkers)(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
             replies=self.replies, attachments=self.attachments, requests=self.requests, local=local,
-            policy=self._policy(settings, clock), ceilings=self.ceilings,
+            policy=Policy.of(settings.commands, clock, chance), ceilings=self.ceilings,
         )  # fmt: skip
         judge = CommandJudge(
             opener, self.poison, self.replies, self.adapters, clock, self.ceilings, self._likeness,
@@ -306,7 +279,11 @@ class Bridge:
             replies=self.replies, lane=Lane(self.links["command-replies"], persistent=True),
             dead_letters=self.dead_letters, clock=clock, ceilings=self.ceilings,
         )  # fmt: skip
-        self.files = self._files(settings, opener, clock) if settings.files.enabled else None
+        self.files = None if not settings.files.enabled else Files(
+            section=settings.files, store=self.store, links=links, opener=opener, inbox=self.inbox,
+            at_rest=self.at_rest, replies=self.replies, dead_letters=self.dead_letters, ceilings=self.ceilings,
+            name=settings.name, region=settings.region, clock=clock, act=self.audit.act,
+        )  # fmt: skip
         self.subscriptions = Subscriptions(
             settings, links, self.inbox, queries=self.query_intake, commands=self.command_intake,
             attachments=self.attachment_intake,
@@ -324,7 +301,7 @@ class Bridge:
             notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes, changes=self.changes,
             closing=Closing(self.store, clock, self.audit.act, lambda: calendar_of(self.settings.settlement)),
             settlement=self.settlement, internal=self.internal,
-            schedule=_schedule(settings, clock),
+            schedule=Schedule.of(settings, clock),
         )  # fmt: skip
         self.announcer = Announcer(
             link=self.links["control"], sealer=sealer, region=settings.region,
@@ -336,12 +313,13 @@ class Bridge:
         self.doubts = Doubts(settings, self.health)
         self.circuits = Circuits(self.health, self.ordering.work, self.audit.act)
         self.reporter = Reporter(
-            settings=settings, software=_software(), links=LinkStates(links, clock), store=self.store,
+            settings=settings, links=LinkStates(links, clock), store=self.store,
             backups=self.backups, history=self.history,
             inbox=self.inbox, health=self.health, places=self.places, ordering=self.ordering, conflict=self.conflict,
             maintenance=self.maintenance, draining=self.draining, doubts=self.doubts, lately=self.lately,
             adapters=self.adapters, notices=self.notices, clock=clock, ceilings=self.ceilings,
-            pushes=self._pushes_report, prequery=self.prequery.report,
+            pushes=lambda: self.pushes.report(self.push_tables.reports(), listens=bool(self.settings.pushes.port)),
+            prequery=self.prequery.report,
             imports=self.imports.reports,
             across=lambda: self.files.report() if self.files else FilesReport(),
             more=lambda: {**self.settlement.reports(), "own": self.internal.report()},
@@ -356,28 +334,19 @@ class Bridge:
 
     async def _elsewhere(self, region: str, operation: str, body: BaseModel) -> Outcome:
         """A query of another region's marketing system."""
-        if self.forwarding is None or region not in self.forwarding.peers:
-            return NotApplied("no such region is configured", reached=False)
-        return await self.forwarding.queries.ask(region, operation, body, ELSEWHERE_S)
+        if self.forwarding is None:
+            return NotApplied("no other region is configured", reached=False)
+        return await self.forwarding.ask(region, operation, body)
 
     def _forwarding(self, settings: BridgeSettings, keyring: Keyring, local: LocalRows) -> Forwarding | None:
         section = settings.settlement
         if section.front is None:
             return None
-        link = self.links[SUBMISSION_LINK]
-        link.watch(lambda connected: self.internal.begin() if connected else None)
         return Forwarding(
             store=self.store, inbox=self.inbox, ordering=self.ordering, local=local, replies=self.replies,
             peers=Peers(keyring, section.peers, name=settings.name, region=settings.region, clock=self.clock),
-            lane=Lane(link, persistent=True), front=section.front, name=settings.name, clock=self.clock,
-            resend_after_s=section.resend_after_s, calls=lambda: self.calls,
-        )  # fmt: skip
-
-    def _files(self, settings: BridgeSettings, opener: Opener, clock: Clock) -> Files:
-        return Files(
-            section=settings.files, store=self.store, links=self.links, opener=opener, inbox=self.inbox,
-            at_rest=self.at_rest, replies=self.replies, dead_letters=self.dead_letters, ceilings=self.ceilings,
-            name=settings.name, region=settings.region, clock=clock, act=self.audit.act,
+            lane=Lane(self.links[SUBMISSION_LINK], persistent=True), front=section.front, name=settings.name,
+            clock=self.clock, resend_after_s=section.resend_after_s, calls=lambda: self.calls,
         )  # fmt: skip
 
     def handlers(self) -> dict[str, Handler]:
@@ -398,19 +367,10 @@ class Bridge:
 
     def _maintain(self, pauses: tuple[Pause, ...]) -> None:
         """Call what is paused no more, and go on with what is not."""
-        paused, now = by_operation(pauses), time.monotonic()
-        for name, health in self.health.items():
-            if name in paused:
-                health.breaker.suspend(now)
-            else:
-                health.breaker.resume(now)
+        paused = by_operation(pauses)
+        self.bindings.pause(paused)
         self.inbox.paused = frozenset(paused)
         self.ordering.work.send()
-
-    def _policy(self, settings: BridgeSettings, clock: Clock) -> Policy:
-        commands = settings.commands
-        backoff = Backoff(commands.retry_min_s, commands.retry_max_s, self._chance)
-        return Policy(commands.workers, backoff, clock, commands.unreadable_max, commands.attachment_patience_s)
 
     async def take_up(self, change: Change) -> list[str]:
         """Go by a changed configuration from now on (reloading.py). Returns what an administrator should know."""
@@ -423,12 +383,9 @@ class Bridge:
         if "keys" in touched:
             for one in self._keyed:
                 one.use(change.keyring)
-            notes += await self._open_store_key(change.keyring)
+            notes += await self.at_rest.open_or_tell(change.keyring)
             if self.forwarding is not None and change.keyring is not None:
-                try:
-                    self.forwarding.peers.use(change.keyring, new.settlement.peers)
-                except ConfigurationError as error:
-                    notes.append(f"{error}: as before until this is put right, and reloaded")
+                notes += self.forwarding.peers.use_or_tell(change.keyring, new.settlement.peers)
         if touched & {"marketing", "systems", "operations", "breaker"}:
             self.bindings.use(new, change.rebound)
         self.hot.use(new.hot, anew=bool(touched & {"marketing", "systems", "operations"}))
@@ -436,13 +393,13 @@ class Bridge:
         self.maintenance.use(new.maintenance, tuple(self.adapters))
         if touched & {"ceilings", "fronts"}:
             self.ceilings.use(new.ceilings, new.fronts)
-        self.workers.use(self._policy(new, self.clock))
+        self.workers.use(Policy.of(new.commands, self.clock, self._chance))
         self.notice_subscriptions.most = new.notices.subscriptions
         self.command_intake.backlog, self.announcer.interval_s = new.commands.backlog, new.presence_interval_s
-        self.housekeeping.use(_schedule(new, self.clock))
+        self.housekeeping.use(Schedule.of(new, self.clock))
         if "pushes" in touched:
             await self.push_port.use(change.pushes)
-            await self.push_tables.use(self._tables_of(new))
+            await self.push_tables.use(self._tables_of(new.pushes))
         if self.files is not None:
             self.files.section = new.files
         if "qr" in touched:
@@ -454,33 +411,14 @@ class Bridge:
         self.ordering.work.send()
         return notes
 
-    async def _open_store_key(self, keyring: Keyring | None) -> list[str]:
-        """With a keyring that cannot, the bridge works on without what needs that key. Returns what to tell."""
-        try:
-            await self.at_rest.open(keyring)
-        except ConfigurationError as error:
-            logs.logger(__name__).error("store-key-not-opened", reason=str(error))
-            return [str(error)]
-        return []
-
     def presence(self) -> Presence:
-        """How this bridge stands now. A half-open circuit counts as up: it needs a request to be probed by."""
-        now = time.monotonic()
-        paused = {
-            name
-            for name, health in self.health.items()
-            if health.breaker.suspended or health.breaker.circuit(now) is Circuit.OPEN
-        }
-        states = {
-            name: Availability.PAUSED if name in paused else Availability.UP
-            for name in self.adapters if name not in INTERNAL
-        }  # fmt: skip
+        """How this bridge stands now."""
         return Presence(
             instance=self.settings.name,
             version=self.settings.wire.version_max,
-            software=_software(),
+            software=software(),
             time_ms=self.clock(),
-            operations=states,
+            operations=self.bindings.availability(),
             in_flight=self.queries.in_flight + self.workers.in_flight,
             capacity=self.queries.slots + self.workers.workers,
             query_slots=self.queries.slots,
@@ -496,9 +434,6 @@ class Bridge:
 
     def samples(self) -> Iterator[metrics.Sample]:
         """The numbers Prometheus reads: every part's own. Called by the metrics' thread."""
-        now = time.monotonic()
-        for health in list(self.health.values()):  # a reload changes them, and this is another thread
-            yield from health.samples(now)
         text = "1: takes nothing new, by an administrator's word"
         yield "intranet_bridge_draining", text, {}, float(self.draining.active)
         yield from self.maintenance.samples_of("intranet_bridge_operation_paused")
@@ -519,10 +454,6 @@ class Bridge:
         yield from self.bindings.samples()
         yield from self.requests.samples("intranet_bridge_request_lines_left_out_total")
         yield "intranet_bridge_outbox_in_flight", "Command replies without a receipt", {}, self.outbox.in_hand
-        text = "Transactions committed to the inbox database"
-        yield "intranet_bridge_store_commits_total", text, {}, self.store.commits
-        failing = float(self.store.trouble is not None)
-        yield "intranet_bridge_store_failing", "1: the inbox cannot be written, or is damaged", {}, failing
         yield from metrics.of_links("intranet_bridge_link", self.links)
         yield from metrics.of_certificates("intranet_bridge", certificate_files(self.settings))
 
@@ -558,8 +489,8 @@ class Bridge:
             }
             control = ControlSocket(self.settings.control.socket, answers)
             await parts.start("control", control.start(), control.close)
-        await self.history.open(_put_back)
-        await self._open_store_key(None)
+        await self.history.open(put_back)
+        await self.at_rest.open_or_tell()
         await self.lease.know(await self.inbox.owners())
         for name in ("control", "query-replies", "command-replies"):
             await parts.start(name, self.links[name].start(), self.links[name].close)
@@ -582,14 +513,25 @@ class Bridge:
             await parts.start("files", self.files.start(), self.files.close)
         await parts.start("settlement", self.settlement.start(), self.settlement.close)
         if self.forwarding is not None:
-            await parts.start(SUBMISSION_LINK, self.links[SUBMISSION_LINK].start(), self.links[SUBMISSION_LINK].close)
+            link = self.links[SUBMISSION_LINK]
+            link.watch(lambda connected: self.internal.begin() if connected else None)
+            await parts.start(SUBMISSION_LINK, link.start(), link.close)
         await parts.start("own commands", self.internal.start(), self.internal.close)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
         listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
         await parts.start("pushes", listening, self.push_port.stop)
         parts.vitals["pushes"] = self.push_port
         if self.settings.desk.enabled:
-            await self._open_desk(parts)
+            from intranet_bridge.desk.assembly import assembled as desk_of
+
+            desk = self.settings.desk
+            server = desk_of(
+                desk, settlement=self.settlement, content=self.content, store=self.store, clock=self.clock,
+                act=self.audit.act,
+            )  # fmt: skip
+            await parts.start("desk", server.start(), server.stop)
+            log.info("desk-listening", host=desk.host, port=desk.port, tls=desk.certificate is not None)
+            parts.vitals["desk"] = server
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("doubts", self.doubts.start(), self.doubts.close)
         await parts.start("presence", self.announcer.start(), self.announcer.leave)
@@ -600,34 +542,9 @@ class Bridge:
         parts.vitals.update({f"link {name}": link for name, link in self.links.items()})
         parts.summary, parts.patience_s = self.summary, self.settings.drain_s + STOP_S
 
-    async def _open_desk(self, parts: daemon.Daemon) -> None:
-        from intranet_bridge.desk.money.common import TOOLS
-        from intranet_bridge.desk.money.rooms import desks_of, pages
-        from intranet_bridge.desk.server import listener
-        from intranet_bridge.desk.texts import TEMPLATES, Texts
-        from intranet_bridge.desk.words import WORDS
-        from protocol.desk.login import LogIn
-        from protocol.desk.pages import Desk, Furniture
-        from protocol.desk.sessions import Sessions
-
-        section = self.settings.desk
-        desks = desks_of(self.settlement, lambda: self.settings.settlement.companies)
-        money = pages(desks, store=self.store, clock=self.clock, act=self.audit.act)
-        every = (*money, *Texts(self.content).pages())
-        desk = Desk(
-            section, Furniture("Desk of the bridge", every, TEMPLATES, WORDS, TOOLS),
-            sessions=Sessions(section, time.monotonic), log_in=LogIn(self.store, self.clock), act=self.audit.act,
-        )  # fmt: skip
-        server = listener(section, desk)
-        await parts.start("desk", server.start(), server.stop)
-        logs.logger(__name__).info(
-            "desk-listening", host=section.host, port=section.port, tls=section.certificate is not None
-        )
-        parts.vitals["desk"] = server
-
     def summary(self) -> str:
         """One line for `systemctl status`."""
-        paused = sorted(name for name, state in self.presence().operations.items() if state is Availability.PAUSED)
+        paused = sorted(name for name, state in self.bindings.availability().items() if state is Availability.PAUSED)
         down = sorted(name for name, link in self.links.items() if not link.connected)
         return "; ".join(
             (
@@ -638,19 +555,6 @@ class Bridge:
                 f"{self.inbox.by_state.get(State.HELD, 0)} held",
             )
         )
-
-    def _tables_of(self, settings: BridgeSettings) -> list[PushTable]:
-        return [
-            PushTable(
-                name, table, pushes=self.pushes, store=self.store, clock=self.clock,
-                system=partial(self.bindings.system, table.system), allowed=self._may_call,
-            )
-            for name, table in settings.pushes.tables.items()
-        ]  # fmt: skip
-
-    def _pushes_report(self) -> PushesReport:
-        tables = [table.report() for table in self.push_tables.tables]
-        return self.pushes.report(tables, listens=bool(self.settings.pushes.port))
 
     async def _start_workers(self) -> None:
         self.queries.start()
@@ -693,132 +597,4 @@ class Bridge:
                 await self.replies.drain()
                 await self.notices.outbox.drain()
         except TimeoutError:
-            logs.logger(__name__).warning("replies-not-flushed", in_hand=self.outbox.in_hand)
-
-
-def installed(settings: BridgeSettings) -> Bridge:
-    """The bridge as an operator's files describe it. Raises ConfigurationError for one that cannot be used."""
-    links = {
-        name: (receiving_link if name in RECEIVING else stomp_link)(settings.link, f"{settings.name}-{name}")
-        for name in (
-            *LINKS,
-            *(FILE_LINKS if settings.files.enabled else ()),
-            *([SUBMISSION_LINK] if settings.settlement.front else ()),
-        )
-    }
-    bound = bind(settings)
-    traced, tracing = None, opened(settings.tracing, "intranet-bridge", settings.name)
-    if tracing is not None:
-        from intranet_bridge.traced import Traced
-
-        traced = Traced(tracing, commands(settings.region))
-    return Bridge(
-        settings, keyring=keyring_of(settings.keys, Role.BRIDGE), links=links, bound=bound,
-        traced=traced,
-    )  # fmt: skip
-
-
-def _put_back(connection: Connection) -> None:
-    put_back(connection)
-    notices_put_back(connection)
-
-
-def _schedule(settings: BridgeSettings, clock: Clock) -> Schedule:
-    store, keys = settings.store, settings.keys
-    return Schedule(
-        clock, settings.commands.sweep_s, store.lease_s / 3, store.retention_days,
-        settings.audit.retention_days, settings.settlement.close_after_days, settings.link.certificate,
-        (keys.keyring, keys.trusted),
-    )  # fmt: skip
-
-
-@cache
-def _software() -> str:
-    try:
-        return version("dmz-bridge")
-    except PackageNotFoundError:  # run from a source tree
-        return ""
-
-
-def compose(settings: BridgeSettings, configuration: Path) -> Callable[[daemon.Daemon], Awaitable[None]]:
-    """What the daemon runs."""
-
-    async def start(parts: daemon.Daemon) -> None:
-        if settings.store.file is not None:
-            lock = only_one(settings.store.file, "intranet-bridge")
-            await parts.start("lock", None, lock.close)
-        for doubt in settings.doubts():
-            logs.logger(__name__).warning("binding-doubtful", setting=doubt)
-        await installed(settings).start(parts, configuration)
-
-    return start
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The `intranet-bridge` command. Exits with 2 and one line for a configuration that cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="intranet-bridge", description="Takes requests from the broker in the DMZ and calls the marketing system."
-    )
-    parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/intranet_bridge.toml"), metavar="FILE")
-    parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
-    add_argument(parser)
-    trial.add_command(parser.add_subparsers(dest="command", metavar="try"))
-    given = parser.parse_args(arguments)
-    with daemon.one_line():
-        settings = load(given.config, BridgeSettings)
-        logs.configure(settings.log.level, style=settings.log.format)
-        crash_points.arm(os.environ)
-        if given.command == "try":
-            sys.exit(trial.run(settings, given))
-        if given.check_config:
-            _check(given.config, settings)
-            return
-        if given.migrate:
-            print(MIGRATIONS.command(settings.store.address(), settings.store.file, given.migrate))
-            return
-    start = compose(settings, given.config)
-
-    async def named(parts: daemon.Daemon) -> None:
-        with naming(given.config, settings):
-            if wrong := role_objection(settings.link.certificate, (Role.BRIDGE,)):
-                raise wrong
-            await start(parts)
-
-    daemon.run(named)
-
-
-def _check(path: Path, settings: BridgeSettings) -> None:
-    """Say all that is wrong with an operator's files; exits with 2 if it cannot be used. Raises ConfigurationError."""
-    with naming(path, settings):
-        installed(settings)
-        check_settlement(settings.settlement)
-        wrong, in_doubt = judged_groups(keyring_of(settings.keys, Role.BRIDGE), settings.fronts)
-        if settings.pushes.port:
-            from intranet_bridge.pushes.http import check
-
-            check(settings.pushes)
-        if settings.desk.enabled:
-            from intranet_bridge.desk.server import check as check_desk
-
-            check_desk(settings.desk)
-    doubts = [*store_doubts(settings.store), *settings.doubts(), *in_doubt]
-    if not settings.fronts:
-        doubts.append("fronts: none is named, so that any front and application is taken (docs/how-to/ceilings.md)")
-    if unbound := settings.unbound():
-        doubts.append(f"operations: bound to nothing, so callers get 502: {', '.join(unbound)}")
-    checked(
-        path,
-        settings,
-        (
-            *(ConfigurationError(word, file=str(settings.keys.trusted)) for word in wrong),
-            *store_errors(settings.store),
-            *link_errors(settings.link, (Role.BRIDGE,), datetime.now(UTC)),
-            *dated(settings.all_systems.values(), datetime.now(UTC)),
-        ),
-        doubts,
-        f"ok, {len(settings.operations)} operations bound",
-    )
-
-
-if __name__ == "__main__":
-    main()
+            log.warning("replies-not-flushed", in_hand=self.outbox.in_hand)

@@ -21,8 +21,11 @@ from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.keyring import KEY_ID_BYTES, Keyring
 from protocol.messages import Role
+from protocol.runtime.logs import logger
 from protocol.runtime.store import Store, insert_new
 from protocol.suites import Aead, Suite, aead, keyed_hash
+
+log = logger(__name__)
 
 _SUITE = hpke.Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _LABEL = b"dmz-bridge key at rest 1"
@@ -65,6 +68,15 @@ class AtRest:
         if keyring is not None:
             self._keyring = keyring
         self._opened = _keys(await self._store.write(self._open), self._suite)
+
+    async def open_or_tell(self, keyring: Keyring | None = None) -> list[str]:
+        """The same for a bridge, which works on without what needs the key. Returns what to tell an administrator."""
+        try:
+            await self.open(keyring)
+        except ConfigurationError as error:
+            log.error("store-key-not-opened", reason=str(error))
+            return [str(error)]
+        return []
 
     @property
     def is_open(self) -> bool:

@@ -5,19 +5,21 @@ What a reload does not touch goes on as it is: connections, sessions (a log-in l
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from intranet_bridge.marketing import Adapter
 from intranet_bridge.marketing.binding import DEFAULT_SYSTEM
-from intranet_bridge.marketing.breaker import Breaker
+from intranet_bridge.marketing.breaker import Breaker, Circuit
 from intranet_bridge.marketing.concurrency import Arrangement
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.marketing.kind import System
 from intranet_bridge.marketing.kinds import kind
 from intranet_bridge.settings import BridgeSettings
-from protocol.operations import CATALOGUE, Kind, UnknownOutcome
+from protocol.operations import CATALOGUE, INTERNAL, Kind, UnknownOutcome
+from protocol.presence import Availability
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 
@@ -151,8 +153,33 @@ class Bindings:
             self._ended[task] = rebound.ended
             task.add_done_callback(self._ended.pop)
 
+    def pause(self, operations: Collection[str]) -> None:
+        """Call these no more, and go on with all others."""
+        now = time.monotonic()
+        for name, health in self.health.items():
+            if name in operations:
+                health.breaker.suspend(now)
+            else:
+                health.breaker.resume(now)
+
+    def availability(self) -> dict[str, Availability]:
+        """Of each operation that fronts may ask for. A half-open circuit counts as up: it is probed by a request."""
+        now = time.monotonic()
+        paused = {
+            name
+            for name, health in self.health.items()
+            if health.breaker.suspended or health.breaker.circuit(now) is Circuit.OPEN
+        }
+        return {
+            name: Availability.PAUSED if name in paused else Availability.UP
+            for name in self.adapters if name not in INTERNAL
+        }  # fmt: skip
+
     def samples(self) -> Iterator[Sample]:
-        """The numbers of the back ends."""
+        """The numbers of the operations and of the back ends."""
+        now = time.monotonic()
+        for health in list(self.health.values()):  # a reload changes them, and this is another thread
+            yield from health.samples(now)
         for system in self._systems.values():
             yield from system.samples()
 

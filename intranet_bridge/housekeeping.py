@@ -36,6 +36,7 @@ from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.notices.subscriptions import Subscriptions
 from intranet_bridge.pushes.taking import Pushes
+from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.settlement.ledger import Closing
 from intranet_bridge.settlement.service import Settlement
 from protocol.envelope import MAX_AGE_MS
@@ -78,6 +79,16 @@ class Schedule:
     close_after_days: int
     certificate: Path
     keys: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, settings: BridgeSettings, clock: Clock) -> "Schedule":
+        """As configured."""
+        store, keys = settings.store, settings.keys
+        return cls(
+            clock, settings.commands.sweep_s, store.lease_s / 3, store.retention_days,
+            settings.audit.retention_days, settings.settlement.close_after_days, settings.link.certificate,
+            (keys.keyring, keys.trusted),
+        )  # fmt: skip
 
 
 class Housekeeping:

@@ -77,6 +77,14 @@ class Peers:
         self._peers = made
         self._ids = frozenset().union(*(peer.keys for peer in made.values()))
 
+    def use_or_tell(self, own: Keyring, section: Mapping[str, PeerSection]) -> list[str]:
+        """The same at a reload: a file that cannot be used leaves all as before. Returns what to tell of it."""
+        try:
+            self.use(own, section)
+        except ConfigurationError as error:
+            return [f"{error}: as before until this is put right, and reloaded"]
+        return []
+
     def __contains__(self, region: str) -> bool:
         return region in self._peers
 

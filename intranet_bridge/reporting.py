@@ -4,6 +4,8 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -55,7 +57,6 @@ class Reporter:
         self,
         *,
         settings: BridgeSettings,
-        software: str,
         links: LinkStates,
         store: Store,
         backups: Backups,
@@ -80,7 +81,7 @@ class Reporter:
         more: Callable[[], Mapping[str, BaseModel]] = dict,
     ) -> None:
         """Everything it reads from."""
-        self.settings, self._software, self._links, self._store = settings, software, links, store
+        self.settings, self._links, self._store = settings, links, store
         self._inbox, self._health, self._conflict, self._clock = inbox, health, conflict, clock
         self._adapters = adapters
         self._places, self._ordering, self._maintenance = places, ordering, maintenance
@@ -104,7 +105,7 @@ class Reporter:
                 store = store.model_copy(update={"ill": illness(error) or Ill.FAILING, "trouble": said(error)})
         now, lately = time.monotonic(), self._lately.report()
         report = BridgeReport(
-            name=settings.name, region=settings.region, software=self._software, pid=os.getpid(),
+            name=settings.name, region=settings.region, software=software(), pid=os.getpid(),
             started=self._started, now=self._clock(), links=self._links.reports(), store=store, commands=commands,
             backup=await asyncio.to_thread(self._backups.report), forgotten=self._forgotten(),
             certificates=await asyncio.to_thread(
@@ -137,6 +138,15 @@ class Reporter:
             return report
         waiting = places.waiting + self._ordering.ready(health.operation)
         return report.model_copy(update={"at_once": places.at_once, "in_use": places.in_use, "waiting": waiting})
+
+
+@cache
+def software() -> str:
+    """The release; empty when run from a source tree."""
+    try:
+        return version("dmz-bridge")
+    except PackageNotFoundError:
+        return ""
 
 
 def counts(health: Mapping[str, Health]) -> dict[str, Counts]:

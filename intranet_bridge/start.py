@@ -9,7 +9,7 @@ import gc
 def main() -> None:
     """Run intranet-bridge."""
     gc.disable()
-    from intranet_bridge.app import main
+    from intranet_bridge.command_line import main
 
     try:
         main()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from intranet_bridge.commands.asking import PeerQueries
@@ -22,6 +22,7 @@ from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.local import FORWARDED, LOCAL, PEER, LocalRows, Untold, forwarded_to
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import INBOX, Failed, Received
+from intranet_bridge.marketing import NotApplied, Outcome
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.peers import PeerReply, PeerRequest, Peers
 from intranet_bridge.replies import LONGEST_RESULT, Replies
@@ -42,6 +43,8 @@ from protocol.submissions import TYPE, Submission
 log = logger(__name__)
 
 _REQUEST = "request"
+_ASK_S = 4.0
+"""So long another region's bridge may take for a query: who asks here waits for 5 s."""
 _HELD_TIMES = 20
 """What is held there is asked about so many times more rarely."""
 _ROOM = 8 * 1024
@@ -87,6 +90,12 @@ class Forwarding:
         self.refused = 0
         self.waiting = (0, 0)
         """Commands whose outcome another region has not told, as counted last: how many, since when (epoch ms)."""
+
+    async def ask(self, region: str, operation: str, body: BaseModel) -> Outcome:
+        """A query of another region's marketing system. NotApplied if it is not reached."""
+        if region not in self.peers:
+            return NotApplied("no such region is configured", reached=False)
+        return await self.queries.ask(region, operation, body, _ASK_S)
 
     # --- outward --------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from intranet_bridge.inbox.rows import OperatorDecision
 from intranet_bridge.marketing import AttachedFile, MarketingRequest, NotApplied, Unknown
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.replies import Replies
+from intranet_bridge.settings import CommandsSection
 from protocol.attachments import FAULT_CODES
 from protocol.backoff import Backoff
 from protocol.envelope import Opened, Opener
@@ -76,6 +77,12 @@ class Policy:
     """So many answers about one command that cannot be read, and it is held."""
     attachment_patience_s: float = 3600.0
     """So long after a command came its attachments may come."""
+
+    @classmethod
+    def of(cls, section: CommandsSection, clock: Clock, chance: Callable[[], float]) -> "Policy":
+        """As configured. `chance`: [0, 1), for jitter."""
+        backoff = Backoff(section.retry_min_s, section.retry_max_s, chance)
+        return cls(section.workers, backoff, clock, section.unreadable_max, section.attachment_patience_s)
 
 
 class CommandWorkers:

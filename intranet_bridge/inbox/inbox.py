@@ -430,6 +430,10 @@ class Inbox:
             yield "intranet_bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
         oldest, text = self.oldest_unfinished / 1000, "When the oldest command without an outcome came; 0: none"
         yield "intranet_bridge_oldest_unfinished_timestamp_seconds", text, {}, oldest
+        text = "Transactions committed to the inbox database"
+        yield "intranet_bridge_store_commits_total", text, {}, self._store.commits
+        failing = float(self._store.trouble is not None)
+        yield "intranet_bridge_store_failing", "1: the inbox cannot be written, or is damaged", {}, failing
 
 
 def replied_in(connection: Connection, told: Sequence[tuple[str, State]], now: int) -> None:

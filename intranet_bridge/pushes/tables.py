@@ -25,7 +25,7 @@ from intranet_bridge.marketing.sql.values import UnreadableRows
 from intranet_bridge.pushes.bodies import Push, Unfit, push_of
 from intranet_bridge.pushes.rows import CURSORS
 from intranet_bridge.pushes.taking import Pushes
-from intranet_bridge.settings import PushTableSection
+from intranet_bridge.settings import PushesSection, PushTableSection
 from protocol.errors import Fenced
 from protocol.reports import PushTableReport
 from protocol.runtime.clock import Clock
@@ -187,10 +187,27 @@ class PushTables:
         self._started = False
         await self._jobs.close()
 
+    def reports(self) -> list[PushTableReport]:
+        """As each stands now."""
+        return [table.report() for table in self.tables]
+
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
         for table in self.tables:
             yield from table.samples()
+
+
+def tables_of(
+    section: PushesSection, *, pushes: Pushes, store: Store, clock: Clock, system: Callable[[str], System | None],
+    allowed: Callable[[], bool],
+) -> list[PushTable]:  # fmt: skip
+    """Those that are configured. `system`: a database by its name, as bound now."""
+    return [
+        PushTable(
+            name, table, pushes=pushes, store=store, clock=clock, system=partial(system, table.system), allowed=allowed
+        )
+        for name, table in section.tables.items()
+    ]
 
 
 def _grows(after: Cursor, cursors: Sequence[Cursor]) -> None:

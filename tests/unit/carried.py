@@ -16,7 +16,7 @@ from bridgectl import keys
 from dmz_front import app as front_app
 from dmz_front.files_section import FilesSection as RelaySection
 from dmz_front.relay.relay import Relay
-from intranet_bridge import app as bridge_app
+from intranet_bridge import store as bridge_store
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.ceilings.sections import CeilingsSection
@@ -100,7 +100,7 @@ class Sides:
         links = {name: MemoryLink(self.broker) for name in ("files", "outward-files", "command-replies", "control")}
         self._bridge = list(links.values())
         store = self._stores["bridge"] = Store(
-            f"sqlite:///{self.folder / 'bridge.sqlite3'}", partial(bridge_app.MIGRATIONS.prepare, check=False)
+            f"sqlite:///{self.folder / 'bridge.sqlite3'}", partial(bridge_store.MIGRATIONS.prepare, check=False)
         )
         await store.start()
         at_rest = AtRest(store, STORE_KEY, self.bridge_ring)

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, DefaultClause, Engine, Index, MetaDat
 
 from dmz_front import app as front
 from dmz_front.ledger.rows import METADATA as FRONT_METADATA
-from intranet_bridge import app as bridge
+from intranet_bridge import store as bridge
 from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA
 from intranet_bridge.notices.rows import STREAMS, SUBSCRIPTIONS
 from protocol.desk.staff import STAFF

@@ -23,7 +23,7 @@ import structlog
 
 from bridgectl import cli
 from dmz_front import app as front
-from intranet_bridge import app as bridge
+from intranet_bridge import command_line as bridge
 from protocol.runtime import daemon
 from tests.support.shipped import BRIDGE
 from tests.unit.installed import CONTROL, FRONT, install

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 from dmz_front import app as front_app
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.ledger.rows import Row
-from intranet_bridge import app as bridge_app
+from intranet_bridge import store as bridge_store
 from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import QueuedCommand
 from intranet_bridge.inbox.rows import Received
@@ -248,7 +248,7 @@ async def _front(file: Path) -> Side:
 
 
 async def _bridge(file: Path) -> Side:
-    store = Store(f"sqlite:///{file}", bridge_app.MIGRATIONS.prepare)
+    store = Store(f"sqlite:///{file}", bridge_store.MIGRATIONS.prepare)
     await store.start()
     inbox = Inbox(store, "bridge-1", wall_clock)
     await inbox.start()

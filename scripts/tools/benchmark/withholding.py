@@ -11,7 +11,6 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from bridgectl import keys
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import InternalCommands
 from intranet_bridge.inbox.rows import STORE_KEY
@@ -23,6 +22,7 @@ from intranet_bridge.settlement.withholding.records import Arrangement
 from intranet_bridge.settlement.withholding.rows import LINES
 from intranet_bridge.settlement.withholding.sealing import Sealing
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
+from intranet_bridge.store import MIGRATIONS
 from protocol.messages import Role
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.store import Store

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from bridgectl.cli import GROUPS, group
 from dmz_front import app as front
-from intranet_bridge import app as bridge
+from intranet_bridge import command_line as bridge
 from scripts.tools.reference.markdown import code, page, table
 from scripts.tools.reference.wording import Say, paragraphs
 

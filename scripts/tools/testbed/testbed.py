@@ -401,10 +401,10 @@ class Testbed:
         )
 
     def _program(self, daemon: str) -> list[str]:
-        """A daemon's command. Of another source tree, its module: the installed command begins in one of this tree."""
+        """A daemon's command. Of another source tree, what its command does: the installed one begins in this tree."""
         if self.root == ROOT:
             return [str(BIN / daemon)]
-        return [sys.executable, "-P", "-m", f"{daemon.replace('-', '_')}.app"]
+        return [sys.executable, "-P", "-c", f"from {daemon.replace('-', '_')}.start import main; main()"]
 
     def _start_bridge(self, part: str, wait: bool) -> None:
         # The front reports when the bridge is ready; without a front, only the process can be checked.

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 
 from bridgectl.cli import app
 from bridgectl.language import speak
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.settlement.events import Event, Paid, Part, WrittenOff, posting
 from intranet_bridge.settlement.ledger import book, close, reverse, snapshot
+from intranet_bridge.store import MIGRATIONS
 from protocol.errors import NotAsked
 from protocol.runtime.store import engine
 

@@ -20,6 +20,7 @@ from intranet_bridge import app, bound
 from intranet_bridge.bound import Bound
 from intranet_bridge.commands import workers as worker
 from intranet_bridge.intake import verdict
+from intranet_bridge.links import LINKS
 from intranet_bridge.marketing import Absent, Answered, Finding, MarketingRequest, Outcome, Unknown
 from intranet_bridge.settings import BridgeSettings
 from protocol.destinations import command_replies, commands, presence, queries, query_replies
@@ -142,7 +143,7 @@ class Stage:
         self.bridge = app.Bridge(
             self.settings(),
             keyring=self.ring,
-            links={name: MemoryLink(self.broker) for name in app.LINKS},
+            links={name: MemoryLink(self.broker) for name in LINKS},
             bound=Bound({}, self.marketing),
             clock=lambda: self.clock(),
         )

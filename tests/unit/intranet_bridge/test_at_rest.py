@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from bridgectl import keys
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.at_rest import AtRest, StoreKeyClosed
 from intranet_bridge.inbox.rows import STORE_KEY
+from intranet_bridge.store import MIGRATIONS
 from protocol.errors import ConfigurationError
 from protocol.keyring import Keyring
 from protocol.messages import Role

@@ -12,12 +12,12 @@ import pytest
 
 from bridgectl.databases import Place
 from bridgectl.restoring import restore
-from intranet_bridge import app
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.inbox import put_back as put_back_rows
 from intranet_bridge.inbox.rows import DECISIONS, HISTORY, INSTANCES
 from intranet_bridge.intake.repetition import CODE, gap_of
 from intranet_bridge.marketing import Absent, Answered
+from intranet_bridge.store import MIGRATIONS
 from protocol.destinations import commands
 from protocol.errors import BridgeError
 from protocol.frames import pack
@@ -179,7 +179,7 @@ async def test_postgresql_is_dumped_and_put_back_with_its_mark(tmp_path: Path) -
         section = StoreSection(url=server.database())
 
         async def opened() -> tuple[Store, History, Inbox]:
-            store = Store(section.address(), app.MIGRATIONS.prepare)
+            store = Store(section.address(), MIGRATIONS.prepare)
             await store.start()
             history, inbox = History(store, HISTORY, None, 10**9, wall), Inbox(store, "bridge-1", wall)
             await history.open(put_back_rows)

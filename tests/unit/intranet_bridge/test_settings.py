@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from intranet_bridge import app
+from intranet_bridge import command_line
 from intranet_bridge.marketing.http.binding import HttpSystem
 from intranet_bridge.settings import BridgeSettings
 from protocol.errors import ConfigurationError
@@ -85,7 +85,7 @@ def test_check_config_warns_of_tests_that_are_true_of_an_empty_answer(
 ) -> None:
     install(tmp_path)
     path = changed(tmp_path, "not_found = \"rtnCode == '1010'\"", 'not_found = "data == `null`"')
-    app.main(["--config", str(path), "--check-config"])
+    command_line.main(["--config", str(path), "--check-config"])
     told = capsys.readouterr()
     assert re.search(r"warning: operations\.[a-z-]+\.inquire\.not_found: is true of \{\}", told.err)
     assert f"{len(set(CATALOGUE) - OWN)} operations bound" in told.out
@@ -94,7 +94,7 @@ def test_check_config_warns_of_tests_that_are_true_of_an_empty_answer(
 def test_check_config_warns_of_what_is_bound_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install(tmp_path)
     (tmp_path / "bindings" / "theft.toml").unlink()
-    app.main(["--config", str(tmp_path / BRIDGE.name), "--check-config"])
+    command_line.main(["--config", str(tmp_path / BRIDGE.name), "--check-config"])
     assert "warning: operations: bound to nothing, so callers get 502: theft-report, theft-report-progress\n" in (
         capsys.readouterr().err
     )
@@ -112,7 +112,7 @@ def test_check_config_reads_every_file_and_exits_2_with_one_line(
 ) -> None:
     copied(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        app.main(["--config", str(tmp_path / "intranet_bridge.toml"), "--check-config"])
+        command_line.main(["--config", str(tmp_path / "intranet_bridge.toml"), "--check-config"])
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ")
@@ -124,7 +124,7 @@ def test_the_other_side_s_keyring_is_named(tmp_path: Path, capsys: pytest.Captur
     install(tmp_path)
     path = changed(tmp_path, "keys/bridge.keyring", "keys/front.keyring")
     with pytest.raises(SystemExit) as ended:
-        app.main(["--config", str(path), "--check-config"])
+        command_line.main(["--config", str(path), "--check-config"])
     assert ended.value.code == 2
     line = path.read_text(encoding="utf-8").splitlines().index(
         'keyring = "keys/front.keyring"  # made by `bridgectl keys init`; readable by this service alone'

@@ -107,7 +107,7 @@ def test_the_process(count: int, visible: bool, status: Status) -> None:
     ("arguments", "name"),
     [
         (("/opt/x/bin/python3", "/opt/x/bin/dmz-front", "--config", "f"), "dmz-front"),
-        (("python3.11", "-I", "-m", "intranet_bridge.app"), "intranet-bridge"),
+        (("python3.11", "-I", "-m", "intranet_bridge.start"), "intranet-bridge"),
         (("python3.11", "-m", "intranet_bridge.qr.drawing"), "intranet_bridge.qr.drawing"),
         (("/usr/bin/java", "-cp", "x"), "from-the-kernel"),
         ((), "from-the-kernel"),

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from bridgectl import keys
 from dmz_front.submissions import Submissions
-from intranet_bridge import app
+from intranet_bridge import app, links
 from intranet_bridge.bound import Bound
 from intranet_bridge.marketing import Answered, NotApplied, Refused, Unknown
 from intranet_bridge.peers import Peers
@@ -81,7 +81,7 @@ class Region:
         }  # fmt: skip
         self.bridge = app.Bridge(
             BridgeSettings.model_validate(values | settings), keyring=self.ring,
-            links={name: MemoryLink(self.broker) for name in (*app.LINKS, app.SUBMISSION_LINK)},
+            links={name: MemoryLink(self.broker) for name in (*links.LINKS, links.SUBMISSION_LINK)},
             bound=Bound({}, self.marketing),
         )  # fmt: skip
         self.part = parts[-1]

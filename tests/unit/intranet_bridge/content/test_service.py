@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge import app
 from intranet_bridge.content.kinds import KINDS, fields_of
 from intranet_bridge.content.life import EDIT, REVIEW, Act, Stage
 from intranet_bridge.content.records import NotAllowed, Version, Who, Written
@@ -16,6 +15,7 @@ from intranet_bridge.content.service import Content
 from intranet_bridge.hot_data.hot import HotData
 from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.marketing import Answered, Fault, MarketingRequest, NotApplied, Outcome, Refused, Unknown
+from intranet_bridge.store import MIGRATIONS
 from protocol.operations import CATALOGUE
 from protocol.runtime.control import Peer
 from protocol.runtime.store import Store
@@ -50,7 +50,7 @@ class World:
         self.now, self.allowed = NOW, True
         self.bound: Marketing | None = None
         self.acts: list[tuple[str, str, dict[str, Any]]] = []
-        self.store = Store(f"sqlite:///{folder / 'bridge.sqlite3'}", app.MIGRATIONS.prepare)
+        self.store = Store(f"sqlite:///{folder / 'bridge.sqlite3'}", MIGRATIONS.prepare)
         self.content, self.hot = self.bridge()
 
     def bridge(self) -> tuple[Content, HotData]:

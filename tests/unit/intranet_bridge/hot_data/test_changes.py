@@ -12,7 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from bridgectl import keys
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.hot_data import changes as module
 from intranet_bridge.hot_data.changes import KEPT_MS, Changes
@@ -22,6 +21,7 @@ from intranet_bridge.hot_data.section import HotSection
 from intranet_bridge.inbox.rows import STORE_KEY
 from intranet_bridge.marketing import Answered, MarketingRequest, Unknown
 from intranet_bridge.pushes.bodies import push_of
+from intranet_bridge.store import MIGRATIONS
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.runtime.keyfiles import load_keyring

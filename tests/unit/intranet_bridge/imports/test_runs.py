@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from bridgectl import keys
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.imports import runs
 from intranet_bridge.imports.rows import IMPORTS, ROWS
@@ -18,6 +17,7 @@ from intranet_bridge.imports.runs import ADOPT_MS, RETRY_S, Import
 from intranet_bridge.imports.section import ImportSection
 from intranet_bridge.imports.sources import Cursor, Page, Row, Unread
 from intranet_bridge.inbox.rows import STORE_KEY
+from intranet_bridge.store import MIGRATIONS
 from protocol.messages import Role
 from protocol.runtime.keyfiles import load_keyring
 from protocol.runtime.store import Store

@@ -74,7 +74,7 @@ async def test_a_push_acts_once_whatever_is_said_again(stage: Stage) -> None:
     await until(lambda: len(stage.replies) > 1)  # the notices go out at once
     rows = await stage.bridge.store.read(lambda connection: connection.execute(select(PUSHED)).all())
     assert ACCOUNT not in repr(rows)
-    report = stage.bridge._pushes_report()
+    report = pushes.report()
     assert (report.accepted, report.lately, report.refused) == (3, 3, 2)
 
 

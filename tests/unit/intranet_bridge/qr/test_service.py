@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge import app
 from intranet_bridge.marketing import Answered, AttachedFile, Fault, MarketingRequest, Outcome, Refused, Unknown
 from intranet_bridge.qr import batches
 from intranet_bridge.qr.service import Offer, Qr, masked
 from intranet_bridge.settings import QrSection
+from intranet_bridge.store import MIGRATIONS
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.operations import CATALOGUE
 from protocol.qr import parsed_keys
@@ -75,7 +75,7 @@ class World:
             "pages": {"bill": "https://pay.example.cn/bill"}, "account_digits": 13,
             "check_accounts": "realtime-charge-query", **changes,
         }  # fmt: skip
-        self.store = Store(url or f"sqlite:///{folder / 'bridge.sqlite3'}", app.MIGRATIONS.prepare)
+        self.store = Store(url or f"sqlite:///{folder / 'bridge.sqlite3'}", MIGRATIONS.prepare)
         self.qr = Qr(
             self.offer(), store=self.store, calls=lambda: self.calls,  # type: ignore[arg-type, return-value]
             allowed=lambda: True, name="bridge-1", clock=lambda: self.now,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from intranet_bridge.app import MIGRATIONS
+from intranet_bridge.store import MIGRATIONS
 from protocol.runtime.store import engine
 
 

@@ -18,7 +18,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl.databases import Place
 from bridgectl.restoring import restore
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.inbox.rows import HISTORY
 from intranet_bridge.settlement.events import (
     Arrived,
@@ -53,6 +52,7 @@ from intranet_bridge.settlement.ledger import (
 )
 from intranet_bridge.settlement.money import shares
 from intranet_bridge.settlement.rows import BOOKS
+from intranet_bridge.store import MIGRATIONS
 from protocol.errors import ConfigurationError
 from protocol.runtime.backup import Owner, back_up
 from protocol.runtime.books import GENESIS, balances, journals_of, verify

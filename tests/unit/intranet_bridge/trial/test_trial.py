@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge import app
+from intranet_bridge import command_line
 from tests.support.shipped import copied
 
 ACCOUNT = "3210000000001"
@@ -68,7 +68,7 @@ class Bench:
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
         with pytest.raises(SystemExit) as ended:
-            app.main(["--config", str(self.file), "try", *arguments])
+            command_line.main(["--config", str(self.file), "try", *arguments])
         told = self._capsys.readouterr()
         assert "Traceback" not in told.err
         assert TOKEN not in told.out + told.err

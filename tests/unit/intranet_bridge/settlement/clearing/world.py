@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.settlement.clearing.counting import OrderFacts, OrderLine
 from intranet_bridge.settlement.clearing.desk import SheetView
 from intranet_bridge.settlement.clearing.service import Clearing
@@ -18,6 +17,7 @@ from intranet_bridge.settlement.ledger import book
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.rows import BOOKS, FILES, LINES
 from intranet_bridge.settlement_sections.clearing import ClearingSection
+from intranet_bridge.store import MIGRATIONS
 from protocol.runtime.audit import logged
 from protocol.runtime.books import balances, verify
 from protocol.runtime.store import Store

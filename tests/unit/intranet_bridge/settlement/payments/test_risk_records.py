@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, func, select
 
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.inbox.rows import STORE_KEY
 from intranet_bridge.settlement.payments.risk import Decision, Subject
 from intranet_bridge.settlement.payments.risk_records import Asked, NotListed, RiskRecords
 from intranet_bridge.settlement.payments.risk_rows import ACCOUNTS, DECISIONS, LISTED, PAYERS
 from intranet_bridge.settlement_sections.risk import SHIPPED, Measure, RiskRule, Verdict
+from intranet_bridge.store import MIGRATIONS
 from protocol.keyring import Keyring
 from protocol.runtime.store import Store
 from tests.support.postgres import Postgres

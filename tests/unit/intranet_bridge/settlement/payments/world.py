@@ -18,7 +18,6 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, MetaData, String, Table, Text, func, select, update
 
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.inbox.rows import STORE_KEY
@@ -32,6 +31,7 @@ from intranet_bridge.settlement.rows import BOOKS, FILES
 from intranet_bridge.settlement.rows import LINES as STATEMENT_LINES
 from intranet_bridge.settlement_sections import SettlementSection
 from intranet_bridge.settlement_sections.risk import RiskSection
+from intranet_bridge.store import MIGRATIONS
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
 from protocol.operations import CATALOGUE

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, select
 
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.files.service import ReceivedFile
 from intranet_bridge.settlement.order_shares import orders_to_match
@@ -28,6 +27,7 @@ from intranet_bridge.settlement.statements.run_rows import ITEMS
 from intranet_bridge.settlement.statements.sources import sources_of
 from intranet_bridge.settlement.statements.worker import END, Question, Totals, answered, question, work, written
 from intranet_bridge.settlement_sections.statements import StatementFileSection, StatementsSection
+from intranet_bridge.store import MIGRATIONS
 from protocol.lifecycle import State
 from protocol.runtime.store import Store, engine
 from protocol.times import CHINA

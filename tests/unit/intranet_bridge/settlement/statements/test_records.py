@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.settlement.rows import FILES, LINES
 from intranet_bridge.settlement.statements.life import FileState, NotInThisState
 from intranet_bridge.settlement.statements.matching import Class, Rules, WriteOff, cases, matched
 from intranet_bridge.settlement.statements.records import DayUnknown, NoSuchFile, Statements, Taken
 from intranet_bridge.settlement.statements.rows import Expected
 from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
+from intranet_bridge.store import MIGRATIONS
 from protocol.runtime.store import Store
 from protocol.times import CHINA
 from tests.unit.intranet_bridge.settlement.statements.reads import DAY, PROFILES, SAMPLES, taken

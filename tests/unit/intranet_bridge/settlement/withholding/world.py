@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.files.service import ReceivedFile
@@ -24,6 +23,7 @@ from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.withholding.rows import BATCHES, LINES
 from intranet_bridge.settlement.withholding.service import Withholding, arrangements_of
 from intranet_bridge.settlement_sections import SettlementSection
+from intranet_bridge.store import MIGRATIONS
 from protocol.errors import BridgeError
 from protocol.keyring import Keyring
 from protocol.lifecycle import State
