@@ -19,13 +19,9 @@ HTTP        listen                                          first: refuse new re
 ==========  ==============================================  ==================================================
 """
 
-import argparse
 import asyncio
 import contextlib
-import os
-import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -55,6 +51,7 @@ from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.decisions import DecisionLedger
 from dmz_front.ledger.ledger import Ledger
 from dmz_front.ledger.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON, STATISTICS
+from dmz_front.links import links_of
 from dmz_front.notices.administration import NoticeAdministration
 from dmz_front.notices.deliverer import Deliverer
 from dmz_front.notices.intake import NoticeIntake
@@ -68,44 +65,39 @@ from dmz_front.replies.responses import told
 from dmz_front.replies.router import ReplyRouter, Waiters, nothing_sent
 from dmz_front.reporting import Reporter, certificate_files
 from dmz_front.sandbox.sandbox import Sandbox
-from dmz_front.settings import DeskSection, FrontSettings
+from dmz_front.settings import FrontSettings
 from dmz_front.statistics.counting import Statistics
+from dmz_front.store import store_of
 from dmz_front.submissions import Submissions
 from protocol import destinations
 from protocol.envelope import Opener, Sealer
-from protocol.link.certificates import role_objection, server_objections
 from protocol.link.lane import Lane
-from protocol.link.port import AckMode, Link, Subscription
 from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.operations import OFFERED
 from protocol.qr import UPLOAD_BYTES
 from protocol.reports import FilesReport
-from protocol.runtime import applications, crash_points, logs, metrics
+from protocol.runtime import applications, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.audit import Audit, forward_of
 from protocol.runtime.backup import Owner
 from protocol.runtime.backups import LOOK_S as LOOK_BACKUPS_S
 from protocol.runtime.backups import Backups
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.config_check import checked, link_errors, store_doubts, store_errors
 from protocol.runtime.control import ControlSocket
-from protocol.runtime.daemon import Daemon, one_line, run
+from protocol.runtime.daemon import Daemon
 from protocol.runtime.drain import Draining
 from protocol.runtime.history import MARK_S, History
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.keyfiles import keyring_of
 from protocol.runtime.lately import MARK_S as LATELY_S
 from protocol.runtime.lease import Lease, only_one
-from protocol.runtime.links import LinkStates, receiving_link, renew, stomp_link
+from protocol.runtime.links import LinkStates, receiving_link, renew
 from protocol.runtime.maintenance import LOOK_S, Maintenance
-from protocol.runtime.migrate import Migrations, add_argument
 from protocol.runtime.outbox import Entry, Outbox
 from protocol.runtime.poison import PoisonMessages
 from protocol.runtime.reload import Reloader
 from protocol.runtime.request_log import RequestLog
-from protocol.runtime.settings import load, naming
-from protocol.runtime.store import Store
 from protocol.runtime.tracing import opened
 
 if TYPE_CHECKING:
@@ -115,11 +107,18 @@ if TYPE_CHECKING:
 
 log = logs.logger(__name__)
 
-MIGRATIONS = Migrations("front", Path(__file__).parent / "migrations", "dmz-front")
 STOP_S = 30.0
 """What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
-REPLY_PREFETCH = 256
-"""Reply frames the broker sends ahead; each holds up to 64 replies."""
+
+
+def _traced(settings: FrontSettings) -> "Traced | None":
+    """What makes the parts that tell a tracer of each request; None where that is not configured."""
+    tracing = opened(settings.tracing, "dmz-front", settings.name)
+    if tracing is None:
+        return None
+    from dmz_front.traced import Traced
+
+    return Traced(tracing)
 
 
 class Front:
@@ -135,8 +134,7 @@ class Front:
         self.sealer, self.opener = sealer, opener
         self.chunk_opener = Opener(keyring, version_max=version_max)
 
-        prepare = partial(MIGRATIONS.prepare, check=settings.store.migrate == "check")
-        self.store = Store(settings.store.address(), prepare)
+        self.store = store_of(settings.store)
         self.lease = Lease(
             self.store,
             INSTANCES,
@@ -159,25 +157,15 @@ class Front:
         self.applications: Mapping[bytes, Application] = {}
         self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock, version_max)
 
-        # One connection each way and kind: a connection the broker holds up stops nothing else.
-        self.query_link = stomp_link(settings.link, f"{settings.name}-queries")
-        self.command_link = stomp_link(settings.link, f"{settings.name}-commands")
-        self.reply_link = receiving_link(settings.link, f"{settings.name}-replies")
-        self.attachment_link = stomp_link(settings.link, f"{settings.name}-attachments")
-        self.links: dict[str, Link] = {
-            "queries": self.query_link, "commands": self.command_link, "replies": self.reply_link,
-            "attachments": self.attachment_link,
-        }  # fmt: skip
-        query_lane = (traced.lane if traced else Lane)(self.query_link, persistent=False)
+        self.links = links_of(settings)
+        self.command_link = self.links["commands"]
+        query_lane = (traced.lane if traced else Lane)(self.links["queries"], persistent=False)
         command_lane = Lane(self.command_link, persistent=True)
         self.command_lane = command_lane
         self._reading: asyncio.Task[None] | None = None
-        attachment_lane = Lane(self.attachment_link, persistent=True)
+        attachment_lane = Lane(self.links["attachments"], persistent=True)
         file_lane: Lane | None = None
         if settings.files.enabled:
-            # a broker whose configuration does not know their queues is not asked for them
-            self.links["files"] = stomp_link(settings.link, f"{settings.name}-files")
-            self.links["outward-files"] = receiving_link(settings.link, f"{settings.name}-outward-files")
             file_lane = Lane(self.links["files"], persistent=True, max_members=1)
         self.submissions = self._submissions(settings, opener) if settings.submissions.regions else None
         self.inbox = RegionInbox(
@@ -234,7 +222,6 @@ class Front:
         self.orphaned = OrphanedReplies(
             link=lambda front: receiving_link(self.settings.link, f"{settings.name}-replies-of-{front}"),
             handler=self.router.command_replies,
-            prefetch=REPLY_PREFETCH,
         )
         self.commands = (traced.commands if traced else Commands)(
             route=destinations.command_route(settings.region, settings.name),
@@ -244,7 +231,7 @@ class Front:
             waiters=self.command_waiters,
             bridges=self.bridges,
             attachments=self.attachments,
-            policy=self.policy(settings),
+            policy=Policy.of(settings, self.clock, self._connected),
             forgotten=lambda: self.history.gap,
         )
         self.queries = (traced.queries if traced else Queries)(
@@ -269,7 +256,7 @@ class Front:
             ready=self.sender.pump,
         )
         self.forms = AccountForms(settings.accounts)
-        self.desk = self._desk(settings.desk) if settings.desk.enabled else None
+        self.desk = self._desk(settings) if settings.desk.enabled else None
         self.landing = Landing(self.queries, Scans(settings.landing), self.clock, counted=self.statistics.answered)
         self.channels = Channels(
             settings.channels, self.commands, self.clock, self.requests, counted=self.statistics.answered,
@@ -349,9 +336,9 @@ class Front:
         )  # fmt: skip
 
     def _submissions(self, settings: FrontSettings, opener: Opener) -> Submissions:
-        link = self.links["submissions"] = receiving_link(settings.link, f"{settings.name}-submissions")
         return Submissions(
-            link=link, lane=Lane(self.command_link, persistent=True), opener=opener, front=settings.name,
+            link=self.links["submissions"], lane=Lane(self.command_link, persistent=True), opener=opener,
+            front=settings.name,
             regions=frozenset(settings.submissions.regions), clock=self.clock,
         )  # fmt: skip
 
@@ -367,31 +354,13 @@ class Front:
             resend_after_s=settings.delivery.resend_after_s, clock=self.clock, act=self.audit.act,
         )  # fmt: skip
 
-    def _desk(self, section: DeskSection) -> "Desk":
-        from dmz_front.desk.pages import Codes
-        from dmz_front.desk.work import Work
-        from protocol.desk.login import LogIn
-        from protocol.desk.pages import Desk
-        from protocol.desk.sessions import Sessions
+    def _desk(self, settings: FrontSettings) -> "Desk":
+        from dmz_front.desk.assembly import assembled
 
-        work = Work(
-            queries=self.queries, commands=self.commands, uploads=self.uploads, accounts=self.forms, clock=self.clock
-        )
-        return Desk(
-            section, Codes(work).furniture(), sessions=Sessions(section, time.monotonic),
-            log_in=LogIn(self.store, self.clock), act=self.audit.act,
+        return assembled(
+            settings.desk, queries=self.queries, commands=self.commands, uploads=self.uploads, accounts=self.forms,
+            store=self.store, clock=self.clock, act=self.audit.act,
         )  # fmt: skip
-
-    def policy(self, settings: FrontSettings) -> Policy:
-        """How many commands are taken on, by these settings."""
-        refuse = settings.delivery.when_broker_refuses == "refuse"
-        return Policy(
-            settings.limits.backlog,
-            settings.limits.commands_in_flight,
-            self.clock,
-            (lambda: self.command_link.connected) if refuse else None,
-            settings.maintenance.commands == "refuse",
-        )
 
     async def compose(self, daemon: Daemon, configuration: Path) -> None:
         """Start everything in the order of the table above. `configuration`: the file to read at a reload."""
@@ -431,7 +400,7 @@ class Front:
         await self.maintenance.look()
         for link in self.links.values():
             await daemon.start("link", link.start(), link.close)
-        self._subscribe()
+        self.router.subscribe(self.links["replies"], settings.name, settings.region)
         await daemon.start("replies", None, self.router.drain)
         await daemon.start("left", None, self.orphaned.close)
         await daemon.start("outbox", None, self._flush)
@@ -501,7 +470,7 @@ class Front:
         if "accounts" in touched:
             self.forms.use(new.accounts)
         self.queries.limits, self.uploads.limits = new.limits, new.attachments
-        self.commands.policy = self.policy(new)
+        self.commands.policy = Policy.of(new, self.clock, self._connected)
         self.sender.window, self.sender.resend_after_s = new.attachments.window, new.delivery.resend_after_s
         self.maintenance.use(new.maintenance, tuple(OFFERED))
         self.bridges.ttl_ms = int(new.delivery.presence_ttl_s * 1000)
@@ -556,28 +525,6 @@ class Front:
         yield from metrics.of_links("dmz_front_link", self.links)
         yield from metrics.of_certificates("dmz_front", certificate_files(self.settings))
 
-    def _subscribe(self) -> None:
-        link, name = self.reply_link, self.settings.name
-        link.subscribe(
-            Subscription(
-                destinations.query_replies(name),
-                self.router.query_replies(link),
-                AckMode.AUTO,
-                REPLY_PREFETCH,
-            )
-        )
-        link.subscribe(
-            Subscription(
-                destinations.command_replies(name),
-                self.router.command_replies(link),
-                AckMode.INDIVIDUAL,
-                REPLY_PREFETCH,
-            )
-        )
-        link.subscribe(
-            Subscription(destinations.presence(self.settings.region), self.router.presence(link), AckMode.AUTO, 100)
-        )
-
     async def _flush(self) -> None:
         # what a broker that stands still does not receipt by now is sent again after the next start
         with contextlib.suppress(TimeoutError):
@@ -599,6 +546,9 @@ class Front:
     def _maintain(self, pauses: tuple[Pause, ...]) -> None:
         self.bridges.pause(pauses)
         self._swept_when_connected(self.command_link.connected)
+
+    def _connected(self) -> bool:
+        return self.command_link.connected
 
     def _decisions_go(self) -> bool:
         return self.command_link.connected and self.bridges.addressed and self.bridges.decide
@@ -647,63 +597,3 @@ class Front:
             async with asyncio.timeout(self.settings.delivery.drain_s):
                 await asyncio.gather(self.query_waiters.none(), self.command_waiters.none())
         self.api.denials.flush()
-
-
-def _traced(settings: FrontSettings) -> "Traced | None":
-    """What makes the parts that tell a tracer of each request; None where that is not configured."""
-    tracing = opened(settings.tracing, "dmz-front", settings.name)
-    if tracing is None:
-        return None
-    from dmz_front.traced import Traced
-
-    return Traced(tracing)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command `dmz-front`. Exits with 2 and one line for a configuration that cannot be used."""
-    parser = argparse.ArgumentParser(prog="dmz-front", description="The HTTP endpoint in the DMZ.")
-    parser.add_argument("--config", type=Path, default=Path("/etc/dmz-bridge/dmz_front.toml"), metavar="FILE")
-    parser.add_argument("--check-config", action="store_true", help="check every setting and file, then exit")
-    add_argument(parser)
-    given = parser.parse_args(arguments)
-    with one_line():
-        settings = load(given.config, FrontSettings)
-        logs.configure(settings.log.level, style=settings.log.format)
-        crash_points.arm(os.environ)
-        if given.check_config:
-            _check(given.config, settings)
-            return
-        if given.migrate:
-            print(MIGRATIONS.command(settings.store.address(), settings.store.file, given.migrate))
-            return
-
-    async def compose(daemon: Daemon) -> None:
-        with naming(given.config, settings):
-            front = Front(settings)
-            if wrong := role_objection(settings.link.certificate, (Role.FRONT,)):
-                raise wrong
-            await front.compose(daemon, given.config)
-
-    run(compose)
-
-
-def _check(path: Path, settings: FrontSettings) -> None:
-    """Say all that is wrong with an operator's files; exits with 2 if it cannot be used. Raises ConfigurationError."""
-    now = datetime.now(UTC)
-    with naming(path, settings):
-        HttpServer(Front(settings).api, settings.http).load()
-        if settings.files.enabled and settings.files.servers:
-            from dmz_front.relay.relay import check
-
-            check(settings.files)
-    certificate = settings.http.certificate
-    errors = (
-        *store_errors(settings.store),
-        *link_errors(settings.link, (Role.FRONT,), now),
-        *(server_objections(certificate, now) if certificate else ()),
-    )
-    checked(path, settings, errors, store_doubts(settings.store), "ok")
-
-
-if __name__ == "__main__":
-    main()

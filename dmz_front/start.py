@@ -9,7 +9,7 @@ import gc
 def main() -> None:
     """Run dmz-front."""
     gc.disable()
-    from dmz_front.app import main
+    from dmz_front.command_line import main
 
     try:
         main()

@@ -24,6 +24,7 @@ from dmz_front.problems.details import HttpResponse, Problem
 from dmz_front.replies import responses as answers
 from dmz_front.replies.bridges import Bridges, Service
 from dmz_front.replies.router import Waiters
+from dmz_front.settings import FrontSettings
 from protocol.attachments import named
 from protocol.destinations import Route
 from protocol.envelope import Kind, Opener, Sealer
@@ -72,6 +73,15 @@ class Policy:
     """Whether the broker is; with it, no new command is accepted that could not be sent now."""
     refuse_in_maintenance: bool = False
     """No new command of an operation that is paused is accepted."""
+
+    @classmethod
+    def of(cls, settings: FrontSettings, clock: Clock, connected: Callable[[], bool]) -> "Policy":
+        """As configured. `connected`: whether the broker can be reached now."""
+        refuse = settings.delivery.when_broker_refuses == "refuse"
+        return cls(
+            settings.limits.backlog, settings.limits.commands_in_flight, clock, connected if refuse else None,
+            settings.maintenance.commands == "refuse",
+        )  # fmt: skip
 
 
 class Commands:

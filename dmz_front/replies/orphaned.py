@@ -10,6 +10,7 @@ Replies to queries are left alone: nobody waits for them, and they expire.
 
 from collections.abc import Callable, Sequence
 
+from dmz_front.replies.router import PREFETCH
 from protocol import destinations
 from protocol.link.port import AckMode, Delivery, Link, Subscription
 from protocol.runtime.logs import logger
@@ -25,10 +26,9 @@ class OrphanedReplies:
         *,
         link: Callable[[str], Link],
         handler: Callable[[Link], Callable[[Delivery], None]],
-        prefetch: int,
     ) -> None:
         """`link(front)` makes a connection, not started; `handler(link)` is what takes command replies."""
-        self._link, self._handler, self._prefetch = link, handler, prefetch
+        self._link, self._handler = link, handler
         self._links: dict[str, Link] = {}
 
     @property
@@ -51,7 +51,7 @@ class OrphanedReplies:
                 continue
             link = self._links[front] = self._link(front)
             queue = destinations.command_replies(front)
-            link.subscribe(Subscription(queue, self._handler(link), AckMode.INDIVIDUAL, self._prefetch))
+            link.subscribe(Subscription(queue, self._handler(link), AckMode.INDIVIDUAL, PREFETCH))
             log.warning("front-gone", name=front, next="its reply queue is read here")
             await link.start()
 

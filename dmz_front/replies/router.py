@@ -17,6 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type,
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.notices.ledger import Arrived
 from dmz_front.replies.bridges import Bridges
+from protocol import destinations
 from protocol.attachments import TYPE as ATTACHMENT
 from protocol.decisions import TYPE as DECISION
 from protocol.envelope import SKEW_MS, Kind, Opened, Opener
@@ -25,7 +26,7 @@ from protocol.file_transfer import TYPE as FILE
 from protocol.frames import pack, unpack
 from protocol.lifecycle import REPORTED
 from protocol.link.dead_letter import dead_letter
-from protocol.link.port import Delivery, Link
+from protocol.link.port import AckMode, Delivery, Link, Subscription
 from protocol.messages import Reply
 from protocol.notices import TYPE as NOTICE
 from protocol.notices import Dispatch
@@ -41,6 +42,9 @@ from protocol.runtime.store import UNWRITABLE, of_the_row
 from protocol.runtime.store_health import said
 
 log = logger(__name__)
+
+PREFETCH = 256
+"""Reply frames the broker sends ahead; each holds up to 64 replies."""
 
 
 class Waiters:
@@ -136,6 +140,15 @@ class ReplyRouter:
         """How far the bridges' clocks are from ours, by their presence."""
         self.late = 0
         """Answers to queries nobody waits for any more."""
+
+    def subscribe(self, link: Link, front: str, region: str) -> None:
+        """Have `link` bring what comes for this front, and what bridges of the region say of themselves."""
+        for subscription in (
+            Subscription(destinations.query_replies(front), self.query_replies(link), AckMode.AUTO, PREFETCH),
+            Subscription(destinations.command_replies(front), self.command_replies(link), AckMode.INDIVIDUAL, PREFETCH),
+            Subscription(destinations.presence(region), self.presence(link), AckMode.AUTO, 100),
+        ):
+            link.subscribe(subscription)
 
     def query_replies(self, link: Link) -> Callable[[Delivery], None]:
         """The handler of the query replies' subscription."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bridgectl import keys
-from dmz_front import app as front_app
+from dmz_front import store as front_store
 from dmz_front.files_section import FilesSection as RelaySection
 from dmz_front.relay.relay import Relay
 from intranet_bridge import store as bridge_store
@@ -70,7 +70,7 @@ class Sides:
         link, outward, replies = (MemoryLink(self.broker) for _ in range(3))
         self._front = [link, outward, replies]
         store = self._stores["front"] = Store(
-            f"sqlite:///{self.folder / 'front.sqlite3'}", partial(front_app.MIGRATIONS.prepare, check=False)
+            f"sqlite:///{self.folder / 'front.sqlite3'}", partial(front_store.MIGRATIONS.prepare, check=False)
         )
         await store.start()
         opener = Opener(self.front_ring)

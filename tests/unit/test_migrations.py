@@ -11,7 +11,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Column, DefaultClause, Engine, Index, MetaData, String, Table, inspect, text
 
-from dmz_front import app as front
+from dmz_front import store as front
 from dmz_front.ledger.rows import METADATA as FRONT_METADATA
 from intranet_bridge import store as bridge
 from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA

@@ -124,7 +124,7 @@ MORE_PAGES = [
 ]
 LINES = [(str(path.relative_to(ROOT)), line) for path in [*PAGES, *MORE_PAGES] for line in command_lines(path)]
 DAEMONS = {
-    "dmz-front": ["dmz_front/app.py"],
+    "dmz-front": ["dmz_front/command_line.py"],
     "intranet-bridge": ["intranet_bridge/command_line.py", "intranet_bridge/trial/trial.py"],
 }
 

@@ -22,7 +22,7 @@ import pytest
 import structlog
 
 from bridgectl import cli
-from dmz_front import app as front
+from dmz_front import command_line as front
 from intranet_bridge import command_line as bridge
 from protocol.runtime import daemon
 from tests.support.shipped import BRIDGE

@@ -21,11 +21,11 @@ from typing import Any
 from aiohttp import web
 
 from bridgectl import keys
-from dmz_front import app
 from dmz_front.callbacks.settings import CallbackSection, NoticesSection
 from dmz_front.notices.deliverer import Deliverer
 from dmz_front.notices.ledger import DELIVERED, Arrived, NoticeLedger
 from dmz_front.replies.responses import told
+from dmz_front.store import MIGRATIONS
 from protocol.envelope import Kind, Opener, Sealer
 from protocol.lifecycle import State
 from protocol.messages import Attributes, Reply, Role, uuid7
@@ -69,7 +69,7 @@ async def _measured(folder: Path, port: int) -> dict[str, Any]:
         )
         for name in (*QUICK, SLOW)
     }  # fmt: skip
-    store = Store(f"sqlite:///{folder / 'front.sqlite3'}", app.MIGRATIONS.prepare)
+    store = Store(f"sqlite:///{folder / 'front.sqlite3'}", MIGRATIONS.prepare)
     await store.start()
     ledger = NoticeLedger(store, "front-1", lambda application: application, wall_clock)
     await ledger.record([_notice(sealer, number) for number in range(NOTICES + NOTICES // 10)])

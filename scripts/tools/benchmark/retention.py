@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from dmz_front import app as front_app
+from dmz_front import store as front_store
 from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.ledger.rows import Row
 from intranet_bridge import store as bridge_store
@@ -222,7 +222,7 @@ def _size(file: Path) -> int:
 
 
 async def _front(file: Path) -> Side:
-    store = Store(f"sqlite:///{file}", front_app.MIGRATIONS.prepare)
+    store = Store(f"sqlite:///{file}", front_store.MIGRATIONS.prepare)
     await store.start()
     ledger = Ledger(store, wall_clock)
 

@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from bridgectl.cli import GROUPS, group
-from dmz_front import app as front
+from dmz_front import command_line as front
 from intranet_bridge import command_line as bridge
 from scripts.tools.reference.markdown import code, page, table
 from scripts.tools.reference.wording import Say, paragraphs

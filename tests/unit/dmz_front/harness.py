@@ -13,6 +13,7 @@ import httpx
 
 from bridgectl import keys
 from dmz_front import app as composition
+from dmz_front import links
 from dmz_front.app import Front
 from dmz_front.settings import FrontSettings
 from protocol import destinations
@@ -133,8 +134,8 @@ class Harness:
         self.catalogue: dict[str, Operation] = dict(OFFERED)
         self.keys: dict[str, str] = {}
         self.front: Front
-        for name in ("stomp_link", "receiving_link"):
-            patch.setattr(composition, name, lambda _section, _name: MemoryLink(self.broker))
+        for module, name in ((links, "stomp_link"), (links, "receiving_link"), (composition, "receiving_link")):
+            patch.setattr(module, name, lambda _section, _name: MemoryLink(self.broker))
         patch.setattr(composition, "wall_clock", clock)
 
     def alter(self, operation: str, **changes: Any) -> None:
@@ -172,7 +173,7 @@ class Harness:
         for link in front.links.values():
             await link.start()
             await link.ready()
-        front._subscribe()
+        front.router.subscribe(front.links["replies"], front.settings.name, front.settings.region)
 
     async def stop(self, *, bridge: bool = True) -> None:
         front = self.front

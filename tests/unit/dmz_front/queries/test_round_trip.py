@@ -192,7 +192,8 @@ async def test_a_lost_receipt_does_not_end_the_wait(harness: Harness) -> None:
     asking = asyncio.ensure_future(harness.ask())
     while not harness.bridge.taken:
         await turns(1)
-    cast(MemoryLink, harness.front.query_link).lose("connection lost")  # the receipt's outcome is unknown from here on
+    # the receipt's outcome is unknown from here on
+    cast(MemoryLink, harness.front.links["queries"]).lose("connection lost")
     await turns()
     assert not asking.done()
     harness.bridge.reply(harness.bridge.taken[0], ANSWER)
@@ -224,7 +225,7 @@ async def test_a_full_send_queue(harness: Harness, monkeypatch: pytest.MonkeyPat
         raise Overloaded("full")
 
     front = harness.front
-    target = front.query_link if where == "send" else front.api._queries._lane
+    target = front.links["queries"] if where == "send" else front.api._queries._lane
     monkeypatch.setattr(target, where, full)
     assert code_of(await harness.ask()) == (503, "overloaded")
     assert len(front.query_waiters) == 0

@@ -187,7 +187,7 @@ async def test_what_the_store_did_not_take_is_not_acknowledged(
     assert harness.broker.depth(COMMANDS) == 1
     assert await states(harness, ids) == ["sent"] * 3
     # the broker delivers it again to the next connection
-    cast(MemoryLink, harness.front.reply_link).lose("a reconnect")
+    cast(MemoryLink, harness.front.links["replies"]).lose("a reconnect")
     await harness.settle()
     assert harness.broker.depth(COMMANDS) == 0
     assert await states(harness, ids) == ["succeeded"] * 3
@@ -248,7 +248,7 @@ async def test_no_dead_letter_queue_is_no_disaster(
     def full(_message: object) -> None:
         raise Overloaded("full")
 
-    monkeypatch.setattr(harness.front.reply_link, "send", full)
+    monkeypatch.setattr(harness.front.links["replies"], "send", full)
     harness.bridge.send(COMMANDS, b"bad", harness.bridge.sealed(ids[0], DONE))
     await harness.settle()
     assert await states(harness, ids[:1]) == ["succeeded"]

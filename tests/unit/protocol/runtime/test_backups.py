@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from dmz_front import app
+from dmz_front.store import MIGRATIONS
 from protocol.runtime.backup import BackupSection, Owner, kept, verified
 from protocol.runtime.backups import Backups
 from protocol.runtime.settings import StoreSection
@@ -29,7 +29,7 @@ class Clock:
 def store(tmp_path: Path) -> StoreSection:
     section = StoreSection(file=tmp_path / "front.sqlite3")
     database = engine(section.address())
-    app.MIGRATIONS.prepare(database)
+    MIGRATIONS.prepare(database)
     database.dispose()
     return section
 
