@@ -11,7 +11,9 @@ from protocol.errors import BridgeError, NotAsked
 from protocol.maintenance import by_operation
 from protocol.messages import Role
 from protocol.operations import CATALOGUE, OWN, Kind
-from protocol.reports import AnyReport, BridgeReport, FrontReport
+from protocol.reports import AnyReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.front import FrontReport
 
 _REPORT: TypeAdapter[FrontReport | BridgeReport] = TypeAdapter(AnyReport)
 PATIENCE_S = 75.0

@@ -76,7 +76,7 @@ from protocol.maintenance import Pause
 from protocol.messages import Role
 from protocol.operations import OFFERED
 from protocol.qr import UPLOAD_BYTES
-from protocol.reports import FilesReport
+from protocol.reports.files import FilesReport
 from protocol.runtime import applications, logs, metrics
 from protocol.runtime.applications import Application
 from protocol.runtime.audit import Audit, forward_of

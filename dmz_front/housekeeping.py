@@ -21,7 +21,7 @@ from dmz_front.replies.bridges import Bridges
 from dmz_front.replies.orphaned import OrphanedReplies
 from dmz_front.settings import FrontSettings
 from dmz_front.statistics.counting import Statistics
-from protocol.reports import CommandsReport, NoticesReport
+from protocol.reports.daemon import CommandsReport, NoticesReport
 from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.lease import Lease

@@ -16,15 +16,10 @@ from dmz_front.replies.bridges import AttachedBridge, Bridges, Service
 from dmz_front.settings import FrontSettings
 from protocol.messages import Role
 from protocol.operations import OFFERED
-from protocol.reports import (
-    AttachedReport,
-    CommandsReport,
-    FilesReport,
-    FrontReport,
-    LatelyReport,
-    NoticesReport,
-    OperationReport,
-)
+from protocol.reports.calls import LatelyReport, OperationReport
+from protocol.reports.daemon import CommandsReport, NoticesReport
+from protocol.reports.files import FilesReport
+from protocol.reports.front import AttachedReport, FrontReport
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock

@@ -89,7 +89,7 @@ from protocol.link.port import Link
 from protocol.maintenance import Pause, by_operation
 from protocol.messages import Role
 from protocol.presence import Availability, Presence
-from protocol.reports import FilesReport
+from protocol.reports.files import FilesReport
 from protocol.runtime import daemon, logs, metrics
 from protocol.runtime.audit import Audit, forward_of
 from protocol.runtime.backup import Owner
@@ -188,9 +188,7 @@ class Bridge:
         self.history = History(
             self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), clock
         )
-        owner = Owner(
-            program="intranet-bridge", instance=settings.name, region=settings.region, software=software()
-        )  # fmt: skip
+        owner = Owner(program="intranet-bridge", instance=settings.name, region=settings.region, software=software())
         self.backups = Backups(settings.backup, settings.store, owner, clock)
         self.poison = PoisonMessages(self.store, POISON, clock)
         self.ordering = Ordering(settings.commands.order_patience_s)

@@ -23,16 +23,11 @@ from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import Doubts
 from protocol.messages import Role
 from protocol.operations import OFFERED
-from protocol.reports import (
-    BridgeReport,
-    CommandsReport,
-    FilesReport,
-    ImportReport,
-    InterfaceReport,
-    LatelyReport,
-    PrequeryReport,
-    PushesReport,
-)
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.calls import InterfaceReport, LatelyReport
+from protocol.reports.daemon import CommandsReport
+from protocol.reports.files import FilesReport
+from protocol.reports.marketing_data import ImportReport, PrequeryReport, PushesReport
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock

@@ -13,7 +13,7 @@ from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
 from protocol.messages import Role
-from protocol.reports import HotOperationReport, HotReport, PrequeryReport, PrequeryWindowReport
+from protocol.reports.marketing_data import HotOperationReport, HotReport, PrequeryReport, PrequeryWindowReport
 
 app = typer.Typer(no_args_is_help=True, help="Kept answers of the marketing system: show how many, forget some.")
 _LONGEST_ACCOUNT = 64

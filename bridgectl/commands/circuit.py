@@ -14,7 +14,7 @@ from bridgectl.sides import Config
 from bridgectl.vocabulary import passed_on
 from protocol.maintenance import by_operation
 from protocol.messages import Role
-from protocol.reports import InterfaceReport
+from protocol.reports.calls import InterfaceReport
 
 app = typer.Typer(no_args_is_help=True, help="Circuit breakers: which are open, since when, why; close one.")
 

@@ -11,7 +11,7 @@ from bridgectl.operators import sudo_user
 from bridgectl.output import Json, as_json
 from bridgectl.programs import PROGRAMS
 from bridgectl.sides import At, Config, daemon
-from protocol.reports import DrainReport
+from protocol.reports.daemon import DrainReport
 
 app = typer.Typer()
 _AGAIN_S = 0.3

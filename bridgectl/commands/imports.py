@@ -13,7 +13,7 @@ from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
 from protocol.errors import BridgeError
 from protocol.messages import Role
-from protocol.reports import ImportReport
+from protocol.reports.marketing_data import ImportReport
 
 app = typer.Typer(no_args_is_help=True, help="Imports into the bridge's own store: how far they are; run one now.")
 

@@ -10,7 +10,7 @@ from bridgectl.probing import bridge_report, one_each, probe
 from protocol.administration import ProbeReport
 from protocol.errors import BridgeError
 from protocol.maintenance import by_operation
-from protocol.reports import BridgeReport
+from protocol.reports.bridge import BridgeReport
 
 
 def findings(configuration: Path) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ import re
 
 from bridgectl.instants import in_seconds
 from bridgectl.language import tr
-from protocol.reports import DiagnosisReport, InterfaceReport
+from protocol.reports.calls import DiagnosisReport, InterfaceReport
 
 _CREDENTIALS = re.compile(r"HTTP (401|403|407)\b")
 _REDIRECT = re.compile(r"HTTP (3\d\d)\b")

@@ -14,7 +14,10 @@ from bridgectl.queues import QueueHealth
 from bridgectl.status.observation import Observation
 from bridgectl.vocabulary import passed_on
 from protocol.maintenance import by_operation
-from protocol.reports import BridgeReport, FrontReport, InterfaceReport, OperationReport, Report
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.calls import InterfaceReport, OperationReport
+from protocol.reports.daemon import Report
+from protocol.reports.front import FrontReport
 
 KEPT = 30
 """Samples of a history."""

@@ -17,7 +17,9 @@ from bridgectl.settings import ControlSettings
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.link.certificates import role_objection
 from protocol.messages import Role
-from protocol.reports import AnyReport, BridgeReport, FrontReport
+from protocol.reports import AnyReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.front import FrontReport
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.links import stomp_link
 from protocol.runtime.settings import LinkSection, load

@@ -14,7 +14,10 @@ from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.trouble import Level, Trouble, runbook, said, verdict
 from bridgectl.vocabulary import passed_on
 from protocol.maintenance import Pause, by_operation
-from protocol.reports import BridgeReport, FrontReport, InterfaceReport, LatelyReport, PushesReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.calls import InterfaceReport, LatelyReport
+from protocol.reports.front import FrontReport
+from protocol.reports.marketing_data import PushesReport
 
 _COLOURS = {Level.CRITICAL: "\033[31m", Level.WARNING: "\033[33m", Level.UNKNOWN: "\033[35m", Level.OK: "\033[32m"}
 _INDENT = 10

@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from protocol.reports import DeniedReport
+from protocol.reports.admission import DeniedReport
 from protocol.runtime.applications import key_hash
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.logs import logger

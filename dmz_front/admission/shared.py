@@ -27,7 +27,7 @@ from dmz_front.admission.addresses import Addresses
 from dmz_front.settings import AdmissionStoreSection
 from protocol.errors import ConfigurationError, in_one_line
 from protocol.rates import RateLimit
-from protocol.reports import AdmissionStoreReport
+from protocol.reports.admission import AdmissionStoreReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.keyfiles import read_private
 from protocol.runtime.logs import logger

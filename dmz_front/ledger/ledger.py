@@ -18,7 +18,7 @@ from protocol.administration import ResendMatching
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, state_reported
 from protocol.messages import LOWEST_VERSION, uuid7
-from protocol.reports import CommandsReport
+from protocol.reports.daemon import CommandsReport
 from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach

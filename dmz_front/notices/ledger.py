@@ -11,7 +11,7 @@ from dmz_front.notices.rows import CALLBACKS, NOTICES, PLACES
 from protocol.lifecycle import FINAL, State
 from protocol.messages import fitted
 from protocol.notices import Dispatch
-from protocol.reports import NoticesReport
+from protocol.reports.daemon import NoticesReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.store import Store, insert_new

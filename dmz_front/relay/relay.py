@@ -21,7 +21,7 @@ from protocol.file_transfer import MAX_BYTES, RECEIPT, TYPE, FileManifest, Progr
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
 from protocol.messages import Attributes, GrowingIds, Reply
-from protocol.reports import FileReportRow, FilesReport
+from protocol.reports.files import FileReportRow, FilesReport
 from protocol.runtime.applications import RELAY
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from dmz_front.relay.places import HostKeyChanged, PlaceError, Unreachable
-from protocol.reports import PlaceReport
+from protocol.reports.files import PlaceReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.retry import now_and_then

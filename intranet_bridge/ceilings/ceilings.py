@@ -28,7 +28,7 @@ from intranet_bridge.ceilings.allowance import Rate, Window
 from intranet_bridge.ceilings.met import Met
 from intranet_bridge.ceilings.sections import ApplicationSection, CeilingsSection, FrontSection, allowed
 from protocol.operations import CATALOGUE
-from protocol.reports import CeilingReport
+from protocol.reports.admission import CeilingReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.metrics import Sample
 

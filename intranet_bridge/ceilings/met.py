@@ -5,7 +5,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from protocol.messages import fitted
-from protocol.reports import CeilingReport
+from protocol.reports.admission import CeilingReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample

@@ -29,7 +29,7 @@ from protocol.destinations import checked_name
 from protocol.errors import EnvelopeError, Fenced
 from protocol.messages import ID
 from protocol.operations import CATALOGUE, AnsweredBy, Kind
-from protocol.reports import OwnCommandsReport
+from protocol.reports.settlement import OwnCommandsReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger

@@ -35,7 +35,7 @@ from protocol.lifecycle import State
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
 from protocol.messages import LOWEST_VERSION, Attributes
-from protocol.reports import FileReportRow, FilesReport, LateFileReport
+from protocol.reports.files import FileReportRow, FilesReport, LateFileReport
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer

@@ -6,7 +6,7 @@ from typing import Any
 from intranet_bridge.hot_data.hot import HotData
 from protocol.administration import ClearHot, asked
 from protocol.errors import BridgeError
-from protocol.reports import HotOperationReport, HotReport, PrequeryReport
+from protocol.reports.marketing_data import HotOperationReport, HotReport, PrequeryReport
 from protocol.runtime.audit import Audit
 from protocol.runtime.control import Answer, Peer
 

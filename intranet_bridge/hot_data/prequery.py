@@ -27,7 +27,7 @@ from intranet_bridge.hot_data.section import PrequerySection, request_of
 from intranet_bridge.marketing import Answered, Outcome, Refused
 from intranet_bridge.marketing.health import Health
 from protocol.maintenance import ALL, Schedule
-from protocol.reports import PrequeryReport, PrequeryWindowReport
+from protocol.reports.marketing_data import PrequeryReport, PrequeryWindowReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.logs import logger

@@ -25,7 +25,7 @@ from intranet_bridge.imports.rows import IMPORTS, ROWS
 from intranet_bridge.imports.section import MOST_TOGETHER, ImportSection
 from intranet_bridge.imports.sources import Page, Source, Unread
 from protocol.errors import Fenced
-from protocol.reports import ImportReport
+from protocol.reports.marketing_data import ImportReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.store import BATCH, Store, insert_new

@@ -14,7 +14,7 @@ from intranet_bridge.marketing.kind import System
 from protocol.administration import RunImport, asked
 from protocol.errors import BridgeError
 from protocol.operations import CATALOGUE
-from protocol.reports import ImportReport
+from protocol.reports.marketing_data import ImportReport
 from protocol.runtime import audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer

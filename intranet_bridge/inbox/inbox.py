@@ -67,7 +67,7 @@ from protocol.envelope import SKEW_MS
 from protocol.lifecycle import FINAL, REPORTED, State
 from protocol.messages import CODE_LENGTH, fitted, uuid7
 from protocol.presence import InboxId
-from protocol.reports import CommandsReport
+from protocol.reports.daemon import CommandsReport
 from protocol.runtime.audit import Audit
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach

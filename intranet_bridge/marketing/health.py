@@ -22,7 +22,7 @@ from typing import Any
 
 from intranet_bridge.marketing import Fault, Finding, MarketingRequest, NotApplied, Outcome, Rejected, Unknown
 from intranet_bridge.marketing.breaker import Breaker, Circuit
-from protocol.reports import InterfaceReport
+from protocol.reports.calls import InterfaceReport
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency, Sample

@@ -23,7 +23,7 @@ from protocol.lifecycle import State
 from protocol.link.lane import Lane
 from protocol.messages import LOWEST_VERSION, Attributes, GrowingIds
 from protocol.notices import TYPE, Dispatch, Notice
-from protocol.reports import NoticesReport
+from protocol.reports.daemon import NoticesReport
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer

@@ -27,7 +27,7 @@ from intranet_bridge.pushes.rows import CURSORS
 from intranet_bridge.pushes.taking import Pushes
 from intranet_bridge.settings import PushesSection, PushTableSection
 from protocol.errors import Fenced
-from protocol.reports import PushTableReport
+from protocol.reports.marketing_data import PushTableReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.logs import logger

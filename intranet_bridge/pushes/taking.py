@@ -14,7 +14,7 @@ from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.pushes.bodies import OutagePlanned, Push
 from intranet_bridge.pushes.effects import Hot, effects
 from intranet_bridge.pushes.rows import PUSHED
-from protocol.reports import PushesReport, PushTableReport
+from protocol.reports.marketing_data import PushesReport, PushTableReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger

@@ -22,7 +22,7 @@ from intranet_bridge.trial.probe import word
 from protocol.errors import BridgeError
 from protocol.messages import uuid7
 from protocol.operations import CATALOGUE, Kind
-from protocol.reports import DiagnosisReport
+from protocol.reports.calls import DiagnosisReport
 from protocol.runtime.clock import Clock, wall_clock
 from protocol.runtime.logs import logger
 

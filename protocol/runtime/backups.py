@@ -3,7 +3,7 @@
 import asyncio
 
 from protocol.errors import BridgeError
-from protocol.reports import BackupReport
+from protocol.reports.daemon import BackupReport
 from protocol.runtime.backup import BackupManifest, BackupSection, Owner, back_up, kept, prune
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger

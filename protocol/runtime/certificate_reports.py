@@ -9,7 +9,7 @@ from cryptography import x509
 from protocol.errors import ConfigurationError
 from protocol.link.certificates import link_objections
 from protocol.messages import Role
-from protocol.reports import FileReport
+from protocol.reports.daemon import FileReport
 from protocol.runtime.settings import LinkSection
 
 BROKER = "broker"

@@ -9,7 +9,7 @@ from typing import Any
 
 from protocol.administration import Drain, asked
 from protocol.errors import BridgeError
-from protocol.reports import DrainReport
+from protocol.reports.daemon import DrainReport
 from protocol.runtime.audit import Act, logged
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer

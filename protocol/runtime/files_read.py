@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from protocol.errors import ConfigurationError
-from protocol.reports import ChangedFileReport
+from protocol.reports.daemon import ChangedFileReport
 from protocol.runtime.settings import files_of
 
 _LARGEST = 1 << 24

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from protocol.reports import LatelyReport
+from protocol.reports.calls import LatelyReport
 
 MARK_S = 60.0
 """How often `mark` is to be called."""

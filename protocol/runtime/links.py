@@ -14,7 +14,7 @@ from protocol.link.port import Link
 from protocol.link.session import StompLink, tried
 from protocol.link.settings import LinkSettings
 from protocol.link.tls import client_context, explain
-from protocol.reports import LinkReport
+from protocol.reports.daemon import LinkReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.settings import LinkSection
 

@@ -39,7 +39,7 @@ from sqlalchemy.exc import (
 )
 
 from protocol.errors import ConfigurationError, Fenced
-from protocol.reports import StoreReport
+from protocol.reports.daemon import StoreReport
 from protocol.runtime.crash_points import reach
 from protocol.runtime.store_health import (
     Ill,

@@ -6,7 +6,8 @@ from bridgectl.language import tr
 from bridgectl.status.observation import Observation
 from bridgectl.status.rules.certificates import CERTIFICATES
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport, FrontReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.front import FrontReport
 
 _SKEW_MS = 30_000
 

@@ -6,7 +6,7 @@ from bridgectl.language import tr
 from bridgectl.status.observation import Observation
 from bridgectl.status.rules.certificates import CERTIFICATES
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import LinkReport
+from protocol.reports.daemon import LinkReport
 
 _USED_WARN, _USED_FULL = 80, 99
 

@@ -7,7 +7,9 @@ from bridgectl.programs import PROGRAMS
 from bridgectl.status.observation import Observation, Silent
 from bridgectl.status.rules.naming import program as program_of
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport, FileReport, FrontReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.daemon import FileReport
+from protocol.reports.front import FrontReport
 
 _DAY_MS = 86_400_000
 _WARN_DAYS = 30

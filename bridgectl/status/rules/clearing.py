@@ -6,7 +6,8 @@ from bridgectl.language import tr
 from bridgectl.output import few
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport, ClearingReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.settlement import ClearingReport
 
 
 def _report(seen: Observation) -> ClearingReport:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from bridgectl.language import tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport, FrontReport, PlaceReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.files import PlaceReport
+from protocol.reports.front import FrontReport
 
 _OLD_MS = 30 * 60_000
 _UNREACHABLE_MS = 10 * 60_000

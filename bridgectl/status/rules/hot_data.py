@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bridgectl.language import tr
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport
+from protocol.reports.bridge import BridgeReport
 
 
 def prequery(seen: Observation) -> Iterator[Trouble]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bridgectl.language import tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import FrontReport
+from protocol.reports.front import FrontReport
 
 
 def paused_addresses(seen: Observation) -> Iterator[Trouble]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from bridgectl.output import few
 from bridgectl.programs import PROGRAMS
 from protocol.messages import Role
-from protocol.reports import BridgeReport, FrontReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.front import FrontReport
 
 
 def program(report: FrontReport | BridgeReport) -> str:

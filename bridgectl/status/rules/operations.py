@@ -9,7 +9,9 @@ from bridgectl.status.rules.naming import some
 from bridgectl.status.trouble import Level, Trouble
 from protocol.maintenance import by_operation
 from protocol.operations import OWN
-from protocol.reports import BridgeReport, FrontReport, InterfaceReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.calls import InterfaceReport
+from protocol.reports.front import FrontReport
 
 _LONG_PAUSE_MS = 86_400_000
 _FEW = 5

@@ -7,7 +7,7 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules.naming import some
 from bridgectl.status.trouble import Level, Trouble
 from protocol.money import text
-from protocol.reports import BridgeReport
+from protocol.reports.bridge import BridgeReport
 
 
 def orders(seen: Observation) -> Iterator[Trouble]:

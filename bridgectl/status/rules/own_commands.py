@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bridgectl.language import tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport
+from protocol.reports.bridge import BridgeReport
 
 _NOT_TAKEN_MS = 5 * 60_000
 """A database that was away, or a restart, is over by then."""

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from bridgectl.language import noted, tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport, DeniedReport, FrontReport
+from protocol.reports.admission import DeniedReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.front import FrontReport
 from protocol.runtime.credentials import CERTIFICATE, SIGNATURE
 
 _OLD_MS = 5 * 60_000

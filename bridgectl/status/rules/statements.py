@@ -7,7 +7,8 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules.naming import some
 from bridgectl.status.trouble import Level, Trouble
 from protocol.money import text
-from protocol.reports import BridgeReport, StatementsReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.settlement import StatementsReport
 
 _CROSSING = ("file-host-key-changed", "file-place-unreachable", "files-refused", "files-waiting", "no-bridge")
 

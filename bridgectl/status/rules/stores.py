@@ -6,7 +6,9 @@ from bridgectl.language import tr
 from bridgectl.status.observation import Observation
 from bridgectl.status.rules.naming import program
 from bridgectl.status.trouble import Level, Trouble
-from protocol.reports import BridgeReport, FrontReport, StoreReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.daemon import StoreReport
+from protocol.reports.front import FrontReport
 
 _DISK_WARN, _DISK_BYTES, _DISK_FULL = 0.10, 1 << 30, 100 << 20
 _SLOW_MS = 1_000.0

@@ -27,7 +27,7 @@ from intranet_bridge.settlement_sections import SettlementSection
 from intranet_bridge.settlement_sections.clearing import ClearingSection
 from protocol.administration import asked
 from protocol.errors import BridgeError
-from protocol.reports import ClearingReport
+from protocol.reports.settlement import ClearingReport
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.jobs import Jobs

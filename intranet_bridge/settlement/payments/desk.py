@@ -16,7 +16,7 @@ from intranet_bridge.settlement.ports import Ports
 from protocol.administration import ListOrders, OrderOf, OrderVerdict, SettleOrder, asked
 from protocol.errors import BridgeError
 from protocol.operations.orders import LineState, OrderState, RefundState, ReservationState
-from protocol.reports import PaymentOrdersReport
+from protocol.reports.settlement import PaymentOrdersReport
 from protocol.runtime.control import Answer, Peer
 
 _O, _L, _P, _Y, _R = ORDERS.c, LINES.c, PARTS.c, PAYMENTS.c, REFUNDS.c

@@ -69,7 +69,7 @@ from protocol.errors import IllegalMove
 from protocol.operations import orders as catalogue
 from protocol.operations.orders import LineState, Meant, OrderState, RefundState
 from protocol.operations.refusals import NO_SUCH_ACCOUNT
-from protocol.reports import PaymentOrdersReport
+from protocol.reports.settlement import PaymentOrdersReport
 from protocol.runtime.control import Answer
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.jobs import Jobs

@@ -10,7 +10,7 @@ from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.life import FileState
 from intranet_bridge.settlement.statements.run_records import RunState
 from intranet_bridge.settlement.statements.run_rows import ACTIONS, ARRIVALS, ITEMS
-from protocol.reports import StatementsReport
+from protocol.reports.settlement import StatementsReport
 from protocol.runtime.store import Store
 
 _MOST = 20

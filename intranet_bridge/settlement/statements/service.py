@@ -21,7 +21,7 @@ from intranet_bridge.settlement.statements.records import Statements
 from intranet_bridge.settlement.statements.reporting import reported
 from intranet_bridge.settlement.statements.sources import sources_of
 from intranet_bridge.settlement_sections.statements import StatementsSection
-from protocol.reports import StatementsReport
+from protocol.reports.settlement import StatementsReport
 from protocol.runtime.control import Answer
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.metrics import Sample

@@ -39,7 +39,7 @@ from protocol.administration import (
 )
 from protocol.errors import ConfigurationError
 from protocol.operations.notice_kinds import BillIssued
-from protocol.reports import WithholdingBatchReport, WithholdingReport
+from protocol.reports.settlement import WithholdingBatchReport, WithholdingReport
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.logs import logger

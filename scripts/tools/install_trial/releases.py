@@ -32,7 +32,7 @@ _BROKEN = '''
 
 def _breakage() -> None:
     """It starts, is ready and takes commands; but its own report says that its database is in trouble."""
-    from protocol.reports import StoreReport
+    from protocol.reports.daemon import StoreReport
 
     whole = StoreReport.__init__
 

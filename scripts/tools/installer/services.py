@@ -224,7 +224,7 @@ MANAGERS: Mapping[str, type[Systemd] | type[Supervisor]] = {"systemd": Systemd, 
 
 
 def report(path: Path, patience: float = 3.0) -> dict[str, Any] | None:
-    """What a daemon says of itself over its control socket (protocol/reports.py); None if it does not."""
+    """What a daemon says of itself over its control socket (protocol/reports/); None if it does not."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(patience)

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from bridgectl.cli import app
 from protocol.messages import Role
-from protocol.reports import HotOperationReport, HotReport, PrequeryReport, PrequeryWindowReport
+from protocol.reports.marketing_data import HotOperationReport, HotReport, PrequeryReport, PrequeryWindowReport
 from tests.unit.bridgectl.test_maintenance import Asked, daemon
 
 __all__ = ["daemon"]

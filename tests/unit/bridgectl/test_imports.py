@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from bridgectl.cli import app
 from protocol.messages import Role
-from protocol.reports import ImportReport
+from protocol.reports.marketing_data import ImportReport
 from tests.unit.bridgectl.test_maintenance import Asked, daemon
 
 __all__ = ["daemon"]

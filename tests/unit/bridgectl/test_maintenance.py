@@ -12,7 +12,9 @@ from bridgectl import daemons, probing
 from bridgectl.cli import app
 from protocol.maintenance import Pause
 from protocol.messages import Role
-from protocol.reports import BridgeReport, CommandsReport, DrainReport, InterfaceReport, StoreReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.calls import InterfaceReport
+from protocol.reports.daemon import CommandsReport, DrainReport, StoreReport
 
 PAUSE = Pause(operations=("bill-query",), since=1_800_000_000_000, until=1_800_000_060_000, by="root (li)", reason="x")
 SINCE = "2027-01-15 08:00:00 UTC"

@@ -15,7 +15,8 @@ from bridgectl.status.rules.withholding import withholding
 from bridgectl.status.trouble import Level
 from bridgectl.status.troubles import RULES
 from protocol.messages import Role
-from protocol.reports import BridgeReport, WithholdingBatchReport, WithholdingReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.settlement import WithholdingBatchReport, WithholdingReport
 from tests.unit.bridgectl.test_maintenance import Asked, daemon
 
 __all__ = ["daemon"]

@@ -11,7 +11,7 @@ from dmz_front.reloading import Reload
 from dmz_front.settings import FrontSettings
 from protocol.errors import ConfigurationError
 from protocol.messages import Role
-from protocol.reports import FrontReport
+from protocol.reports.front import FrontReport
 from protocol.runtime.control import Peer
 from protocol.runtime.settings import load
 from tests.unit.dmz_front.harness import BILL, Harness

@@ -5,7 +5,9 @@ from bridgectl.doctor.marketing import judge_bound, judge_paused, judge_probe
 from bridgectl.probing import bound_queries, one_each
 from protocol.administration import ProbeOutcome, ProbeReport
 from protocol.maintenance import Pause
-from protocol.reports import BridgeReport, CommandsReport, InterfaceReport, StoreReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.calls import InterfaceReport
+from protocol.reports.daemon import CommandsReport, StoreReport
 from tests.unit.clock import NOW
 
 

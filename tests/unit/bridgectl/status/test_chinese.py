@@ -15,7 +15,10 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.screen import as_dict, screen
 from bridgectl.status.troubles import troubles
 from protocol.maintenance import Pause
-from protocol.reports import BridgeReport, CommandsReport, FrontReport, InterfaceReport, LinkReport, StoreReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.calls import InterfaceReport
+from protocol.reports.daemon import CommandsReport, LinkReport, StoreReport
+from protocol.reports.front import FrontReport
 
 NOW, MINUTE = 1_800_000_000_000, 60_000
 COMMON: dict[str, Any] = {

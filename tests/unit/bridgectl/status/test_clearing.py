@@ -8,7 +8,8 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules import clearing
 from bridgectl.status.trouble import Level
 from bridgectl.status.troubles import RULES
-from protocol.reports import BridgeReport, ClearingReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.settlement import ClearingReport
 
 MINE = (clearing.late, clearing.differing, clearing.carried, clearing.calendar)
 

@@ -8,7 +8,9 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules.crossing_files import files
 from bridgectl.status.trouble import Level
 from bridgectl.status.troubles import RULES
-from protocol.reports import BridgeReport, FileReportRow, FilesReport, FrontReport, LateFileReport, PlaceReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.files import FileReportRow, FilesReport, LateFileReport, PlaceReport
+from protocol.reports.front import FrontReport
 
 NOW = 1_800_000_000_000
 MINUTE = 60_000

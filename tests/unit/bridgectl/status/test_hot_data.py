@@ -2,7 +2,7 @@
 
 from bridgectl.status.trouble import Level
 from bridgectl.status.troubles import troubles
-from protocol.reports import ImportReport, PrequeryReport, PrequeryWindowReport
+from protocol.reports.marketing_data import ImportReport, PrequeryReport, PrequeryWindowReport
 from tests.unit.bridgectl.status.test_troubles import DAY, NOW, bridge
 
 WINDOW = PrequeryWindowReport(since=NOW - DAY, until=NOW - DAY // 2, asked=9, kept=9, rounds=1)

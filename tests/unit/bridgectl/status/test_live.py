@@ -10,7 +10,7 @@ from bridgectl.status.live import History, Order, Sample, View, ordered, percent
 from bridgectl.status.live_screen import live_screen
 from bridgectl.status.observation import Observation
 from bridgectl.status.troubles import troubles
-from protocol.reports import OperationReport
+from protocol.reports.calls import OperationReport
 from tests.unit.bridgectl.status.test_troubles import BRIDGE, FRONT, INTERFACE, NOW, PAUSED, QUEUES, WELL
 
 BUCKETS = (0,) * 24

@@ -6,7 +6,8 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules.orders import orders
 from bridgectl.status.trouble import Level
 from bridgectl.status.troubles import RULES
-from protocol.reports import BridgeReport, PaymentOrdersReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.settlement import PaymentOrdersReport
 
 
 def seen(report: PaymentOrdersReport) -> Observation:

@@ -6,7 +6,8 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules.own_commands import own_commands
 from bridgectl.status.trouble import Level
 from bridgectl.status.troubles import RULES
-from protocol.reports import BridgeReport, OwnCommandsReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.settlement import OwnCommandsReport
 
 NOW, MINUTE = 1_800_000_000_000, 60_000
 

@@ -8,7 +8,8 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules.statements import statements
 from bridgectl.status.trouble import Level
 from bridgectl.status.troubles import RULES
-from protocol.reports import BridgeReport, StatementsReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.settlement import StatementsReport
 
 NOW = 1_800_000_000_000
 

@@ -12,25 +12,20 @@ from bridgectl.status.trouble import Level, verdict
 from bridgectl.status.troubles import troubles
 from protocol.maintenance import Pause
 from protocol.messages import Role
-from protocol.reports import (
-    AdmissionStoreReport,
-    AttachedReport,
+from protocol.reports.admission import AdmissionStoreReport, CeilingReport, DeniedReport
+from protocol.reports.bridge import BridgeReport
+from protocol.reports.calls import DiagnosisReport, InterfaceReport
+from protocol.reports.daemon import (
     BackupReport,
-    BridgeReport,
-    CeilingReport,
     ChangedFileReport,
     CommandsReport,
-    DeniedReport,
-    DiagnosisReport,
     DrainReport,
     FileReport,
-    FrontReport,
-    InterfaceReport,
     LinkReport,
-    PushesReport,
-    PushTableReport,
     StoreReport,
 )
+from protocol.reports.front import AttachedReport, FrontReport
+from protocol.reports.marketing_data import PushesReport, PushTableReport
 
 NOW = 1_800_000_000_000
 MINUTE, DAY = 60_000, 86_400_000

@@ -25,7 +25,7 @@ from intranet_bridge.settlement.service import Settlement
 from protocol.administration import Choice
 from protocol.decisions import Decision, LedgerEntry
 from protocol.messages import uuid7
-from protocol.reports import OwnCommandsReport
+from protocol.reports.settlement import OwnCommandsReport
 from protocol.runtime.control import Peer
 from tests.support.postgres import database_url, postgres
 from tests.unit.intranet_bridge.harness import DONE, LOST, OPERATIONS, ORDER, Marketing, Stage, until, wall

@@ -19,7 +19,7 @@ from intranet_bridge.marketing.breaker import Breaker
 from intranet_bridge.marketing.health import Health
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import AGAIN_S, Doubts, in_thread, probed, to_probe
-from protocol.reports import DiagnosisReport
+from protocol.reports.calls import DiagnosisReport
 
 pytestmark = pytest.mark.anyio
 
