@@ -16,7 +16,7 @@ _AT_ONCE = 500
 
 def orders_to_match(connection: Connection, names: Iterable[str]) -> Callable[[str], sides.Order | None]:
     """Finds orders of ours for who compares statements, by what rows call them (statements/worker.py)."""
-    numbers = sorted({found[1] for name in names if (found := NAME.fullmatch(name))})
+    numbers = sorted({found[1] if found[2] else name for name in names if (found := NAME.fullmatch(name))})
     return _Ahead(connection, numbers).order if numbers else lambda name: None
 
 

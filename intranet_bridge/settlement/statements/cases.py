@@ -12,8 +12,10 @@ from intranet_bridge.settlement.statements.sides import ORDER_NAME, Seen, WriteO
 from protocol.values import immutable
 
 Side = Seen | WriteOff
-Called = tuple[str, str]
-"""A case's name, and the merchant where several are told apart."""
+Of = tuple[str, str]
+"""Channel and merchant."""
+_APART = "\0"
+"""Between a case's name and its merchant, where several are told apart: before every other character."""
 UNSURE = "?"
 """In place of a merchant: one of several, and nobody says which. (No merchant's number.)"""
 
@@ -37,21 +39,21 @@ def cases(rows: Iterable[Seen], write_offs: Iterable[WriteOff]) -> Iterator[Case
     """
     left, right = list(rows), list(write_offs)
     whose = Whose(left, right)
-    lacking = {whose.payment(one) for one in both(left, right) if not one.order}
-    known: dict[tuple[str, str, str], str] = {}
-    if lacking:
+    known: dict[Of, dict[str, str]] = {whose.of(one): {} for one in both(left, right) if not one.order}
+    if known:
         for one in both(left, right):
-            if one.order and whose.payment(one) in lacking:
-                known.setdefault(whose.payment(one), one.order)
+            if one.order and (orders := known.get(whose.of(one))) is not None:
+                orders.setdefault(one.transaction, one.order)
 
-    def called(one: Side) -> Called:
+    def called(one: Side) -> str:
         if whose.unsure(one):
-            return f"{one.channel}:{one.transaction}", UNSURE
-        payment = whose.payment(one)
-        order = one.order or known.get(payment)
-        if order:
-            return order, "" if ORDER_NAME.fullmatch(order) else payment[1]
-        return f"{one.channel}:{one.transaction}", payment[1]
+            return f"{one.channel}:{one.transaction}{_APART}{UNSURE}"
+        of = whose.of(one)
+        order = one.order or known[of].get(one.transaction)
+        name = order or f"{one.channel}:{one.transaction}"
+        if not of[1] or (order and ORDER_NAME.fullmatch(order)):
+            return name
+        return f"{name}{_APART}{of[1]}"
 
     left.sort(key=called)
     right.sort(key=called)
@@ -78,13 +80,13 @@ class Whose:
         self._only = {key: next(iter(found[key])) for key in without if len(found.get(key, ())) == 1}
         self._shared = {key for key, several in found.items() if len(several) > 1}
         self._unsure = self._shared & without
+        self._alone: dict[str, Of] = {}
 
-    def payment(self, one: Side) -> tuple[str, str, str]:
-        """Channel, merchant and transaction."""
+    def of(self, one: Side) -> Of:
+        """Channel and merchant."""
         if one.channel not in self._channels:
-            return one.channel, "", one.transaction
-        merchant = one.merchant or self._only.get((one.channel, one.transaction), "")
-        return one.channel, merchant, one.transaction
+            return self._alone.setdefault(one.channel, (one.channel, ""))
+        return one.channel, one.merchant or self._only.get((one.channel, one.transaction), "")
 
     def unsure(self, one: Side) -> bool:
         """Whether several merchants have its transaction, and not all that is known of it says whose."""
@@ -102,13 +104,13 @@ def both(rows: Iterable[Seen], write_offs: Iterable[WriteOff]) -> Iterator[Side]
 
 
 def merged(
-    rows: Iterable[Seen], write_offs: Iterable[WriteOff], called: Callable[[Side], Called],
+    rows: Iterable[Seen], write_offs: Iterable[WriteOff], called: Callable[[Side], str],
     shared: Callable[[Side], bool] = lambda one: False,
 ) -> Iterator[Case]:  # fmt: skip
     """The same of two streams that are in order already, holding one case at a time."""
 
-    def case(of: Called, rows: tuple[Seen, ...], write_offs: tuple[WriteOff, ...]) -> Case:
-        name, merchant = of
+    def case(key: str, rows: tuple[Seen, ...], write_offs: tuple[WriteOff, ...]) -> Case:
+        name, _, merchant = key.partition(_APART)
         if not merchant:
             return Case(name, rows, write_offs)
         if merchant == UNSURE:

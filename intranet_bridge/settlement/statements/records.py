@@ -10,8 +10,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from itertools import chain
 from sys import intern
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Select, or_, select
 from sqlalchemy import Row as Selected
@@ -302,25 +303,29 @@ def rows_to_match(
     """
     mine = select(_L.transaction_no).where(_L.file == file, _L.transaction_no != "")
     numbers = select(_L.order_no).where(_L.file == file, _L.order_no != "")
-    found = {
-        (row.file, row.line): _seen(row)
+    found = [
+        _seen(row)
         for row in connection.execute(
             _counting().where(or_(_L.file == file, _L.transaction_no.in_(mine), _L.order_no.in_(numbers)))
         ).yield_per(_AT_ONCE)
-    }
-    known = {row.order for row in found.values()} | {row.transaction for row in found.values()}
+    ]
+    known = {row.order for row in found}
+    known.update(row.transaction for row in found)
+    known.add("")
+    further: dict[tuple[str, int], Seen] = {}  # none of them is among the first: those are of names that are known
     for column, names in (
-        (_L.order_no, {*orders, *(ours.order for ours in write_offs)}),
-        (_L.transaction_no, {*transactions, *(ours.transaction for ours in write_offs)}),
+        (_L.order_no, chain(orders, (ours.order for ours in write_offs))),
+        (_L.transaction_no, chain(transactions, (ours.transaction for ours in write_offs))),
     ):
-        for some in _some(sorted(names - known - {""})):
+        for some in _some(sorted({name for name in names if name not in known})):
             for row in connection.execute(_counting().where(column.in_(some))):
-                found[row.file, row.line] = _seen(row)
+                further[row.file, row.line] = _seen(row)
     # A refund without an order number belongs to the payment of its transaction, and the other way round.
-    for some in _some(sorted({row.transaction for row in found.values()} - known - {""})):
+    for some in _some(sorted({row.transaction for row in further.values()} - known)):
         for row in connection.execute(_counting().where(_L.transaction_no.in_(some))):
-            found[row.file, row.line] = _seen(row)
-    return list(found.values())
+            further[row.file, row.line] = _seen(row)
+    found += further.values()
+    return found
 
 
 def earlier_transactions(connection: Connection, file: str, since: date, refunds: Iterable[str]) -> dict[str, set[str]]:
@@ -433,10 +438,16 @@ def _counting() -> Select[Any]:
     return select(*columns).join(FILES, _F.id == _L.file).where(_F.state.in_(_COUNT))
 
 
+_KINDS, _STATUSES = {str(one): one for one in Kind}, {str(one): one for one in Status}
+
+
 def _seen(row: "Selected[Any]") -> Seen:
+    _, _, channel, day, kind, transaction, order, refund, gross, at, status, account, penalty, merchant, of_file = cast(
+        "tuple[Any, ...]", row
+    )
     return Seen(
-        row.channel, row.day, Kind(row.kind), row.transaction_no, row.order_no, row.refund_no, row.gross, _at(row.at),
-        Status(row.status), row.account, row.penalty, intern(row.merchant or row.of_file),
+        intern(channel), day, _KINDS[kind], transaction, order, refund, gross, _at(at), _STATUSES[status], account,
+        penalty, intern(merchant or of_file),
     )  # fmt: skip
 
 

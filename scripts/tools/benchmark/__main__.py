@@ -28,7 +28,10 @@ def main() -> int:
         help="envelope, link, queries, commands, overload, soap (default: all), hot, retention, notices, settle; or "
         "`compare REVISION`: this tree against another commit, in turn",
     )  # fmt: skip
-    parser.add_argument("--rows", type=int, default=retention.ROWS, help="kept in each database, for `retention`")
+    parser.add_argument(
+        "--rows", type=int, default=0,
+        help=f"`retention`: kept in each database ({retention.ROWS:,}); `settle`: of the bill ({settle.ROWS:,})",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=12, help="of each load, to compare by")
@@ -68,9 +71,9 @@ def main() -> int:
                 case "notices":
                     report(part, notices.run(Path(folder) / part))
                 case "retention":
-                    report(part, retention.run(Path(folder) / part, options.rows))
+                    report(part, retention.run(Path(folder) / part, options.rows or retention.ROWS))
                 case "settle":
-                    report(part, settle.run(Path(folder) / part))
+                    report(part, settle.run(Path(folder) / part, options.rows or settle.ROWS))
                 case "hot":
                     report(part, hot.run(Path(folder) / part, options.seconds))
                 case "soap":

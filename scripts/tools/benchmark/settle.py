@@ -1,4 +1,5 @@
-"""What a large statement costs: a WeChat Pay bill of a million rows read and matched, and a withholding batch sealed.
+"""What a large statement costs: a WeChat Pay bill of a million rows read, matched and taken through the whole loop of
+the bridge, rows of others and of orders of ours, and a withholding batch sealed.
 
 Each is done in a process of its own, so that the memory said is its own: the highest there was, as the operating system
 counts it. The bill has planted differences, and what is found is counted beside what was planted.
@@ -10,7 +11,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from intranet_bridge.settlement.statements.reading import read
 from intranet_bridge.settlement.statements.rows import Expected, Row
 from intranet_bridge.settlement.withholding.files import MOST_LINES, Batch, Charge, seal
 from protocol.times import CHINA
+from scripts.tools.benchmark.statements import looped
 from scripts.tools.benchmark.withholding import sealed
 
 ROWS = 1_000_000
@@ -47,21 +49,40 @@ def run(folder: Path, rows: int = ROWS) -> list[dict[str, object]]:
     folder.mkdir(parents=True, exist_ok=True)
     bill = folder / "bill.csv"
     size = write_bill(bill, rows)
+    ours = folder / "orders.csv"
+    write_bill(ours, rows, order=_ours)
     table: list[dict[str, object]] = []
     for part, what in (
         ("read", f"a bill of {rows:,} rows ({size // _MIB} MiB) is read"),
         ("match", "the same is read, and matched with as many write-offs"),
+        ("loop", "the same in the bridge: it arrives, is put on record, compared, and what differs written down"),
+        ("orders", "the same, and each row is of an order of ours"),
         ("seal", f"a withholding batch of {MOST_LINES:,} lines is sealed"),
         ("record", "the same from the bridge's tables, and put on record"),
     ):
         done = subprocess.run(
-            [sys.executable, "-m", __name__, part, str(bill), str(rows)], check=True, stdout=subprocess.PIPE
+            [sys.executable, "-m", __name__, part, str(ours if part == "orders" else bill), str(rows)],
+            check=True,
+            stdout=subprocess.PIPE,
         )
         table.append({"what": what, **json.loads(done.stdout)})
     return table
 
 
-def write_bill(path: Path, rows: int) -> int:
+def _order(number: int) -> str:
+    return f"PO{number:014}"
+
+
+def _ours(number: int) -> str:
+    """As an order of ours has its number."""
+    return f"{number:026}"
+
+
+def _transaction(number: int) -> str:
+    return f"42{number:026}"
+
+
+def write_bill(path: Path, rows: int, order: Callable[[int], str] = _order) -> int:
     """A bill in WeChat Pay's layout ALL, with its totals; bytes written."""
     layout = shipped()["wechat-trade"].layouts[0]
     start = datetime(DAY.year, DAY.month, DAY.day)
@@ -79,7 +100,8 @@ def write_bill(path: Path, rows: int) -> int:
             state = (f"5{of:026}", f"PO{of}-R1", back, "0.00", "ORIGINAL", "SUCCESS") if refund else (
                 "0", "0", "0.00", "0.00", "", "")  # fmt: skip
             file.write(
-                f"`{at:%Y-%m-%d %H:%M:%S},`wx0000000000000001,`1900000001,`0,`,`42{of:026},`PO{of:014},`o{of:027},"
+                f"`{at:%Y-%m-%d %H:%M:%S},`wx0000000000000001,`1900000001,`0,`,`{_transaction(of)},`{order(of)},"
+                f"`o{of:027},"
                 f"`JSAPI,`{'REFUND' if refund else 'SUCCESS'},`OTHERS,`CNY,`{paid},`0.00,`{',`'.join(state)},"
                 f"`电费,阶梯一档,`,`{'-' if refund else ''}{fee // 1000}.{fee % 1000:03}00,`0.60%,`{paid},`{back},`\r\n"
             )
@@ -99,14 +121,14 @@ def _gross(number: int) -> int:
     return 100 + number * 7919 % 50_000
 
 
-def _write_offs(rows: int) -> Iterator[WriteOff]:
-    """What the marketing system has of it."""
+def _write_offs(rows: int, order: Callable[[int], str] = _order) -> Iterator[WriteOff]:
+    """What the marketing system has of it. `order`: none, as its list is."""
     at = datetime(DAY.year, DAY.month, DAY.day, 12, tzinfo=CHINA)
     for number in range(rows):
         if (number % EVERY == 2 and number > EVERY) or number % EVERY == 5:
             continue
         amount = _gross(number) + (1 if number % EVERY == 7 else 0)
-        yield WriteOff(f"PO{number:014}", f"42{number:026}", "wechat", amount, at)
+        yield WriteOff(order(number), _transaction(number), "wechat", amount, at)
 
 
 def _opening(bill: Path) -> Source:
@@ -140,6 +162,9 @@ def _measured(part: str, bill: Path, rows: int) -> dict[str, Any]:
             if item.what is not Class.MATCHED:
                 acting.append(item)
         stopped = brake(acting, count)
+    elif part in ("loop", "orders"):
+        paid = ((_ours(n), _transaction(n), _gross(n)) for n in range(rows)) if part == "orders" else ()
+        return looped(bill, DAY, lambda: _write_offs(rows, lambda number: ""), paid)
     elif part == "record":
         folder = bill.parent / "withholding"
         folder.mkdir(exist_ok=True)
