@@ -1,5 +1,7 @@
 """Which parts the settlement has, as the configuration says."""
 
+from collections.abc import Mapping
+
 from intranet_bridge.settlement.clearing.answering import NotOffered as NotCleared
 from intranet_bridge.settlement.clearing.order_facts import known_orders
 from intranet_bridge.settlement.clearing.service import Clearing
@@ -13,7 +15,7 @@ from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.service import Settlement
 from intranet_bridge.settlement.statements.orders import Orders
 from intranet_bridge.settlement.statements.service import StatementsPart
-from intranet_bridge.settlement.statements.sources import check_cleared, sources_of
+from intranet_bridge.settlement.statements.sources import Source, check_cleared, sources_of
 from intranet_bridge.settlement.withholding.service import Withholding, arrangements_of
 from intranet_bridge.settlement_sections import SettlementSection
 
@@ -42,16 +44,18 @@ def assembled(section: SettlementSection, ports: Ports) -> Settlement:
     risk = RiskRecords(ports.store, ports.at_rest, lambda: settlement.section.risk.rules, ports.clock)
     payments = Payments(offer_of(section), ports, risk)
     parts: list[Part] = [payments, Withholding(arrangements_of(section), ports)]
+    sources: Mapping[str, Source] = {}
     if section.statements.files:
         statements = StatementsPart(
             section.statements, ports, Orders(payments.acting, payments.hurry), elsewhere, close_after_days
         )
-        check_cleared(section.clearing, statements.sources)
+        sources = statements.sources
+        check_cleared(section.clearing, sources)
         parts.append(statements)
     parts.append(RiskPart(section.risk, ports, risk))
     if section.clearing.channels:
         calendar = calendar_of(section)
-        parts.append(Clearing(section.clearing, ports, known_orders, calendar, section.companies))
+        parts.append(Clearing(section.clearing, ports, known_orders, calendar, section.companies, sources))
     else:
         parts.append(NotCleared())
     settlement = Settlement(parts, section)

@@ -10,6 +10,7 @@ from protocol.runtime.settings import FilePath, Name, Section
 ProfileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Branch = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._-]{1,32}$")]
 Merchant = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
 
 
@@ -24,6 +25,9 @@ class StatementFileSection(Section):
     """Under which name the marketing system has the payments' channel, where the profile has another."""
     merchants: Annotated[tuple[Merchant, ...], Field(max_length=100)] = ()
     """Merchant numbers whose statements these are; another's is refused (`wrong-merchant`). Empty: any."""
+    branches: Annotated[tuple[Branch, ...], Field(max_length=200)] = ()
+    """Of each of which a file is expected every day: merchant numbers, or units, as the files' names or rows have them.
+    Empty: one file."""
     due: Clock | None = None
     """When it should be there the day after, China's time, where the profile has another."""
     fee_rate: Annotated[str, StringConstraints(pattern=r"^(|0(\.[0-9]{1,6})?)$")] = ""

@@ -1,5 +1,6 @@
 """Pages of statement files: the list, one with its verdict, one that came again with other bytes, one that is away."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -24,6 +25,8 @@ MOST_ROWS = 200
 """Of a difference, shown of each kind: who has seen so many knows what it is."""
 GRAVE = frozenset({FileState.MISSING, FileState.REFUSED, FileState.CONFLICTING})
 _WARNING = frozenset({FileState.LATE, FileState.INCOMPLETE})
+_EXPECTED = re.compile(r"[A-Za-z0-9._-]{1,64}(:[0-9A-Za-z._-]{1,32})?")
+"""A kind of statement, or a branch of it."""
 _GOOD = frozenset({FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED, FileState.EMPTY_CONFIRMED})
 _NOT_COME = (FileState.LATE, FileState.MISSING)
 _WAITS = {
@@ -125,8 +128,8 @@ class Files:
 
     async def _absent(self, visit: Visit) -> Response:
         """A statement that did not come: somebody may know that the day had nothing."""
-        source, day = asked(visit, "source"), asked_day(visit)
-        if day is None:
+        source, day = visit.request.query_params.get("source", ""), asked_day(visit)
+        if day is None or not _EXPECTED.fullmatch(source):
             raise HTTPException(404, NOT_THERE)
         refused = ""
         if visit.request.method == "POST":

@@ -39,6 +39,7 @@ from intranet_bridge.settlement.clearing.rows import ADJUSTMENTS, FILES, SHEETS,
 from intranet_bridge.settlement.clearing.sheets import NOTHING, Amounts, PartKind, SheetState
 from intranet_bridge.settlement.rows import FILES as STATEMENTS
 from intranet_bridge.settlement.statements.life import FileState
+from intranet_bridge.settlement.statements.sources import Source
 from intranet_bridge.settlement_sections.clearing import ClearedChannelSection, ClearingSection
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
@@ -113,8 +114,10 @@ class Computing:
 
     def __init__(
         self, store: Store, section: Callable[[], ClearingSection], orders: Orders, allowed: Callable[[], bool],
-        clock: Clock,
+        clock: Clock, sources: Mapping[str, Source],
     ) -> None:  # fmt: skip
+        """`sources`: the kinds of statements, by name."""
+        self._sources = sources
         self._store, self._section, self._orders, self._allowed, self._clock = store, section, orders, allowed, clock
 
     async def look(self) -> None:
@@ -224,7 +227,7 @@ class Computing:
     def _complete(self, channel: str, day: date, connection: Connection) -> bool:
         """Whether all statements of a day are there, and booked."""
         cleared = self._section().channels.get(channel)
-        return cleared is not None and not missing(connection, channel, cleared, day)
+        return cleared is not None and not missing(connection, channel, cleared, day, self._sources)
 
     def _put(self, file: str, found: Tally, connection: Connection) -> None:
         row = connection.execute(select(FILES).where(_C.file == file).with_for_update()).one()
@@ -386,11 +389,19 @@ def _company(cleared: ClearedChannelSection, merchant: str) -> str:
     return cleared.merchants.get(merchant, cleared.company)
 
 
-def missing(connection: Connection, channel: str, cleared: ClearedChannelSection, day: date) -> list[str]:
-    """The statements of a day that are not accepted, or not booked."""
-    there = select(_F.profile).where(
+def missing(
+    connection: Connection, channel: str, cleared: ClearedChannelSection, day: date, sources: Mapping[str, Source]
+) -> list[str]:
+    """The statements of a day that are not accepted, of a branch `KIND:BRANCH`, or not booked."""
+    there = select(_F.profile, _F.name, _F.merchant).where(
         _F.channel == channel, _F.day == day, _F.profile.in_(cleared.statements), _F.state.in_(THERE)
     )
+    came: dict[str, list[tuple[str, str]]] = {}
+    for row in connection.execute(there):
+        came.setdefault(row.profile, []).append((row.name, row.merchant))
+    lacking: set[str] = set()
+    for kind in cleared.statements:
+        lacking.update(sources[kind].lacking(came.get(kind, ())) if kind in sources else {kind} - came.keys())
     booking = select(_F.profile).join(FILES, _C.file == _F.id).where(_F.day == day, _C.state == BOOKING)
     waits = set(connection.execute(booking.where(_C.channel == channel)).scalars())
-    return sorted((set(cleared.statements) - set(connection.execute(there).scalars())) | waits)
+    return sorted(lacking | waits)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from dataclasses import asdict
 from datetime import date, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,7 @@ from intranet_bridge.settlement.clearing.sheets import NotCleared, SheetState, f
 from intranet_bridge.settlement.days import SHIPPED, BankCalendar, day_of, ends, extended
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
+from intranet_bridge.settlement.statements.sources import Source
 from intranet_bridge.settlement_sections import SettlementSection
 from intranet_bridge.settlement_sections.clearing import ClearingSection
 from protocol.administration import asked
@@ -100,13 +102,16 @@ class Clearing(Part, ClearingDesk):
 
     def __init__(
         self, section: ClearingSection, ports: Ports, orders: Orders, calendar: BankCalendar = SHIPPED,
-        companies: Collection[str] = (),
+        companies: Collection[str] = (), sources: Mapping[str, Source] = MappingProxyType({}),
     ) -> None:  # fmt: skip
-        """`orders`: who knows the orders of ours. `calendar`: of the banks. `companies`: that lines may be of."""
+        """`orders`: who knows the orders of ours. `calendar`: of the banks. `companies`: that lines may be of.
+        `sources`: the kinds of statements, by name.
+        """
+        self._sources = sources
         self._known = frozenset(companies)
         self.section, self._ports, self._calendar = section, ports, calendar
         self._store, self._clock = ports.store, ports.clock
-        self._computing = Computing(ports.store, lambda: self.section, orders, ports.allowed, ports.clock)
+        self._computing = Computing(ports.store, lambda: self.section, orders, ports.allowed, ports.clock, sources)
         self._jobs = Jobs()
         self._states: Mapping[str, int] = {}
         self._waiting = 0
@@ -184,7 +189,7 @@ class Clearing(Part, ClearingDesk):
             since = max(filter(None, (self.section.since, begun, last - timedelta(_LATE_DAYS))), default=last)
             day = since
             while begun is not None and day <= last:
-                if lacking := missing(connection, channel, cleared, day):
+                if lacking := missing(connection, channel, cleared, day, self._sources):
                     found.append(LateDay(channel, day, tuple(lacking)))
                 day += timedelta(1)
         return found

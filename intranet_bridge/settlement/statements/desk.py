@@ -46,6 +46,8 @@ from protocol.times import CHINA
 from protocol.values import immutable
 
 _F, _R, _I = FILES.c, RUNS.c, ITEMS.c
+_Came = tuple[str, str, str]
+"""Kind, name and merchant of a file that is there."""
 MOST = 1_000
 """Of one page."""
 _LOOK_BACK = timedelta(14)
@@ -59,7 +61,9 @@ class NoSuchItem(BridgeError):
 
 @immutable
 class StatementFile:
-    """A file, or one that is waited for: then `id` is empty. Amounts are fen; times epoch ms."""
+    """A file, or one that is waited for: then `id` is empty, and `source` names its branch too. Amounts are fen; times
+    epoch ms.
+    """
 
     id: str
     source: str
@@ -176,7 +180,8 @@ class StatementBooks:
 
         rows, since = await self._store.scan(look)
         came = [self._file(row) for row in rows]
-        return came + self._absent(day, since, {one.source for one in came if one.state in _STANDS})
+        stand = [(row.profile, row.name, row.merchant) for row in rows if row.state in _STANDS]
+        return came + self._absent(day, since, stand)
 
     async def file(self, id: str) -> StatementFile:
         """One. Raises NoSuchFile."""
@@ -190,15 +195,18 @@ class StatementBooks:
         """What is late or missing, of the last two weeks, the oldest first."""
         today = today_of(self._clock())
         days = [today - timedelta(back) for back in range(_LOOK_BACK.days, 0, -1)]
-        asked = select(_F.day, _F.profile).where(_F.day >= days[0], _F.state.in_(_STANDS)).distinct()
+        asked = select(_F.day, _F.profile, _F.name, _F.merchant).where(_F.day >= days[0], _F.state.in_(_STANDS))
 
-        def look(connection: Connection) -> tuple[set[tuple[date, str]], dict[str, date]]:
-            return {(row.day, row.profile) for row in connection.execute(asked)}, records.expected(connection)
+        def look(connection: Connection) -> tuple[dict[date, list[_Came]], dict[str, date]]:
+            came: dict[date, list[_Came]] = {}
+            for row in connection.execute(asked):
+                came.setdefault(row.day, []).append((row.profile, row.name, row.merchant))
+            return came, records.expected(connection)
 
         came, since = await self._store.scan(look)
         found = []
         for day in days:
-            found += self._absent(day, since, {source for other, source in came if other == day})
+            found += self._absent(day, since, came.get(day, ()))
         return [one for one in found if one.state is not FileState.EXPECTED]
 
     async def waiting_files(self) -> list[StatementFile]:
@@ -347,10 +355,15 @@ class StatementBooks:
         return run
 
     async def confirm_empty(self, source: str, day: date, who: str, note: str) -> None:
-        """A day without a statement had nothing. Raises NotRun for one that has a file, or is not over."""
-        kind = self._sources.get(source)
+        """A day without a statement had nothing. `source`: a kind, or `KIND:BRANCH`. Raises NotRun for one that has a
+        file, or is not over.
+        """
+        name, _, branch = source.partition(":")
+        kind = self._sources.get(name)
         if kind is None:
-            raise NotRun(f"there is no kind of statement {source}")
+            raise NotRun(f"there is no kind of statement {name}")
+        if source not in kind.expected:
+            raise NotRun(f"of a day are expected: {', '.join(kind.expected)}")
         if not note.strip() or len(note) > MOST_NOTE:
             raise NotResolved(f"the note has 1 to {MOST_NOTE} characters")
         if day >= today_of(self._clock()):
@@ -358,11 +371,12 @@ class StatementBooks:
         now = self._clock()
 
         def write(connection: Connection) -> None:
-            came = select(_F.id).where(_F.day == day, _F.profile == source, _F.state.in_(_STANDS))
-            if connection.execute(came).first() is not None:
+            came = select(_F.name, _F.merchant).where(_F.day == day, _F.profile == name, _F.state.in_(_STANDS))
+            if source not in kind.lacking((row.name, row.merchant) for row in connection.execute(came)):
                 raise NotRun("there is a file of that day")
             row = {column.name: "" for column in FILES.columns} | {
-                "id": records.new_id(now), "name": f"{source} {day}", "profile": source, "channel": kind.channel,
+                "id": records.new_id(now), "name": f"{source} {day}", "profile": name, "channel": kind.channel,
+                "merchant": branch,
                 "day": day, "state": FileState.EMPTY_CONFIRMED, "findings": "[]", "rows": 0, "paid": 0,
                 "refunded": 0, "settled": 0, "fee": 0, "who": who, "received_at": now, "updated_at": now,
             }  # fmt: skip
@@ -377,23 +391,25 @@ class StatementBooks:
         source = self._sources.get(row.profile)
         return file_of(row, source.company if source else "")
 
-    def _absent(self, day: date, since: Mapping[str, date], came: Collection[str]) -> list[StatementFile]:
+    def _absent(self, day: date, since: Mapping[str, date], came: Collection[_Came]) -> list[StatementFile]:
         section, clock = self._section, datetime.fromtimestamp(self._clock() / 1000, CHINA)
         found = []
         for source in self._sources.values():
-            if source.name in came or day < since.get(source.name, date.max) or day >= clock.date():
+            there = [(name, merchant) for profile, name, merchant in came if profile == source.name]
+            lacking = [name for name in source.lacking(there) if day >= since.get(name, date.max)]
+            if not lacking or day >= clock.date():
                 continue
             due = source.due_at(day)
             state = by_the_clock(
                 FileState.EXPECTED, day, source.due, clock, timedelta(minutes=section.late_minutes),
                 section.missing_time,
             )  # fmt: skip
-            found.append(
+            found += [
                 StatementFile(
-                    "", source.name, "", source.channel, source.company, day, state,
-                    due_at=int(due.timestamp() * 1000),
+                    "", name, "", source.channel, source.company, day, state, due_at=int(due.timestamp() * 1000)
                 )
-            )  # fmt: skip
+                for name in lacking
+            ]
         return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain
 from sys import intern
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, Select, or_, select
 from sqlalchemy import Row as Selected
@@ -46,6 +46,17 @@ _COUNT = (FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED)
 _BACK = (Kind.REFUND, Kind.REVOKE)
 _AT_ONCE = 500
 """Rows written together, and read together."""
+
+
+class Expecting(Protocol):
+    """A kind of statement (sources.py)."""
+
+    @property
+    def name(self) -> str:
+        """In `files.profiles`."""
+
+    def lacking(self, files: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """What of a day's is not there. `files`: name and merchant of each that is."""
 
 
 class NoSuchFile(BridgeError):
@@ -363,15 +374,23 @@ def related_names(connection: Connection, file: str) -> set[str]:
     return found
 
 
-def counting_days(connection: Connection, sources: Mapping[str, Sequence[str]]) -> Accepted:
-    """Days of which every kind of statement of a channel is accepted. `sources`: by channel, the kinds it has now."""
-    kinds: dict[tuple[str, date], set[str]] = {}
-    asked = select(_F.channel, _F.day, _F.profile).where(_F.state.in_(_COUNT)).distinct()
-    for channel, day, profile in connection.execute(asked):
-        kinds.setdefault((channel, day), set()).add(profile)
+def counting_days(connection: Connection, sources: Mapping[str, Sequence[Expecting]]) -> Accepted:
+    """Days of which every kind of statement of a channel is accepted, of every branch; where one had nothing, as an
+    operator said, the others. `sources`: by channel, the kinds it has now.
+    """
+    there: dict[tuple[str, date], dict[str, list[tuple[str, str]]]] = {}
+    counted: set[tuple[str, date]] = set()
+    asked = select(_F.channel, _F.day, _F.profile, _F.name, _F.merchant, _F.state)
+    for channel, day, profile, name, merchant, state in connection.execute(
+        asked.where(_F.state.in_((*_COUNT, FileState.EMPTY_CONFIRMED)))
+    ):
+        there.setdefault((channel, day), {}).setdefault(profile, []).append((name, merchant))
+        if FileState(state) in _COUNT:
+            counted.add((channel, day))
     days: dict[str, list[date]] = {}
-    for (channel, day), found in sorted(kinds.items()):
-        if found.issuperset(sources.get(channel, ())):
+    for channel, day in sorted(counted):
+        found = there[channel, day]
+        if not any(source.lacking(found.get(source.name, ())) for source in sources.get(channel, ())):
             days.setdefault(channel, []).append(day)
     return Accepted(days)
 

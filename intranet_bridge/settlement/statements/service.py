@@ -19,7 +19,7 @@ from intranet_bridge.settlement.statements.orders import Orders
 from intranet_bridge.settlement.statements.reconciling import Reconciliation
 from intranet_bridge.settlement.statements.records import Statements
 from intranet_bridge.settlement.statements.reporting import reported
-from intranet_bridge.settlement.statements.sources import sources_of
+from intranet_bridge.settlement.statements.sources import expected_of, sources_of
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from protocol.reports.settlement import StatementsReport
 from protocol.runtime.control import Answer
@@ -79,7 +79,7 @@ class StatementsPart(Part):
     async def start(self) -> None:
         """Go on with what was begun, and begin looking for more."""
         today = today_of(self._ports.clock())
-        await self._ports.store.write(lambda connection: records.expect(connection, self.sources, today))
+        await self._ports.store.write(lambda connection: records.expect(connection, expected_of(self.sources), today))
         await self.loop.release()  # what it worked on when it was killed is its own: nobody waits for its claim to end
         self._ports.commands().consume(CONSUMER, self.acting.take)
         files = self._ports.files()

@@ -1,15 +1,19 @@
 """The kinds of statements of one installation: each a profile with what is configured of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 
 from intranet_bridge.settlement.statements.life import due_at
+from intranet_bridge.settlement.statements.names import said
 from intranet_bridge.settlement.statements.profiles import Profile, ProfileError, configured
+from intranet_bridge.settlement.statements.verdicts import StatementRefused
 from intranet_bridge.settlement_sections.clearing import ClearingSection
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from protocol.errors import ConfigurationError
 from protocol.values import immutable
+
+_LONGEST = 64
 
 
 @immutable
@@ -22,6 +26,27 @@ class Source:
     company: str
     merchants: frozenset[str]
     fee_rate: str
+    branches: tuple[str, ...] = ()
+    """Of each of which a file is expected."""
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """What is expected of a day, by name: the kind's, or `KIND:BRANCH` of each branch."""
+        return tuple(f"{self.name}:{branch}" for branch in self.branches) or (self.name,)
+
+    def lacking(self, files: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """What of it is not there. `files`: name and merchant of each of the day's that is."""
+        if not self.branches:
+            return () if any(True for _ in files) else self.expected
+        came: set[str] = set()
+        for name, merchant in files:
+            came.add(merchant)
+            try:
+                named = said(name, self.profile)
+            except StatementRefused:
+                continue  # no file's: an operator said that the day had nothing
+            came |= {named.merchant, named.unit}
+        return tuple(f"{self.name}:{branch}" for branch in self.branches if branch not in came)
 
     @property
     def channel(self) -> str:
@@ -65,17 +90,33 @@ def sources_of(section: StatementsSection) -> dict[str, Source]:
         if file.due is not None:
             more["due"] = time.fromisoformat(file.due)
         found[name] = Source(
-            name, profile.model_copy(update=more), file.company, frozenset(file.merchants), file.fee_rate
+            name,
+            profile.model_copy(update=more),
+            file.company,
+            frozenset(file.merchants),
+            file.fee_rate,
+            file.branches,
         )
+        for at, branch in enumerate(file.branches):
+            place = ("settlement", "statements", "files", name, "branches", at)
+            if branch in file.branches[:at]:
+                raise ConfigurationError(f"names {branch} twice", place=place)
+            if len(found[name].expected[at]) > _LONGEST:
+                raise ConfigurationError(f"with the kind's name at most {_LONGEST} characters", place=place)
     return found
 
 
-def by_channel(sources: Mapping[str, Source]) -> dict[str, list[str]]:
+def by_channel(sources: Mapping[str, Source]) -> dict[str, list[Source]]:
     """The kinds of each channel."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Source]] = {}
     for source in sources.values():
-        found.setdefault(source.channel, []).append(source.name)
+        found.setdefault(source.channel, []).append(source)
     return found
+
+
+def expected_of(sources: Mapping[str, Source]) -> list[str]:
+    """What is expected of a day, of all kinds."""
+    return [name for source in sources.values() for name in source.expected]
 
 
 def check_cleared(section: ClearingSection, sources: Mapping[str, Source]) -> None:

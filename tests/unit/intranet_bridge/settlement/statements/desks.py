@@ -24,7 +24,7 @@ from intranet_bridge.settlement.statements.reconciling import Reconciliation
 from intranet_bridge.settlement.statements.records import Statements
 from intranet_bridge.settlement.statements.run_records import expect
 from intranet_bridge.settlement.statements.run_rows import ITEMS
-from intranet_bridge.settlement.statements.sources import sources_of
+from intranet_bridge.settlement.statements.sources import expected_of, sources_of
 from intranet_bridge.settlement.statements.worker import END, Question, Totals, answered, question, work, written
 from intranet_bridge.settlement_sections.statements import StatementFileSection, StatementsSection
 from intranet_bridge.store import MIGRATIONS
@@ -246,7 +246,7 @@ async def desk(
     await store.start()
     try:
         made = Desk(store, url, section, name, elsewhere)
-        await store.write(lambda connection: expect(connection, section.files, DAY))
+        await store.write(lambda connection: expect(connection, expected_of(sources_of(section)), DAY))
         await store.write(lambda connection: GIVEN.create(connection, checkfirst=True))
         yield made
     finally:
