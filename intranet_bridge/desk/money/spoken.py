@@ -49,6 +49,8 @@ _NAMING = tuple(
         (r"(\S+): no such batch is sealed", "{}: no such batch is sealed"),
         (r"(\S+) is (\S+): only a sealed batch is sent again", "{} is {}: only a sealed batch is sent again"),
         (r"(\S+) is on its way", "{} is on its way"),
+        (r"of merchant (\S+)", "of merchant {}"),
+        (r"of a day are expected: (.+)", "of a day are expected: {}"),
     )
 )
 

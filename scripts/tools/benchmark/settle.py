@@ -33,6 +33,7 @@ from intranet_bridge.settlement.statements.profiles import shipped
 from intranet_bridge.settlement.statements.reading import read
 from intranet_bridge.settlement.statements.rows import Expected, Row
 from intranet_bridge.settlement.withholding.files import MOST_LINES, Batch, Charge, seal
+from protocol.runtime import logs
 from protocol.times import CHINA
 from scripts.tools.benchmark.statements import looped
 from scripts.tools.benchmark.withholding import sealed
@@ -193,4 +194,5 @@ if __name__ == "__main__":
     parser.add_argument("bill", type=Path)
     parser.add_argument("rows", type=int)
     given = parser.parse_args()
+    logs.configure("critical")  # what is told is the figures alone
     print(json.dumps(_measured(given.part, given.bill, given.rows)))

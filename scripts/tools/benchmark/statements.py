@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from intranet_bridge.app import MIGRATIONS
 from intranet_bridge.commands.internal import InternalCommand
 from intranet_bridge.files.service import ReceivedFile
 from intranet_bridge.settlement.payments.acting import Acting as OrderActing
@@ -32,7 +31,7 @@ from intranet_bridge.settlement.statements.reconciling import Reconciliation
 from intranet_bridge.settlement.statements.records import Statements
 from intranet_bridge.settlement.statements.sources import sources_of
 from intranet_bridge.settlement_sections.statements import StatementFileSection, StatementsSection
-from protocol.runtime import logs
+from intranet_bridge.store import MIGRATIONS
 from protocol.runtime.store import Store
 from protocol.times import CHINA
 
@@ -45,7 +44,6 @@ def looped(
     bill: Path, day: date, write_offs: Callable[[], Iterable[WriteOff]], orders: Iterable[tuple[str, str, int]] = ()
 ) -> dict[str, Any]:
     """Measures one statement. `orders`: number, transaction and fen of each order of ours that was paid that day."""
-    logs.configure("critical")  # what is told is the figures alone
     return asyncio.run(_looped(bill, day, write_offs, orders))
 
 

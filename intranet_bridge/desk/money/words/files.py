@@ -265,5 +265,6 @@ CHINESE: Mapping[str, str] = {
     "byte {} is no {}": "第 {} 个字节不是 {} 编码",
     "no name of a file of {}": "不是格式 {} 的文件名",
     "{} does not come so": "{} 不应以这种形式提供",
+    "of a day are expected: {}": "每天应来：{}",
     "line {} says it otherwise": "与第 {} 行不一致",
 }

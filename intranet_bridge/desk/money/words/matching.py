@@ -123,6 +123,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "field-payment": ("Payment, yuan", "支付（元）"),
     "field-written off": ("Written off, yuan", "销账（元）"),
     "field-account": ("Account no.", "户号"),
+    "field-merchant": ("Merchant no.", "商户号"),
     "field-penalty": ("Penalty, yuan", "违约金（元）"),
     "field-fee": ("Fee, yuan", "手续费（元）"),
     # commands given
@@ -192,6 +193,8 @@ CHINESE: Mapping[str, str] = {
     "differences are held: somebody decides": "笔差错挂起，待人处理",
     # why (settlement/statements)
     "the order is paid already": "该订单已付款",
+    "several merchants have a payment of this number": "几个商户都有此号的支付",
+    "of merchant {}": "商户 {} 的",
     "two statements say it": "两份对账单所写不同",
     "written off under no line of the order": "销账不属于订单任何一行",
     "which line was refunded is not known": "不知退的是哪一行",
