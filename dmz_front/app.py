@@ -316,6 +316,7 @@ class Front:
             maintenance=self.maintenance, draining=self.draining, notices=lambda: self.housekeeping.notices,
             addresses=self.api.addresses, shared=self.api.shared,
             across=lambda: self.relay.report() if self.relay else FilesReport(),
+            unrouted=lambda: self.submissions.report() if self.submissions else (),
         )  # fmt: skip
 
         self.housekeeping = Housekeeping(

@@ -19,7 +19,7 @@ from protocol.operations import OFFERED
 from protocol.reports.calls import LatelyReport, OperationReport
 from protocol.reports.daemon import CommandsReport, NoticesReport
 from protocol.reports.files import FilesReport
-from protocol.reports.front import AttachedReport, FrontReport
+from protocol.reports.front import AttachedReport, FrontReport, UnroutedReport
 from protocol.runtime.backups import Backups
 from protocol.runtime.certificate_reports import BROKER, judged_reports
 from protocol.runtime.clock import Clock
@@ -62,6 +62,7 @@ class Reporter:
         addresses: Addresses,
         shared: Shared | None,
         across: Callable[[], FilesReport],
+        unrouted: Callable[[], tuple[UnroutedReport, ...]],
         clock: Clock,
     ) -> None:
         """Everything it reads from."""
@@ -75,7 +76,7 @@ class Reporter:
         self.files: FilesRead | None = None
         """What the daemon has read, to tell what has changed since."""
         self._notices, self._addresses, self._shared = notices, addresses, shared
-        self._across = across
+        self._across, self._unrouted = across, unrouted
 
     async def report(self, _request: Mapping[str, object], _peer: Peer) -> dict[str, object]:
         """How the front stands now."""
@@ -108,7 +109,7 @@ class Reporter:
             denied=self._denials.reports(self._active()),
             operations=tuple(operations(self._answered, self._latency, self.lately.report())),
             admission_store=self._shared.report() if self._shared else None,
-            paused_addresses=len(self._addresses.paused()),
+            paused_addresses=len(self._addresses.paused()), unrouted=self._unrouted(),
         )  # fmt: skip
         return report.model_dump(mode="json")
 

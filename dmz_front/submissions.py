@@ -1,7 +1,8 @@
 """What the bridge has this front route to another region's bridge: opened as far as the region, and put on its queue.
 
 Nothing is kept: a message is acknowledged once the broker has given a receipt for what was sent on, so a front that
-dies between sends it twice, and never not at all (protocol/submissions.py).
+dies between sends it twice, and never not at all (protocol/submissions.py). What is for a region that is not configured
+is let go, for who asks sends it again until it is answered, and is told of to who looks after the front.
 """
 
 import asyncio
@@ -11,12 +12,13 @@ from functools import partial
 from protocol.backoff import Backoff
 from protocol.destinations import commands, submissions
 from protocol.envelope import Kind, Opener
-from protocol.errors import EnvelopeError, Malformed, NotAdmitted
+from protocol.errors import EnvelopeError, Malformed
 from protocol.frames import pack, unpack
 from protocol.link.dead_letter import dead_letter
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Delivery, Link, Subscription
 from protocol.messages import Reply
+from protocol.reports.front import UnroutedReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
@@ -42,6 +44,7 @@ class Submissions:
         self._regions, self._clock = regions, clock
         self._running: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
+        self._unrouted: dict[str, UnroutedReport] = {}
         self.routed = 0
         self.closed = False
 
@@ -87,6 +90,9 @@ class Submissions:
             except EnvelopeError as error:
                 await self._set_aside(delivery, pack([envelope]), error)
                 continue
+            if submission.region not in self._regions:
+                self._let_go(submission.region)
+                continue
             receipts.append(self._lane.post(commands(submission.region), submission.envelope))
         for receipt in receipts:
             await receipt
@@ -97,19 +103,30 @@ class Submissions:
         opened = self._opener.open(envelope, now_ms=self._clock(), expect=Kind.REPLY)
         if opened.attributes.type != TYPE:
             raise Malformed("not a submission")
-        submission = Submission.from_payload(Reply.from_payload(opened.attributes, opened.payload).result)
-        if submission.region not in self._regions:
-            raise NotAdmitted(f"submissions.regions does not name {submission.region}")
-        return submission
+        return Submission.from_payload(Reply.from_payload(opened.attributes, opened.payload).result)
+
+    def _let_go(self, region: str) -> None:
+        now = self._clock()
+        before = self._unrouted.get(region) or UnroutedReport(region=region, count=0, since=now, last=now)
+        self._unrouted[region] = before.model_copy(update={"count": before.count + 1, "last": now})
+        if now_and_then(before.count + 1):
+            log.warning("submission-unrouted", region=region, count=before.count + 1)
 
     async def _set_aside(self, delivery: Delivery, body: bytes, error: EnvelopeError) -> None:
         log.warning("submission-refused", reason=error.reason)
         await self._link.send(dead_letter(delivery.destination, body, error.reason))
 
+    def report(self) -> tuple[UnroutedReport, ...]:
+        """What is not routed."""
+        return tuple(self._unrouted.values())
+
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
         text = "Messages routed to other regions' bridges"
         yield "dmz_front_submissions_routed_total", text, {}, self.routed
+        text = "Messages for regions that submissions.regions does not name"
+        for one in self.report():
+            yield "dmz_front_submissions_unrouted_total", text, {"region": one.region}, one.count
 
 
 def _not_routed(error: Exception, failures: int) -> None:

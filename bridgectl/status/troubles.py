@@ -62,6 +62,7 @@ RULES: tuple[Callable[[Observation], Iterator[Trouble]], ...] = (
     withholding.withholding,
     orders.orders,
     own_commands.own_commands,
+    own_commands.unrouted,
     hot_data.prequery,
     hot_data.imports,
     files.not_reloaded,

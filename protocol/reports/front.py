@@ -25,6 +25,17 @@ class AttachedReport(Part):
     """What it has paused, by its own clock."""
 
 
+class UnroutedReport(Part):
+    """A region that a front is asked to route to, and that its configuration does not name."""
+
+    region: str
+    count: int
+    """Of what was asked since the start. It is kept by who asks, and comes again."""
+    since: int
+    last: int
+    """Epoch ms, as `since`."""
+
+
 class FrontReport(Report):
     """Of dmz-front."""
 
@@ -50,3 +61,4 @@ class FrontReport(Report):
     """None: it counts by itself."""
     paused_addresses: int = 0
     """Client addresses that are left alone now."""
+    unrouted: tuple[UnroutedReport, ...] = ()

@@ -28,7 +28,7 @@ from scripts.tools.testbed.processes import ended
 from scripts.tools.testbed.region import Region
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.clocks import Clock
-from tests.support.testbeds import PLAIN, client, ctl, eventually, journal
+from tests.support.testbeds import PLAIN, client, ctl, done_as_told, eventually, journal, status
 
 PAGE = ROOT / "docs" / "how-to" / "other-regions.md"
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
@@ -294,6 +294,31 @@ def assert_sealed(both: Both, account: str, readable: str) -> None:
     assert any("broker" in file.parts and readable.encode() in file.read_bytes() for file in public)
     forms = {account.encode(), account.encode("utf-16-be"), base64.b64encode(account.encode())[:-4]}
     assert [file for file in public if any(form in file.read_bytes() for form in forms)] == []
+
+
+def test_a_region_that_the_front_was_not_told_of(both: Both) -> None:
+    """Step 5 of the page is forgotten: who looks after the front is told, and nothing is lost meanwhile."""
+    file = both.home.config / "dmz_front.toml"
+    right = file.read_text(encoding="utf-8")
+    wrong, count = re.subn(r'regions = \["east"\]', 'regions = ["north"]', right)
+    assert count == 1
+    file.write_text(wrong, encoding="utf-8")
+    try:
+        both.home.stop("front")
+        both.home.start("front")
+        number = both.order(*both.same_bills())
+        both.pay(number)
+        trouble = eventually(
+            lambda: next((one for one in status(both.home)[1] if one["key"] == "region-not-routed"), None), what="why"
+        )
+        assert trouble["what"] == "the bridge has this front route to east, which submissions.regions does not name"
+        assert "name east in [submissions] regions of dmz_front.toml" in trouble["mend"]
+    finally:
+        file.write_text(right, encoding="utf-8")
+    done_as_told(both.home, trouble, "systemctl restart dmz-front")
+    both.ends(number)
+    both.once(number)
+    assert not [one for one in status(both.home)[1] if one["key"] in ("region-not-routed", "dead-letters")]
 
 
 def test_a_company_that_nobody_serves(both: Both) -> None:

@@ -1,4 +1,6 @@
-"""Commands that a bridge gave itself: outcomes that cannot be taken, and what waits for another region."""
+"""Commands that a bridge gave itself: outcomes that cannot be taken, what waits for another region, and the front that
+does not lead there.
+"""
 
 from collections.abc import Iterator
 
@@ -6,10 +8,13 @@ from bridgectl.language import tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
 from protocol.reports.bridge import BridgeReport
+from protocol.reports.front import FrontReport
 
 _NOT_TAKEN_MS = 5 * 60_000
 """A database that was away, or a restart, is over by then."""
 _ELSEWHERE_MS = 30 * 60_000
+_UNROUTED_MS = 15 * 60_000
+"""What is not routed comes again sooner: what did not has another way by now."""
 
 
 def own_commands(seen: Observation) -> Iterator[Trouble]:
@@ -45,5 +50,32 @@ def own_commands(seen: Observation) -> Iterator[Trouble]:
             told.elsewhere_since,
             hurts=tr("what was paid for a company there is not written off, as far as is known here"),
             mend=tr("bridgectl status on that region's host; here: bridgectl requests list --state sent"),
-            because=("broker-unreachable", "link-down", "database-failing", "disk-full"),
+            because=("region-not-routed", "broker-unreachable", "link-down", "database-failing", "disk-full"),
         )
+
+
+def unrouted(seen: Observation) -> Iterator[Trouble]:
+    """Regions that the front was told nothing of."""
+    if not isinstance(seen.front, FrontReport):
+        return
+    for one in seen.front.unrouted:
+        if seen.now - one.last < _UNROUTED_MS:
+            yield Trouble(
+                Level.WARNING,
+                "region-not-routed",
+                tr(
+                    "the bridge has this front route to {region}, which submissions.regions does not name",
+                    region=one.region,
+                ),
+                trn(
+                    "{count} message was let go; it is kept at the bridge, and comes again",
+                    "{count} messages were let go; they are kept at the bridge, and come again",
+                    one.count,
+                ),
+                one.since,
+                hurts=tr("what was paid for a company there is not written off, and what is owed there not seen"),
+                mend=tr(
+                    "name {region} in [submissions] regions of dmz_front.toml, then systemctl restart dmz-front",
+                    region=one.region,
+                ),
+            )

@@ -58,7 +58,12 @@ OWN: Table = {
     ),
     "submission-refused": Event(
         "warning",
-        "Something to be routed is not of our bridge, or for a region that is not configured; it is set aside.",
+        "Something to be routed is not of our bridge; it is set aside.",
         ("reason",),
+    ),
+    "submission-unrouted": Event(
+        "warning",
+        "Something is for a region that submissions.regions does not name; who asks keeps it and sends it again.",
+        ("region", "count"),
     ),
 }

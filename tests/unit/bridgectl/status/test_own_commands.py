@@ -3,10 +3,11 @@
 from typing import Any
 
 from bridgectl.status.observation import Observation
-from bridgectl.status.rules.own_commands import own_commands
+from bridgectl.status.rules.own_commands import own_commands, unrouted
 from bridgectl.status.trouble import Level
 from bridgectl.status.troubles import RULES
 from protocol.reports.bridge import BridgeReport
+from protocol.reports.front import FrontReport, UnroutedReport
 from protocol.reports.settlement import OwnCommandsReport
 
 NOW, MINUTE = 1_800_000_000_000, 60_000
@@ -36,3 +37,16 @@ def test_what_may_yet_go_on_is_not() -> None:
     )
     assert not list(own_commands(seen()))
     assert not list(own_commands(Observation(NOW, None, None, None)))
+
+
+def test_a_region_that_the_front_does_not_lead_to_is_told_as_long_as_it_is_asked_for() -> None:
+    kind: Any = FrontReport
+    told = UnroutedReport(region="east", count=7, since=NOW - 60 * MINUTE, last=NOW - 14 * MINUTE)
+    front = kind.model_construct(role="front", unrouted=(told,))
+    [trouble] = unrouted(Observation(NOW, front, None, None))
+    assert (trouble.key, trouble.since) == ("region-not-routed", told.since)
+    assert "name east in [submissions] regions" in trouble.mend
+    [consequence] = own_commands(seen(elsewhere=1, elsewhere_since=NOW - 31 * MINUTE))
+    assert trouble.key in consequence.because
+    assert not list(unrouted(Observation(NOW + 2 * MINUTE, front, None, None)))
+    assert unrouted in RULES
