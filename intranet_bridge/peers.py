@@ -1,6 +1,6 @@
 """What the bridges of two regions say to each other: sealed between them, whatever carries it.
 
-    request   id, operation; for which region, when it was recorded, the body
+    request   id, operation, predecessor; for which region, when it was recorded, the body
     reply     id, operation; for which region, the outcome
 
 Each says from which region it is, in its source, and for which; a key counts for its own region's messages alone. Who
@@ -16,7 +16,7 @@ from protocol.envelope import Kind, Opened, Opener, Sealer
 from protocol.errors import ConfigurationError, Malformed, NotAdmitted, UnknownKey, WrongKind
 from protocol.keyring import KEY_ID_BYTES, Keyring
 from protocol.lifecycle import REPORTED
-from protocol.messages import ID, Attributes, Reply, Role, is_front_id
+from protocol.messages import ID, LOWEST_VERSION, Attributes, Reply, Role, is_front_id
 from protocol.peers import between
 from protocol.runtime.clock import Clock
 from protocol.runtime.keyfiles import read_public
@@ -25,6 +25,8 @@ from protocol.values import immutable
 _SENDER = slice(2, 2 + KEY_ID_BYTES)
 """Where an envelope names the key that it is signed with."""
 _TIME = re.compile(rb"[0-9]{1,15}")
+_NAMES_PREDECESSOR = 2
+"""The first wire version that can say `after`."""
 
 
 @immutable
@@ -38,6 +40,9 @@ class PeerRequest:
     source: str
     recorded_at: int
     """Epoch ms, there."""
+    after: str | None
+    """Id of the unfinished command of the same ordering key that was recorded last before it, there; None: there is
+    none, and it follows what has arrived."""
     allowed: bool
     """Our configuration lets it."""
     body: bytes = field(repr=False)
@@ -92,10 +97,12 @@ class Peers:
         """Whether an envelope says that a peer signed it."""
         return envelope[_SENDER] in self._ids
 
-    def request(self, region: str, id: str, operation: str, recorded_at: int, body: bytes) -> bytes:
-        """Sealed for a region's bridge. Raises UnknownKey for one that is not configured (any more)."""
-        now = self._clock()
-        about = Attributes(id, f"{self._region}/{self._name}", operation, now)
+    def request(self, region: str, id: str, operation: str, recorded_at: int, body: bytes, after: str = "") -> bytes:
+        """Sealed for a region's bridge. `after`: its predecessor, if it has one. Raises UnknownKey for a region that is
+        not configured (any more).
+        """
+        now, version = self._clock(), _NAMES_PREDECESSOR if after else LOWEST_VERSION
+        about = Attributes(id, f"{self._region}/{self._name}", operation, now, after=after, version=version)
         payload = f"{region}\n{recorded_at}\n".encode() + body
         return self._of(region).ask.seal(Kind.REQUEST, about, payload, now_ms=now)
 
@@ -122,7 +129,7 @@ class Peers:
         to, _, rest = said.payload.partition(b"\n")
         if to != self._region.encode():
             raise NotAdmitted("it is for another region")
-        if not ID.fullmatch(about.id) or is_front_id(about.id):
+        if not _own(about.id):
             raise Malformed("the id is not one of a bridge's own commands")
         if said.kind is Kind.REPLY:
             reply = Reply.from_payload(about, rest)
@@ -134,14 +141,20 @@ class Peers:
         time, _, body = rest.partition(b"\n")
         if not _TIME.fullmatch(time):
             raise Malformed("it does not say when it was recorded")
+        if about.after and not _own(about.after):
+            raise Malformed("its predecessor is not one of a bridge's own commands")
         allowed = about.type in peer.operations
-        return PeerRequest(about.id, about.type, region, about.source, int(time), allowed, body)
+        return PeerRequest(about.id, about.type, region, about.source, int(time), about.after or None, allowed, body)
 
     def _of(self, region: str) -> "_Peer":
         peer = self._peers.get(region)
         if peer is None:
             raise UnknownKey(f"settlement.peers: there is no {region}")
         return peer
+
+
+def _own(id: str) -> bool:
+    return ID.fullmatch(id) is not None and not is_front_id(id)
 
 
 @immutable

@@ -7,10 +7,13 @@
 
 Both ends have it on disk, and both say it again: who asks, until there is a final outcome; who is asked, whenever it is
 asked again for what it knows. So the way between may lose anything.
+
+It may also turn the order round, so each command names its predecessor, the unfinished one of its ordering key that was
+recorded last before it: there it waits for that one, as a front's does (inbox/ordering.py).
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from intranet_bridge.commands.asking import PeerQueries
-from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.inbox import Inbox, all_owners
 from intranet_bridge.inbox.local import FORWARDED, LOCAL, PEER, LocalRows, Untold, forwarded_to
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
 from intranet_bridge.inbox.rows import INBOX, Failed, Received
@@ -104,14 +107,14 @@ class Forwarding:
         await self.outbox.sweep()
 
     async def _unsent(self, limit: int) -> list[Entry]:
-        requests, outcomes = await self._store.read(partial(self._due, limit=limit))
+        requests, outcomes, after = await self._store.read(partial(self._due, limit=limit))
         self.waiting = await self._store.read(self._counted)
         entries: list[Entry] = []
         for row in requests:
             region = forwarded_to(row.subject)
             try:
                 body = self._rows.opened(row.id, row.operation, row.envelope).payload
-                sealed = self.peers.request(region, row.id, row.operation, row.received_at, body)
+                sealed = self.peers.request(region, row.id, row.operation, row.received_at, body, after.get(row.id, ""))
             except BridgeError as error:
                 log.error("submission-not-made", request_id=row.id, region=region, reason=str(error))
                 continue
@@ -127,7 +130,8 @@ class Forwarding:
             entries.append(self._entry(f"{row.id}/{row.state}", region, sealed))
         return entries
 
-    def _due(self, connection: Connection, limit: int) -> tuple[list[Any], list[Any]]:
+    def _due(self, connection: Connection, limit: int) -> tuple[list[Any], list[Any], Mapping[str, str]]:
+        """Requests, outcomes, and what precedes the requests."""
         before = self._clock() - self._resend_ms
         held_before = self._clock() - _HELD_TIMES * self._resend_ms
         again = or_(
@@ -149,7 +153,19 @@ class Forwarding:
             .order_by(_C.updated_at)
             .limit(limit)
         )
-        return list(connection.execute(requests)), list(connection.execute(outcomes))
+        found = list(connection.execute(requests))
+        after = self._predecessors(connection, {row.subject for row in found}) if found else {}
+        return found, list(connection.execute(outcomes)), after
+
+    def _predecessors(self, connection: Connection, subjects: Collection[str]) -> Mapping[str, str]:
+        """Whichever bridge of this database has given them."""
+        unfinished = (
+            select(_C.id, _C.subject)
+            .where(_C.owner.in_(all_owners(connection)), _C.state.in_([State.ACCEPTED, State.SENT]))
+            .where(_C.subject.in_(subjects), *_OUTWARD)
+            .order_by(_C.sequence)
+        )
+        return predecessors((row.id, row.subject) for row in connection.execute(unfinished))
 
     def _counted(self, connection: Connection) -> tuple[int, int]:
         open_ones = _C.state.in_([State.ACCEPTED, State.SENT])
@@ -214,7 +230,7 @@ class Forwarding:
         if begin:
             recovered = row.state is State.UNKNOWN
             self._ordering.add(
-                QueuedCommand(row.id, row.operation, row.subject, row.state, after=None, recovered=recovered)
+                QueuedCommand(row.id, row.operation, row.subject, row.state, after=row.after, recovered=recovered)
             )
             self._ordering.work.send()
         else:
@@ -244,7 +260,7 @@ class Forwarding:
             return Received(row.id, row.operation, row.source, row.subject, row.reply_to, 0, b"", failed=failed)
         state = State.RECEIVED if said.recorded_at >= since else State.UNKNOWN
         return Received(
-            row.id, row.operation, row.source, row.subject, row.reply_to, 0, row.envelope, after=None, state=state
+            row.id, row.operation, row.source, row.subject, row.reply_to, 0, row.envelope, after=said.after, state=state
         )
 
     def _recorded(self, connection: Connection, row: Received) -> bool:
@@ -289,6 +305,19 @@ class Forwarding:
 
 class _TakenIdError(BridgeError):
     """A peer asks for something by the id of another command."""
+
+
+def predecessors(unfinished: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Of each command the one before it of the same ordering key, if there is one. `unfinished`: id and key, in the
+    order in which they were recorded. Pure.
+    """
+    last: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for id, key in unfinished:
+        if key in last:
+            found[id] = last[key]
+        last[key] = id
+    return found
 
 
 def _short(reply: Reply) -> Reply:

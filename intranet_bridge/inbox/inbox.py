@@ -182,7 +182,7 @@ class Inbox:
 
         def active(connection: Connection) -> list[str]:
             first = [
-                (owner, select(_C.id).where(_active(_C.owner == owner)).limit(1)) for owner in _all_owners(connection)
+                (owner, select(_C.id).where(_active(_C.owner == owner)).limit(1)) for owner in all_owners(connection)
             ]
             return [owner for owner, statement in first if connection.execute(statement).first() is not None]
 
@@ -326,7 +326,7 @@ class Inbox:
             self._dropped = True
         old = (replied, _C.updated_at < before_ms)
         gone = 0
-        for owner in await self._store.scan(_all_owners):
+        for owner in await self._store.scan(all_owners):
             for state in sorted(FINAL):  # each has its part of the index, the oldest first
                 page = select(_C.id).where(_C.owner == owner, _C.state == state, *old).order_by(_C.updated_at)
                 page = page.limit(BATCH)
@@ -451,7 +451,7 @@ def _begin_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> S
     return [row["of"] in begun for row in rows]
 
 
-def _all_owners(connection: Connection) -> list[str]:
+def all_owners(connection: Connection) -> list[str]:
     """Every owner there is, by one look into the index for each."""
     owners: list[str] = []
     while True:

@@ -15,6 +15,7 @@ from bridgectl import keys
 from dmz_front.submissions import Submissions
 from intranet_bridge import app, links
 from intranet_bridge.bound import Bound
+from intranet_bridge.commands.forwarding import predecessors
 from intranet_bridge.marketing import Answered, NotApplied, Refused, Unknown
 from intranet_bridge.peers import Peers
 from intranet_bridge.settings import BridgeSettings
@@ -206,6 +207,40 @@ async def test_the_way_between_reads_nothing(both: Both) -> None:
 
 
 @scene
+async def test_the_order_of_one_account_outlives_the_way(both: Both) -> None:
+    """Of three commands the way gives the last first: it waits for those that it follows."""
+    await both.home.start(both.parts)
+    await both.east.start(both.parts)
+    await both.east.route(HOME)
+    link, kept = MemoryLink(both.broker), list[Delivery]()
+    await link.start()
+    link.subscribe(Subscription(submissions("front-1"), kept.append, AckMode.AUTO, 100))
+    await both.ask("o1-1", "o1-2", "o1-3")
+    opener, on_the_way = Opener(both.home.front_ring), dict[str, bytes]()
+
+    def all_sent() -> bool:
+        for delivery in kept:
+            for envelope in unpack(delivery.body):
+                opened = opener.open(envelope, now_ms=wall(), expect=Kind.REPLY)
+                routed = Submission.from_payload(Reply.from_payload(opened.attributes, opened.payload).result)
+                said = both.east.bridge.forwarding.peers.opened(routed.envelope)  # type: ignore[union-attr]
+                on_the_way.setdefault(said.id, routed.envelope)  # type: ignore[union-attr]
+        return len(on_the_way) == 3
+
+    await until(all_sent)
+    for id, there in (("o1-3", 1), ("o1-2", 2), ("o1-1", 3)):
+        assert not both.east.marketing["work-order"].calls
+        await both.east.bridge.forwarding.take(on_the_way[id], 0)  # type: ignore[union-attr]
+        assert len(both.east.bridge.ordering) == there
+    for id in ("o1-1", "o1-2", "o1-3"):
+        await both.home.part.until_told(id, "succeeded")
+    assert both.east.marketing["work-order"].calls == ["o1-1", "o1-2", "o1-3"]
+    await both.home.daemon.stop()
+    await both.east.daemon.stop()
+    await both.east.submissions.close()
+
+
+@scene
 async def test_what_is_lost_on_the_way_goes_again(both: Both) -> None:
     """Whatever was lost, request or reply, and though both bridges were stopped between."""
     await both.home.start(both.parts)
@@ -351,6 +386,11 @@ def test_killed_anywhere_it_is_done_once_and_told_once(
     assert applied.applied == ["o1-1"]
 
 
+def test_a_predecessor_is_the_one_before_of_the_same_key() -> None:
+    unfinished = [("1", "a"), ("2", "b"), ("3", "a"), ("4", "a"), ("5", "c")]
+    assert predecessors(unfinished) == {"3": "1", "4": "3"}
+
+
 # --- what is between ----------------------------------------------------------------------------------------
 
 
@@ -370,6 +410,11 @@ def test_nobody_opens_what_is_not_for_it(peers: tuple[Peers, Peers]) -> None:
     request = home.request(EAST, "o1-1", "work-order", 1, ORDER_BODY)
     assert (east.signed(request), home.signed(request)) == (True, False)
     assert east.opened(request).body == ORDER_BODY  # type: ignore[union-attr]
+    assert east.opened(request).after is None  # type: ignore[union-attr]
+    follows = home.request(EAST, "o1-2", "work-order", 1, ORDER_BODY, after="o1-1")
+    assert east.opened(follows).after == "o1-1"  # type: ignore[union-attr]
+    with pytest.raises(EnvelopeError, match="own commands"):
+        east.opened(home.request(EAST, "o1-2", "work-order", 1, b"", after="01a22937-6c36-7ad9-a710-2f4938307587"))
     reply = east.reply(HOME, Reply(Attributes("o1-1", "", "work-order", 0), State.SUCCEEDED, result=DONE))
     assert home.opened(reply).reply.result == DONE  # type: ignore[union-attr]
     for who, what in ((home, request), (east, reply), (east, request[:-1] + b"x"), (east, b"")):
