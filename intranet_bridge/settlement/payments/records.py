@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from intranet_bridge.settlement import events, ledger
+from intranet_bridge.settlement.bank_lines import with_a_bank
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.payments import proofs, saga
 from intranet_bridge.settlement.payments.evidence import PaidPart
@@ -260,7 +261,7 @@ class Stored:
     # --- bills ---------------------------------------------------------------------------------------------
 
     def use_bills(self) -> bool:
-        """Its bills are in use from now on. False: another order has one of them."""
+        """Its bills are in use from now on. False: another order has one of them, or a bank is asked to charge it."""
         open_lines = [line.number for line in self.order.lines if line.state is LineState.OPEN]
         where = (_B.order_no == self.number, _B.line.in_(open_lines))
         if set(in_use(self.connection, bills_of(self.order.lines)).values()) - {self.number}:
@@ -268,7 +269,10 @@ class Stored:
         try:
             with self.connection.begin_nested():
                 self.connection.execute(update(BILLS).where(*where).values(in_use=True))
-        except IntegrityError:  # another one was quicker
+                # once more: what was waited for may be a batch that was sealed meanwhile (withholding/sealing.py)
+                if with_a_bank(self.connection, bills_of(self.order.lines)):
+                    raise _WithABank
+        except (IntegrityError, _WithABank):  # somebody else was quicker
             return False
         return True
 
@@ -299,13 +303,17 @@ def bills_of(lines: Iterable[Line]) -> list[Bill]:
     return [(line.company, line.account, bill) for line in lines for bill in line.bills]
 
 
+class _WithABank(Exception):
+    """A bank is asked to charge one of the bills."""
+
+
 def in_use(connection: Connection, bills: Sequence[Bill]) -> dict[Bill, str]:
-    """Of these bills those that are being paid, with the order that has each."""
+    """Of these bills those that are being paid, with the order that has each, or the line that a bank has of it."""
     if not bills:
         return {}
     wanted = tuple_(_B.company, _B.account, _B.bill).in_(bills)
     rows = connection.execute(select(BILLS).where(wanted, _B.in_use.is_(True)))
-    return {(row.company, row.account, row.bill): row.order_no for row in rows}
+    return with_a_bank(connection, bills) | {(row.company, row.account, row.bill): row.order_no for row in rows}
 
 
 def create(connection: Connection, order: Order, made: Made, now: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from intranet_bridge.settlement.payments.rows import BILLS
 from intranet_bridge.settlement.withholding.files import MOST_LINES
 from intranet_bridge.settlement.withholding.life import (
     ENDED,
@@ -21,7 +22,7 @@ from protocol.errors import BridgeError
 from protocol.runtime.store import insert_new
 from protocol.values import immutable
 
-B, L = BATCHES.c, LINES.c
+B, L, P = BATCHES.c, LINES.c, BILLS.c
 _TEXT = 300
 OPEN = sorted(set(LineState) - ENDED)
 
@@ -96,6 +97,17 @@ def in_flight(connection: Connection, company: str, account: str, bill: str) -> 
     of = L.company == company, L.account == account, L.bill == bill
     # its condition in the index's own words: SQLite uses the index for no other
     return connection.execute(select(LINES).where(*of, text(IN_FLIGHT))).first()
+
+
+def being_paid(connection: Connection, batch: str) -> list[Any]:
+    """The lines of a batch whose bills are in a payment order that is being paid. No order takes a bill from now on
+    until the transaction ends: on PostgreSQL by a lock, so little may follow; SQLite has one writer at a time.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE payment_bills IN SHARE MODE")
+    mine = (P.company == L.company) & (P.account == L.account) & (P.bill == L.month)
+    wanted = select(LINES).join(BILLS, mine).where(P.in_use.is_(True), L.batch == batch, text("ended_at IS NULL"))
+    return list(connection.execute(wanted.order_by(L.id)).all())
 
 
 def add(

@@ -1,12 +1,23 @@
 """The tables of withholding, in the bridge's database. Amounts are fen; bank accounts and files are sealed."""
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, String, Table, Text
 
 from intranet_bridge.inbox.rows import METADATA
+from intranet_bridge.settlement.bank_lines import CODED, IN_FLIGHT, LINES, OPEN
 
-OPEN = "ended_at IS NULL"
-CODED = "code <> ''"
-IN_FLIGHT = "ended_at IS NULL AND bill <> ''"
+__all__ = [
+    "ANSWERS",
+    "BATCHES",
+    "CODED",
+    "CONTENT",
+    "CURSOR",
+    "IN_FLIGHT",
+    "ISSUED",
+    "LINES",
+    "NUMBERS",
+    "OPEN",
+    "RETRIES",
+]
 
 BATCHES = Table(
     "withholding_batches",
@@ -45,50 +56,6 @@ CONTENT = Table(
     Column("content", LargeBinary, nullable=False),
 )
 """The bytes of sealed requests, in pieces."""
-LINES = Table(
-    "withholding_lines",
-    METADATA,
-    Column("id", String(96), primary_key=True),
-    Column("det_id", String(32), nullable=False),
-    Column("batch", String(64), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("company", String(64), nullable=False),
-    Column("account", String(20), nullable=False),
-    Column("agreement", String(40), nullable=False),
-    Column("pay_account", LargeBinary, nullable=False),
-    Column("quantity", String(16), nullable=False),
-    Column("bill", String(40), nullable=False),
-    Column("month", String(7), nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    Column("penalty", BigInteger, nullable=False),
-    Column("request", String(64), nullable=False),
-    Column("source", String(64), nullable=False),
-    Column("tries", Integer, nullable=False),
-    Column("first_day", Date, nullable=False),
-    Column("checked_at", BigInteger, nullable=False),
-    Column("hold", String(12), nullable=False),
-    Column("code", String(40), nullable=False),
-    Column("reason", String(300), nullable=False),
-    Column("debited", BigInteger, nullable=False),
-    Column("paid_on", Date),
-    Column("bank_number", String(64), nullable=False),
-    Column("payment", String(40), nullable=False),
-    Column("said", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("ended_at", BigInteger),
-    Index(
-        "withholding_lines_in_flight", "company", "account", "bill", unique=True,
-        sqlite_where=text(IN_FLIGHT), postgresql_where=text(IN_FLIGHT),
-    ),
-    Index("withholding_lines_batch", "batch", "state"),
-    Index("withholding_lines_request", "request"),
-    Index("withholding_lines_open", "state", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
-    Index("withholding_lines_coded", "code", sqlite_where=text(CODED), postgresql_where=text(CODED)),
-)  # fmt: skip
-"""`id`: the `detId`; of a line that nobody asked for, its batch's id and that. `hold`: on the bill, at the marketing
-system. `said`: what people said who released it, as JSON.
-"""
 ANSWERS = Table(
     "withholding_answers",
     METADATA,

@@ -3,6 +3,9 @@
 Each line is checked first: the agreement is in force, the bill is open and free; what is not so is dropped. Then the
 bills are frozen, where the marketing system can do that. When no line waits for any of it, the bytes are made and put
 on record, with their digest: whatever is sent later, and sent again, is these.
+
+A bill that is in a payment order is not sent to the bank, nor frozen: its line is dropped. And an order does not take a
+bill whose line is frozen or sealed (payments/records.py); which of two at once was first, records.py decides.
 """
 
 import asyncio
@@ -24,6 +27,7 @@ from intranet_bridge.settlement.withholding.life import BatchState, LineState, s
 from intranet_bridge.settlement.withholding.records import Arrangement, L
 from intranet_bridge.settlement.withholding.rows import BATCHES, CONTENT, LINES
 from protocol.errors import BridgeError
+from protocol.operations.orders import BILL_IN_USE
 from protocol.operations.payment import BILL_NOT_OPEN, NO_SUCH_AGREEMENT
 from protocol.operations.refusals import BILL_FROZEN
 from protocol.operations.settlement import BillFreeze, OpenBill, WithholdingAgreement
@@ -40,6 +44,10 @@ _AT_ONCE = 500
 """Lines of one transaction, or of one look at the marketing system."""
 _PIECE = 1 << 20
 _MOST_FINDINGS = 100
+
+
+class _BeingPaid(Exception):
+    """A bill of the batch is in a payment order: nothing of the transaction may stay."""
 
 
 class Sealing:
@@ -100,8 +108,9 @@ class Sealing:
         def write(connection: Connection) -> None:
             now = self._clock()
             commands = []
+            paid = {line.id for line in records.being_paid(connection, batch.id)}
             for line in lines:
-                code, values = judged(line, agreements, bills)
+                code, values = judged(line, agreements, bills, being_paid=line.id in paid)
                 if code:
                     records.leave(connection, line, LineState.DROPPED, now, code)
                     continue
@@ -141,7 +150,11 @@ class Sealing:
             await self._store.write(partial(self._not_sealable, id=id, lines=lines, refused=refused))
             log.error("withholding-not-sealable", batch=id, findings=len(refused.findings))
             return False
-        done = await self._store.write(partial(self._sealed, row=row, sealed=sealed, pieces=pieces))
+        try:
+            done = await self._store.write(partial(self._sealed, row=row, sealed=sealed, pieces=pieces))
+        except _BeingPaid:
+            await self._store.write(partial(self._drop_paid, id=id))
+            return False
         reach(Point.BRIDGE_BATCH_SEALED_COMMITTED, id)
         if done:
             log.info("withholding-sealed", batch=id, lines=sealed.count, fen=sealed.total, sha256=sealed.sha256)
@@ -173,8 +186,14 @@ class Sealing:
         connection.execute(CONTENT.insert(), rows)
         asked = LINES.update().where(L.batch == row.id, L.state == LineState.WAITING)
         connection.execute(asked.values(state=LineState.REQUESTED, updated_at=now))
+        if records.being_paid(connection, row.id):
+            raise _BeingPaid
         reach(Point.BRIDGE_BATCH_SEALED_UNCOMMITTED, row.id)
         return True
+
+    def _drop_paid(self, connection: Connection, id: str) -> None:
+        for line in records.being_paid(connection, id):
+            records.leave(connection, line, LineState.DROPPED, self._clock(), BILL_IN_USE.code)
 
     def _dropped(self, connection: Connection, id: str, version: int) -> bool:
         now = self._clock()
@@ -258,9 +277,15 @@ def judged(
     line: Any,
     agreements: Mapping[str, Sequence[WithholdingAgreement]] | None,
     bills: Mapping[tuple[str, str], OpenBill] | None,
+    *,
+    being_paid: bool = False,
 ) -> tuple[str, dict[str, Any]]:
-    """Why a line is dropped, or what changes of it: the bill as it is on the batch's day. Pure."""
+    """Why a line is dropped, or what changes of it: the bill as it is on the batch's day. `being_paid`: by a payment
+    order. Pure.
+    """
     values: dict[str, Any] = {}
+    if being_paid:
+        return BILL_IN_USE.code, {}
     if agreements is not None:
         mine = [one for one in agreements.get(line.account, ()) if one.agreement == line.agreement]
         if not mine:
