@@ -63,18 +63,24 @@ def show(order: Number, json: Json = False, bridge_config: Config = None) -> Non
     ]
     columns = (tr("line"), tr("company"), tr("account"), tr("amount"), tr("cash"), tr("state"), tr("why"))
     typer.echo("\n" + table(columns, lines))
-    parts = [(one["kind"], one["funder"], text(one["amount"]), one["state"] or "-") for one in told["parts"]]
+    parts = [
+        (one["kind"], one["funder"], text(one["amount"]), one["state"] or "-", text(one["returned"]))
+        for one in told["parts"]
+    ]
     if parts:
-        typer.echo("\n" + table((tr("part"), tr("funder"), tr("amount"), tr("state")), parts))
+        of_part = (tr("part"), tr("funder"), tr("amount"), tr("state"), tr("returned in the books"))
+        typer.echo("\n" + table(of_part, parts))
     payments = [
         (one["channel"], text(one["cash"]), shown(one["paid_at"]), ", ".join(one["transactions"]))
         for one in told["payments"]
     ]
     if payments:
         typer.echo("\n" + table((tr("channel"), tr("cash"), tr("paid"), tr("transactions")), payments))
-    refunds = [(one["refund"], one["channel"], text(one["cash"]), one["state"]) for one in told["refunds"]]
+    refunds = [
+        (one["refund"], one["channel"], one["transaction"], text(one["cash"]), one["state"]) for one in told["refunds"]
+    ]
     if refunds:
-        typer.echo("\n" + table((tr("refund"), tr("channel"), tr("cash"), tr("state")), refunds))
+        typer.echo("\n" + table((tr("refund"), tr("channel"), tr("transaction"), tr("cash"), tr("state")), refunds))
 
 
 @app.command()

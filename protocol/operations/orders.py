@@ -220,6 +220,14 @@ class PartStanding(OrderPart):
     """A part payment, and what became of it; without a state it is not reserved yet."""
 
     state: Annotated[ReservationState, Field(strict=False)] | None = None
+    returned: Annotated[
+        Fen,
+        Field(
+            ge=0,
+            description="Of it, in fen, what went back to its funder in our books with refunded lines; the promotion "
+            "service, which takes back nothing in part, has all of it as used",
+        ),
+    ] = 0
 
 
 class RefundStanding(Model):

@@ -418,6 +418,16 @@ def parts_returned(order: Order, refund: Refund) -> tuple[int, ...]:
     return share.parts if order.honoured and others + refund.cash == share.cash else ()
 
 
+def returned(order: Order) -> tuple[int, ...]:
+    """What went back of each part payment, in the books, with the lines whose cash is refunded whole."""
+    back = [0] * len(order.parts)
+    for share in shared(order.lines, order.parts):
+        of_line = [one for one in order.refunds if one.line == share.line]
+        if of_line and order.honoured and sum(one.cash for one in of_line) == share.cash:
+            back = [total + of for total, of in zip(back, share.parts, strict=True)]
+    return tuple(back)
+
+
 def paid_by(order: Order, line: int) -> PaidPart:
     """What paid a line: of a combined payment its own part. A line that only coupons and points paid is counted to the
     first part, as statements do.

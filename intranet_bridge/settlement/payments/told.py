@@ -1,6 +1,7 @@
 """What callers are told of an order. Pure."""
 
 from intranet_bridge.settlement.payments.acting import timestamp
+from intranet_bridge.settlement.payments.orders import returned
 from intranet_bridge.settlement.payments.records import Stored
 from intranet_bridge.settlement.payments.saga import cash_of
 from protocol.operations import orders as catalogue
@@ -26,9 +27,9 @@ def standing(stored: Stored) -> catalogue.OrderStanding:
         parts=tuple(
             catalogue.PartStanding(
                 id=of.promotion, kind=catalogue.PartKind(of.kind), funder=part.funder, amount=part.amount,
-                state=part.reservation,
+                state=part.reservation, returned=back,
             )
-            for part in order.parts
+            for part, back in zip(order.parts, returned(order), strict=True)
             for of in (stored.parts[part.id],)
         ),
         refunds=tuple(refund(stored, one.number) for one in order.refunds),

@@ -39,6 +39,7 @@ from intranet_bridge.settlement.payments.orders import (
     paid_by,
     refund,
     repeated,
+    returned,
     shared,
 )
 from intranet_bridge.settlement.payments.saga import Taken
@@ -492,6 +493,17 @@ def test_second_refund_in_flight_refused() -> None:
     proven = refused_line(Refund(2, "P1-2-R1", 100, RefundState.PROVEN))
     assert refund(proven, 2) == Refund(2, "P1-2-R2", 6236, channel="wechat", transaction="t1")
     assert refund(proven, 3) == Refund(3, "P1-3-R1", 809, channel="wechat", transaction="t1")
+
+
+def test_what_went_back_of_part_payments_is_counted_once_a_line() -> None:
+    """With the refund that completes a line's cash, by however many it is."""
+    shares = {share.line: share.parts for share in shared(ORDER.lines, ORDER.parts)}
+    assert returned(refused_line(Refund(2, "P1-2-R1", 100))) == (0, 0)
+    two = Refund(2, "P1-2-R1", 100), Refund(2, "P1-2-R2", 6236)
+    assert returned(refused_line(*two)) == shares[2]
+    both = returned(refused_line(*two, Refund(3, "P1-3-R1", 809), Refund(0, "P1-0-R1", 809)))
+    assert both == tuple(a + b for a, b in zip(shares[2], shares[3], strict=True))
+    assert returned(replace(refused_line(*two), honoured=False)) == (0, 0)
 
 
 def test_no_more_is_refunded_than_was_paid() -> None:

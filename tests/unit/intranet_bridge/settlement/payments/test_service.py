@@ -232,6 +232,8 @@ async def test_a_refused_line_is_refunded_and_its_proof_ends_the_order(make: Cal
         await at.run()
         done = await at.order(order.order)
         assert (done.state, states(done)[1]) == ("completed-with-refunds", "refunded")
+        # the promotion service has both as used whole: what a person sees of it is what the books have
+        assert [(part.state, part.returned) for part in done.parts] == [("posted", 340), ("posted", 113)]
         assert await at.left() == {
             "channel:wechat": 12_331, "company:gas": -866, "company:power": -12_345, "promo:bank": 660,
             "promo:power": 220,
@@ -337,6 +339,7 @@ async def test_late_payment_coupon_gone(make: Callable[..., Any], gone: str) -> 
         assert done.state == "completed-with-refunds"
         assert all(part.state == "voided" for part in done.parts if part.state)
         assert sum(refund.cash for refund in done.refunds) == order.cash
+        assert [part.returned for part in done.parts] == [0, 0]  # they were never used
         assert await at.left() == {}
         assert not any(operation in ("payment-writeoff", "promotion-post") for operation, _ in at.companies.applied)
 
