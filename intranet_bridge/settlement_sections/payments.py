@@ -78,3 +78,6 @@ class PaymentsSection(Section):
     """So long after it was made an order that is not paid has expired."""
     credit: tuple[Name, ...] = ()
     """Companies of which a line that is refused becomes a prepayment there, and is not refunded."""
+    keep_days: Annotated[int, Field(ge=31, le=3650)] = 400
+    """So many days after its end an order is forgotten, unless something of it is still to be done; the ledger stays.
+    Channels refund for a year, and what a statement has of a forgotten order is nobody's."""

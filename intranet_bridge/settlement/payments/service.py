@@ -19,7 +19,7 @@ from intranet_bridge.at_rest import StoreKeyClosed
 from intranet_bridge.marketing import MarketingRequest, Refused
 from intranet_bridge.own import Handler
 from intranet_bridge.settlement.part import Part as SettlementPart
-from intranet_bridge.settlement.payments import acting, told
+from intranet_bridge.settlement.payments import acting, forgetting, told
 from intranet_bridge.settlement.payments.acting import RISK_REVIEW
 from intranet_bridge.settlement.payments.bills import ELSEWHERE, UNAVAILABLE, Bills, Owed, combined
 from intranet_bridge.settlement.payments.channels import Channel, Offer
@@ -83,6 +83,7 @@ _MOST_DUE = 100
 _RESERVED_WITHIN_S = 4.0
 """So long an order's caller waits for its coupons and points: then it asks again."""
 _COUNT_S = 15.0
+_DAY_MS = 86_400_000
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NO_ORDER = Refused(catalogue.NO_SUCH_ORDER.code)
@@ -152,6 +153,16 @@ class Payments(SettlementPart):
             self._looking.begin()
         await self._jobs.now_and_every(_COUNT_S, "count payment orders", self._count)
         self._jobs.start()
+
+    async def forget(self, before: int) -> None:
+        """Orders that ended long enough ago, whatever the requests' time is."""
+        if self._offer is None:
+            return
+        since = self._ports.clock() - self._offer.section.keep_days * _DAY_MS
+        await self._ports.store.in_batches(
+            lambda connection: forgetting.old(connection, since),
+            lambda connection, numbers: forgetting.forget(connection, numbers, since),
+        )
 
     async def close(self) -> None:
         """Stop."""
