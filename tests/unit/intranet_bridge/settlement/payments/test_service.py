@@ -3,47 +3,40 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from intranet_bridge.commands.internal import InternalOutcome
 from intranet_bridge.marketing import Refused
-from intranet_bridge.settlement.clearing.books import surplus
-from intranet_bridge.settlement.clearing.counting import Row
 from intranet_bridge.settlement.clearing.order_facts import known_orders
 from intranet_bridge.settlement.order_shares import orders_to_match
-from intranet_bridge.settlement.payments import acting, looking, records, service
+from intranet_bridge.settlement.payments import acting, looking, service
 from intranet_bridge.settlement.payments.orders import Line
 from intranet_bridge.settlement.payments.rows import REFUNDS
 from intranet_bridge.settlement.payments.service import measured, number_of
-from intranet_bridge.settlement.statements.profiles import Kind, Status
 from protocol.errors import BridgeError
-from protocol.keyring import Keyring
 from protocol.lifecycle import State
-from tests.unit.intranet_bridge.settlement.payments.world import GAS, MONTH, POWER, WATER, World, world
+from tests.unit.intranet_bridge.settlement.payments.world import (
+    CASH,
+    GAS,
+    MONTH,
+    POWER,
+    WATER,
+    Killed,
+    Reaper,
+    World,
+    expired,
+    states,
+)
 
 pytestmark = pytest.mark.anyio
-CASH = 20_000
 PARTS = (
     {"id": "CP0001", "kind": "coupon", "funder": "bank", "amount": 1000},
     {"id": "PT", "kind": "points", "funder": "power", "amount": 333},
 )
-
-
-@pytest.fixture
-def make(database_url: str, bridge_keyring: Keyring, tmp_path: Path) -> Callable[..., Any]:
-    def made(**more: Any) -> Any:
-        return world(database_url, bridge_keyring, tmp_path, **more)
-
-    return made
-
-
-def states(order: Any) -> list[str]:
-    return [str(line.state) for line in order.lines]
 
 
 # --- creating ---------------------------------------------------------------------------------------------
@@ -291,17 +284,6 @@ async def test_what_is_written_off_otherwise_is_held_and_not_refunded(make: Call
 # --- late -------------------------------------------------------------------------------------------------
 
 
-async def expired(at: World, **more: Any) -> Any:
-    order = await at.paying(**more)
-    at.clock.now += 900_000
-    await at.run()
-    gone = await at.order(order.order)
-    assert gone.state == "expired"
-    assert all(part.state == "voided" for part in gone.parts)
-    assert await at.ask("payment-order-pay", order=order.order) == Refused("order-expired")
-    return gone
-
-
 async def test_late_payment_honoured(make: Callable[..., Any]) -> None:
     async with make() as at:
         order = await expired(at, parts=PARTS)
@@ -482,58 +464,6 @@ async def test_a_refund_of_another_amount_or_channel_is_no_proof(make: Callable[
         assert (await at.ask("refund-confirm", refund=refund.refund, proof=said)).state == "proven"
 
 
-async def test_statements_prove_refunds_and_are_counted_for_the_others(make: Callable[..., Any]) -> None:
-    async with make() as at:
-        order = await at.paying()
-        at.companies.outcomes |= {f"{order.order}-{line}": ["bill-not-open"] for line in (1, 2, 3)}
-        await at.confirm(order.order, CASH)
-        await at.run()
-        refunds = (await at.order(order.order)).refunds
-        at.clock.now += 1000
-        row = {"channel": "wechat", "transaction_no": "t1", "gross": refunds[0].cash, "refund_no": refunds[0].refund}
-        await at.statement("F1", row, {**row, "refund_no": refunds[1].refund})  # of another amount
-        await at.statement("F2", {**row, "refund_no": refunds[2].refund, "gross": refunds[2].cash}, state="refused")
-        assert await at.payments._looking.statements() == 1
-        assert await at.payments._looking.statements() == 0
-        found = await at.order(order.order)
-        assert [one.state for one in found.refunds] == ["proven", "requested", "requested"]
-        counted = await at.store.read(
-            lambda connection: connection.execute(select(REFUNDS.c.statements)).scalars().all()
-        )
-        assert sorted(counted) == [0, 1, 1]
-
-
-async def test_statements_prove_what_went_back_whole_whatever_they_call_it(make: Callable[..., Any]) -> None:
-    """By parts, and where two statements have the same row; as long as something is left of it, nothing is proven."""
-    async with make() as at:
-        order = await at.paying()
-        at.companies.outcomes |= {f"{order.order}-{line}": ["bill-not-open"] for line in (1, 2, 3)}
-        await at.confirm(order.order, CASH)
-        await at.run()
-        at.clock.now += 1000
-        desk = {"transaction_no": "t1", "gross": CASH - 866, "refund_no": "DESK-1"}
-        await at.statement("F1", desk)
-        await at.statement("F2", desk)  # the fund statement has it too
-        await at.statement("F3", {"transaction_no": "t2", "gross": CASH, "refund_no": "DESK-2"})
-        assert await at.payments._looking.statements() == 0
-        await at.statement("F4", {"transaction_no": "t1", "gross": 866, "refund_no": ""})
-        assert await at.payments._looking.statements() == 3
-        done = await at.order(order.order)
-        assert (done.state, await at.left()) == ("completed-with-refunds", {})
-
-
-async def test_a_refund_that_a_statement_has_before_it_is_asked_for_is_proven_at_once(make: Callable[..., Any]) -> None:
-    async with make() as at:
-        order = await at.paying()
-        await at.confirm(order.order, CASH)
-        await at.run()
-        await at.statement("F1", {"transaction_no": "t2", "gross": CASH, "refund_no": "DESK-1"})
-        assert await at.confirm(order.order, CASH, "t2") == "surplus"
-        (refund,) = (await at.order(order.order)).refunds
-        assert (refund.transaction, refund.state) == ("t2", "proven")
-        assert not any(name.startswith("refund:") for name in await at.left())
-
-
 async def test_what_clearing_and_statements_are_told_of_an_order(make: Callable[..., Any]) -> None:
     async with make() as at:
         order = await at.paying(parts=PARTS)
@@ -553,153 +483,6 @@ async def test_what_clearing_and_statements_are_told_of_an_order(make: Callable[
         assert facts.lines[0].promotions == (("bank", 617), ("power", 206))
         matched = await at.store.read(lambda connection: orders_to_match(connection, [order.order])(order.order))
         assert (matched.cash, [line.amount for line in matched.lines]) == (18_667, [12_345, 6789, 866])
-
-
-# --- combined payments -------------------------------------------------------------------------------------
-
-OF_LINES = {1: 12_345, 2: 6789, 3: 866}
-"""What each part of a combined payment brings, in fen, where there are no coupons."""
-
-
-def back(order: Any) -> list[tuple[str, str, int]]:
-    """Each refund of an order: what it is called after the order's number, of which transaction, how much."""
-    return [(one.refund.removeprefix(order.order), one.transaction, one.cash) for one in order.refunds]
-
-
-async def test_a_combined_payment_too_many_goes_back_part_by_part(make: Callable[..., Any]) -> None:
-    """Each part on its own transaction: no channel gives back on one what another brought."""
-    async with make() as at:
-        order = await at.paying()
-        assert await at.combined(order.order, OF_LINES) == "paid"
-        assert await at.combined(order.order, OF_LINES, "a", "alipay") == "surplus"
-        assert await at.combined(order.order, OF_LINES, "a", "alipay") == "repeated"
-        await at.run()
-        waiting = await at.order(order.order)
-        assert (waiting.state, back(waiting)) == (
-            "completed", [("-0-R1", "a1", 12_345), ("-0-R2", "a2", 6789), ("-0-R3", "a3", 866)],
-        )  # fmt: skip
-        # clearing is told of each transaction that there is one too many
-        rows = [Row("F", n, Kind.PAY, f"a{n}", "", "", fen, fen, 0, Status.PROVEN) for n, fen in OF_LINES.items()]
-        assert await at.store.read(lambda connection: surplus(connection, "alipay", rows)) == {"a1", "a2", "a3"}
-        first, second, third = waiting.refunds
-        await at.prove(first)
-        for said in ("sent", "failed", "sent"):  # the channel refuses one, and takes it when it is asked once more
-            assert (await at.ask("refund-confirm", refund=second.refund, said=said)).state == said
-        assert [one.state for one in (await at.order(order.order)).refunds] == ["proven", "sent", "requested"]
-        assert (await at.left())["refund:alipay"] == -7655
-        await at.prove(third)
-        await at.prove(second)
-        assert {name for name in await at.left() if not name.startswith("company:")} == {"channel:wechat"}
-
-
-async def test_a_combined_payment_of_another_amount_goes_back_part_by_part(make: Callable[..., Any]) -> None:
-    """The order has ended when all of it is back, not before."""
-    async with make() as at:
-        order = await at.paying()
-        assert await at.combined(order.order, OF_LINES | {2: 6788}) == "amount-mismatch"
-        await at.run()
-        await at.told("orders-settle", order=order.order, verdict="give-back")
-        with pytest.raises(BridgeError, match="under way"):
-            await at.told("orders-settle", order=order.order, verdict="give-back")
-        waiting = await at.order(order.order)
-        assert back(waiting) == [("-0-R1", "t1", 12_345), ("-0-R2", "t2", 6788), ("-0-R3", "t3", 866)]
-        for refund in waiting.refunds:
-            assert (await at.order(order.order)).state == "held"
-            await at.prove(refund)
-        assert (await at.order(order.order)).state == "completed-with-refunds"
-        assert await at.left() == {}
-
-
-@pytest.mark.parametrize("late", [True, False])
-async def test_lines_of_a_combined_payment_go_back_each_on_its_own(make: Callable[..., Any], late: bool) -> None:
-    """All of them: refused by their companies, or paid too late."""
-    async with make() as at:
-        order = await expired(at) if late else await at.paying()
-        if late:
-            at.companies.owed[WATER] = 0
-        else:
-            at.companies.outcomes |= {f"{order.order}-{line}": ["bill-not-open"] for line in OF_LINES}
-        await at.combined(order.order, dict(reversed(OF_LINES.items())))  # in whichever order the channel names them
-        await at.run()
-        waiting = await at.order(order.order)
-        assert back(waiting) == [(f"-{line}-R1", f"t{line}", fen) for line, fen in OF_LINES.items()]
-        one, *others = waiting.refunds
-        assert (await at.ask("refund-confirm", refund=one.refund, said="failed")).state == "failed"
-        for refund in others:
-            await at.prove(refund)
-        await at.run()
-        assert states(await at.order(order.order)) == ["refunding", "refunded", "refunded"]
-        again = await at.ask("refund-request", order=order.order, line=1)
-        assert (again.refund.refund, again.refund.state) == (one.refund, "requested")
-        await at.prove(one)
-        await at.run()
-        assert (await at.order(order.order)).state == "completed-with-refunds"
-        assert await at.left() == {}
-
-
-async def test_what_the_database_refuses_of_a_transaction(make: Callable[..., Any]) -> None:
-    """A second refund of all of one in flight, and more than one brought, though the payment brought as much."""
-    async with make() as at:
-        order = await at.paying()
-        await at.combined(order.order, OF_LINES)
-        await at.combined(order.order, OF_LINES, "a", "alipay")
-        await at.run()
-        row = {
-            "number": "X", "order_no": order.order, "line": 0, "payment": 1, "channel": "wechat",
-            "transaction_no": "t3", "cash": 866, "state": "requested", "statements": 0, "requested_at": 1,
-            "updated_at": 1,
-        }  # fmt: skip
-
-        def insert(**more: Any) -> Any:
-            return at.store.write(lambda connection: connection.execute(REFUNDS.insert(), row | more))
-
-        for more in ({"cash": 867}, {"line": 3, "cash": 867}, {"transaction_no": "a3", "payment": 1}):
-            with pytest.raises(DBAPIError, match="more would be refunded of a transaction"):
-                await insert(**more)
-        await insert(cash=866 - 1)
-        with pytest.raises(IntegrityError):
-            await insert(number="Y", cash=1)
-        with pytest.raises(DBAPIError, match="more would be refunded of a transaction"):
-            await at.store.write(
-                lambda connection: connection.execute(
-                    update(REFUNDS).where(REFUNDS.c.number == "X").values(transaction_no="a3", payment=2)
-                )
-            )
-
-
-@pytest.mark.parametrize("times", [2, 3, 5])
-async def test_a_kill_between_two_refunds_of_a_payment(
-    make: Callable[..., Any], times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same refunds are there after it, once; in the second payment's, or in those of its refused lines."""
-    reaper = Reaper("bridge.refund-uncommitted")
-    monkeypatch.setattr(records, "reach", reaper.reach)
-    async with make() as at:
-        order = await at.paying()
-        at.companies.outcomes |= {f"{order.order}-{line}": ["bill-not-open"] for line in OF_LINES}
-        await at.combined(order.order, OF_LINES)
-        reaper.left = times
-        for work in (lambda: at.combined(order.order, OF_LINES, "a", "alipay"), at.run):
-            try:
-                await work()
-            except Killed:
-                reaper.dead = False
-                await at.restarted()
-                await work()
-        assert reaper.left <= 0, "it was not killed"
-        await at.run()
-        found = await at.order(order.order)
-        assert sorted(back(found)) == sorted(
-            [(f"-0-R{line}", f"a{line}", fen) for line, fen in OF_LINES.items()]
-            + [(f"-{line}-R1", f"t{line}", fen) for line, fen in OF_LINES.items()]
-        )
-        assert (await at.left()) == {
-            "channel:alipay": CASH, "channel:wechat": CASH, "refund:alipay": -CASH, "refund:wechat": -CASH,
-        }  # fmt: skip
-        for refund in found.refunds:
-            await at.prove(refund)
-        await at.run()
-        assert (await at.left(), (await at.order(order.order)).state) == ({}, "completed-with-refunds")
 
 
 # --- what people decide ------------------------------------------------------------------------------------
@@ -745,46 +528,7 @@ async def test_people_settle_what_is_held(make: Callable[..., Any]) -> None:
             await at.told("orders-settle", order=first.order, verdict="refused", line=1)
 
 
-async def test_a_refund_that_three_statements_do_not_prove_is_reported(make: Callable[..., Any]) -> None:
-    async with make() as at:
-        order = await at.paying()
-        at.companies.outcomes[f"{order.order}-2"] = ["bill-not-open"]
-        await at.confirm(order.order, CASH)
-        await at.run()
-        for day in range(3):
-            assert (await at.payments._desk.report()).unproven == ()
-            at.clock.now += 86_400_000
-            await at.statement(f"F{day}", {"transaction_no": "other", "gross": 1, "refund_no": "other"})
-            await at.payments._looking.statements()
-        report = await at.payments._desk.report()
-        assert (report.unproven, report.unproven_fen) == ((f"{order.order}-2-R1",), 6789)
-        await at.payments._count()
-        waiting = {
-            labels["state"]: value
-            for name, _, labels, value in at.payments.samples()
-            if name == "intranet_bridge_payment_orders_waiting"
-        }
-        assert waiting == {"held": 0, "refund-unproven": 1}
-
-
 # --- killed -----------------------------------------------------------------------------------------------
-
-
-class Killed(SQLAlchemyError):
-    """As a process that ends there: nothing takes it for an order's own failure."""
-
-
-class Reaper:
-    """Ends a process at a point, the so-manieth time: from then on it does nothing, until another one goes on."""
-
-    def __init__(self, point: str) -> None:
-        self.point, self.left, self.dead = point, 0, False
-
-    def reach(self, reached: str, id: str = "") -> None:
-        self.left -= reached == self.point
-        if self.dead or (self.left == 0 and reached == self.point):
-            self.dead = True
-            raise Killed
 
 
 async def scenario(at: World, name: str, reaper: Reaper) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, MetaData, String, Table, Text, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
@@ -52,6 +53,8 @@ COMMANDS = Table(
     Column("told", Boolean, nullable=False),
 )
 POWER, WATER, GAS = "3210000000001", "Z05396-0", "5500012345"
+CASH = 20_000
+"""What their bills come to, in fen."""
 MONTH = "2026-01"
 
 
@@ -344,3 +347,35 @@ async def world(
         yield made
     finally:
         await store.close()
+
+
+def states(order: Any) -> list[str]:
+    return [str(line.state) for line in order.lines]
+
+
+async def expired(at: World, **more: Any) -> Any:
+    order = await at.paying(**more)
+    at.clock.now += 900_000
+    await at.run()
+    gone = await at.order(order.order)
+    assert gone.state == "expired"
+    assert all(part.state == "voided" for part in gone.parts)
+    assert await at.ask("payment-order-pay", order=order.order) == Refused("order-expired")
+    return gone
+
+
+class Killed(SQLAlchemyError):
+    """As a process that ends there: nothing takes it for an order's own failure."""
+
+
+class Reaper:
+    """Ends a process at a point, the so-manieth time: from then on it does nothing, until another one goes on."""
+
+    def __init__(self, point: str) -> None:
+        self.point, self.left, self.dead = point, 0, False
+
+    def reach(self, reached: str, id: str = "") -> None:
+        self.left -= reached == self.point
+        if self.dead or (self.left == 0 and reached == self.point):
+            self.dead = True
+            raise Killed
