@@ -21,7 +21,7 @@ from bridgectl.vocabulary import passed_on
 from protocol.errors import NotAsked
 from protocol.messages import Role
 from protocol.money import text
-from protocol.runtime.books import Books, balances, books_tables, journals_of
+from protocol.runtime.books import Books, NotClosed, balances, books_tables, journals_of
 from protocol.runtime.books import verify as verified
 
 app = typer.Typer(no_args_is_help=True, help="The books of money: balances, journals, and whether they are whole.")
@@ -102,22 +102,34 @@ def journal(
 
 
 @app.command()
-def verify(json: Json = False, bridge_config: Config = None) -> None:
+def verify(
+    after: Annotated[
+        str, typer.Option("--after", metavar="DAY", help="only later days than this closed one [default: all]")
+    ] = "",
+    json: Json = False,
+    bridge_config: Config = None,
+) -> None:
     """Recompute the books from their entries, and say what is not as it was; exit code 0 whole, 2 broken, 3 cannot be
     read.
 
     Every journal sums to 0 and has all its entries; every closed day has the journals and balances it was closed with;
     what protects them is there. The digest that is printed stands in the audit log too (ledger-day-closed): that a
     history was written anew is found by it.
+
+    --after reads less, and says less: that what is on later days follows from the digest and the balances of that one.
     """
+    since = _day(after, "--after")
     with _books(bridge_config) as (connection, books):
-        found = verified(connection, books)
+        try:
+            found = verified(connection, books, since)
+        except NotClosed as error:
+            raise typer.BadParameter(passed_on(str(error)), param_hint="--after") from None
     if json:
         typer.echo(
             as_json(
                 {
                     "journals": found.journals, "entries": found.entries, "closed_days": found.days,
-                    "digest": found.head,
+                    "digest": found.head, "after": str(since) if since else None,
                     "broken": [{"where": one.where, "reason": one.reason} for one in found.broken],
                 }
             )
@@ -135,6 +147,8 @@ def verify(json: Json = False, bridge_config: Config = None) -> None:
                     digest=found.head,
                 )
             )
+            if since is not None:
+                typer.echo(tr("what is on {day} and before was not read", day=since))
     if found.broken:
         raise typer.Exit(2)
 

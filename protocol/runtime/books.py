@@ -39,6 +39,7 @@ from sqlalchemy import (
     text,
 )
 
+from protocol.errors import BridgeError
 from protocol.values import immutable
 
 GENESIS = "0" * 64
@@ -258,15 +259,31 @@ def digest_of(connection: Connection, books: Books, before: Closed | None, throu
     return Closed(through, count, digest.hexdigest())
 
 
-def verify(connection: Connection, books: Books) -> Verified:
-    """Recompute everything from the entries."""
+class NotClosed(BridgeError):
+    """The day is not one with which the books were closed."""
+
+
+def verify(connection: Connection, books: Books, after: date | None = None) -> Verified:
+    """Recompute everything from the entries. `after`: only what is on later days than this closed one, from its digest
+    and its balances as they stand; of what is on it and before nothing is read, and nothing is said. Raises NotClosed.
+    """
     broken = [Broken(f"trigger {name}", "is not there") for name in sorted(GUARDS - _triggers(connection))]
-    broken += _unbalanced(connection, books) + _false_reversals(connection, books)
+    broken += _unbalanced(connection, books, after) + _false_reversals(connection, books, after)
     before: Closed | None = None
     running: dict[int, int] = {}
+    if after is not None:
+        before = last_closed(connection, books, after)
+        if before is None or before.day != after:
+            raise NotClosed(f"{after} is no day that the books were closed with")
+        running = _kept(connection, books, after)
+        if left := sum(running.values()):
+            broken.append(Broken(f"day {after}", f"its balances sum to {left} fen"))
     days = 0
     closed = books.closed_days.c
-    for row in connection.execute(select(closed.day, closed.journals, closed.digest).order_by(closed.day)).all():
+    asked = select(closed.day, closed.journals, closed.digest).order_by(closed.day)
+    if after is not None:
+        asked = asked.where(closed.day > after)
+    for row in connection.execute(asked).all():
         said = Closed(row.day, row.journals, row.digest)
         found = digest_of(connection, books, before, said.day)
         if found.journals != said.journals:
@@ -274,15 +291,16 @@ def verify(connection: Connection, books: Books) -> Verified:
         elif found.digest != said.digest:
             broken.append(Broken(f"day {said.day}", "a journal is not as it was when the day was closed"))
         _move(running, connection, books, before, said.day)
-        kept = books.closed_balances.c
-        rows = connection.execute(select(kept.account, kept.amount).where(kept.day == said.day))
-        snapshot = {one.account: one.amount for one in rows}
-        broken += _differences(connection, books, said.day, running, snapshot)
+        broken += _differences(connection, books, said.day, running, _kept(connection, books, said.day))
         before, days = said, days + 1
-    journals, entries = (
-        connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in (books.journals, books.entries)
-    )
+    numbers, of = books.journals.c, books.entries.c
+    counts = select(func.count()).select_from(books.journals), select(func.count()).select_from(books.entries)
+    if after is not None:
+        counts = (
+            counts[0].where(numbers.day > after),
+            counts[1].join(books.journals, numbers.id == of.journal).where(numbers.day > after),
+        )
+    journals, entries = (connection.execute(count).scalar_one() for count in counts)
     return Verified(journals, entries, days, before.digest if before else GENESIS, tuple(broken[:_MOST_BROKEN]))
 
 
@@ -307,13 +325,16 @@ def _move(running: dict[int, int], connection: Connection, books: Books, before:
 
 def balances_at_close(connection: Connection, books: Books, before: Closed | None, through: date) -> dict[int, int]:
     """Balances by the account's number at the end of `through`, from the snapshot before it; what is 0 is left out."""
-    running: dict[int, int] = {}
-    if before is not None:
-        kept = books.closed_balances.c
-        for account, amount in connection.execute(select(kept.account, kept.amount).where(kept.day == before.day)):
-            running[account] = amount
+    running = _kept(connection, books, before.day) if before is not None else {}
     _move(running, connection, books, before, through)
     return running
+
+
+def _kept(connection: Connection, books: Books, day: date) -> dict[int, int]:
+    """The balances that a day was closed with, by the account's number."""
+    kept = books.closed_balances.c
+    rows = connection.execute(select(kept.account, kept.amount).where(kept.day == day))
+    return {row.account: row.amount for row in rows}
 
 
 def _differences(
@@ -328,7 +349,7 @@ def _differences(
     return found
 
 
-def _unbalanced(connection: Connection, books: Books) -> list[Broken]:
+def _unbalanced(connection: Connection, books: Books, after: date | None) -> list[Broken]:
     journals, entries = books.journals.c, books.entries.c
     count, total = func.count(entries.number), func.coalesce(func.sum(entries.amount), 0)
     statement = (
@@ -339,15 +360,18 @@ def _unbalanced(connection: Connection, books: Books) -> list[Broken]:
         .order_by(journals.id)
         .limit(_MOST_BROKEN)
     )
+    if after is not None:
+        statement = statement.where(journals.day > after)
     return [
         Broken(f"journal {number}", f"sums to {int(amount)} fen" if amount else f"has {there} of its {said} entries")
         for number, said, there, amount in connection.execute(statement)
     ]
 
 
-def _false_reversals(connection: Connection, books: Books) -> list[Broken]:
+def _false_reversals(connection: Connection, books: Books, after: date | None) -> list[Broken]:
     c = books.journals.c
-    pairs = connection.execute(select(c.id, c.reverses).where(c.reverses.is_not(None)).order_by(c.id)).all()
+    asked = select(c.id, c.reverses).where(c.reverses.is_not(None)).order_by(c.id)
+    pairs = connection.execute(asked if after is None else asked.where(c.day > after)).all()
     found = []
     for at in range(0, len(pairs), _PAGE):
         page = pairs[at : at + _PAGE]

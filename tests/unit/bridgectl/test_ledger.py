@@ -126,6 +126,33 @@ def test_whole_and_broken_books(books: Engine, tmp_path: Path) -> None:
         speak("en")
 
 
+def test_verified_after_a_closed_day_alone(books: Engine, tmp_path: Path) -> None:
+    """It finds what is wrong later, and says that it did not look at what is before."""
+    fill(books)
+    lines = run("verify", "--after", "2026-11-24").output.splitlines()
+    assert lines[0].startswith("whole: 1 journals, 2 entries, 0 closed days; digest ")
+    assert lines[1:] == ["what is on 2026-11-24 and before was not read"]
+    whole = json.loads(run("verify", "--json").output)
+    assert json.loads(run("verify", "--json", "--after", "2026-11-24").output)["digest"] == whole["digest"]
+    for day, why in (("2026-11-25", "is no day that the books were closed with"), ("x", "is not a day such as")):
+        result = run("verify", "--after", day)
+        assert (result.exit_code, why in result.output.replace("\n", " ").replace("│ ", "")) == (2, True), result.output
+    books.dispose()
+
+    def forged(statement: str) -> list[str]:
+        with sqlite3.connect(tmp_path / "bridge.sqlite3") as forger:
+            (made,) = forger.execute("SELECT sql FROM sqlite_master WHERE name = 'entry_fixed'").fetchone()
+            forger.execute("DROP TRIGGER entry_fixed")
+            forger.execute(statement)
+            forger.execute(made)
+        return run("verify", "--after", "2026-11-24").output.splitlines()
+
+    assert forged("UPDATE entry SET amount = amount + 1 WHERE journal = 1 AND number = 1") == lines
+    assert run("verify").exit_code == 2
+    found = forged("UPDATE entry SET amount = amount + 1 WHERE journal = 3 AND number = 1")
+    assert found == ["BROKEN: journal 3: sums to 1 fen", "BROKEN: journal 3: does not reverse journal 2"]
+
+
 def test_books_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRIDGECTL_CONFIG", str(tmp_path / "bridgectl.toml"))
     file = tmp_path / "bridge.sqlite3"
