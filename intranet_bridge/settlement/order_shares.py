@@ -55,8 +55,10 @@ class _Ahead:
 
 def _to_match(name: str, only: int, rows: Sequence[Any], parts: Sequence[Part]) -> sides.Order | None:
     """`only`: the line that a payment of a combined one is of; 0: all."""
-    lines = [Line(row.line, row.company, row.account, row.amount) for row in rows]
-    cash = {share.line: share.cash for share in shared(lines, parts)}
+    cash = {row.line: row.amount for row in rows}
+    if parts:
+        lines = [Line(row.line, row.company, row.account, row.amount) for row in rows]
+        cash = {share.line: share.cash for share in shared(lines, parts)}
     first = next((line for line, amount in cash.items() if amount), 0)
     # what only coupons and points paid is written off under the first payment of a combined one
     wanted = [row for row in rows if not only or row.line == only or (only == first and not cash[row.line])]

@@ -62,7 +62,7 @@ def _unsure(case: Case) -> list[Item]:
 
 
 def _decided(case: Case, order: Order | None, rules: Rules) -> list[Item]:
-    if len(case.rows) == 1 and len(case.write_offs) == 1 and order is None and _plain(case):
+    if len(case.rows) == 1 and len(case.write_offs) == 1 and _plain(case) and (order is None or _whole(case, order)):
         row = case.rows[0]
         return [Item(Class.MATCHED, Action.NONE, row.channel, row.transaction, case.name, Kind.PAY)]
     payments = netted(case.rows)
@@ -95,6 +95,21 @@ def _plain(case: Case) -> bool:
         and (not ours.transaction or (ours.transaction == row.transaction and ours.channel == row.channel))
         and (not ours.account or not row.account or ours.account == row.account)
         and (ours.penalty is None or row.penalty is None or ours.penalty == row.penalty)
+    )
+
+
+def _whole(case: Case, order: Order) -> bool:
+    """Likewise of an order of one line, all of it cash."""
+    if len(order.lines) != 1:
+        return False
+    (row,), (ours,), (line,) = case.rows, case.write_offs, order.lines
+    return (
+        order.cash == row.gross
+        and line.amount == row.gross
+        and line.cash == row.gross
+        and ours.line in (0, line.line)
+        and (not ours.account or ours.account == line.account)
+        and (ours.penalty is None or line.penalty is None or ours.penalty == line.penalty)
     )
 
 

@@ -1,11 +1,13 @@
 """Each class, and what must never follow."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intranet_bridge.settlement.statements import decisions
 from intranet_bridge.settlement.statements.matching import (
     ACTING,
     Action,
@@ -224,3 +226,26 @@ def test_actions_move_our_books_to_the_platforms_net(
         assert before + moved == gross - sum(refunds)
     if not acting and all(item.action is Action.NONE for item in items):
         assert before == gross - sum(refunds)
+
+
+@pytest.mark.parametrize("row", [{}, {"gross": 4999}, {"account": "A"}, {"account": "B"}, {"penalty": 7}])
+@pytest.mark.parametrize(
+    "ours", [{}, {"amount": 4999}, {"line": 2}, {"account": "A"}, {"account": "B"}, {"penalty": 8}, {"reversed": 5000}]
+)
+@pytest.mark.parametrize(
+    "line", [None, {}, {"cash": 4000}, {"amount": 6000}, {"account": "A"}, {"penalty": 7}, {"line": 2}, {"two": True}]
+)
+def test_the_short_way_says_what_the_long_one_does(
+    monkeypatch: pytest.MonkeyPatch, row: dict[str, Any], ours: dict[str, Any], line: dict[str, Any] | None
+) -> None:
+    """What is plain of most payments is not decided otherwise than the rest."""
+    orders: list[Order] = []
+    if line is not None:
+        of: dict[str, Any] = {"line": 1, "account": "A", "cash": 5000, "amount": 5000} | line
+        several = of.pop("two", False)
+        lines = (OrderLine(**of), *([OrderLine(9, "C", 1, 1)] if several else []))
+        orders = [Order("PO1", sum(one.cash for one in lines), lines)]
+    rows, books = [paid(transaction="T1", **row)], [written(transaction="T1", **ours)]
+    short = run(rows, books, RULES, *orders)
+    monkeypatch.setattr(decisions, "_plain", lambda case: False)
+    assert run(rows, books, RULES, *orders) == short
