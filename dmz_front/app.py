@@ -407,7 +407,7 @@ class Front:
         await daemon.start("outbox", None, self._flush)
         await daemon.start("attachments", None, self.sender.close)
         if self.relay is not None:
-            await daemon.start("files", self.relay.start(), self.relay.close)
+            await daemon.start("files", self.relay.start(), self.relay.close, self.relay)
         if self.submissions is not None:
             self.submissions.start()
             await daemon.start("submissions", None, self.submissions.close)

@@ -499,26 +499,25 @@ class Bridge:
         for command in await self.inbox.start():
             self.ordering.add(command)
         self.links["command-replies"].watch(self._swept_when_connected)
-        await parts.start("hot changes", self.changes.start(), self.changes.close)
+        await parts.start("hot changes", self.changes.start(), self.changes.close, self.changes)
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
-        await parts.start("content", self.content.start(), self.content.close)
+        await parts.start("content", self.content.start(), self.content.close, self.content)
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
-        await parts.start("qr", self.qr.start(), self.qr.close)
-        await parts.start("imports", self.imports.start(), self.imports.close)
-        await parts.start("prequery", self.prequery.start(), self.prequery.close)
+        await parts.start("qr", self.qr.start(), self.qr.close, self.qr)
+        await parts.start("imports", self.imports.start(), self.imports.close, self.imports)
+        await parts.start("prequery", self.prequery.start(), self.prequery.close, self.prequery)
         if self.files is not None:
-            await parts.start("files", self.files.start(), self.files.close)
-        await parts.start("settlement", self.settlement.start(), self.settlement.close)
+            await parts.start("files", self.files.start(), self.files.close, self.files)
+        await parts.start("settlement", self.settlement.start(), self.settlement.close, self.settlement)
         if self.forwarding is not None:
             link = self.links[SUBMISSION_LINK]
             link.watch(lambda connected: self.internal.begin() if connected else None)
             await parts.start(SUBMISSION_LINK, link.start(), link.close)
         await parts.start("own commands", self.internal.start(), self.internal.close)
-        await parts.start("push tables", self.push_tables.start(), self.push_tables.close)
+        await parts.start("push tables", self.push_tables.start(), self.push_tables.close, self.push_tables)
         listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
-        await parts.start("pushes", listening, self.push_port.stop)
-        parts.vitals["pushes"] = self.push_port
+        await parts.start("pushes", listening, self.push_port.stop, self.push_port)
         if self.settings.desk.enabled:
             from intranet_bridge.desk.assembly import assembled as desk_of
 
@@ -527,9 +526,8 @@ class Bridge:
                 desk, settlement=self.settlement, content=self.content, store=self.store, clock=self.clock,
                 act=self.audit.act,
             )  # fmt: skip
-            await parts.start("desk", server.start(), server.stop)
+            await parts.start("desk", server.start(), server.stop, server)
             log.info("desk-listening", host=desk.host, port=desk.port, tls=desk.certificate is not None)
-            parts.vitals["desk"] = server
         await parts.start("metrics", None, metrics.serve(self.settings.metrics, self.samples))
         await parts.start("doubts", self.doubts.start(), self.doubts.close)
         await parts.start("presence", self.announcer.start(), self.announcer.leave)

@@ -132,6 +132,10 @@ class Relay:
         self._jobs.every(3600.0, "forget files", self.forget)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Take nothing more, and begin nothing."""
         await self.intake.close()

@@ -107,6 +107,10 @@ class Content:
         await self._jobs.now_and_every(LOOK_S, "content", self.look)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Stop."""
         await self._jobs.close()

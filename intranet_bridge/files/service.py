@@ -192,6 +192,10 @@ class Files:
             self.intake.reopen()
             self._subscribe()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Take and send nothing more."""
         if not self.section.enabled:

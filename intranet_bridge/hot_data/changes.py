@@ -79,6 +79,10 @@ class Changes:
         self._jobs.every(READ_S, "hot changes", self.read)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Read no more; what was said is on disk."""
         await self._jobs.close()

@@ -102,6 +102,10 @@ class Prequery:
         self._jobs.every(TURN_S, "prequery", self.turn)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Ask nothing more."""
         await self._jobs.close()

@@ -67,6 +67,10 @@ class Imports:
         if self.imports:
             self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Run no more: a run that is cut off goes on at the next start."""
         await self._jobs.close()

@@ -127,6 +127,10 @@ class Qr:
         self._jobs.every(600.0, "qr", self.forget)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Stop."""
         await self._jobs.close()

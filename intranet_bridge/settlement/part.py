@@ -29,6 +29,10 @@ class Part:
     async def start(self) -> None:
         """Go on with what was begun, and begin looking for more."""
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py); `""` if nothing."""
+        return ""
+
     async def close(self) -> None:
         """Stop; what is unfinished goes on at the next start."""
 

@@ -52,6 +52,10 @@ class Settlement:
         for part in self._parts:
             await part.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py); `""` if nothing."""
+        return "; ".join(filter(None, (part.standing() for part in self._parts)))
+
     async def close(self) -> None:
         """Stop them, the last first."""
         for part in reversed(self._parts):

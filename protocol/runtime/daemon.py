@@ -41,8 +41,15 @@ class Daemon:
         self.on_reload: Callable[[], Awaitable[object]] | None = None
         """Reads anew what can be read anew. Raises BridgeError when that must not be used: then all stays as it was."""
 
-    async def start(self, name: str, start: Awaitable[object] | None, stop: Callable[[], object] | None) -> None:
-        """Await `start`, and remember `stop` (plain or async) for the drain.
+    async def start(
+        self,
+        name: str,
+        start: Awaitable[object] | None,
+        stop: Callable[[], object] | None,
+        vital: Vital | None = None,
+    ) -> None:
+        """Await `start`, and remember `stop` (plain or async) for the drain. `vital`: what the watchdog looks at from
+        then on, under this name.
 
         systemd is asked for time as long as either takes: a migration has no bound but the database's size.
         """
@@ -51,6 +58,8 @@ class Daemon:
                 await start
         if stop is not None:
             self._stack.push_async_callback(self._stop, name, stop)
+        if vital is not None:
+            self.vitals[name] = vital
         log.debug("started", part=name)
 
     async def reload(self) -> object:

@@ -135,6 +135,10 @@ class Clearing(Part, ClearingDesk):
         self._jobs.every(LOOK_S, "clearing files", self.send)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Stop."""
         await self._jobs.close()

@@ -164,6 +164,10 @@ class Payments(SettlementPart):
             lambda connection, numbers: forgetting.forget(connection, numbers, since),
         )
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Stop."""
         await self._jobs.close()

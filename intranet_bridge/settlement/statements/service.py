@@ -90,6 +90,10 @@ class StatementsPart(Part):
         self._jobs.every(_RENEW_S, "renew statements", self.loop.renew)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Stop; what is unfinished goes on at the next start."""
         await self._jobs.close()

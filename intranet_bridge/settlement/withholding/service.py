@@ -128,6 +128,10 @@ class Withholding(Part):
         await self._jobs.now_and_every(_COUNT_S, "count withholding", self.count)
         self._jobs.start()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self._jobs.standing()
+
     async def close(self) -> None:
         """Stop; what is unfinished goes on at the next start."""
         if self._arrangements:

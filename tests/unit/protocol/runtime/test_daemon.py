@@ -83,6 +83,23 @@ async def test_what_did_not_start_is_not_stopped() -> None:
     assert LOG == ["start a", "stop a"]
 
 
+class Watched:
+    def standing(self) -> str:
+        return "it stands still"
+
+
+@pytest.mark.anyio
+async def test_what_must_go_on_is_watched_once_it_has_started() -> None:
+    async def fails() -> None:
+        raise ConfigurationError("port taken")
+
+    daemon, part = Daemon(), Watched()
+    await daemon.start("a", started("a"), None, part)
+    with pytest.raises(ConfigurationError):
+        await daemon.start("b", fails(), None, Watched())
+    assert daemon.vitals == {"a": part}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_is_told_to_systemd_and_ends_on_a_signal(systemd: socket.socket, number: signal.Signals) -> None:
     states: list[list[str]] = []

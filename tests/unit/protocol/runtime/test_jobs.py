@@ -1,6 +1,8 @@
 """Housekeeping by the clock: each job alone, never twice at once, and a failure is not its end."""
 
+import ast
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from structlog.testing import capture_logs
 
 from protocol.runtime import jobs as jobs_module
 from protocol.runtime.jobs import Jobs
+from scripts.tools.testbed.layout import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -139,3 +142,16 @@ async def test_a_clock_put_forward_and_back_between_two_looks_keeps_no_job_waiti
         await ticks.at(before + 2)
     assert [entry["event"] for entry in logs] == ["clock-jumped"]
     jobs.stop()
+
+
+def test_the_watchdog_sees_the_clock_of_every_part() -> None:
+    """Each that has jobs says what stands still of them; that it is asked is written where the daemon starts it."""
+    making = {
+        f"{path.relative_to(ROOT)}:{part.name}": {one.name for one in part.body if isinstance(one, ast.FunctionDef)}
+        for package in ("dmz_front", "intranet_bridge")
+        for path in (ROOT / package).rglob("*.py")
+        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(part, ast.ClassDef) and re.search(r"_jobs\b.* = .*\bJobs\(\)", ast.unparse(part))
+    }
+    assert len(making) > 10
+    assert {name for name, methods in making.items() if "standing" not in methods} == set()
