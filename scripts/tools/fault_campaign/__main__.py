@@ -45,7 +45,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="dmz-bridge-campaign-"))
     orders_mb = 32 + int(options.money * seconds * 60 / 1024) if options.money else 0
     disk_mb = 64 + int(options.minutes * 30 * options.rate / 60) + pushes * 5 // 1024 + orders_mb
-    site = Site(folder, disk_mb, seed=options.seed, money=options.money > 0)
+    site = Site(folder, disk_mb, seed=options.seed, money=options.money > 0, seconds=seconds)
     try:
         result = asyncio.run(_whole(site, settings, options))
         if result is None:

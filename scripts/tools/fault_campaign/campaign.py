@@ -6,10 +6,11 @@ import sqlite3
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from scripts.tools.fault_campaign import records
-from scripts.tools.fault_campaign.faults import ORDER_POINTS, STATEMENT_POINTS
+from scripts.tools.fault_campaign.faults import ORDER_POINTS, STATEMENT_POINTS, WITHHOLDING_POINTS
 from scripts.tools.fault_campaign.inject import Injector
 from scripts.tools.fault_campaign.load import Load
 from scripts.tools.fault_campaign.money import Money
@@ -22,6 +23,8 @@ from scripts.tools.fault_campaign.prober import Prober, Recovery
 from scripts.tools.fault_campaign.reconcile import Verdict, Violation, changed, reconcile
 from scripts.tools.fault_campaign.site import Site
 from scripts.tools.fault_campaign.timelines import Observation, Timeline
+from scripts.tools.fault_campaign.withholding_books import WithholdingVerdict
+from scripts.tools.fault_campaign.withholding_books import check as check_withholding
 
 RECOVERY_S = 40.0
 """A fault without recovery within this time after its end is reported as not recovered from."""
@@ -66,6 +69,7 @@ class Result:
     verdict: Verdict = field(default_factory=Verdict)
     notices: NoticeVerdict = field(default_factory=NoticeVerdict)
     money: MoneyVerdict = field(default_factory=MoneyVerdict)
+    withholding: WithholdingVerdict = field(default_factory=WithholdingVerdict)
     payments: dict[str, int] = field(default_factory=dict)
     """Notifications and orders of money, by what became of them."""
     points: dict[str, bool] = field(default_factory=dict)
@@ -92,7 +96,8 @@ class Result:
     @property
     def violations(self) -> list[Violation]:
         """Of everything."""
-        return [*self.verdict.violations, *self.notices.violations, *self.money.violations]
+        return [*self.verdict.violations, *self.notices.violations, *self.money.violations,
+                *self.withholding.violations]  # fmt: skip
 
 
 class Campaign:
@@ -103,6 +108,7 @@ class Campaign:
         self._injector = Injector(site)
         self._result = Result()
         self._phase = "warming up"
+        self._money: Money | None = None
 
     async def run(self) -> Result:
         """Run everything."""
@@ -110,16 +116,19 @@ class Campaign:
         async with (
             Load(self._site.url, self._site.testbed.app_key, settings.seed) as load,
             Notices(self._site, settings.pushes, settings.seconds) as notices,
-            Money(self._site, settings.money, settings.seconds, settings.seed) as money,
+            contextlib.AsyncExitStack() as stack,
         ):
-            self._load, self._notices, self._money = load, notices, money
+            self._load, self._notices = load, notices
+            if settings.money:
+                money = Money(self._site, settings.money, settings.seconds, settings.seed)
+                self._money = await stack.enter_async_context(money)
             if settings.pushes:
                 self._say("subscribing")
                 await notices.subscribe()
                 await notices.begin()
-            if settings.money:
+            if self._money is not None:
                 self._say("asking what is owed")
-                await money.prepare()
+                await self._money.prepare()
             began = time.monotonic()
             asking = asyncio.create_task(notices.ask())
             monitoring = asyncio.create_task(self._monitor())
@@ -127,21 +136,23 @@ class Campaign:
                 offering = asyncio.create_task(
                     load.run(settings.seconds, settings.commands_rate, settings.queries_rate)
                 )
-                paying = asyncio.create_task(money.run())
+                paying = asyncio.create_task(self._money.run()) if self._money is not None else None
                 try:
                     await self._inject_faults(began)
                     await offering
-                    await paying
+                    if paying is not None:
+                        await paying
                 finally:
                     offering.cancel()
-                    paying.cancel()
+                    if paying is not None:
+                        paying.cancel()
                 await self._drain()
                 if settings.pushes:
                     await self._check_notices(asking)
                 others = set(notices.requests)
-                if settings.money:
-                    await self._check_money()
-                    others |= await asyncio.to_thread(money.requests)
+                if self._money is not None:
+                    await self._check_money(self._money)
+                    others |= await asyncio.to_thread(self._money.requests)
                 await self._collect_outcomes()
                 found = await asyncio.to_thread(self._records)
                 result.verdict = reconcile(load.timelines, found, others)
@@ -200,9 +211,9 @@ class Campaign:
             timeline for timeline in self._load.timelines if timeline.observations and timeline.accepted is None
         ]
         await self._load.for_each(unanswered, self._load.ask_for_outcome)
-        if self._settings.money:
+        if self._money is not None:
             self._phase = "draining orders"
-            await self._money.settle()  # what does not end is told when the books are compared
+            await self._money.payers.settle()  # what does not end is told when the books are compared
         begun = time.monotonic()
         file = self._site.database("front")
         while True:
@@ -229,28 +240,33 @@ class Campaign:
         books = await asyncio.to_thread(self._notices.books)
         self._result.notices = await asyncio.to_thread(check, books)
 
-    async def _check_money(self) -> None:
+    async def _check_money(self, money: Money) -> None:
         """Pay orders while the bridge dies at each point of their life; then statements, likewise; then the books."""
-        money, result = self._money, self._result
+        result = self._result
         for point in ORDER_POINTS:
             self._phase = f"paying while the bridge dies at {point}"
             dying = asyncio.create_task(self._die_at(point))
             await asyncio.sleep(ARMED_S)
             for _ in range(2):
-                money.offer("plain")
+                money.payers.offer("plain")
             await dying
         self._phase = "draining orders"
-        left = await money.settle()
+        left = await money.payers.settle()
         self._phase = "comparing statements"
-        left += await money.statements(self._die_at)
+        left += await money.statements.compared(self._die_at)
+        self._phase = "sealing batches of withholding"
+        await money.withholding.sealed(self._die_at)
+        left += await money.withholding.settled()
         self._phase = "comparing the books of money"
-        await money.look_at_all()
+        await money.payers.look_at_all()
         books = await asyncio.to_thread(money.books, left)
         result.money = await asyncio.to_thread(check_money, books)
         for number in money.believed:
             result.money.add("forged", f"order {number} took a payment that nobody made")
-        result.payments = dict(money.notifications + money.refused)
-        for point in (*ORDER_POINTS, *STATEMENT_POINTS):
+        withheld = await asyncio.to_thread(money.withholding.books)
+        result.withholding = await asyncio.to_thread(check_withholding, withheld)
+        result.payments = dict(money.channels.notifications + money.payers.refused)
+        for point in (*ORDER_POINTS, *STATEMENT_POINTS, *chain.from_iterable(WITHHOLDING_POINTS)):
             result.points.setdefault(point, False)
 
     async def _die_at(self, point: str) -> bool:
@@ -324,7 +340,7 @@ class Campaign:
                 f"{elapsed:7.1f} s  {self._phase}: {load.accepted} accepted, {load.settled} told their outcome,"
                 f" {answered} of {sum(load.queries.values())} queries answered"
                 + (f", {self._notices.progress()}" if self._settings.pushes else "")
-                + (f", {self._money.progress()}" if self._settings.money else "")
+                + (f", {self._money.payers.progress()}" if self._money is not None else "")
             )
             await asyncio.sleep(PROGRESS_S)
 

@@ -93,6 +93,12 @@ STATEMENT_POINTS = (
     "bridge.clearing-uncommitted",
 )  # fmt: skip
 """Likewise while it works on the statements, in this order."""
+WITHHOLDING_POINTS = (
+    ("bridge.batch-sealed-uncommitted", "bridge.answer-judged"),
+    ("bridge.batch-sealed-committed", "bridge.answer-uncommitted"),
+    ("bridge.batch-submitted", "bridge.answer-committed"),
+)  # fmt: skip
+"""Likewise while a batch is sealed and sent, and while its answer takes effect: a pair for each of some batches."""
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 

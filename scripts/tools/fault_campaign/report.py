@@ -9,6 +9,7 @@ from scripts.tools.fault_campaign.campaign import InjectedFault, Result, Setting
 from scripts.tools.fault_campaign.money_books import MoneyVerdict
 from scripts.tools.fault_campaign.notice_books import NoticeVerdict
 from scripts.tools.fault_campaign.plan import counts
+from scripts.tools.fault_campaign.withholding_books import WithholdingVerdict
 
 SHOWN = 20
 """Violations in the text; all of them are in the JSON."""
@@ -51,16 +52,18 @@ def document(settings: Settings, result: Result, unavailable: dict[str, str]) ->
 
 def notices(verdict: NoticeVerdict) -> dict[str, Any]:
     """What came of pushes and notices, without the violations."""
-    names = [name for name in NoticeVerdict.__slots__ if name != "violations"]
-    values = {name: getattr(verdict, name) for name in names}
+    return _plain(verdict)
+
+
+def _plain(verdict: NoticeVerdict | MoneyVerdict | WithholdingVerdict) -> dict[str, Any]:
+    values = {name: getattr(verdict, name) for name in verdict.__slots__ if name != "violations"}
     return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
 
 
 def money(result: Result) -> dict[str, Any]:
     """What came of money, without the violations. Money is fen."""
-    verdict = result.money
-    values = {name: getattr(verdict, name) for name in MoneyVerdict.__slots__ if name != "violations"}
-    return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()} | {
+    return _plain(result.money) | {
+        "withholding": _plain(result.withholding),
         "payments": result.payments,
         "died_at": sorted(point for point, reached in result.points.items() if reached),
         "not_reached": sorted(point for point, reached in result.points.items() if not reached),
@@ -78,8 +81,17 @@ def _money_lines(data: dict[str, Any]) -> list[str]:
         f"fen doubled             {data['doubled']}",
         f"differences             {data['planted']} planted and {data['unnotified']} unnotified payments,"
         f" {data['found']} of them found; {data['explained']} refunds reported, {data['unexplained']} unexplained",
+        *_withholding_lines(data["withholding"]),
         f"the bridge died at      {', '.join(data['died_at']) or 'no point'}",
         f"not reached             {', '.join(data['not_reached']) or 'none'}",
+    ]
+
+
+def _withholding_lines(data: dict[str, Any]) -> list[str]:
+    return [
+        f"lines of withholding    {data['lines']}; the banks' last word: {_counted(data['said'])}",
+        f"fen that banks charged  {data['charged']}, {data['written_off']} of it written off, {data['in_doubt']} held;"
+        f" {data['lost']} lost, {data['doubled']} doubled",
     ]
 
 

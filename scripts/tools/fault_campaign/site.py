@@ -6,12 +6,15 @@ import contextlib
 import os
 import secrets
 import shutil
+import sqlite3
 import struct
 import subprocess
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from protocol.times import CHINA
 from scripts.tools.channel_simulator.keys import made_or_loaded
 from scripts.tools.fault_campaign.faults import CLOCK, DISK
 from scripts.tools.fault_campaign.receiver import CALLBACK_TIMEOUT_S, Receiver
@@ -30,6 +33,11 @@ SECOND = "bridge-2"
 HOOKED, ASKING = "demo", "asking"
 """The applications that get notices: one is called back, both may ask."""
 PUSH_PATH = "/v1/pushes"
+BY_CLOCK, BY_PERSON, LATER = "bank-1", "bank-2", ("bank-3", "bank-4", "bank-5")
+"""Arrangements of withholding: the batch of one waits for its time of the day, of the others for a person alone."""
+_ANSWERS = r"SDDL_REDK(?:KK)?_[0-9]{5}_[0-9]{8}\.txt"
+_STARTS_S = 25
+"""About so long it takes until the load begins."""
 EXPIRES_S = 60
 """So long after it was made an order that is not paid has expired: some are paid after that."""
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
@@ -44,7 +52,9 @@ class Site:
     disk_mb: int
     seed: int = 1
     money: bool = False
-    """Whether orders are paid here, and statements come from the channels."""
+    """Whether orders are paid here, statements come from the channels, and banks collect bills."""
+    seconds: float = 0.0
+    """How long the load lasts."""
     testbed: Testbed = field(init=False)
     proxies: dict[str, Proxy] = field(init=False)
     receiver: Receiver = field(init=False)
@@ -132,12 +142,35 @@ class Site:
         for channel in settings["dmz_front"]["channels"].values():
             channel |= {"notifications_a_minute": 10_000}  # all channels and forgers have one address here
         settings["intranet_bridge"]["settlement.payments"] |= {"expires_s": EXPIRES_S}
+        front, bridge = settings["dmz_front"], settings["intranet_bridge"]
+        front["files.sources"]["statements"]["profiles"]["redkkk"] = _ANSWERS
+        bridge["files.profiles"]["redkkk"] = {"names": _ANSWERS}
+        bridge["settlement.withholding"] = self._withholding(bridge["settlement.withholding"][of_money.ARRANGEMENT])
         # nobody is here to approve a run: what it may do is what the books must then say
         settings["intranet_bridge"]["settlement.statements"] |= {
             "brake_actions": 1_000_000,
             "brake_yuan": 1_000_000_000,
         }
         return settings
+
+    def _withholding(self, shown: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        at = datetime.now(CHINA) + timedelta(seconds=_STARTS_S + self.seconds / 2 + 60)
+        today = at.date() == datetime.now(CHINA).date()
+        seal_at = {BY_CLOCK: f"{at:%H:%M}"} if today else {}
+        return {
+            name: shown | {"unit": unit_of(name), "seal_at": seal_at.get(name, "00:00")} for name in self.arrangements
+        }
+
+    @property
+    def arrangements(self) -> tuple[str, ...]:
+        """Of withholding, by name."""
+        return (BY_CLOCK, BY_PERSON, *LATER)
+
+    @property
+    def requests(self) -> Path:
+        """Where requests to banks come to."""
+        assert self._platforms is not None
+        return self._platforms.served / "in"
 
     @property
     def channels(self) -> Path:
@@ -153,6 +186,11 @@ class Site:
     def database(self, daemon: str) -> Path:
         """The SQLite file of a daemon."""
         return self.folder / f"disk-{daemon}" / f"{daemon}.sqlite3"
+
+    def rows(self, daemon: str, query: str) -> list[Any]:
+        """What a daemon's database holds, whether the daemon runs or not. Blocks. Raises sqlite3.Error."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.database(daemon)}?mode=ro", uri=True, timeout=5)) as file:
+            return file.execute(query).fetchall()
 
     @property
     def push_token(self) -> Path:
@@ -242,6 +280,11 @@ class Site:
         """Set a daemon's wall clock off by so many seconds, from now on."""
         with self.clock_file(daemon).open("r+b") as file:  # in place: the daemon has this very file mapped
             file.write(struct.pack("q", int(seconds * 1e9)))
+
+
+def unit_of(arrangement: str) -> str:
+    """The bank's number of an arrangement, in the names of its files."""
+    return f"3710{arrangement.removeprefix('bank-')}"
 
 
 def _merged(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
