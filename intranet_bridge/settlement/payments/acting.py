@@ -223,6 +223,8 @@ class Acting:
                 self._reserve(part.id, part.name(at.number), part.amount, at.now + RESERVED_MS)
         if any(of.code for of in at.parts.values()):
             self._decide_late(bills_open=True, parts_reserved=False)
+        elif any(of.asked for of in at.parts.values()):
+            return  # what is still reserved may be given back just now
         elif all(part.reservation is ReservationState.RESERVED for part in at.order.parts):
             self._decide_late(bills_open=True, parts_reserved=True)
 

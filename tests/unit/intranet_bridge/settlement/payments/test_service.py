@@ -300,6 +300,24 @@ async def test_late_payment_honoured(make: Callable[..., Any]) -> None:
         assert f"order:{order.order}" not in await at.left()
 
 
+async def test_late_payment_while_its_coupon_is_being_given_back(make: Callable[..., Any]) -> None:
+    """What is still reserved then will not be: it is reserved once more, and used up."""
+    async with make() as at:
+        order = await at.paying(parts=PARTS)
+        at.clock.now += 900_000
+        await at.payments._looking.look()  # it has expired; the promotion service has not done anything yet
+        assert (await at.order(order.order)).state == "expired"
+        assert await at.confirm(order.order, order.cash) == "late"
+        await at.payments._looking.look()
+        assert (await at.order(order.order)).state == "expired"
+        await at.run()
+        done = await at.order(order.order)
+        assert (done.state, [part.state for part in done.parts]) == ("completed", ["posted", "posted"])
+        applied = {name for operation, name in at.companies.applied if operation == "promotion-post"}
+        assert applied == {f"{order.order}-P1-V2", f"{order.order}-P2-V2"}
+        assert f"order:{order.order}" not in await at.left()
+
+
 @pytest.mark.parametrize("gone", ["coupon", "bill", "bill in another order"])
 async def test_late_payment_coupon_gone(make: Callable[..., Any], gone: str) -> None:
     async with make() as at:
