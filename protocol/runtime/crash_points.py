@@ -161,6 +161,11 @@ class Point:
     """What is next for an order is written with its commands and bookings, not committed."""
     BRIDGE_ORDER_COMMITTED = "bridge.order-committed"
     """It is on disk; none of the commands was begun with."""
+    # --- the bridge: people decide about money
+    BRIDGE_DESK_COMMITTED = "bridge.desk-committed"
+    """What a person decided about an order, a batch, a line or an item is on disk; nothing that follows was begun, the
+    audit does not have it, and whoever decided was not answered.
+    """
     # --- the bridge: a restart
     BRIDGE_RECOVERY_UNCOMMITTED = "bridge.recovery-uncommitted"
     """Rows found `calling` are made `unknown`, not committed."""

@@ -143,6 +143,7 @@ def adjust(connection: Connection, id: str, against: str, note: str, who: str, n
             connection.execute(ADJUSTMENTS.delete().where(_A.id == known.id))
         _said(connection, row.company, row.channel, missing, against, note, id, who, now)
         records.acted(connection, id, "difference", who, now, note)
+        reach(Point.BRIDGE_SHEET_UNCOMMITTED, id)
         return
     said = (*names_of(known.said), who)
     adjusted(said, known.note)

@@ -18,6 +18,7 @@ from protocol.errors import BridgeError
 from protocol.operations.orders import LineState, OrderState, RefundState, ReservationState
 from protocol.reports.settlement import PaymentOrdersReport
 from protocol.runtime.control import Answer, Peer
+from protocol.runtime.crash_points import Point, reach
 
 _O, _L, _P, _Y, _R = ORDERS.c, LINES.c, PARTS.c, PAYMENTS.c, REFUNDS.c
 _LATE_MS = 3_600_000
@@ -70,6 +71,7 @@ class OrdersDesk:
             return str(stored.order.state)
 
         state = await self._ports.store.write(work)
+        reach(Point.BRIDGE_DESK_COMMITTED, question.order)
         self._ports.commands().begin()
         self._hurry()
         await self._ports.act(

@@ -41,6 +41,7 @@ from intranet_bridge.settlement_sections.statements import StatementsSection
 from protocol.errors import BridgeError
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.store import Store
 from protocol.times import CHINA
 from protocol.values import immutable
@@ -305,6 +306,7 @@ class StatementBooks:
             return state
 
         state = await self._store.write(write)
+        reach(Point.BRIDGE_DESK_COMMITTED, item)
         await self._act("settle-resolve", who, item=item, state=state.value)
         return await self.item(item)
 
@@ -330,6 +332,7 @@ class StatementBooks:
             return RunState.ACTING
 
         state = await self._store.write(write)
+        reach(Point.BRIDGE_DESK_COMMITTED, run)
         await self._act("settle-approve", who, run=run, state=state.value)
         self._changed()
         return await self.run(run)

@@ -26,6 +26,7 @@ from intranet_bridge.settlement.withholding.sealing import Sealing
 from protocol.errors import BridgeError
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
+from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.store import Store
 from protocol.values import immutable
 
@@ -215,6 +216,7 @@ class WithholdingDesk:
             known = ", ".join(self._arrangements) or "none"
             raise BridgeError(f"settlement.withholding has no {name}: there is {known}")
         made = await self._store.write(partial(gather, arrangement=arrangement, now=self._clock()))
+        reach(Point.BRIDGE_DESK_COMMITTED, made.batch)
         await self._act("withholding-seal", who, batch=made.batch, lines=made.lines, moved=made.moved, note=note)
         return made
 
@@ -224,6 +226,7 @@ class WithholdingDesk:
         the second one it stays as it is. Raises BridgeError that says why not.
         """
         row = await self._store.write(partial(self._release, id=line, who=who, note=note, owed=owed))
+        reach(Point.BRIDGE_DESK_COMMITTED, line)
         self._commands().begin()
         await self._act("withholding-release", who, line=line, state=row.state, owed=owed)
         return _line(row)

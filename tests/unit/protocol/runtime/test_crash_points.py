@@ -113,3 +113,20 @@ def test_a_file_arms_and_disarms_while_it_runs(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="exit code 3"):
         dies_at(f"file:{file}", lives)
     dies_at(f"file:{file}", dies)
+
+
+OF_MONEY = ("local", "taken", "peer", "clearing", "sheet", "statement", "batch", "answer", "proof", "order", "desk")
+"""What the names of the bridge's points of money begin with."""
+
+
+def test_every_point_of_money_kills_in_a_test_or_in_the_fault_campaign() -> None:
+    root = Path(__file__).parents[4]
+    files = [file for file in (root / "tests").rglob("test_*.py") if file != Path(__file__)]
+    files.append(root / "scripts" / "tools" / "fault_campaign" / "faults.py")
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    of_money = {point for point in POINTS if point.removeprefix("bridge.").startswith(OF_MONEY)}
+    of_money |= {Point.FRONT_SUBMISSION_DELIVERED, Point.FRONT_SUBMISSION_SENT}
+    names = {value: name for name, value in vars(Point).items() if name.isupper()}
+    struck = {point for point in of_money if f'"{point}"' in text or f"Point.{names[point]}" in text}
+    assert of_money - struck == set()
+    assert len(of_money) > 30

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Table, select
 
 from intranet_bridge.settlement.withholding.rows import ANSWERS, CONTENT, RETRIES
+from protocol.errors import BridgeError
 from protocol.keyring import Keyring
 from protocol.runtime.crash_points import Point
 from tests.unit.forked import dies_at
@@ -92,3 +93,23 @@ def test_kills(point: str, database_url: str, bridge_keyring: Keyring, tmp_path:
         "answers": ["accepted"],
         "retries": 1,
     }  # fmt: skip
+
+
+def test_killed_after_a_person_released_a_line(database_url: str, bridge_keyring: Keyring, tmp_path: Path) -> None:
+    async def dies() -> None:
+        async with world(database_url, bridge_keyring, tmp_path) as it:
+            await arrived(it)
+            await it.turn()
+            [line] = await it.part.desk.lines(BATCH, ["unanswered"])
+            await it.part.desk.release(line.id, "wang", "the bank says it never had it")
+
+    async def checked() -> None:
+        async with world(database_url, bridge_keyring, tmp_path) as it:
+            assert (await it.states())["R204"] == "released"
+            [line] = await it.part.desk.lines(BATCH, ["released"])
+            assert [one["who"] for one in line.said] == ["wang"]
+            with pytest.raises(BridgeError, match="settled"):
+                await it.part.desk.release(line.id, "wang", "once more")
+
+    dies_at(Point.BRIDGE_DESK_COMMITTED, dies)
+    asyncio.run(checked())
