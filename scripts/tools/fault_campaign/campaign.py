@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from scripts.tools.fault_campaign import records
-from scripts.tools.fault_campaign.faults import ORDER_POINTS, STATEMENT_POINTS, WITHHOLDING_POINTS
+from scripts.tools.fault_campaign.faults import ORDER_POINTS, SHEET_POINTS, STATEMENT_POINTS, WITHHOLDING_POINTS
 from scripts.tools.fault_campaign.inject import Injector
 from scripts.tools.fault_campaign.load import Load
 from scripts.tools.fault_campaign.money import Money
@@ -187,6 +187,8 @@ class Campaign:
                 return
             start = time.monotonic()
             self._phase = f"{fault.kind} {fault.target}"
+            if self._money is not None:
+                await self._money.statements.lay_one(fault.kind, fault.target)
             await self._injector.inject(fault)
             end = time.monotonic()
             self._phase = f"recovering from {fault.kind} {fault.target}"
@@ -204,6 +206,8 @@ class Campaign:
     async def _drain(self) -> None:
         """End all faults and start every part; then wait, without helping, until the ledger has nothing unfinished."""
         self._phase = "draining"
+        if self._money is not None:
+            await self._money.statements.lay_due()
         await self._injector.heal()
         await Prober(self._load).recovery(RECOVERY_S)
         await self._load.finish(30)
@@ -257,6 +261,8 @@ class Campaign:
         self._phase = "sealing batches of withholding"
         await money.withholding.sealed(self._die_at)
         left += await money.withholding.settled()
+        self._phase = "signing clearing sheets"
+        await money.clearing.cleared(self._die_at)
         self._phase = "comparing the books of money"
         await money.payers.look_at_all()
         books = await asyncio.to_thread(money.books, left)
@@ -265,8 +271,8 @@ class Campaign:
             result.money.add("forged", f"order {number} took a payment that nobody made")
         withheld = await asyncio.to_thread(money.withholding.books)
         result.withholding = await asyncio.to_thread(check_withholding, withheld)
-        result.payments = dict(money.channels.notifications + money.payers.refused)
-        for point in (*ORDER_POINTS, *STATEMENT_POINTS, *chain.from_iterable(WITHHOLDING_POINTS)):
+        result.payments = dict(money.channels.notifications + money.payers.refused + money.statements.laid)
+        for point in (*ORDER_POINTS, *STATEMENT_POINTS, *SHEET_POINTS, *chain.from_iterable(WITHHOLDING_POINTS)):
             result.points.setdefault(point, False)
 
     async def _die_at(self, point: str) -> bool:

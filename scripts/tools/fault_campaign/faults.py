@@ -94,11 +94,14 @@ STATEMENT_POINTS = (
 )  # fmt: skip
 """Likewise while it works on the statements, in this order."""
 WITHHOLDING_POINTS = (
+    ("bridge.desk-committed", "bridge.answer-judged"),
     ("bridge.batch-sealed-uncommitted", "bridge.answer-judged"),
     ("bridge.batch-sealed-committed", "bridge.answer-uncommitted"),
     ("bridge.batch-submitted", "bridge.answer-committed"),
 )  # fmt: skip
 """Likewise while a batch is sealed and sent, and while its answer takes effect: a pair for each of some batches."""
+SHEET_POINTS = ("bridge.sheet-uncommitted", "bridge.sheet-committed")
+"""Likewise while a person signs clearing sheets, pays them out and sees them arrive."""
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 

@@ -23,8 +23,9 @@ from scripts.tools.fault_campaign.money_books import (
 )
 from scripts.tools.fault_campaign.money_callers import Callers
 from scripts.tools.fault_campaign.money_channels import Channels, Paying
+from scripts.tools.fault_campaign.money_clearing import Clearing
 from scripts.tools.fault_campaign.money_orders import Payers
-from scripts.tools.fault_campaign.money_statements import CHANNELS, Statements
+from scripts.tools.fault_campaign.money_statements import CHANNELS, Statements, days
 from scripts.tools.fault_campaign.money_withholding import OPERATIONS as OF_WITHHOLDING
 from scripts.tools.fault_campaign.money_withholding import Withholding
 from scripts.tools.fault_campaign.site import Site
@@ -42,12 +43,13 @@ class Money:
 
     def __init__(self, site: Site, rate: float, seconds: float, seed: int) -> None:
         """`rate`: orders a second."""
-        self._site = site
+        self._site, self._seconds = site, seconds
         self.callers = Callers(site)
-        self.channels = Channels(site, self.callers, seed)
-        self.payers = Payers(self.callers, self.channels, rate, seconds, seed)
-        self.statements = Statements(site, self.channels, self.payers, seed)
+        self.channels = Channels(site, self.callers, seed, days(seconds))
+        self.payers = Payers(self.callers, self.channels, lambda *words: site.testbed.ctl(*words), rate, seconds, seed)
+        self.statements = Statements(site, self.channels, self.payers, seconds, seed)
         self.withholding = Withholding(site, self.callers, self.payers, seconds, seed)
+        self.clearing = Clearing(site, self.callers)
         self._booked: set[str] = set()
         """Payments in the marketing system's book that were there before any order."""
         self.believed: list[str] = []
@@ -72,11 +74,12 @@ class Money:
         """Orders, and lines of withholding, for as long as the load lasts."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.payers.run())
+            group.create_task(self.statements.run(self._seconds))
             group.create_task(self.withholding.run())
 
     def books(self, unsettled: Sequence[str]) -> Books:
         """All there is to compare. Blocks."""
-        unread = list(self.callers.failed)
+        unread = [*self.callers.failed, *self.clearing.wrong(self._ledger())]
         try:
             self._site.testbed.ctl("ledger", "verify")
         except TestbedError as error:
@@ -105,16 +108,14 @@ class Money:
                 for one in self._marketing("/books/promotions")
             ],
             charged, back,
-            [
-                Entry(*row)
-                for row in self._rows(
-                    "SELECT journal.kind, journal.ref, account.name, entry.amount FROM entry"
-                    " JOIN journal ON journal.id = entry.journal JOIN account ON account.id = entry.account"
-                )
-            ],
-            self.statements.planted, self.statements.unnotified,
+            self._ledger(), self.statements.planted, self.statements.unnotified,
             [Difference(*row) for row in self._rows("SELECT class, channel, transaction_no FROM statement_items")],
-            unsettled, unread, frozenset(row[0] for row in self._rows("SELECT number FROM payment_orders")),
+            [
+                Difference("amount-differs", one.channel, one.transaction)
+                for order in self.payers.paying.values() for one in order.differing()
+            ],
+            frozenset(self.statements.passing), unsettled, unread,
+            frozenset(row[0] for row in self._rows("SELECT number FROM payment_orders")),
         )  # fmt: skip
 
     def requests(self) -> set[str]:
@@ -123,6 +124,13 @@ class Money:
         query = f"WHERE operation IN ({names})"
         front = self._site.rows("front", f"SELECT id FROM requests {query}")  # noqa: S608 - constants
         return {row[0] for row in [*front, *self._rows(f"SELECT id FROM inbox {query}")]}  # noqa: S608 - constants
+
+    def _ledger(self) -> list[Entry]:
+        query = (
+            "SELECT journal.kind, journal.ref, account.name, entry.amount FROM entry"
+            " JOIN journal ON journal.id = entry.journal JOIN account ON account.id = entry.account"
+        )
+        return [Entry(*row) for row in self._rows(query)]
 
     def _rows(self, query: str) -> list[Any]:
         return self._site.rows("bridge", query)

@@ -18,6 +18,8 @@ STANDING = frozenset({"written-off", "credited"})
 """Lines whose money is at their company."""
 BOOKED = frozenset({"paid", "written-off", "credited", "reversed", "refund-due", "refund-proven", "surplus"})
 """Kinds of journals that orders lead to; others come of statements and clearing."""
+PASSING = frozenset({"platform-only", "lines-incomplete", "paid-twice", "charged-and-refunded", "amount-differs"})
+"""What a statement may find of an order that is under way when it comes."""
 REVERSED = "refund-not-reversed"
 REFUNDED = "charged-and-refunded"
 _REQUEST = re.compile(r"([0-9A-Za-z]{1,27})-([0-9]{1,2})(?:-C)?")
@@ -143,6 +145,10 @@ class Books:
     """Payments of which nobody was notified: found by the statement."""
     found: Sequence[Difference]
     """The items."""
+    differing: Sequence[Difference] = ()
+    """Payments of another amount than was asked for; they were given back."""
+    passing: frozenset[tuple[str, str]] = frozenset()
+    """Channel and transaction of payments whose orders were under way when their statement came."""
     unsettled: Sequence[str] = ()
     """Runs and items that have not come to their end."""
     unread: Sequence[str] = ()
@@ -172,6 +178,8 @@ class MoneyVerdict:
     """Of those that were to be found."""
     explained: int = 0
     """Of payments that were refunded as their orders asked: reported, with nothing left to do."""
+    passing: int = 0
+    """Of orders that were under way when their statement came."""
     unexplained: int = 0
     violations: list[Violation] = field(default_factory=list)
 
@@ -349,12 +357,13 @@ def _check_ledger(books: Books, channels: set[str], ours: Mapping[str, list[Char
 
 def _check_differences(books: Books, verdict: MoneyVerdict) -> None:
     verdict.planted, verdict.unnotified = len(books.planted), len(books.unnotified)
-    due = Counter([*books.planted, *books.unnotified])
+    due = Counter([*books.planted, *books.unnotified, *books.differing])
+    differing = {(one.channel, one.transaction) for one in books.differing}
     explained = Counter(
         {
             Difference(REFUNDED, one.channel, one.transaction)
             for one in books.back
-            if not one.planted and _REFUND.fullmatch(one.number)
+            if not one.planted and _REFUND.fullmatch(one.number) and (one.channel, one.transaction) not in differing
         }
     )
     found = Counter(books.found)
@@ -365,6 +374,12 @@ def _check_differences(books: Books, verdict: MoneyVerdict) -> None:
     verdict.explained = (more & explained).total()
     for difference in (explained - more).elements():
         verdict.add("difference-missed", f"{difference} was not reported")
-    for difference in (more - explained).elements():
+    passing = {one: count for one, count in (more - explained).items() if _passes(one, books)}
+    verdict.passing = sum(passing.values())
+    for difference in (more - explained - Counter(passing)).elements():
         verdict.unexplained += 1
         verdict.add("difference-unexplained", f"{difference} was reported, and nothing of it was planted")
+
+
+def _passes(one: Difference, books: Books) -> bool:
+    return one.what in PASSING and (one.channel, one.transaction) in books.passing

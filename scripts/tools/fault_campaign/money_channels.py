@@ -6,11 +6,12 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as clock
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -22,6 +23,10 @@ from scripts.tools.channel_simulator.notifying import Forgery, Notification
 from scripts.tools.fault_campaign.money_callers import PAUSE_S, TRY_S, Callers
 from scripts.tools.fault_campaign.site import Site
 from scripts.tools.testbed.money import yesterday
+
+T = TypeVar("T")
+OTHER_AMOUNT = "other-amount"
+"""How an order is paid that is held then, and given back on a person's word."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,19 @@ class Paying:
     notified: bool = False
 
     @property
+    def surplus(self) -> list[Payment]:
+        """What is to be given back whole: paid again, or not as much as it asked for."""
+        return [*self.paid_again, *(self.paid if self.how == OTHER_AMOUNT else ())]
+
+    def differing(self) -> list[Payment]:
+        """What was not paid as it asked for."""
+        if self.how != OTHER_AMOUNT:
+            return []
+        asked = {f"{self.number}-{line['line']}": line["cash"] for line in self.told["lines"]}
+        asked[self.number] = self.told["cash"]
+        return [one for one in self.paid if one.cash != asked[one.reference]]
+
+    @property
     def state(self) -> str:
         """Of the last answer."""
         return str(self.told["state"])
@@ -45,30 +63,50 @@ class Paying:
 class Channels:
     """WeChat Pay and Alipay, of one campaign."""
 
-    def __init__(self, site: Site, callers: Callers, seed: int) -> None:
+    def __init__(self, site: Site, callers: Callers, seed: int, days: int) -> None:
+        """`days`: how many settlement days there are; the last of them is yesterday."""
         self._callers, self._seed = callers, seed
         self._keys, self.book = made_or_loaded(site.channels), Book(site.channels / "book.sqlite3")
-        self.day: date = yesterday()
-        """On which they pay and give back."""
+        self.day = yesterday() - timedelta(days - 1)
+        """On which payers pay and channels give back."""
         self._moments = 0
+        self._writing: Counter[date] = Counter()
         self._given_back: set[str] = set()
         self.by_hand: set[str] = set()
         """Transactions that a channel gave back of its own accord."""
         self.notifications: Counter[str] = Counter()
         """By what they were and how they were answered."""
 
+    async def day_over(self) -> date:
+        """The next day begins; returns the one before it, of which nothing more will be written into the book."""
+        over, self.day = self.day, self.day + timedelta(1)
+        while self._writing[over]:  # noqa: ASYNC110 - threads, each for some milliseconds
+            await asyncio.sleep(0.05)
+        return over
+
+    async def _written(self, write: Callable[[datetime], T]) -> T:
+        """Write into the book, on the day that it is."""
+        at, day = self._moment(), self.day
+        self._writing[day] += 1
+        try:
+            return await asyncio.shield(asyncio.to_thread(write, at))
+        finally:
+            self._writing[day] -= 1
+
     def _moment(self) -> datetime:
         self._moments += 1
         evening = datetime.combine(self.day, clock(18, 0), CHINA)
         return evening + timedelta(seconds=self._moments % (5 * 3600))
 
-    async def pay(self, order: Paying, rng: random.Random, *, combined: bool) -> list[Payment]:
-        """A payer pays it whole; combined, its lines one by one."""
+    async def pay(self, order: Paying, *, combined: bool, more: int = 0) -> list[Payment]:
+        """A payer pays it whole; combined, its lines one by one. `more`: so much more than it asks for, or less."""
         told = order.told
         parts = [(order.number, told["cash"])]
         if combined:
             parts = [(line["number"], line["cash"]) for line in told["lines"] if line["cash"]]
-        return await asyncio.to_thread(self.book.pay, told["channel"], order.number, parts, self._moment())
+        (first, cash), *others = parts
+        parts = [(first, cash + more), *others]
+        return await self._written(lambda at: self.book.pay(told["channel"], order.number, parts, at))
 
     def never_made(self, order: Paying) -> list[Payment]:
         """What a forger says of it."""
@@ -136,15 +174,16 @@ class Channels:
                 )
                 continue
             try:
-                back = await asyncio.to_thread(
-                    self.book.refund, one["channel"], one["transaction"], one["refund"], one["cash"], self._moment()
-                )
+                back = await self._written(partial(self._refunded, one))
             except BookError as error:
                 self._callers.failed.append(f"{one['channel']} does not do refund {one['refund']}: {error}")
                 self._given_back.add(one["refund"])
                 continue
             if await self._prove(back, paid[0]):
                 self._given_back.add(one["refund"])
+
+    def _refunded(self, one: Mapping[str, Any], at: datetime) -> Refund:
+        return self.book.refund(one["channel"], one["transaction"], one["refund"], one["cash"], at)
 
     async def _prove(self, back: Refund, paid: Payment) -> bool:
         if back.channel == "wechat":
@@ -157,9 +196,9 @@ class Channels:
         return told is not None
 
     def all_back(self, order: Paying) -> bool:
-        """Whether all that it asks for is given back."""
-        due = 1 if order.paid_again else 0
+        """Whether all that it asks for is given back, and it asks for all that was paid once too often."""
         refunds = order.told["refunds"]
-        return sum(one["line"] == 0 for one in refunds) >= due and all(
+        due = {one.transaction for one in order.surplus}
+        return due <= {one["transaction"] for one in refunds} and all(
             one["refund"] in self._given_back or one["state"] == "proven" for one in refunds
         )

@@ -7,15 +7,17 @@ import contextlib
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from scripts.tools.channel_simulator.notifying import Forgery
 from scripts.tools.fault_campaign.load import account_of
 from scripts.tools.fault_campaign.money_books import ENDED
 from scripts.tools.fault_campaign.money_callers import PATIENCE_S, PAUSE_S, TRY_S, Callers, code_of
-from scripts.tools.fault_campaign.money_channels import Channels, Paying
+from scripts.tools.fault_campaign.money_channels import OTHER_AMOUNT, Channels, Paying
 from scripts.tools.fault_campaign.site import EXPIRES_S
-from scripts.tools.testbed.money import COMPANIES
+from scripts.tools.testbed.money import COMPANIES, yesterday
+from scripts.tools.testbed.processes import TestbedError
 
 FIRST_ACCOUNT, ACCOUNTS = 901, 1000
 """Of money; no other caller uses them."""
@@ -24,19 +26,28 @@ CLOSED = 7
 LONGEST_S = 240.0
 """Orders, and what follows from statements, must have come to their end by then."""
 COUPON_FEN, FIRST_COUPON, COUPONS = 1000, 1001, 1000
+GIVEN_BACK = "it is given back already"
+"""Says the bridge to whoever says it once more."""
 FUNDER = "marketing-dept"
-HOW = {"plain": 40, "forged": 14, "twice": 12, "late": 10, "unnotified": 8, "paid-twice": 8, "never": 8}
+HOW = {
+    "plain": 40, "forged": 14, "twice": 12, "late": 10, "unnotified": 8, "paid-twice": 8, "never": 8, OTHER_AMOUNT: 4,
+}  # fmt: skip
 """How an order is paid and told of, and how often."""
 
 
 class Payers:
     """Of one campaign."""
 
-    def __init__(self, callers: Callers, channels: Channels, rate: float, seconds: float, seed: int) -> None:
-        """`rate`: orders a second."""
+    def __init__(
+        self, callers: Callers, channels: Channels, ctl: Callable[..., str], rate: float, seconds: float, seed: int
+    ) -> None:
+        """`rate`: orders a second. `ctl`: bridgectl."""
+        self._ctl = ctl
         self._callers, self._channels, self._rate, self._seconds = callers, channels, rate, seconds
         self._rng = random.Random(seed ^ 0x3017)  # noqa: S311 - a load is not a secret
         self._open: list[dict[str, Any]] = []
+        self._late: set[str] = set()
+        """Accounts whose bills cost more each day: they are paid on the day of which they were asked for."""
         self._accounts: list[int] = []
         self._coupons = iter(range(FIRST_COUPON, FIRST_COUPON + COUPONS))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,6 +75,7 @@ class Payers:
                      "amount": bill["amount"] + bill["penalty"]}
                     for bill in one["bills"][-1:] if bill["amount"] > 1_500
                 ]  # fmt: skip
+                self._late |= {one["account"] for bill in one["bills"][-1:] if bill["penalty"]}
 
     def give_up(self, company: str, count: int) -> list[dict[str, Any]]:
         """Bills of a company that are from now on somebody else's, with their accounts."""
@@ -120,7 +132,9 @@ class Payers:
             return
         if how == "late":
             await self._expired(order)
-        order.paid = await self._channels.pay(order, rng, combined=channel == "wechat" and len(lines) > 1)
+        combined = channel == "wechat" and len(lines) > 1
+        more = rng.choice((-1, 1, 100)) if how == OTHER_AMOUNT else 0
+        order.paid = await self._channels.pay(order, combined=combined, more=more)
         if how == "unnotified":
             return
         if how == "forged":
@@ -128,16 +142,38 @@ class Payers:
         times = 2 if how == "twice" else 1
         for _ in range(times):
             order.notified |= await self._channels.notify(order.paid, "genuine")
-        if how == "paid-twice" and len(order.paid) == 1:
-            order.paid_again = await self._channels.pay(order, rng, combined=False)
+        if how == OTHER_AMOUNT:
+            await self._person(order)
+        if how == "paid-twice":
+            order.paid_again = await self._channels.pay(order, combined=combined)
             await self._channels.notify(order.paid_again, "second")
         await self._follow(order, TRY_S)
+
+    async def _person(self, order: Paying) -> None:
+        """Whoever looks at held orders has the payment given back."""
+        end, said = time.monotonic() + TRY_S, ""
+        words = ("orders", "settle", order.number, "give-back", "--note", "paid with another amount")
+        while time.monotonic() < end:
+            await self._look(order)
+            if order.state == "held":
+                try:
+                    await asyncio.to_thread(self._ctl, *words)
+                    return
+                except TestbedError as error:
+                    said = str(error)
+                if GIVEN_BACK in said:  # it was done, and nobody was told
+                    return
+            elif order.state in ENDED:
+                break
+            await asyncio.sleep(PAUSE_S)
+        self._callers.failed.append(f"order {order.number} was paid with another amount, and is {order.state}: {said}")
 
     def _lines(self, how: str, rng: random.Random) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = []
         for number in rng.sample(self._accounts, rng.choice((1, 1, 2, 3))):
-            if self._open and rng.random() < 0.3:
-                lines.append(self._open.pop(rng.randrange(len(self._open))))
+            at = rng.randrange(len(self._open)) if self._open and rng.random() < 0.3 else None
+            if at is not None and (self._channels.day == yesterday() or self._open[at]["account"] not in self._late):
+                lines.append(self._open.pop(at))
             else:
                 lines.append(_prepayment(number, rng))
         if how in ("plain", "twice", "forged") and rng.random() < 0.12:

@@ -1,11 +1,14 @@
-"""The channels' statements: differences are planted in their books, and they are laid down as the platforms do; the
-bridge dies at each named point of their way, and all that follows from them comes to its end.
+"""The channels' statements, each laid down as the platforms do. Those of earlier days come while something is wrong:
+the bridge, the front, the broker, a database or a link. In those of the last day differences are planted, and the
+bridge dies at each named point of their way; all that follows from them comes to its end.
 """
 
 import asyncio
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import date
 
 from scripts.tools.channel_simulator import planting
 from scripts.tools.channel_simulator.planting import Kind, Planted
@@ -13,7 +16,7 @@ from scripts.tools.channel_simulator.statements import statement
 from scripts.tools.fault_campaign.faults import STATEMENT_POINTS
 from scripts.tools.fault_campaign.money_books import Difference
 from scripts.tools.fault_campaign.money_callers import PAUSE_S
-from scripts.tools.fault_campaign.money_channels import Channels
+from scripts.tools.fault_campaign.money_channels import Channels, Paying
 from scripts.tools.fault_campaign.money_orders import LONGEST_S, Payers
 from scripts.tools.fault_campaign.site import Site
 
@@ -31,16 +34,31 @@ _NEEDS_ONE = frozenset(
 )  # fmt: skip
 
 
+_UNTOUCHED = frozenset({"callers-front", "marketing-pushes", "front-callbacks", "receiver"})
+"""Faults of these do not stand in the way of a statement."""
+_LONG_S = 300
+
+
+def days(seconds: float) -> int:
+    """How many settlement days a campaign has."""
+    return 3 if seconds >= _LONG_S else 2
+
+
 class Statements:
     """Of one campaign."""
 
-    def __init__(self, site: Site, channels: Channels, payers: Payers, seed: int) -> None:
+    def __init__(self, site: Site, channels: Channels, payers: Payers, seconds: float, seed: int) -> None:
         self._site, self._channels, self._payers, self._seed = site, channels, payers, seed
+        self._count = days(seconds)
         self._planted: list[Planted] = []
         self.unnotified: list[Difference] = []
         """Payments of which nobody was notified."""
-        self.reached: list[str] = []
-        """Points at which the bridge died while it worked on statements."""
+        self._due: list[tuple[str, date]] = []
+        """Statements of earlier days that are not laid down yet."""
+        self.laid: Counter[str] = Counter()
+        """How many, by what was wrong then."""
+        self.passing: set[tuple[str, str]] = set()
+        """Channel and transaction of orders that were under way when their statement came: it may say so."""
 
     @property
     def planted(self) -> list[Difference]:
@@ -50,13 +68,53 @@ class Statements:
             for one in self._planted
         ]
 
+    # --- under faults ---------------------------------------------------------------------------------------------
+
+    async def run(self, seconds: float) -> None:
+        """One settlement day after the other ends, in as many parts of the time."""
+        count = days(seconds)
+        for _ in range(count - 1):
+            await asyncio.sleep(seconds / count)
+            over = await self._channels.day_over()
+            self._due += [(channel, over) for channel in CHANNELS]
+
+    async def lay_one(self, kind: str, target: str) -> None:
+        """Something is about to be wrong: one of those that are due comes just now."""
+        if self._due and target not in _UNTOUCHED:
+            channel, day = self._due.pop(0)
+            self.laid[f"statements laid down under {kind} {target}"] += 1
+            await asyncio.to_thread(self._note_passing, channel, day)
+            await asyncio.to_thread(self._lay, channel, day)
+
+    async def lay_due(self) -> None:
+        """The rest of them."""
+        while self._due:
+            channel, day = self._due.pop(0)
+            self.laid["statements laid down after the load"] += 1
+            await asyncio.to_thread(self._note_passing, channel, day)
+            await asyncio.to_thread(self._lay, channel, day)
+
+    def _note_passing(self, channel: str, day: date) -> None:
+        for one in self._channels.book.payments(channel, day=day):
+            order = self._payers.paying.get(one.order)
+            if order is not None and not _at_its_end(order):
+                self.passing.add((channel, one.transaction))
+
+    def _lay(self, channel: str, day: date) -> None:
+        name, content = statement(self._channels.book, channel, day)
+        folder = self._site.statements
+        (folder / f".{name}").write_bytes(content)
+        (folder / f".{name}").rename(folder / name)
+
+    # --- the last day ---------------------------------------------------------------------------------------------
+
     def plant(self) -> None:
         """Plant differences in the channels' books, in payments of simple orders that are completed."""
         good = [
             order.paid[0]
             for order in self._payers.paying.values()
             if order.state == "completed" and order.notified and len(order.paid) == len(order.told["lines"]) == 1
-            and not order.paid_again and not order.told["refunds"]
+            and not order.paid_again and not order.told["refunds"] and order.paid[0].day == self._channels.day
         ]  # fmt: skip
         self.unnotified = [
             Difference(Kind.PLATFORM_ONLY.value, one.channel, one.transaction)
@@ -74,23 +132,15 @@ class Statements:
             )
         self._channels.by_hand = {one.transaction for one in self._planted if one.kind is Kind.REFUND_NOT_REVERSED}
 
-    def lay_down_statements(self) -> None:
-        """As the platforms do: under another name first."""
-        for channel in CHANNELS:
-            name, content = statement(self._channels.book, channel, self._channels.day)
-            folder = self._site.statements
-            (folder / f".{name}").write_bytes(content)
-            (folder / f".{name}").rename(folder / name)
-
     async def compared(self, die_at: Callable[[str], Awaitable[bool]]) -> list[str]:
         """Lay down the statements, have the bridge die at each point of their way, and wait until all that follows from
         them has come to its end. Returns what has not. `die_at`: whether the point was reached.
         """
         await asyncio.to_thread(self.plant)
-        await asyncio.to_thread(self.lay_down_statements)
+        for channel in CHANNELS:
+            await asyncio.to_thread(self._lay, channel, self._channels.day)
         for point in STATEMENT_POINTS:
-            if await die_at(point):
-                self.reached.append(point)
+            await die_at(point)
         end = time.monotonic() + LONGEST_S
         while True:
             left = await asyncio.to_thread(self._unsettled)
@@ -113,7 +163,22 @@ class Statements:
             )
         except sqlite3.Error as error:
             return [f"the bridge's database cannot be read: {error}"]
-        done = {channel for channel, state, _ in runs if state == "done"}
-        left = [f"no statement of {channel} is compared" for channel in CHANNELS if channel not in done]
+        done = Counter(channel for channel, state, _ in runs if state == "done")
+        left = [
+            f"{done[channel]} statements of {channel} are compared, not {self._count}"
+            for channel in CHANNELS
+            if done[channel] < self._count
+        ]
         left += [f"a run of {channel} is {state} {code}" for channel, state, code in runs if state != "done"]
         return left + [f"{what} of {channel} {number} is {state}" for what, channel, number, state in items]
+
+
+def _at_its_end(order: Paying) -> bool:
+    """Whether nothing more will become of it, as far as its caller knows."""
+    if order.state not in ("completed", "completed-with-refunds"):
+        return False
+    if order.how == "paid-twice" and not order.paid_again:
+        return False
+    refunds = order.told["refunds"]
+    asked = {one["transaction"] for one in refunds}
+    return all(one["state"] == "proven" for one in refunds) and {one.transaction for one in order.surplus} <= asked

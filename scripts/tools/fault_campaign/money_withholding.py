@@ -76,6 +76,7 @@ class Withholding:
             self._tasks.add(task)
             task.add_done_callback(self._done)
         await asyncio.sleep(max(0.0, begun + self._seconds * SEALED_AT - time.monotonic()))
+        await self._seal(BY_CLOCK)  # it takes what waits for later days, and is sealed at its time
         await self._seal(BY_PERSON)
 
     def _done(self, task: asyncio.Task[None]) -> None:

@@ -80,7 +80,8 @@ def _money_lines(data: dict[str, Any]) -> list[str]:
         f"fen lost                {data['lost']}",
         f"fen doubled             {data['doubled']}",
         f"differences             {data['planted']} planted and {data['unnotified']} unnotified payments,"
-        f" {data['found']} of them found; {data['explained']} refunds reported, {data['unexplained']} unexplained",
+        f" {data['found']} of them found; {data['explained']} refunds and {data['passing']} orders under way reported,"
+        f" {data['unexplained']} unexplained",
         *_withholding_lines(data["withholding"]),
         f"the bridge died at      {', '.join(data['died_at']) or 'no point'}",
         f"not reached             {', '.join(data['not_reached']) or 'none'}",

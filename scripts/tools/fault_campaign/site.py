@@ -33,7 +33,7 @@ SECOND = "bridge-2"
 HOOKED, ASKING = "demo", "asking"
 """The applications that get notices: one is called back, both may ask."""
 PUSH_PATH = "/v1/pushes"
-BY_CLOCK, BY_PERSON, LATER = "bank-1", "bank-2", ("bank-3", "bank-4", "bank-5")
+BY_CLOCK, BY_PERSON, LATER = "bank-1", "bank-2", ("bank-3", "bank-4", "bank-5", "bank-6")
 """Arrangements of withholding: the batch of one waits for its time of the day, of the others for a person alone."""
 _ANSWERS = r"SDDL_REDK(?:KK)?_[0-9]{5}_[0-9]{8}\.txt"
 _STARTS_S = 25
@@ -146,6 +146,7 @@ class Site:
         front["files.sources"]["statements"]["profiles"]["redkkk"] = _ANSWERS
         bridge["files.profiles"]["redkkk"] = {"names": _ANSWERS}
         bridge["settlement.withholding"] = self._withholding(bridge["settlement.withholding"][of_money.ARRANGEMENT])
+        bridge["settlement.clearing"] |= {"two_people_above": 10**12}
         # nobody is here to approve a run: what it may do is what the books must then say
         settings["intranet_bridge"]["settlement.statements"] |= {
             "brake_actions": 1_000_000,

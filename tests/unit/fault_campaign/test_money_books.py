@@ -253,3 +253,33 @@ def test_orders_of_nobody_and_orders_that_are_gone() -> None:
     assert kinds(check(replace(good, known=good.known | {"PO9"}))) == {"stranger"}
     assert kinds(check(replace(good, known=good.known - {C}))) == {"lost"}
     assert kinds(check(replace(good, unread=["bridgectl ledger verify: no"]))) == {"money-books"}
+
+
+def test_another_amount_is_found_as_that_and_its_refund_is_not_reported_again() -> None:
+    good = books()
+    differs = Difference("amount-differs", "wechat", "T9")
+    held = Order("PO9", "wechat", "completed-with-refunds", [Line(1, "power", POWER, 500, 500, "open")])
+    paid = replace(
+        good, orders=[*good.orders, held], known=good.known | {"PO9"},
+        charged=[*good.charged, Charged("wechat", "T9", "PO9", 501)],
+        back=[*good.back, Back("wechat", "PO9-0-R1", "T9", 501)],
+        ledger=[
+            *good.ledger, *entries("paid", "PO9", channel__wechat=501, order__PO9=-501),
+            *entries("refund-due", "PO9-0-R1", order__PO9=501, refund__wechat=-501),
+            *entries("refund-proven", "PO9-0-R1", refund__wechat=501, channel__wechat=-501),
+        ],
+        differing=[differs], found=[*good.found, differs],
+    )  # fmt: skip
+    assert check(paid).violations == []
+    assert kinds(check(replace(paid, found=good.found))) == {"difference-missed"}
+    assert kinds(check(replace(paid, differing=[]))) == {"difference-missed", "difference-unexplained"}
+
+
+def test_of_an_order_under_way_a_statement_may_say_so() -> None:
+    good = books()
+    more = replace(good, found=[*good.found, Difference("lines-incomplete", "wechat", "T1")])
+    assert kinds(check(more)) == {"difference-unexplained"}
+    verdict = check(replace(more, passing=frozenset({("wechat", "T1")})))
+    assert (verdict.violations, verdict.passing, verdict.unexplained) == ([], 1, 0)
+    wrong = replace(more, found=[*good.found, Difference("marketing-only", "wechat", "T1")])
+    assert kinds(check(replace(wrong, passing=frozenset({("wechat", "T1")})))) == {"difference-unexplained"}
