@@ -10,7 +10,13 @@ from itertools import chain
 from pathlib import Path
 
 from scripts.tools.fault_campaign import records
-from scripts.tools.fault_campaign.faults import ORDER_POINTS, SHEET_POINTS, STATEMENT_POINTS, WITHHOLDING_POINTS
+from scripts.tools.fault_campaign.faults import (
+    ORDER_POINTS,
+    REFUND_POINT,
+    SHEET_POINTS,
+    STATEMENT_POINTS,
+    WITHHOLDING_POINTS,
+)
 from scripts.tools.fault_campaign.inject import Injector
 from scripts.tools.fault_campaign.load import Load
 from scripts.tools.fault_campaign.money import Money
@@ -252,7 +258,7 @@ class Campaign:
             dying = asyncio.create_task(self._die_at(point))
             await asyncio.sleep(ARMED_S)
             for _ in range(2):
-                money.payers.offer("plain")
+                money.payers.offer("paid-twice" if point == REFUND_POINT else "plain")
             await dying
         self._phase = "draining orders"
         left = await money.payers.settle()

@@ -82,9 +82,11 @@ NOTICE_POINTS = {
     ),
 }  # fmt: skip
 """Where a daemon dies (protocol/runtime/crash_points.py)."""
+REFUND_POINT = "bridge.refund-uncommitted"
+"""Of those it is the one that only what is given back comes to."""
 ORDER_POINTS = (
     "bridge.proof-uncommitted", "bridge.proof-committed", "bridge.order-uncommitted", "bridge.order-committed",
-    "bridge.local-recorded", "bridge.taken-uncommitted", "bridge.taken-committed",
+    "bridge.local-recorded", "bridge.taken-uncommitted", "bridge.taken-committed", REFUND_POINT,
 )  # fmt: skip
 """With money: in the life of a payment order. The bridge dies at each of them once after the load, too."""
 STATEMENT_POINTS = (
