@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scripts.tools.fault_campaign import report
 from scripts.tools.fault_campaign.campaign import Campaign, Result, Settings
-from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, table
+from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, deaths, table
 from scripts.tools.fault_campaign.plan import plan
 from scripts.tools.fault_campaign.site import Site
 from scripts.tools.testbed.layout import PARTS, ROOT
@@ -40,8 +40,9 @@ def main() -> int:
         return 0
     pushes = int(10 * seconds) if options.pushes is None else options.pushes
     settings = Settings(
-        options.seed, seconds, options.rate, options.queries_rate, options.drain, faults, pushes, options.money
-    )
+        options.seed, seconds, options.rate, options.queries_rate, options.drain, faults, pushes, options.money,
+        deaths(options.seed, options.deaths),
+    )  # fmt: skip
     folder = Path(tempfile.mkdtemp(prefix="dmz-bridge-campaign-"))
     orders_mb = 32 + int(options.money * seconds * 60 / 1024) if options.money else 0
     disk_mb = 64 + int(options.minutes * 30 * options.rate / 60) + pushes * 5 // 1024 + orders_mb
@@ -81,6 +82,10 @@ def _options() -> argparse.Namespace:
         "--money", type=float, default=0, metavar="R",
         help="payment orders a second, paid and notified in all ways, with statements at the end (default 0: none)",
     )  # fmt: skip
+    parser.add_argument(
+        "--deaths", type=int, metavar="N",
+        help="with --money: at how many of the named points the bridge dies after the load (default: at all)",
+    )  # fmt: skip
     parser.add_argument("--drain", type=float, default=300, metavar="S", help="longest time to drain at the end")
     parser.add_argument("--only", nargs="+", default=[], metavar="FAULT", choices=sorted(BY_NAME), help="only these")
     parser.add_argument("--quick", action="store_true", help="shorter timeouts in the daemons than shipped")
@@ -96,6 +101,8 @@ def _options() -> argparse.Namespace:
         parser.error("--pushes must be from 0 to 10000000")
     if not 0 <= options.money <= 20:
         parser.error("--money must be from 0 to 20")
+    if options.deaths is not None and options.deaths < 0:
+        parser.error("--deaths must be 0 or more")
     return options
 
 

@@ -6,17 +6,10 @@ import sqlite3
 import sys
 import time
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 from scripts.tools.fault_campaign import records
-from scripts.tools.fault_campaign.faults import (
-    ORDER_POINTS,
-    REFUND_POINT,
-    SHEET_POINTS,
-    STATEMENT_POINTS,
-    WITHHOLDING_POINTS,
-)
+from scripts.tools.fault_campaign.faults import AFTER_LOAD, ORDER_POINTS, REFUND_POINT
 from scripts.tools.fault_campaign.inject import Injector
 from scripts.tools.fault_campaign.load import Load
 from scripts.tools.fault_campaign.money import Money
@@ -56,6 +49,8 @@ class Settings:
     """How many the marketing system makes."""
     money: float = 0.0
     """Payment orders a second; 0: none."""
+    deaths: frozenset[str] = frozenset(AFTER_LOAD)
+    """With money: the points at which the bridge dies after the load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +121,7 @@ class Campaign:
         ):
             self._load, self._notices = load, notices
             if settings.money:
-                money = Money(self._site, settings.money, settings.seconds, settings.seed)
+                money = Money(self._site, settings.money, settings.seconds, settings.seed, settings.deaths)
                 self._money = await stack.enter_async_context(money)
             if settings.pushes:
                 self._say("subscribing")
@@ -253,7 +248,7 @@ class Campaign:
     async def _check_money(self, money: Money) -> None:
         """Pay orders while the bridge dies at each point of their life; then statements, likewise; then the books."""
         result = self._result
-        for point in ORDER_POINTS:
+        for point in (one for one in ORDER_POINTS if one in self._settings.deaths):
             self._phase = f"paying while the bridge dies at {point}"
             dying = asyncio.create_task(self._die_at(point))
             await asyncio.sleep(ARMED_S)
@@ -278,11 +273,13 @@ class Campaign:
         withheld = await asyncio.to_thread(money.withholding.books)
         result.withholding = await asyncio.to_thread(check_withholding, withheld)
         result.payments = dict(money.channels.notifications + money.payers.refused + money.statements.laid)
-        for point in (*ORDER_POINTS, *STATEMENT_POINTS, *SHEET_POINTS, *chain.from_iterable(WITHHOLDING_POINTS)):
+        for point in self._settings.deaths:
             result.points.setdefault(point, False)
 
     async def _die_at(self, point: str) -> bool:
-        """Whether the bridge died there; it is started again."""
+        """Whether the bridge died there; it is started again. At a point that is not wanted it does not die."""
+        if point not in self._settings.deaths:
+            return False
         before = self._injector.reached
         await self._injector.inject(Fault(0, 0.2, "dies-at", "bridge", {"point": point, "within_s": DIES_WITHIN_S}))
         reached = self._injector.reached > before

@@ -4,7 +4,9 @@ The bounds keep to what is guaranteed (protocol/README.md#delivery): the marketi
 than `settle_s` (5 s as shipped) after its connection is gone, so it is never slowed, stopped or held up for longer.
 """
 
+import random
 from dataclasses import dataclass
+from itertools import chain
 
 PARTS = ("front", "bridge", "broker", "marketing")
 LINKS = ("callers-front", "front-broker", "bridge-broker", "bridge-marketing", "marketing-pushes", "front-callbacks")
@@ -104,7 +106,16 @@ WITHHOLDING_POINTS = (
 """Likewise while a batch is sealed and sent, and while its answer takes effect: a pair for each of some batches."""
 SHEET_POINTS = ("bridge.sheet-uncommitted", "bridge.sheet-committed")
 """Likewise while a person signs clearing sheets, pays them out and sees them arrive."""
+AFTER_LOAD = (*ORDER_POINTS, *STATEMENT_POINTS, *chain.from_iterable(WITHHOLDING_POINTS), *SHEET_POINTS)
+"""All at which the bridge dies after the load, with money."""
 BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def deaths(seed: int, count: int | None) -> frozenset[str]:
+    """At which of those it dies: so many by chance, by default all."""
+    every = sorted(set(AFTER_LOAD))
+    chosen = random.Random(f"{seed} deaths").sample(every, min(count, len(every))) if count is not None else every  # noqa: S311
+    return frozenset(chosen)
 
 
 def table() -> str:

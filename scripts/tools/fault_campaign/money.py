@@ -41,15 +41,15 @@ OPERATIONS = (
 class Money:
     """Of one campaign."""
 
-    def __init__(self, site: Site, rate: float, seconds: float, seed: int) -> None:
-        """`rate`: orders a second."""
+    def __init__(self, site: Site, rate: float, seconds: float, seed: int, deaths: frozenset[str]) -> None:
+        """`rate`: orders a second. `deaths`: points at which the bridge dies after the load."""
         self._site, self._seconds = site, seconds
         self.callers = Callers(site)
         self.channels = Channels(site, self.callers, seed, days(seconds))
         self.payers = Payers(self.callers, self.channels, lambda *words: site.testbed.ctl(*words), rate, seconds, seed)
         self.statements = Statements(site, self.channels, self.payers, seconds, seed)
-        self.withholding = Withholding(site, self.callers, self.payers, seconds, seed)
-        self.clearing = Clearing(site, self.callers)
+        self.withholding = Withholding(site, self.callers, self.payers, seconds, seed, deaths)
+        self.clearing = Clearing(site, self.callers, deaths)
         self._booked: set[str] = set()
         """Payments in the marketing system's book that were there before any order."""
         self.believed: list[str] = []

@@ -15,7 +15,7 @@ from scripts.tools.testbed.processes import TestbedError
 
 PATIENCE_S = 10.0
 PAUSE_S = 0.5
-TRY_S = 150.0
+TRY_S = 300.0
 """A request, or a notification, is tried for so long; then the order is left as it is."""
 EXPIRED = "no-answer-in-time"
 """A command that was not begun with in its time: nothing was done."""

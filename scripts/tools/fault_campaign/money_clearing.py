@@ -24,13 +24,16 @@ _BOOKED = {"paid-out": ("company", "transit"), "arrived": ("transit", "channel")
 class Clearing:
     """Of one campaign."""
 
-    def __init__(self, site: Site, callers: Callers) -> None:
-        self._site, self._callers = site, callers
+    def __init__(self, site: Site, callers: Callers, deaths: frozenset[str]) -> None:
+        """`deaths`: points at which the bridge is to die."""
+        self._site, self._callers, self._deaths = site, callers, deaths
         self._arrived: dict[str, dict[str, Any]] = {}
         """Sheets that came to their end, by id."""
 
     async def cleared(self, die_at: Callable[[str], Coroutine[Any, Any, bool]]) -> None:
         """Some sheets go their way, one for each point and act: the bridge dies at each of both of every act."""
+        if not self._deaths & set(SHEET_POINTS):
+            return
         sheets = [one for one in await asyncio.to_thread(self._sheets) if one["state"] == "computed"]
         wanted = sorted((one for one in sheets if one["net"] > 0), key=lambda one: (one["day"], one["id"]))
         wanted = wanted[: len(SHEET_POINTS)]

@@ -23,7 +23,7 @@ FIRST_ACCOUNT, ACCOUNTS = 901, 1000
 """Of money; no other caller uses them."""
 CLOSED = 7
 """An account that is closed from the start: what is prepaid to it is refused, and goes back."""
-LONGEST_S = 240.0
+LONGEST_S = 480.0
 """Orders, and what follows from statements, must have come to their end by then."""
 COUPON_FEN, FIRST_COUPON, COUPONS = 1000, 1001, 1000
 GIVEN_BACK = "it is given back already"

@@ -39,10 +39,15 @@ ONE_A_DAY, NOTHING = "there is one a day", "no line waits"
 class Withholding:
     """Of one campaign."""
 
-    def __init__(self, site: Site, callers: Callers, payers: Payers, seconds: float, seed: int) -> None:
+    def __init__(
+        self, site: Site, callers: Callers, payers: Payers, seconds: float, seed: int, deaths: frozenset[str]
+    ) -> None:
+        """`deaths`: points at which the bridge is to die: there is a batch for each that is among its own."""
         self._site, self._callers, self._payers, self._seconds = site, callers, payers, seconds
         self._rng = random.Random(seed ^ 0xBA2C)  # noqa: S311 - a load is not a secret
         self._tasks: set[asyncio.Task[None]] = set()
+        self._later = [(name, pair) for name, pair in zip(LATER, WITHHOLDING_POINTS, strict=True) if deaths & set(pair)]
+        self._arrangements = (BY_CLOCK, BY_PERSON, *(name for name, _ in self._later))
         self._bills: list[dict[str, Any]] = []
         self._banking: asyncio.Task[None] | None = None
         self.told: list[Told] = []
@@ -59,19 +64,17 @@ class Withholding:
 
     def prepare(self) -> None:
         """Take bills that nobody else pays."""
-        arrangements = len(self._site.arrangements)
-        count = arrangements * EACH + int(self._seconds / 60 * MORE_A_MINUTE)
+        count = len(self._arrangements) * EACH + int(self._seconds / 60 * MORE_A_MINUTE)
         self._bills = self._payers.give_up("power", count)
 
     async def run(self) -> None:
         """Customers sign and have their bills charged; then a person has a batch sealed; the bank answers."""
         begun = time.monotonic()
-        during = [name for name in (BY_CLOCK, BY_PERSON) if name in self._site.arrangements]
-        self._banking = asyncio.create_task(self.bank.run([unit_of(name) for name in during]))
+        self._banking = asyncio.create_task(self.bank.run([unit_of(name) for name in (BY_CLOCK, BY_PERSON)]))
         every = self._seconds * OFFERED_BY / max(1, len(self._bills))
         for number, bill in enumerate(self._bills):
             await asyncio.sleep(max(0.0, begun + number * every - time.monotonic()))
-            name = self._site.arrangements[number % len(self._site.arrangements)]
+            name = self._arrangements[number % len(self._arrangements)]
             task = asyncio.create_task(self._line(name, bill, random.Random(self._rng.getrandbits(64))))  # noqa: S311
             self._tasks.add(task)
             task.add_done_callback(self._done)
@@ -129,7 +132,7 @@ class Withholding:
     async def sealed(self, die_at: Callable[[str], Coroutine[Any, Any, bool]]) -> None:
         """The other batches are sealed and answered, while the bridge dies on the way."""
         await self.finish()
-        for name, (sealing, answering) in zip(LATER, WITHHOLDING_POINTS, strict=True):
+        for name, (sealing, answering) in self._later:
             dying = asyncio.create_task(die_at(sealing))
             await asyncio.sleep(PAUSE_S)
             await self._seal(name)
@@ -180,7 +183,7 @@ class Withholding:
         answered = {id for id, state in batches if state in ("answered", "applied", "closed")}
         left = [
             f"no answer for {name} has taken effect"
-            for name in self._site.arrangements if not any(f"-{unit_of(name)}-" in id for id in answered)
+            for name in self._arrangements if not any(f"-{unit_of(name)}-" in id for id in answered)
         ]  # fmt: skip
         left += [f"an answer of {batch} is {state} {code}" for batch, state, code in answers]
         left += [f"line {id} is {state}, its bill {hold or 'free'}" for id, state, hold in lines]

@@ -6,7 +6,16 @@ from itertools import pairwise
 import pytest
 
 from protocol.runtime.crash_points import POINTS
-from scripts.tools.fault_campaign.faults import BY_NAME, KINDS, ORDER_POINTS, SETTLE_S, STATEMENT_POINTS, table
+from scripts.tools.fault_campaign.faults import (
+    AFTER_LOAD,
+    BY_NAME,
+    KINDS,
+    ORDER_POINTS,
+    SETTLE_S,
+    STATEMENT_POINTS,
+    deaths,
+    table,
+)
 from scripts.tools.fault_campaign.plan import CLOCK_FAR_S, FAR_NEEDS_S, Fault, counts, plan
 
 SEEDS = range(1, 31)
@@ -82,3 +91,9 @@ def test_faults_read_well() -> None:
         "    4.0 s  delay         front-broker        2.5 s  ms=50"
     )
     assert all(name in table() for name in BY_NAME)
+
+
+def test_where_the_bridge_dies_after_the_load_follows_from_the_seed() -> None:
+    assert deaths(1, None) == set(AFTER_LOAD) <= POINTS
+    assert deaths(1, 4) == deaths(1, 4) != deaths(2, 4)
+    assert (len(deaths(1, 4)), len(deaths(1, 0)), deaths(1, 1000)) == (4, 0, set(AFTER_LOAD))
