@@ -1,4 +1,6 @@
-"""What the unit tests share: asyncio as the only event loop, envelope keys made once, a clock that stands."""
+"""What the unit tests share: asyncio as the only event loop, envelope keys made once, a clock that stands, and schemas
+that Alembic goes through once.
+"""
 
 import datetime
 from pathlib import Path
@@ -9,6 +11,7 @@ from bridgectl import keys
 from protocol.keyring import Keyring
 from protocol.messages import Role
 from protocol.runtime.keyfiles import load_keyring
+from tests.support.schemas import remember_schemas
 from tests.unit.clock import Clock
 
 
@@ -20,6 +23,12 @@ def anyio_backend() -> str:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _schemas_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new database is given what Alembic gave to the first: a fifth of a second less for each."""
+    remember_schemas(monkeypatch)
 
 
 @pytest.fixture(scope="session")

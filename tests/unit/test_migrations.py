@@ -21,6 +21,8 @@ from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import Migrations, Step, way
 from protocol.runtime.store import engine
+from tests.support import schemas
+from tests.support.schemas import remember_schemas
 
 assert STAFF.metadata is FRONT_METADATA  # the desk's table: a front without a desk imports nothing of it
 TREES: dict[str, tuple[Migrations, MetaData]] = {
@@ -62,6 +64,11 @@ def downgrade() -> None:
     with op.batch_alter_table("{table}") as table:
         table.drop_column("of_{revision}")
 """
+
+
+@pytest.fixture(autouse=True)
+def _schemas_remembered() -> None:
+    """Here they are not: Alembic goes through them."""
 
 
 @pytest.fixture(params=sorted(TREES))
@@ -150,6 +157,51 @@ def test_from_nothing(migrations: Migrations, metadata: MetaData, database: Engi
     assert revision(database, migrations) == migrations.newest
     migrations.prepare(database)
     migrations.prepare(database, check=True)
+
+
+def test_what_other_tests_remember_makes_the_same(
+    migrations: Migrations, metadata: MetaData, database_url: str, tmp_path: Path,
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A new database that is told what Alembic told the first."""
+    remember_schemas(monkeypatch)
+    monkeypatch.setattr(schemas, "_said", {})
+    urls = [database_url]
+    for number in range(2):
+        if database_url.startswith("sqlite"):
+            urls.append(f"sqlite:///{tmp_path / f'{number}.sqlite3'}")
+        else:
+            urls.append(request.getfixturevalue("postgres").database())
+    walked, told, again = made = [engine(url) for url in urls]
+    try:
+        migrations.prepare(walked)
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "alembic.config", None)  # or it would be walked once more
+            migrations.prepare(told)
+        assert migrations.differences(told, metadata) == []
+        assert revision(told, migrations) == migrations.newest
+        assert held(told) == held(walked)
+        # what is there already is gone on from: the rest of the way is walked
+        migrations.migrate(again, "0001")
+        migrations.prepare(again)
+        assert migrations.differences(again, metadata) == []
+    finally:
+        for one in made:
+            one.dispose()
+
+
+def held(database: Engine) -> dict[str, Any]:
+    """All rows, and of SQLite the statements of the schema."""
+    tables = MetaData()
+    tables.reflect(database)
+    with database.connect() as connection:
+        found: dict[str, Any] = {
+            name: [tuple(row) for row in connection.execute(table.select())] for name, table in tables.tables.items()
+        }
+        if database.dialect.name == "sqlite":
+            said = connection.execute(text("SELECT type, name, sql FROM sqlite_master ORDER BY type, name"))
+            found["sqlite_master"] = [tuple(row) for row in said]
+    return found
 
 
 def test_from_the_first_release(name: str, migrations: Migrations, metadata: MetaData, database: Engine) -> None:
