@@ -26,6 +26,15 @@ _LINES = 40
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
 
+# An exception that is logged is shown as Python shows it: with the values of all variables and in colours, which nobody
+# reads of a test that passes, one takes as long as several tests.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
 # What bridgectl says is compared in English, whatever the language of who runs the tests.
 os.environ["LC_ALL"] = "C.UTF-8"
 
