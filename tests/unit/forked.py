@@ -8,15 +8,19 @@ from collections.abc import Awaitable, Callable
 from protocol.runtime import crash_points
 
 
-def dies_at(point: str, do: Callable[[], Awaitable[object]]) -> None:
-    """Run `do` in a fork with `point` armed; fails unless that killed it."""
+def dies_at(
+    point: str, do: Callable[[], Awaitable[object]], *, first: Callable[[], Awaitable[object]] | None = None
+) -> None:
+    """Run `do` in a fork with `point` armed; fails unless that killed it. `first`: what the fork does before."""
     pid = os.fork()
     if pid == 0:
         try:
-            crash_points.arm({crash_points.VARIABLE: point})
 
             async def bounded() -> None:
                 async with asyncio.timeout(40):
+                    if first is not None:
+                        await first()
+                    crash_points.arm({crash_points.VARIABLE: point})
                     await do()
 
             asyncio.run(bounded())

@@ -1,9 +1,5 @@
 """What statements have done: given once under a key for ever, braked when it is much, resolved by people."""
 
-import asyncio
-import os
-import signal
-import sys
 from datetime import date
 
 import pytest
@@ -15,7 +11,8 @@ from intranet_bridge.settlement.statements.run_records import NotRun, RunState
 from intranet_bridge.settlement_sections.statements import StatementFileSection
 from protocol.lifecycle import State
 from protocol.operations.payment import Reversal, Writeoff
-from protocol.runtime.crash_points import VARIABLE, Point
+from protocol.runtime.crash_points import Point
+from tests.unit.forked import dies_at
 from tests.unit.intranet_bridge.settlement.statements.desks import DAY, SECTION, Desk, booked, desk
 
 pytestmark = pytest.mark.anyio
@@ -173,14 +170,17 @@ POINTS = [
 ]  # fmt: skip
 
 
+async def reversed_once(url: str) -> None:
+    """From a statement to a reversal and its outcome."""
+    async with desk(url) as at:
+        await refunded(at)
+        await at.outcome(REVERSAL, State.SUCCEEDED)
+
+
 @pytest.mark.parametrize("point", POINTS)
 async def test_kill_9_rerun_applies_once(database_url: str, point: str) -> None:
     """A bridge is killed anywhere on the way; another goes on when its claim is over. Each command is given once."""
-    killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.unit.intranet_bridge.settlement.statements.killed", database_url,
-        env={**os.environ, VARIABLE: point}, stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert await killed.wait() == -signal.SIGKILL
+    dies_at(point, lambda: reversed_once(database_url))
     async with desk(database_url, name="bridge-2") as at:
         await refunded(at)
         at.now += 180_000  # the claim of who was killed is over
@@ -193,11 +193,7 @@ async def test_kill_9_rerun_applies_once(database_url: str, point: str) -> None:
 
 async def test_who_was_killed_goes_on_at_once_when_it_is_started_again(database_url: str) -> None:
     """What it gives back at its start is its own."""
-    killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.unit.intranet_bridge.settlement.statements.killed", database_url,
-        env={**os.environ, VARIABLE: Point.BRIDGE_STATEMENT_ITEMS_COMMITTED}, stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert await killed.wait() == -signal.SIGKILL
+    dies_at(Point.BRIDGE_STATEMENT_ITEMS_COMMITTED, lambda: reversed_once(database_url))
     async with desk(database_url) as at:
         await refunded(at)
         assert await at.given() == []

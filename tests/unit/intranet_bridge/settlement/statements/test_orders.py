@@ -1,9 +1,6 @@
 """Orders of ours beside statements: a payment that a channel has is proof, once; so is a refund nobody asked for."""
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Collection
 from datetime import date, datetime
 
@@ -22,8 +19,9 @@ from intranet_bridge.settlement.statements.orders import Do, Next, lines_of, of_
 from protocol.lifecycle import State
 from protocol.operations.orders import LineState, Meant, OrderState
 from protocol.runtime.books import balances
-from protocol.runtime.crash_points import VARIABLE, Point
+from protocol.runtime.crash_points import Point
 from protocol.times import CHINA
+from tests.unit.forked import dies_at
 from tests.unit.intranet_bridge.settlement.statements.desks import DAY, Desk, booked, desk
 
 pytestmark = pytest.mark.anyio
@@ -267,11 +265,16 @@ POINTS = [
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_on_the_way_a_payment_is_written_off_once(database_url: str, point: str) -> None:
     """Whoever is killed with the statement's proof, another bridge has the notification, and goes on with both."""
-    killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.unit.intranet_bridge.settlement.statements.killed", database_url, "proof",
-        env={**os.environ, VARIABLE: point}, stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert await killed.wait() == -signal.SIGKILL
+
+    async def order() -> None:
+        async with desk(database_url) as at:
+            await ordered(at)
+
+    async def prove() -> None:
+        async with desk(database_url) as at:
+            await proven(at)
+
+    dies_at(point, prove, first=order)  # the order is there in any case
     async with desk(database_url, name="bridge-2") as at:
         await asyncio.gather(notified(at), proven(at))
         at.now += 180_000  # the claim of who was killed is over
