@@ -138,7 +138,7 @@ FORBIDDEN = "/queue/bridge.query.forbidden"
 """A destination the role `bridge` may not write to."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker | ContainerBroker | str]:
     """The running broker, or the reason why there is none."""
     directory: Path = tmp_path_factory.mktemp("real-broker")

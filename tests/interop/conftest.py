@@ -8,7 +8,7 @@ from scripts.tools.testbed.testbed import Testbed
 from tests.support.testbeds import running_testbed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     with running_testbed(tmp_path_factory.mktemp("interop")) as testbed:
         yield testbed

@@ -20,7 +20,7 @@ FIRST_RELEASE = "1da74b7"
 """The commit of release 0.1.0."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     # doctor, which many tests here run, waits for the next announcement
     folder = tmp_path_factory.mktemp("system")
