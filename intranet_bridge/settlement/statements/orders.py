@@ -185,8 +185,10 @@ class Orders:
             .order_by(_L.file, _L.line)
         )
         charged: dict[tuple[str, str], tuple[str, int, datetime]] = {}
+        # those of payments that are known prove no other one: what is left of a combined order paid twice is whole
+        known = {one for payment in order.payments if payment.channel == item.channel for one in payment.transactions}
         for row in connection.execute(rows):
-            if single and row.transaction_no != item.transaction_no:
+            if row.transaction_no in known or (single and row.transaction_no != item.transaction_no):
                 continue
             key = row.order_no, row.transaction_no
             file, cash, at = charged.get(key, (row.file, 0, _at(row.at)))

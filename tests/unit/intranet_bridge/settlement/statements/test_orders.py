@@ -26,7 +26,7 @@ from tests.unit.intranet_bridge.settlement.statements.desks import DAY, Desk, bo
 
 pytestmark = pytest.mark.anyio
 NUMBER = "06AZ3KQ8YV7N2M4X6R9S1T5W0B"
-T1, T2, T3 = "2026112422001400000000000001", "2026112422001400000000000002", "2026112422001400000000000003"
+T1, T2, T3, T4 = (f"202611242200140000000000000{n}" for n in (1, 2, 3, 4))
 ACCOUNT = "3210000000001"
 AT = datetime(2026, 11, 24, 8, tzinfo=CHINA)
 
@@ -174,6 +174,34 @@ async def test_a_combined_payment_is_proven_by_all_of_its_rows(database_url: str
             await at.own_outcome(f"{NUMBER}-{line}", State.SUCCEEDED)
         await at.loop.look()
         assert await at.items() == {f"{one}/pay": ("platform-only", "done") for one in (T1, T2)}
+
+
+async def test_a_combined_payment_too_many_is_surplus_part_by_part(database_url: str) -> None:
+    """Only the statement has the second one, beside the first that is known."""
+    async with desk(database_url) as at:
+        await ordered(at, 3000, 2000)
+        paid = {T1: (1, 3000), T2: (2, 2000)}
+        parts = tuple(PaidPart(name, f"{NUMBER}-{line}", fen) for name, (line, fen) in paid.items())
+
+        def work(connection) -> None:  # type: ignore[no-untyped-def]
+            stored = load(connection, NUMBER, at.now)
+            assert stored is not None
+            at.payments(stored).prove("alipay", PaymentProof(NUMBER, parts, AT), "d" * 64, "front-1/alipay")
+
+        await at.store.write(work)
+        await turn(at)
+        for line in (1, 2):
+            await at.own_outcome(f"{NUMBER}-{line}", State.SUCCEEDED)
+        at.marketing.rows = [
+            booked(name, fen, "2026-11-24T08:00:00", line=line) for name, (line, fen) in paid.items()
+        ]  # fmt: skip
+        again = {T3: (1, 3000), T4: (2, 2000)}
+        rows = [(name, f"{NUMBER}-{line}", "pay", fen, "08:00:00") for name, (line, fen) in (paid | again).items()]
+        await at.statement(DAY, *rows)
+        await at.loop.look()
+        refunds = [(one.number, one.transaction, one.cash) for one in (await stored_of(at)).order.refunds]
+        assert refunds == [(f"{NUMBER}-0-R1", T3, 3000), (f"{NUMBER}-0-R2", T4, 2000)]
+        assert {state for _, state in (await at.items()).values()} == {"done"}
 
 
 async def test_lines_that_are_not_in_the_books_are_found(database_url: str) -> None:
