@@ -74,6 +74,8 @@ class Visit:
     """Empty unless it was sent."""
     shown: Show
     """(template, title, *, status=200, **values) → a page for this visitor."""
+    said: Callable[[str], str]
+    """A text of the pages, in this visitor's language."""
 
     def text(self, name: str) -> str:
         """A field of the form."""
@@ -265,7 +267,8 @@ class Desk:
             once = secrets.token_hex(16)  # of this form: sent twice, it is done once
             return self._page(request, template, title, status=status, session=session, once=once, **values)
 
-        return Visit(request, session, form, shown)
+        language, _ = _language(request)
+        return Visit(request, session, form, shown, lambda text: self._words.said(text, language))
 
     async def _answered(self, page: Page, visit: Visit) -> Response:
         try:
@@ -283,10 +286,7 @@ class Desk:
     # --- pages ---------------------------------------------------------------------------------------------
 
     def _page(self, request: Request, template: str, title: str, *, status: int = 200, **values: Any) -> Response:
-        asked = request.query_params.get("lang")
-        language = chosen(
-            asked or request.cookies.get(LANGUAGE), request.headers.get("accept-language", "").encode("latin-1")
-        )
+        language, asked = _language(request)
         values = {"session": None, "error": "", "refresh": 0, "detail": ""} | self._tools | values
         session = values["session"]
         menu = [one for one in self._pages_of if one.menu and one.open_to(session.roles)] if session else []
@@ -295,7 +295,7 @@ class Desk:
             t=lambda text: self._words.said(text, language), **values,
         )  # fmt: skip
         page = Response(text, status, HEADERS | {"Content-Language": language}, "text/html")
-        if asked in set(Language):
+        if asked:
             _cookie(page, LANGUAGE, language)
         return page
 
@@ -312,6 +312,13 @@ class Desk:
         if not isinstance(error, ClientDisconnect):
             log.error("page-failed", error=type(error).__name__)
         return self._page(request, "message.html", "It did not work", status=500)
+
+
+def _language(request: Request) -> tuple[Language, bool]:
+    """Of a page; and whether its address asks for it."""
+    asked = request.query_params.get("lang")
+    accepted = request.headers.get("accept-language", "").encode("latin-1")
+    return chosen(asked or request.cookies.get(LANGUAGE), accepted), asked in set(Language)
 
 
 def see(path: str) -> RedirectResponse:

@@ -1,7 +1,7 @@
 """Pages of clearing: a month at a glance, the sheets of a day, one sheet with what people do about it, its file."""
 
 from calendar import monthrange
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date, timedelta
 
 from starlette.exceptions import HTTPException
@@ -40,12 +40,13 @@ _FIRST = (
     SheetState.CARRIED, SheetState.ARRIVED, SheetState.CLOSED,
 )  # fmt: skip
 """Which state a cell of several sheets shows."""
+EMPTY: Mapping[date, int] = {}
 AGAINST = ("next-sheet", "channel")
 MOST_NOTE = 500
-NO_AMOUNT = "An amount in yuan is written like 1234.50."
-NO_DAY = "A day is written like 2026-11-24."
-NO_NOTE = "Say why, in 1 to 500 characters."
-NO_ROW = "Say which row of the bank it is: 1 to 64 letters, digits and signs without blanks."
+NO_AMOUNT = "Amount, yuan: it is written like 1234.50."
+NO_DAY = "Day of arrival: it is written like 2026-11-24."
+NO_NOTE = "Why: say it, in 1 to 500 characters."
+NO_ROW = "Number of the bank's row: 1 to 64 letters, digits and signs without blanks."
 
 
 def tone(state: SheetState) -> str:
@@ -55,6 +56,8 @@ def tone(state: SheetState) -> str:
 
 Doing = Callable[[str, str], Awaitable[object]]
 """What is done with a sheet of this id, by whom."""
+ByDay = Callable[[], Awaitable[Mapping[date, int]]]
+"""How many of something wait for a person, by the day that they are of."""
 
 
 @immutable
@@ -77,6 +80,8 @@ class Row:
     """Whether banks do."""
     cells: tuple[Cell | None, ...]
     net: int
+    others: int = 0
+    """Payment orders and refunds of the day that wait for a person."""
 
 
 @immutable
@@ -90,10 +95,12 @@ class Month:
     """By company."""
     red: tuple[SheetView, ...]
     """Of which less, or more, arrived than was paid out."""
+    others: int = 0
+    """Payment orders and refunds of the month that wait for a person."""
 
 
-def month_of(first: date, sheets: Iterable[SheetView]) -> Month:
-    """The sheets of a month as days by companies."""
+def month_of(first: date, sheets: Iterable[SheetView], others: Mapping[date, int] = EMPTY) -> Month:
+    """The sheets of a month as days by companies, and what else waits for a person by its day."""
     sheets = tuple(sheets)
     by_place: dict[tuple[date, str], list[SheetView]] = {}
     for sheet in sheets:
@@ -103,14 +110,15 @@ def month_of(first: date, sheets: Iterable[SheetView]) -> Month:
     for number in range(1, monthrange(first.year, first.month)[1] + 1):
         day = first.replace(day=number)
         cells = tuple(_cell(by_place.get((day, company), [])) for company in companies)
-        if any(cells):
-            rows.append(Row(day, SHIPPED.open(day), cells, sum(one.net for one in cells if one)))
+        waits = others.get(day, 0)
+        if any(cells) or waits:
+            rows.append(Row(day, SHIPPED.open(day), cells, sum(one.net for one in cells if one), waits))
     sums = tuple(
         sum(one.net for (_, owner), mine in by_place.items() if owner == company for one in mine)
         for company in companies
     )
     red = tuple(sheet for sheet in sheets if tone(sheet.state) == "bad")
-    return Month(first, companies, tuple(rows), sums, red)
+    return Month(first, companies, tuple(rows), sums, red, sum(row.others for row in rows))
 
 
 def _cell(sheets: list[SheetView]) -> Cell | None:
@@ -129,7 +137,12 @@ def _cell(sheets: list[SheetView]) -> Cell | None:
 class Clearing:
     """The pages."""
 
-    def __init__(self, desk: ClearingDesk, companies: Callable[[], Iterable[str]], clock: Clock, act: Act) -> None:
+    def __init__(
+        self, desk: ClearingDesk, companies: Callable[[], Iterable[str]], clock: Clock, act: Act,
+        others: ByDay | None = None,
+    ) -> None:  # fmt: skip
+        """`others`: what else of a day waits for a person; shown beside its sheets."""
+        self._others = others
         self._desk, self._companies, self._clock, self._act = desk, companies, clock, act
 
     def pages(self) -> tuple[Page, ...]:
@@ -137,6 +150,7 @@ class Clearing:
         return (
             Page("/clearing", self._month, READ, menu="Clearing"),
             Page("/clearing/day", self._day, READ),
+            Page("/clearing/adjustments", self._adjustments, READ),
             Page("/clearing/owe", self._owe, READ, ("GET", "POST")),
             Page("/clearing/sheets/{id}", self._sheet, READ),
             Page("/clearing/sheets/{id}/file", self._file, READ),
@@ -162,6 +176,9 @@ class Clearing:
                 first = min(mine, key=lambda one: one.day)
                 path = f"/desk/clearing/sheets/{first.id}" if len(mine) == 1 else f"/desk/clearing/day?state={state}"
                 found.append(Waiting(words, len(mine), path, grave, amount))
+        if said := await self._desk.adjustments():
+            words, amount = "adjustments of clearing wait for a second person", sum(abs(one.amount) for one in said)
+            found.append(Waiting(words, len(said), "/desk/clearing/adjustments", grave=False, amount=amount))
         return found
 
     # --- looking --------------------------------------------------------------------------------------------
@@ -169,9 +186,17 @@ class Clearing:
     async def _month(self, visit: Visit) -> Response:
         first = asked_month(visit) or day_of(self._clock()).replace(day=1)
         sheets = await self._desk.sheets(first, next_month(first) - timedelta(1))
+        others = await self._others() if self._others is not None else EMPTY
         return visit.shown(
-            "money/clearing.html", "Clearing", month=month_of(first, sheets), tone=tone, states=tuple(SheetState),
+            "money/clearing.html", "Clearing", month=month_of(first, sheets, others), tone=tone,
             earlier=(first - timedelta(1)).replace(day=1), later=next_month(first),
+            adjustments=await self._desk.adjustments(),
+        )  # fmt: skip
+
+    async def _adjustments(self, visit: Visit) -> Response:
+        return visit.shown(
+            "money/adjustments.html", "Adjustments that wait for a second person",
+            adjustments=await self._desk.adjustments(),
         )  # fmt: skip
 
     async def _day(self, visit: Visit) -> Response:
@@ -192,12 +217,13 @@ class Clearing:
     async def _sheet(self, visit: Visit) -> Response:
         return self._shown(visit, await self._found(visit))
 
-    def _shown(self, visit: Visit, found: SheetDetail, error: str = "") -> Response:
+    def _shown(self, visit: Visit, found: SheetDetail, error: str = "", status: int = 409) -> Response:
+        given = {field: visit.text(field) for field in ("amount", "day", "row", "against", "note")}
         sheet, roles, name = found.sheet, visit.session.roles, visit.session.name
         arriving = (SheetState.PAID_OUT, SheetState.SHORT)
         return visit.shown(
-            "money/sheet.html", "Clearing sheet", status=409 if error else 200, refused=error, found=found,
-            sheet=sheet, tone=tone, today=day_of(self._clock()), against=AGAINST,
+            "money/sheet.html", "Clearing sheet", status=status if error else 200, refused=error, found=found,
+            sheet=sheet, tone=tone, today=day_of(self._clock()), against=AGAINST, given=given,
             approves=sheet.state is SheetState.COMPUTED and APPROVE in roles and name not in sheet.signed_by,
             signed=sheet.state is SheetState.COMPUTED and name in sheet.signed_by,
             pays=sheet.state is SheetState.APPROVED and SETTLE in roles,
@@ -220,16 +246,21 @@ class Clearing:
         return await self._done(visit, lambda id, who: self._desk.paid_out(id, who))
 
     async def _arrived(self, visit: Visit) -> Response:
-        amount, day = _fen(visit), _day(visit)
-        row = visit.text("row")
-        if not 1 <= len(row) <= 64 or not row.isascii() or not row.isprintable() or " " in row:
-            raise NotDone(NO_ROW)
+        found = await self._found(visit)
+        try:
+            amount, day, row = _fen(visit), _day(visit), _row(visit)
+        except Mistyped as error:
+            return self._shown(visit, found, str(error), 422)
         return await self._done(visit, lambda id, who: self._desk.arrived(id, amount, row, day, who))
 
     async def _adjust(self, visit: Visit) -> Response:
-        against, note = visit.text("against"), _note(visit)
+        found, against = await self._found(visit), visit.text("against")
         if against not in AGAINST:
             raise NotDone(NOT_THERE, 404)
+        try:
+            note = _note(visit)
+        except Mistyped as error:
+            return self._shown(visit, found, str(error), 422)
         return await self._done(visit, lambda id, who: self._desk.adjust(id, against, note, who))
 
     async def _done(self, visit: Visit, do: Doing) -> Response:
@@ -242,8 +273,7 @@ class Clearing:
 
     async def _owe(self, visit: Visit) -> Response:
         """What a company is owed besides its rows, or owes: two people say just the same."""
-        said = refused = ""
-        made = None
+        said, refused, status = "", "", 200
         given = {name: visit.text(name) for name in ("company", "channel", "amount", "note")}
         if visit.request.method == "POST":
             if given["company"] not in set(self._companies()):
@@ -252,33 +282,47 @@ class Clearing:
                 made = await self._desk.owe(
                     given["company"], given["channel"], _fen(visit), _note(visit), visit.session.name
                 )
-                said = "It waits for a second person, who writes just the same."
+                said = "It waits for a second person, who confirms it, or writes just the same."
                 if len(made.said_by) > 1:
                     said = "Two people have said it: it is in the company's next sheet."
+                given |= {"amount": "", "note": ""}  # it is said: nobody says it twice by mistake
+            except Mistyped as error:
+                refused, status = str(error), 422
             except NotCleared as error:
-                refused = str(error)
+                refused, status = str(error), 409
         return visit.shown(
-            "money/owe.html", "Owed besides", status=409 if refused else 200, companies=sorted(self._companies()),
-            given=given, said=said, refused=refused, made=made,
+            "money/owe.html", "Owed besides", status=status, companies=sorted(self._companies()),
+            given=given, said=said, refused=refused, adjustments=await self._desk.adjustments(),
         )  # fmt: skip
+
+
+class Mistyped(Exception):
+    """A field that is not as it has to be; says which, and how it is written."""
 
 
 def _fen(visit: Visit) -> int:
     try:
         return money.fen(visit.text("amount"), thousands=True)
     except money.AmountRefused as error:
-        raise NotDone(NO_AMOUNT) from error
+        raise Mistyped(NO_AMOUNT) from error
 
 
 def _day(visit: Visit) -> date:
     try:
         return date.fromisoformat(visit.text("day"))
     except ValueError as error:
-        raise NotDone(NO_DAY) from error
+        raise Mistyped(NO_DAY) from error
+
+
+def _row(visit: Visit) -> str:
+    row = visit.text("row")
+    if not 1 <= len(row) <= 64 or not row.isascii() or not row.isprintable() or " " in row:
+        raise Mistyped(NO_ROW)
+    return row
 
 
 def _note(visit: Visit) -> str:
     note = visit.text("note")
     if not 1 <= len(note) <= MOST_NOTE:
-        raise NotDone(NO_NOTE)
+        raise Mistyped(NO_NOTE)
     return note

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from intranet_bridge.desk.money.spoken import spoken
+from intranet_bridge.desk.money.spoken import answered, spoken
 from protocol.desk.pages import HEADERS, Visit
 from protocol.times import CHINA
 from protocol.values import immutable
@@ -60,7 +60,7 @@ def clock(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, CHINA).strftime("%Y-%m-%d %H:%M")
 
 
-TOOLS = {"spoken": spoken, "yuan": yuan, "debit": debit, "credit": credit, "clock": clock}
+TOOLS = {"spoken": spoken, "answered": answered, "yuan": yuan, "debit": debit, "credit": credit, "clock": clock}
 """For the templates."""
 
 

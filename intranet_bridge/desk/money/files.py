@@ -145,5 +145,6 @@ class Files:
             raise HTTPException(404, NOT_THERE)
         return visit.shown(
             "money/absent.html", "A statement that did not come", status=409 if refused else 200, refused=refused,
-            source=source, day=day, file=found[0] if found else None, tone=tone, may=SETTLE in visit.session.roles,
+            note=visit.text("note"), source=source, day=day, file=found[0] if found else None, tone=tone,
+            may=SETTLE in visit.session.roles,
         )  # fmt: skip

@@ -89,6 +89,7 @@ class Runs:
         counts = sorted(run.counts.items(), key=lambda one: ("bad warn good".index(of_class(one[0])), one[0]))
         return visit.shown(
             "money/run.html", "Run", status=409 if refused else 200, refused=refused, run=run, tone=tone,
+            note=visit.text("note"),
             of_class=of_class, counts=counts, needs=needs, signed=needs and signed,
             approves=needs and not signed and APPROVE in visit.session.roles, two=run.amount > TWO_PEOPLE_ABOVE,
             again=run.state is RunState.DONE and SETTLE in visit.session.roles,

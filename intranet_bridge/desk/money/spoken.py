@@ -1,7 +1,8 @@
 """What is said of a line of a file, or of what cannot be done, in words: most is a fixed text, some names something."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import zip_longest
 
 _NAMING = tuple(
     (re.compile(pattern), words)
@@ -51,13 +52,49 @@ _NAMING = tuple(
         (r"(\S+) is on its way", "{} is on its way"),
         (r"of merchant (\S+)", "of merchant {}"),
         (r"of a day are expected: (.+)", "of a day are expected: {}"),
+        (
+            r"today's batch is (\S+) already, and there is one a day",
+            "today's batch is {} already, and there is one a day",
+        ),
+        (
+            r"the order is (\S+): only of one that is held can anything be said",
+            "the order is {}: only of one that is held can anything be said",
+        ),
+        (r"what is (\S+) cannot (\S+)", "what is {} cannot {}"),
     )
 )
+
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "the order is {}: only of one that is held can anything be said": ("order",),
+    "today's batch is {} already, and there is one a day": ("batch",),
+    "a sheet that is {} cannot {}": ("sheet", "sheet-act"),
+    "{} is {}: only a sealed batch is sent again": ("", "batch"),
+    "{} is {}: it is settled, or the bank or the write-off is waited for": ("", "line"),
+    "an item that is {} is not held": ("item",),
+    "a run that is {} is not approved": ("run",),
+}
+"""What of a sentence is a code, and of which kind."""
+_OF_SOMETHING = re.compile(r"([0-9A-Za-z._-]+): (.*)")
+"""What it is said of comes first."""
 
 
 def spoken(said: Callable[[str], str], what: str) -> str:
     """`Finding.what` in the language of `said`."""
     for pattern, words in _NAMING:
         if found := pattern.fullmatch(what):
-            return said(words).format(*found.groups())
-    return said(what)
+            kinds = _KINDS.get(words, ())
+            coded = [_word(said, kind, group) for kind, group in zip_longest(kinds, found.groups(), fillvalue="")]
+            return said(words).format(*coded)
+    if (whole := said(what)) == what and (found := _OF_SOMETHING.fullmatch(what)):
+        return said("{}: {}").format(found[1], spoken(said, found[2]))
+    return whole
+
+
+def _word(said: Callable[[str], str], kind: str, code: str) -> str:
+    words = said(f"{kind}-{code}")
+    return code if not kind or words == f"{kind}-{code}" else words
+
+
+def answered(said: Callable[[str], str], code: str) -> str:
+    """What a company or a bank answered, by its code; one that we do not know stands as it is."""
+    return _word(said, "refused", code)

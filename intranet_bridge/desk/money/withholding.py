@@ -26,6 +26,7 @@ from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.statements.verdicts import Finding
 from intranet_bridge.settlement.withholding.desk import BatchView, LineView, WithholdingDesk, counted_held
 from intranet_bridge.settlement.withholding.life import HELD, RELEASABLE, BatchState, LineState
+from protocol.administration import LONGEST_NOTE
 from protocol.desk.pages import NotDone, Page, Visit, see
 from protocol.errors import BridgeError
 from protocol.runtime.audit import Act
@@ -33,6 +34,9 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.store import Store
 
 _MOST_ID = 96
+NO_NOTE = "Why today: say it, in 1 to 400 characters."
+NOT_SEEN = "-"
+"""What a form says that was not shown by us."""
 _REFUSED_MS = 7 * 86_400_000
 """So long an answer that was refused is spoken of."""
 _BATCH_TONES = {
@@ -65,6 +69,7 @@ class WithholdingPages:
         """Those there are, by role."""
         return (
             Page("/withholding", self._month, READ, menu="Withholding"),
+            Page("/withholding/extra/{id}", self._extra, SETTLE, ("GET", "POST")),
             Page("/withholding/lines", self._lines, READ),
             Page("/withholding/lines/{id:path}", self._line, READ),
             Page("/withholding/lines/{id:path}/release", self._release, READ, ("POST",)),
@@ -115,7 +120,7 @@ class WithholdingPages:
         return visit.shown(
             "money/withholding.html", "Withholding", batches=await self._desk.batches(first, name), first=first,
             refused=await self._desk.refused_answers(self._clock() - _REFUSED_MS), findings=findings,
-            names=self._desk.names, name=name,
+            names=self._desk.names, name=name, seals=SETTLE in visit.session.roles,
             earlier=(first - timedelta(1)).replace(day=1), later=next_month(first), tone=of_batch,
         )  # fmt: skip
 
@@ -166,6 +171,7 @@ class WithholdingPages:
         said = any(one["who"] == visit.session.name for one in line.said)
         return visit.shown(
             "money/line.html", "Withholding line", status=409 if refused else 200, refused=refused, line=line,
+            note=visit.text("note"), owed=visit.text("owed") == "yes",
             of_line=of_line, releases=open_to and not said and _may(visit, line), said=open_to and said,
             second=open_to and bool(line.said), waiting=line.state == LineState.WAITING,
         )  # fmt: skip
@@ -178,6 +184,25 @@ class WithholdingPages:
         except BridgeError as error:
             return await self._shown(visit, str(error))
         return see(f"/desk/withholding/batches/{id_of(visit)}")
+
+    async def _extra(self, visit: Visit) -> Response:
+        """What would be sent today is shown first; then just that is."""
+        name, note, refused, status = id_of(visit), visit.text("note"), "", 200
+        if name not in self._desk.names:
+            raise HTTPException(404, NOT_THERE)
+        if visit.request.method == "POST":
+            if not 1 <= len(note) <= LONGEST_NOTE:
+                refused, status = NO_NOTE, 422
+            else:
+                try:
+                    made = await self._desk.seal(name, visit.session.name, note, visit.text("seen") or NOT_SEEN)
+                    return see(f"/desk/withholding/batches/{made.batch}")
+                except BridgeError as error:
+                    refused, status = str(error), 409
+        return visit.shown(
+            "money/extra.html", "An extra batch today", status=status, refused=refused, name=name, note=note,
+            found=await self._desk.foreseen(name), today=day_of(self._clock()), most=LONGEST_NOTE,
+        )  # fmt: skip
 
     async def _release(self, visit: Visit) -> Response:
         line = await self._found(visit)

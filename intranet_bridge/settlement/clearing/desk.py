@@ -120,6 +120,9 @@ class ClearingDesk(Protocol):
     async def file(self, id: str) -> tuple[str, bytes]:
         """Its name and bytes: the company's file. Of an approved sheet always the same; before, as it stands."""
 
+    async def adjustments(self) -> Sequence[AdjustmentView]:
+        """Those that one person has said, and that wait for a second, the oldest first."""
+
     async def approve(self, id: str, who: str) -> SheetView:
         """Sign it. Above the bound it takes two people: it is still `computed` after the first."""
 

@@ -239,6 +239,10 @@ class Clearing(Part, ClearingDesk):
         """The company's file."""
         return await self._store.read(partial(reading.file, id=id))
 
+    async def adjustments(self) -> Sequence[AdjustmentView]:
+        """Those that wait for a second person."""
+        return [one for one in await self._store.read(reading.open_adjustments) if len(one.said_by) == 1]
+
     async def approve(self, id: str, who: str) -> SheetView:
         """Sign it."""
         bound, now = self.section.two_people_above, self._clock()

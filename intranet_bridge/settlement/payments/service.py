@@ -98,7 +98,7 @@ class Payments(SettlementPart):
         self._offer, self._ports, self._risk = offer, ports, risk
         self._bills = Bills(ports.calls, ports.clock, ports.elsewhere)
         self._looking = Looking(lambda: self._offer, ports, self._bills)
-        self._desk = OrdersDesk(ports, self._looking.acting, self._looking.hurry)
+        self.desk = OrdersDesk(ports, self._looking.acting, self._looking.hurry)
         self._report, self._jobs = PaymentOrdersReport(), Jobs()
         self._started = False
         self.meant: Counter[tuple[str, str]] = Counter()
@@ -109,6 +109,11 @@ class Payments(SettlementPart):
         self._offer = offer
         if offer is not None and self._started:
             self._looking.begin()
+
+    @property
+    def offered(self) -> bool:
+        """Whether orders are taken."""
+        return self._offer is not None
 
     def acting(self, stored: Stored) -> acting.Acting:
         """What is done about an order, within its transaction: for who has a proof of it besides."""
@@ -175,11 +180,11 @@ class Payments(SettlementPart):
 
     async def _count(self) -> None:
         if self._offer is not None:
-            self._report = await self._desk.report()
+            self._report = await self.desk.report()
 
     def answers(self) -> Mapping[str, Answer]:
         """What an administrator of this host can ask."""
-        return self._desk.answers()
+        return self.desk.answers()
 
     def reports(self) -> Mapping[str, BaseModel]:
         """What it adds to the bridge's report."""

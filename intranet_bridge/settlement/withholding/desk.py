@@ -4,7 +4,7 @@ Whoever asks is named by the caller, who has checked it; each decision is writte
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from intranet_bridge.settlement.events import Surplus, posting
 from intranet_bridge.settlement.statements.items import ItemState, NotResolved, Resolution, resolve
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.answering import release
-from intranet_bridge.settlement.withholding.extra import Extra, gather
+from intranet_bridge.settlement.withholding.extra import Extra, Foreseen, foresee, gather
 from intranet_bridge.settlement.withholding.life import RELEASABLE, LineState
 from intranet_bridge.settlement.withholding.records import Arrangement, B, L
 from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, LINES, OPEN, RETRIES
@@ -32,6 +32,7 @@ from protocol.values import immutable
 
 MOST_LINES = 1_000
 """Of one page."""
+CHANGED = "what waits is something else by now: look at it again"
 
 
 @immutable
@@ -123,9 +124,10 @@ class WithholdingDesk:
 
     def __init__(
         self, arrangements: Mapping[str, Arrangement], *, store: Store, sealing: Sealing,
-        commands: Any, act: Act, clock: Clock,
+        commands: Any, act: Act, clock: Clock, hurry: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`commands()`: the way of internal commands."""
+        """`commands()`: the way of internal commands. `hurry`: told that something is about to be due."""
+        self._hurry = hurry
         self._arrangements, self._store, self._sealing = arrangements, store, sealing
         self._commands, self._act, self._clock = commands, act, clock
 
@@ -207,18 +209,35 @@ class WithholdingDesk:
         await self._act("withholding-resend", who, batch=batch, sha256=row.sha256)
         return file
 
-    async def seal(self, name: str, who: str, note: str = "") -> Extra:
-        """Have what waits in an arrangement sealed and sent today, outside its days. Raises BridgeError that says why
-        not.
+    async def foreseen(self, name: str) -> Foreseen:
+        """What an extra batch of today would be now. Raises BridgeError: there is no such arrangement."""
+        arrangement = self._arrangement(name)
+        return await self._store.scan(partial(foresee, arrangement=arrangement, now=self._clock()))
+
+    async def seal(self, name: str, who: str, note: str = "", seen: str = "") -> Extra:
+        """Have what waits in an arrangement sealed and sent today, outside its days. `seen`: what somebody saw that it
+        would be (`Foreseen.seen`); it is not done if it is something else by now. Raises BridgeError that says why not.
         """
-        arrangement = self._arrangements.get(name)
-        if arrangement is None:
-            known = ", ".join(self._arrangements) or "none"
-            raise BridgeError(f"settlement.withholding has no {name}: there is {known}")
-        made = await self._store.write(partial(gather, arrangement=arrangement, now=self._clock()))
+        arrangement, now = self._arrangement(name), self._clock()
+
+        def work(connection: Connection) -> Extra:
+            if seen and foresee(connection, arrangement, now).seen != seen:
+                raise BridgeError(CHANGED)
+            return gather(connection, arrangement, now)
+
+        made = await self._store.write(work)
         reach(Point.BRIDGE_DESK_COMMITTED, made.batch)
         await self._act("withholding-seal", who, batch=made.batch, lines=made.lines, moved=made.moved, note=note)
+        self._hurry()
         return made
+
+    def _arrangement(self, name: str) -> Arrangement:
+        """Raises BridgeError."""
+        found = self._arrangements.get(name)
+        if found is None:
+            known = ", ".join(self._arrangements) or "none"
+            raise BridgeError(f"settlement.withholding has no {name}: there is {known}")
+        return found
 
     async def release(self, line: str, who: str, note: str, *, owed: bool = False) -> LineView:
         """Take a waiting line out, or settle one that is held or unanswered: its bill is free again, and no more is

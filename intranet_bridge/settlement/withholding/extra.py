@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, case, func, select
 
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.withholding import records
@@ -33,6 +33,52 @@ class Extra:
     """When it is sealed, in China; empty: now."""
 
 
+@immutable
+class Foreseen:
+    """What an extra batch would be now. Fen."""
+
+    batch: str
+    lines: int
+    moved: int
+    """Of them, those that wait for a later day."""
+    total: int
+    at: str
+    """When it would be sealed, in China; empty: now."""
+    why_not: str
+    """Why there can be none; empty: there can."""
+
+    @property
+    def seen(self) -> str:
+        """What of it a person saw: lines and fen."""
+        return f"{self.lines}.{self.total}"
+
+
+def foresee(connection: Connection, arrangement: Arrangement, now: int) -> Foreseen:
+    """What `gather` would make; nothing is changed."""
+    day = day_of(now)
+    id = arrangement.batch(day)
+    today = records.batch_of(connection, id)
+    state, count = (BatchState(today.state), today.count) if today is not None else (BatchState.DRAFTED, 0)
+    room, total = max(MOST_LINES - count, 0), _total(connection, id, count)
+    moved = 0
+    for batch in _later(connection, arrangement, day, lock=False):
+        going = min(batch.count, room - moved)
+        total += _total(connection, batch.id, going)
+        moved += going
+    due = sealing_due(day, arrangement.seal_at, datetime.fromtimestamp(now / 1000, UTC))
+    at = "" if due else arrangement.section.seal_at
+    return Foreseen(id, count + moved, moved, total, at, why_no_extra(state, count + moved))
+
+
+def _total(connection: Connection, batch: str, count: int) -> int:
+    """Fen of the first so many lines that wait in a batch."""
+    if count <= 0:
+        return 0
+    first = select((L.amount + L.penalty).label("fen")).where(L.batch == batch, L.state == LineState.WAITING)
+    of = first.order_by(L.id).limit(count).subquery()
+    return int(connection.execute(select(func.coalesce(func.sum(of.c.fen), 0))).scalar_one())
+
+
 def gather(connection: Connection, arrangement: Arrangement, now: int) -> Extra:
     """Put all lines that wait into today's batch, as many as it takes. Raises BridgeError that says why not: then
     nothing of the transaction may stay.
@@ -41,7 +87,7 @@ def gather(connection: Connection, arrangement: Arrangement, now: int) -> Extra:
     id = arrangement.batch(day)
     records.begin(connection, arrangement, day, now)
     today = records.batch_of(connection, id, lock=True)
-    later = _later(connection, arrangement, day)
+    later = _later(connection, arrangement, day, lock=True)
     if why := why_no_extra(BatchState(today.state), today.count + sum(one.count for one in later)):
         raise BridgeError(f"{arrangement.name}: {why}")
     moved = 0
@@ -52,11 +98,12 @@ def gather(connection: Connection, arrangement: Arrangement, now: int) -> Extra:
     return Extra(id, today.count + moved, moved, "" if due else arrangement.section.seal_at)
 
 
-def _later(connection: Connection, arrangement: Arrangement, day: date) -> Sequence[Any]:
+def _later(connection: Connection, arrangement: Arrangement, day: date, *, lock: bool) -> Sequence[Any]:
     section = arrangement.section
     mine = B.name == arrangement.name, B.org == section.org, B.unit == section.unit
     wanted = select(BATCHES.c.id, B.count).where(*mine, B.day > day, B.state == BatchState.DRAFTED)
-    return connection.execute(wanted.order_by(B.day).with_for_update()).all()
+    wanted = wanted.order_by(B.day)
+    return connection.execute(wanted.with_for_update() if lock else wanted).all()
 
 
 def _moved(connection: Connection, batch: str, to: str, day: date, room: int, now: int) -> int:

@@ -91,8 +91,9 @@ class Withholding(Part):
         )  # fmt: skip
         self._outcomes = Outcomes(self._arrangements, clock)
         self.desk = WithholdingDesk(
-            self._arrangements, store=store, sealing=self.sealing, commands=ports.commands, act=ports.act, clock=clock
-        )
+            self._arrangements, store=store, sealing=self.sealing, commands=ports.commands, act=ports.act, clock=clock,
+            hurry=self.hurry,
+        )  # fmt: skip
         self._jobs = Jobs()
         self._looked, self._hurried = 0.0, 0.0
         self._report = WithholdingReport()
@@ -252,7 +253,6 @@ class Withholding(Part):
     async def _told_seal(self, request: Mapping[str, Any], peer: Peer) -> Any:
         question = asked(SealWithholding, request)
         made = await self.desk.seal(question.name, peer.behind(question.sudo_user), question.note)
-        self.hurry()
         return asdict(made)
 
     async def _told_release(self, request: Mapping[str, Any], peer: Peer) -> Any:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from intranet_bridge.desk.money.words import clearing, files, matching, withholding
+from intranet_bridge.desk.money.words import clearing, files, matching, orders, withholding
 
-_ROOMS = (files, matching, withholding, clearing)
+_ROOMS = (files, matching, orders, withholding, clearing)
 _CODES = {code: said for room in _ROOMS for code, said in room.CODES.items()}
 CHINESE: Mapping[str, str] = {
     **{code: chinese for code, (_, chinese) in _CODES.items()},

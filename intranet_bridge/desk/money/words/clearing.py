@@ -54,16 +54,22 @@ CODES: Mapping[str, tuple[str, str]] = {
     "part-carried": ("carried from before", "上期结转"),
     "against-next-sheet": ("goes into the company's next sheet", "计入该单位下一张清分单"),
     "against-channel": ("the channel bears it", "由渠道承担"),
+    "a sheet that is {} cannot {}": ("the sheet is {}: it cannot be {} now", "清分单目前为“{}”，不能再“{}”"),
     "by-statement": ("the bank's statement", "银行对账单"),
 }
 CHINESE: Mapping[str, str] = {
+    "No such sheet. What a company is owed of a channel's day will stand here.": (
+        "没有符合条件的清分单。各单位每个渠道每天应得的款项会列在这里。"
+    ),
+    "There is no sheet of this month. One stands here as soon as the statements of a day are accepted.": (
+        "本月没有清分单。某日的对账单全部受理后，清分单就会列在这里。"
+    ),
     "Clearing": "清分",
     "Clearing sheets": "清分单",
     "Clearing sheet": "清分单",
     "Owed besides": "另行调整",
     "Month": "月份",
     "no bank day": "非银行工作日",
-    "There is no sheet of this month.": "本月没有清分单。",
     "State": "状态",
     "Sheet": "清分单",
     "Company": "单位",
@@ -106,25 +112,37 @@ CHINESE: Mapping[str, str] = {
     "Arrivals": "到账记录",
     "Adjustments": "调整记录",
     "Said by": "说明人",
-    "It waits for a second person, who writes just the same.": "等待另一人填写完全相同的内容。",
+    "It waits for a second person, who confirms it, or writes just the same.": "等待另一人确认，或填写完全相同的内容。",
     "Two people have said it: it is in the company's next sheet.": "两人均已确认，计入该单位下一张清分单。",
     "What a company is owed besides its statements' rows, or (negative) owes.": (
         "除对账单明细之外，应补给该单位（正数）或应扣回（负数）的金额。"
     ),
-    "It goes into the company's next sheet once two people have written just the same.": (
-        "两人填写完全相同的内容后，计入该单位下一张清分单。"
+    "It goes into the company's next sheet once a second person has confirmed it.": (
+        "第二人确认后，计入该单位下一张清分单。"
     ),
     "clearing sheets: less arrived than was paid out": "张清分单少到账",
     "clearing sheets: more arrived than was paid out": "张清分单多到账",
     "clearing sheets wait for approval": "张清分单待批准",
-    "An amount in yuan is written like 1234.50.": "金额以元为单位，写法如 1234.50。",
-    "A day is written like 2026-11-24.": "日期写法如 2026-11-24。",
-    "Say why, in 1 to 500 characters.": "请填写原因，1 至 500 字。",
-    "Say which row of the bank it is: 1 to 64 letters, digits and signs without blanks.": (
-        "请填写银行流水号：1 至 64 个字母、数字或符号，不含空格。"
+    "Amount, yuan: it is written like 1234.50.": "金额（元）：写法如 1234.50。",
+    "Day of arrival: it is written like 2026-11-24.": "到账日期：写法如 2026-11-24。",
+    "Why: say it, in 1 to 500 characters.": "原因：请填写，1 至 500 字。",
+    "Number of the bank's row: 1 to 64 letters, digits and signs without blanks.": (
+        "银行流水号：1 至 64 个字母、数字或符号，不含空格。"
     ),
+    "Orders and refunds that wait": "待处理的订单和退款",
+    "adjustments of clearing wait for a second person": "项清分调整待第二人确认",
+    "Adjustments that wait for a second person": "待第二人确认的调整",
+    "One person has said each of these. A second one looks at it, and confirms just that, or leaves it.": (
+        "以下各项已由一人提出。第二人核对后确认，或不予确认。"
+    ),
+    "Nothing waits. What one person says of a difference, or of what is owed besides, will stand here.": (
+        "没有待确认的调整。一人提出的差额说明和另行调整会列在这里。"
+    ),
+    "difference of the sheet": "清分单差额",
+    "owed besides": "另行调整",
+    "You said it; a second person confirms.": "由您提出，须另一人确认。",
+    "Look at the sheet": "查看清分单",
     # why not (settlement/clearing)
-    "a sheet that is {} cannot {}": "清分单目前的状态（{}）不能这样做（{}）",
     "{} has signed it already; it takes two people": "{} 已签字，须另一人签字",
     "{} comes first: its net is negative, and is set off": "须先处理 {}：其净额为负，将被抵扣",
     "{}: has arrived already, and was another amount": "{} 已登记过，且金额不同",

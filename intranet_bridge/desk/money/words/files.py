@@ -103,6 +103,8 @@ CODES: Mapping[str, tuple[str, str]] = {
     "journal-reversal": ("correction", "红字冲销"),
 }
 CHINESE: Mapping[str, str] = {
+    "No file has come. Each will stand here with its verdict.": ("没有收到文件。收到的文件及结论会列在这里。"),
+    "Nothing is booked on it. Each journal of the account will stand here.": ("该科目没有记账。每笔凭证会列在这里。"),
     "Today": "今日",
     "Files": "对账文件",
     "File": "对账文件",
@@ -131,7 +133,6 @@ CHINESE: Mapping[str, str] = {
     "Amount, yuan": "金额（元）",
     "Came at": "收到时间",
     "Changed at": "处理时间",
-    "No file has come.": "没有收到文件。",
     "line {}": "第 {} 行",
     "column {}": "“{}”列",
     "should be": "应为",

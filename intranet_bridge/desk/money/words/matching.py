@@ -115,6 +115,8 @@ CODES: Mapping[str, tuple[str, str]] = {
         "部分行已销账：继续办理其余行。",
     ),
     # which value differs
+    "download-csv": ("Download (CSV)", "下载（CSV）"),
+    "download-xlsx": ("Download (XLSX)", "下载（XLSX）"),
     "field-amount": ("Amount, yuan", "金额（元）"),
     "field-cash": ("Cash of the order, yuan", "订单现金（元）"),
     "field-line": ("Under no line of the order, yuan", "不属于订单任何一行（元）"),
@@ -135,6 +137,9 @@ CODES: Mapping[str, tuple[str, str]] = {
     "operation-payment-reversal": ("reversal", "冲正"),
 }
 CHINESE: Mapping[str, str] = {
+    "No such run. Each statement that is compared with the books will stand here.": (
+        "没有符合条件的对账。每份对账单与账的核对会列在这里。"
+    ),
     "Runs": "对账",
     "Run": "对账",
     "Items": "差错",
@@ -161,6 +166,18 @@ CHINESE: Mapping[str, str] = {
     "Begun at": "开始时间",
     "What was done is not done again.": "已经处理过的不会再处理一次。",
     "Compare it again": "重新对账",
+    "As a table:": "下载表格：",
+    "All that is chosen above, up to 20,000 items. XLSX keeps long numbers as they are.": (
+        "按上面所选的条件，最多 20,000 笔。XLSX 能原样保留长数字。"
+    ),
+    "No such item. What differs between a statement and the books will stand here.": (
+        "没有符合条件的差错。对账单与账上的差异会列在这里。"
+    ),
+    "More than 20,000 items: choose a state, a class or a day, or ask the administrator for an export.": (
+        "超过 20,000 笔：请选择状态、类别或账单日，或请管理员导出。"
+    ),
+    "What differs": "差异项",
+    "Item no.": "差错编号",
     "Of one run.": "某次对账的差错。",
     "The run": "所属对账",
     "All items": "全部差错",

@@ -73,10 +73,38 @@ CODES: Mapping[str, tuple[str, str]] = {
     "line-do-released": ("Nothing: a person has settled it.", "不必处理：已人工处理。"),
 }
 CHINESE: Mapping[str, str] = {
+    "No such line. Each bill that a bank is asked to charge will stand here.": (
+        "没有符合条件的明细。每笔请银行代扣的账单会列在这里。"
+    ),
+    "There is no batch of this month. One stands here as soon as a bill is to be withheld on a day of it.": (
+        "本月没有批次。一有账单要在本月代扣，批次就会列在这里。"
+    ),
     "Withholding": "代扣",
     "Withholding batch": "代扣批次",
     "Withholding lines": "代扣明细",
     "Withholding line": "代扣明细",
+    "An extra batch today": "今天加送一批",
+    "When lines wait for a later day, this page says how many there are and how much they come to, and sends them "
+    "today.": "有明细等待以后的批次日时，这里会列出笔数和金额，并可在今天送出。",
+    "The bank is asked today for all that waits, whatever day it waits for.": (
+        "今天向银行请求所有待封存的明细，不论原定哪一天。"
+    ),
+    "Lines to be sent": "送出笔数",
+    "Of them from later days": "其中原定以后日期的",
+    "Sealed": "封存",
+    "at once": "立即",
+    "Batch": "批次",
+    "There is one batch a day, and it is not taken back: tell the bank first. When it is sealed each line is checked "
+    "once more; one that is not owed any more is left out.": (
+        "每天只有一批，送出后不能收回：请先告知银行。封存时逐笔再次检查，已不欠费的会剔除。"
+    ),
+    "Why today": "加送原因",
+    "Send today ({} yuan, lines: {})": "今天送出（{} 元，{} 笔）",
+    "Why today: say it, in 1 to 400 characters.": "加送原因：请填写，1 至 400 字。",
+    "what waits is something else by now: look at it again": "其间待送的明细已有变化：请重新查看",
+    "today's batch is {} already, and there is one a day": "今天的批次目前为 {}，每天只有一批",
+    "no line waits": "没有待封存的明细",
+    "{}: {}": "{}：{}",
     "The bank's answer was refused": "银行回盘被拒绝",
     "Arrangement": "代扣安排",
     "Day of the batch": "批次日",
@@ -88,10 +116,10 @@ CHINESE: Mapping[str, str] = {
     "Answered at": "回盘时间",
     "Sealed at": "封存时间",
     "Closed at": "结束时间",
-    "There is no batch of this month.": "本月没有批次。",
     "It cannot be sealed": "不能封存",
     "Lines by state": "明细状态",
     "Answers of the bank": "银行回盘",
+    "No line is in it.": "批次中没有明细。",
     "Lines filled": "回填笔数",
     "Download its bytes": "下载原文件",
     "Send the same bytes again": "重发（字节不变）",

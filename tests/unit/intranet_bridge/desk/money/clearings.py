@@ -31,7 +31,7 @@ class Sheets:
     def __init__(self, *made: SheetView) -> None:
         self.all = {one.id: one for one in made}
         self.arrivals: list[tuple[str, ArrivalView]] = []
-        self.adjustments: list[AdjustmentView] = []
+        self.said: list[AdjustmentView] = []
 
     async def sheets(self, first: date, last: date, company: str = "", channel: str = "") -> Sequence[SheetView]:
         """Those of some days."""
@@ -47,13 +47,17 @@ class Sheets:
         acts = tuple((NOW, "sign", who, "") for who in one.signed_by)
         return SheetDetail(
             one, (part,), tuple(row for owner, row in self.arrivals if owner == id),
-            tuple(said for said in self.adjustments if said.sheet == id), acts,
+            tuple(said for said in self.said if said.sheet == id), acts,
         )  # fmt: skip
 
     async def file(self, id: str) -> tuple[str, bytes]:
         """Its bytes."""
         one = self._one(id)
         return f"clearing_{one.company}_{one.day:%Y%m%d}_1.csv", "\ufeff日期\r\n".encode()
+
+    async def adjustments(self) -> Sequence[AdjustmentView]:
+        """That wait."""
+        return [one for one in self.said if len(one.said_by) == 1]
 
     async def approve(self, id: str, who: str) -> SheetView:
         """Sign."""
@@ -76,9 +80,9 @@ class Sheets:
     async def adjust(self, id: str, against: str, note: str, who: str) -> SheetView:
         """What it is."""
         one = self._one(id)
-        before = [said for said in self.adjustments if said.sheet == id]
+        before = [said for said in self.said if said.sheet == id]
         names = (*(before[0].said_by if before else ()), who)
-        self.adjustments = [
+        self.said = [
             AdjustmentView("a", one.company, one.channel, one.net - one.arrived, against, note, id, names, NOW)
         ]
         return self._put(replace(one, state=moved(one.state, SheetEvent.ADJUST))) if len(names) > 1 else one
@@ -87,9 +91,9 @@ class Sheets:
         """Besides."""
         if not amount:
             raise NotCleared("an adjustment says why")
-        names = (*(self.adjustments[0].said_by if self.adjustments else ()), who)
-        self.adjustments = [AdjustmentView("o", company, channel, amount, "next-sheet", note, "", names, NOW)]
-        return self.adjustments[0]
+        names = (*(self.said[0].said_by if self.said else ()), who)
+        self.said = [AdjustmentView("o", company, channel, amount, "next-sheet", note, "", names, NOW)]
+        return self.said[0]
 
     def _one(self, id: str) -> SheetView:
         if id not in self.all:

@@ -75,7 +75,7 @@ async def test_two_people_approve_a_large_sheet_and_each_role_has_its_acts(desk:
     await send(li, await li.get(path), path + "/paid-out")
     assert made.all[LARGE.id].state is SheetState.PAID_OUT
     refused = await send(li, await li.get(path), path + "/paid-out")
-    assert (refused.status_code, "a sheet that is paid-out cannot pay-out" in refused.text) == (409, True)
+    assert (refused.status_code, "the sheet is paid out: it cannot be paid out now" in refused.text) == (409, True)
 
 
 async def test_less_that_arrives_is_red_until_two_people_say_what_it_is(desk: World) -> None:
@@ -84,12 +84,20 @@ async def test_less_that_arrives_is_red_until_two_people_say_what_it_is(desk: Wo
     path = f"/desk/clearing/sheets/{SMALL.id}"
     page = await li.get(path)
     good = {"amount": "49.00", "day": "2026-11-25", "row": "B-77"}
-    for wrong, why in (("amount", "49.001"), ("day", "soon"), ("row", "a b"), ("row", "")):
-        assert (await send(li, page, path + "/arrived", **good | {wrong: why})).status_code == 422
+    for wrong, value, field in (
+        ("amount", "49.001", "Amount, yuan: "), ("day", "soon", "Day of arrival: "),
+        ("row", "a b", "Number of the bank&#39;s row: "), ("row", "", "Number of the bank&#39;s row: "),
+    ):  # fmt: skip
+        typed = good | {wrong: value}
+        again = await send(li, page, path + "/arrived", **typed)
+        assert (again.status_code, field in again.text) == (422, True)
+        assert [f'name="{name}"' in again.text and f'value="{kept}"' in again.text for name, kept in typed.items()] == [
+            True, True, True,
+        ]  # fmt: skip
     await send(li, page, path + "/arrived", **good)
     short = (await wang.get(path)).text
     assert '<span class="badge bad">short</span>' in short
-    assert "Not arrived yet <strong>1.00</strong>" in short
+    assert "Not arrived yet <strong>1.00</strong> yuan" in short
     assert "B-77" in short
     words = {"against": "channel", "note": "the bank's fee"}
     assert (await send(li, await li.get(path), path + "/adjust", **words | {"against": "x"})).status_code == 404
@@ -108,7 +116,7 @@ async def test_what_a_company_is_owed_besides_takes_two_people(desk: World) -> N
     li, wang = await desk.staff.log_in("li"), await desk.staff.log_in("wang")
     page = await li.get("/desk/clearing/owe")
     said = {"company": "water", "channel": "wechat", "amount": "-12.50", "note": "counted twice in October"}
-    assert "waits for a second person" in (await send(li, page, "/desk/clearing/owe", **said)).text
+    assert "waits for a second person, who confirms it" in (await send(li, page, "/desk/clearing/owe", **said)).text
     assert (
         "Two people have said it"
         in (await send(wang, await wang.get("/desk/clearing/owe"), "/desk/clearing/owe", **said)).text
@@ -124,3 +132,55 @@ async def test_what_waits_has_the_amount_and_the_way_to_it(desk: World) -> None:
     red = found["clearing sheets: less arrived than was paid out"]
     assert (red.grave, red.amount, red.path) == (True, 700, f"/desk/clearing/sheets/{short.id}")
     assert found["clearing sheets wait for approval"].grave is False
+
+
+async def test_what_one_person_said_is_shown_to_the_second_who_confirms_it(desk: World) -> None:
+    short = sheet("power", DAY, 700, SheetState.SHORT)
+    made = opened(desk, short)
+    pages = Clearing(made, lambda: ("power",), desk.staff.now, desk.staff.act)
+    li, wang = await desk.staff.log_in("li"), await desk.staff.log_in("wang")
+    assert "Nothing waits." in (await wang.get("/desk/clearing/adjustments")).text
+    said = {"company": "power", "channel": "wechat", "amount": "-1,250.00", "note": "counted <twice>"}
+    await send(li, await li.get("/desk/clearing/owe"), "/desk/clearing/owe", **said)
+    (waits,) = [one for one in await pages.waiting() if "second person" in one.what]
+    assert (waits.count, waits.path, waits.amount) == (1, "/desk/clearing/adjustments", 125_000)
+    assert "/desk/clearing/adjustments" in (await wang.get("/desk/clearing?month=2026-11")).text
+    mine = (await li.get("/desk/clearing/adjustments")).text
+    assert ("You said it; a second person confirms." in mine, "Confirm just that" in mine) == (True, False)
+    page = await wang.get("/desk/clearing/adjustments")
+    assert ("counted &lt;twice&gt;" in page.text, "-1,250.00" in page.text) == (True, True)
+    done = await send(wang, page, "/desk/clearing/owe", amount="-1,250.00", note="counted <twice>")
+    assert "Two people have said it" in done.text
+    assert [one for one in await pages.waiting() if "second person" in one.what] == []
+    words = {"against": "channel", "note": "the bank's fee"}
+    path = f"/desk/clearing/sheets/{short.id}"
+    await send(li, await li.get(path), path + "/adjust", **words)
+    assert f'<a class="button" href="{path}">' in (await wang.get("/desk/clearing/adjustments")).text
+
+
+async def test_a_mistyped_amount_of_what_is_owed_stays_in_its_field(desk: World) -> None:
+    opened(desk)
+    li = await desk.staff.log_in("li")
+    typed = {"company": "water", "channel": "wechat", "amount": "12,5", "note": "why"}
+    again = await send(li, await li.get("/desk/clearing/owe"), "/desk/clearing/owe", **typed)
+    assert (again.status_code, "Amount, yuan: it is written like" in again.text) == (422, True)
+    assert [f'value="{typed[name]}"' in again.text for name in ("channel", "amount", "note")] == [True, True, True]
+    assert "<option selected>water" in again.text
+
+
+async def test_a_month_counts_orders_and_refunds_that_wait_by_their_day(desk: World) -> None:
+    month = month_of(date(2026, 11, 1), [SMALL], {DAY: 2, date(2026, 11, 3): 1, date(2026, 10, 31): 7})
+    assert [(row.day.day, row.others, row.net) for row in month.rows] == [(3, 1, 0), (24, 2, 5_000)]
+    assert month.others == 3
+
+    async def waiting() -> dict[date, int]:
+        return {DAY: 2}
+
+    pages = Clearing(Sheets(SMALL), lambda: ("water",), desk.staff.now, desk.staff.act, waiting).pages()
+    desk.staff.open(pages)
+    li = await desk.staff.log_in("li")
+    assert (
+        '<a href="/desk/orders?day=2026-11-24"><span class="badge bad">2</span>'
+        in (await li.get("/desk/clearing?month=2026-11")).text
+    )
+    assert "/desk/orders" not in (await li.get("/desk/clearing?month=2026-10")).text

@@ -1,7 +1,10 @@
 """Runs and items on the accountant's desk: what a run came to, its approval, and differences that people resolve."""
 
+import csv
+import io
 from datetime import date
 
+import openpyxl
 import pytest
 
 from intranet_bridge.settlement.statements.items import ItemState
@@ -95,7 +98,7 @@ async def test_a_run_past_the_brake_acts_once_two_people_have_approved_it(desk: 
     assert (await desk.money.books.run(run.id)).state is RunState.ACTING
     assert (await send(zhao, page, path + "/approve", note=SAID)).status_code == 403  # of another session
     assert desk.done() == [("settle-approve", "wang"), ("settle-approve", "zhao")]
-    assert "There is none." in (await li.get("/desk/items?lang=en")).text  # nothing is held
+    assert "No such item." in (await li.get("/desk/items?lang=en")).text  # nothing is held
     listed = (await li.get(f"/desk/items?run={run.id}&class=platform-only")).text
     assert listed.count("/desk/items/0") == 25
 
@@ -106,17 +109,17 @@ async def test_lists_by_what_is_asked_page_by_page(desk: World, monkeypatch: pyt
     await desk.money.statement(DAY, *rows)
     (run,) = await desk.money.books.runs()
     li = await desk.staff.log_in("li")
-    assert "There is none." in (await li.get("/desk/items?state=open")).text
+    assert "No such item." in (await li.get("/desk/items?state=open")).text
     first = (await li.get("/desk/items")).text  # what is held
     assert (first.count("/desk/items/0"), "Next" in first) == (2, True)
     items = await desk.money.books.items()
     second = (await li.get(f"/desk/items?after={items[1].id}")).text
     assert (items[2].id in second, items[0].id in second) == (True, False)
     for none in ("channel=wechat", "class=paid-twice", "state=resolved", "day=2026-11-23", "run=x"):
-        assert "There is none." in (await li.get(f"/desk/items?{none}")).text, none
+        assert "No such item." in (await li.get(f"/desk/items?{none}")).text, none
     assert items[0].id in (await li.get("/desk/items?channel=alipay&state=held&class=platform-only")).text
     assert run.id in (await li.get(f"/desk/runs?day={DAY}&state=done")).text
-    assert "There is none." in (await li.get("/desk/runs?day=2026-11-20")).text
+    assert "No such run." in (await li.get("/desk/runs?day=2026-11-20")).text
     page = (await li.get(f"/desk/runs/{run.id}")).text
     assert f"/desk/items?run={run.id}&amp;class=platform-only" in page
     for path in ("/desk/runs/x", "/desk/items/x", "/desk/items/%3Cb"):
@@ -135,3 +138,33 @@ async def test_a_file_is_compared_again_by_who_settles(desk: World) -> None:
     file = await li.get(f"/desk/files/{run.file}")
     assert where in file.text
     assert date(2026, 11, 24) == run.day
+
+
+async def test_items_are_downloaded_as_they_are_chosen(desk: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(number(n), f"PO{n}", "pay", 10_000 + n, "08:00:00") for n in range(3)]
+    await desk.money.statement(DAY, *rows)
+    li = await desk.staff.log_in("li")
+    page = (await li.get("/desk/items")).text
+    assert "/desk/items/file/xlsx?run=&amp;state=held" in page
+    monkeypatch.setattr("intranet_bridge.desk.money.items.MOST", 2)  # of a read
+    file = await li.get(f"/desk/items/file/csv?state=held&day={DAY}")
+    assert file.headers["content-disposition"] == f'attachment; filename="items-{DAY}-held.csv"'
+    assert (file.headers["cache-control"], file.headers["content-type"]) == ("no-store", "text/csv; charset=utf-8")
+    told = list(csv.DictReader(io.StringIO(file.content.decode("utf-8-sig"))))
+    assert [
+        (one["Transaction"], one["Amount, yuan"], one["State"])
+        for one in sorted(told, key=lambda one: one["Transaction"])
+    ] == [(number(n), f"100.0{n}", "held") for n in range(3)]
+    sheet = openpyxl.load_workbook(io.BytesIO((await li.get("/desk/items/file/xlsx?state=&lang=zh")).content)).active
+    assert sheet is not None
+    assert (sheet.title, sheet["A1"].value, {cell.value for cell in sheet["F"][1:]}) == (
+        "差错",
+        "状态",
+        {number(0), number(1), number(2)},
+    )
+    assert sum(cell.value for cell in sheet["I"][1:]) == pytest.approx(300.03)
+    assert desk.done() == [("items-downloaded", "li")] * 2
+    assert (await li.get("/desk/items/file/pdf")).status_code == 404
+    monkeypatch.setattr("intranet_bridge.desk.money.items.MOST_IN_A_FILE", 2)
+    refused = await li.get("/desk/items/file/csv?state=")
+    assert (refused.status_code, "More than 20,000 items" in refused.text) == (422, True)

@@ -1,5 +1,6 @@
 """Withholding on the accountant's desk: batches, one with its answers and bytes, and lines that people settle."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
@@ -148,4 +149,37 @@ async def test_lines_are_listed_page_by_page(held: Desk, monkeypatch: pytest.Mon
     assert [f"/desk/withholding/lines/{one.id}" in first for one in lines[:3]] == [True, True, False]
     second = (await li.get(f"/desk/withholding/lines?after={lines[1].id}")).text
     assert f"/desk/withholding/lines/{lines[2].id}" in second
-    assert "There is none." in (await li.get("/desk/withholding/lines?state=withdrawn")).text
+    assert "No such line." in (await li.get("/desk/withholding/lines?state=withdrawn")).text
+
+
+async def test_an_extra_batch_says_how_many_lines_and_how_much_before_it_is_sent(
+    bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    async with world(f"sqlite:///{tmp_path / 'bridge.sqlite3'}", bridge_keyring, tmp_path) as money:
+        desk, path = Desk(money), "/desk/withholding/extra/bank-a"
+        li, wang = await desk.staff.log_in("li"), await desk.staff.log_in("wang")
+        assert path in (await li.get("/desk/withholding")).text
+        assert path not in (await wang.get("/desk/withholding")).text
+        assert (await wang.get(path)).status_code == 403
+        assert (await li.get("/desk/withholding/extra/bank-b")).status_code == 404
+        empty = (await li.get(path)).text
+        assert ("no line waits" in empty, 'name="seen"' in empty) == (True, False)
+        await money.charge(FIRST[0])
+        page = await li.get(path)
+        assert ("Send today (59.80 yuan, lines: 1)" in page.text, "06:00" in page.text) == (True, True)
+        await money.charge(FIRST[1])
+        changed = await send(li, page, path, note=NOTE)
+        assert (changed.status_code, "look at it again" in changed.text) == (409, True)
+        assert ("Send today (72.10 yuan, lines: 2)" in changed.text, f'value="{NOTE}"' in changed.text) == (True, True)
+        assert (await send(li, changed, path, note=" ")).status_code == 422
+        token = re.findall('name="token" value="([^"]*)"', changed.text)[0]
+        assert (await li.post(path, data={"token": token, "note": NOTE})).status_code == 409  # what was not shown
+        assert money.acts == []
+        today = "/desk/withholding/batches/SDDL-37101-20261124"
+        assert (await send(li, changed, path, note=NOTE)).headers["location"] == today
+        assert money.acts == [("withholding-seal", "li")]
+        money.clock.now = at(24, 6)
+        await money.turn()
+        assert ">sent<" in (await li.get(today)).text.replace("\n", "")
+        again = (await li.get(path + "?lang=zh")).text
+        assert ("今天的批次目前为 已送银行" in again, 'name="seen"' in again) == (True, False)

@@ -3,15 +3,17 @@
 import re
 from pathlib import Path
 
-from intranet_bridge.desk.money import clearing, common, files, items, ledger, runs, today, withholding
+from intranet_bridge.desk.money import clearing, common, files, items, ledger, orders, runs, tables, today, withholding
 from intranet_bridge.desk.money.spoken import spoken
 from intranet_bridge.desk.money.words import CHINESE, ENGLISH
 from intranet_bridge.desk.texts import TEMPLATES
 from intranet_bridge.desk.words import WORDS
-from intranet_bridge.settlement import statements
+from intranet_bridge.settlement import payments, statements
 from intranet_bridge.settlement import withholding as withheld
 from intranet_bridge.settlement.clearing.sheets import SheetEvent, SheetState
 from intranet_bridge.settlement.money import AmountRefused, Why
+from intranet_bridge.settlement.payments.desk import Waits
+from intranet_bridge.settlement.payments.orders import Refusal
 from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.life import FileState
 from intranet_bridge.settlement.statements.matching import Class
@@ -19,7 +21,10 @@ from intranet_bridge.settlement.statements.profiles import Kind
 from intranet_bridge.settlement.statements.run_records import RunState
 from intranet_bridge.settlement.statements.verdicts import Code
 from intranet_bridge.settlement.withholding.life import BatchState, LineState
+from protocol.administration import OrderVerdict
 from protocol.languages import Language
+from protocol.operations.orders import LineState as OrderLineState
+from protocol.operations.orders import OrderState, PartKind, RefundState, ReservationState
 from tests.support.desk_words import lacking
 
 CODES = (
@@ -31,19 +36,31 @@ CODES = (
     | {f"{kind}-{state}" for state in BatchState for kind in ("batch", "batch-do")}
     | {f"{kind}-{state}" for state in LineState for kind in ("line", "line-do")}
     | {f"answer-{state}" for state in ("accepted", "refused", "duplicate")}
+    | {f"order-{state}" for state in OrderState} | {f"order-line-{state}" for state in OrderLineState}
+    | {f"refund-{state}" for state in RefundState} | {"part-state-none"}
+    | {f"part-state-{state}" for state in ReservationState} | {f"part-kind-{kind}" for kind in PartKind}
+    | {f"{kind}-{why}" for why in Waits for kind in ("waits", "waits-do")} | {f"say-{one}" for one in OrderVerdict}
+    | {f"order-code-{code}" for code in (Waits.AMOUNT, Waits.RISK, Refusal.COUPON_INVALID)}
+    | {f"refused-{code}" for code in Refusal if code in (Refusal.ORDER_EXPIRED, Refusal.COUPON_INVALID)}
+    | {f"download-{kind}" for kind in tables.KINDS}
     | {f"row-{kind}" for kind in Kind} | {f"kind-of-account-{kind}" for kind in ledger.KINDS}
 )  # fmt: skip
 
 
 def test_every_text_of_the_pages_is_translated() -> None:
     assert (
-        lacking(WORDS, (TEMPLATES / "money",), (common, clearing, files, items, ledger, runs, today, withholding)) == []
+        lacking(
+            WORDS, (TEMPLATES / "money",), (common, clearing, files, items, ledger, orders, runs, today, withholding)
+        )
+        == []
     )
     assert sorted(CODES - CHINESE.keys()) == []
     assert sorted(CODES - ENGLISH.keys()) == []
     waits = re.findall(
         r'"([a-z][a-z ,:]{20,})"',
-        "".join(Path(one.__file__ or "").read_text() for one in (clearing, files, items, ledger, runs, withholding)),
+        "".join(
+            Path(one.__file__ or "").read_text() for one in (clearing, files, items, ledger, orders, runs, withholding)
+        ),
     )
     assert len(waits) >= 15
     assert [text for text in waits if text not in CHINESE] == []
@@ -83,3 +100,22 @@ def test_every_field_code_and_why_of_an_item_is_translated() -> None:
     codes = set(re.findall(r'Incomplete\("([a-z-]+)"', "".join(file.read_text() for file in folder.glob("*.py"))))
     assert len(codes) > 5
     assert sorted(code for code in codes if f"run-code-{code}" not in CHINESE) == []
+
+
+def test_every_reason_why_not_is_translated() -> None:
+    """What pages say when something cannot be done (BridgeError of the parts that they show)."""
+
+    def chinese(text: str) -> str:
+        return WORDS.said(text, Language.CHINESE)
+
+    sources = "".join(
+        (Path(room.__file__ or "").parent / name).read_text()
+        for room, name in ((payments, "desk.py"), (withheld, "extra.py"), (withheld, "life.py"))
+    )
+    said = re.findall(r'BridgeError\(\s*f?"([^"]+)"|return f?"([^"]+)"|else "(no [^"]+)"', sources)
+    texts = {re.sub(r"{[^}]*}", "x", "".join(one)) for one in said if " " in "".join(one)}
+    assert len(texts) > 6
+    assert sorted(text for text in texts if spoken(chinese, text) == text) == []
+    assert all(chinese(name) != name for name in items.COLUMNS)
+    assert spoken(chinese, "bank-a: no line waits") == "bank-a：没有待封存的明细"
+    assert "已结清" in spoken(chinese, "a sheet that is closed cannot pay-out")

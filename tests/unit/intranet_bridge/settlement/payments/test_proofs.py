@@ -71,11 +71,11 @@ async def test_a_refund_that_three_statements_do_not_prove_is_reported(make: Cal
         await at.confirm(order.order, CASH)
         await at.run()
         for day in range(3):
-            assert (await at.payments._desk.report()).unproven == ()
+            assert (await at.payments.desk.report()).unproven == ()
             at.clock.now += 86_400_000
             await at.statement(f"F{day}", {"transaction_no": "other", "gross": 1, "refund_no": "other"})
             await at.payments._looking.statements()
-        report = await at.payments._desk.report()
+        report = await at.payments.desk.report()
         assert (report.unproven, report.unproven_fen) == ((f"{order.order}-2-R1",), 6789)
         await at.payments._count()
         waiting = {

@@ -515,7 +515,7 @@ async def test_people_settle_what_is_held(make: Callable[..., Any]) -> None:
         third = await at.paying(lines=[("water", WATER)])
         await at.confirm(third.order, 6788, "t3")
         await at.run()
-        report = await at.payments._desk.report()
+        report = await at.payments.desk.report()
         assert set(report.held) == {first.order, second.order, third.order}
         assert (await at.told("orders-list", state="held", limit=2))[1]["state"] == "held"
         for order, verdict, why in (
@@ -541,7 +541,7 @@ async def test_people_settle_what_is_held(make: Callable[..., Any]) -> None:
         assert [name for name, _ in at.acts] == ["order-settle"] * 3
         shown = await at.told("orders-show", order=third.order)
         assert (shown["code"], shown["payments"][0]["transactions"]) == ("amount-mismatch", ["t3"])
-        assert (await at.payments._desk.report()).held == ()
+        assert (await at.payments.desk.report()).held == ()
         with pytest.raises(BridgeError, match="only of one that is held"):
             await at.told("orders-settle", order=first.order, verdict="refused", line=1)
 
