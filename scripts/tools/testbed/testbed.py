@@ -39,8 +39,8 @@ class Testbed:
 
     __test__ = False  # to pytest its name would be that of a class of tests
     template: ClassVar[Path | None] = None
-    """Where certificates, keys, the front's new database and an application key are kept, made once by the first
-    testbed that needs them, for the others to begin with a copy. None: each makes its own."""
+    """Where certificates, keys, new databases and an application key are kept, made once by the first testbed that
+    needs them, for the others to begin with a copy. None: each makes its own."""
     own_keys: ClassVar[bool] = False
     """Its envelope keys are nobody else's, whatever the template has."""
 
@@ -147,15 +147,18 @@ class Testbed:
                 for folder in (model.config, model.folder / "data"):
                     folder.mkdir(exist_ok=True, mode=0o700)
                 model._make_what_is_missing()
+                model._migrate("intranet-bridge")
         if not self.own_keys and not (self.folder / "keys").exists():
             shutil.copytree(template / "keys", self.folder / "keys")
         if not self.certs.exists() and "broker" not in self.places:  # a broker elsewhere has another name
             shutil.copytree(template / "certs", self.certs)
-        own_store = any(name.startswith("store.") for name in self.settings.get("dmz_front", {}))
-        made = [self.folder / "app.key", *(self.folder / "data").glob("front.sqlite3*")]
-        if "front" not in self.stores and not own_store and not any(file.exists() for file in made):
-            for file in (template / "app.key", *(template / "data").glob("front.sqlite3*")):
-                shutil.copy2(file, self.folder / file.relative_to(template))
+        for kind, besides in (("front", ["app.key"]), ("bridge", [])):
+            files = [*(template / name for name in besides), *(template / "data").glob(f"{kind}.sqlite3*")]
+            own_store = any(name.startswith("store.") for name in self.settings.get(_CONFIGURATION[kind], {}))
+            copies = [self.folder / file.relative_to(template) for file in files]
+            if kind not in self.stores and not own_store and not any(copy.exists() for copy in copies):
+                for file, copy in zip(files, copies, strict=True):
+                    shutil.copy2(file, copy)
 
     def _make_what_is_missing(self) -> None:
         if not all((self.certs / name).exists() for name in ("broker.p12", "monitor.pem")):
@@ -171,12 +174,15 @@ class Testbed:
         self._configure()
         key_file = self.folder / "app.key"
         if not key_file.exists():
-            command = [*self._program("dmz-front"), "--config", str(self.config / "dmz_front.toml"), "--migrate"]
-            run(command, {"PYTHONPATH": str(self.root)})
+            self._migrate("dmz-front")
             key = self.ctl("apps", "add", "demo", "--scope", "*").strip()
             key_file.touch(mode=0o600)
             key_file.write_text(key)
         self.app_key = key_file.read_text()
+
+    def _migrate(self, program: str) -> None:
+        file = self.config / f"{program.replace('-', '_')}.toml"
+        run([*self._program(program), "--config", str(file), "--migrate"], {"PYTHONPATH": str(self.root)})
 
     def _configure(self) -> None:
         keys, data = self.folder / "keys", self.folder / "data"

@@ -25,7 +25,9 @@ def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
             for name in ("broker.p12", "monitor.pem", "trusted.json"):
                 (folder / name).touch(mode=0o600)
         if "--migrate" in words:
-            (Path(words[1]).parents[1] / "data" / "front.sqlite3").write_text("migrated")
+            configuration = Path(words[1])
+            side = {"dmz_front": "front", "intranet_bridge": "bridge"}[configuration.stem]
+            (configuration.parents[1] / "data" / f"{side}.sqlite3").write_text("migrated")
         return "the-key\n" if words[0] == "apps" else ""
 
     monkeypatch.setattr(module, "run", run)
@@ -38,10 +40,11 @@ def test_the_second_runs_nothing(programs: list[str], tmp_path: Path) -> None:
     first.set_up()
     once = len(programs)
     second.set_up()
-    assert (once, len(programs)) == (4, 4)
+    assert (once, len(programs)) == (5, 5)
     for one in (first, second):
         assert one.app_key == "the-key"
-        assert (one.folder / "data" / "front.sqlite3").read_text() == "migrated"
+        for side in ("front", "bridge"):
+            assert (one.folder / "data" / f"{side}.sqlite3").read_text() == "migrated"
         assert (one.certs / "monitor.pem").stat().st_mode & 0o777 == 0o600
     assert first.ports != second.ports
 
@@ -61,6 +64,28 @@ def test_what_is_not_the_same_is_made(programs: list[str], tmp_path: Path, own: 
     programs.clear()
     Testbed(tmp_path / "two", **own).set_up()
     assert len(programs) == runs, json.dumps(programs)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{"stores": {"bridge": "postgresql://x"}}, {"settings": {"intranet_bridge": {"store.file": "/elsewhere"}}}],
+    ids=["database", "file"],
+)
+def test_a_bridge_with_a_database_elsewhere_gets_no_copy(
+    programs: list[str], tmp_path: Path, own: dict[str, Any]
+) -> None:
+    two = Testbed(tmp_path / "two", **own)
+    two.set_up()
+    assert [file.name for file in (two.folder / "data").glob("*.sqlite3")] == ["front.sqlite3"]
+
+
+def test_a_database_that_is_there_is_not_written_over(programs: list[str], tmp_path: Path) -> None:
+    two = Testbed(tmp_path / "two")
+    (two.folder / "data").mkdir(parents=True)
+    (two.folder / "data" / "bridge.sqlite3").write_text("used")
+    two.set_up()
+    assert (two.folder / "data" / "bridge.sqlite3").read_text() == "used"
+    assert (two.folder / "data" / "front.sqlite3").read_text() == "migrated"
 
 
 def test_without_a_template_each_makes_its_own(
