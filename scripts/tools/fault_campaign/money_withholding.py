@@ -10,13 +10,14 @@ import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from scripts.tools.fault_campaign.faults import WITHHOLDING_POINTS
 from scripts.tools.fault_campaign.money_bank import Bank
 from scripts.tools.fault_campaign.money_callers import PAUSE_S, TRY_S, Callers, code_of
 from scripts.tools.fault_campaign.money_orders import LONGEST_S, Payers
-from scripts.tools.fault_campaign.site import BY_CLOCK, BY_PERSON, LATER, Site, unit_of
+from scripts.tools.fault_campaign.site import BY_CLOCK, BY_PERSON, LATER, Site, company_of, unit_of
 from scripts.tools.fault_campaign.withholding_books import (
     CHANNEL,
     BridgeLine,
@@ -29,7 +30,7 @@ from scripts.tools.testbed.processes import TestbedError
 OPERATIONS = ("withholding-sign", "withholding-charge", "bill-freeze", "bill-release")
 EACH = 6
 """Lines of a batch at least, so that a bank has something of every kind to say."""
-MORE_A_MINUTE = 4
+MORE_A_MINUTE = 1.5
 OFFERED_BY, SEALED_AT = 0.45, 0.5
 """Shares of the campaign's time: all lines are asked for by then; so does the person."""
 NOTE = "the bank asks for an extra batch"
@@ -48,7 +49,8 @@ class Withholding:
         self._tasks: set[asyncio.Task[None]] = set()
         self._later = [(name, pair) for name, pair in zip(LATER, WITHHOLDING_POINTS, strict=True) if deaths & set(pair)]
         self._arrangements = (BY_CLOCK, BY_PERSON, *(name for name, _ in self._later))
-        self._bills: list[dict[str, Any]] = []
+        self._bills: list[tuple[str, dict[str, Any]]] = []
+        """With the arrangement that each goes to."""
         self._banking: asyncio.Task[None] | None = None
         self.told: list[Told] = []
         self.bank = Bank(site.requests, site.statements, seed)
@@ -64,17 +66,17 @@ class Withholding:
 
     def prepare(self) -> None:
         """Take bills that nobody else pays."""
-        count = len(self._arrangements) * EACH + int(self._seconds / 60 * MORE_A_MINUTE)
-        self._bills = self._payers.give_up("power", count)
+        each = EACH + int(self._seconds / 60 * MORE_A_MINUTE / len(self._arrangements))
+        taken = [[(name, bill) for bill in self._payers.give_up(company_of(name), each)] for name in self._arrangements]
+        self._bills = [one for turn in zip_longest(*taken) for one in turn if one is not None]
 
     async def run(self) -> None:
         """Customers sign and have their bills charged; then a person has a batch sealed; the bank answers."""
         begun = time.monotonic()
         self._banking = asyncio.create_task(self.bank.run([unit_of(name) for name in (BY_CLOCK, BY_PERSON)]))
         every = self._seconds * OFFERED_BY / max(1, len(self._bills))
-        for number, bill in enumerate(self._bills):
+        for number, (name, bill) in enumerate(self._bills):
             await asyncio.sleep(max(0.0, begun + number * every - time.monotonic()))
-            name = self._arrangements[number % len(self._arrangements)]
             task = asyncio.create_task(self._line(name, bill, random.Random(self._rng.getrandbits(64))))  # noqa: S311
             self._tasks.add(task)
             task.add_done_callback(self._done)

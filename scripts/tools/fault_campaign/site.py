@@ -159,7 +159,8 @@ class Site:
         today = at.date() == datetime.now(CHINA).date()
         seal_at = {BY_CLOCK: f"{at:%H:%M}"} if today else {}
         return {
-            name: shown | {"unit": unit_of(name), "seal_at": seal_at.get(name, "00:00")} for name in self.arrangements
+            name: shown | {"unit": unit_of(name), "company": company_of(name), "seal_at": seal_at.get(name, "00:00")}
+            for name in self.arrangements
         }
 
     @property
@@ -286,6 +287,11 @@ class Site:
 def unit_of(arrangement: str) -> str:
     """The bank's number of an arrangement, in the names of its files."""
     return f"3710{arrangement.removeprefix('bank-')}"
+
+
+def company_of(arrangement: str) -> str:
+    """Whose bills it collects."""
+    return of_money.COMPANIES[int(arrangement.removeprefix("bank-")) % len(of_money.COMPANIES)]
 
 
 def _merged(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
