@@ -219,7 +219,8 @@ class Payers:
     def _waits_for_statement(self, order: Paying) -> bool:
         """Whether only Alipay's statement is waited for: its refunds are done."""
         refunds = order.told["refunds"]
-        lines_ended = all(
+        # one that was paid with another amount has its lines open for ever
+        lines_ended = order.how == OTHER_AMOUNT or all(
             line["state"] in ("written-off", "credited", "refunded", "refunding") for line in order.told["lines"]
         )
         return bool(refunds) and order.told["channel"] == "alipay" and lines_ended and self._channels.all_back(order)
