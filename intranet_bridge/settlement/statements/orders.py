@@ -94,6 +94,8 @@ def of_payment(
             return Next(Do.HOLD, line.code or "line-held")
         if line.state is LineState.OPEN and order.state is OrderState.HELD:
             return Next(Do.HOLD, code or "order-held")
+    if order.state is OrderState.COMPLETED_WITH_REFUNDS and all(line.state is LineState.OPEN for line in order.lines):
+        return Next(Do.DONE)  # it was of another amount, and went back whole
     return Next(Do.DONE if all(line.state in _ENDED for line in concerned) else Do.WAIT)
 
 

@@ -356,6 +356,8 @@ PAID = (Payment("alipay", (PaidPart(T1, NUMBER, 5000),)), Payment("alipay", (Pai
         (OrderState.COMPLETED, ("written-off",), T1, {"cash": 5046}, Next(Do.HOLD, "amount-differs")),
         (OrderState.COMPLETED, ("written-off",), T2, {"cash": 5046}, Next(Do.HOLD, "amount-differs")),
         (OrderState.HELD, ("open",), T1, {"cash": 5000, "code": "amount-mismatch"}, Next(Do.HOLD, "amount-mismatch")),
+        (OrderState.COMPLETED_WITH_REFUNDS, ("open", "open"), T1, {"cash": 5000}, Next(Do.DONE)),
+        (OrderState.WRITING_OFF, ("open", "open"), T1, {}, Next(Do.WAIT)),
     ],
 )
 def test_what_a_payment_asks_of_its_order(
