@@ -25,6 +25,7 @@ MOST_ROWS = 1000
 AT_ONCE = 100
 """So many commands are decided for one question."""
 
+_Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
 OperationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,64}$")]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z._:-]{1,64}$")]
 
@@ -90,7 +91,7 @@ class ResolveMatching(Matching):
     """A decision on all of them."""
 
     choice: Choice
-    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
+    note: _Note
 
 
 class ResendMatching(Matching):
@@ -112,7 +113,7 @@ class ResolveCommand(_Question):
 
     id: RequestId
     choice: Choice
-    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
+    note: _Note
     result: str = Field(default="", repr=False)
     """Applied: the answer's JSON, for the caller; empty if it is not known."""
     force: bool = False
@@ -286,7 +287,7 @@ class SettleOrder(_Question):
     order: _OrderNumber
     verdict: Annotated[OrderVerdict, Field(strict=False)]
     line: Annotated[int, Field(ge=0, le=50)] = 0
-    note: Annotated[str, Field(max_length=500)] = ""
+    note: _Note
     sudo_user: _SudoUser = ""
 
 
@@ -341,7 +342,7 @@ class ReleaseWithholdingLine(_Question):
     """Take a line out, or settle one that is held or unanswered."""
 
     id: _Line
-    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)]
+    note: _Note
     owed: bool = False
     """What was charged is owed to the payer."""
     sudo_user: _SudoUser = ""

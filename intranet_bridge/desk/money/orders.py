@@ -14,14 +14,13 @@ from starlette.responses import Response
 from intranet_bridge.desk.money.common import NOT_THERE, PAGE, READ, SETTLE, Waiting, asked, asked_day, id_of
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.payments.desk import OrderDetail, OrdersDesk, RefundView, Sayable
-from protocol.administration import OrderVerdict
+from protocol.administration import LONGEST_NOTE, OrderVerdict
 from protocol.desk.pages import NotDone, Page, Visit, see
 from protocol.errors import BridgeError
 from protocol.operations.orders import LineState, OrderState, RefundState
 
 WAITING = "waiting"
 """Of the list: those that wait for a person, whatever their state."""
-MOST_NOTE = 500
 _TONES = {
     OrderState.HELD: "bad", OrderState.COMPLETED: "good", OrderState.COMPLETED_WITH_REFUNDS: "good",
     OrderState.PAID: "accent", OrderState.WRITING_OFF: "accent",
@@ -30,7 +29,7 @@ _LINE_TONES = {
     LineState.HELD: "bad", LineState.UNKNOWN: "warn", LineState.REFUSED: "warn", LineState.REFUNDING: "accent",
     LineState.WRITTEN_OFF: "good", LineState.REFUNDED: "good", LineState.CREDITED: "good",
 }  # fmt: skip
-NO_NOTE = "What you have found: say it, in 1 to 500 characters."
+NO_NOTE = "What you have found: say it, in 1 to 400 characters."
 NO_DECISION = "Decision: choose one."
 
 
@@ -115,7 +114,7 @@ class Orders:
         return visit.shown(
             "money/order.html", "Payment order", status=status if refused else 200, refused=refused, found=found,
             order=found.order, tone=tone, of_line=of_line, of_refund=of_refund, written=written, given=given,
-            decides=bool(found.sayable) and SETTLE in visit.session.roles, most=MOST_NOTE,
+            decides=bool(found.sayable) and SETTLE in visit.session.roles, most=LONGEST_NOTE,
             lines={line.line: line for line in found.standing.lines},
         )  # fmt: skip
 
@@ -129,7 +128,7 @@ class Orders:
         verdict, _, line = decision.partition(".")
         if verdict not in set(OrderVerdict) or not line.isascii() or not line.isdigit() or len(line) > 2:
             raise NotDone(NOT_THERE, 404)
-        if not 1 <= len(note) <= MOST_NOTE:
+        if not 1 <= len(note) <= LONGEST_NOTE:
             return self._shown(visit, found, NO_NOTE, 422)
         number = found.order.number
         try:

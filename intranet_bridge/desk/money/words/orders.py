@@ -148,7 +148,7 @@ CHINESE: Mapping[str, str] = {
     "The order": "订单信息",
     "Application": "应用",
     "Made at": "下单时间",
-    "What you have found: say it, in 1 to 500 characters.": "核实情况：请填写，1 至 500 字。",
+    "What you have found: say it, in 1 to 400 characters.": "核实情况：请填写，1 至 400 字。",
     "Decision: choose one.": "决定：请选择一项。",
     "payment orders are held: somebody decides": "笔缴费订单挂起，待人处理",
     "refunds that three statements do not prove: have the channel asked": "笔退款三份对账单仍未证实：请向渠道查询",

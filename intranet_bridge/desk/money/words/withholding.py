@@ -113,6 +113,7 @@ CHINESE: Mapping[str, str] = {
     "Asked, yuan": "请求（元）",
     "Charged, yuan": "扣款（元）",
     "Sent at": "送出时间",
+    "Answer file": "回盘文件",
     "Answered at": "回盘时间",
     "Sealed at": "封存时间",
     "Closed at": "结束时间",

@@ -99,7 +99,7 @@ async def test_a_held_line_is_decided_by_one_person_who_settles(desk: Desk) -> N
     for fields, words in (
         ({"note": SAID}, "Decision: choose one."),
         ({"decision": "refused.2", "note": " "}, "What you have found: say it"),
-        ({"decision": "refused.2", "note": "x" * 501}, "What you have found: say it"),
+        ({"decision": "refused.2", "note": "x" * 401}, "What you have found: say it"),
     ):
         again = await send(li, page, path + "/settle", **fields)
         assert (again.status_code, words in again.text) == (422, True)

@@ -57,9 +57,9 @@ async def test_a_combined_payment_of_another_amount_goes_back_part_by_part(make:
         order = await at.paying()
         assert await at.combined(order.order, OF_LINES | {2: 6788}) == "amount-mismatch"
         await at.run()
-        await at.told("orders-settle", order=order.order, verdict="give-back")
+        await at.told("orders-settle", order=order.order, verdict="give-back", note="seen at the channel")
         with pytest.raises(BridgeError, match="under way"):
-            await at.told("orders-settle", order=order.order, verdict="give-back")
+            await at.told("orders-settle", order=order.order, verdict="give-back", note="seen at the channel")
         waiting = await at.order(order.order)
         assert back(waiting) == [("-0-R1", "t1", 12_345), ("-0-R2", "t2", 6788), ("-0-R3", "t3", 866)]
         for refund in waiting.refunds:

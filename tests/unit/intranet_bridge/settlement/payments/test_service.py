@@ -155,7 +155,7 @@ async def test_risk_refuses_the_sixth_order_of_a_payer_and_holds_what_is_large(m
         await at.run()
         held = await at.order(large.order)
         assert (held.state, states(held)) == ("held", ["open"])
-        await at.told("orders-settle", order=large.order, verdict="go-on")
+        await at.told("orders-settle", order=large.order, verdict="go-on", note="seen at the channel")
         await at.run()
         assert (await at.order(large.order)).state == "completed"
 
@@ -525,14 +525,14 @@ async def test_people_settle_what_is_held(make: Callable[..., Any]) -> None:
             ("01ZZZ", "go-on", "no such order"),
         ):
             with pytest.raises(BridgeError, match=why):
-                await at.told("orders-settle", order=order, verdict=verdict, line=2)
-        assert (await at.told("orders-settle", order=first.order, verdict="written-off", line=1))[
-            "state"
-        ] == "completed"
-        await at.told("orders-settle", order=second.order, verdict="refused", line=1)
-        await at.told("orders-settle", order=third.order, verdict="give-back")
+                await at.told("orders-settle", order=order, verdict=verdict, note="seen at the channel", line=2)
+        assert (
+            await at.told("orders-settle", order=first.order, verdict="written-off", note="seen at the channel", line=1)
+        )["state"] == "completed"
+        await at.told("orders-settle", order=second.order, verdict="refused", note="seen at the channel", line=1)
+        await at.told("orders-settle", order=third.order, verdict="give-back", note="seen at the channel")
         with pytest.raises(BridgeError, match="under way"):
-            await at.told("orders-settle", order=third.order, verdict="give-back")
+            await at.told("orders-settle", order=third.order, verdict="give-back", note="seen at the channel")
         for number in (second.order, third.order):
             (refund,) = (await at.order(number)).refunds
             await at.prove(refund)
@@ -543,7 +543,7 @@ async def test_people_settle_what_is_held(make: Callable[..., Any]) -> None:
         assert (shown["code"], shown["payments"][0]["transactions"]) == ("amount-mismatch", ["t3"])
         assert (await at.payments.desk.report()).held == ()
         with pytest.raises(BridgeError, match="only of one that is held"):
-            await at.told("orders-settle", order=first.order, verdict="refused", line=1)
+            await at.told("orders-settle", order=first.order, verdict="refused", note="seen at the channel", line=1)
 
 
 # --- killed -----------------------------------------------------------------------------------------------
