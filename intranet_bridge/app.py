@@ -158,7 +158,7 @@ class Bridge:
         self.hot = HotData(settings.hot)
         self.content = Content(
             settings.content, store=self.store, hot=self.hot, under=lambda name: self.bindings.under(name),
-            allowed=self._may_call, clock=clock, act=self.audit.act,
+            allowed=self._may_call, clock=clock, transact=self.audit.transact,
         )  # fmt: skip
         self.imports = Imports(
             settings.imports, store=self.store, at_rest=self.at_rest, name=settings.name, clock=clock,
@@ -173,7 +173,7 @@ class Bridge:
                 store=self.store, at_rest=self.at_rest, commands=lambda: self.internal, calls=lambda: self.calls,
                 files=lambda: self.files, notices=lambda: self.notices, elsewhere=self._elsewhere,
                 allowed=self._may_call, name=settings.name,
-                act=self.audit.act, clock=clock,
+                act=self.audit.act, transact=self.audit.transact, clock=clock,
             ),
         )  # fmt: skip
         itself = {**own(self.handlers()), **self.content.adapters(), **self.imports.adapters()}
@@ -263,7 +263,7 @@ class Bridge:
             inquires=self.bindings.inquires,
             from_fronts=lambda: self.settings.commands.decisions_from_fronts,
             retention_ms=lambda: int(self.settings.store.retention_days * 86_400_000), clock=clock,
-            act=self.audit.act, same_front=self.ceilings.same_front, local=local,
+            transact=self.audit.transact, same_front=self.ceilings.same_front, local=local,
         )  # fmt: skip
         self.command_intake = CommandIntake(
             link=self.links["commands"], judge=judge,

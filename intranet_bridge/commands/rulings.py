@@ -26,7 +26,7 @@ from protocol.errors import BridgeError, LinkError
 from protocol.lifecycle import State, move
 from protocol.link.lane import Lane
 from protocol.messages import AHEAD_MS, LOWEST_VERSION, Attributes
-from protocol.runtime.audit import Act
+from protocol.runtime.audit import Transact
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Outbox
@@ -76,7 +76,7 @@ class Rulings:
         from_fronts: Callable[[], bool],
         retention_ms: Callable[[], int],
         clock: Clock,
-        act: Act,
+        transact: Transact,
         same_front: Callable[[str, str], bool] = lambda _one, _other: True,
     ) -> None:
         """`same_front`: whether two sources are of fronts that share a ledger.
@@ -85,7 +85,7 @@ class Rulings:
         keeps what is final. `act` writes down who decided.
         """
         self._store, self._inbox, self._workers, self._outbox = store, inbox, workers, outbox
-        self._act, self._same_front, self._local = act, same_front, local
+        self._transact, self._same_front, self._local = transact, same_front, local
         self._replies, self._judge, self._lane, self._clock = replies, judge, lane, clock
         self.inquires, self._from_fronts, self._retention_ms = inquires, from_fronts, retention_ms
 
@@ -116,8 +116,8 @@ class Rulings:
 
     async def write(self, ruling: Ruling, operation: str) -> None:
         """Write it down, for `act`. Raises BridgeError, and changes nothing, if the command's state forbids it."""
-        await self._store.write(partial(rows.decide, ruling=ruling))
-        await self._act("decide", ruling.by, request_id=ruling.id, operation=operation, choice=ruling.choice.value)
+        said = {"request_id": ruling.id, "operation": operation, "choice": ruling.choice.value}
+        await self._transact(partial(rows.decide, ruling=ruling), "decide", ruling.by, lambda _: said)
 
     async def act(self) -> None:
         """On what was decided just now."""
@@ -177,11 +177,13 @@ class Rulings:
             return ""
 
         once = partial(rows.decide_once, id=id, request=decision.request, at=now, decide=decide)
-        came: Came = await self._store.write(once)
-        await self._act(
-            "decide", by, request_id=decision.request, decision=id, operation=decision.command.operation,
-            choice=decision.choice.value, done=came.done, because=came.because,
-        )  # fmt: skip
+        said = {
+            "request_id": decision.request, "decision": id, "operation": decision.command.operation,
+            "choice": decision.choice.value,
+        }  # fmt: skip
+        came: Came = await self._transact(
+            once, "decide", by, lambda came: {**said, "done": came.done, "because": came.because}
+        )
         await self.act()
         return came
 

@@ -6,10 +6,14 @@ sees one reads anew and drops what it keeps of such answers: several bridges of 
 """
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
+
+from sqlalchemy import Connection
 
 from intranet_bridge.content import answers, records
 from intranet_bridge.content.answers import Items, local
@@ -25,7 +29,7 @@ from protocol.errors import BridgeError
 from protocol.messages import uuid7
 from protocol.operations import CATALOGUE, Operation
 from protocol.operations.public import NOT_BY_ACCOUNT
-from protocol.runtime import audit
+from protocol.runtime.audit import Transact
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.jobs import Jobs
@@ -57,12 +61,12 @@ class Content:
         under: Under,
         allowed: Callable[[], bool],
         clock: Clock,
-        act: audit.Act = audit.logged,
+        transact: Transact,
     ) -> None:
         """`under`: what an operation is bound to besides. `allowed`: whether this bridge's lease holds."""
         self.operations = section.operations
         self._store, self._hot, self._under, self._allowed = store, hot, under, allowed
-        self._clock, self._act = clock, act
+        self._clock, self._transact = clock, transact
         self._edition: int | None = None
         self._items: dict[str, Items] = {}
         self._jobs, self._reading = Jobs(), asyncio.Lock()
@@ -125,13 +129,11 @@ class Content:
         await self.refresh()
 
     async def _done_by_clock(self, one: Version, wanted: Act, now: int) -> None:
-        try:
-            await self._store.write(
-                lambda connection: records.act(connection, one.item, one.version, one.changes, wanted, CLOCK, now)
-            )
-        except NotAllowed:
-            return  # another bridge, or somebody, was faster
-        await self._recorded(wanted, CLOCK.name, one)
+        with contextlib.suppress(NotAllowed):  # another bridge, or somebody, was faster
+            await self._recorded(
+                lambda connection: records.act(connection, one.item, one.version, one.changes, wanted, CLOCK, now),
+                wanted, CLOCK.name,
+            )  # fmt: skip
 
     async def refresh(self) -> None:
         """Read what is published, if there is a new edition. Raises SQLAlchemyError."""
@@ -164,30 +166,32 @@ class Content:
         if item and (known := await self._store.read(lambda connection: records.versions(connection, item))):
             return known[0]
         item = item or uuid7(now, os.urandom(10))
-        made = await self._store.write(lambda connection: records.create(connection, written, who, now, item))
-        await self._recorded(Act.SAVE, who.name, made)
-        return made
+        create = partial(records.create, written=written, who=who, now=now, item=item)
+        return await self._recorded(create, Act.SAVE, who.name)
 
     async def save(self, item: str, changes: int, written: Written, who: Who) -> Version:
         """Another state of the draft, or the next version's first. Raises NotAllowed, SQLAlchemyError."""
         now = self._clock()
-        made = await self._store.write(lambda one: records.save(one, item, changes, written, who, now))
-        await self._recorded(Act.SAVE, who.name, made)
-        return made
+        return await self._recorded(
+            lambda connection: records.save(connection, item, changes, written, who, now), Act.SAVE, who.name
+        )
 
     async def do(self, item: str, version: int, changes: int, wanted: Act, who: Who, remark: str = "") -> Version:
         """Submit, approve and so on. Raises NotAllowed, SQLAlchemyError."""
         now = self._clock()
-        done = await self._store.write(
-            lambda connection: records.act(connection, item, version, changes, wanted, who, now, remark)
-        )
-        await self._recorded(wanted, who.name, done)
+        done = await self._recorded(
+            lambda connection: records.act(connection, item, version, changes, wanted, who, now, remark),
+            wanted, who.name,
+        )  # fmt: skip
         await self.refresh()
         return done
 
-    async def _recorded(self, done: Act, by: str, one: Version) -> None:
+    async def _recorded(self, work: Callable[[Connection], Version], done: Act, by: str) -> Version:
+        made = await self._transact(
+            work, f"content-{done}", by, lambda one: {"kind": one.kind, "number": one.number, "version": one.version}
+        )
         self.counts[done] += 1
-        await self._act(f"content-{done}", by, kind=one.kind, number=one.number, version=one.version)
+        return made
 
     async def newest(self, kind: str, stage: str) -> tuple[list[Version], frozenset[str]]:
         """Of each item the newest version, and the items of which one is published. Raises SQLAlchemyError."""

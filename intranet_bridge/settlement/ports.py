@@ -10,7 +10,7 @@ from intranet_bridge.files.service import Files
 from intranet_bridge.marketing import NotApplied, Outcome
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.notices.outbox import Notices
-from protocol.runtime.audit import Act
+from protocol.runtime.audit import Act, Transact
 from protocol.runtime.clock import Clock
 from protocol.runtime.store import Store
 from protocol.values import immutable
@@ -41,6 +41,8 @@ class Ports:
     name: str
     act: Act
     """Writes an act into the audit."""
+    transact: Transact
+    """Does what somebody decides, and writes it into the audit in the same transaction."""
     clock: Clock
     elsewhere: Callable[[str, str, BaseModel], Awaitable[Outcome]] = _nowhere
     """A query of another region's marketing system: region, operation, request. NotApplied if it is not reached."""

@@ -6,10 +6,10 @@ Records older than `[audit] retention_days` are deleted; an anchor keeps the has
 """
 
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import AfterValidator, Field
 from sqlalchemy import BigInteger, Column, Connection, Index, MetaData, String, Table, Text, select
@@ -20,10 +20,12 @@ from protocol.errors import BridgeError
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.settings import Section
-from protocol.runtime.store import Store
+from protocol.runtime.store import Store, Work
 from protocol.runtime.syslog import SyslogForward, Target
 
 log = logger(__name__)
+
+T = TypeVar("T")
 
 _DAY_MS = 86_400_000
 _PATIENCE_S = 5.0
@@ -139,6 +141,14 @@ class Act(Protocol):
         ...
 
 
+class Transact(Protocol):
+    """Does what somebody decides and writes the act down, in one transaction."""
+
+    def __call__(self, work: Work[T], act: str, by: str, details: Callable[[T], Mapping[str, Any]], /) -> Awaitable[T]:
+        """`details`: of what `work` gave; identifiers and counts, nothing of a customer. Raises as Store.write."""
+        ...
+
+
 async def logged(act: str, by: str, /, **details: Any) -> None:
     """An administrative act, into the log alone."""
     log.warning("administrative-act", act=act, by=by, details=json.dumps(details, ensure_ascii=False))
@@ -198,6 +208,21 @@ class Audit:
             await self.write(ACT, {"act": act, "by": by, **details})
         except (SQLAlchemyError, BridgeError) as error:
             log.error("audit-not-written", act=act, by=by, error=type(error).__name__)
+
+    async def transact(self, work: Work[T], act: str, by: str, details: Callable[[T], Mapping[str, Any]], /) -> T:
+        """Do `work`, and write down that somebody did it, in one transaction: whenever the process dies, neither is
+        there without the other. Raises what Store.write raises.
+        """
+
+        def both(connection: Connection) -> tuple[T, Mapping[str, Any]]:
+            result = work(connection)
+            said = details(result)
+            self.append_in(connection, ACT, {"act": act, "by": by, **said})
+            return result, said
+
+        result, said = await self._store.write(both)
+        await logged(act, by, **said)
+        return result
 
     async def strictly(self, act: str, by: str, /, **details: Any) -> None:
         """The same for what must not be done unrecorded. Raises BridgeError."""

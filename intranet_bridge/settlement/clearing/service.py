@@ -270,19 +270,18 @@ class Clearing(Part, ClearingDesk):
         if channel not in self.section.channels:
             raise NotCleared(f"channel: {channel} is not cleared here")
         now = self._clock()
-        id = await self._store.write(lambda one: acting.owe(one, company, channel, amount, note, who, now))
-        await self._acted("owe", who, adjustment=id)
+        id = await self._ports.transact(
+            lambda one: acting.owe(one, company, channel, amount, note, who, now), "clearing-owe", who,
+            lambda id: {"adjustment": id},
+        )  # fmt: skip
+        self.counts["owe"] += 1
         return await self._store.read(partial(_adjustment, id=id))
 
     async def _done(self, act: str, id: str, who: str, work: Callable[[Connection], object]) -> SheetView:
-        await self._store.write(work)
+        await self._ports.transact(work, f"clearing-{act}", who, lambda _: {"sheet": id})
         reach(Point.BRIDGE_SHEET_COMMITTED, id)
-        await self._acted(act, who, sheet=id)
-        return await self._store.read(partial(reading.one, id=id))
-
-    async def _acted(self, act: str, who: str, **about: str) -> None:
         self.counts[act] += 1
-        await self._ports.act(f"clearing-{act}", who, **about)
+        return await self._store.read(partial(reading.one, id=id))
 
     # --- an administrator's -----------------------------------------------------------------------------------
 

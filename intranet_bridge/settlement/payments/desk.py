@@ -191,11 +191,11 @@ class OrdersDesk:
             self._acts(stored).advance()
             return stored.order.state
 
-        state = await self._ports.store.write(work)
+        said = {"order": number, "line": line, "verdict": verdict, "note": note}
+        state = await self._ports.transact(work, "order-settle", who, lambda _: said)
         reach(Point.BRIDGE_DESK_COMMITTED, number)
         self._ports.commands().begin()
         self._hurry()
-        await self._ports.act("order-settle", who, order=number, line=line, verdict=verdict, note=note)
         return state
 
     # --- an administrator's ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -89,15 +90,16 @@ class RiskPart(Part):
     async def _add(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         question = asked(_Put, request)
         who = peer.behind(question.sudo_user)
-        one = await self._records.put(question.list, question.value, question.expires_at, question.note, who)
-        await self._ports.act("risk-add", who, list=one.list, value=one.value, expires_at=one.expires_at)
+        one = self._records.listing(question.list, question.value, question.expires_at, question.note, who)
+        said = {"list": one.list, "value": one.value, "expires_at": one.expires_at}
+        await self._ports.transact(partial(self._records.put, one=one), "risk-add", who, lambda _: said)
         return {"list": one.list, "value": one.value}
 
     async def _remove(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
         question = asked(_Remove, request)
         who = peer.behind(question.sudo_user)
-        await self._records.remove(question.list, question.value)
-        await self._ports.act("risk-remove", who, list=question.list)
+        remove = partial(self._records.remove, list=question.list, value=question.value)
+        await self._ports.transact(remove, "risk-remove", who, lambda _: {"list": question.list})
         return {"list": question.list}
 
     async def _decisions(self, request: Mapping[str, Any], _peer: Peer) -> dict[str, Any]:

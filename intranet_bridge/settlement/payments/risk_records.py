@@ -133,40 +133,30 @@ class RiskRecords:
 
     # Lists
 
-    async def put(self, list: str, value: str, expires_at: int | None, note: str, who: str) -> Listing:
-        """Put a payer, a means of payment or an account (`company:account`) on a list; what is on it already has a new
-        end and note. Raises NotListed, StoreKeyClosed.
+    def listing(self, list: str, value: str, expires_at: int | None, note: str, who: str) -> Listing:
+        """A payer, a means of payment or an account (`company:account`), as it would stand on a list. Raises NotListed,
+        StoreKeyClosed.
         """
         if not value.strip():
             raise NotListed("what is put on a list is not empty")
         now = self._clock()
         if expires_at is not None and expires_at <= now:
             raise NotListed("expires_at: is over already")
-        one = Listing(list, self._hash(value.strip()), expires_at, note, who, now)
+        return Listing(list, self._hash(value.strip()), expires_at, note, who, now)
 
-        def put(connection: Connection) -> None:
-            connection.execute(delete(LISTED).where(_L.list == list, _L.value == one.value))
-            row = {
-                "list": list,
-                "value": one.value,
-                "expires_at": expires_at,
-                "note": note,
-                "who": who,
-                "added_at": now,
-            }
-            connection.execute(LISTED.insert(), row)
+    def put(self, connection: Connection, one: Listing) -> None:
+        """Put it on its list; what is on it already has a new end and note."""
+        connection.execute(delete(LISTED).where(_L.list == one.list, _L.value == one.value))
+        row = {
+            "list": one.list, "value": one.value, "expires_at": one.expires_at, "note": one.note, "who": one.who,
+            "added_at": one.added_at,
+        }  # fmt: skip
+        connection.execute(LISTED.insert(), row)
 
-        await self._store.write(put)
-        return one
-
-    async def remove(self, list: str, value: str) -> None:
+    def remove(self, connection: Connection, list: str, value: str) -> None:
         """Take a value off a list: as it was put on, or its hash. Raises NotListed, StoreKeyClosed."""
         either = {value.strip(), self._hash(value.strip())}
-
-        def remove(connection: Connection) -> int:
-            return connection.execute(delete(LISTED).where(_L.list == list, _L.value.in_(either))).rowcount
-
-        if not await self._store.write(remove):
+        if not connection.execute(delete(LISTED).where(_L.list == list, _L.value.in_(either))).rowcount:
             raise NotListed(f"it is not on the list {list}")
 
     async def listed(self, list: str = "") -> list[Listing]:

@@ -348,12 +348,14 @@ class Payments(SettlementPart):
         match proof:
             case PaymentProof():
                 order = proof.order
-                meant = await self._ports.store.write(
-                    lambda connection: self._paid(connection, channel.name, proof, digest, asked.source)
-                )
+                paid = partial(self._paid, channel=channel.name, proof=proof, digest=digest, source=asked.source)
                 if channel.section.applications:
-                    cash = str(proof.cash)
-                    await self._ports.act("payment-trusted", asked.source, order=order, cash=cash, meant=meant)
+                    said = {"order": order, "cash": str(proof.cash)}
+                    meant = await self._ports.transact(
+                        paid, "payment-trusted", asked.source, lambda meant: {**said, "meant": meant}
+                    )
+                else:
+                    meant = await self._ports.store.write(paid)
             case RefundProof():
                 number = proof.number
                 meant, order = await self._proven(channel, proof)

@@ -15,6 +15,7 @@ Every change is an act of the audit.
 import json
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -39,10 +40,10 @@ from intranet_bridge.settlement.statements.sources import Source
 from intranet_bridge.settlement.statements.verdicts import Finding
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from protocol.errors import BridgeError
-from protocol.runtime.audit import Act
+from protocol.runtime.audit import Transact
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
-from protocol.runtime.store import Store
+from protocol.runtime.store import Store, Work
 from protocol.times import CHINA
 from protocol.values import immutable
 
@@ -164,11 +165,11 @@ class StatementBooks:
 
     def __init__(
         self, *, section: StatementsSection, sources: Mapping[str, Source], store: Store, statements: Statements,
-        act: Act, clock: Clock, changed: Callable[[], None],
+        transact: Transact, clock: Clock, changed: Callable[[], None],
     ) -> None:  # fmt: skip
         """`changed`: told when there is something to be worked on."""
         self._section, self._sources, self._store, self._statements = section, sources, store, statements
-        self._act, self._clock, self._changed = act, clock, changed
+        self._transact, self._clock, self._changed = transact, clock, changed
 
     # Reading
 
@@ -305,9 +306,8 @@ class StatementBooks:
                 connection.execute(ITEMS.update().where(_I.id == item).values(state=state, updated_at=now))
             return state
 
-        state = await self._store.write(write)
+        await self._transact(write, "settle-resolve", who, lambda state: {"item": item, "state": state.value})
         reach(Point.BRIDGE_DESK_COMMITTED, item)
-        await self._act("settle-resolve", who, item=item, state=state.value)
         return await self.item(item)
 
     async def approve(self, run: str, who: str, note: str) -> StatementRun:
@@ -331,29 +331,30 @@ class StatementBooks:
             connection.execute(RUNS.update().where(_R.id == run).values(values))
             return RunState.ACTING
 
-        state = await self._store.write(write)
+        await self._transact(write, "settle-approve", who, lambda state: {"run": run, "state": state.value})
         reach(Point.BRIDGE_DESK_COMMITTED, run)
-        await self._act("settle-approve", who, run=run, state=state.value)
         self._changed()
         return await self.run(run)
 
     async def accept(self, file: str, who: str, note: str = "") -> StatementFile:
         """A file that waits is taken in place of the accepted one. Raises NoSuchFile, NotInThisState."""
-        await self._statements.replace(file, who)
-        await self._act("settle-accept", who, file=file, note=note[:MOST_NOTE])
+        said = {"file": file, "note": note[:MOST_NOTE]}
+        replace = partial(self._statements.replace, file=file, who=who)
+        await self._transact(replace, "settle-accept", who, lambda _: said)
         self._changed()
         return await self.file(file)
 
     async def refuse(self, file: str, who: str, note: str = "") -> StatementFile:
         """A file that waits is not taken. Raises NoSuchFile, NotInThisState."""
-        await self._statements.refuse(file, who)
-        await self._act("settle-refuse", who, file=file, note=note[:MOST_NOTE])
+        said = {"file": file, "note": note[:MOST_NOTE]}
+        await self._transact(partial(self._statements.refuse, file=file, who=who), "settle-refuse", who, lambda _: said)
+        await self._statements.forget_lines(file)
         return await self.file(file)
 
     async def rerun(self, file: str, who: str) -> str:
         """Compare a file again; returns the run. What was done is not done again. Raises NotRun."""
-        run = await self._store.write(lambda connection: records.run_again(connection, file, who, self._clock()))
-        await self._act("settle-rerun", who, file=file, run=run)
+        again: Work[str] = partial(records.run_again, file=file, who=who, now=self._clock())
+        run = await self._transact(again, "settle-rerun", who, lambda run: {"file": file, "run": run})
         self._changed()
         return run
 
@@ -385,8 +386,8 @@ class StatementBooks:
             }  # fmt: skip
             connection.execute(FILES.insert().values(row))
 
-        await self._store.write(write)
-        await self._act("settle-empty", who, source=source, day=str(day), note=note.strip())
+        said = {"source": source, "day": str(day), "note": note.strip()}
+        await self._transact(write, "settle-empty", who, lambda _: said)
 
     # Within
 

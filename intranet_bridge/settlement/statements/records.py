@@ -107,7 +107,7 @@ class Statements:
         try:
             summary = await self._read(begun.id, source, profile, known)
         except StatementRefused as refused:
-            await self._forget_lines(begun.id)
+            await self.forget_lines(begun.id)
             verdict, state = refused, after(FileState.RECEIVED, event_of(refused))
             await self._store.write(lambda connection: self._verdict(connection, begun.id, state, verdict))
             return Taken(begun.id, named.name, state, verdict.code, verdict.findings)
@@ -116,30 +116,23 @@ class Statements:
         code = Code.CONFLICTING_RESEND if state is FileState.CONFLICTING else None
         return Taken(begun.id, named.name, state, code, summary.warnings, summary)
 
-    async def replace(self, file: str, who: str) -> None:
+    def replace(self, connection: Connection, file: str, who: str) -> None:
         """An operator takes a file in place of the accepted one of its name. Raises NoSuchFile, NotInThisState: it does
         not wait for that, or the earlier one's day is closed.
         """
+        row = self._row(connection, file, lock=True)
+        state = after(FileState(row.state), Event.REPLACE)
+        mine = select(FILES).where(_F.name == row.name, _F.state.in_(_COUNT)).with_for_update()
+        for earlier in connection.execute(mine).all():
+            self._set(connection, earlier.id, after(FileState(earlier.state), Event.SUPERSEDED), who)
+        self._set(connection, file, state, who)
 
-        def replace(connection: Connection) -> None:
-            row = self._row(connection, file, lock=True)
-            state = after(FileState(row.state), Event.REPLACE)
-            mine = select(FILES).where(_F.name == row.name, _F.state.in_(_COUNT)).with_for_update()
-            for earlier in connection.execute(mine).all():
-                self._set(connection, earlier.id, after(FileState(earlier.state), Event.SUPERSEDED), who)
-            self._set(connection, file, state, who)
-
-        await self._store.write(replace)
-
-    async def refuse(self, file: str, who: str) -> None:
-        """An operator does not take a file that waits; the earlier one stays. Raises NoSuchFile, NotInThisState."""
-
-        def refuse(connection: Connection) -> None:
-            row = self._row(connection, file, lock=True)
-            self._set(connection, file, after(FileState(row.state), Event.REFUSED), who)
-
-        await self._store.write(refuse)
-        await self._forget_lines(file)
+    def refuse(self, connection: Connection, file: str, who: str) -> None:
+        """An operator does not take a file that waits; the earlier one stays. Its lines can be forgotten then. Raises
+        NoSuchFile, NotInThisState.
+        """
+        row = self._row(connection, file, lock=True)
+        self._set(connection, file, after(FileState(row.state), Event.REFUSED), who)
 
     async def differing(self, file: str) -> Difference:
         """The rows in which a file that waits differs from the accepted one of its name. Raises NoSuchFile."""
@@ -222,7 +215,7 @@ class Statements:
 
         taken = await self._store.write(begin)
         if taken.state is FileState.RECEIVED:
-            await self._forget_lines(taken.id)
+            await self.forget_lines(taken.id)
         return taken
 
     async def _read(self, file: str, source: Source, profile: Profile, known: Expected) -> Summary:
@@ -289,7 +282,7 @@ class Statements:
             some = lines[at : at + BATCH]
             await self._store.execute(LINES.delete().where(_L.file == file, _L.line.in_(some)), {})
 
-    async def _forget_lines(self, file: str) -> None:
+    async def forget_lines(self, file: str) -> None:
         """A few hundred at a time: a million would hold the database."""
 
         def page(connection: Connection) -> Sequence[int]:

@@ -52,7 +52,7 @@ class StatementsPart(Part):
             elsewhere=elsewhere, close_after_days=close_after_days,
         )  # fmt: skip
         self.books = StatementBooks(
-            section=section, sources=self.sources, store=ports.store, statements=statements, act=ports.act,
+            section=section, sources=self.sources, store=ports.store, statements=statements, transact=ports.transact,
             clock=ports.clock, changed=self._wake,
         )  # fmt: skip
         self._report = StatementsReport()

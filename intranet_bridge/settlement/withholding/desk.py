@@ -24,7 +24,7 @@ from intranet_bridge.settlement.withholding.records import Arrangement, B, L
 from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, LINES, OPEN, RETRIES
 from intranet_bridge.settlement.withholding.sealing import Sealing
 from protocol.errors import BridgeError
-from protocol.runtime.audit import Act
+from protocol.runtime.audit import Act, Transact
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.store import Store
@@ -124,12 +124,12 @@ class WithholdingDesk:
 
     def __init__(
         self, arrangements: Mapping[str, Arrangement], *, store: Store, sealing: Sealing,
-        commands: Any, act: Act, clock: Clock, hurry: Callable[[], None],
+        commands: Any, act: Act, transact: Transact, clock: Clock, hurry: Callable[[], None],
     ) -> None:  # fmt: skip
         """`commands()`: the way of internal commands. `hurry`: told that something is about to be due."""
         self._hurry = hurry
         self._arrangements, self._store, self._sealing = arrangements, store, sealing
-        self._commands, self._act, self._clock = commands, act, clock
+        self._commands, self._act, self._transact, self._clock = commands, act, transact, clock
 
     @property
     def names(self) -> Sequence[str]:
@@ -225,9 +225,11 @@ class WithholdingDesk:
                 raise BridgeError(CHANGED)
             return gather(connection, arrangement, now)
 
-        made = await self._store.write(work)
+        made = await self._transact(
+            work, "withholding-seal", who,
+            lambda made: {"batch": made.batch, "lines": made.lines, "moved": made.moved, "note": note},
+        )  # fmt: skip
         reach(Point.BRIDGE_DESK_COMMITTED, made.batch)
-        await self._act("withholding-seal", who, batch=made.batch, lines=made.lines, moved=made.moved, note=note)
         self._hurry()
         return made
 
@@ -244,10 +246,12 @@ class WithholdingDesk:
         done. `owed`: what was charged is owed to the payer, and booked so. Above 1,000 yuan it takes two people: until
         the second one it stays as it is. Raises BridgeError that says why not.
         """
-        row = await self._store.write(partial(self._release, id=line, who=who, note=note, owed=owed))
+        row = await self._transact(
+            partial(self._release, id=line, who=who, note=note, owed=owed), "withholding-release", who,
+            lambda row: {"line": line, "state": row.state, "owed": owed},
+        )  # fmt: skip
         reach(Point.BRIDGE_DESK_COMMITTED, line)
         self._commands().begin()
-        await self._act("withholding-release", who, line=line, state=row.state, owed=owed)
         return _line(row)
 
     def _release(self, connection: Connection, id: str, who: str, note: str, owed: bool) -> Any:

@@ -91,7 +91,8 @@ class Withholding(Part):
         )  # fmt: skip
         self._outcomes = Outcomes(self._arrangements, clock)
         self.desk = WithholdingDesk(
-            self._arrangements, store=store, sealing=self.sealing, commands=ports.commands, act=ports.act, clock=clock,
+            self._arrangements, store=store, sealing=self.sealing, commands=ports.commands, act=ports.act,
+            transact=ports.transact, clock=clock,
             hurry=self.hurry,
         )  # fmt: skip
         self._jobs = Jobs()

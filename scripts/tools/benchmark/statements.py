@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from intranet_bridge.commands.internal import InternalCommand
 from intranet_bridge.files.service import ReceivedFile
+from intranet_bridge.inbox.rows import AUDIT
 from intranet_bridge.settlement.payments.acting import Acting as OrderActing
 from intranet_bridge.settlement.payments.rows import LINES, ORDERS, PAYMENTS, TRANSACTIONS
 from intranet_bridge.settlement.statements.acting import Acting
@@ -32,6 +33,7 @@ from intranet_bridge.settlement.statements.records import Statements
 from intranet_bridge.settlement.statements.sources import sources_of
 from intranet_bridge.settlement_sections.statements import StatementFileSection, StatementsSection
 from intranet_bridge.store import MIGRATIONS
+from protocol.runtime.audit import Audit
 from protocol.runtime.store import Store
 from protocol.times import CHINA
 
@@ -99,14 +101,11 @@ def _made(
         allowed=lambda: True, name="bridge-1", clock=clock,
     )  # fmt: skip
     books = StatementBooks(
-        section=_SECTION, sources=sources, store=store, statements=statements, act=_acted, clock=clock,
+        section=_SECTION, sources=sources, store=store, statements=statements,
+        transact=Audit(store, AUDIT, "bridge-1", clock).transact, clock=clock,
         changed=lambda: None,
     )  # fmt: skip
     return loop, books, commands
-
-
-async def _acted(name: str, by: str, /, **details: Any) -> None:
-    """Nothing is audited."""
 
 
 class _Files:

@@ -19,6 +19,7 @@ from intranet_bridge.store import MIGRATIONS
 from protocol.operations import CATALOGUE
 from protocol.runtime.control import Peer
 from protocol.runtime.store import Store
+from tests.unit.acts import transacting
 from tests.unit.intranet_bridge.content.test_kinds import GOOD
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +62,7 @@ class World:
 
         made = Content(
             ContentSection(operations=NAMES), store=self.store, hot=hot, under=lambda name: self.bound,
-            allowed=lambda: self.allowed, clock=lambda: self.now, act=act,
+            allowed=lambda: self.allowed, clock=lambda: self.now, transact=transacting(self.store, act),
         )  # fmt: skip
         return made, hot
 

@@ -1,11 +1,13 @@
 """A daemon's audit log in its database: in the transaction of what it is about, pruned, witnessed, forwarded."""
 
+import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Column, Connection, MetaData, String, Table, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from structlog.testing import capture_logs
 
@@ -18,6 +20,7 @@ from tests.unit.clock import Clock
 pytestmark = pytest.mark.anyio
 METADATA = MetaData()
 TABLES = audit_tables(METADATA)
+DECIDED = Table("decided", METADATA, Column("what", String(20), primary_key=True))
 DAY = 86_400_000
 
 
@@ -55,6 +58,31 @@ async def test_records_of_several_daemons_are_chains_of_their_own(store: Store, 
     await again.act("resume", "root")
     assert (await again.look()).sequence == 4
     assert await broken(store) is None
+
+
+async def test_a_decision_and_its_record_are_one_transaction(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = made(store, clock)
+
+    def decide(connection: Connection, what: str) -> str:
+        connection.execute(DECIDED.insert().values(what=what))
+        return what.upper()
+
+    with capture_logs() as logs:
+        assert await audit.transact(partial(decide, what="a"), "approve", "li", lambda made: {"made": made}) == "A"
+    assert [(entry["act"], entry["by"]) for entry in logs] == [("approve", "li")]
+    (record,) = await audit.after(0, 10)
+    assert json.loads(record.text)["details"] == {"act": "approve", "by": "li", "made": "A"}
+
+    def full(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("disk full"))
+
+    monkeypatch.setattr(audit, "append_in", full)
+    with capture_logs() as logs, pytest.raises(OperationalError):
+        await audit.transact(partial(decide, what="b"), "approve", "li", lambda made: {"made": made})
+    assert not [entry for entry in logs if entry.get("act")]
+    assert await store.read(lambda connection: connection.execute(select(DECIDED.c.what)).scalars().all()) == ["a"]
 
 
 async def test_what_is_not_committed_leaves_no_record_and_no_gap(store: Store, clock: Clock) -> None:

@@ -22,6 +22,7 @@ from protocol.runtime.audit import logged
 from protocol.runtime.books import balances, verify
 from protocol.runtime.store import Store
 from protocol.times import CHINA
+from tests.unit.acts import transacting
 from tests.unit.clock import Clock
 
 DAY = date(2026, 11, 24)
@@ -49,7 +50,8 @@ class World:
         nothing: Callable[[], Any] = lambda: None  # noqa: E731
         self.ports = Ports(
             store=store, at_rest=None, commands=nothing, calls=nothing, files=lambda: self,  # type: ignore[arg-type, return-value]
-            allowed=lambda: self.allowed, name="bridge-1", act=logged, clock=clock,
+            allowed=lambda: self.allowed, name="bridge-1", act=logged, transact=transacting(store, logged),
+            clock=clock,
         )  # fmt: skip
         self.clearing = Clearing(section, self.ports, self.known)
         self._files = 0

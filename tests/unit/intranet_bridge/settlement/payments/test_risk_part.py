@@ -10,6 +10,7 @@ from intranet_bridge.settlement_sections.risk import SHIPPED, RiskSection
 from protocol.errors import BridgeError
 from protocol.keyring import Keyring
 from protocol.runtime.control import Peer
+from tests.unit.acts import transacting
 from tests.unit.intranet_bridge.settlement.payments.test_risk_records import world
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +27,7 @@ async def test_lists_and_decisions_are_told_and_acts_name_nobody(database_url: s
         nothing: Any = None
         ports = Ports(
             store=at.store, at_rest=nothing, commands=nothing, calls=nothing, files=nothing, allowed=lambda: True,
-            name="bridge-1", act=act, clock=at.clock,
+            name="bridge-1", act=act, transact=transacting(at.store, act), clock=at.clock,
         )  # fmt: skip
         part = RiskPart(RiskSection(rules=SHIPPED), ports, at.records)
         answers = part.answers()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -106,8 +107,11 @@ async def test_what_is_listed_is_a_hash_with_an_end(database_url: str, bridge_ke
         RiskRule(name="new", measure=Measure.AMOUNT, above=50, then=Verdict.REVIEW, dry_run=True),
     )
     async with world(database_url, bridge_keyring, rules) as at:
-        await at.records.put("stolen", " 6222020200112345678 ", at.clock() + 1000, "reported", "wang")
-        await at.records.put("staff", "power:3210000000003", None, "ours", "wang")
+        for one in (
+            at.records.listing("stolen", " 6222020200112345678 ", at.clock() + 1000, "reported", "wang"),
+            at.records.listing("staff", "power:3210000000003", None, "ours", "wang"),
+        ):
+            await at.store.write(partial(at.records.put, one=one))
         card: dict[str, Any] = {"means": ("6222020200112345678",)}
         assert await at.order("P1", **card) == Decision(Verdict.REFUSE, "stolen")
         assert await at.order("P2", accounts=[("power", "3210000000003")], **card) == Decision(Verdict.ALLOW, "trusted")
@@ -120,11 +124,12 @@ async def test_what_is_listed_is_a_hash_with_an_end(database_url: str, bridge_ke
         assert not [row for row in rows for secret in ("62220202", "32100000") if secret in row]
         at.clock.now += 1000
         assert await at.order("P4", **card) == Decision(Verdict.ALLOW, dry=("new",))
-        await at.records.remove("staff", "power:3210000000003")
+        remove = partial(at.records.remove, list="staff", value="power:3210000000003")
+        await at.store.write(remove)
         with pytest.raises(NotListed):
-            await at.records.remove("staff", "power:3210000000003")
+            await at.store.write(remove)
         with pytest.raises(NotListed):
-            await at.records.put("stolen", "x", at.clock(), "", "wang")
+            at.records.listing("stolen", "x", at.clock(), "", "wang")
 
 
 async def test_old_decisions_are_forgotten_and_none_that_a_rule_may_count(

@@ -40,6 +40,7 @@ from protocol.operations.bills import Arrears, UnpaidBill
 from protocol.runtime.control import Peer
 from protocol.runtime.store import Store, insert_new
 from protocol.times import CHINA
+from tests.unit.acts import transacting
 from tests.unit.clock import Clock
 
 COMMANDS = Table(
@@ -178,7 +179,8 @@ class World:
         ports = Ports(
             store=self.store, at_rest=self.at_rest, commands=lambda: self.commands,
             calls=lambda: self.companies,  # type: ignore[arg-type, return-value]
-            files=lambda: None, allowed=lambda: True, name="bridge-1", act=act, clock=self.clock,
+            files=lambda: None, allowed=lambda: True, name="bridge-1", act=act,
+            transact=transacting(self.store, act), clock=self.clock,
         )  # fmt: skip
         risk = RiskRecords(self.store, self.at_rest, lambda: RiskSection().rules, self.clock) if self.risky else None
         return Payments(self.offer(), ports, risk)

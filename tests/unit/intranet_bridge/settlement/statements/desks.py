@@ -31,6 +31,7 @@ from intranet_bridge.store import MIGRATIONS
 from protocol.lifecycle import State
 from protocol.runtime.store import Store, engine
 from protocol.times import CHINA
+from tests.unit.acts import transacting
 
 DAY = date(2026, 11, 24)
 SECTION = StatementsSection(
@@ -193,8 +194,8 @@ class Desk:
             allowed=lambda: True, name=name, clock=self.clock, elsewhere=lambda: elsewhere,
         )  # fmt: skip
         self.books = StatementBooks(
-            section=section, sources=sources, store=store, statements=statements, act=self.act, clock=self.clock,
-            changed=lambda: None,
+            section=section, sources=sources, store=store, statements=statements,
+            transact=transacting(store, self.act), clock=self.clock, changed=lambda: None,
         )  # fmt: skip
 
     def payments(self, stored: Stored) -> payments.Acting:

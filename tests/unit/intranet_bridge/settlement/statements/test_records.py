@@ -88,24 +88,25 @@ async def test_conflicting_resend_waits(database_url: str) -> None:
         shown = await at.record.differing(second.id)
         assert [(row.account, row.gross) for row in shown.added] == [("3210000000004", 800)]
         assert (shown.gone, shown.changed) == ((), ())
-        await at.record.replace(second.id, OPERATOR)
+        await at.store.write(partial(at.record.replace, file=second.id, who=OPERATOR))
         assert await at.states() == ["accepted", "replaced"]
         assert (await at.record.rows_of(first.id), len(await at.record.rows_of(second.id))) == ([], 4)
         assert (await at.take(RESENT.read_bytes())).state is FileState.DUPLICATE
         with pytest.raises(NotInThisState):
-            await at.record.replace(second.id, OPERATOR)
+            await at.store.write(partial(at.record.replace, file=second.id, who=OPERATOR))
 
 
 async def test_operator_keeps_the_earlier_file(database_url: str) -> None:
     async with world(database_url) as at:
         first = await at.take(FIRST.read_bytes())
         second = await at.take(RESENT.read_bytes())
-        await at.record.refuse(second.id, OPERATOR)
+        await at.store.write(partial(at.record.refuse, file=second.id, who=OPERATOR))
+        await at.record.forget_lines(second.id)
         assert (await at.states(), await at.lines()) == (["accepted", "refused"], 3)
         with pytest.raises(NotInThisState):
-            await at.record.refuse(first.id, OPERATOR)
+            await at.store.write(partial(at.record.refuse, file=first.id, who=OPERATOR))
         with pytest.raises(NoSuchFile):
-            await at.record.refuse("none", OPERATOR)
+            await at.store.write(partial(at.record.refuse, file="none", who=OPERATOR))
 
 
 async def test_totals_mismatch_changes_nothing(database_url: str) -> None:
@@ -227,5 +228,5 @@ async def test_rows_of_files_that_do_not_count_are_not_matched(database_url: str
         first, second = await at.take(FIRST.read_bytes()), await at.take(RESENT.read_bytes())
         rows = await at.record.to_match(first.id, ())
         assert len(rows) == 3
-        await at.record.replace(second.id, OPERATOR)
+        await at.store.write(partial(at.record.replace, file=second.id, who=OPERATOR))
         assert len(await at.record.to_match(second.id, ())) == 4

@@ -31,6 +31,7 @@ from protocol.operations import CATALOGUE
 from protocol.runtime.file_store import FileState
 from protocol.runtime.store import Store
 from protocol.times import CHINA
+from tests.unit.acts import transacting
 from tests.unit.clock import Clock
 
 SAMPLES = Path(__file__).parents[4] / "data" / "settlement"
@@ -210,7 +211,7 @@ class World:
             store=store, at_rest=at_rest, commands=lambda: self.commands,
             calls=lambda: self.marketing, files=lambda: self.files,  # type: ignore[arg-type, return-value]
             notices=lambda: self.told, allowed=lambda: True, name="bridge-1", act=act,  # type: ignore[arg-type, return-value]
-            clock=clock,
+            transact=transacting(store, act), clock=clock,
         )  # fmt: skip
         self.part = Withholding(arrangements_of(section), ports)
         self.commands.consume("withholding", self.part._outcomes.take)
