@@ -34,6 +34,8 @@ HEAD = "head"
 """The newest revision there is."""
 LOCK_WAIT_S = 10
 """How long a change waits for a table that others use; all who come after it wait behind it meanwhile."""
+IDLE_S = 60
+"""What may pass between two of its statements, on PostgreSQL: more than in service, for a busy host."""
 
 
 class Step(StrEnum):
@@ -195,6 +197,7 @@ def _lock(connection: Connection, name: str) -> None:
     if connection.dialect.name == "postgresql":
         key = zlib.crc32(f"dmz-bridge schema {name}".encode())
         connection.execute(text("SET LOCAL lock_timeout = 0"))  # another's migration takes what it takes
+        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_S}s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S}s'"))
 

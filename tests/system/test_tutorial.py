@@ -14,7 +14,7 @@ from tests.support.testbeds import client, running_testbed
 PAGES = sorted((ROOT / "docs/tutorial").glob("*.md"))
 _EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 _STEP = re.compile(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
-_COPIED = ("activemq", "config", "dmz_front", "intranet_bridge", "protocol", "bridgectl", "scripts")
+_COPIED = ("activemq", "config", "dmz_front", "intranet_bridge", "protocol", "bridgectl", "scripts", "pyproject.toml")
 
 
 def steps() -> list[tuple[str, str]]:

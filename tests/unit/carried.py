@@ -147,7 +147,7 @@ class Sides:
             await self.kill_bridge()
 
 
-async def until(holds: Callable[[], Any | Awaitable[Any]], seconds: float = 20.0) -> Any:
+async def until(holds: Callable[[], Any | Awaitable[Any]], seconds: float = 60.0) -> Any:
     """The first true value."""
     end = time.monotonic() + seconds
     while True:

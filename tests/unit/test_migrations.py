@@ -19,9 +19,10 @@ from intranet_bridge.notices.rows import STREAMS, SUBSCRIPTIONS
 from protocol.desk.staff import STAFF
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
-from protocol.runtime.migrate import Migrations, Step, way
+from protocol.runtime.migrate import IDLE_S, Migrations, Step, _lock, way
 from protocol.runtime.store import engine
 from tests.support import schemas
+from tests.support.postgres import Postgres
 from tests.support.schemas import remember_schemas
 
 assert STAFF.metadata is FRONT_METADATA  # the desk's table: a front without a desk imports nothing of it
@@ -456,3 +457,12 @@ def test_a_daemon_with_nothing_to_migrate_does_not_import_alembic(name: str) -> 
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert seen.stdout.strip() == "False"
+
+
+def test_a_busy_host_may_rest_longer_within_a_migration_than_in_service(postgres: Postgres) -> None:
+    database, shown = engine(postgres.database()), text("SHOW idle_in_transaction_session_timeout")
+    with database.begin() as connection:
+        assert connection.execute(shown).scalar() == "5s"
+        _lock(connection, "bridge")
+        assert connection.execute(shown).scalar() == f"{IDLE_S // 60}min"
+    database.dispose()

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tomllib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -410,7 +411,9 @@ class Testbed:
         """A daemon's command. Of another source tree, what its command does: the installed one begins in this tree."""
         if self.root == ROOT:
             return [str(BIN / daemon)]
-        return [sys.executable, "-P", "-c", f"from {daemon.replace('-', '_')}.start import main; main()"]
+        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        module, _, main = project["scripts"][daemon].partition(":")
+        return [sys.executable, "-P", "-c", f"from {module} import {main}; {main}()"]
 
     def _start_bridge(self, part: str, wait: bool) -> None:
         # The front reports when the bridge is ready; without a front, only the process can be checked.

@@ -214,7 +214,7 @@ class Stage:
     def of(self, id: str) -> list[Reply]:
         return [reply for reply in self.replies if reply.attributes.id == id]
 
-    async def reply(self, id: str, seconds: float = 5) -> Reply:
+    async def reply(self, id: str, seconds: float = 30) -> Reply:
         """The first reply to a request."""
         await until(lambda: self.of(id), seconds)
         return self.of(id)[0]
@@ -231,14 +231,14 @@ class Stage:
         row = await self.row(id)
         return None if row is None else str(row.state)
 
-    async def until_replied(self, id: str, seconds: float = 5) -> None:
+    async def until_replied(self, id: str, seconds: float = 30) -> None:
         """Until the receipt of a reply is recorded."""
         end = time.monotonic() + seconds
         while (await self.row(id)).replied_at is None:
             assert time.monotonic() < end, "no receipt recorded"
             await asyncio.sleep(0.005)
 
-    async def until_state(self, id: str, state: str, seconds: float = 5) -> None:
+    async def until_state(self, id: str, state: str, seconds: float = 30) -> None:
         end = time.monotonic() + seconds
         while (now := await self.state(id)) != state:
             assert time.monotonic() < end, f"still {now}, not {state}"
@@ -255,7 +255,7 @@ class Stage:
             self.presences.append(Presence.from_payload(opened.payload))
 
 
-async def until(holds: Callable[[], Any], seconds: float = 5) -> None:
+async def until(holds: Callable[[], Any], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "not within the time"

@@ -49,7 +49,7 @@ async def connected(proxy: Proxy) -> Ends:
 
 
 async def answer(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await reader.read(65536)
 
 
@@ -68,7 +68,7 @@ async def silent(reader: asyncio.StreamReader) -> bool:
 
 
 async def until_got(server: Echo, data: bytes) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while server.got != data:  # noqa: ASYNC110 - the bytes that came
             await asyncio.sleep(0.005)
 

@@ -36,7 +36,7 @@ def scene(play: Callable[[Stage], Awaitable[None]]) -> Callable[[Path, pytest.Mo
             stage = Stage(tmp_path, monkeypatch)
             monkeypatch.setattr("protocol.decisions.CATALOGUE", OPERATIONS)
             stage.changes |= {"breaker.failures": 1000, "commands.retry_max_s": 0.1}
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(180):
                 await stage.open()
                 await stage.start()
                 await play(stage)

@@ -29,7 +29,7 @@ class Ticks:
         self._more.set()
 
     async def at(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.count < count:
                 self._more.clear()
                 await self._more.wait()

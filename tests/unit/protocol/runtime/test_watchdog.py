@@ -82,7 +82,7 @@ def test_how_often_it_beats(period: float | None, pause: float) -> None:
 async def test_a_loop_that_is_stuck_does_not_beat(systemd: socket.socket) -> None:
     watchdog = Watchdog(0.03, {}, lambda: "")
     beating = asyncio.get_running_loop().create_task(watchdog.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         beats = 0
         while beats < 3:
             await asyncio.sleep(0.001)
