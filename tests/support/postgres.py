@@ -98,7 +98,9 @@ class Postgres:
             "-E", "UTF8", "--locale=C", "--no-instructions",
         )  # fmt: skip
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
-            file.write(f"{SETTINGS}fsync = {self.durable}\nunix_socket_directories = '{self.folder}'\n")
+            # of hundreds of databases that live for a moment, the looks for what to vacuum cost more than the tests
+            file.write(f"{SETTINGS}fsync = {self.durable}\nautovacuum = {self.durable}\n")
+            file.write(f"unix_socket_directories = '{self.folder}'\n")
 
     def start(self) -> None:
         """Start, and return when it answers. Raises Unavailable with its log."""
