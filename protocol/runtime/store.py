@@ -252,6 +252,10 @@ class Store:
         assert self._loop is not None, "start() first"
         return await self._loop.run_in_executor(self._reader, self._read, work)
 
+    async def snapshot(self, work: Work[T]) -> T:
+        """The same, all of `work` on one snapshot: what it reads by several statements fits together."""
+        return await self.read(_on_snapshot(work))
+
     def standing(self) -> str:
         """What is wrong for ever (watchdog.py): the thread that writes has ended. A lock or a full disk may pass."""
         return "" if self._writer.is_alive() else "the thread that writes has ended"
@@ -544,6 +548,19 @@ def _sqlite_begin(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         # IMMEDIATE takes the write lock at once: a deferred one can fail in the middle when bridgectl writes too
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+_SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
+
+
+def _on_snapshot(work: Work[T]) -> Work[T]:
+    def whole(connection: Connection) -> T:
+        connection.exec_driver_sql(_SNAPSHOT[connection.dialect.name])
+        found = work(connection)
+        connection.exec_driver_sql("COMMIT")  # of one that fails, the pool ends the transaction
+        return found
+
+    return whole
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:

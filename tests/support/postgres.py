@@ -146,9 +146,10 @@ class Postgres:
             connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
             connection.execute(f"CREATE DATABASE {name} OWNER {name}")
         passfile = self.folder / f"{name}.pass"
+        patience = "" if self.durable else "&connect_timeout=60"  # a busy machine is no lost server
         passfile.touch(mode=0o600)
         passfile.write_text(f"*:*:{name}:{name}:{password}\n")
-        return f"postgresql+psycopg://{name}@/{name}?host={quote(str(self.folder))}&passfile={quote(str(passfile))}"
+        return f"postgresql+psycopg://{name}@/{name}?host={quote(str(self.folder))}{patience}&passfile={quote(str(passfile))}"
 
     def query(self, url: str, statement: str, *parameters: object) -> Sequence[tuple[Any, ...]]:
         """The rows of a statement in the database of a URL made by `database`."""

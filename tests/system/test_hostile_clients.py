@@ -87,7 +87,7 @@ def others(testbed: Testbed) -> Iterator[None]:
         done.set()
         worker.join(60)
     assert {status for status, _ in answers} == {200}
-    assert max(seconds for _, seconds in answers) < 5
+    assert max(seconds for _, seconds in answers) < 20  # shut out is longer, on a slow machine too
     eventually(lambda: files(testbed) <= before + 3, 60, "the files to be closed")
     assert memory(testbed) - memory_before < MOST_MEMORY
 

@@ -97,6 +97,9 @@ def frames_of(testbed: Testbed, http: httpx.Client, account: str, count: int) ->
 
 
 def test_frames_that_arrive_in_the_wrong_order(testbed: Testbed) -> None:
+    with client(testbed) as http:  # the front knows the region's inbox only once it has heard the bridge
+        asked = {"account": ACCOUNTS[0]}
+        eventually(lambda: http.post("/v1/arrears-query", json=asked).status_code == 200, what="the bridge's presence")
     testbed.stop("bridge")
     try:
         with client(testbed) as http:

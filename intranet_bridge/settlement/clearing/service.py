@@ -233,11 +233,11 @@ class Clearing(Part, ClearingDesk):
 
     async def sheet(self, id: str) -> SheetDetail:
         """One with all there is of it."""
-        return await self._store.read(partial(reading.detail, id=id))
+        return await self._store.snapshot(partial(reading.detail, id=id))
 
     async def file(self, id: str) -> tuple[str, bytes]:
         """The company's file."""
-        return await self._store.read(partial(reading.file, id=id))
+        return await self._store.snapshot(partial(reading.file, id=id))
 
     async def adjustments(self) -> Sequence[AdjustmentView]:
         """Those that wait for a second person."""
@@ -281,7 +281,7 @@ class Clearing(Part, ClearingDesk):
         await self._ports.transact(work, f"clearing-{act}", who, lambda _: {"sheet": id})
         reach(Point.BRIDGE_SHEET_COMMITTED, id)
         self.counts[act] += 1
-        return await self._store.read(partial(reading.one, id=id))
+        return await self._store.snapshot(partial(reading.one, id=id))
 
     # --- an administrator's -----------------------------------------------------------------------------------
 

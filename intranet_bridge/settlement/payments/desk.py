@@ -166,7 +166,7 @@ class OrdersDesk:
                 tuple(_refund(one) for one in connection.execute(refunds)), sayable(stored),
             )  # fmt: skip
 
-        found = await self._ports.store.read(look)
+        found = await self._ports.store.snapshot(look)
         if found is None:
             raise BridgeError(_NO_ORDER)
         return found
@@ -202,14 +202,14 @@ class OrdersDesk:
 
     async def _list(self, request: Mapping[str, Any], _peer: Peer) -> Any:
         question = asked(ListOrders, request)
-        return await self._ports.store.read(
+        return await self._ports.store.snapshot(
             partial(_listed, state=question.state, limit=question.limit, now=self._ports.clock())
         )
 
     async def _show(self, request: Mapping[str, Any], _peer: Peer) -> Any:
         number = asked(OrderOf, request).order
         now = self._ports.clock()
-        stored = await self._ports.store.read(lambda connection: load(connection, number, now, lock=False))
+        stored = await self._ports.store.snapshot(lambda connection: load(connection, number, now, lock=False))
         if stored is None:
             raise BridgeError(_NO_ORDER)
         order = told.standing(stored).model_dump(mode="json")
@@ -231,7 +231,7 @@ class OrdersDesk:
 
     async def report(self) -> PaymentOrdersReport:
         """What a person has to look at."""
-        return await self._ports.store.read(partial(_report, now=self._ports.clock()))
+        return await self._ports.store.snapshot(partial(_report, now=self._ports.clock()))
 
 
 def sayable(at: Stored) -> tuple[Sayable, ...]:

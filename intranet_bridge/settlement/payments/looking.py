@@ -144,7 +144,7 @@ class Looking:
         """Ask whether the bills of a payment that came too late are open, as of the day it was paid."""
         offer = self._offer()
         now = self._ports.clock()
-        stored = await self._ports.store.read(lambda connection: load(connection, number, now, lock=False))
+        stored = await self._ports.store.snapshot(lambda connection: load(connection, number, now, lock=False))
         if offer is None or stored is None or stored.late != BILLS_TO_SEE:
             return
         owed = await self.owed(offer, stored.order.lines, paid_at=stored.paid_at)

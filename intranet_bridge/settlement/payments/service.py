@@ -192,7 +192,7 @@ class Payments(SettlementPart):
 
     async def _read(self, number: str) -> Stored | None:
         now = self._ports.clock()
-        return await self._ports.store.read(lambda connection: load(connection, number, now, lock=False))
+        return await self._ports.store.snapshot(lambda connection: load(connection, number, now, lock=False))
 
     async def _written(self, number: str, work: Callable[[Stored], BaseModel | Refused]) -> BaseModel | Refused:
         """`work` on an order in a transaction; then the loop looks at it."""

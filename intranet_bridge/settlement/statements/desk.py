@@ -252,7 +252,7 @@ class StatementBooks:
         def look(connection: Connection) -> tuple[Row[Any], tuple[Resolution, ...]]:
             return _one(connection, RUNS, id), said_of(connection, id)
 
-        row, said = await self._store.read(look)
+        row, said = await self._store.snapshot(look)
         return run_of(row, said)
 
     async def items(
@@ -286,7 +286,7 @@ class StatementBooks:
             )
             return item_of(row, said_of(connection, id), actions)
 
-        return await self._store.read(look)
+        return await self._store.snapshot(look)
 
     # What people decide
 

@@ -20,6 +20,10 @@ class TestbedError(Exception):
     __test__ = False  # to pytest its name would be that of a class of tests
 
 
+_started: dict[int, "subprocess.Popen[bytes]"] = {}
+"""Kept, for `subprocess` itself waits for those that nobody holds, whenever it starts another."""
+
+
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> int:
     """Start a program in a session of its own (so that Ctrl-C reaches only us), logging to a file. Its pid."""
     with log.open("ab") as out:
@@ -31,6 +35,7 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
+    _started[process.pid] = process
     return process.pid
 
 
@@ -79,19 +84,19 @@ ended: dict[int, int] = {}
 
 def alive(pid: int) -> bool:
     """Whether the process runs (a zombie does not)."""
+    if (process := _started.get(pid)) is not None:
+        how = (
+            process.poll()
+        )  # a killed one is a zombie while its other threads still end, and holds its files until then
+        if how is None:
+            return True
+        ended[pid] = how
+        return False
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    if status.rpartition(")")[2].split()[0] != "Z":
-        return True
-    try:
-        gone, how = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return False
-    if gone:
-        ended[pid] = os.waitstatus_to_exitcode(how)
-    return not gone  # a killed process is a zombie while its other threads still end, and holds its files until then
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until(

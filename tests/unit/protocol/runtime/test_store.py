@@ -208,6 +208,25 @@ async def test_a_caller_that_is_gone_harms_nobody(store: Store) -> None:
     assert set(await names(store)) == {1, 2}  # written all the same
 
 
+@pytest.mark.parametrize(("way", "second"), [("read", "new"), ("snapshot", "old")])
+async def test_what_several_statements_read_fits_together_on_a_snapshot(store: Store, way: str, second: str) -> None:
+    await store.write(insert(1, "old"))
+    loop, name = asyncio.get_running_loop(), select(THINGS.c.name)
+
+    def twice(connection: Connection) -> list[str]:
+        found = [connection.execute(name).scalar_one()]
+        rename = store.write(lambda other: other.execute(RENAME, {"of": 1, "to": "new"}))
+        asyncio.run_coroutine_threadsafe(rename, loop).result(60)
+        return [*found, connection.execute(name).scalar_one()]
+
+    assert await getattr(store, way)(twice) == ["old", second]
+    assert await store.snapshot(lambda connection: connection.execute(name).scalar_one()) == "new"
+    with pytest.raises(ZeroDivisionError):
+        await store.snapshot(lambda connection: connection.execute(name).scalar_one() and 1 // 0)
+    await store.write(insert(2))
+    assert await store.snapshot(lambda connection: len(connection.execute(name).all())) == 2
+
+
 async def test_reads_go_on_while_a_write_is_open(store: Store) -> None:
     await store.write(insert(1))
     gate, first = await held(store)
