@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from intranet_bridge.settlement.statements.cases import Case
+from intranet_bridge.settlement.statements.cases import Case, both
 from intranet_bridge.settlement.statements.differences import Action, Class, Item
 from intranet_bridge.settlement.statements.payments import Payment, Refund, netted, written_for
 from intranet_bridge.settlement.statements.profiles import Kind, Status
@@ -40,25 +40,28 @@ def decided(case: Case, order: Order | None, rules: Rules) -> list[Item]:
 
 
 def _unsure(case: Case) -> list[Item]:
-    """Several merchants have a payment of this number, and nobody knows which of them was written off."""
-    whose = sorted({row.merchant for row in case.rows if row.merchant})
+    """Several merchants have a payment of this number, and nobody knows which of them a side means that names none: of
+    each there is an item, whichever side it is on.
+    """
+    sides = list(both(case.rows, case.write_offs))
     said = sorted({ours.merchant for ours in case.write_offs})
-    first = case.rows[0]
-    items = []
-    for merchant in whose:
-        net = sum(
-            row.gross if row.kind is Kind.PAY else -row.gross
-            for row in case.rows
-            if row.merchant == merchant and row.status is Status.PROVEN
+    return [
+        Item(
+            Class.ACCOUNT_DIFFERS, Action.HOLD, sides[0].channel, sides[0].transaction, case.name, Kind.PAY,
+            amount=_of_merchant(case, merchant), field="merchant", platform=merchant, books=", ".join(said),
+            why="several merchants have a payment of this number", merchant=merchant,
         )
-        items.append(
-            Item(
-                Class.ACCOUNT_DIFFERS, Action.HOLD, first.channel, first.transaction, case.name, Kind.PAY,
-                amount=abs(net), field="merchant", platform=merchant, books=", ".join(said),
-                why="several merchants have a payment of this number", merchant=merchant,
-            )
-        )  # fmt: skip
-    return items
+        for merchant in sorted({one.merchant for one in sides if one.merchant})
+    ]  # fmt: skip
+
+
+def _of_merchant(case: Case, merchant: str) -> int:
+    """What a merchant was paid by this number, less refunds; what is written off for it, if no row is its own."""
+    rows = [row for row in case.rows if row.merchant == merchant]
+    if not rows:
+        return sum(ours.amount - ours.reversed for ours in case.write_offs if ours.merchant == merchant)
+    proven = [row for row in rows if row.status is Status.PROVEN]
+    return abs(sum(row.gross if row.kind is Kind.PAY else -row.gross for row in proven))
 
 
 def _decided(case: Case, order: Order | None, rules: Rules) -> list[Item]:

@@ -85,10 +85,8 @@ ended: dict[int, int] = {}
 def alive(pid: int) -> bool:
     """Whether the process runs (a zombie does not)."""
     if (process := _started.get(pid)) is not None:
-        how = (
-            process.poll()
-        )  # a killed one is a zombie while its other threads still end, and holds its files until then
-        if how is None:
+        how = process.poll()
+        if how is None:  # a killed one holds its files until its other threads have ended too
             return True
         ended[pid] = how
         return False

@@ -69,3 +69,12 @@ def test_two_payments_of_one_number_and_books_that_do_not_say_whose_are_held() -
     assert said(items) == [HOLD, HOLD]
     assert [(item.field, item.platform, item.amount) for item in items] == [("merchant", A, 5000), ("merchant", B, 700)]
     assert len({item.key for item in items}) == 2
+
+
+def test_none_is_lost_of_which_nobody_says_whose_it_is() -> None:
+    """Not a row without a merchant that meets the books of two, nor books of three without a row."""
+    books = [written(order="", transaction="T1", merchant=A), written(order="", transaction="T1", merchant=B)]
+    for rows, ours in (([paid(order="")], books), ([], [*books, written(order="", transaction="T1")])):
+        items = run(rows, ours)
+        assert said(items) == [HOLD, HOLD]
+        assert [(item.merchant, item.transaction, item.amount) for item in items] == [(A, "T1", 5000), (B, "T1", 5000)]
