@@ -26,8 +26,10 @@ from protocol.errors import Fenced
 from protocol.operations import CATALOGUE, Operation
 from protocol.runtime.store_health import said
 
-Handler = Callable[[MarketingRequest], Awaitable[BaseModel | Refused]]
-"""Gives the operation's response model, or a no that the catalogue knows. It raises what the store raises."""
+Handler = Callable[[MarketingRequest], Awaitable[BaseModel | Refused | NotApplied]]
+"""Gives the operation's response model, or a no that the catalogue knows, or that it cannot be said yet (the marketing
+system would have to be asked, and does not answer): then it is called again. It raises what the store raises.
+"""
 
 TIMEOUT_S = 10.0
 """The store's own patience with a lock."""
@@ -55,7 +57,7 @@ class OwnOperation:
             return NotApplied(str(error), reached=False)
         except (SQLAlchemyError, Fenced) as error:
             return Unknown(f"the bridge's store: {said(error)}")
-        if isinstance(answer, Refused):
+        if isinstance(answer, Refused | NotApplied):
             return answer
         return Answered(self._operation.answer(asked.body, answer))
 

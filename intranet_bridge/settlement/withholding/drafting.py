@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
 from intranet_bridge.at_rest import AtRest
-from intranet_bridge.marketing import MarketingRequest, Refused
+from intranet_bridge.marketing import MarketingRequest, NotApplied, Refused
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.asking import Asking, NotNow
@@ -58,26 +58,30 @@ class Drafting:
 
     # --- commands -------------------------------------------------------------------------------------------
 
-    async def charge(self, asked: MarketingRequest) -> BaseModel | Refused:
-        """`withholding-charge`."""
+    async def charge(self, asked: MarketingRequest) -> BaseModel | Refused | NotApplied:
+        """`withholding-charge`. What it does not say and the marketing system does not say now is waited for."""
         body: catalogue.WithholdingCharge = asked.body
         if not self._arrangements:
             return Refused(catalogue.NOT_OFFERED.code)
         made = await self._store.read(partial(records.of_request, request=asked.request_id))
         if made is not None:
             return await self._answer(made.id)
-        agreement, bill = await self._known(body)
+        agreement, bill, silent = await self._known(body)
         if isinstance(agreement, Refused):
             return agreement
         if isinstance(bill, Refused):
             return bill
         found = self._for(body.account, agreement.bank if agreement else None, body.arrangement)
+        if found is None and silent and body.arrangement is None:
+            return NotApplied(f"the bank cannot be asked for now: {silent}", reached=True)
         if found is None:
             return Refused(catalogue.NO_ARRANGEMENT.code)
         pay_account = agreement.bank_account if agreement else body.bank_account
         number = bill.bill if bill else body.bill
         amount = bill.amount if bill else body.amount
         for name, value in (("bank_account", pay_account), ("bill", number), ("amount", amount)):
+            if value is None and silent:
+                return NotApplied(f"{name} is not given, and cannot be asked for now: {silent}", reached=True)
             if value is None:
                 return Refused("invalid-field", f"{name}: must be given, as it cannot be asked for")
         assert pay_account is not None
@@ -117,9 +121,9 @@ class Drafting:
 
     async def _known(
         self, body: catalogue.WithholdingCharge
-    ) -> tuple[WithholdingAgreement | Refused | None, OpenBill | Refused | None]:
+    ) -> tuple[WithholdingAgreement | Refused | None, OpenBill | Refused | None, str]:
         """What the marketing system says of it now; None where it does not: it is asked again before the batch is
-        sealed.
+        sealed. And why it does not, where it could another time.
         """
         agreement: WithholdingAgreement | Refused | None = None
         bill: OpenBill | Refused | None = None
@@ -133,7 +137,8 @@ class Drafting:
                     bill = Refused(BILL_NOT_OPEN.code)
         except NotNow as error:
             log.info("withholding-not-checked", reason=str(error))
-        return agreement, bill
+            return agreement, bill, str(error)
+        return agreement, bill, ""
 
     async def _answer(self, id: str) -> catalogue.WithholdingLine:
         def read(connection: Connection) -> Any:

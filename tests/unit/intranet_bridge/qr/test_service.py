@@ -15,7 +15,16 @@ from typing import Any
 
 import pytest
 
-from intranet_bridge.marketing import Answered, AttachedFile, Fault, MarketingRequest, Outcome, Refused, Unknown
+from intranet_bridge.marketing import (
+    Answered,
+    AttachedFile,
+    Fault,
+    MarketingRequest,
+    NotApplied,
+    Outcome,
+    Refused,
+    Unknown,
+)
 from intranet_bridge.qr import batches
 from intranet_bridge.qr.service import Offer, Qr, masked
 from intranet_bridge.settings import QrSection
@@ -101,6 +110,7 @@ class World:
         if isinstance(answer, Refused):
             assert answer.code in {refusal.code for refusal in entry.refusals}, answer.code
             return answer
+        assert not isinstance(answer, NotApplied)
         entry.answer(asked.body, answer)
         return answer
 

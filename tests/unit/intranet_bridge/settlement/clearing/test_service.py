@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from pydantic import BaseModel
 
-from intranet_bridge.marketing import MarketingRequest, Refused
+from intranet_bridge.marketing import MarketingRequest, NotApplied, Refused
 from intranet_bridge.settlement.clearing.answering import NotOffered
 from intranet_bridge.settlement.clearing.counting import OrderLine
 from intranet_bridge.settlement.clearing.rows import WAITING
@@ -381,7 +381,7 @@ async def test_clearing_day_is_answered_for_companies_that_are_there(database_ur
         await at.look()
         (answer,) = at.clearing.handlers().values()
 
-        async def asked(**body: str) -> BaseModel | Refused:
+        async def asked(**body: str) -> BaseModel | Refused | NotApplied:
             question = MarketingRequest("r1", ClearingDay.model_validate(body))
             return await answer(question)
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import Consumer, InternalCommand, InternalOutcome
 from intranet_bridge.inbox.rows import STORE_KEY
-from intranet_bridge.marketing import Answered, MarketingRequest, Outcome, Refused
+from intranet_bridge.marketing import Answered, MarketingRequest, NotApplied, Outcome, Refused
 from intranet_bridge.settlement.payments.channels import Offer, offer_of
 from intranet_bridge.settlement.payments.evidence import PaidPart, PaymentProof
 from intranet_bridge.settlement.payments.risk_records import RiskRecords
@@ -203,6 +203,7 @@ class World:
         if isinstance(answer, Refused):
             assert answer.code in {refusal.code for refusal in entry.refusals}, answer.code
             return answer
+        assert not isinstance(answer, NotApplied)
         entry.answer(asked.body, answer)
         return answer
 

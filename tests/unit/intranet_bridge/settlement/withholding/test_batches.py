@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, select
 
-from intranet_bridge.marketing import Refused
+from intranet_bridge.marketing import NotApplied, Refused
 from intranet_bridge.settlement.rows import BOOKS
 from intranet_bridge.settlement.withholding.life import (
     BATCH_TRANSITIONS,
@@ -353,6 +353,23 @@ async def test_a_charge_is_completed_or_refused_by_what_the_marketing_system_say
         it.marketing.agreements = [{**one, "bank": "ccb"}]
         made = await it.ask("withholding-charge", **short)
         assert (made.bill, made.amount, made.penalty) == ("R1", 5, 1)
+
+
+async def test_a_charge_waits_for_a_marketing_system_that_does_not_say_now_what_is_left_out(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    account = FIRST[0][0]
+    short: dict[str, Any] = {"account": account, "agreement": "WH000000000001", "month": "2026-10"}
+    async with world(database_url, bridge_keyring, tmp_path, agreements=("ccb",)) as it:
+        it.marketing.agreements = [{"account": account, "agreement": "WH000000000001", "bank": "ccb",
+                                    "bank_account": "6217000000000000456"}]  # fmt: skip
+        it.marketing.bills, it.marketing.down = [], True
+        waits = await it.ask("withholding-charge", **short)
+        why = "bank_account is not given, and cannot be asked for now: withholding-agreements: not called now"
+        assert waits == NotApplied(why, reached=True)
+        whole: dict[str, Any] = {"bank_account": "6217000000000000456", "bill": "R2", "amount": 7}
+        assert (await it.ask("withholding-charge", **short, **whole)).amount == 7
+        assert set(await it.states()) == {"R2"}
 
 
 async def test_without_any_arrangement_nothing_is_offered(

@@ -228,7 +228,8 @@ class World:
         if isinstance(answer, Refused):
             assert answer.code in {refusal.code for refusal in entry.refusals}, answer.code
             return answer
-        entry.answer(asked.body, answer)
+        if not isinstance(answer, NotApplied):
+            entry.answer(asked.body, answer)
         return answer
 
     async def charge(self, bill: tuple[Any, ...], **more: Any) -> Any:
