@@ -16,6 +16,8 @@ KINDS = 23
 COMMAND = [sys.executable, "-m", "scripts.tools.fault_campaign", "--quick"]
 SLOW = ["--rate", "12", "--queries-rate", "4", "--pushes", "600"]
 """A rate that two busy cores can carry."""
+MONEY = ["--money", "0.4", "--deaths", "2"]
+"""Payment orders, statements and a bank's batches meanwhile; the bridge dies at two of the points of money's life."""
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -35,14 +37,14 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_two_minutes_of_every_fault_break_no_promise(tmp_path: Path) -> None:
     """Waits as long as a slow machine needs: the outcome counts, not the time."""
     place = tmp_path / "there"
     place.mkdir()
     done = subprocess.run(
-        [*COMMAND, *SLOW, "--minutes", "2", "--seed", "1", "--json", "--keep", str(tmp_path / "kept")],
-        cwd=ROOT, env=environment(place), capture_output=True, text=True, timeout=850, check=False,
+        [*COMMAND, *SLOW, *MONEY, "--minutes", "2", "--seed", "1", "--json", "--keep", str(tmp_path / "kept")],
+        cwd=ROOT, env=environment(place), capture_output=True, text=True, timeout=1450, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stderr[-3000:]
     told = json.loads(done.stdout)
@@ -65,6 +67,17 @@ def test_two_minutes_of_every_fault_break_no_promise(tmp_path: Path) -> None:
     assert notices["asked"]["asking"] == notices["expected"]["asking"] > 100
     assert notices["turned_away"] > 0
     assert [notices[name] for name in ("lost", "doubled", "out_of_order", "wrong")] == [0, 0, 0, 0]
+    money = told["money"]
+    assert [money[name] for name in ("lost", "doubled", "unexplained")] == [0, 0, 0]
+    assert money["charged"] > money["given_back"] > 0
+    assert money["written_off"] > money["coupons"] > 0
+    assert money["found"] >= money["planted"] > 0
+    assert money["payments"]["forged: refused"] > 0
+    assert len(money["died_at"]) == 2
+    assert money["not_reached"] == []
+    banks = money["withholding"]
+    assert banks["charged"] == banks["written_off"] + banks["in_doubt"] > 0
+    assert (banks["lost"], banks["doubled"]) == (0, 0)
     assert left_behind(place) == []
     assert list(place.iterdir()) == []
 

@@ -40,6 +40,8 @@ _STARTS_S = 25
 """About so long it takes until the load begins."""
 EXPIRES_S = 60
 """So long after it was made an order that is not paid has expired: some are paid after that."""
+RETRY_MINUTES = 0.25
+"""Until a comparison to which the marketing system gave no answer is begun again: faults here last seconds."""
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
 CLOCK_SOURCE = Path(__file__).with_name("clock.c")
 
@@ -151,6 +153,7 @@ class Site:
         settings["intranet_bridge"]["settlement.statements"] |= {
             "brake_actions": 1_000_000,
             "brake_yuan": 1_000_000_000,
+            "retry_minutes": RETRY_MINUTES,
         }
         return settings
 
