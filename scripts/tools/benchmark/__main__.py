@@ -5,6 +5,7 @@ other; absolute ones depend on the machine.
 """
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -98,9 +99,12 @@ def _link(folder: Path, seconds: float) -> list[Row]:
 
 
 def table(rows: list[Row]) -> str:
-    """Columns as wide as their widest cell, one for every key of any row."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [names, *([_cell(row.get(name, "")) for name in names] for row in rows)]
+    """Columns as wide as their widest cell; rows of other keys than the one before begin a table of their own."""
+    return "\n\n".join(_alike(list(names), list(group)) for names, group in itertools.groupby(rows, key=tuple))
+
+
+def _alike(names: list[str], rows: list[Row]) -> str:
+    cells = [names, *([_cell(row[name]) for name in names] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
 
