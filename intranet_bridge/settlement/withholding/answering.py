@@ -34,7 +34,7 @@ from intranet_bridge.settlement.withholding.files import (
 )
 from intranet_bridge.settlement.withholding.life import ANSWERABLE, OF_ANSWER, BatchState, LineState, retry_on
 from intranet_bridge.settlement.withholding.records import Arrangement, L
-from intranet_bridge.settlement.withholding.rows import ANSWERS, CURSOR, LINES, RETRIES
+from intranet_bridge.settlement.withholding.rows import ANSWERS, CURSOR, LINES
 from intranet_bridge.settlement.withholding.sealing import CONSUMER
 from protocol.errors import BridgeError
 from protocol.notices import Notice
@@ -239,8 +239,7 @@ class Answering:
     def _refused_line(self, connection: Connection, arrangement: Arrangement, row: Any, now: int) -> None:
         due = retry_on(row.first_day, row.tries, arrangement.section.retry_days)
         if due is not None:
-            values = {"line": row.id, "due": due, "state": "waiting", "next": "", "updated_at": now}
-            insert_new(connection, RETRIES, [values])
+            records.again(connection, row.id, due, now)
             return
         said = WithholdingFailed(
             account=row.account, month=row.month, amount_fen=row.amount + row.penalty, tries=row.tries + 1

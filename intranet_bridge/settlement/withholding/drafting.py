@@ -5,7 +5,7 @@ Once a request, once an issued bill, once a refusal; and a bill is in flight onc
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -269,7 +269,9 @@ class Drafting:
     # --- retries --------------------------------------------------------------------------------------------
 
     async def retry(self) -> int:
-        """Refused bills whose day has come are asked for again, under another number. Returns how many."""
+        """Bills that a bank has refused, and those that an order had and let go unpaid, are asked for again under
+        another number when their day has come. Returns how many were looked at.
+        """
         today = self._today()
         due = select(RETRIES).where(RETRIES.c.state == "waiting", RETRIES.c.due <= today)
         due = due.order_by(RETRIES.c.due, RETRIES.c.line).limit(AT_ONCE)
@@ -288,15 +290,23 @@ class Drafting:
         gone = RETRIES.update().where(*mine).values(state="made", updated_at=now)
         if not connection.execute(gone).rowcount:
             return
-        section = arrangement.section
-        if records.in_flight(connection, section.company, old.account, old.bill) is not None:
+        section, dropped = arrangement.section, old.state == LineState.DROPPED
+        using, paid = records.in_order(connection, old) if dropped else (False, False)
+        if using:
+            later = {"state": "waiting", "due": self._today() + timedelta(1)}
+            connection.execute(RETRIES.update().where(mine[0]).values(later))
+            return
+        if paid or records.in_flight(connection, section.company, old.account, old.bill) is not None:
             connection.execute(RETRIES.update().where(mine[0]).values(state="overtaken"))
             return
         line = NewLine(
             old.account, old.agreement, self._at_rest.unseal(old.pay_account, old.id).decode(), old.bill, old.month,
-            old.amount, old.penalty, old.quantity, "", "retry", old.tries + 1, old.first_day,
+            old.amount, old.penalty, old.quantity, "", "retry", old.tries + (not dropped),
+            None if dropped and not old.tries else old.first_day,
         )  # fmt: skip
-        made = self.put_in(connection, arrangement, line, retry_day(row.due, arrangement.seal_at, self._now()))
+        # no bank has seen what was dropped: it goes with the next batch of the bank's own days
+        day = None if dropped else retry_day(row.due, arrangement.seal_at, self._now())
+        made = self.put_in(connection, arrangement, line, day)
         connection.execute(RETRIES.update().where(mine[0]).values(next=made.id))
 
     def _now(self) -> datetime:

@@ -5,9 +5,10 @@ from dataclasses import field
 from datetime import date, time
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, exists, func, select, text
 
 from intranet_bridge.settlement.payments.rows import BILLS
+from intranet_bridge.settlement.payments.rows import LINES as PAID_LINES
 from intranet_bridge.settlement.withholding.files import MOST_LINES
 from intranet_bridge.settlement.withholding.life import (
     ENDED,
@@ -16,13 +17,16 @@ from intranet_bridge.settlement.withholding.life import (
     batches_before,
     before,
 )
-from intranet_bridge.settlement.withholding.rows import BATCHES, IN_FLIGHT, LINES, NUMBERS
+from intranet_bridge.settlement.withholding.rows import BATCHES, IN_FLIGHT, LINES, NUMBERS, RETRIES
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
 from protocol.errors import BridgeError
+from protocol.operations.orders import LineState as PaidLine
 from protocol.runtime.store import insert_new
 from protocol.values import immutable
 
-B, L, P = BATCHES.c, LINES.c, BILLS.c
+B, L, P, PL = BATCHES.c, LINES.c, BILLS.c, PAID_LINES.c
+_OF_BILL = (P.company == L.company) & (P.account == L.account) & (P.bill == L.month)
+_WRITTEN_OFF = (PL.order_no == P.order_no) & (PL.line == P.line) & (PL.state == PaidLine.WRITTEN_OFF)
 _TEXT = 300
 OPEN = sorted(set(LineState) - ENDED)
 
@@ -105,9 +109,31 @@ def being_paid(connection: Connection, batch: str) -> list[Any]:
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("LOCK TABLE payment_bills IN SHARE MODE")
-    mine = (P.company == L.company) & (P.account == L.account) & (P.bill == L.month)
-    wanted = select(LINES).join(BILLS, mine).where(P.in_use.is_(True), L.batch == batch, text("ended_at IS NULL"))
+    wanted = select(LINES).join(BILLS, _OF_BILL).where(P.in_use.is_(True), L.batch == batch, text("ended_at IS NULL"))
     return list(connection.execute(wanted.order_by(L.id)).all())
+
+
+def paid_since(connection: Connection, batch: str) -> list[Any]:
+    """The lines of a batch whose bills an order of ours has written off since its company was asked for them, or that
+    nobody can be asked for: the money is there, and a bank would take it once more.
+    """
+    paid = exists().where(_OF_BILL, _WRITTEN_OFF, PL.ended_at > L.checked_at)
+    wanted = select(LINES).where(L.batch == batch, L.ended_at.is_(None), paid).order_by(L.id)
+    return list(connection.execute(wanted).all())
+
+
+def in_order(connection: Connection, line: Any) -> tuple[bool, bool]:
+    """Whether an order is paying a line's bill, and whether one has written it off since the line was made."""
+    of_bill = (P.company == line.company) & (P.account == line.account) & (P.bill == line.month)
+    using = select(exists().where(of_bill, P.in_use.is_(True)))
+    paid = select(exists().where(of_bill, _WRITTEN_OFF, PL.ended_at > line.created_at))
+    return bool(connection.execute(using).scalar()), bool(connection.execute(paid).scalar())
+
+
+def again(connection: Connection, line: str, due: date, now: int) -> None:
+    """A line's bill is asked for once more, under another number, from that day on."""
+    values = {"line": line, "due": due, "state": "waiting", "next": "", "updated_at": now}
+    insert_new(connection, RETRIES, [values])
 
 
 def add(

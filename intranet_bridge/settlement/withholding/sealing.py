@@ -4,14 +4,16 @@ Each line is checked first: the agreement is in force, the bill is open and free
 bills are frozen, where the marketing system can do that. When no line waits for any of it, the bytes are made and put
 on record, with their digest: whatever is sent later, and sent again, is these.
 
-A bill that is in a payment order is not sent to the bank, nor frozen: its line is dropped. And an order does not take a
-bill whose line is frozen or sealed (payments/records.py); which of two at once was first, records.py decides.
+A bill that is in a payment order is not sent to the bank, nor frozen: its line is dropped, and made again when the
+order lets it go unpaid (drafting.py). One that an order has written off since its company was asked is dropped for
+good: a batch may wait long between the two, and of another region nobody is asked. And an order does not take a bill
+whose line is frozen or sealed (payments/records.py); which of two at once was first, records.py decides.
 """
 
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,6 +22,7 @@ from sqlalchemy import Connection, func, select
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import InternalCommand, InternalCommands
 from intranet_bridge.files.service import Files
+from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.asking import AGREEMENTS, BILLS, FREEZE, Asking, NotNow
 from intranet_bridge.settlement.withholding.files import Batch, Charge, NotSealable, Sealed, seal
@@ -47,7 +50,7 @@ _MOST_FINDINGS = 100
 
 
 class _BeingPaid(Exception):
-    """A bill of the batch is in a payment order: nothing of the transaction may stay."""
+    """A bill of the batch is in a payment order, or was paid by one: nothing of the transaction may stay."""
 
 
 class Sealing:
@@ -108,11 +111,12 @@ class Sealing:
         def write(connection: Connection) -> None:
             now = self._clock()
             commands = []
-            paid = {line.id for line in records.being_paid(connection, batch.id)}
+            used = {line.id for line in records.being_paid(connection, batch.id)}
+            paid = {line.id for line in records.paid_since(connection, batch.id)} if bills is None else ()
             for line in lines:
-                code, values = judged(line, agreements, bills, being_paid=line.id in paid)
+                code, values = judged(line, agreements, bills, being_paid=line.id in used, paid=line.id in paid)
                 if code:
-                    records.leave(connection, line, LineState.DROPPED, now, code)
+                    self._drop(connection, line, code)
                     continue
                 if freezes:
                     values["hold"] = "asked"
@@ -186,14 +190,21 @@ class Sealing:
         connection.execute(CONTENT.insert(), rows)
         asked = LINES.update().where(L.batch == row.id, L.state == LineState.WAITING)
         connection.execute(asked.values(state=LineState.REQUESTED, updated_at=now))
-        if records.being_paid(connection, row.id):
+        if records.being_paid(connection, row.id) or records.paid_since(connection, row.id):
             raise _BeingPaid
         reach(Point.BRIDGE_BATCH_SEALED_UNCOMMITTED, row.id)
         return True
 
     def _drop_paid(self, connection: Connection, id: str) -> None:
         for line in records.being_paid(connection, id):
-            records.leave(connection, line, LineState.DROPPED, self._clock(), BILL_IN_USE.code)
+            self._drop(connection, line, BILL_IN_USE.code)
+        for line in records.paid_since(connection, id):
+            self._drop(connection, line, BILL_NOT_OPEN.code)
+
+    def _drop(self, connection: Connection, line: Any, code: str) -> None:
+        now = self._clock()
+        if records.leave(connection, line, LineState.DROPPED, now, code) and code == BILL_IN_USE.code:
+            records.again(connection, line.id, day_of(now) + timedelta(1), now)
 
     def _dropped(self, connection: Connection, id: str, version: int) -> bool:
         now = self._clock()
@@ -279,13 +290,16 @@ def judged(
     bills: Mapping[tuple[str, str], OpenBill] | None,
     *,
     being_paid: bool = False,
+    paid: bool = False,
 ) -> tuple[str, dict[str, Any]]:
     """Why a line is dropped, or what changes of it: the bill as it is on the batch's day. `being_paid`: by a payment
-    order. Pure.
+    order; `paid`: by one, as far as anybody knows. Pure.
     """
     values: dict[str, Any] = {}
     if being_paid:
         return BILL_IN_USE.code, {}
+    if paid:
+        return BILL_NOT_OPEN.code, {}
     if agreements is not None:
         mine = [one for one in agreements.get(line.account, ()) if one.agreement == line.agreement]
         if not mine:

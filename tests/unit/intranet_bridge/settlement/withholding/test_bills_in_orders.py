@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from intranet_bridge.settlement.payments.orders import Line, Order, OrderEvent, OrderRefused, bills_judged
+from intranet_bridge.settlement.payments.orders import Line, LineEvent, Order, OrderEvent, OrderRefused, bills_judged
 from intranet_bridge.settlement.payments.records import Made, Stored, bills_of, create, in_use, load
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.rows import LINES
@@ -133,6 +133,77 @@ async def test_a_bill_that_is_being_paid_is_not_sent_to_the_bank(
         await it.turn()
         await it.turn()
         assert (await it.lines())[BILL].state == "requested"
+
+
+async def test_a_bill_that_its_order_lets_go_unpaid_goes_with_the_banks_next_batch(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    """Nobody asks for it again: the customer's agreement stands. Not while the order has it, and not as a retry."""
+    async with world(database_url, bridge_keyring, tmp_path, days=(25, 26, 28)) as it:
+        for bill in FIRST[:2]:
+            await it.charge(bill)
+        await made(it)
+        assert await pays(it)
+        it.clock.now = at(25, 6)
+        await it.turn()
+        assert await it.states() == {BILL: "dropped", FIRST[1][2]: "requested"}
+        it.clock.now = at(26, 4)
+        await it.turn()
+        assert await it.states() == {BILL: "dropped", FIRST[1][2]: "requested"}
+        await it.store.write(lambda connection: stored(connection, it).move(OrderEvent.EXPIRE))
+        it.clock.now = at(27, 4)
+        await it.turn()
+        again = (await it.lines())[BILL]
+        assert (again.state, again.batch, again.id) == ("waiting", "SDDL-37101-20261128", "D20261128000001")
+        assert (again.tries, again.first_day.day, again.amount) == (0, 28, FIRST[0][3])
+
+
+@pytest.mark.parametrize("looked", ["never", "before"])
+async def test_a_bill_that_an_order_has_written_off_is_not_sent_to_the_bank(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path, looked: str
+) -> None:
+    """Where nobody can be asked what is open, and where it was asked before the order paid; nor is it made again."""
+    async with world(database_url, bridge_keyring, tmp_path) as it:
+        for bill in FIRST[:2]:
+            await it.charge(bill)
+        if looked == "before":
+            change = LINES.update().values(checked_at=it.clock.now)
+            await it.store.write(partial(Connection.execute, statement=change))
+        it.clock.now += 1000
+        await made(it)
+        assert await pays(it)
+
+        def written_off(connection: Connection) -> None:
+            order = stored(connection, it)
+            order.line(1, LineEvent.APPLY)
+
+        await it.store.write(written_off)
+        it.clock.now = at(25, 6)
+        await it.turn()
+        await it.turn()
+        assert await it.states() == {BILL: "dropped", FIRST[1][2]: "requested"}
+        assert (await it.lines())[BILL].code == "bill-not-open"
+        it.clock.now = at(26, 6)
+        await it.turn()
+        assert await it.states() == {BILL: "dropped", FIRST[1][2]: "requested"}
+
+
+async def test_what_an_order_paid_before_its_company_was_asked_is_the_companys_to_say(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    """What is open of a month again, such as a correction, is charged."""
+    async with world(database_url, bridge_keyring, tmp_path) as it:
+        await made(it)
+        assert await pays(it)
+        await it.store.write(lambda connection: stored(connection, it).line(1, LineEvent.APPLY))
+        it.clock.now += 1000
+        bill = {"account": ACCOUNT, "bill": BILL, "month": MONTH, "amount": 50, "penalty": 0, "due_on": "2026-11-25"}
+        it.marketing.bills = [bill]
+        await it.charge((ACCOUNT, MONTH, BILL, 50, 0, "1", FIRST[0][6]))
+        it.clock.now = at(25, 6)
+        await it.turn()
+        await it.turn()
+        assert ((await it.lines())[BILL].state, (await it.lines())[BILL].amount) == ("requested", 50)
 
 
 async def test_an_order_and_a_batch_at_the_same_moment(
