@@ -5,7 +5,7 @@ a file that has not come. Pure: the time is given.
 `expected`                its day is over
 `late`                    an hour past its time (a warning)
 `missing`                 18:00 (critical); it is taken all the same when it comes
-`empty-confirmed`         the platform, or an operator, says the day had nothing
+`empty-confirmed`         the platform, or an operator, says the day had nothing: its end, as nothing is compared
 `arriving`, `received`    a part is here; all of it, with its digest
 `parsed`                  read through; nothing has taken effect
 `accepted`, `matched`     its rows count; they have been compared
@@ -105,7 +105,6 @@ TRANSITIONS: Mapping[tuple[FileState, Event], FileState] = {
     (S.MATCHED, E.SUPERSEDED): S.REPLACED,
     (S.ACCEPTED, E.MATCH): S.MATCHED,
     (S.MATCHED, E.CLOSE): S.CLOSED,
-    (S.EMPTY_CONFIRMED, E.CLOSE): S.CLOSED,
 }
 """A closed day's file is not replaced: what it had wrong is booked into an open day."""
 
