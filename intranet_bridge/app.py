@@ -226,7 +226,9 @@ class Bridge:
         self.dead_letters = DeadLetters(self.links["control"])
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
-        self.query_intake = QueryIntake(self.links["queries"], self.dead_letters, self.conflict)
+        self.query_intake = QueryIntake(
+            self.links["queries"], self.dead_letters, self.conflict, settings.queries.prefetch
+        )
         calls = self.calls = (traced.calls if traced else MarketingCalls)(
             self.adapters, self.health, self._may_call, self.places, arrangement.when_free
         )

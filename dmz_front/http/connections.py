@@ -147,7 +147,6 @@ class Connection(HttpToolsProtocol):
         """Nothing of it stays behind, whoever ended it."""
         self._all.forget(self)
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -160,7 +159,6 @@ class Connection(HttpToolsProtocol):
             return
         if self._phase is Phase.BETWEEN:
             self._phase, self._since, self._bytes = Phase.HEAD, self.loop.time(), 0
-        self._unset_keepalive_if_required()
         self._large = self._bytes + len(data) > self._limits.header_limit
         try:
             self._parse(data)
@@ -261,9 +259,19 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Idle, unless the client has more under way."""
-        super().on_response_complete()
-        if self._phase is Phase.BETWEEN and not self.pipeline and not self.transport.is_closing():
+        """The next pipelined request; idle, unless the client has more under way.
+
+        Not uvicorn's own: that starts a timer for every answer, and the next request ends it. The sweep closes who is
+        idle for too long.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._phase is Phase.BETWEEN:
+            self._since = self.loop.time()
             self._all.idle[self] = None
 
     # --- ending ------------------------------------------------------------------------------------------
@@ -279,6 +287,8 @@ class Connection(HttpToolsProtocol):
         ending = overdue(self._phase, now - self._since, now - self._unread_since, self._limits)
         if ending is Ending.TOO_SLOW:
             self._refuse(Problem(408, "body-too-slow" if self._phase is Phase.BODY else "headers-too-slow"))
+        elif ending is Ending.CLOSE and self._phase is Phase.BETWEEN:
+            self.transport.close()  # as every server does with who asks nothing more: nothing to count
         elif ending is not None:
             self._end("not-reading" if ending is Ending.ABORT else "too-slow", ending)
 

@@ -44,6 +44,8 @@ def overdue(phase: Phase, waited_s: float, stuck_s: float, limits: HttpSection) 
     if stuck_s > limits.write_timeout_s:
         return Ending.ABORT
     match phase:
+        case Phase.BETWEEN if waited_s > limits.keep_alive_s:
+            return Ending.CLOSE
         case Phase.HEAD if waited_s > limits.header_timeout_s:
             return Ending.TOO_SLOW
         case Phase.BODY if waited_s > limits.body_timeout_s:

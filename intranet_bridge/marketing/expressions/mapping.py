@@ -149,7 +149,17 @@ class _Compiler:
 
     def _multi_select_dict(self, tree: Mapping[str, Any]) -> Mapped:
         pairs = tuple((child["value"], self.node(child["children"][0])) for child in tree["children"])
-        return lambda value: None if value is None else {name: pick(value) for name, pick in pairs}
+        fields = [child["children"][0] for child in tree["children"]]
+        names = [field["value"] if field["type"] == "field" else None for field in fields]
+        picks = tuple((name, field, pick) for (name, pick), field in zip(pairs, names, strict=True))
+
+        def select(value: Any) -> Any:
+            if type(value) is not dict:
+                return None if value is None else {name: pick(value) for name, pick in pairs}
+            get = value.get  # of most entries a plain field: no call of a function for each
+            return {name: pick(value) if field is None else get(field) for name, field, pick in picks}
+
+        return select
 
     def _multi_select_list(self, tree: Mapping[str, Any]) -> Mapped:
         picks = tuple(self.node(child) for child in tree["children"])

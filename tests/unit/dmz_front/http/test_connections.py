@@ -21,7 +21,8 @@ LIMITS = HttpSection(
 @pytest.mark.parametrize(
     ("phase", "waited_s", "stuck_s", "ending"),
     [
-        (Phase.BETWEEN, 1e6, 0, None),  # uvicorn's own keep-alive limit ends these
+        (Phase.BETWEEN, LIMITS.keep_alive_s, 0, None),
+        (Phase.BETWEEN, LIMITS.keep_alive_s + 0.1, 0, Ending.CLOSE),
         (Phase.HEAD, 10, 0, None),
         (Phase.HEAD, 10.1, 0, Ending.TOO_SLOW),
         (Phase.BODY, 10, 0, None),
@@ -120,8 +121,11 @@ async def test_a_request_is_answered_and_the_connection_is_idle_again() -> None:
     await turns(200)
     assert transport.written.startswith(b"HTTP/1.1 200")
     assert list(connections.idle) == [connection]
-    connection.check(asyncio.get_running_loop().time() + 60)
+    connection.check(asyncio.get_running_loop().time() + LIMITS.keep_alive_s - 1)
     assert transport.ended == ""
+    connection.check(asyncio.get_running_loop().time() + LIMITS.keep_alive_s + 1)
+    assert transport.ended == "closed"
+    assert not connections.ended  # a client that asks nothing more has met no limit
     connection.connection_lost(None)
     assert not connections.open
     assert not connections.idle

@@ -15,11 +15,11 @@ CYCLE = {
 }  # fmt: skip
 CONNECTION = {
     "transport", "parser", "headers", "url", "scope", "cycle", "pipeline", "client", "scheme", "loop",
-    "expect_100_continue",
+    "expect_100_continue", "flow", "server_state",
 }  # fmt: skip
 METHODS = {
     "connection_made", "connection_lost", "data_received", "eof_received", "on_message_begin", "on_headers_complete",
-    "on_message_complete", "on_response_complete", "_unset_keepalive_if_required",
+    "on_message_complete", "on_response_complete", "_start_asgi_task",
 }  # fmt: skip
 
 
