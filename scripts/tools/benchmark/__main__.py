@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.benchmark import compare, envelope, hot, notices, overload, pair, retention, settle, soap
+from scripts.tools.benchmark import capacity, compare, envelope, hot, notices, overload, pair, retention, settle, soap
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.testbed import Testbed
 
@@ -26,8 +26,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", metavar="PART",
-        help="envelope, link, queries, commands, overload, soap (default: all), hot, retention, notices, settle; or "
-        "`compare REVISION`: this tree against another commit, in turn",
+        help="envelope, link, queries, commands, overload, soap (default: all), hot, retention, notices, settle, "
+        "capacity (arithmetic alone); or `compare REVISION`: this tree against another commit, in turn",
     )  # fmt: skip
     parser.add_argument(
         "--rows", type=int, default=0,
@@ -71,6 +71,8 @@ def main() -> int:
                     report(part, overload.run(Path(folder) / part, options.seconds))
                 case "notices":
                     report(part, notices.run(Path(folder) / part))
+                case "capacity":
+                    report(part, capacity.rows())
                 case "retention":
                     report(part, retention.run(Path(folder) / part, options.rows or retention.ROWS))
                 case "settle":
