@@ -206,7 +206,9 @@ def _money(folder: Path, ports: Ports, check_only: bool) -> int:
     server = SftpServer(folder / "platforms")
     server.start()
     try:
-        testbed = Testbed(folder, ports, settings=money.settings(folder, server), today=money.yesterday().isoformat())
+        settings = money.settings(folder, server)
+        settings["intranet_bridge"] |= {"desk.enabled": True, "desk.port": free_port()}
+        testbed = Testbed(folder, ports, settings=settings, today=money.yesterday().isoformat())
         return _run(testbed, lambda testbed: money.tour(testbed, server), check_only)
     finally:
         server.stop()

@@ -12,6 +12,7 @@ import os
 import shlex
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as clock
@@ -117,6 +118,7 @@ def tour(testbed: Testbed, server: SftpServer) -> None:
     morning.clearing()
     morning.withholding()
     morning.books()
+    morning.desk()
 
 
 def yesterday() -> date:
@@ -413,6 +415,16 @@ class Morning:
         print(f"{paid[0].channel} notifies: {status} {said.decode()}", flush=True)
         check("the channel is acknowledged", notifying.acknowledged(paid[0].channel, status, said))
         self._book.told([one.transaction for one in paid])
+
+    def desk(self) -> None:
+        """Where people see all that: who settles proposes, who approves is somebody else."""
+        say("the accountant's desk, on the bridge's host alone: one who settles, and one who approves")
+        for name, role in (("wang", "settle"), ("li", "approve")):
+            self._shown("desk", "staff", "add", name, "--role", role, "--side", "bridge")
+        address = f"http://127.0.0.1:{self._testbed.settings['intranet_bridge']['desk.port']}/"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            check(f"{address} asks who is there", 'name="password"' in answer.read().decode())
+        print(f"{address} (the code is of an authenticator with that secret)", flush=True)
 
     def _until(self, number: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
