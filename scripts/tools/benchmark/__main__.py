@@ -5,6 +5,7 @@ other; absolute ones depend on the machine.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -14,7 +15,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.benchmark import capacity, compare, envelope, hot, notices, overload, pair, retention, settle, soap
+from scripts.tools.benchmark import (
+    capacity,
+    chart,
+    compare,
+    envelope,
+    growth,
+    hot,
+    notices,
+    overload,
+    pair,
+    retention,
+    settle,
+    soap,
+)
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.testbed import Testbed
 
@@ -26,13 +40,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", metavar="PART",
-        help="envelope, link, queries, commands, overload, soap (default: all), hot, retention, notices, settle, "
-        "capacity (arithmetic alone); or `compare REVISION`: this tree against another commit, in turn",
+        help="envelope, link, queries, commands, overload, soap (default: all), growth, hot, retention, notices, "
+        "settle, capacity (arithmetic alone); or `compare REVISION`: this tree against another commit, in turn",
     )  # fmt: skip
     parser.add_argument(
         "--rows", type=int, default=0,
         help=f"`retention`: kept in each database ({retention.ROWS:,}); `settle`: of the bill ({settle.ROWS:,})",
     )  # fmt: skip
+    parser.add_argument(
+        "--sizes", type=_sizes, default=growth.SIZES,
+        help="`growth`: of the tables, in rows (default: " + ",".join(map(str, growth.SIZES)) + ")",
+    )  # fmt: skip
+    parser.add_argument("--curve", choices=growth.CURVES, action="append", help="`growth`: only this one")
+    parser.add_argument("--page", type=Path, help="`growth`: the curves as a page of HTML, into this file")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=12, help="of each load, to compare by")
@@ -77,6 +97,14 @@ def main() -> int:
                     report(part, retention.run(Path(folder) / part, options.rows or retention.ROWS))
                 case "settle":
                     report(part, settle.run(Path(folder) / part, options.rows or settle.ROWS))
+                case "growth":
+                    with contextlib.redirect_stdout(sys.stderr):  # migrations log; our output is for programs
+                        found = growth.run(Path(folder) / part, options.sizes, options.curve or growth.CURVES)
+                    report(part, found)
+                    if options.page:
+                        about = "{cores} cores; load at the start {load:.1f}".format(**results["machine"])
+                        text = chart.page("Growth", about, growth.curves_of(results[part]))
+                        options.page.write_text(text, encoding="utf-8")
                 case "hot":
                     report(part, hot.run(Path(folder) / part, options.seconds))
                 case "soap":
@@ -86,6 +114,14 @@ def main() -> int:
     if options.json:
         print(json.dumps(results, indent=2))
     return 0
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """Raises ValueError, of which argparse makes its message."""
+    sizes = tuple(sorted({int(size) for size in text.split(",")}))
+    if sizes[0] < 1:
+        raise ValueError("a table of no rows has no curve")
+    return sizes
 
 
 def _link(folder: Path, seconds: float) -> list[Row]:

@@ -1,0 +1,84 @@
+"""Growth is measured at the sizes asked for, with rows that the product itself takes for what they are meant to be."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from scripts.tools.benchmark import __main__ as bench
+from scripts.tools.benchmark import growth, retention
+from scripts.tools.benchmark.chart import Curve, ceiling, page
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "ROUNDS", 1)
+    monkeypatch.setattr(retention, "COMMANDS", 32)
+
+
+def test_every_curve_has_a_point_for_every_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "growth.html"
+    monkeypatch.setattr("sys.argv", ["bench", "growth", "--sizes", "100,2000", "--page", str(file), "--json"])
+    assert bench.main() == 0
+    rows = json.loads(capsys.readouterr().out)["growth"]
+    assert {(row["curve"], row["table"], row["rows"]) for row in rows} == {
+        (curve, table, size) for curve in growth.CURVES for table in ("requests", "inbox") for size in (100, 2000)
+    }
+    for line in growth.curves_of(rows):
+        assert all([x for x, _ in points] == [100, 2000] for points in line.lines.values())
+    assert file.read_text(encoding="utf-8").count("<svg ") == len(growth.curves_of(rows)) == 8
+
+
+@pytest.mark.parametrize(("table", "state"), [("requests", "sent"), ("inbox", "received")])
+async def test_the_product_finds_the_backlog_it_is_filled_with(table: str, state: str, tmp_path: Path) -> None:
+    open_ = retention._front if table == "requests" else retention._bridge
+    side = await open_(tmp_path / "full.sqlite3")
+    await growth.filled(side, table, 500, "backlog")
+    report = await side.clockwork["status's report"]()
+    assert dict(report.by_state) == {state: 500}
+    assert report.oldest_unfinished > 0
+    if table == "inbox":
+        assert len(await side.clockwork["the start's look"]()) == 500
+    else:
+        assert await side.clockwork["the start's look"]() == ["front-1"]
+    await side.store.close()
+
+
+@pytest.mark.parametrize("sizes", ["", "0", "ten", "10,-1"])
+def test_sizes_that_are_none_are_refused(sizes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", "growth", "--sizes", sizes])
+    with pytest.raises(SystemExit):
+        bench.main()
+
+
+class Loaded(HTMLParser):
+    """What a page would load or execute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [tag] if tag in ("script", "link", "img", "iframe") else []
+        self.found += [name for name, _ in attrs if name in ("src", "href")]
+
+
+def test_the_page_loads_nothing_and_escapes_what_it_is_told() -> None:
+    html = page("Growth", "<script>", [Curve("a & b", "rows", "ms", {"<b>": [(10.0, 1.0), (1000.0, 2.0)]})])
+    loaded = Loaded()
+    loaded.feed(html)
+    assert loaded.found == []
+    assert "a &amp; b" in html
+    assert "&lt;b&gt;" in html
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+@pytest.mark.parametrize(("value", "end"), [(0, 1), (0.07, 0.1), (1, 1), (1.1, 2), (3, 5), (700, 1000)])
+def test_an_axis_ends_at_a_round_number(value: float, end: float) -> None:
+    assert ceiling(value) == pytest.approx(end)
