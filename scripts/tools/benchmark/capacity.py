@@ -16,14 +16,16 @@ CUSTOMERS = (1_000_000, 10_000_000, 50_000_000)
 
 @dataclass(frozen=True)
 class Measured:
-    """What one of a kind costs. Milliseconds are of one core's time; figures of 2026-11-30."""
+    """What one of a kind costs. Milliseconds are of one core's time; figures of 2026-11-30. Of a command they are of its
+    whole life, until the front has its outcome, and not of its acceptance alone.
+    """
 
-    query_front_ms: float = 0.10
-    query_broker_ms: float = 0.06
-    query_bridge_ms: float = 0.11
-    command_front_ms: float = 0.42
-    command_broker_ms: float = 0.10
-    command_bridge_ms: float = 0.40
+    query_front_ms: float = 0.15
+    query_broker_ms: float = 0.05
+    query_bridge_ms: float = 0.18
+    command_front_ms: float = 0.80
+    command_broker_ms: float = 0.36
+    command_bridge_ms: float = 1.78
     callback_front_ms: float = 1.6
     ledger_row_bytes: int = 350
     inbox_row_bytes: int = 793
