@@ -16,8 +16,8 @@ CUSTOMERS = (1_000_000, 10_000_000, 50_000_000)
 
 @dataclass(frozen=True)
 class Measured:
-    """What one of a kind costs. Milliseconds are of one core's time; figures of 2026-11-30. Of a command they are of its
-    whole life, until the front has its outcome, and not of its acceptance alone.
+    """What one of a kind costs. Milliseconds are of one core's time; figures of 2026-11-30. Of a command they are of
+    its whole life, until the front has its outcome, and not of its acceptance alone.
     """
 
     query_front_ms: float = 0.15

@@ -7,10 +7,11 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
 
 from scripts.tools.channel_simulator import planting
+from scripts.tools.channel_simulator.book import Payment, Refund
 from scripts.tools.channel_simulator.planting import Kind, Planted
 from scripts.tools.channel_simulator.statements import statement
 from scripts.tools.fault_campaign.faults import STATEMENT_POINTS
@@ -58,7 +59,8 @@ class Statements:
         self.laid: Counter[str] = Counter()
         """How many, by what was wrong then."""
         self.passing: set[tuple[str, str]] = set()
-        """Channel and transaction of orders that were under way when their statement came: it may say so."""
+        """Channel and transaction of orders that were under way when their statement came, or that a later one has the
+        refund of: it may say so."""
 
     @property
     def planted(self) -> list[Difference]:
@@ -95,9 +97,11 @@ class Statements:
             await asyncio.to_thread(self._lay, channel, day)
 
     def _note_passing(self, channel: str, day: date) -> None:
-        for one in self._channels.book.payments(channel, day=day):
+        paid = self._channels.book.payments(channel, day=day)
+        later = refunded_later(paid, self._channels.book.refunds(channel))
+        for one in paid:
             order = self._payers.paying.get(one.order)
-            if order is not None and not _at_its_end(order):
+            if order is not None and (one.transaction in later or not _at_its_end(order)):
                 self.passing.add((channel, one.transaction))
 
     def _lay(self, channel: str, day: date) -> None:
@@ -171,6 +175,12 @@ class Statements:
         ]
         left += [f"a run of {channel} is {state} {code}" for channel, state, code in runs if state != "done"]
         return left + [f"{what} of {channel} {number} is {state}" for what, channel, number, state in items]
+
+
+def refunded_later(paid: Iterable[Payment], refunds: Iterable[Refund]) -> set[str]:
+    """Transactions of which money went back on a later settlement day: their own statement has the payment alone."""
+    days = {one.transaction: one.day for one in paid}
+    return {back.transaction for back in refunds if (day := days.get(back.transaction)) is not None and back.day > day}
 
 
 def _at_its_end(order: Paying) -> bool:
