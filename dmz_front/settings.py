@@ -25,6 +25,7 @@ from protocol.runtime.settings import (
     LinkSection,
     LogSection,
     MetricsSection,
+    Misplaced,
     Name,
     Port,
     Section,
@@ -338,5 +339,6 @@ class FrontSettings(Section):
     @model_validator(mode="after")
     def _repeated_while_kept(self) -> Self:
         if self.delivery.repeat_days > self.store.retention_days:
-            raise ValueError("delivery.repeat_days must not be longer than store.retention_days: then the row is gone")
+            place = ("delivery", "repeat_days")
+            raise Misplaced("must not be longer than store.retention_days: then the row is gone", place)
         return self

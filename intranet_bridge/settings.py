@@ -464,13 +464,18 @@ class BridgeSettings(Section):
     def _checks_what_is_bound(self) -> Self:
         checks = self.qr.check_accounts if self.qr else ""
         if checks and checks not in self.operations:
-            raise ValueError(f"qr.check_accounts: {checks} is not bound here")
+            raise Misplaced(f"{checks} is not bound here", ("qr", "check_accounts"))
         return self
 
     @model_validator(mode="after")
     def _settlement_names_what_is_there(self) -> Self:
-        check_settlement(self.settlement, self.files, self.region)
+        check_settlement(self.settlement, self.files, self.region, self.front_names)
         return self
+
+    @property
+    def front_names(self) -> frozenset[str]:
+        """What a front may be called by, group or instance; empty where no table says which there are."""
+        return frozenset(name for group, front in self.fronts.items() for name in (group, *front.instances))
 
     @property
     def imported(self) -> dict[str, str]:
@@ -481,16 +486,17 @@ class BridgeSettings(Section):
     def _imports_have_their_sources(self) -> Self:
         systems, answered = self.all_systems, dict.fromkeys(self.content.operations, "content")
         for name, one in self.imports.items():
+            place = ("imports", name)
             if not self.maintenance.zone:
-                raise ValueError(f"imports.{name}: cron needs maintenance.zone, the time zone that it is meant in")
+                raise Misplaced("needs maintenance.zone, the time zone that it is meant in", (*place, "cron"))
             if one.system is not None and not isinstance(systems.get(one.system), SqlSystem):
-                raise ValueError(f'imports.{name}.system: {one.system} is no database (adapter = "sql") that is named')
+                raise Misplaced(f'{one.system} is no database (adapter = "sql") that is named', (*place, "system"))
             if one.operation and one.operation not in self.operations:
-                raise ValueError(f"imports.{name}.operation: {one.operation} is not bound here")
+                raise Misplaced(f"{one.operation} is not bound here", (*place, "operation"))
             for operation in one.answers:
-                here = f"imports.{name}"
+                here = toml_path(place)
                 if (other := answered.setdefault(operation, here)) != here:
-                    raise ValueError(f"{here}.answers.{operation}: {other} answers it already")
+                    raise Misplaced(f"{other} answers it already", (*place, "answers", operation))
         return self
 
     @model_validator(mode="after")
@@ -502,23 +508,24 @@ class BridgeSettings(Section):
     @model_validator(mode="after")
     def _ahead_by_which_clocks(self) -> Self:
         if self.hot.prequery.windows and not self.maintenance.zone:
-            raise ValueError("hot.prequery.windows: needs maintenance.zone, the time zone its times are meant in")
+            place = ("hot", "prequery", "windows")
+            raise Misplaced("needs maintenance.zone, the time zone its times are meant in", place)
         return self
 
     @model_validator(mode="after")
     def _pushes_come_from_databases(self) -> Self:
         systems = self.all_systems
         for name, table in self.pushes.tables.items():
-            place = toml_path(("pushes", "tables", name, "system"))
+            place = ("pushes", "tables", name, "system")
             if table.system not in systems:
-                raise ValueError(f"{place}: there is no system {table.system!r}")
+                raise Misplaced(f"there is no system {table.system!r}; there are: {', '.join(sorted(systems))}", place)
             if not isinstance(systems[table.system], SqlSystem):
-                raise ValueError(f'{place}: {table.system} is no database (adapter = "sql")')
+                raise Misplaced(f'{table.system} is no database (adapter = "sql")', place)
         return self
 
     @model_validator(mode="after")
     def _remembers_longer_than_messages_live(self) -> Self:
         # A row deleted while its message can still come back would let the command be applied twice
         if self.store.retention_days * 24 * 3_600_000 < MAX_AGE_MS + AHEAD_MS:
-            raise ValueError("store.retention_days must be at least 7.5: messages are accepted for so long")
+            raise Misplaced("must be at least 7.5: messages are accepted for so long", ("store", "retention_days"))
         return self

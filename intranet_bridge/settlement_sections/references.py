@@ -35,17 +35,28 @@ class Reference:
         raise Misplaced(f"{self.table} has no {self.name}; {meant}", self.place)
 
 
-def check(settlement: SettlementSection, files: FilesSection, region: str) -> None:
-    """Raises Misplaced for the first name that is nowhere. `region`: of this bridge."""
-    for one in references(settlement, files, region):
+def check(settlement: SettlementSection, files: FilesSection, region: str, fronts: Collection[str]) -> None:
+    """Raises Misplaced for the first name that is nowhere. `region`: of this bridge. `fronts`: there are; none: any."""
+    for one in references(settlement, files, region, fronts):
         one.checked()
 
 
-def references(settlement: SettlementSection, files: FilesSection, region: str) -> Iterator[Reference]:
+def references(
+    settlement: SettlementSection, files: FilesSection, region: str, fronts: Collection[str]
+) -> Iterator[Reference]:
     """All of them."""
+    if fronts:
+        yield from _fronts(settlement, files, fronts)
     yield from _companies(settlement, region)
     yield from _files(settlement, files)
     yield from _statements(settlement)
+
+
+def _fronts(settlement: SettlementSection, files: FilesSection, fronts: Collection[str]) -> Iterator[Reference]:
+    if settlement.front is not None:
+        yield Reference(("settlement", "front"), settlement.front, "fronts", fronts)
+    for name, front in files.targets.items():
+        yield Reference(("files", "targets", name), front, "fronts", fronts)
 
 
 def _companies(settlement: SettlementSection, region: str) -> Iterator[Reference]:

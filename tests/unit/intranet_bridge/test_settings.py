@@ -167,3 +167,45 @@ def test_companies_of_other_regions_are_reached(settlement: dict[str, Any], comp
         BridgeSettings.model_validate(values | {"settlement": settlement})
     good = {"front": "front-1", "peers": {"east": {"trusted": "x"}}, "companies": {"water": {"region": "east"}}}
     assert BridgeSettings.model_validate(values | {"settlement": good}).settlement.front == "front-1"
+
+
+IMPORT = """
+[imports.texts]
+cron = "30 2 * * *"
+system = "old"
+query = "SELECT number FROM news WHERE number > :cursor"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "complaint"),
+    [
+        ("retention_days = 30", "retention_days = 7", "store.retention_days", "must be at least 7.5"),
+        (
+            "[breaker]", '[settlement]\nfront = "front-2"\n[fronts.wechat]\n[breaker]', "settlement.front",
+            "fronts has no front-2; there are: wechat",
+        ),
+        ("window = 8", 'targets = { bank = "wechta" }', "files.targets.bank", "did you mean wechat?"),
+        (
+            "slow_ms = 1000", 'windows = [{ from = "05:30", to = "08:00" }]', "hot.prequery.windows",
+            "needs maintenance.zone",
+        ),
+        (
+            "[breaker]", '[pushes.tables.bills]\nsystem = "old"\nquery = "SELECT :cursor"\n[breaker]',
+            "pushes.tables.bills.system", "there is no system 'old'; there are: marketing",
+        ),
+        ("[breaker]", IMPORT + "[breaker]", "imports.texts.cron", "needs maintenance.zone"),
+    ],
+)  # fmt: skip
+def test_what_one_table_says_of_another_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, place: str, complaint: str
+) -> None:
+    file = copied(tmp_path)
+    text = file.read_text(encoding="utf-8")
+    if "wechta" in new:
+        text += "\n[fronts.wechat]\n"
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ConfigurationError) as raised:
+        load(file, BridgeSettings)
+    assert re.match(rf"{file}:\d+: {re.escape(place)}: .*{re.escape(complaint)}", str(raised.value)), raised.value

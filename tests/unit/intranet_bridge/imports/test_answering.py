@@ -209,9 +209,9 @@ def test_two_answerers_of_one_operation_are_refused() -> None:
     good = BridgeSettings.model_validate({**settings, "imports": {"a": one}})
     assert good.imported == {"faq": "a"}
     assert "faq" not in good.unbound()
-    with pytest.raises(ValidationError, match=r"imports.b.answers.faq: imports.a answers it already"):
+    with pytest.raises(ValidationError, match=r"imports.a answers it already"):
         BridgeSettings.model_validate({**settings, "imports": {"a": one, "b": one}})
-    with pytest.raises(ValidationError, match=r"imports.a.answers.faq: content answers it already"):
+    with pytest.raises(ValidationError, match=r"content answers it already"):
         BridgeSettings.model_validate({**settings, "content": {"operations": ["faq"]}, "imports": {"a": one}})
     with pytest.raises(ValidationError, match="needs maintenance"):
         BridgeSettings.model_validate({**settings, "maintenance": {}, "imports": {"a": one}})
