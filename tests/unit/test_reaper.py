@@ -13,8 +13,9 @@ from tests.support.testbeds import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS = """
-import os, subprocess, sys
+import os, signal, subprocess, sys
 from tests.support.reaper import MARK, afterwards, reaper, scratch
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background is begun with it ignored
 with reaper(patience_s=0.5):
     afterwards("touch", sys.argv[1])
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
