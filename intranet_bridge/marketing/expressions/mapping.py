@@ -148,14 +148,15 @@ class _Compiler:
     _index_expression = _subexpression
 
     def _multi_select_dict(self, tree: Mapping[str, Any]) -> Mapped:
-        pairs = tuple((child["value"], self.node(child["children"][0])) for child in tree["children"])
-        fields = [child["children"][0] for child in tree["children"]]
-        names = [field["value"] if field["type"] == "field" else None for field in fields]
-        picks = tuple((name, field, pick) for (name, pick), field in zip(pairs, names, strict=True))
+        picks = tuple(
+            (child["value"], of["value"] if of["type"] == "field" else None, self.node(of))
+            for child in tree["children"]
+            for of in child["children"][:1]
+        )
 
         def select(value: Any) -> Any:
             if type(value) is not dict:
-                return None if value is None else {name: pick(value) for name, pick in pairs}
+                return None if value is None else {name: pick(value) for name, _, pick in picks}
             get = value.get  # of most entries a plain field: no call of a function for each
             return {name: pick(value) if field is None else get(field) for name, field, pick in picks}
 

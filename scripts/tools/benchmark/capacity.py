@@ -108,15 +108,10 @@ def need(customers: int, measured: Measured = Measured(), assumed: Assumed = Ass
     asking = customers * a.out_share * a.out_asks_share / 1800
     out_queries, out_commands = asking * a.out_requests, asking * a.out_reports_share
     notices = customers * a.notices_share / (a.notices_hours * 3600)
-    dmz = max(
-        queries * (m.query_front_ms + m.query_broker_ms) + commands * (m.command_front_ms + m.command_broker_ms),
-        out_queries * (m.query_front_ms + m.query_broker_ms)
-        + out_commands * (m.command_front_ms + m.command_broker_ms),
-    ) + notices * m.callback_front_ms  # fmt: skip
-    intranet = max(
-        queries * m.query_bridge_ms + commands * m.command_bridge_ms,
-        out_queries * m.query_bridge_ms + out_commands * m.command_bridge_ms,
-    )
+    peaks = (queries, commands), (out_queries, out_commands)
+    query_dmz_ms, command_dmz_ms = m.query_front_ms + m.query_broker_ms, m.command_front_ms + m.command_broker_ms
+    dmz = max(asked * query_dmz_ms + given * command_dmz_ms for asked, given in peaks) + notices * m.callback_front_ms
+    intranet = max(asked * m.query_bridge_ms + given * m.command_bridge_ms for asked, given in peaks)
     a_day = customers * (a.pays_share * a.pays_commands / 30 + a.other_commands_share)
     return Need(
         queries, out_queries, commands, out_commands, notices,

@@ -39,14 +39,14 @@ def run(folder: Path, sizes: Sequence[int] = SIZES, curves: Sequence[str] = CURV
 async def _run(folder: Path, sizes: Sequence[int], curves: Sequence[str]) -> list[Row]:
     found: list[Row] = []
     for curve in curves:
-        for table, open_ in (("requests", retention._front), ("inbox", retention._bridge)):
+        for table, open_ in (("requests", retention.ledger_side), ("inbox", retention.inbox_side)):
             for size in sizes:
                 file = folder / f"{table}-{curve}.sqlite3"
                 side = await open_(file)
                 await filled(side, table, size, curve)
                 found += await _measured(side, {"curve": curve, "table": table, "rows": size})
                 await side.store.close()
-                await asyncio.to_thread(retention._remove, folder, table)
+                await asyncio.to_thread(retention.remove, folder, table)
     return found
 
 
@@ -58,8 +58,8 @@ async def filled(side: retention.Side, table: str, size: int, curve: str) -> Non
 
 
 async def _measured(side: retention.Side, about: Row) -> list[Row]:
-    await retention._round(side, 0)  # warms up
-    rounds = [await retention._round(side, number + 1) for number in range(retention.ROUNDS)]
+    await retention.measure(side, 0)  # warms up
+    rounds = [await retention.measure(side, number + 1) for number in range(retention.ROUNDS)]
     found: list[Row] = [
         {**about, "what": "a command, CPU ms", "value": statistics.median(spent for spent, _ in rounds)},
         {**about, "what": "a command, ms", "value": statistics.median(took for _, took in rounds)},

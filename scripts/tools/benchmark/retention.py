@@ -83,7 +83,7 @@ def run(folder: Path, rows: int = ROWS) -> list[dict[str, object]]:
 
 async def _run(folder: Path, rows: int) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
-    for table, open_ in (("requests", _front), ("inbox", _bridge)):
+    for table, open_ in (("requests", ledger_side), ("inbox", inbox_side)):
         sides = {}
         for kind, count in (("empty", 0), ("full", rows)):
             file = folder / f"{table}-{kind}.sqlite3"
@@ -95,7 +95,7 @@ async def _run(folder: Path, rows: int) -> list[dict[str, object]]:
         found += await _compared("ledger" if table == "requests" else "inbox", sides)
         for side in sides.values():
             await side.store.close()
-        await asyncio.to_thread(_remove, folder, table)
+        await asyncio.to_thread(remove, folder, table)
     return found
 
 
@@ -118,7 +118,7 @@ async def _compared(name: str, sides: dict[str, Side]) -> list[dict[str, object]
     wall: dict[str, list[float]] = {kind: [] for kind in sides}
     for number in range(ROUNDS + 1):  # the first warms up
         for kind, side in sides.items():
-            spent, took = await _round(side, number)
+            spent, took = await measure(side, number)
             if number:
                 cpu[kind].append(spent)
                 wall[kind].append(took)
@@ -147,7 +147,8 @@ async def _compared(name: str, sides: dict[str, Side]) -> list[dict[str, object]
     return rows
 
 
-async def _round(side: Side, number: int) -> tuple[float, float]:
+async def measure(side: Side, number: int) -> tuple[float, float]:
+    """One round of commands: milliseconds of CPU and of the clock for each. `number`: of the round."""
     began, spent = time.perf_counter(), time.process_time()
     for first in range(0, COMMANDS, AT_ONCE):
         await asyncio.gather(*(side.command(number * COMMANDS + first + at) for at in range(AT_ONCE)))
@@ -207,7 +208,8 @@ def _row(what: str, times: dict[str, list[float]]) -> dict[str, object]:
     return {"what": what, "empty": empty, "full": full, "ratio": full / empty if empty else 0.0}
 
 
-def _remove(folder: Path, table: str) -> None:
+def remove(folder: Path, table: str) -> None:
+    """Take a table's databases away, with what SQLite keeps beside them."""
     for file in folder.glob(f"{table}-*"):
         file.unlink()
 
@@ -221,7 +223,8 @@ def _size(file: Path) -> int:
     return file.stat().st_size >> 20
 
 
-async def _front(file: Path) -> Side:
+async def ledger_side(file: Path) -> Side:
+    """The front's ledger in this file, with what is written and read for one command."""
     store = Store(f"sqlite:///{file}", front_store.MIGRATIONS.prepare)
     await store.start()
     ledger = Ledger(store, wall_clock)
@@ -247,7 +250,8 @@ async def _front(file: Path) -> Side:
     )  # fmt: skip
 
 
-async def _bridge(file: Path) -> Side:
+async def inbox_side(file: Path) -> Side:
+    """The bridge's inbox in this file, likewise."""
     store = Store(f"sqlite:///{file}", bridge_store.MIGRATIONS.prepare)
     await store.start()
     inbox = Inbox(store, "bridge-1", wall_clock)

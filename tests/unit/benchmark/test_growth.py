@@ -36,7 +36,7 @@ def test_every_curve_has_a_point_for_every_size(
 
 @pytest.mark.parametrize(("table", "state"), [("requests", "sent"), ("inbox", "received")])
 async def test_the_product_finds_the_backlog_it_is_filled_with(table: str, state: str, tmp_path: Path) -> None:
-    open_ = retention._front if table == "requests" else retention._bridge
+    open_ = retention.ledger_side if table == "requests" else retention.inbox_side
     side = await open_(tmp_path / "full.sqlite3")
     await growth.filled(side, table, 500, "backlog")
     report = await side.clockwork["status's report"]()

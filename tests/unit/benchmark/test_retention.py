@@ -13,7 +13,10 @@ from scripts.tools.benchmark import retention
 from scripts.tools.benchmark.retention import Side, fill
 
 pytestmark = pytest.mark.anyio
-OPENERS: dict[str, Callable[[Path], Awaitable[Side]]] = {"requests": retention._front, "inbox": retention._bridge}
+OPENERS: dict[str, Callable[[Path], Awaitable[Side]]] = {
+    "requests": retention.ledger_side,
+    "inbox": retention.inbox_side,
+}
 
 
 @pytest.mark.parametrize("table", sorted(OPENERS))
