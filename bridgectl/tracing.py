@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bridgectl.language import tr
-from protocol.administration import CommandReport, TraceReport
+from protocol.administration import CommandDetail, CommandReport, TraceReport
 
 _OF_THE_LINE = frozenset({"event", "request", "request_id", "timestamp", "logger", "level", "at", "exception"})
 _LONGEST = 200
@@ -29,7 +29,7 @@ class Event:
 
 def events_of(report: TraceReport) -> Iterator[Event]:
     """What a daemon knows of it."""
-    where = f"{report.side} {report.name}"
+    where = _where(report)
     if report.command is not None:
         yield from _rows(where, report.command)
     for decided in report.decisions:
@@ -41,6 +41,15 @@ def events_of(report: TraceReport) -> Iterator[Event]:
         )
     for hop in report.hops:
         yield Event(int(hop["at"]), where, str(hop["event"]), _told(hop))
+
+
+def revealed(report: TraceReport, detail: CommandDetail) -> Event:
+    """What the customer asked for, opened by the bridge: of the instant of its receipt."""
+    return Event(detail.command.recorded, _where(report), tr("was asked"), detail.request)
+
+
+def _where(report: TraceReport) -> str:
+    return f"{report.side} {report.name}"
 
 
 def _rows(where: str, row: CommandReport) -> Iterator[Event]:

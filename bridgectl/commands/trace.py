@@ -14,10 +14,11 @@ from bridgectl import daemons
 from bridgectl.language import tr
 from bridgectl.output import as_json, table
 from bridgectl.programs import PROGRAMS
-from bridgectl.tracing import Event, events_of, events_of_log
+from bridgectl.tracing import Event, events_of, events_of_log, revealed
 from bridgectl.vocabulary import passed_on
-from protocol.administration import TraceReport
+from protocol.administration import CommandDetail, TraceReport
 from protocol.errors import BridgeError
+from protocol.messages import Role
 
 app = typer.Typer()
 
@@ -31,11 +32,15 @@ def trace(
         list[Path] | None, typer.Option("--log", help="a log file to look into too; repeat for more")
     ] = None,
     journal: Annotated[bool, typer.Option("--journal/--no-journal", help="look into systemd's journal")] = True,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="open what was asked too, on the bridge's host: a customer's data")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="for programs: a list of events")] = False,
 ) -> None:
     """Tell what is known here of one request: ledger or inbox, what the daemons remember, and their logs.
 
-    Times, waits, who had it, and why; nothing of a customer. What happened on the other side, the other host tells.
+    Times, waits, who had it, and why; nothing of a customer without --reveal, which opens a command with the bridge's
+    keys and is written to the audit log. What happened on the other side, the other host tells.
     Exit codes: 0 something is known, 1 nothing is, 3 no daemon could be asked.
     """
     events: list[Event] = []
@@ -43,7 +48,11 @@ def trace(
     configured = list(daemons.configured())
     for role, path in configured:
         try:
-            events += events_of(TraceReport.model_validate(daemons.tell(role, path, "trace", id=id)))
+            report = TraceReport.model_validate(daemons.tell(role, path, "trace", id=id))
+            events += events_of(report)
+            if reveal and report.command is not None and role is Role.BRIDGE:
+                told = daemons.tell(role, path, "command", id=id, reveal=True, inquire=False)
+                events.append(revealed(report, CommandDetail.model_validate(told)))
         except BridgeError as error:
             silent.append(error)
         if journal:
@@ -61,6 +70,9 @@ def trace(
         typer.echo(table((tr("time"), tr("s"), tr("where"), tr("what"), ""), rows))
     for reason in silent:
         typer.echo(f"bridgectl: {passed_on(reason)}", err=True)
+    if reveal and Role.BRIDGE not in dict(configured):
+        sealed = tr("what was asked is sealed for the bridge: ask on its host")
+        typer.echo(f"bridgectl: {sealed}", err=True)
     if not events:
         if silent or not configured:
             raise typer.Exit(3)

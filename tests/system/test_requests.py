@@ -78,6 +78,7 @@ def test_each_decision_reaches_its_caller(testbed: Testbed) -> None:
         assert "家里没电了" not in shown
         assert "it is not there" in shown  # the marketing system was asked
         assert "家里没电了" in requests(testbed, "show", one, "--show").stdout
+        assert "家里没电了" in ctl(testbed, "trace", one, "--reveal").stdout
 
         result = ["--result", json.dumps(RESULT)]
         for direction, id in ids.items():

@@ -123,6 +123,8 @@ def test_a_requests_life_is_told_and_a_querys_too(own: Testbed, http: httpx.Clie
     assert [event["at"] for event in told] == sorted(event["at"] for event in told)
     text = ctl(own, "trace", order, *logs).stdout
     assert "家里没电了" not in text
+    revealed = ctl(own, "trace", order, *logs, "--reveal")  # the marketing system has it, so nothing of it is kept
+    assert ("家里没电了" in revealed.stdout, "the request is not kept" in revealed.stderr) == (False, True)
     queried = [(event["where"], event["what"]) for event in json.loads(ctl(own, "trace", asked, "--json").stdout)]
     assert queried == [("bridge bridge-1", "query-answered"), ("front front-1", "request-answered")]
     nothing = ctl(own, "trace", "019c936e-3800-7ca9-baa5-000000000000")

@@ -20,6 +20,7 @@ from protocol.administration import (
     Evidence,
     MatchReport,
     NotDecided,
+    TraceReport,
 )
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime.control import ControlSocket, Peer
@@ -47,7 +48,7 @@ class Daemon:
         self._thread.start()
         answers = {
             "commands": self._list, "command": self._show, "resolve": self._resolve, "resolve-matching": self._matching,
-            "resend-matching": self._matching,
+            "resend-matching": self._matching, "trace": self._trace,
         }  # fmt: skip
         self._socket = ControlSocket(path, answers)
         asyncio.run_coroutine_threadsafe(self._socket.start(), self._loop).result(5)
@@ -73,6 +74,10 @@ class Daemon:
         self.asked.append(dict(request))
         told = DETAIL.model_dump(mode="json")
         return told if request["reveal"] else told | {"request": ""}
+
+    async def _trace(self, request: Mapping[str, Any], _who: Peer) -> Any:
+        self.asked.append(dict(request))
+        return TraceReport(side="bridge", name="bridge-1", command=HELD).model_dump(mode="json")
 
     async def _resolve(self, request: Mapping[str, Any], who: Peer) -> Any:
         self.asked.append(dict(request))
@@ -108,6 +113,22 @@ def test_list(daemon: Daemon) -> None:
         "ask": "commands", "states": ["held", "unknown"], "limit": 100, "operations": [], "before": 0,
     }  # fmt: skip
     assert (len(daemon.asked[1]["states"]), daemon.asked[1]["limit"]) == (10, 7)
+
+
+def test_a_trace_has_what_was_asked_only_where_it_is_to_be_revealed(daemon: Daemon, tmp_path: Path) -> None:
+    def traced(*more: str) -> Result:
+        return CliRunner().invoke(app, ["trace", "request-1", "--no-journal", *more])
+
+    plain = traced()
+    assert (plain.exit_code, "人民路" in plain.output) == (0, False)
+    assert [one["ask"] for one in daemon.asked] == ["trace"]
+    told = json.loads(traced("--reveal", "--json").output)
+    [opened] = [one for one in told if one["what"] == "was asked"]
+    assert (opened["where"], opened["more"], opened["at"]) == ("bridge bridge-1", DETAIL.request, NOW)
+    assert (daemon.asked[-1]["ask"], daemon.asked[-1]["inquire"]) == ("command", False)
+    (tmp_path / "intranet_bridge.toml").rename(tmp_path / "dmz_front.toml")  # now it is a front that answers
+    assert "sealed for the bridge" in traced("--reveal").stderr
+    assert daemon.asked[-1]["ask"] == "trace"
 
 
 def test_show(daemon: Daemon) -> None:
