@@ -167,7 +167,7 @@ def test_an_accountant_finds_what_is_red_and_resolves_it(testbed: Testbed, serve
     picture(page, "money-today")
     seen(page, "/desk/files?state=matched", right)
     seen(page, "/desk/items?state=held", "挂起</span>")
-    page.click("td.id a")
+    page.click("td a")
     page.fill("[name=note]", "已与平台核实")
     picture(page, "money-item")
     page.click(".acts button")

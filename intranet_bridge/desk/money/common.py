@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from intranet_bridge.desk.money.spoken import answered, spoken
+from intranet_bridge.desk.money.words.files import CODES
 from protocol.desk.pages import HEADERS, Visit
 from protocol.times import CHINA
 from protocol.values import immutable
@@ -60,7 +61,15 @@ def clock(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, CHINA).strftime("%Y-%m-%d %H:%M")
 
 
-TOOLS = {"spoken": spoken, "answered": answered, "yuan": yuan, "debit": debit, "credit": credit, "clock": clock}
+def channel_name(said: Callable[[str], str], code: str) -> str:
+    """A channel as people call it; by its code where the pages have no word for it."""
+    return said(f"channel-{code}") if f"channel-{code}" in CODES else code
+
+
+TOOLS = {
+    "spoken": spoken, "answered": answered, "yuan": yuan, "debit": debit, "credit": credit, "clock": clock,
+    "channel_name": channel_name,
+}  # fmt: skip
 """For the templates."""
 
 

@@ -90,6 +90,7 @@ class Items:
             "money/items.html", "Items", found=found[:PAGE], more=len(found) > PAGE, tone=tone, of_class=of_class,
             value=value, run=which["run"], day=which["day"], state=state, what=what, channel=which["channel"],
             states=tuple(ItemState), classes=tuple(Class), first=not after,
+            channels=sorted({*self._books.channels, which["channel"]} - {""}),
         )  # fmt: skip
 
     async def _file(self, visit: Visit) -> Response:

@@ -173,6 +173,11 @@ class StatementBooks:
 
     # Reading
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Whose statements are expected, by their codes."""
+        return tuple(sorted({one.profile.channel for one in self._sources.values()}))
+
     async def files(self, day: date) -> list[StatementFile]:
         """A day's files, the latest last, and of each kind that has none what is waited for."""
         asked = select(FILES).where(_F.day == day).order_by(_F.received_at, _F.id)

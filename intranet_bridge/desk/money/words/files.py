@@ -7,6 +7,12 @@ from intranet_bridge.settlement.money import MOST_DIGITS
 CODES: Mapping[str, tuple[str, str]] = {
     "comma": (", ", "，"),
     "colon": (": ", "："),
+    # channels that shipped profiles name
+    "channel-wechat": ("WeChat Pay", "微信支付"),
+    "channel-alipay": ("Alipay", "支付宝"),
+    "channel-unionpay": ("UnionPay", "银联"),
+    "channel-utility": ("the company's own", "公司自有渠道"),
+    "channel-withholding": ("withholding", "银行代扣"),
     # a file's state
     "file-expected": ("expected", "待到达"),
     "file-late": ("late", "迟到"),
