@@ -9,6 +9,7 @@ reply. Beside it: what the daemons do by the clock, and how long a commit waits 
 import asyncio
 import os
 import statistics
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -91,7 +92,8 @@ async def _run(folder: Path, rows: int) -> list[dict[str, object]]:
             if count:
                 began = time.monotonic()
                 await fill(sides[kind].store, table, count)
-                print(f"   {count} rows of {table} in {time.monotonic() - began:.0f} s, {_size(file)} MB", flush=True)
+                took_s = time.monotonic() - began
+                print(f"== {count} rows of {table} in {took_s:.0f} s, {_size(file)} MB", file=sys.stderr, flush=True)
         found += await _compared("ledger" if table == "requests" else "inbox", sides)
         for side in sides.values():
             await side.store.close()
