@@ -5,7 +5,6 @@ other; absolute ones depend on the machine.
 """
 
 import argparse
-import contextlib
 import itertools
 import json
 import os
@@ -14,6 +13,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from scripts.tools.benchmark import (
     capacity,
@@ -57,6 +58,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=12, help="of each load, to compare by")
     options = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # migrations log; stdout has figures
     parts = options.parts or ["envelope", "link", "queries", "commands", "overload", "soap"]
     results: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]}}
 
@@ -98,9 +100,7 @@ def main() -> int:
                 case "settle":
                     report(part, settle.run(Path(folder) / part, options.rows or settle.ROWS))
                 case "growth":
-                    with contextlib.redirect_stdout(sys.stderr):  # migrations log; our output is for programs
-                        found = growth.run(Path(folder) / part, options.sizes, options.curve or growth.CURVES)
-                    report(part, found)
+                    report(part, growth.run(Path(folder) / part, options.sizes, options.curve or growth.CURVES))
                     if options.page:
                         about = "{cores} cores; load at the start {load:.1f}".format(**results["machine"])
                         text = chart.page("Growth", about, growth.curves_of(results[part]))
