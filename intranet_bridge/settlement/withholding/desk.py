@@ -119,6 +119,9 @@ class LineView:
     updated_at: int
 
 
+_OF_LINE = (RETRIES.c.line == L.id) & (RETRIES.c.state != "withdrawn")
+
+
 class WithholdingDesk:
     """For people."""
 
@@ -176,7 +179,7 @@ class WithholdingDesk:
         self, batch: str = "", states: Sequence[str] = (), after: str = "", limit: int = 100
     ) -> list[LineView]:
         """A page of lines, by their id, after one. `batch` empty: of all batches."""
-        joined = select(LINES, RETRIES.c.due, RETRIES.c.next).outerjoin(RETRIES, RETRIES.c.line == L.id)
+        joined = select(LINES, RETRIES.c.due, RETRIES.c.next).outerjoin(RETRIES, _OF_LINE)
         wanted = joined.where(L.id > after).order_by(L.id).limit(min(limit, MOST_LINES))
         if batch:
             wanted = wanted.where(L.batch == batch)
@@ -186,7 +189,7 @@ class WithholdingDesk:
 
     async def line(self, id: str) -> LineView | None:
         """One; None: there is none."""
-        wanted = select(LINES, RETRIES.c.due, RETRIES.c.next).outerjoin(RETRIES, RETRIES.c.line == L.id)
+        wanted = select(LINES, RETRIES.c.due, RETRIES.c.next).outerjoin(RETRIES, _OF_LINE)
         row = await self._store.read(lambda connection: connection.execute(wanted.where(L.id == id)).first())
         return _line(row) if row is not None else None
 

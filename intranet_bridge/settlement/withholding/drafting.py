@@ -100,7 +100,7 @@ class Drafting:
             return Refused(catalogue.BILL_IN_BATCH.code)
 
     async def cancel(self, asked: MarketingRequest) -> BaseModel | Refused:
-        """`withholding-charge-cancel`. One that was taken back is answered so again."""
+        """`withholding-charge-cancel`: no bank is asked, or not again. Once taken back, it is answered so again."""
         body: catalogue.WithholdingChargeCancellation = asked.body
         if not self._arrangements:
             return Refused(catalogue.NOT_OFFERED.code)
@@ -109,15 +109,23 @@ class Drafting:
             found = records.line_of(connection, body.line)
             if found is None or found.account != body.account or found.det_id != found.id:
                 return Refused(catalogue.NO_SUCH_LINE.code)
-            if found.state != LineState.WITHDRAWN and not (
-                found.state == LineState.WAITING
-                and not found.hold
-                and records.leave(connection, found, LineState.WITHDRAWN, self._clock())
-            ):
+            line = records.latest(connection, found)
+            if not self._taken_back(connection, line):
                 return Refused(catalogue.LINE_SEALED.code)
-            return catalogue.WithholdingChargeCancelled(account=body.account, line=body.line, batch=found.batch)
+            return catalogue.WithholdingChargeCancelled(account=body.account, line=body.line, batch=line.batch)
 
         return await self._store.write(cancel)
+
+    def _taken_back(self, connection: Connection, line: Any) -> bool:
+        """No bank is asked for a line's bill from now on, unless somebody asks for it anew. False: one is, or was."""
+        now = self._clock()
+        if line.state in (LineState.DROPPED, LineState.REFUSED):
+            records.no_more(connection, line.id, now)
+            later = records.latest(connection, line)  # made by another bridge just now
+            return later.id == line.id or self._taken_back(connection, later)
+        if line.state == LineState.WAITING and not line.hold:
+            return records.leave(connection, line, LineState.WITHDRAWN, now)
+        return bool(line.state == LineState.WITHDRAWN)
 
     async def _known(
         self, body: catalogue.WithholdingCharge

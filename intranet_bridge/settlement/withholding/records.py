@@ -5,7 +5,7 @@ from dataclasses import field
 from datetime import date, time
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select, text
+from sqlalchemy import Connection, bindparam, exists, func, select, text
 
 from intranet_bridge.settlement.payments.rows import BILLS
 from intranet_bridge.settlement.payments.rows import LINES as PAID_LINES
@@ -134,6 +134,20 @@ def again(connection: Connection, line: str, due: date, now: int) -> None:
     """A line's bill is asked for once more, under another number, from that day on."""
     values = {"line": line, "due": due, "state": "waiting", "next": "", "updated_at": now}
     insert_new(connection, RETRIES, [values])
+
+
+def latest(connection: Connection, line: Any) -> Any:
+    """The line under which a line's bill was asked for last: its own, or that of its last retry."""
+    after = select(RETRIES.c.next).where(RETRIES.c.line == bindparam("line"), RETRIES.c.next != "")
+    while next_ := connection.execute(after, {"line": line.id}).scalar():
+        line = line_of(connection, next_)
+    return line
+
+
+def no_more(connection: Connection, line: str, now: int) -> None:
+    """A line's bill is not asked for once more, if it was to be."""
+    mine = RETRIES.update().where(RETRIES.c.line == line, RETRIES.c.state == "waiting")
+    connection.execute(mine.values(state="withdrawn", updated_at=now))
 
 
 def add(

@@ -1,8 +1,9 @@
 """A batch is made ready, sealed and sent, on its day.
 
 Each line is checked first: the agreement is in force, the bill is open and free; what is not so is dropped. Then the
-bills are frozen, where the marketing system can do that. When no line waits for any of it, the bytes are made and put
-on record, with their digest: whatever is sent later, and sent again, is these.
+bills are frozen, where the marketing system can do that; where it cannot, a bill may be paid meanwhile, so a batch that
+something else kept from being sealed is checked again. When no line waits for any of it, the bytes are made and put on
+record, with their digest: whatever is sent later, and sent again, is these.
 
 A bill that is in a payment order is not sent to the bank, nor frozen: its line is dropped, and made again when the
 order lets it go unpaid (drafting.py). One that an order has written off since its company was asked is dropped for
@@ -45,6 +46,8 @@ log = logger(__name__)
 CONSUMER = "withholding"
 _AT_ONCE = 500
 """Lines of one transaction, or of one look at the marketing system."""
+_KNOWN_FOR_MS = 3_600_000
+"""What was said of a bill that nothing holds is believed for so long."""
 _PIECE = 1 << 20
 _MOST_FINDINGS = 100
 
@@ -83,7 +86,8 @@ class Sealing:
         """Check lines that are not checked, have their bills frozen; whether nothing is waited for any more."""
         if not self._askable(arrangement):
             return True
-        while lines := await self._unchecked(batch.id):
+        since = self._clock() - _KNOWN_FOR_MS
+        while lines := await self._unchecked(batch.id, since):
             try:
                 await self._check(arrangement, batch, lines)
             except NotNow as error:
@@ -96,9 +100,10 @@ class Sealing:
         """Whether anything can be found out before the bank does: another region's is not this bridge's to ask."""
         return not arrangement.region and any(map(self._asking.bound, (BILLS, AGREEMENTS, FREEZE)))
 
-    async def _unchecked(self, batch: str) -> Sequence[Any]:
-        wanted = select(LINES).where(L.batch == batch, L.state == LineState.WAITING, L.checked_at == 0)
-        wanted = wanted.order_by(L.id).limit(_AT_ONCE)
+    async def _unchecked(self, batch: str, since: int) -> Sequence[Any]:
+        wanted = select(LINES).where(
+            L.batch == batch, L.state == LineState.WAITING, L.hold == "", L.checked_at < since
+        ).order_by(L.id).limit(_AT_ONCE)  # fmt: skip
         found: Sequence[Any] = await self._store.read(lambda connection: connection.execute(wanted).all())
         return found
 
@@ -121,7 +126,7 @@ class Sealing:
                 if freezes:
                     values["hold"] = "asked"
                     commands.append(_freeze(arrangement, line))
-                mine = L.id == line.id, L.state == LineState.WAITING, L.checked_at == 0
+                mine = L.id == line.id, L.state == LineState.WAITING, L.checked_at == line.checked_at
                 if "bank_account" in values:
                     values["pay_account"] = self._at_rest.seal(values.pop("bank_account").encode(), line.id)
                 changed = LINES.update().where(*mine).values(checked_at=now, updated_at=now, **values)

@@ -216,6 +216,41 @@ async def test_a_write_off_that_was_held_and_turns_out_done_is_done(
         assert (await it.batch()).state == "closed"
 
 
+async def test_a_charge_that_the_bank_refused_is_taken_back_before_it_is_asked_for_again(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    """Its number stands for the retries of it, too."""
+    async with world(database_url, bridge_keyring, tmp_path, retry_days=(1, 3)) as it:
+        await it.sealed(FIRST[2:3])
+        cancel = {"account": FIRST[2][0], "line": "D20261125000001"}
+        assert await it.ask("withholding-charge-cancel", **cancel) == Refused("line-sealed")
+        await it.answered("SDDL_REDKKK_37101_20261125.txt", _of_one(it, "0.00", "0", "余额不足"))
+        (line,) = await it.part.desk.lines(BATCH)
+        assert line.retry_on == date(2026, 11, 26)
+        assert (await it.ask("withholding-charge-cancel", **cancel)).batch == BATCH
+        assert (await it.ask("withholding-charge-cancel", **cancel)).batch == BATCH
+        (line,) = await it.part.desk.lines(BATCH)
+        assert (line.state, line.retry_on) == ("refused", None)
+        await it.retried()
+        assert "R203" not in {one.bill for one in await it.part.desk.lines("SDDL-37101-20261126")}
+
+
+async def test_a_retry_that_waits_is_taken_back_under_the_first_number(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    async with world(database_url, bridge_keyring, tmp_path, retry_days=(1,)) as it:
+        await it.sealed(FIRST[2:3])
+        await it.answered("SDDL_REDKKK_37101_20261125.txt", _of_one(it, "0.00", "0", "余额不足"))
+        it.clock.now = at(26, 5)
+        await it.turn()
+        cancel = {"account": FIRST[2][0], "line": "D20261125000001"}
+        assert (await it.ask("withholding-charge-cancel", **cancel)).batch == "SDDL-37101-20261126"
+        it.clock.now = at(26, 6)
+        await it.turn()
+        (retry,) = await it.part.desk.lines("SDDL-37101-20261126")
+        assert (retry.state, list(it.files.sent)) == ("withdrawn", [REQUEST])
+
+
 async def test_above_a_thousand_yuan_two_people_release_a_line(
     database_url: str, bridge_keyring: Keyring, tmp_path: Path
 ) -> None:
@@ -318,6 +353,33 @@ async def test_what_the_marketing_system_says_before_it_is_sealed_counts(
         assert "D20261125000001-R" in await it.commands.given("bill-release")
         await it.commands.comes("D20261125000001-R")
         assert (await it.lines())["R201"].hold == "released"
+
+
+async def test_a_batch_that_could_not_be_sealed_is_checked_again_before_it_is(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    """Where nothing holds its bills they are paid elsewhere meanwhile: the bank is not asked for those."""
+    async with world(database_url, bridge_keyring, tmp_path) as it:
+        for bill in FIRST[:3]:
+            await it.charge(bill)
+        await it.store.execute(LINES.update().where(LINES.c.bill == "R202").values(quantity="1|2"), {})
+        owed = {"month": "2026-10", "due_on": "2026-10-25", "penalty": 0}
+        it.marketing.bills = [
+            {**owed, "account": account, "bill": bill, "amount": fen} for account, _, bill, fen, *_ in FIRST[:3]
+        ]
+        it.clock.now = at(25, 6)
+        await it.turn()
+        assert it.files.sent == {}
+        del it.marketing.bills[2]
+        await it.part.desk.release("D20261125000002", "li", "户名有误")
+        it.marketing.down = True
+        it.clock.now = at(25, 9)
+        await it.turn()
+        assert it.files.sent == {}  # what was said in the morning is not believed any more
+        it.marketing.down = False
+        await it.turn()
+        assert await it.states() == {"R201": "requested", "R202": "withdrawn", "R203": "dropped"}
+        assert (await it.lines())["R203"].code == "bill-not-open"
 
 
 async def test_a_hold_that_is_refused_drops_its_line_and_an_empty_batch_is_not_sent(
