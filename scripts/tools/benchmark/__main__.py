@@ -20,6 +20,7 @@ from scripts.tools.benchmark import (
     capacity,
     chart,
     compare,
+    databases,
     envelope,
     growth,
     hot,
@@ -42,7 +43,8 @@ def main() -> int:
     parser.add_argument(
         "parts", nargs="*", metavar="PART",
         help="envelope, link, queries, commands, overload, soap (default: all), growth, hot, retention, notices, "
-        "settle, capacity (arithmetic alone); or `compare REVISION`: this tree against another commit, in turn",
+        "settle, databases (commands on PostgreSQL beside SQLite, in turn), capacity (arithmetic alone); "
+        "or `compare REVISION`: this tree against another commit, in turn",
     )  # fmt: skip
     parser.add_argument(
         "--rows", type=int, default=0,
@@ -95,6 +97,8 @@ def main() -> int:
                     report(part, notices.run(Path(folder) / part))
                 case "capacity":
                     report(part, capacity.rows())
+                case "databases":
+                    report(part, databases.run(Path(folder) / part, options.rounds))
                 case "retention":
                     report(part, retention.run(Path(folder) / part, options.rows or retention.ROWS))
                 case "settle":

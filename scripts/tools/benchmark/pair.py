@@ -4,8 +4,10 @@ Two backends: an instant one (instant_backend.py), which shows what the pair its
 simulator, whose own work is included.
 """
 
+import contextlib
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.testbed.layout import Ports
-from scripts.tools.testbed.processes import start, wait_until
+from scripts.tools.testbed.postgres import Postgres
+from scripts.tools.testbed.processes import TestbedError, start, wait_until
 from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, Any]
@@ -44,6 +47,8 @@ function request()
     }, body)
 end
 """
+
+_ANY_OPEN = "SELECT 1 FROM requests WHERE state IN ('accepted', 'sent') LIMIT 1"
 
 QUIET: dict[str, dict[str, Any]] = {
     "dmz_front": {"log.level": "warning"},
@@ -78,10 +83,17 @@ class Bench:
     """A testbed under load."""
 
     def __init__(
-        self, folder: Path, backend: str, settings: dict[str, dict[str, Any]] = QUIET, latency_ms: float = 0.0
+        self,
+        folder: Path,
+        backend: str,
+        settings: dict[str, dict[str, Any]] = QUIET,
+        latency_ms: float = 0.0,
+        server: Postgres | None = None,
     ) -> None:
-        """`latency_ms`: of each call of the instant backend."""
-        self.testbed = Testbed(folder, Ports(), settings=settings)
+        """`latency_ms`: of each call of the instant backend. `server`: where both databases are, instead of files."""
+        stores = {side: server.database(side) for side in ("front", "bridge")} if server else {}
+        self.testbed = Testbed(folder, Ports(), settings=settings, stores=stores)
+        self._server = server
         self.backend, self.latency_ms = backend, latency_ms
 
     def __enter__(self) -> "Bench":
@@ -111,7 +123,7 @@ class Bench:
         """Run wrk, and measure the CPU time of every process meanwhile."""
         lua = self.testbed.folder / "load.lua"
         lua.write_text(script)
-        before = {part: cpu_seconds(pid) for part, pid in self.testbed.pids.items()}
+        before = self.cpu()
         done = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(lua), self.testbed.front_url],
             capture_output=True,
@@ -119,7 +131,7 @@ class Bench:
             check=True,
             env={**os.environ, "KEY_FILE": str(self.testbed.folder / "app.key")},
         )
-        used = {part: cpu_seconds(pid) - before[part] for part, pid in self.testbed.pids.items()}
+        used = {part: seconds - before[part] for part, seconds in self.cpu().items()}
         output = done.stdout
         requests = int(_found(r"(\d+) requests in", output))
         failed = int(_found(r"Non-2xx or 3xx responses: (\d+)", output) or 0)
@@ -136,22 +148,40 @@ class Bench:
             "backend CPU": per_thousand["marketing"],
         }
 
+    def cpu(self) -> dict[str, float]:
+        """Seconds that each process has used, and the database server with all of its own (as `database`)."""
+        used = {part: cpu_seconds(pid) for part, pid in self.testbed.pids.items()}
+        if self._server is not None:
+            used["database"] = tree_seconds(self._server.pid)
+        return used
+
     def drained(self) -> None:
         """Wait until every command in the front's database is final."""
-        import sqlite3
+        end = time.monotonic() + 120
+        with contextlib.closing(self._front_database()) as database:
+            while database.execute(_ANY_OPEN).fetchone() is not None:
+                if time.monotonic() > end:
+                    raise TestbedError("there are commands without an outcome after two minutes")
+                time.sleep(0.1)  # not often: the look is at the cost of what is measured
 
-        def none_open() -> bool:
-            with sqlite3.connect(f"file:{self.testbed.folder}/data/front.sqlite3?mode=ro", uri=True) as database:
-                query = "SELECT count(*) FROM requests WHERE state IN ('accepted', 'sent')"
-                return bool(database.execute(query).fetchone()[0] == 0)
-
-        wait_until(none_open, 120, "the drain")
+    def _front_database(self) -> Any:
+        if self._server is not None:
+            return self._server.connect(self.testbed.stores["front"])
+        file = f"file:{self.testbed.folder}/data/front.sqlite3?mode=ro"
+        return sqlite3.connect(file, uri=True, isolation_level=None)
 
 
 def cpu_seconds(pid: int) -> float:
     """User and system time a process has used (proc(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def tree_seconds(pid: int) -> float:
+    """The same of a process and its children, those that have ended included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(int(fields[at]) for at in range(11, 15)) / TICKS + sum(cpu_seconds(int(child)) for child in children)
 
 
 def _found(pattern: str, text: str) -> str:

@@ -227,7 +227,12 @@ def _size(file: Path) -> int:
 
 async def ledger_side(file: Path) -> Side:
     """The front's ledger in this file, with what is written and read for one command."""
-    store = Store(f"sqlite:///{file}", front_store.MIGRATIONS.prepare)
+    return await ledger_at(f"sqlite:///{file}")
+
+
+async def ledger_at(url: str) -> Side:
+    """The same in any database."""
+    store = Store(url, front_store.MIGRATIONS.prepare)
     await store.start()
     ledger = Ledger(store, wall_clock)
 
@@ -254,7 +259,12 @@ async def ledger_side(file: Path) -> Side:
 
 async def inbox_side(file: Path) -> Side:
     """The bridge's inbox in this file, likewise."""
-    store = Store(f"sqlite:///{file}", bridge_store.MIGRATIONS.prepare)
+    return await inbox_at(f"sqlite:///{file}")
+
+
+async def inbox_at(url: str) -> Side:
+    """The same in any database."""
+    store = Store(url, bridge_store.MIGRATIONS.prepare)
     await store.start()
     inbox = Inbox(store, "bridge-1", wall_clock)
     await inbox.start()
