@@ -63,8 +63,9 @@ class InternalCommands(Protocol):
     def begin(self) -> None:
         """After the commit: work on what was recorded. (A start does by itself, and so does the taking of outcomes.)"""
 
-    def consume(self, consumer: str, take: Consumer) -> None:
+    def consume(self, consumer: str, take: Consumer, taken: Callable[[], None] | None = None) -> None:
         """Who takes the outcomes for a consumer. Told before anything is recorded for it, in a part's `start` at the
         latest. `take` runs in the thread that writes, within the transaction: it is quick, and changes nothing but the
-        database. What it raises undoes that transaction, which is tried again, later and later.
+        database. What it raises undoes that transaction, which is tried again, later and later. `taken` is called on
+        the loop once the transaction is committed, so that who is woken by it reads what `take` wrote.
         """

@@ -11,7 +11,7 @@ row belongs to one bridge (its owner), whoever else has the database: that one b
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -37,12 +37,21 @@ from protocol.runtime.metrics import Sample
 from protocol.runtime.retry import now_and_then, until_done
 from protocol.runtime.store import Store
 from protocol.runtime.store_health import illness, said
+from protocol.values import immutable
 
 log = logger(__name__)
 
 _PAGE = 100
 """Outcomes handed over in one transaction; commands begun with at once."""
 _STOPPING_S = 5.0
+
+
+@immutable
+class _Consuming:
+    """One consumer, as `consume` names it."""
+
+    take: Consumer
+    taken: Callable[[], None]
 
 
 class LocalCommands:
@@ -66,7 +75,7 @@ class LocalCommands:
         """
         self._store, self._inbox, self._ordering, self._rows = store, inbox, ordering, local
         self._name, self._region, self._clock, self._backoff = name, region, clock, backoff
-        self._consumers: dict[str, Consumer] = {}
+        self._consumers: dict[str, _Consuming] = {}
         self._resting: dict[str, tuple[float, int, int]] = {}
         """Id of an outcome that its consumer could not take → when it is tried again (monotonic), failures in a row,
         the first of them (epoch ms)."""
@@ -96,11 +105,11 @@ class LocalCommands:
         """See InternalCommands."""
         self._begin.set()
 
-    def consume(self, consumer: str, take: Consumer) -> None:
+    def consume(self, consumer: str, take: Consumer, taken: Callable[[], None] | None = None) -> None:
         """See InternalCommands. Raises ValueError for a second one of a name."""
         if checked_name(consumer) in self._consumers:
             raise ValueError(f"{consumer} has a consumer already")
-        self._consumers[consumer] = take
+        self._consumers[consumer] = _Consuming(take, taken or _nobody)
 
     # --- for the bridge -------------------------------------------------------------------------------------
 
@@ -188,12 +197,12 @@ class LocalCommands:
                 pass
             self._hand_over.clear()
             now = time.monotonic()
-            for consumer, take in self._consumers.items():
-                await until_done(partial(self._hand_all_to, consumer, take), self._backoff, _not_handed_over)
+            for consumer, consuming in self._consumers.items():
+                await until_done(partial(self._hand_all_to, consumer, consuming), self._backoff, _not_handed_over)
             # of those that were due, who was not taken rests again: the others are nobody's any more
             self._resting = {id: rest for id, rest in self._resting.items() if rest[0] > now}
 
-    async def _hand_all_to(self, consumer: str, take: Consumer) -> None:
+    async def _hand_all_to(self, consumer: str, consuming: "_Consuming") -> None:
         """What there is for one consumer. Raises what the database does."""
         while True:
             now = time.monotonic()
@@ -202,14 +211,14 @@ class LocalCommands:
             ids = [id for id in await self._store.read(read) if id not in resting][:_PAGE]
             if not ids:
                 return
-            if await self._not_taken(take, ids) is not None:
-                await self._singly(consumer, take, ids)
+            if await self._not_taken(consuming, ids) is not None:
+                await self._singly(consumer, consuming, ids)
 
-    async def _singly(self, consumer: str, take: Consumer, ids: Sequence[str]) -> None:
+    async def _singly(self, consumer: str, consuming: "_Consuming", ids: Sequence[str]) -> None:
         """After a failure: which of them it is that cannot be taken. The others are."""
         failures, failed = 0, ""
         for id in ids:
-            error = await self._not_taken(take, [id])
+            error = await self._not_taken(consuming, [id])
             if error is not None:
                 _, times, first = self._resting.get(id, (0.0, 0, self._clock()))
                 times += 1
@@ -219,10 +228,10 @@ class LocalCommands:
             count = len(self._resting)
             log.error("outcomes-not-taken", consumer=consumer, count=count, failures=failures, error=failed)
 
-    async def _not_taken(self, take: Consumer, ids: Sequence[str]) -> Exception | None:
+    async def _not_taken(self, consuming: "_Consuming", ids: Sequence[str]) -> Exception | None:
         """What their consumer raised; None: they are taken. Raises what the database does."""
         try:
-            count = await self._store.write(partial(self._take, take=take, ids=ids))
+            count = await self._store.write(partial(self._take, take=consuming.take, ids=ids))
         except Exception as error:
             if isinstance(error, Fenced) or illness(error) is not None:
                 raise
@@ -231,6 +240,7 @@ class LocalCommands:
         for id in ids:
             self._resting.pop(id, None)
         self.taken += count
+        consuming.taken()
         self.begin()  # a consumer may have recorded what comes next
         return None
 
@@ -262,6 +272,10 @@ class LocalCommands:
         yield "intranet_bridge_outcomes_taken_total", "Outcomes of the bridge's own commands taken", {}, self.taken
         text = "Outcomes that their consumer could not take so far"
         yield "intranet_bridge_outcomes_not_taken", text, {}, len(self._resting)
+
+
+def _nobody() -> None:
+    """Nobody waits for what is taken."""
 
 
 def _not_begun(error: Exception, failures: int) -> None:

@@ -41,7 +41,6 @@ class Looking:
         self._offer, self._ports, self._bills = offer, ports, bills
         self._work, self._moved = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._running: asyncio.AbstractEventLoop | None = None
         self._failing = ""
         self._statements_at = 0.0
 
@@ -59,9 +58,8 @@ class Looking:
         """Go on with what was begun, and take outcomes. Again: nothing."""
         if self._task is not None:
             return
-        self._running = asyncio.get_running_loop()
-        self._ports.commands().consume(CONSUMER, self.take)
-        self._task = self._running.create_task(self._look_for_ever(), name="payment orders")
+        self._ports.commands().consume(CONSUMER, self.take, self.taken)
+        self._task = asyncio.create_task(self._look_for_ever(), name="payment orders")
 
     async def close(self) -> None:
         """Stop; a transaction that is under way comes to its end."""
@@ -180,10 +178,9 @@ class Looking:
     def take(self, connection: Connection, outcomes: Sequence[InternalOutcome]) -> None:
         """Of commands of these orders (internal.py, Consumer)."""
         acting.take(connection, outcomes, self._ports.clock(), self.acting)
-        if self._running is not None:
-            self._running.call_soon_threadsafe(self._told)
 
-    def _told(self) -> None:
+    def taken(self) -> None:
+        """They are committed: who waits for an order reads it now, and the loop looks what is due."""
         self._moved.set()
         self._moved = asyncio.Event()
         self._work.set()

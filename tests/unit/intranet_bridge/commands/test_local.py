@@ -27,6 +27,7 @@ from protocol.decisions import Decision, LedgerEntry
 from protocol.messages import uuid7
 from protocol.reports.settlement import OwnCommandsReport
 from protocol.runtime.control import Peer
+from protocol.runtime.store import engine
 from tests.support.postgres import database_url, postgres
 from tests.unit.intranet_bridge.harness import DONE, LOST, OPERATIONS, ORDER, Marketing, Stage, until, wall
 
@@ -45,10 +46,11 @@ class Asking(Part):
         self.odd: set[str] = set()
         """Ids of outcomes that it cannot take."""
         self.tried = 0
+        self.when_taken: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         await self.ports.store.write(lambda connection: connection.execute(text(TOLD)).rowcount)
-        self.ports.commands().consume("asking", self.take)
+        self.ports.commands().consume("asking", self.take, lambda: self.when_taken())
 
     def take(self, connection: Connection, outcomes: Sequence[InternalOutcome]) -> None:
         self.tried += 1
@@ -117,6 +119,25 @@ def scene(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         [Parameter(name, Parameter.KEYWORD_ONLY) for name in ("tmp_path", "monkeypatch", *fixtures)]
     )
     return test
+
+
+@scene
+async def test_who_is_woken_when_outcomes_are_taken_reads_them(
+    stage: Stage, parts: list[Asking], database_url: str
+) -> None:
+    stage.changes["store"] = {"url": database_url} if "postgres" in database_url else {"file": database_url[10:]}
+    await stage.start()
+    [part] = parts
+    other, found = engine(database_url), asyncio.get_running_loop().create_future()
+
+    def read() -> None:
+        with other.connect() as connection:  # it sees what is committed
+            found.set_result(connection.execute(text("SELECT id, state FROM told")).all())
+
+    part.when_taken = read
+    await part.ask("o1-1")
+    assert await found == [("o1-1", "succeeded")]
+    other.dispose()
 
 
 @scene

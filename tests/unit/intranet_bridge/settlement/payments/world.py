@@ -64,6 +64,7 @@ class Commands:
 
     def __init__(self) -> None:
         self.take: Consumer | None = None
+        self.taken: Callable[[], None] | None = None
 
     def record(self, connection: Connection, commands: Sequence[InternalCommand]) -> None:
         assert self.take is not None, "nobody would take the outcomes"
@@ -79,8 +80,8 @@ class Commands:
     def begin(self) -> None:
         pass
 
-    def consume(self, consumer: str, take: Consumer) -> None:
-        self.take = take
+    def consume(self, consumer: str, take: Consumer, taken: Callable[[], None] | None = None) -> None:
+        self.take, self.taken = take, taken
 
 
 class Companies:
@@ -226,6 +227,8 @@ class World:
             connection.execute(update(COMMANDS).where(COMMANDS.c.id == outcome.id).values(told=True))
 
         await self.store.write(work)
+        assert self.commands.taken is not None, "nobody would be woken"
+        self.commands.taken()
 
     async def run(self) -> None:
         """Until nothing more happens."""

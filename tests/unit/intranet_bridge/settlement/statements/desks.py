@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any
@@ -150,7 +150,7 @@ class Commands:
     def begin(self) -> None:
         pass
 
-    def consume(self, consumer: str, take: Consumer) -> None:
+    def consume(self, consumer: str, take: Consumer, taken: Callable[[], None] | None = None) -> None:
         self.takes = take
 
 

@@ -74,7 +74,7 @@ class Commands:
     def begin(self) -> None:
         pass
 
-    def consume(self, consumer: str, take: Consumer) -> None:
+    def consume(self, consumer: str, take: Consumer, taken: Callable[[], None] | None = None) -> None:
         self.takes[consumer] = take
 
     async def given(self, operation: str = "") -> dict[str, dict[str, Any]]:
