@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from dmz_front.ledger.acceptance import Proposed, Seal, accept, same_key
-from dmz_front.ledger.rows import COLUMNS, KEPT, REQUESTS, Row, being_ended, row_of
+from dmz_front.ledger.due import due, oldest_waiting
+from dmz_front.ledger.rows import COLUMNS, KEPT, OPEN, REQUESTS, Row, being_ended, row_of
 from protocol.administration import ResendMatching
 from protocol.envelope import MAX_AGE_MS
 from protocol.lifecycle import FINAL, State, state_reported
@@ -150,8 +151,16 @@ class Ledger:
 
     async def fronts(self) -> list[str]:
         """Whose rows are not final."""
-        statement = select(REQUESTS.c.front).where(REQUESTS.c.state.in_(_OPEN)).distinct()
-        return await self._store.read(lambda connection: list(connection.execute(statement).scalars()))
+
+        def found(connection: Connection) -> list[str]:
+            fronts = [""]
+            first = select(REQUESTS.c.front).where(text(OPEN), REQUESTS.c.front > bindparam("last"))
+            first = first.order_by(REQUESTS.c.front).limit(1)  # one look into the index for each
+            while (front := connection.execute(first, {"last": fronts[-1]}).scalar()) is not None:
+                fronts.append(front)
+            return fronts[1:]
+
+        return await self._store.read(found)
 
     def adopt(self, connection: Connection, fronts: Sequence[str], me: str) -> int:
         """Make ours what dead fronts accepted and is not final; returns how many rows."""
@@ -275,18 +284,18 @@ class Ledger:
         return finished
 
     async def due(self, front: str, resend_after_ms: int, limit: int, paused: Collection[str] = ()) -> list[Entry]:
-        """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered. Not those of
-        operations that are `paused`, nor what comes after such a one in its order.
+        """Rows of this front to be sent: never receipted, or receipted long ago and still unanswered; those first that
+        wait longest, since they were accepted or sent. Not those of operations that are `paused`, nor what comes after
+        such a one in its order.
 
         Each further sending waits longer (1, 4, 9 … times `resend_after_ms`): a backlog that waits for a
         marketing system must not become a flood. What was sent in the future, before the clock was put back, has
         waited long enough.
         """
-        now, sent_at, sends = self._clock(), REQUESTS.c.sent_at, REQUESTS.c.sends
-        never = REQUESTS.c.state == State.ACCEPTED
-        long_ago = (sent_at < now - resend_after_ms) & (sent_at + resend_after_ms * sends * sends < now)
-        waited = (REQUESTS.c.state == State.SENT) & (long_ago | (sent_at > now + resend_after_ms))
-        return await self._to_send(front, now, limit, paused, never | waited)
+        now = self._clock()
+        may = _may_be_sent(front, now, paused)
+        read = partial(due, front=front, now=now, resend_after_ms=resend_after_ms, limit=limit, paused=paused, may=may)
+        return await self._store.read(read)
 
     async def unanswered(
         self, front: str, ids: Sequence[str] | None, limit: int, paused: Collection[str] = ()
@@ -405,10 +414,8 @@ class Ledger:
         """How many there are in each state, and how old the oldest without an outcome is, of operations that are not
         `paused`: those wait by an administrator's will.
         """
-        waits = REQUESTS.c.state.in_(UNANSWERED), REQUESTS.c.operation.not_in(paused)
-        oldest = select(func.min(REQUESTS.c.accepted_at)).where(*waits)
-        since = await self._store.read(lambda connection: connection.execute(oldest).scalar())
-        return CommandsReport(by_state=await self.counts(), oldest_unfinished=since or 0)
+        since = await self._store.read(partial(oldest_waiting, paused=paused))
+        return CommandsReport(by_state=await self.counts(), oldest_unfinished=since)
 
     async def counts(self) -> dict[str, int]:
         """Rows by state."""

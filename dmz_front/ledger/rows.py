@@ -49,6 +49,12 @@ partial index is used only by a query that says the same."""
 KEPT = "reply IS NOT NULL"
 """Rows whose sealed reply is still here."""
 
+OPEN = "state NOT IN ('succeeded', 'refused', 'failed', 'expired')"
+"""Rows that are not final. NOT IN, because SQLite would take IN for the index of states, and sort."""
+
+WAITING = "state NOT IN ('succeeded', 'refused', 'failed', 'expired', 'held')"
+"""Rows that nobody has an outcome of."""
+
 REQUESTS = Table(
     "requests",
     METADATA,
@@ -75,6 +81,18 @@ REQUESTS = Table(
     Index("requests_state", "state", "sent_at"),
     Index("requests_order", "subject", "position", sqlite_where=text(IN_ORDER), postgresql_where=text(IN_ORDER)),
     Index("requests_answered", "answered_at", sqlite_where=text(KEPT), postgresql_where=text(KEPT)),
+    Index(
+        "requests_open",
+        "front",
+        "state",
+        "operation",
+        "sends",
+        "sent_at",
+        "id",
+        sqlite_where=text(OPEN),
+        postgresql_where=text(OPEN),
+    ),
+    Index("requests_waiting", "operation", "id", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
 )
 
 ATTACHMENTS = Table(
@@ -186,8 +204,13 @@ class Row:
 
     def entry(self) -> Entry:
         """What the outbox has to send for this row."""
-        # Without its expiry: what the broker drops, the bridge never sees, and nobody tells the front that it expired
-        return Entry(self.id, self.destination, self.envelope)
+        return entry_of(self)
+
+
+def entry_of(row: Any) -> Entry:
+    """The same of a row that was read."""
+    # Without its expiry: what the broker drops, the bridge never sees, and nobody tells the front that it expired
+    return Entry(row.id, row.destination, row.envelope)
 
 
 NAMES = tuple(Row.__dataclass_fields__)

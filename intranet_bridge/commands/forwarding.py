@@ -18,13 +18,13 @@ from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, text, update
 
 from intranet_bridge.commands.asking import PeerQueries
 from intranet_bridge.inbox.inbox import Inbox, all_owners
 from intranet_bridge.inbox.local import FORWARDED, LOCAL, PEER, LocalRows, Untold, forwarded_to
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
-from intranet_bridge.inbox.rows import INBOX, Failed, Received
+from intranet_bridge.inbox.rows import INBOX, UNTOLD, Failed, Received
 from intranet_bridge.marketing import NotApplied, Outcome
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.peers import PeerReply, PeerRequest, Peers
@@ -148,7 +148,7 @@ class Forwarding:
         )
         outcomes = (
             select(_C.id, _C.operation, _C.reply_to, _C.state, _C.reply)
-            .where(_C.owner == self._name, _C.replied_at.is_(None), _C.reply.is_not(None))
+            .where(_C.owner == self._name, text(UNTOLD))
             .where(_C.state.in_(sorted(REPORTED)), _C.reply_to.startswith(PEER))
             .order_by(_C.updated_at)
             .limit(limit)

@@ -48,6 +48,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     update,
 )
 
@@ -58,6 +59,7 @@ from intranet_bridge.inbox.rows import (
     DECISIONS,
     IDENTITY,
     INBOX,
+    UNTOLD,
     Failed,
     Known,
     OperatorDecision,
@@ -90,7 +92,8 @@ _UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
 
 def _active(of: ColumnElement[bool]) -> ColumnElement[bool]:
     """Rows for which their owner still has something to do. Each side of the OR has its index."""
-    return (of & _C.state.in_([*_UNFINISHED, State.HELD])) | (of & _C.replied_at.is_(None))
+    open_ = _C.state.in_([*_UNFINISHED, State.HELD, State.ACCEPTED, State.SENT])
+    return (of & open_) | (of & text(UNTOLD))
 
 
 _ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))).values(
@@ -289,8 +292,7 @@ class Inbox:
         """Replies without a receipt, oldest first."""
         statement = (
             select(_C.id, _C.state, _C.reply_to, _C.reply)
-            .where(_C.owner == self._owner, _C.replied_at.is_(None), _C.reply.is_not(None))
-            .where(_C.state.in_(sorted(REPORTED)), _NOT_LOCAL)
+            .where(_C.owner == self._owner, text(UNTOLD), _C.state.in_(sorted(REPORTED)), _NOT_LOCAL)
             .order_by(_C.updated_at)
             .limit(limit)
         )

@@ -17,12 +17,12 @@ answered from it.
 from collections.abc import Sequence
 from dataclasses import field
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.inbox.inbox import QUEUED, queued, replied_in
 from intranet_bridge.inbox.ordering import OWN_KEY, QueuedCommand
-from intranet_bridge.inbox.rows import INBOX, Received
+from intranet_bridge.inbox.rows import INBOX, UNTOLD, Received
 from protocol.envelope import Kind, Opened
 from protocol.errors import Tampered
 from protocol.lifecycle import REPORTED, State
@@ -41,7 +41,7 @@ _MARK = b"\x00"
 """Begins the sealed request. An envelope begins with its wire version, which is never 0."""
 
 _C = INBOX.c
-_NOT_TOLD = (_C.replied_at.is_(None), _C.reply.is_not(None), _C.state.in_(sorted(REPORTED)))
+_NOT_TOLD = (text(UNTOLD), _C.state.in_(sorted(REPORTED)))
 
 
 def is_local(reply_to: str) -> bool:

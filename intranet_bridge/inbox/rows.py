@@ -11,6 +11,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    text,
 )
 
 from intranet_bridge.at_rest import store_key_table
@@ -39,6 +40,9 @@ IDENTITY = Table(
     Column("only", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
     Column("inbox", String(36), nullable=False),
 )
+UNTOLD = "reply IS NOT NULL AND replied_at IS NULL"
+"""Rows with an outcome that who is to know of it has not confirmed. As text, because a partial index is used only by a
+query that says the same."""
 INBOX = Table(
     "inbox",
     METADATA,
@@ -66,7 +70,7 @@ INBOX = Table(
     Column("inquiring_at", BigInteger),
     Column("likeness", LargeBinary(16)),  # keyed hash of what it asks for (intake/repetition.py)
     Index("inbox_state", "owner", "state", "updated_at"),
-    Index("inbox_unsent", "owner", "replied_at", "updated_at"),
+    Index("inbox_untold", "owner", "updated_at", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
     Index("inbox_decided", "owner", "decided_at"),
 )
 

@@ -22,6 +22,8 @@ Row = dict[str, object]
 SIZES = (10_000, 1_000_000, 5_000_000)
 CURVES = ("kept", "backlog")
 _LOOKS = 3
+_BACKLOG_DAYS = 6
+"""What has had no outcome for longer is held, and not sent any more (`UNDELIVERED_MS`)."""
 _OPEN = {
     "requests": "UPDATE requests SET state = 'sent', envelope = randomblob(700), reply = NULL, answered_at = NULL",
     "inbox": "UPDATE inbox SET state = 'received', envelope = randomblob(700), reply = NULL, replied_at = NULL,"
@@ -52,8 +54,10 @@ async def _run(folder: Path, sizes: Sequence[int], curves: Sequence[str]) -> lis
 
 async def filled(side: retention.Side, table: str, size: int, curve: str) -> None:
     """Rows of the last days: final, or all without an outcome."""
-    await retention.fill(side.store, table, size)
-    if curve == "backlog":
+    if curve == "kept":
+        await retention.fill(side.store, table, size)
+    else:
+        await retention.fill(side.store, table, size, _BACKLOG_DAYS)
         await side.store.write(lambda connection: connection.execute(text(_OPEN[table])))
 
 

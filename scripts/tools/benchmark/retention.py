@@ -101,12 +101,12 @@ async def _run(folder: Path, rows: int) -> list[dict[str, object]]:
     return found
 
 
-async def fill(store: Store, table: str, rows: int) -> None:
+async def fill(store: Store, table: str, rows: int, days: int = _DAYS) -> None:
     """Final rows of the last days, evenly."""
     now = wall_clock() - 10_000
     for first in range(0, rows, _BATCH):
         values = {
-            "first": first, "last": min(first + _BATCH, rows) - 1, "now": now, "span": _DAYS * _DAY_MS, "rows": rows,
+            "first": first, "last": min(first + _BATCH, rows) - 1, "now": now, "span": days * _DAY_MS, "rows": rows,
         }  # fmt: skip
 
         def work(connection: Connection, values: dict[str, int] = values) -> None:

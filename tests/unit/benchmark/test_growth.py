@@ -9,6 +9,7 @@ import pytest
 from scripts.tools.benchmark import __main__ as bench
 from scripts.tools.benchmark import growth, retention
 from scripts.tools.benchmark.chart import Curve, ceiling, page
+from tests.unit.benchmark.plans import plans_of
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +48,30 @@ async def test_the_product_finds_the_backlog_it_is_filled_with(table: str, state
     else:
         assert await side.clockwork["the start's look"]() == ["front-1"]
     await side.store.close()
+
+
+_FEW = ("count(", "decided_at > ?")
+"""Counting reads an index; what operators have decided and nobody has acted on yet is few, and sorted."""
+_LOOKS = {
+    "requests": ("status's report", "what is due", "the start's look"),
+    "inbox": ("replies without a receipt", "decisions to act on", "whose rows"),
+}
+
+
+@pytest.mark.parametrize("table", sorted(_LOOKS))
+async def test_nothing_is_sorted_or_walked_over_for_a_backlog(table: str, tmp_path: Path) -> None:
+    open_ = retention.ledger_side if table == "requests" else retention.inbox_side
+    side = await open_(tmp_path / "full.sqlite3")
+    await growth.filled(side, table, 3_000, "backlog")
+    control = f"SELECT id FROM {table} ORDER BY code"  # one that is
+    with plans_of(side.store) as plans:
+        for what in _LOOKS[table]:
+            await side.clockwork[what]()
+        await side.store.read(lambda connection: connection.exec_driver_sql(control).all())
+    await side.store.close()
+    looks = {text: " ".join(sorted(plan)) for text, plan in plans.items() if not any(few in text for few in _FEW)}
+    assert [text for text, plan in looks.items() if f"SCAN {table}" in plan or "TEMP B-TREE" in plan] == [control]
+    assert len(looks) > 2
 
 
 @pytest.mark.parametrize("sizes", ["", "0", "ten", "10,-1"])

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from protocol.runtime.clock import wall_clock
 from scripts.tools.benchmark import retention
 from scripts.tools.benchmark.retention import Side, fill
+from tests.unit.benchmark.plans import plans_of
 
 pytestmark = pytest.mark.anyio
 OPENERS: dict[str, Callable[[Path], Awaitable[Side]]] = {
@@ -23,20 +22,13 @@ OPENERS: dict[str, Callable[[Path], Awaitable[Side]]] = {
 async def test_no_statement_scans_the_rows(table: str, tmp_path: Path) -> None:
     side = await OPENERS[table](tmp_path / "full.sqlite3")
     await fill(side.store, table, 3_000)
-    plans: dict[str, set[str]] = {}
-
-    def explained(_connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
-        if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
-            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters[0] if many else parameters)
-            plans.setdefault(statement, set()).update(row[3] for row in rows)
-
-    event.listen(side.store._engine, "before_cursor_execute", explained)
-    await side.command(1)
-    for work in side.clockwork.values():
-        await work()
-    assert await side.forget(wall_clock() - 29 * 86_400_000) in range(80, 120)
     control = f"SELECT id FROM {table} WHERE code = 'x'"  # one that does
-    await side.store.read(lambda connection: connection.exec_driver_sql(control).all())
+    with plans_of(side.store) as plans:
+        await side.command(1)
+        for work in side.clockwork.values():
+            await work()
+        assert await side.forget(wall_clock() - 29 * 86_400_000) in range(80, 120)
+        await side.store.read(lambda connection: connection.exec_driver_sql(control).all())
     await side.store.close()
     assert len(plans) > 8
     assert [text for text, plan in plans.items() if any(f"SCAN {table}" in step for step in plan)] == [control]
