@@ -521,6 +521,10 @@ class Front:
         yield "dmz_front_outbox_in_flight", "Commands sent without receipt yet", {}, self.outbox.in_hand
         yield "dmz_front_outbox_failures_total", "Sends that failed and will be repeated", {}, self.outbox.failures
         yield "dmz_front_commits_total", "Transactions committed to the ledger database", {}, self.store.commits
+        text = "Rows, or other work, in the transactions committed to the ledger database"
+        yield "dmz_front_store_rows_written_total", text, {}, self.store.rows_written
+        text = "Transactions of the ledger database that were undone; what was in them may have been done again"
+        yield "dmz_front_store_rollbacks_total", text, {}, self.store.rollbacks
         failing = float(self.store.trouble is not None)
         yield "dmz_front_store_failing", "1: the ledger cannot be written, or is damaged", {}, failing
         yield from metrics.of_links("dmz_front_link", self.links)

@@ -24,7 +24,7 @@ from intranet_bridge.commands.asking import PeerQueries
 from intranet_bridge.inbox.inbox import Inbox, all_owners
 from intranet_bridge.inbox.local import FORWARDED, LOCAL, PEER, LocalRows, Untold, forwarded_to
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
-from intranet_bridge.inbox.rows import INBOX, UNTOLD, Failed, Received
+from intranet_bridge.inbox.rows import INBOX, UNTOLD, Failed, Received, state_is_one_of
 from intranet_bridge.marketing import NotApplied, Outcome
 from intranet_bridge.marketing.calls import MarketingCalls
 from intranet_bridge.peers import PeerReply, PeerRequest, Peers
@@ -56,7 +56,7 @@ _C = INBOX.c
 _OUTWARD = (_C.reply_to.startswith(LOCAL), _C.subject.startswith(FORWARDED))
 _SENT = (
     update(INBOX)
-    .where(_C.id == bindparam("of"), _C.state.in_([State.ACCEPTED, State.SENT]))
+    .where(_C.id == bindparam("of"), state_is_one_of((State.ACCEPTED, State.SENT)))
     .values(state=State.SENT, updated_at=bindparam("now"))
 )
 _ASKED_ABOUT = update(INBOX).where(_C.id == bindparam("of"), _C.state == State.HELD).values(updated_at=bindparam("now"))

@@ -46,7 +46,6 @@ from sqlalchemy import (
     case,
     func,
     literal,
-    or_,
     select,
     text,
     update,
@@ -64,6 +63,7 @@ from intranet_bridge.inbox.rows import (
     Known,
     OperatorDecision,
     Received,
+    state_is_one_of,
 )
 from protocol.envelope import SKEW_MS
 from protocol.lifecycle import FINAL, REPORTED, State
@@ -99,7 +99,7 @@ def _active(of: ColumnElement[bool]) -> ColumnElement[bool]:
 _ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))).values(
     updated_at=bindparam("now"), decided_at=None
 )
-_CALLING = _ROW.where(_C.state.in_(_UNFINISHED)).values(
+_CALLING = _ROW.where(state_is_one_of(_UNFINISHED)).values(
     state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now")
 )
 _MOVED = _ROW.values(
@@ -121,7 +121,7 @@ _FINISHED = _ROW.values(
     inquiring_at=None,
 )
 _TAKEN_BACK = update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))
-_IS_FINAL = or_(*(_C.state == state for state in sorted(FINAL)))  # not IN, which cannot be executed for many rows
+_IS_FINAL = state_is_one_of(sorted(FINAL))
 _TAKEN_BACK = _TAKEN_BACK.where(_IS_FINAL).values(decided_at=None, envelope=b"")
 _REPLIED = (
     update(INBOX)
@@ -432,9 +432,13 @@ class Inbox:
             yield "intranet_bridge_inbox_rows", "Rows of the inbox by state", {"state": state}, number
         oldest, text = self.oldest_unfinished / 1000, "When the oldest command without an outcome came; 0: none"
         yield "intranet_bridge_oldest_unfinished_timestamp_seconds", text, {}, oldest
-        text = "Transactions committed to the inbox database"
-        yield "intranet_bridge_store_commits_total", text, {}, self._store.commits
-        failing = float(self._store.trouble is not None)
+        store = self._store
+        yield "intranet_bridge_store_commits_total", "Transactions committed to the inbox database", {}, store.commits
+        text = "Rows, or other work, in the transactions committed to the inbox database"
+        yield "intranet_bridge_store_rows_written_total", text, {}, store.rows_written
+        text = "Transactions of the inbox database that were undone; what was in them may have been done again"
+        yield "intranet_bridge_store_rollbacks_total", text, {}, store.rollbacks
+        failing = float(store.trouble is not None)
         yield "intranet_bridge_store_failing", "1: the inbox cannot be written, or is damaged", {}, failing
 
 

@@ -1,16 +1,19 @@
 """The bridge's tables, and what is read from and written to them (inbox.py says when)."""
 
+from collections.abc import Iterable
 from dataclasses import field
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    or_,
     text,
 )
 
@@ -73,6 +76,12 @@ INBOX = Table(
     Index("inbox_untold", "owner", "updated_at", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
     Index("inbox_decided", "owner", "decided_at"),
 )
+
+
+def state_is_one_of(states: Iterable[State]) -> ColumnElement[bool]:
+    """Of a row of INBOX. Not IN, which SQLAlchemy cannot execute for many rows at once (executemany)."""
+    return or_(*(INBOX.c.state == state for state in states))
+
 
 ATTACHMENTS = Table(
     "attachments",

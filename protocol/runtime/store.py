@@ -122,6 +122,7 @@ class Store:
         self.rollbacks = 0
         """Writing transactions that were undone, or of which it is not known whether they were."""
         self.rows_written = 0
+        """Items of all committed transactions: a row each, mostly."""
 
     async def start(self) -> None:
         """See to the schema, and take work from now on. Raises ConfigurationError."""
@@ -391,15 +392,18 @@ class Store:
     def _do(self, group: list[_Task]) -> list[Any]:
         try:
             with self._engine.begin() as connection:
-                results = self._done_in(connection, group)
+                results, items = self._done_in(connection, group)
         except BaseException:
             self.rollbacks += 1
             raise
         self.commits += 1
+        self.rows_written += items
         return results
 
-    def _done_in(self, connection: Connection, group: list[_Task]) -> list[Any]:
+    def _done_in(self, connection: Connection, group: list[_Task]) -> tuple[list[Any], int]:
+        """The results, and how many items were done."""
         results: dict[int, Sequence[Any]] = {}
+        items = 0
         if self.guard is not None:
             self.guard(connection)
         joined: dict[Batch[Any, Any], list[_Task]] = {}
@@ -412,8 +416,8 @@ class Store:
             for task in tasks:
                 results[id(task)] = done[at : at + len(task.items)]
                 at += len(task.items)
-            self.rows_written += at
-        return [results.get(id(task)) for task in group]
+            items += at
+        return [results.get(id(task)) for task in group], items
 
 
 def _nothing(connection: Connection) -> None:

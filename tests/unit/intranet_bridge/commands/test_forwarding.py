@@ -228,6 +228,8 @@ async def test_the_order_of_one_account_outlives_the_way(both: Both) -> None:
         return len(on_the_way) == 3
 
     await until(all_sent)
+    await both.home.bridge.outbox.drain()
+    assert {(await both.home.row(id)).state for id in on_the_way} == {"sent"}  # of one receipt for them all
     for id, there in (("o1-3", 1), ("o1-2", 2), ("o1-1", 3)):
         assert not both.east.marketing["work-order"].calls
         await both.east.bridge.forwarding.take(on_the_way[id], 0)  # type: ignore[union-attr]

@@ -69,6 +69,17 @@ async def test_the_row_is_on_disk_before_the_message_is_acknowledged(stage: Stag
 
 
 @scene
+async def test_the_steps_of_many_commands_share_their_transactions(stage: Stage) -> None:
+    """A statement that cannot be executed for several rows at once would undo the group, and do each row by itself."""
+    bridge = await stage.start()
+    asked = [stage.envelope() for _ in range(20)]
+    await stage.send(*(envelope for _, envelope in asked))
+    for id, _ in asked:
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert bridge.store.rollbacks == 0
+
+
+@scene
 async def test_killed_before_the_row_is_on_disk_the_broker_delivers_again(stage: Stage) -> None:
     bridge = await stage.start()
 
