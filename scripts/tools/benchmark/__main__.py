@@ -44,7 +44,7 @@ def main() -> int:
         "parts", nargs="*", metavar="PART",
         help="envelope, link, queries, commands, overload, soap (default: all), growth, hot, retention, notices, "
         "settle, databases (commands on PostgreSQL beside SQLite, in turn), capacity (arithmetic alone); "
-        "or `compare REVISION`: this tree against another commit, in turn",
+        "or `compare REVISION [query|command]`: this tree against another commit, in turn",
     )  # fmt: skip
     parser.add_argument(
         "--rows", type=int, default=0,
@@ -72,10 +72,11 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="dmz-bridge-bench-") as folder:
         if parts[0] == "compare":
-            if len(parts) != 2 or options.rounds < 1:
-                parser.error("compare takes one revision, for example `compare HEAD~1`, and one round or more")
+            only = parts[2:]
+            if len(parts) < 2 or not {*only} <= {name for name, _, _ in compare.LOADS} or options.rounds < 1:
+                parser.error("compare takes one revision, for example `compare HEAD~1 command`, and one round or more")
             try:
-                report(f"compare {parts[1]}", compare.run(parts[1], Path(folder), options.rounds))
+                report(f"compare {parts[1]}", compare.run(parts[1], Path(folder), options.rounds, only))
             except compare.CompareError as error:
                 print(f"error: {error}", file=sys.stderr)
                 return 1

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from scripts.tools.benchmark import pair
+from scripts.tools.benchmark import outcomes, pair
 from scripts.tools.testbed.layout import ROOT
 
 Row = dict[str, Any]
@@ -23,23 +23,33 @@ Row = dict[str, Any]
 LOADS = (("query", pair.QUERY, 1), ("query", pair.QUERY, 32), ("query", pair.QUERY, 128), ("command", pair.COMMAND, 64))
 """Name, wrk's script, and connections."""
 MEASURES = ("front", "bridge", "broker", "CPU s/1000: pair", "requests/s", "p50 ms")
+TO_OUTCOME = (
+    "to outcome: front",
+    "to outcome: bridge",
+    "to outcome: broker",
+    "to outcome, CPU s/1000: pair",
+    "ended/s",
+)
+"""Of commands, beside what their acceptance costs."""
 SECONDS = 2
 """Of one load: short, so that a round of both trees meets the same moment of the machine."""
 
 _WORKER = """
-import json, sys
+import importlib.util, json, sys
 from pathlib import Path
 sys.path.insert(0, ".")
 from scripts.tools.benchmark import pair
 pair.__file__ = sys.argv[2]  # where it looks for the back end: an older one answers every command alike
+found = importlib.util.spec_from_file_location("outcomes_of_this_tree", sys.argv[3])
+outcomes = importlib.util.module_from_spec(found)
+found.loader.exec_module(outcomes)
 with pair.Bench(Path(sys.argv[1]), "instant") as bench:
     print("ready", flush=True)
     for line in sys.stdin:
         script, connections, seconds, drain = json.loads(line)
-        row = bench.load(script, connections, seconds)
-        if drain:
-            bench.drained()
-        print(json.dumps(row), flush=True)
+        def load():
+            return bench.load(script, connections, seconds)
+        print(json.dumps(outcomes.to_outcome(bench, load) if drain else load()), flush=True)
 """
 """Runs in the tree that is measured, with its own Python."""
 
@@ -52,7 +62,7 @@ class Side:
     """One tree, standing ready."""
 
     def __init__(self, tree: Path, folder: Path) -> None:
-        command = [str(tree / ".venv/bin/python"), "-c", _WORKER, str(folder), pair.__file__]
+        command = [str(tree / ".venv/bin/python"), "-c", _WORKER, str(folder), pair.__file__, outcomes.__file__]
         self._process = subprocess.Popen(command, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._heard()
 
@@ -83,8 +93,8 @@ class Side:
         self._process.wait()
 
 
-def run(revision: str, folder: Path, rounds: int) -> list[Row]:
-    """Measure this tree against a commit. Raises CompareError."""
+def run(revision: str, folder: Path, rounds: int, only: Sequence[str] = ()) -> list[Row]:
+    """Measure this tree against a commit. `only`: loads of these names. Raises CompareError."""
     with contextlib.ExitStack() as stack:
         other = stack.enter_context(worktree(revision))
         sides: list[Side] = []
@@ -93,10 +103,13 @@ def run(revision: str, folder: Path, rounds: int) -> list[Row]:
             stack.callback(sides[-1].close)
         rows: list[Row] = []
         for name, script, connections in LOADS:
+            if only and name not in only:
+                continue
             for side in sides:
                 side.load(script, connections)  # warms the broker's just-in-time compiler
             pairs = [_round(sides, script, connections, number) for number in range(rounds)]
-            rows += [compared(f"{name}, {connections} at once", measure, pairs) for measure in MEASURES]
+            measures = (*MEASURES, *TO_OUTCOME) if script == pair.COMMAND else MEASURES
+            rows += [compared(f"{name}, {connections} at once", measure, pairs) for measure in measures]
             print(f"== measured {name}, {connections} at once", file=sys.stderr, flush=True)
         return rows
 

@@ -11,12 +11,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
+from scripts.tools.benchmark.outcomes import to_outcome
 from scripts.tools.testbed.layout import Ports
 from scripts.tools.testbed.postgres import Postgres
-from scripts.tools.testbed.processes import TestbedError, start, wait_until
+from scripts.tools.testbed.processes import TestbedError, free_port, start, wait_until
 from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, Any]
@@ -69,14 +71,47 @@ def queries(folder: Path, seconds: float) -> list[Row]:
 
 
 def commands(folder: Path, seconds: float) -> list[Row]:
-    """Durable commands: each 202 has a commit behind it; then the time until all of them are final."""
-    with Bench(folder, "instant") as bench:
+    """Durable commands: each 202 has a commit behind it; then until all of them are final. And how the rows of both
+    databases shared their transactions meanwhile, each of which is a sync of the disk.
+    """
+    port = free_port()
+    settings = {**QUIET, "intranet_bridge": {**QUIET["intranet_bridge"], "metrics.port": port}}
+    with Bench(folder, "instant", settings) as bench:
         bench.load(COMMAND, 64, 2)
         bench.drained()
-        row = bench.load(COMMAND, 64, seconds)
-        begun = time.monotonic()
-        bench.drained()
-        return [{**row, "drained after s": time.monotonic() - begun}]
+        sides = {
+            "front": (bench.testbed.metrics_url, "dmz_front_commits_total", "dmz_front_store"),
+            "bridge": (
+                f"http://127.0.0.1:{port}/metrics",
+                "intranet_bridge_store_commits_total",
+                "intranet_bridge_store",
+            ),
+        }
+        before = {side: _committed(*where) for side, where in sides.items()}
+        row = to_outcome(bench, lambda: bench.load(COMMAND, 64, seconds))
+        took_s = row["commands"] / row["ended/s"]
+        after = {side: _committed(*where) for side, where in sides.items()}
+        shared = [_shared(side, row["commands"], took_s, before[side], after[side]) for side in sides]
+        return [row, *shared]
+
+
+def _committed(url: str, commits: str, of_store: str) -> dict[str, float]:
+    """Transactions committed, rows written in them, and transactions undone, as a daemon counts them."""
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own
+        text = answer.read().decode()
+    names = {"commits": commits, "rows": f"{of_store}_rows_written_total", "undone": f"{of_store}_rollbacks_total"}
+    return {of: float(_found(rf"^{name} (\S+)", text)) for of, name in names.items()}
+
+
+def _shared(side: str, ended: int, took_s: float, before: dict[str, float], after: dict[str, float]) -> Row:
+    done = {of: after[of] - before[of] for of in after}
+    return {
+        "group commit": side,
+        "transactions/s": done["commits"] / took_s,
+        "rows a transaction": done["rows"] / done["commits"],
+        "transactions a command": done["commits"] / ended,
+        "undone": int(done["undone"]),
+    }
 
 
 class Bench:
