@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import sqlite3
-import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -20,7 +19,7 @@ from scripts.tools.channel_simulator import bank
 from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.desks import picture, totp
+from tests.support.desks import logged_in, picture, unharmed
 from tests.support.sftp import SftpServer, openssh
 from tests.support.testbeds import client, command, ctl, eventually, query, running_testbed
 
@@ -130,24 +129,6 @@ def seen(page: Any, path: str, text: str) -> None:
     eventually(there, what=f"{text} at {path}")
 
 
-def logged_in(testbed: Testbed, browser: Any, name: str, *roles: str) -> tuple[Any, list[str]]:
-    """A new member of staff at the desk, and what the browser complains of."""
-    added = ["desk", "staff", "add", name, *(word for role in roles for word in ("--role", role))]
-    staff = json.loads(testbed.ctl(*added, "--side", "bridge", "--json"))
-    port = tomllib.loads((testbed.config / "intranet_bridge.toml").read_text())["desk"]["port"]
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 800}, locale="zh-CN", base_url=f"http://127.0.0.1:{port}"
-    )
-    page, errors = context.new_page(), []
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    page.goto("/")
-    for field, value in (("name", staff["name"]), ("password", staff["password"]), ("code", totp(staff["secret"]))):
-        page.fill(f"[name={field}]", value)
-    page.click("main button")
-    page.wait_for_url("**/desk/today")
-    return page, errors
-
-
 def test_an_accountant_finds_what_is_red_and_resolves_it(testbed: Testbed, server: SftpServer, browser: Any) -> None:
     """A statement that is refused, one that is matched and leaves differences, and one that comes again otherwise."""
     day = f"{datetime.now(CHINA) - timedelta(1):%Y%m%d}"  # yesterday's statements come today
@@ -203,20 +184,6 @@ def owing(http: Any, as_of: date | None = None) -> Iterator[tuple[str, str, int]
         found = http.post("/v1/arrears-query", json=asked).json()
         for bill in found.get("result", {}).get("unpaid", [])[-1:]:
             yield f"32100000{number:05}", bill["month"], bill["amount"] + bill["penalty"]
-
-
-def unharmed(page: Any, path: str, name: str) -> None:
-    """A page in both languages, wide and narrow, light and dark: nothing is cut off, and no word is left out."""
-    for language, width, scheme in (("en", 1280, "light"), ("en", 390, "dark"), ("zh", 390, "light")):
-        page.set_viewport_size({"width": width, "height": 844})
-        page.emulate_media(color_scheme=scheme)
-        answer = page.goto(f"{path}{'&' if '?' in path else '?'}lang={language}")
-        assert answer.headers["content-language"] == language
-        assert "script" not in answer.headers["content-security-policy"]  # default-src 'none'
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (path, language, width)
-        picture(page, f"{name}-{language}-{width}")
-    page.set_viewport_size({"width": 1280, "height": 800})
-    page.emulate_media(color_scheme="light")
 
 
 def test_an_accountant_has_a_bank_charge_and_judges_its_answer(

@@ -1,5 +1,5 @@
 """A payment order over the boundary: a coupon reserved, paid by a signed notification, written off; one line refused,
-refunded, and its refund proven. Prepayments alone, so that nobody else's bills change.
+refunded, and its refund proven; and as an accountant sees it. Prepayments alone, so that nobody else's bills change.
 """
 
 import base64
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from scripts.tools.testbed.testbed import Testbed
+from tests.support.desks import logged_in, unharmed
 from tests.support.testbeds import eventually
 from tests.system.conftest import CHANNEL_KEY
 
@@ -34,7 +35,9 @@ def said(content: dict[str, Any], key: bytes = CHANNEL_KEY) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_an_order_is_paid_written_off_and_its_refused_line_refunded(testbed: Testbed, http: httpx.Client) -> None:
+def test_an_order_is_paid_written_off_and_its_refused_line_refunded(
+    testbed: Testbed, http: httpx.Client, browser: Any
+) -> None:
     lines = [{"company": "power", "account": account, "amount": 3000} for account in (OPEN, CLOSED)]
     coupon = {"id": "CP1999", "kind": "coupon", "funder": "power", "amount": 1000}
     order = asked(http, "payment-order-create", {"channel": "simulated", "lines": lines, "parts": [coupon]})
@@ -72,3 +75,14 @@ def test_an_order_is_paid_written_off_and_its_refused_line_refunded(testbed: Tes
     assert (booked["command"], booked["amount"]) == (f"{number}-1", 3000)
     for log in testbed.logs.glob("*.log"):
         assert transaction not in log.read_text(errors="replace")
+
+    page, complaints = logged_in(testbed, browser, "sun", "settle")
+    page.goto("/desk/orders?state=completed-with-refunds")
+    page.click(f"text={number}")
+    assert "已退款" in page.content()
+    assert transaction in page.content()
+    assert page.locator("td.number", has_text="25.00").count() >= 2  # a line's cash, and its refund
+    unharmed(page, f"/desk/orders/{number}", "money-order")
+    unharmed(page, "/desk/orders?state=", "money-orders")
+    page.context.close()
+    assert complaints == []
