@@ -1,6 +1,7 @@
 """What every link promises (protocol/link/port.py), asked of the real broker and of the in-memory twin alike."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -377,7 +378,12 @@ async def test_a_receipt_that_misses_its_deadline_is_an_unknown_outcome(world: A
         await asyncio.wait_for(front.send(Outgoing(queue, b"x")), PATIENCE)
     assert (front.connected, front.outstanding, front.counters.receipts_missed) == (True, 0, 1)
     world.flow()
-    await sent(front, Outgoing(queue, b"y"))
+    async with asyncio.timeout(PATIENCE):
+        while True:  # it goes on: a busy broker may miss that deadline too
+            with contextlib.suppress(OutcomeUnknown):
+                await front.send(Outgoing(queue, b"y"))
+                break
+    assert (front.connected, front.outstanding) == (True, 0)
 
 
 async def test_too_many_outstanding_sends_are_turned_away_at_once(world: Any, queue: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.tools.fault_campaign.faults import CLOCK
 from scripts.tools.fault_campaign.site import Site
-from tests.support.testbeds import PLAIN, eventually
+from tests.support.testbeds import LOOPBACK, eventually
 
 
 def test_housekeeping_goes_on_after_a_clock_was_put_back(tmp_path: Path) -> None:
@@ -35,6 +35,6 @@ def test_housekeeping_goes_on_after_a_clock_was_put_back(tmp_path: Path) -> None
 
 def known(site: Site, key: str) -> None:
     headers = {"Authorization": f"Bearer {key.strip()}"}
-    with httpx.Client(base_url=site.url, headers=headers, trust_env=False, verify=PLAIN) as http:
+    with httpx.Client(base_url=site.url, headers=headers, **LOOPBACK) as http:
         body = {"account": "3210000000002"}
         eventually(lambda: http.post("/v1/arrears-query", json=body).status_code != 401, 60, "the new key")

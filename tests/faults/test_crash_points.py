@@ -25,7 +25,7 @@ import pytest
 from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.processes import ended
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import PLAIN, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import LOOPBACK, client, eventually, journal, running_testbed, work_order
 
 ARM = "DMZ_BRIDGE_TEST_CRASH_AT"
 SETTINGS = {
@@ -35,15 +35,15 @@ SETTINGS = {
     },
     "intranet_bridge": {
         "presence_interval_s": 0.3, "link.reconnect_max_s": 0.5, "commands.sweep_s": 0.5, "commands.retry_min_s": 0.1,
-        "operations.work-order.timeout_s": 1, "operations.work-order.settle_s": 0.4,
+        "operations.work-order.settle_s": 0.4,
     },
 }  # fmt: skip
 """Patience shortened so that recovery is quick to see; the promises do not depend on it."""
 
 ORDERS = 3
 RANK = {"accepted": 0, "sent": 1, "held": 2, "succeeded": 3, "refused": 3, "failed": 3, "expired": 3}
-LOST = {"hang_after_applying": True, "paths": ["/api/wo/"], "times": 1}
-"""One call is applied, and its answer never comes."""
+LOST = {"drop": True, "paths": ["/api/wo/"], "times": 1}
+"""One call is applied, and its answer never comes: its connection is lost."""
 BROKEN = {"error_rate": 1, "paths": ["/api/wo/"], "times": 1}
 """One call is answered HTTP 500, and nothing was applied."""
 
@@ -154,11 +154,7 @@ def all_replied(testbed: Testbed) -> bool:
 
 def set_faults(testbed: Testbed, plan: dict[str, Any] | None) -> None:
     url = f"{testbed.marketing_url}/faults"
-    answer = (
-        httpx.put(url, json=plan, trust_env=False, verify=PLAIN)
-        if plan
-        else httpx.delete(url, trust_env=False, verify=PLAIN)
-    )
+    answer = httpx.put(url, json=plan, **LOOPBACK) if plan else httpx.delete(url, **LOOPBACK)
     answer.raise_for_status()
 
 

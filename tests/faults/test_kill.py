@@ -17,6 +17,7 @@ from tests.support.testbeds import (
     ACCOUNT,
     ACCOUNTS,
     FINAL,
+    LOOPBACK,
     PLAIN,
     assert_reconciled,
     eventually,
@@ -110,11 +111,9 @@ def test_every_accepted_order_is_applied_exactly_once(testbed: Testbed, orders: 
 
 def test_a_marketing_system_that_dies_after_applying(testbed: Testbed, orders: set[str]) -> None:
     """The hardest case for a caller: done, but the answer is lost. The bridge asks before it repeats."""
-    httpx.put(
-        f"{testbed.marketing_url}/faults", json={"die_after_applying": 1}, trust_env=False, verify=PLAIN
-    ).raise_for_status()
+    httpx.put(f"{testbed.marketing_url}/faults", json={"die_after_applying": 1}, **LOOPBACK).raise_for_status()
     headers = {"Authorization": f"Bearer {testbed.app_key}", "Idempotency-Key": "dies", "Prefer": "respond-async"}
-    with httpx.Client(base_url=testbed.front_url, headers=headers, trust_env=False, verify=PLAIN) as http:
+    with httpx.Client(base_url=testbed.front_url, headers=headers, **LOOPBACK) as http:
         id = http.post("/v1/work-order", json=work_order("最难的一单", account=ACCOUNT)).json()["request_id"]
         eventually(lambda: not testbed.running("marketing"), what="the marketing system's death")
         testbed.start("marketing")

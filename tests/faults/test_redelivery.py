@@ -20,7 +20,7 @@ import pytest
 from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.stomp import browsed, put
-from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import ACCOUNT, LOOPBACK, client, eventually, journal, running_testbed, work_order
 
 SETTINGS = {
     "dmz_front": {"delivery.presence_ttl_s": 20, "link.reconnect_max_s": 0.5},
@@ -119,7 +119,7 @@ def test_commands_and_replies_sent_again_change_nothing(testbed: Testbed, tmp_pa
 
 def test_a_query_sent_again_is_asked_once(testbed: Testbed) -> None:
     plan = {"latency_ms": 1, "paths": ["/api/arrears"]}
-    httpx.put(f"{testbed.marketing_url}/faults", json=plan, trust_env=False, verify=PLAIN).raise_for_status()
+    httpx.put(f"{testbed.marketing_url}/faults", json=plan, **LOOPBACK).raise_for_status()
     testbed.kill("bridge")  # the front counts on it for a while
     answers: list[httpx.Response] = []
 
@@ -137,4 +137,4 @@ def test_a_query_sent_again_is_asked_once(testbed: Testbed) -> None:
     eventually(lambda: emptied(testbed, QUERIES), 60, "every copy to be taken")
     put(testbed, "front", QUERIES, captured[1], expires=captured[0]["expires"])
     eventually(lambda: emptied(testbed, QUERIES), 60, "that one too")
-    assert httpx.get(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).json()["hits"] == 1
+    assert httpx.get(f"{testbed.marketing_url}/faults", **LOOPBACK).json()["hits"] == 1

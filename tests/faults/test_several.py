@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -254,15 +253,13 @@ def test_a_living_twin_is_refused_and_a_crashed_one_succeeded_at_once(tmp_path: 
     with four(tmp_path / "testbed", server, patient) as testbed:
         # a second process of the same name
         command = [str(BIN / "intranet-bridge"), "--config", str(testbed.config / "bridge-2.toml")]
-        twin = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        twin = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert twin.returncode == 2, twin.stderr
         assert "another instance named bridge-2 is running" in twin.stderr
         assert testbed.running("bridge-2")
         # a front with a lease of five minutes: its successor on the same host knows that it is dead
         testbed.kill("front-2")
-        begun = time.monotonic()
-        testbed.start("front-2")
-        assert time.monotonic() - begun < 60
+        testbed.start("front-2")  # which has less patience than that
         with client(testbed, "front-2") as http:
             answer = http.post(
                 "/v1/work-order", json=work_order(), headers={"Idempotency-Key": "k", "Prefer": "wait=20"}

@@ -11,7 +11,7 @@ import pytest
 from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.testbed import Testbed
 from tests.interop.suite import Unavailable, npm_install
-from tests.support.testbeds import PLAIN
+from tests.support.testbeds import LOOPBACK
 
 LINTERS = ("@redocly/cli@2.77.0", "@stoplight/spectral-cli@6.16.3")
 SILENT = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
@@ -27,7 +27,7 @@ def programs() -> Path:
 
 @pytest.fixture
 def document(testbed: Testbed, tmp_path: Path) -> Path:
-    answer = httpx.get(f"{testbed.front_url}/openapi.json", trust_env=False, verify=PLAIN)
+    answer = httpx.get(f"{testbed.front_url}/openapi.json", **LOOPBACK)
     file = tmp_path / "openapi.json"
     file.write_bytes(answer.raise_for_status().content)
     return file

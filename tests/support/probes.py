@@ -46,8 +46,9 @@ def knock(targets: list[Target], seconds: float, source: Target | None = None) -
         waiting[one.fileno()] = one, target
         poll.register(one, select.POLLOUT)
     end = time.monotonic() + seconds
-    while waiting and (left := end - time.monotonic()) > 0:
-        for descriptor, _ in poll.poll(left * 1000):
+    # what has come is seen, though the machine stood still until the time was over
+    while waiting and (ready := poll.poll(max(0.0, end - time.monotonic()) * 1000)):
+        for descriptor, _ in ready:
             one, target = waiting.pop(descriptor)
             number = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             results[target] = errno.errorcode[number] if number else "open"
@@ -94,8 +95,8 @@ def pinged(address: str, seconds: float) -> bool:
         with contextlib.suppress(PermissionError):
             one.sendto(struct.pack("!BBHHH", 8, 0, ~total & 0xFFFF, 4711, 1), (address, 0))
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            one.settimeout(left)
+        while True:
+            one.settimeout(max(0.01, end - time.monotonic()))  # as above
             try:
                 packet, sender = one.recvfrom(2048)
             except TimeoutError:

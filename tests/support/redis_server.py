@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from scripts.tools.testbed.processes import free_port
+
 
 class Unavailable(Exception):
     """No Redis or Valkey server can be had here."""
@@ -28,9 +30,7 @@ class RedisServer:
         self.password_file = folder / "redis.password"
         self.password_file.touch(0o600)
         self.password_file.write_text(self.password)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -44,7 +44,7 @@ class RedisServer:
             self._process = subprocess.Popen(
                 ["redis-server", str(configuration)], executable=self._program, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.tools.testbed.processes import free_port
+
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
 SFTP_SERVER = next(
     (path for path in ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server") if Path(path).exists()), None
@@ -57,9 +59,7 @@ def openssh(folder: Path, port: int = 0, host_key: Path | None = None) -> Iterat
     """OpenSSH's server on a port of its own, run by this user; skips where there is none."""
     if SSHD is None or SFTP_SERVER is None or shutil.which("ssh-keygen") is None:
         pytest.skip("there is no OpenSSH server here")
-    if not port:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+    port = port or free_port()
     served = folder / "served"
     for each in ("out", "out/archive", "in"):
         (served / each).mkdir(parents=True, exist_ok=True)
@@ -86,11 +86,11 @@ def openssh(folder: Path, port: int = 0, host_key: Path | None = None) -> Iterat
         yield SftpServer("127.0.0.1", port, getpass.getuser(), client, known_hosts, served)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _until_listening(process: "subprocess.Popen[bytes]", port: int) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

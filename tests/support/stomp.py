@@ -9,6 +9,8 @@ from pathlib import Path
 from scripts.tools.testbed.testbed import Testbed
 
 Reply = tuple[str, dict[str, str], bytes]
+PATIENCE_S = 60.0
+"""How long the broker may take to answer, on a busy machine and disk."""
 
 
 class Stomp:
@@ -18,7 +20,7 @@ class Stomp:
         context = ssl.create_default_context(cafile=str(trust or testbed.certs / "ca.pem"))
         if certs is not None:
             context.load_cert_chain(certs / f"{role}.pem", certs / f"{role}.key")
-        plain = socket.create_connection(("127.0.0.1", testbed.ports.broker), timeout=5)
+        plain = socket.create_connection(("127.0.0.1", testbed.ports.broker), timeout=PATIENCE_S)
         self.socket = context.wrap_socket(plain, server_hostname="localhost")
         self.buffer = b""
 

@@ -21,6 +21,10 @@ from scripts.tools.testbed.testbed import Testbed
 
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Believes nobody: testbeds speak plain HTTP on loopback, and to load the system's authorities takes a client 20 ms."""
+LOOPBACK: Any = {"trust_env": False, "verify": PLAIN, "timeout": 40}
+"""How httpx asks a testbed's programs: its own patience of 5 s is a busy machine's answer to a query."""
+PATIENT = {"Prefer": "wait=20"}
+"""Of a request that has to be answered: what an operation waits by default, 3 or 5 s, a busy machine may take."""
 ACCOUNT = "3210000000002"
 ACCOUNTS = [f"32100000000{number:02}" for number in range(1, 22) if number != 7]  # the seventh is closed
 """Twenty customers: commands of different ones do not wait for each other."""
@@ -41,9 +45,7 @@ def running_testbed(folder: Path, **changes: Any) -> Iterator[Testbed]:
 def client(testbed: Testbed, front: str = "front", **options: Any) -> httpx.Client:
     """An HTTP client of one front, with the testbed's application key."""
     headers = {"Authorization": f"Bearer {testbed.app_key}"} | options.pop("headers", {})
-    return httpx.Client(
-        base_url=testbed.url_of(front), headers=headers, timeout=40, trust_env=False, verify=PLAIN, **options
-    )
+    return httpx.Client(base_url=testbed.url_of(front), headers=headers, **LOOPBACK, **options)
 
 
 def bridgectl(config: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -109,7 +111,7 @@ def work_order(content: str = "家里没电了", **changes: Any) -> dict[str, An
 
 def command(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, Any]:
     """The outcome of a command, sent with a key of its own."""
-    headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+    headers = {"Idempotency-Key": str(uuid.uuid4()), **PATIENT}
     answer = http.post(f"/v1/{name}", json=body, headers=headers)
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
@@ -118,16 +120,24 @@ def command(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, An
 
 def query(http: httpx.Client, name: str, body: dict[str, Any]) -> dict[str, Any]:
     """The result of a query."""
-    told: dict[str, Any] = http.post(f"/v1/{name}", json=body).raise_for_status().json()["result"]
+    told: dict[str, Any] = http.post(f"/v1/{name}", json=body, headers=PATIENT).raise_for_status().json()["result"]
     return told
 
 
 def journal(testbed: Testbed, request_id: str | None = None) -> list[dict[str, Any]]:
     """The marketing system's journal of effects."""
     parameters = {"request_id": request_id} if request_id else None
-    answer = httpx.get(f"{testbed.marketing_url}/journal", params=parameters, trust_env=False, verify=PLAIN)
+    answer = httpx.get(f"{testbed.marketing_url}/journal", params=parameters, **LOOPBACK)
     entries: list[dict[str, Any]] = answer.raise_for_status().json()
     return entries
+
+
+def contents(files: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
+    """What is in these files, but for those that are gone: running programs take theirs away."""
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            if file.is_file():
+                yield file, file.read_bytes()
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 60.0, what: str = "it") -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.files import File, jpeg, pdf, png
-from tests.support.testbeds import PLAIN, client, eventually, journal, running_testbed
+from tests.support.testbeds import LOOPBACK, client, contents, eventually, journal, running_testbed
 
 REPORT = {"place": "人民路3号", "description": "疑似窃电"}
 PART = {"Content-Type": "application/partial-upload"}
@@ -46,7 +46,7 @@ def send(http: httpx.Client, place: str, file: File, size: int = 1_000_000) -> d
 def cut_off(testbed: Testbed, place: str, content: bytes, length: int) -> None:
     """A part of which `content` is sent, and then the connection is closed."""
     url = httpx.URL(testbed.front_url)
-    connection = http.client.HTTPConnection(url.host, url.port or 80, timeout=10)
+    connection = http.client.HTTPConnection(url.host, url.port or 80, timeout=40)
     connection.putrequest("PATCH", place)
     lines = PART | {"Authorization": f"Bearer {testbed.app_key}", "Upload-Offset": "0", "Content-Length": str(length)}
     for name, value in lines.items():
@@ -58,14 +58,12 @@ def cut_off(testbed: Testbed, place: str, content: bytes, length: int) -> None:
 
 def handed_over(testbed: Testbed) -> dict[str, tuple[str, int]]:
     """What the marketing system has: our id → digest and size."""
-    answer = httpx.get(f"{testbed.marketing_url}/files", trust_env=False, verify=PLAIN)
+    answer = httpx.get(f"{testbed.marketing_url}/files", **LOOPBACK)
     return {file["request_id"]: (file["sha256"], file["size"]) for file in answer.raise_for_status().json()}
 
 
 def bytes_of(folder: Path, *patterns: str) -> Iterator[tuple[Path, bytes]]:
-    for path in itertools.chain(*(folder.rglob(pattern) for pattern in patterns)):
-        if path.is_file():
-            yield path, path.read_bytes()
+    return contents(itertools.chain(*(folder.rglob(pattern) for pattern in patterns)))
 
 
 def test_files_cross_over_cuts_and_kills_each_once_and_nowhere_in_clear(testbed: Testbed) -> None:

@@ -14,7 +14,7 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import binary, sampled_from
 
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, work_order
+from tests.support.testbeds import ACCOUNT, LOOPBACK, client, eventually, work_order
 
 JSON = {"Content-Type": "application/json"}
 
@@ -101,7 +101,7 @@ def test_unknown_operation_and_wrong_method(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("value", [None, "Bearer", "Bearer wrong", "Basic ZGVtbzpkZW1v"])
 def test_no_key_no_path(testbed: Testbed, value: str | None) -> None:
-    with httpx.Client(base_url=testbed.front_url, trust_env=False, verify=PLAIN) as stranger:
+    with httpx.Client(base_url=testbed.front_url, **LOOPBACK) as stranger:
         headers = {"Authorization": value} if value else {}
         for path in ("/v1/bill-query", "/v1/no-such"):
             answer = stranger.post(path, json={}, headers=headers)

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import PLAIN
+from tests.support.testbeds import LOOPBACK
 
 CONSENT = {"version": "2026-01", "at": "2026-07-15T09:00:00+08:00"}
 ACCOUNT = "3210000000002"
@@ -48,7 +48,7 @@ def test_a_one_time_code_binds_once(testbed: Testbed, http: httpx.Client) -> Non
     account, user = "3210000000009", uuid.uuid4().hex
     told = sent(http, "account-code", user=user, account=account)["result"]
     assert told["sent_to"] == "199****0009"
-    outbox = httpx.get(f"{testbed.marketing_url}/outbox", params={"account": account}, trust_env=False, verify=PLAIN)
+    outbox = httpx.get(f"{testbed.marketing_url}/outbox", params={"account": account}, **LOOPBACK)
     code = outbox.json()[-1]["code"]
     assert sent(http, "account-bind", user=user, account=account, code=code)["status"] == "succeeded"
     again = sent(http, "account-bind", user=user, account=account, code=code)

@@ -18,7 +18,7 @@ from scripts.tools.channel_simulator.book import Book
 from scripts.tools.channel_simulator.keys import Keys, made_or_loaded
 from scripts.tools.channel_simulator.notifying import Forgery, Notification
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import PLAIN, client, eventually, running_testbed
+from tests.support.testbeds import LOOPBACK, PATIENT, PLAIN, client, eventually, running_testbed
 
 OWING = "3210000000008"
 SUCCESS = '{"code":"SUCCESS"}'
@@ -59,7 +59,7 @@ def http(testbed: Testbed) -> Iterator[httpx.Client]:
 
 
 def done(http: httpx.Client, operation: str, **body: Any) -> Any:
-    answer = http.post(f"/v1/{operation}", json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
+    answer = http.post(f"/v1/{operation}", json=body, headers={"Idempotency-Key": str(uuid.uuid4()), **PATIENT})
     assert answer.status_code == 200, answer.text
     assert answer.json()["status"] == "succeeded", answer.text
     return answer.json()["result"]
@@ -98,6 +98,6 @@ def test_a_channel_tells_that_an_order_is_paid(
         return found if found["state"] == "completed" else None
 
     assert eventually(standing, 40, "the write-off")["lines"][0]["state"] == "written-off"
-    booked = httpx.get(f"{testbed.marketing_url}/books/payments", trust_env=False, verify=PLAIN).json()
+    booked = httpx.get(f"{testbed.marketing_url}/books/payments", **LOOPBACK).json()
     [written] = [one for one in booked if one["transaction"] == parts[0].transaction]
     assert (written["amount"], written["channel"], written["account"]) == (amount, "wechat", OWING)

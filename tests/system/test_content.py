@@ -5,9 +5,7 @@
 
 import json
 import re
-import time
 import tomllib
-from collections.abc import Callable
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -57,14 +55,6 @@ def policies(http: httpx.Client) -> list[Any]:
     answer = http.post("/v1/policy-texts", json={})
     assert answer.status_code == 200, answer.text
     found: list[Any] = answer.json()["result"]["policies"]
-    return found
-
-
-def until(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 30
-    while not (found := look()):
-        assert time.monotonic() < end, "not within 30 s"
-        time.sleep(0.05)
     return found
 
 

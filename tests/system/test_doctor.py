@@ -23,7 +23,7 @@ from scripts.tools.testbed.testbed import Testbed
 from scripts.tools.testbed.toml_values import with_values
 from tests.support.clocks import Clock
 from tests.support.shipped import offered
-from tests.support.testbeds import PLAIN, bridgectl, client, eventually, running_testbed
+from tests.support.testbeds import LOOPBACK, bridgectl, client, eventually, running_testbed
 
 NAMES = {
     "configuration", "process", "listeners", "inward", "firewall", "tls", "tls-floor", "certificate", "binding",
@@ -354,9 +354,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     metrics = free_port()
     settings: dict[str, dict[str, Any]] = {
         "intranet_bridge": {"metrics.port": metrics, "presence_interval_s": 0.5},
-        "dmz_front": {"delivery.presence_ttl_s": 3},
-        # each look at a bridge that is away listens for so long: six announcements, as 15 s are seven of 2 s
-        "bridgectl": {"doctor.presence_s": 3},
+        "dmz_front": {"delivery.presence_ttl_s": 10},
+        # each look at a bridge that is away listens for so long: sixteen announcements, for a machine that stands still
+        "bridgectl": {"doctor.presence_s": 8},
     }
     with running_testbed(tmp_path_factory.mktemp("doctor"), settings=settings) as testbed:
         yield testbed
@@ -396,17 +396,21 @@ def going_on(do: Callable[[], object]) -> Iterator[None]:
 
 def measured(testbed: Testbed) -> float | None:
     """What the front's metrics say of the bridge's clock, seconds ahead."""
-    for line in httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text.splitlines():
+    for line in httpx.get(testbed.metrics_url, **LOOPBACK).text.splitlines():
         if line.startswith("dmz_front_clock_skew_seconds{"):
             return float(line.split()[1])
     return None
+
+
+LATE_S = 10
+"""What a message is late by, on a machine that stands still for a moment, counts as skew."""
 
 
 def warned(testbed: Testbed, seconds: int) -> bool:
     """Whether the front's log warns of a clock so far off."""
     lines = (testbed.logs / "front.log").read_text().splitlines()
     warnings = [json.loads(line) for line in lines if '"clock-skew"' in line]
-    return any(abs(one["ahead_s"] - seconds) < 3 for one in warnings)
+    return any(abs(one["ahead_s"] - seconds) < LATE_S for one in warnings)
 
 
 @pytest.mark.parametrize(
@@ -419,15 +423,15 @@ def test_a_clock_that_is_off(own: Testbed, tmp_path: Path, seconds: int, status:
     Not further behind than the certificates are backdated: then TLS itself says no.
     """
     with bridge_clock(own, tmp_path, seconds):
-        eventually(lambda: measured(own) and abs((measured(own) or 0) - seconds) < 3, 60, "the front's measure")
+        eventually(lambda: abs((measured(own) or 0) - seconds) < LATE_S, 60, "the front's measure")
         report = examined(own.config)
-        ready = httpx.get(f"{own.front_url}/readyz", trust_env=False, verify=PLAIN)
+        ready = httpx.get(f"{own.front_url}/readyz", **LOOPBACK)
         assert ready.status_code == (200 if attached else 503)
         eventually(lambda: warned(own, seconds), 60, "the front's warning")
     [finding] = report.of("clock", "bridge-1")
     assert finding["status"] == status
     amount, unit, direction = finding["seen"].split()[:3]
-    assert abs(float(amount) - abs(seconds)) < 3
+    assert abs(float(amount) - abs(seconds)) < LATE_S
     assert (unit, direction) == ("s", "ahead" if seconds > 0 else "behind")
     assert "NTP" in finding["action"]
     assert report.of("presence", "bridge-1", "ok")
@@ -442,7 +446,7 @@ def test_the_bridge_measures_too(own: Testbed, tmp_path: Path) -> None:
             # it expires on its way, by the bridge's clock, and is measured all the same
             http.post("/v1/arrears-query", json={"account": "3210000000002"})
             with contextlib.suppress(httpx.TransportError):  # the bridge is starting
-                text = httpx.get(f"http://127.0.0.1:{bridge_metrics}/metrics", trust_env=False, verify=PLAIN).text
+                text = httpx.get(f"http://127.0.0.1:{bridge_metrics}/metrics", **LOOPBACK).text
                 return "intranet_bridge_clock_skew_seconds{" in text
             return False
 

@@ -26,7 +26,7 @@ from scripts.tools.testbed.testbed import Testbed
 from scripts.tools.testbed.toml_values import with_values
 from tests.support.files import png
 from tests.support.shipped import ANSWERED_BY_THE_BRIDGE
-from tests.support.testbeds import FINAL, PLAIN, client, command, eventually, journal, running_testbed
+from tests.support.testbeds import FINAL, LOOPBACK, client, command, eventually, journal, running_testbed
 
 NOBODY = "9999999999999"
 ABOUT_NOTHING = {"faq", "news-list", "outlets", "policy-texts"}
@@ -117,11 +117,11 @@ def fault(testbed: Testbed, **plan: Any) -> Iterator[None]:
     """The marketing system misbehaves, but for its inquiries."""
     url = f"{testbed.marketing_url}/faults"
     plan |= {"except_paths": ["/api/req/"]}
-    httpx.put(url, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
+    httpx.put(url, json=plan, **LOOPBACK).raise_for_status()
     try:
         yield
     finally:
-        httpx.delete(url, trust_env=False, verify=PLAIN).raise_for_status()
+        httpx.delete(url, **LOOPBACK).raise_for_status()
 
 
 def unlike(answers: dict[str, httpx.Response], holds: Callable[[str, httpx.Response], bool]) -> dict[str, str]:
@@ -212,7 +212,7 @@ def test_a_file_is_handed_over_before_the_command_that_names_it(testbed: Testbed
         assert outcome["refusal"]["code"] == "invalid-attachment"
         return
     assert outcome["status"] == "succeeded", outcome
-    files = httpx.get(f"{testbed.marketing_url}/files", trust_env=False, verify=PLAIN).json()
+    files = httpx.get(f"{testbed.marketing_url}/files", **LOOPBACK).json()
     assert [(file["sha256"], file["request_id"]) for file in files] == [(photo.sha256, id)]
 
 
@@ -223,12 +223,12 @@ def test_one_log_in_serves_all_and_another_when_the_session_has_ended(
     queries = [one for one in catalogue if not one.command]
     sessions = f"{testbed.marketing_url}/sessions"
     assert unlike(asked(http, queries), succeeded) == {}
-    before = httpx.get(sessions, trust_env=False, verify=PLAIN).json()
+    before = httpx.get(sessions, **LOOPBACK).json()
     # the bridge's own probe of an interface in doubt, at most one a minute, has a session of its own
     assert (before["logins"] <= 2, before["failed"]) == (True, 0)
-    httpx.delete(sessions, trust_env=False, verify=PLAIN).raise_for_status()
+    httpx.delete(sessions, **LOOPBACK).raise_for_status()
     assert unlike(asked(http, queries), succeeded) == {}
-    after = httpx.get(sessions, trust_env=False, verify=PLAIN).json()
+    after = httpx.get(sessions, **LOOPBACK).json()
     assert (1 <= after["logins"] - before["logins"] <= 2, after["failed"]) == (True, 0)
 
 
@@ -261,7 +261,7 @@ def found_out(testbed: Testbed, http: httpx.Client, ids: dict[str, str]) -> None
                 del left[name]
         return not left
 
-    eventually(all_over, 30, f"the outcome of {left}")
+    eventually(all_over, 60, f"the outcome of {left}")
     assert {name: journal(testbed, id)[0]["applied"] for name, id in ids.items()} == dict.fromkeys(ids, 1)
 
 
@@ -273,8 +273,8 @@ def test_a_wrong_answer_in_a_request_table_reaches_nobody_and_may_be_mended(
     tables = create_engine(url)
     with fault(testbed, mix_up=True):
         ids = left_open(catalogue, http)
-        eventually(lambda: len(answered(tables, ids)) == len(ids), 20, "an answer in every row")
-    eventually(lambda: mismatched(testbed) >= set(ids.values()), 20, "the bridge's reading of them")
+        eventually(lambda: len(answered(tables, ids)) == len(ids), 60, "an answer in every row")
+    eventually(lambda: mismatched(testbed) >= set(ids.values()), 60, "the bridge's reading of them")
     assert {http.get(f"/v1/requests/{id}").json()["status"] for id in ids.values()}.isdisjoint(FINAL)
     with tables.begin() as connection:  # the marketing system's keepers have it answered again
         for table in REQUEST_TABLES:
@@ -303,7 +303,7 @@ def test_applied_by_a_marketing_system_that_died_before_it_wrote_the_answer(
 ) -> None:
     with fault(testbed, drop=True):
         ids = left_open(catalogue, http)
-        eventually(lambda: all(journal(testbed, id) for id in ids.values()), 20, "every effect")
+        eventually(lambda: all(journal(testbed, id) for id in ids.values()), 60, "every effect")
     testbed.kill("marketing")
     testbed.start("marketing")
     found_out(testbed, http, ids)

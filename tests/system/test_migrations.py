@@ -16,7 +16,7 @@ import pytest
 from scripts.tools.testbed.layout import BIN, ROOT
 from scripts.tools.testbed.processes import TestbedError, run
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import PLAIN, client, eventually, journal, work_order
+from tests.support.testbeds import LOOPBACK, client, eventually, journal, work_order
 
 DATA = Path(__file__).parent / "data"
 SETTINGS = {
@@ -77,7 +77,7 @@ class Flight:
     def fault(self, **plan: Any) -> None:
         """What the marketing system does wrong from now on."""
         url = f"{self.testbed.marketing_url}/faults"
-        httpx.put(url, json=plan | {"paths": ["/api/wo/create"]}, trust_env=False, verify=PLAIN).raise_for_status()
+        httpx.put(url, json=plan | {"paths": ["/api/wo/create"]}, **LOOPBACK).raise_for_status()
 
     def states(self) -> dict[str, int]:
         """Rows of the inbox by state; `unreplied`: those finished whose reply has no receipt."""
@@ -128,7 +128,7 @@ class Flight:
             self.submit(account)  # with the front alone
         testbed.kill("front")
         assert (self._front("accepted"), self._front("succeeded")) == (3, 2)
-        httpx.delete(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
+        httpx.delete(f"{testbed.marketing_url}/faults", **LOOPBACK).raise_for_status()
 
     def _front(self, state: str) -> int:
         return len(rows(self.testbed, "front", f"SELECT id FROM requests WHERE state = '{state}'"))

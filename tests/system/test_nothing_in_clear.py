@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import client, eventually, running_testbed, work_order
+from tests.support.testbeds import client, contents, eventually, running_testbed, work_order
 
 MARK = f"MARK{uuid.uuid4().hex}"
 ACCOUNT = "3210000000008"
@@ -43,19 +43,18 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Testbed, 
 DEBUG = {name: {"log.level": "debug"} for name in ("dmz_front", "intranet_bridge")}
 
 
-def files(testbed: Testbed) -> list[Path]:
+def written(testbed: Testbed) -> Iterator[tuple[Path, bytes]]:
     """Everything the product and the broker wrote: all but the marketing system's own and the test's key."""
-    found = [path for path in testbed.folder.rglob("*") if path.is_file()]
-    return [path for path in found if not path.name.startswith("marketing")]
+    return contents(path for path in testbed.folder.rglob("*") if not path.name.startswith("marketing"))
 
 
 def test_the_search_would_find_it(marked: tuple[Testbed, str]) -> None:
     """Positive control: what may be readable (the request's id) is found where the data would be."""
     testbed, waiting = marked
-    holding = [path for path in files(testbed) if waiting.encode() in path.read_bytes()]
+    holding = [path for path, content in written(testbed) if waiting.encode() in content]
     assert any(path.is_relative_to(testbed.folder / "broker") for path in holding), holding
     assert any(path.name.startswith("front.sqlite3") for path in holding), holding
-    marketing = b"".join(path.read_bytes() for path in testbed.folder.rglob("marketing.sqlite3*"))
+    marketing = b"".join(content for _, content in contents(testbed.folder.rglob("marketing.sqlite3*")))
     assert MARK.encode() in marketing  # it did arrive where it belongs
 
 
@@ -69,7 +68,6 @@ def test_no_marked_value_in_any_file(marked: tuple[Testbed, str], value: str) ->
         "base64": base64.b64encode(value.encode())[2:-4],
         "hex": value.encode().hex().encode(),
     }
-    for path in files(testbed):
-        content = path.read_bytes()
+    for path, content in written(testbed):
         for form, needle in forms.items():
             assert needle not in content, f"{value} ({form}) stands in {path}"

@@ -161,8 +161,14 @@ def test_notices_reach_an_application_once_and_in_order_through_kills_of_both_si
                 assert document["asyncapi"] == "3.0.0"
             [outcome] = eventually(lambda: [one for of, one in receiver.got if of.startswith(id)], 60, "the outcome")
             assert outcome["data"]["status"] == "succeeded"
-            listed = ctl(testbed, "notices", "list", "--state", "delivered", "--json")
-            assert (listed.returncode, len(json.loads(listed.stdout))) == (0, total + 1)
+
+            def delivered() -> list[Any]:  # written down after the receiver's answer
+                listed = ctl(testbed, "notices", "list", "--state", "delivered", "--json")
+                assert listed.returncode == 0, listed.stderr
+                found: list[Any] = json.loads(listed.stdout)
+                return found
+
+            eventually(lambda: len(delivered()) == total + 1, what="the record of every delivery")
             for side in ("front", "bridge"):
                 content = b"".join(file.read_bytes() for file in (testbed.folder / "data").glob(f"{side}.sqlite3*"))
                 assert not [account for account in MINE if account.encode() in content], side

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.tools.testbed.layout import ROOT
-from tests.support.testbeds import ACCOUNT, client, journal, running_testbed, work_order
+from tests.support.testbeds import ACCOUNT, client, eventually, journal, running_testbed, work_order
 
 
 @pytest.mark.parametrize("kind", ["home", "debian"])
@@ -34,14 +35,14 @@ def test_the_pair_on_another_broker(kind: str, tmp_path: Path, monkeypatch: pyte
         made = http.post("/v1/work-order", json=work_order(), headers=headers)
         assert made.status_code == 200, made.text
         assert [entry["applied"] for entry in journal(testbed, made.json()["request_id"])] == [1]
-        rows = {row["name"]: row for row in json.loads(testbed.ctl("queues", "--json"))}
-        assert rows["bridge.command.main"]["dequeued"] == 1
+
+        def commands() -> Any:
+            return {row["name"]: row for row in json.loads(testbed.ctl("queues", "--json"))}["bridge.command.main"]
+
+        eventually(lambda: commands()["dequeued"] == 1, what="the acknowledgement")
         # what the bridge is not there for waits, and its age is told
         testbed.stop("bridge")
         http.post("/v1/work-order", json=work_order(), headers={"Idempotency-Key": "waits", "Prefer": "respond-async"})
-        for _ in range(100):
-            row = {row["name"]: row for row in json.loads(testbed.ctl("queues", "--json"))}["bridge.command.main"]
-            if row["depth"]:
-                break
+        row = eventually(lambda: (row := commands())["depth"] and row, what="the command on the broker")
         assert row["depth"] == 1
         assert row["oldest_s"] is None or row["oldest_s"] >= 0  # 5.17 does not tell

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.tools.benchmark import overload
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, running_testbed
+from tests.support.testbeds import ACCOUNT, LOOPBACK, client, eventually, running_testbed
 
 SECONDS = 6
 SLOTS = 5
@@ -49,9 +49,12 @@ def test_three_times_the_capacity(testbed: Testbed) -> None:
 
 
 def test_afterwards_all_is_as_before(testbed: Testbed) -> None:
-    httpx.delete(f"{testbed.marketing_url}/faults", trust_env=False, verify=PLAIN).raise_for_status()
+    httpx.delete(f"{testbed.marketing_url}/faults", **LOOPBACK).raise_for_status()
     with client(testbed) as http:
         eventually(lambda: http.post("/v1/arrears-query", json={"account": ACCOUNT}).status_code == 200)
-        metrics = httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text
-    assert "dmz_front_shed_total" in metrics
-    assert 'dmz_front_waiting{kind="query"} 0.0' in metrics
+
+        def metrics() -> str:
+            return httpx.get(testbed.metrics_url, **LOOPBACK).text
+
+        assert "dmz_front_shed_total" in metrics()
+        eventually(lambda: 'dmz_front_waiting{kind="query"} 0.0' in metrics(), what="nobody waiting any more")

@@ -13,14 +13,14 @@ import httpx
 
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.desks import logged_in, unharmed
-from tests.support.testbeds import eventually
+from tests.support.testbeds import PATIENT, eventually
 from tests.system.conftest import CHANNEL_KEY
 
 OPEN, CLOSED = "3210000000005", "3210000000007"
 
 
 def asked(http: httpx.Client, operation: str, body: dict[str, Any]) -> Any:
-    told = http.post(f"/v1/{operation}", json=body, headers={"Idempotency-Key": str(uuid.uuid4())}).json()
+    told = http.post(f"/v1/{operation}", json=body, headers={"Idempotency-Key": str(uuid.uuid4()), **PATIENT}).json()
     assert told["status"] in ("succeeded", "refused"), told
     return told.get("result", told.get("refusal"))
 

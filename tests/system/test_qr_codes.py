@@ -11,10 +11,9 @@ import io
 import json
 import re
 import subprocess
-import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from PIL import Image
 from scripts.tools.testbed.layout import BIN
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.desks import picture, totp
-from tests.support.testbeds import PLAIN, ctl, running_testbed
+from tests.support.testbeds import LOOPBACK, PLAIN, ctl, eventually, running_testbed
 
 SHEET = Path(__file__).parents[1] / "data" / "qr" / "qr_accounts.xlsx"
 BASE = "https://pay.example.cn/q/"
@@ -140,6 +139,9 @@ def uploaded(testbed: Testbed, phone: httpx.Client, data: bytes) -> str:
 
 def test_a_batch_goes_on_after_the_bridge_was_killed(testbed: Testbed, phone: httpx.Client) -> None:
     """The simulator's 200 customers have their codes, but those whose account is closed. Nobody has two."""
+    faults = f"{testbed.marketing_url}/faults"  # slow enough for a batch to be met in its middle
+    slow = {"latency_ms": 300, "paths": ["/api/pq/realtime"]}
+    httpx.put(faults, json=slow, **LOOPBACK).raise_for_status()
     sheet = uploaded(testbed, phone, sheet_of(200))
     refused = asked(testbed, phone, "theft-report", place="x", description="x", attachments=[sheet])
     assert (refused.status_code, refused.json()["code"]) == (422, "attachment-not-taken")
@@ -148,10 +150,11 @@ def test_a_batch_goes_on_after_the_bridge_was_killed(testbed: Testbed, phone: ht
     def state() -> Any:
         return asked(testbed, phone, "qr-batch-state", batch=batch).json().get("result", {})
 
-    until(lambda: 0 < state().get("done", 0) < 200 or None)
+    eventually(lambda: 0 < state().get("done", 0) < 200 or None)
     testbed.kill("bridge")
+    httpx.delete(faults, **LOOPBACK).raise_for_status()
     testbed.start("bridge")
-    done = until(lambda: (found := state()).get("state") == "done" and found)
+    done = eventually(lambda: (found := state()).get("state") == "done" and found)
     verdicts = {one["verdict"]: one["rows"] for one in done["verdicts"]}
     assert set(verdicts) == {"ok", "account-closed"}
     assert sum(verdicts.values()) == 200
@@ -166,14 +169,6 @@ def test_a_batch_goes_on_after_the_bridge_was_killed(testbed: Testbed, phone: ht
         names = archive.namelist()
     assert len(names) == len(set(names)) == verdicts["ok"] + 1  # and result.csv
     assert "3210000000007.png" not in names
-
-
-def until(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < end, "not within a minute"
-        time.sleep(0.05)
-    return found
 
 
 # --- the desk, in a browser ------------------------------------------------------------------------------------

@@ -16,7 +16,17 @@ import httpx
 import pytest
 
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.testbeds import ACCOUNTS, FINAL, PLAIN, client, ctl, eventually, journal, running_testbed, work_order
+from tests.support.testbeds import (
+    ACCOUNTS,
+    FINAL,
+    LOOPBACK,
+    client,
+    ctl,
+    eventually,
+    journal,
+    running_testbed,
+    work_order,
+)
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "dmz_front": {"link.reconnect_max_s": 1},
@@ -45,7 +55,7 @@ def held(testbed: Testbed, http: httpx.Client, count: int) -> list[str]:
     """Orders whose call never ended; the marketing system applied none."""
     plan = {"hang": True, "paths": ["/api/wo/create"]}
     url = f"{testbed.marketing_url}/faults"
-    httpx.put(url, json=plan, trust_env=False, verify=PLAIN).raise_for_status()
+    httpx.put(url, json=plan, **LOOPBACK).raise_for_status()
     ids = [ordered(http, number) for number in range(count)]
     file = testbed.folder / "data" / "bridge.sqlite3"
 
@@ -55,7 +65,7 @@ def held(testbed: Testbed, http: httpx.Client, count: int) -> list[str]:
 
     eventually(calling, what="calls")
     testbed.kill("bridge")
-    httpx.delete(url, trust_env=False, verify=PLAIN).raise_for_status()
+    httpx.delete(url, **LOOPBACK).raise_for_status()
     with closing(sqlite3.connect(file, timeout=10)) as database, database:
         database.execute(
             "update inbox set state = 'held', code = 'held', note = 'its outcome is unknown' where state = 'calling'"
@@ -111,7 +121,7 @@ def test_each_decision_reaches_its_caller(testbed: Testbed) -> None:
 def at_the_front(testbed: Testbed, http: httpx.Client) -> None:
     """A held command is decided, and a waiting one taken back, on the other host."""
     url = f"{testbed.marketing_url}/faults"
-    httpx.put(url, json={"mix_up": True, "paths": ["/api/wo/create"]}, trust_env=False, verify=PLAIN)
+    httpx.put(url, json={"mix_up": True, "paths": ["/api/wo/create"]}, **LOOPBACK)
     one = ordered(http, 4)
     eventually(lambda: http.get(f"/v1/requests/{one}").json()["status"] == "held", what="its being held")
     done = requests(testbed, "resolve", one, "--applied", "--note", "seen there", "--side", "front", "--wait", "30")

@@ -35,9 +35,11 @@ def test_a_sandbox_key_is_answered_every_example_and_nothing_is_done(testbed: Te
         bills = posts["/v1/bill-query"]["requestBody"]["content"]["application/json"]["example"]
         late = ask(http, "/v1/bill-query", bills, "marketing-timeout")
         assert (late.status_code, late.json()["code"]) == (504, "marketing-timeout")
-    assert journal(testbed) == effects
     with contextlib.closing(sqlite3.connect(testbed.folder / "data" / "front.sqlite3")) as ledger:
         assert ledger.execute("SELECT count(*) FROM requests WHERE application = 'trial'").fetchone() == (0,)
+        known = {id for (id,) in ledger.execute("SELECT id FROM requests")}
+    # what was done meanwhile was asked for by others: of tests before this one
+    assert [one for one in journal(testbed) if one not in effects and one["request_id"] not in known] == []
     testbed.ctl("apps", "revoke", "trial")
 
 

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.support.testbeds import ACCOUNT, client, running_testbed, work_order
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @dataclass

@@ -16,7 +16,7 @@ import pytest
 from scripts.tools.testbed.layout import ROOT, kind_of
 from scripts.tools.testbed.testbed import Testbed
 from scripts.tools.testbed.toml_values import with_values
-from tests.support.testbeds import ACCOUNT, PLAIN, client, eventually, journal, work_order
+from tests.support.testbeds import ACCOUNT, LOOPBACK, client, eventually, journal, work_order
 
 QUICK: dict[str, dict[str, Any]] = {
     "dmz_front": {"delivery.resend_after_s": 3, "delivery.sweep_s": 0.5},
@@ -99,7 +99,7 @@ def dead_letters(testbed: Testbed) -> int:
 
 def spoken(testbed: Testbed) -> int | None:
     """What the front's metrics say it sends; None for one that does not say."""
-    lines = httpx.get(testbed.metrics_url, trust_env=False, verify=PLAIN).text.splitlines()
+    lines = httpx.get(testbed.metrics_url, **LOOPBACK).text.splitlines()
     found = [line for line in lines if line.startswith("dmz_front_wire_version ")]
     return int(float(found[0].split()[1])) if found else None
 

@@ -1,7 +1,6 @@
 """What became of a work order: found in the list, cancelled by its own customer alone, rated when it is finished."""
 
 import json
-import uuid
 from typing import Any
 
 import httpx
@@ -49,8 +48,7 @@ def test_what_is_finished_cannot_be_cancelled(http: httpx.Client) -> None:
 
 
 def test_a_commands_id_leads_through_the_logs_of_both_sides(testbed: Testbed, http: httpx.Client) -> None:
-    headers = {"Idempotency-Key": str(uuid.uuid4())}
-    answer = http.post("/v1/work-order", json=work_order(), headers=headers).json()
+    answer = command(http, "work-order", work_order())
     assert answer["status"] == "succeeded"
     id = answer["request_id"]
 
@@ -60,7 +58,7 @@ def test_a_commands_id_leads_through_the_logs_of_both_sides(testbed: Testbed, ht
             program: [json.loads(line) for line in text.splitlines() if id in line] for program, text in texts.items()
         }
 
-    eventually(lambda: len(lines()["front"]) == 2, what="its last line")
+    eventually(lambda: (len(lines()["front"]), len(lines()["bridge"])) == (2, 1), what="the last line of each")
     found = lines()
     assert [line["event"] for line in found["front"]] == ["outcome-recorded", "request-answered"]
     assert [line["event"] for line in found["bridge"]] == ["command-finished"]

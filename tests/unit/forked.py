@@ -17,7 +17,7 @@ def dies_at(
         try:
 
             async def bounded() -> None:
-                async with asyncio.timeout(40):
+                async with asyncio.timeout(180):
                     if first is not None:
                         await first()
                     crash_points.arm({crash_points.VARIABLE: point})

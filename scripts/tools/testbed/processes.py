@@ -86,15 +86,16 @@ def alive(pid: int) -> bool:
     """Whether the process runs (a zombie does not)."""
     if (process := _started.get(pid)) is not None:
         how = process.poll()
-        if how is None:  # a killed one holds its files until its other threads have ended too
+        if how is None:  # a killed one holds its files until its other threads have ended too (below: `threads`)
             return True
         ended[pid] = how
         return False
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     except OSError:
         return False
-    return status.rpartition(")")[2].split()[0] != "Z"
+    return status.rpartition(")")[2].split()[0] != "Z" or threads > 1
 
 
 def wait_until(

@@ -1,16 +1,19 @@
 """The testbed: a broker, a front, a bridge and a marketing system in a folder of their own; more of them on request."""
 
+import contextlib
 import fcntl
 import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -416,7 +419,7 @@ class Testbed:
         return [sys.executable, "-P", "-c", f"from {module} import {main}; {main}()"]
 
     def _start_bridge(self, part: str, wait: bool) -> None:
-        # The front reports when the bridge is ready; without a front, only the process can be checked.
+        # A bridge and a front report together when they are ready; without a front, only the process can be checked.
         command = [*self._program("intranet-bridge"), "--config", self._configuration_of(part)]
         self._launch(part, command, lambda: True)
         if wait and self.running("front"):
@@ -425,14 +428,30 @@ class Testbed:
     def _start_front(self, part: str, wait: bool) -> None:
         command = [*self._program("dmz-front"), "--config", self._configuration_of(part)]
         self._launch(part, command, lambda: not wait or self._answers(f"{self.url_of(part)}/healthz", part))
-        bridge = next((bridge for bridge in self.parts if kind_of(bridge) == "bridge" and self.running(bridge)), None)
-        if wait and bridge is not None and self.running("broker"):
-            self._wait_ready(part, bridge)
+        bridges = [bridge for bridge in self.parts if kind_of(bridge) == "bridge" and self.running(bridge)]
+        if wait and bridges and self.running("broker"):
+            self._wait_ready(part, *bridges)
 
-    def _wait_ready(self, front: str, bridge: str) -> None:
+    def _wait_ready(self, front: str, *bridges: str) -> None:
+        """Until each of these bridges takes requests, and the front has heard of one."""
+        for bridge in bridges:
+            pid, log = self.pids[bridge], self.logs / f"{bridge}.log"
+            # what the front heard last may be from before this process
+            wait_until(partial(self._connected, bridge), PATIENCE_S, f"the {bridge}", pid, log)
         url = f"{self.url_of(front)}/readyz"
-        log = self.logs / f"{bridge}.log"
-        wait_until(lambda: self._answers(url, front), PATIENCE_S, "the pair", self.pids[bridge], log)
+        wait_until(lambda: self._answers(url, front), PATIENCE_S, "the pair", pid, log)
+
+    def _connected(self, bridge: str) -> bool:
+        """Whether this process of a bridge has all its connections to the broker, by its own account."""
+        if "\n[control]\n" not in Path(self._configuration_of(bridge)).read_text(encoding="utf-8"):
+            return True  # an earlier release has nobody to ask
+        with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as channel:
+            channel.settimeout(10)
+            channel.connect(str(self.folder / f"{bridge}.sock"))
+            channel.sendall(b'{"ask": "report"}\n')
+            told = json.loads(channel.makefile("rb").readline()).get("answer", {})
+            return told.get("pid") == self.pids[bridge] and all(link["connected"] for link in told["links"])
+        return False
 
     def _launch(self, part: str, command: list[str], ready: Any) -> None:
         log = self.logs / f"{part}.log"

@@ -6,6 +6,7 @@ from contextlib import suppress
 from threading import Lock, Thread
 
 from intranet_bridge.contract import Behaviour
+from scripts.tools.testbed.processes import free_port
 from tests.support.peers.books import Books
 from tests.support.peers.http import HANG_S, cut
 
@@ -17,12 +18,11 @@ class Cable:
         self._books, self._upstream, self._marker = books, upstream, marker
         self._ends: set[socket.socket] = set()
         self._lock = Lock()
-        self.port = 0
+        self.port = free_port()  # it is let go of and taken again
 
     def start(self) -> None:
         """Let connections in."""
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
-        self.port = self._listener.getsockname()[1]
         Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self) -> None:

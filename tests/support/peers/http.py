@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 from intranet_bridge.contract import COMMAND, DETAIL, OTHER, QUERY, REFUSED, Behaviour, Peer, owed, registered
+from scripts.tools.testbed.processes import free_port
 from tests.support.peers.books import Books
 
 _TOKEN = "contract-token-5512907734"
@@ -28,7 +29,7 @@ class HttpPeer(Peer):
         token.touch(mode=0o600)
         token.write_text(_TOKEN)
         self.books = Books()
-        self.port = 0
+        self.port = free_port()  # it is let go of and taken again
         self.start()
         self.system = {
             "adapter": "http",
@@ -97,7 +98,6 @@ class HttpPeer(Peer):
             def handle_error(self, request: Any, client_address: Any) -> None: ...
 
         self._server = Server()
-        self.port = self._server.server_port
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 

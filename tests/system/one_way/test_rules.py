@@ -6,6 +6,7 @@ Each refusal is shown beside its control: somebody does listen there, and withou
 import socket
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.support.site import (
     WIRE,
     Site,
 )
-from tests.support.testbeds import ACCOUNT, client, eventually, journal, work_order
+from tests.support.testbeds import ACCOUNT, LOOPBACK, PATIENT, client, eventually, journal, work_order
 
 LISTENED = (22, 80, 443, 5432, METRICS_PORT, 40000, BROKER_PORT)
 TRACKER = "table inet tracker {\n chain watch { type filter hook input priority 10; ct state established accept; }\n}\n"
@@ -49,8 +50,8 @@ def listeners(site: Site, one_way: Testbed) -> Iterator[dict[int, socket.socket]
 
 def asked(one_way: Testbed) -> list[int]:
     with client(one_way) as http:
-        query = http.post("/v1/arrears-query", json={"account": ACCOUNT})
-        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "wait=10"}
+        query = http.post("/v1/arrears-query", json={"account": ACCOUNT}, headers=PATIENT)
+        headers = {"Idempotency-Key": str(uuid.uuid4()), **PATIENT}
         command = http.post("/v1/work-order", json=work_order(), headers=headers)
     return [query.status_code, command.status_code]
 
@@ -218,7 +219,8 @@ def test_loading_the_rules_again_is_felt_by_nobody(site: Site, one_way: Testbed)
     site.intranet.run("nft", "add", "table", "inet", "somebody_elses")
 
     def reconnects() -> str:
-        lines = site.intranet.call(httpx.get, f"http://127.0.0.1:{METRICS_PORT}/metrics").text.splitlines()
+        metrics = site.intranet.call(partial(httpx.get, **LOOPBACK), f"http://127.0.0.1:{METRICS_PORT}/metrics")
+        lines = metrics.text.splitlines()
         return next(line for line in lines if "reconnects" in line and not line.startswith("#"))
 
     earlier = reconnects()

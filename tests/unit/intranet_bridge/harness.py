@@ -32,6 +32,7 @@ from protocol.messages import Attributes, Reply, Role, uuid7
 from protocol.operations import CATALOGUE, UnknownOutcome
 from protocol.presence import Presence
 from protocol.runtime.daemon import Daemon
+from protocol.runtime.jobs import Jobs
 from protocol.runtime.keyfiles import load_keyring
 from tests.unit.forked import dies_at
 
@@ -46,6 +47,10 @@ OPERATIONS = {
     "delicate": dataclasses.replace(ORDER, name="delicate", unknown_outcome=UnknownOutcome.HOLD),
 }
 """The catalogue with one command for each rule."""
+
+
+PATIENCE_S = 60
+"""How long a thing may take before a test fails, on a busy machine."""
 
 
 def wall() -> int:
@@ -101,7 +106,7 @@ class Stage:
         self.front_ring = front
         self.sealer, self.opener = Sealer(front, to=Role.BRIDGE), Opener(front)
         self.bridge_sealer = Sealer(self.ring, to=Role.FRONT)
-        self.broker = MemoryBroker()
+        self.broker = MemoryBroker(now_ms=lambda: self.front_clock())
         self.link = MemoryLink(self.broker)
         self.replies: list[Reply] = []
         self.presences: list[Presence] = []
@@ -109,9 +114,20 @@ class Stage:
         self.bridge: app.Bridge
         self.daemon = Daemon()
         self.clock: Callable[[], int] = wall
+        """The bridge's."""
+        self.front_clock: Callable[[], int] = wall
+        """The front's, and the broker's."""
         self.marketing = {name: Marketing(Answered(DONE)) for name in OPERATIONS}
         self.changes: dict[str, Any] = {}
         """Settings of the bridge, by dotted key."""
+        self._jobs: list[Jobs] = []
+        begin = Jobs.start
+
+        def noted(jobs: Jobs) -> None:
+            self._jobs.append(jobs)
+            begin(jobs)
+
+        monkeypatch.setattr(Jobs, "start", noted)
 
     async def open(self) -> None:
         await self.link.start()
@@ -149,7 +165,7 @@ class Stage:
         )
         await self.bridge.start(self.daemon)
         for link in self.bridge.links.values():
-            await asyncio.wait_for(link.ready(), 30)
+            await asyncio.wait_for(link.ready(), PATIENCE_S)
         return self.bridge
 
     async def kill(self) -> None:
@@ -158,7 +174,8 @@ class Stage:
         for link in self.bridge.links.values():
             link._closed = True  # type: ignore[attr-defined]
             link.lose("killed")  # type: ignore[attr-defined]
-        self.bridge.housekeeping.stop()
+        for jobs in self._jobs:  # of every part: what one began now would be begun after the end of the loop
+            jobs.stop()
         self.bridge.workers._closed = True
         self.bridge.predecessors.close()
         tasks = [task for task in asyncio.all_tasks() if task is not mine]
@@ -214,7 +231,7 @@ class Stage:
     def of(self, id: str) -> list[Reply]:
         return [reply for reply in self.replies if reply.attributes.id == id]
 
-    async def reply(self, id: str, seconds: float = 30) -> Reply:
+    async def reply(self, id: str, seconds: float = PATIENCE_S) -> Reply:
         """The first reply to a request."""
         await until(lambda: self.of(id), seconds)
         return self.of(id)[0]
@@ -231,14 +248,14 @@ class Stage:
         row = await self.row(id)
         return None if row is None else str(row.state)
 
-    async def until_replied(self, id: str, seconds: float = 30) -> None:
+    async def until_replied(self, id: str, seconds: float = PATIENCE_S) -> None:
         """Until the receipt of a reply is recorded."""
         end = time.monotonic() + seconds
         while (await self.row(id)).replied_at is None:
             assert time.monotonic() < end, "no receipt recorded"
             await asyncio.sleep(0.005)
 
-    async def until_state(self, id: str, state: str, seconds: float = 30) -> None:
+    async def until_state(self, id: str, state: str, seconds: float = PATIENCE_S) -> None:
         end = time.monotonic() + seconds
         while (now := await self.state(id)) != state:
             assert time.monotonic() < end, f"still {now}, not {state}"
@@ -246,7 +263,7 @@ class Stage:
 
     def _reply(self, delivery: Delivery) -> None:
         for envelope in unpack(delivery.body):
-            opened = self.opener.open(envelope, now_ms=wall(), expect=Kind.REPLY)
+            opened = self.opener.open(envelope, now_ms=self.front_clock(), expect=Kind.REPLY)
             self.replies.append(Reply.from_payload(opened.attributes, opened.payload))
 
     def _presence(self, delivery: Delivery) -> None:
@@ -255,7 +272,7 @@ class Stage:
             self.presences.append(Presence.from_payload(opened.payload))
 
 
-async def until(holds: Callable[[], Any], seconds: float = 30) -> None:
+async def until(holds: Callable[[], Any], seconds: float = PATIENCE_S) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "not within the time"
@@ -273,7 +290,7 @@ def scene(test: Callable[[Stage], Awaitable[None]]) -> Callable[[Path, pytest.Mo
             stage = Stage(tmp_path, monkeypatch)
             await stage.open()
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(3 * PATIENCE_S):
                     await test(stage)
             finally:
                 if hasattr(stage, "bridge"):

@@ -45,7 +45,7 @@ class Front:
         quotas = cast(Any, SimpleNamespace(use=lambda zone: None))
         self.allowances = Allowances(LIMITS, quotas, now=lambda: self.now)
         self.addresses = Addresses(LIMITS, self.allowances, now=lambda: self.now)
-        settings = {"url": server.url, "password_file": server.password_file} | more
+        settings = {"url": server.url, "password_file": server.password_file, "timeout_s": 10} | more
         self.shared = Shared(
             AdmissionStoreSection(**settings), self.allowances.rates, self.addresses, self.pseudonym, lambda: 1,
             now=lambda: self.now,
@@ -171,7 +171,7 @@ async def test_a_server_that_is_away_stops_nothing_and_is_said_once(
     tmp_path: Path, server: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     away = RedisServer(tmp_path)
-    front = Front(away, 1000, timeout_s=0.2)
+    front = Front(away, 1000)
     try:
         assert not await front.shared.try_exchange()
         assert not await front.shared.try_exchange()
@@ -219,7 +219,7 @@ async def test_by_tls_to_a_server_that_is_known_alone(tmp_path: Path) -> None:
         url = server.url.replace("redis:", "rediss:")
         shown = {"certificate": certs / "front.pem", "key": certs / "front.key"}
         for ca, reached in ((certs / "ca.pem", True), (tmp_path / "other" / "ca.pem", False)):
-            front = Front(server, 1000, url=url, ca=ca, timeout_s=2, **shown)
+            front = Front(server, 1000, url=url, ca=ca, **shown)
             assert await front.shared.try_exchange() is reached, front.shared.trouble
             await front.shared.close()
         assert "certificate" in front.shared.trouble.lower()

@@ -20,7 +20,7 @@ from dmz_front.problems.details import Problem
 from dmz_front.settings import HttpSection
 from protocol.messages import Role
 from protocol.runtime.credentials import fingerprint
-from tests.unit.dmz_front.http.test_server_renewed import free_port
+from scripts.tools.testbed.processes import free_port
 
 pytestmark = pytest.mark.anyio
 

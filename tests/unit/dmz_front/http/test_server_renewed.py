@@ -1,7 +1,6 @@
 """The HTTPS certificate changes while the front listens: new connections have the new one, nobody is refused."""
 
 import asyncio
-import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from bridgectl import certificate_files
 from dmz_front.http.server import HttpServer, context_of
 from dmz_front.settings import HttpSection
 from protocol.messages import Role
+from scripts.tools.testbed.processes import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -25,12 +25,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 async def hello(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def connected(port: int, ca: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, int]:

@@ -153,7 +153,7 @@ def scene(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         async def life() -> None:
             both = Both(tmp_path, parts)
             await both.open()
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(180):
                 await act(both, **given)
 
         asyncio.run(life())

@@ -677,10 +677,10 @@ async def test_an_open_circuit_pauses_one_operation_and_probes_it(stage: Stage) 
     ids = [await stage.command() for _ in range(5)]
     await until(lambda: stage.presences and stage.presences[-1].operations["work-order"] == "paused")
     assert stage.presences[-1].operations["repeatable"] == "up"
-    calls = len(broken.calls)
+    calls, since = len(broken.calls), time.monotonic()
     assert (await stage.reply(await stage.command("repeatable"))).state is State.SUCCEEDED
     assert len(sound.calls) == 1
-    assert len(broken.calls) <= calls + 1
+    assert len(broken.calls) <= calls + 1 + (time.monotonic() - since) / 1.0  # a probe a second
     broken.default = Answered(DONE)
     for id in ids:
         assert (await stage.reply(id)).state is State.SUCCEEDED
@@ -690,7 +690,7 @@ async def test_an_open_circuit_pauses_one_operation_and_probes_it(stage: Stage) 
 
 @scene
 async def test_drain_finishes_what_runs_and_leaves_the_rest_resumable(stage: Stage) -> None:
-    stage.changes["commands.workers"] = 1
+    stage.changes |= {"commands.workers": 1, "drain_s": 60}
     bridge = await stage.start()
     marketing = stage.marketing["work-order"]
     marketing.gate = asyncio.Event()

@@ -22,6 +22,7 @@ from intranet_bridge.pushes.tables import PushTable, PushTables
 from intranet_bridge.pushes.taking import NOTICES_TOGETHER, TOGETHER, Verdict, parts_of
 from intranet_bridge.settings import PushesSection, PushTableSection
 from protocol.errors import ConfigurationError
+from scripts.tools.testbed.processes import free_port
 from tests.unit.intranet_bridge.harness import Stage, scene, until
 from tests.unit.intranet_bridge.pushes.test_effects import ACCOUNT, said
 
@@ -115,12 +116,6 @@ def test_a_transaction_is_bounded_by_the_notices_that_come_of_it_too() -> None:
     assert parts_of([]) == [[]]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 async def listening(stage: Stage, **changes: Any) -> httpx.AsyncClient:
     file = stage.folder / "pushes.token"
     file.write_text(TOKEN + "\n")
@@ -128,7 +123,7 @@ async def listening(stage: Stage, **changes: Any) -> httpx.AsyncClient:
     stage.changes["pushes"] = {"port": port, "token_file": str(file)} | changes
     await stage.start()
     return httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False
+        base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=30
     )
 
 
@@ -195,7 +190,7 @@ async def test_headers_are_bounded_whether_they_end_or_not(stage: Stage) -> None
         reader, writer = await asyncio.open_connection("127.0.0.1", http.base_url.port)
         writer.write(b"POST /v1/pushes HTTP/1.1\r\nX: " + b"y" * 20_000)
         with contextlib.suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
     assert stage.bridge.pushes.refused["headers-too-large"] == 2
     await stage.stop()
@@ -217,7 +212,7 @@ async def test_a_changed_port_token_and_rate_lose_no_request(stage: Stage) -> No
         changed = section.model_copy(update={"token_file": other, "rate": 1.0, "burst_s": 1.0})
         await bridge.push_port.use(bridge.push_port.prepare(changed))
         writer.write(body[10:])  # of before: its token was shown then
-        assert (await asyncio.wait_for(reader.readline(), 10)).split()[1] == b"200"
+        assert (await asyncio.wait_for(reader.readline(), 30)).split()[1] == b"200"
         writer.close()
         base = f"http://127.0.0.1:{section.port}"
         async with httpx.AsyncClient(

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from intranet_bridge.marketing.health import Health
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.trial.doubt import AGAIN_S, Doubts, in_thread, probed, to_probe
 from protocol.reports.calls import DiagnosisReport
+from scripts.tools.testbed.processes import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -89,14 +89,12 @@ async def test_at_most_once_a_minute_and_system() -> None:
 
 async def test_a_probe_that_hangs_holds_up_nobody() -> None:
     gate = threading.Event()
-    began = time.monotonic()
     task = asyncio.get_running_loop().create_task(in_thread(gate.wait))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await task
+        await task  # which would never be over, if it waited for the thread
     gate.set()
-    assert time.monotonic() - began < 5
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)
 
@@ -134,10 +132,7 @@ def cause(port: int, patience_s: float = 5, **breaker: Any) -> str:
 
 
 def test_nothing_listens() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    assert cause(port) == "connection refused"
+    assert cause(free_port()) == "connection refused"
 
 
 def test_a_log_in_page_with_200() -> None:
@@ -165,6 +160,6 @@ def test_slow_is_told_with_how_slow() -> None:
 
 def test_well_and_well_but_slower_than_the_breaker_bears() -> None:
     with serving(lambda: (200, "application/json", b"{}")) as port:
-        assert cause(port).startswith("well, in 0")
+        assert re.match(r"well, in [0-4]", cause(port))
     with serving(slow) as port:
         assert re.fullmatch(r"slow: (0\.9|[1-4](\.\d)?) s", cause(port, slow_s=0.2))

@@ -154,7 +154,7 @@ async def test_a_silent_broker_does_not_keep_the_link_from_the_next(silent: sock
         link = StompLink(settings(*brokers, connect_timeout=30.0, dial_timeout=0.2))
         await link.start()
         await asyncio.wait_for(link.ready(), PATIENCE)
-        assert link.counters.connect_failures == 1
+        assert link.counters.connect_failures >= 1
         await link.close()
 
 

@@ -1,6 +1,7 @@
 """The session against a broker that misbehaves. (How it behaves with a good one: tests/contract.)"""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -143,11 +144,20 @@ def mute_once(broker: FakeBroker, frame: Received) -> list[Any]:
     return [] if broker.connections == 1 else broker.polite(frame)
 
 
-@pytest.mark.parametrize("answer", [refuse_once, wrong_version_once, bad_beats_once, mute_once])
+@pytest.mark.parametrize("answer", [refuse_once, wrong_version_once, bad_beats_once])
 async def test_a_failed_handshake_is_tried_again(answer: Answer) -> None:
     async with FakeBroker(answer) as broker:
-        link = await up(link_to(broker, connect_timeout=0.1))
+        link = await up(link_to(broker, connect_timeout=PATIENCE))
         assert (broker.connections, link.epoch, link.counters.connect_failures) == (2, 1, 1)
+        await link.close()
+
+
+async def test_a_handshake_that_takes_too_long_is_tried_again() -> None:
+    async with FakeBroker(mute_once) as broker:
+        link = await up(link_to(broker, connect_timeout=0.1))
+        assert link.epoch == 1
+        assert link.counters.connect_failures >= 1  # a busy machine's broker may be late once more
+        assert broker.connections >= 2
         await link.close()
 
 
@@ -215,8 +225,15 @@ async def test_a_late_receipt_is_counted_and_harmless() -> None:
         broker.answer = lambda broker, frame: broker.polite(frame)
         broker.push(encode(Frame("RECEIPT", {"receipt-id": kept[0].headers["receipt"]})))
         broker.push(encode(Frame("ERROR", {"receipt-id": kept[0].headers["receipt"]})))
-        await link.send(Outgoing("/queue/a", b"y"))
+        async with asyncio.timeout(PATIENCE):
+            while link.counters.receipts_late < 2:  # noqa: ASYNC110 - a counter has no event
+                await asyncio.sleep(0.001)
         assert (link.counters.receipts_missed, link.counters.receipts_late, link.epoch) == (1, 2, 1)
+        while True:  # it goes on: on a busy machine another may be late
+            with contextlib.suppress(OutcomeUnknown):
+                await link.send(Outgoing("/queue/a", b"y"))
+                break
+        assert link.epoch == 1
         await link.close()
 
 

@@ -16,6 +16,7 @@ from protocol.messages import Role
 from protocol.runtime import metrics
 from protocol.runtime.metrics import Latency, Sample, Samples
 from protocol.runtime.settings import MetricsSection
+from scripts.tools.testbed.processes import free_port
 
 
 def samples() -> Iterable[Sample]:
@@ -35,22 +36,16 @@ def test_samples_become_families() -> None:
     assert "dmz_backlog 7.0" in text
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_served_until_stopped() -> None:
     section = MetricsSection(port=free_port())
     stop = metrics.serve(section, samples)
     url = f"http://127.0.0.1:{section.port}/metrics"
     try:
-        assert b"dmz_backlog 7.0" in urllib.request.urlopen(url, timeout=5).read()
+        assert b"dmz_backlog 7.0" in urllib.request.urlopen(url, timeout=60).read()
     finally:
         stop()
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(url, timeout=5)
+        urllib.request.urlopen(url, timeout=60)
     assert "dmz_backlog" not in generate_latest(REGISTRY).decode()
 
 

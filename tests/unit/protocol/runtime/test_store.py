@@ -32,7 +32,7 @@ class Gate:
 
     def __call__(self, _connection: Connection) -> None:
         self.entered.set()
-        assert self.open.wait(10)
+        assert self.open.wait(60)
 
 
 @pytest.fixture
@@ -415,7 +415,7 @@ async def test_two_processes_that_wait_for_each_other_both_get_their_way(postgre
     await two.start()
     await one.write(insert(1))
     await one.write(insert(2))
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     runs: list[str] = []
 
     def rename(name: str, first: int, second: int) -> Callable[[Connection], None]:

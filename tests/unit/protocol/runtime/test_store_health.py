@@ -118,7 +118,7 @@ async def test_who_waits_no_longer_for_a_lock_is_left_out_and_the_others_are_don
     stays = asyncio.ensure_future(store.write(order("stays")))
     with pytest.raises(Unwritten):
         await store.gather(lambda connection, _: [order("gives up")(connection)], (None,), patience_s=2.3)
-    assert time.monotonic() - asked < 4
+    assert time.monotonic() - asked < 9  # and not the 10 s that the database waits
     assert ill(store) is Ill.LOCKED
     assert (await store.report(0.2)).ill == "locked"
     holder.execute("ROLLBACK")
@@ -147,7 +147,7 @@ async def test_a_lock_that_lasts_fails_all_who_wait_at_once(
         holder.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         results = await asyncio.gather(*(store.write(order(str(id))) for id in range(30)), return_exceptions=True)
-        assert time.monotonic() - began < 5  # not each by itself
+        assert time.monotonic() - began < 0.3 * 30  # not each by itself
         assert all(isinstance(result, SQLAlchemyError) for result in results)
         assert ill(store) is Ill.LOCKED
         holder.execute("ROLLBACK")
@@ -187,7 +187,7 @@ async def test_overwritten_pages_are_damage_and_stay_it(store: Store, tmp_path: 
     assert not any(log.get("exc_info") for log in logs)
     await again.prove()
     assert again.damaged
-    assert (await again.report(1)).ill == "damaged"
+    assert (await again.report(30)).ill == "damaged"
     await again.close()
 
 
@@ -218,7 +218,7 @@ async def test_a_server_that_is_gone_is_trouble_until_it_is_back() -> None:
         with pytest.raises(SQLAlchemyError):
             await count(store)
         assert ill(store) is Ill.UNREACHABLE
-        assert (await store.report(1)).ill == "unreachable"
+        assert (await store.report(30)).ill == "unreachable"
         await store.prove()
         assert ill(store) is Ill.UNREACHABLE
         await asyncio.to_thread(server.start)

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from protocol.audit import ACT, Head, Stored, following
 from protocol.runtime.syslog import SyslogForward, Target, framed, message
+from scripts.tools.testbed.processes import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -75,8 +76,8 @@ async def test_over_tcp_with_octet_counting_and_from_where_it_was_left_off() -> 
             while not numbers() or numbers()[-1] != last:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    port = free_port()  # it is let go of and taken again
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
     forward = log.forward(f"tcp://127.0.0.1:{port}")
     await forward.forward()
     await until(450)
