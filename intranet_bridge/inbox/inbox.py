@@ -96,9 +96,10 @@ def _active(of: ColumnElement[bool]) -> ColumnElement[bool]:
     return (of & open_) | (of & text(UNTOLD))
 
 
-_ROW = (update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))).values(
-    updated_at=bindparam("now"), decided_at=None
-)
+_MINE = func.coalesce(_C.owner, "") == bindparam("me")
+"""Not by an index of owners, which PostgreSQL may take before that of ids while a table is new to it, and keep to: then
+each of these statements looks at every row."""
+_ROW = (update(INBOX).where(_C.id == bindparam("of"), _MINE)).values(updated_at=bindparam("now"), decided_at=None)
 _CALLING = _ROW.where(state_is_one_of(_UNFINISHED)).values(
     state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now")
 )
@@ -109,7 +110,7 @@ _MOVED = _ROW.values(
     crashes=bindparam("deaths"),
     inquiring_at=None,
 )
-_INQUIRING = update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))
+_INQUIRING = update(INBOX).where(_C.id == bindparam("of"), _MINE)
 _INQUIRING = _INQUIRING.values(inquiring_at=bindparam("now"))
 _FINISHED = _ROW.values(
     state=bindparam("to"),
@@ -120,7 +121,7 @@ _FINISHED = _ROW.values(
     replied_at=None,
     inquiring_at=None,
 )
-_TAKEN_BACK = update(INBOX).where(_C.id == bindparam("of"), _C.owner == bindparam("me"))
+_TAKEN_BACK = update(INBOX).where(_C.id == bindparam("of"), _MINE)
 _IS_FINAL = state_is_one_of(sorted(FINAL))
 _TAKEN_BACK = _TAKEN_BACK.where(_IS_FINAL).values(decided_at=None, envelope=b"")
 _REPLIED = (
