@@ -12,4 +12,4 @@ MIGRATIONS = Migrations("front", Path(__file__).parent / "migrations", "dmz-fron
 
 def store_of(section: StoreSection) -> Store:
     """As configured; opens nothing."""
-    return Store(section.address(), partial(MIGRATIONS.prepare, check=section.migrate == "check"))
+    return Store(section.address(), partial(MIGRATIONS.prepare, check=section.migrate == "check"), section.timeouts())

@@ -16,7 +16,7 @@ MIGRATIONS = Migrations("bridge", Path(__file__).parent / "migrations", "intrane
 
 def store_of(section: StoreSection) -> Store:
     """As configured; opens nothing."""
-    return Store(section.address(), partial(MIGRATIONS.prepare, check=section.migrate == "check"))
+    return Store(section.address(), partial(MIGRATIONS.prepare, check=section.migrate == "check"), section.timeouts())
 
 
 def put_back(connection: Connection) -> None:

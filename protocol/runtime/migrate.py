@@ -196,6 +196,7 @@ def _lock(connection: Connection, name: str) -> None:
     """One instance at a time, until the transaction ends. SQLite has its writer's lock from BEGIN IMMEDIATE."""
     if connection.dialect.name == "postgresql":
         key = zlib.crc32(f"dmz-bridge schema {name}".encode())
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = 0"))  # another's migration takes what it takes
         connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_S}s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})

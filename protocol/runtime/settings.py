@@ -25,6 +25,7 @@ from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
 from protocol.files import read_text
 from protocol.messages import LOWEST_VERSION, WIRE_VERSION
+from protocol.runtime.timeouts import Timeouts
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -241,6 +242,15 @@ class StoreSection(Section):
     """What a starting daemon does about an older schema: bring it up, or refuse to start (see `migrate.py`)."""
     lease_s: Annotated[float, Field(ge=1, le=600)] = 15.0
     """An instance that was silent for so long (and a tenth more) is taken for dead, and its rows are adopted."""
+    statement_timeout_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    """PostgreSQL: one statement of a daemon may take so long, 0 without end. Changes of the schema, what looks at many
+    rows, exports and `bridgectl` may take longer."""
+    lock_timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+    """PostgreSQL: a statement waits so long for a lock that another session holds. Less than `lease_s`, or an instance
+    may be taken for dead while it waits."""
+    idle_timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+    """PostgreSQL: a transaction without a statement for so long is ended by the server, and its locks are free: of a
+    process that was stopped, or whose host vanished. Less than `lease_s`."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -253,6 +263,10 @@ class StoreSection(Section):
     def address(self) -> str:
         """The SQLAlchemy URL."""
         return self.url if self.url is not None else f"sqlite:///{self.file}"
+
+    def timeouts(self) -> Timeouts:
+        """Of the sessions of a daemon."""
+        return Timeouts(self.statement_timeout_s, self.lock_timeout_s, self.idle_timeout_s)
 
 
 class MetricsSection(Section):

@@ -24,7 +24,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,7 +52,9 @@ from protocol.runtime.store_health import (
     illness,
     said,
     sqlstate,
+    took_too_long,
 )
+from protocol.runtime.timeouts import Timeouts
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -66,6 +69,7 @@ LOCK_PATIENCE_S = 10.0
 """How long a group waits for an SQLite database that another process holds."""
 _LOCK_LOOK_S = 0.25
 """How often it is looked meanwhile who of it still waits: as SQLite's busy_timeout."""
+_TIMEOUTS = Timeouts()
 BATCH = 50
 """Rows of one of many batches. With millions of rows each needs pages that are not in memory: 200 took up to 130 ms."""
 _BATCH_PAUSE_S = 0.005
@@ -101,9 +105,14 @@ class _Executes:
 class Store:
     """One database, one writer thread, one reader thread."""
 
-    def __init__(self, url: str, prepare: Callable[[Engine], object]) -> None:
-        """`prepare` sees to the schema, in a thread, before anything else (see `migrate.Migrations.prepare`)."""
-        self._engine = engine(url)
+    def __init__(self, url: str, prepare: Callable[[Engine], object], timeouts: Timeouts | None = None) -> None:
+        """`prepare` sees to the schema, in a thread, before anything else (see `migrate.Migrations.prepare`).
+
+        `timeouts`: of the sessions at a PostgreSQL server, except `scan`'s, of which no statement is ended.
+        """
+        timeouts = timeouts or _TIMEOUTS
+        self._engine = engine(url, timeouts)
+        self._scan_engine = self._engine if _is_file(self._engine) else engine(url, replace(timeouts, statement_s=0))
         self._prepare = prepare
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
@@ -183,6 +192,7 @@ class Store:
         self._reader.shutdown(wait=False)
         self._scanner.shutdown(wait=False)
         self._engine.dispose()
+        self._scan_engine.dispose()
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in a transaction; return its result once that is on disk. Work may be run twice.
@@ -251,7 +261,7 @@ class Store:
         own statement. Raises SQLAlchemyError.
         """
         assert self._loop is not None, "start() first"
-        return await self._loop.run_in_executor(self._reader, self._read, work)
+        return await self._loop.run_in_executor(self._reader, self._read, self._engine, work)
 
     async def snapshot(self, work: Work[T]) -> T:
         """The same, all of `work` on one snapshot: what it reads by several statements fits together."""
@@ -262,9 +272,11 @@ class Store:
         return "" if self._writer.is_alive() else "the thread that writes has ended"
 
     async def scan(self, work: Work[T]) -> T:
-        """The same for what looks at many rows: beside the other reads, which do not wait for it."""
+        """The same for what looks at many rows: beside the other reads, which do not wait for it, and however long it
+        takes.
+        """
         assert self._loop is not None, "start() first"
-        return await self._loop.run_in_executor(self._scanner, self._read, work)
+        return await self._loop.run_in_executor(self._scanner, self._read, self._scan_engine, work)
 
     async def in_batches(self, page: Work[Sequence[Any]], change: Batch[Any, int]) -> int:
         """Change many rows, a few at a time, so that nobody waits long for a commit; returns how many were changed.
@@ -307,15 +319,16 @@ class Store:
         self._tasks.put(task)
         return task
 
-    def _read(self, work: Work[T]) -> T:
+    def _read(self, database: Engine, work: Work[T]) -> T:
         def read() -> T:
-            with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
                 return work(connection)
 
         try:
             found = _twice(read)
         except Exception as error:
-            self.health.failed(error)
+            if not took_too_long(error):
+                self.health.failed(error)
             if (damaged := self.health.damaged(error)) is not None:
                 raise damaged from error
             raise
@@ -357,7 +370,8 @@ class Store:
         except Exception as failure:
             self.health.failed(failure)
             # alone, none of them would fare better
-            if isinstance(failure, Fenced) or illness(failure) in (Ill.UNREACHABLE, Ill.LOCKED):
+            beyond_us = illness(failure) in (Ill.UNREACHABLE, Ill.LOCKED) or took_too_long(failure)
+            if isinstance(failure, Fenced) or beyond_us:
                 outcomes = [(task, None, failure) for task in group]
             else:
                 for task in group:
@@ -487,8 +501,8 @@ def of_the_row(error: BaseException) -> bool:
     return isinstance(error, StatementError | OverflowError | ValueError | TypeError)
 
 
-def engine(url: str) -> Engine:
-    """An engine with the settings our promises need. Raises ConfigurationError."""
+def engine(url: str, timeouts: Timeouts = _TIMEOUTS) -> Engine:
+    """An engine with the settings our promises need; `timeouts`: at a PostgreSQL server. Raises ConfigurationError."""
     try:
         address = make_url(url)
         arguments = _POSTGRESQL if address.get_backend_name() == "postgresql" else {}
@@ -506,7 +520,7 @@ def engine(url: str) -> Engine:
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _sqlite_begin)
     elif engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", _postgresql_connected)
+        event.listen(engine, "connect", partial(_postgresql_connected, timeouts))
     return engine
 
 
@@ -520,21 +534,23 @@ _POSTGRESQL: dict[str, Any] = {
 }
 """libpq's settings, unless the URL says otherwise."""
 
-_SESSION = (
-    # A process that is stopped in the middle of a transaction must not keep its rows locked against who adopts them;
-    # and who waits for such a lock is told before its own lease is over.
-    "SET idle_in_transaction_session_timeout = '5s'",
-    "SET lock_timeout = '5s'",
-    # A commit is our promise: an installation that turned its durability off gets it back. Stricter ones stay.
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
-)
+_SESSION = """
+SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
+    set_config('idle_in_transaction_session_timeout', %s, false),
+    -- A commit is our promise: an installation that turned its durability off gets it back. Stricter ones stay.
+    CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
+"""
 
 
-def _postgresql_connected(connection: Any, _record: object) -> None:
+def _postgresql_connected(timeouts: Timeouts, connection: Any, _record: object) -> None:
+    times = (timeouts.statement_s, timeouts.lock_s, timeouts.idle_s)
     with connection.cursor() as cursor:
-        for statement in _SESSION:
-            cursor.execute(statement)
+        cursor.execute(_SESSION, [f"{round(seconds * 1000)}ms" for seconds in times])
     connection.commit()
+
+
+def _is_file(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite"
 
 
 def _sqlite_connected(connection: Any, _record: object) -> None:

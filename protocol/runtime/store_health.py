@@ -66,8 +66,13 @@ _SQLITE = {
     sqlite3.SQLITE_CANTOPEN: Ill.FAILING, sqlite3.SQLITE_READONLY: Ill.FAILING, sqlite3.SQLITE_PERM: Ill.FAILING,
     sqlite3.SQLITE_PROTOCOL: Ill.LOCKED, sqlite3.SQLITE_NOMEM: Ill.FAILING,
 }  # fmt: skip
-_POSTGRESQL = {"53100": Ill.FULL, "55P03": Ill.LOCKED, "XX001": Ill.DAMAGED, "XX002": Ill.DAMAGED, "25006": Ill.FAILING}
-"""SQLSTATEs: disk full, lock not available, data and index corrupted, read-only transaction (a standby)."""
+_TOOK_TOO_LONG = "57014"
+_POSTGRESQL = {
+    "53100": Ill.FULL, "55P03": Ill.LOCKED, "XX001": Ill.DAMAGED, "XX002": Ill.DAMAGED, "25006": Ill.FAILING,
+    _TOOK_TOO_LONG: Ill.FAILING,
+}  # fmt: skip
+"""SQLSTATEs: disk full, lock not available, data and index corrupted, read-only transaction (a standby), a statement
+that took too long."""
 _DISCONNECTED = ("08", "57P")
 """SQLSTATE classes: connection exception; the server shuts down, crashed or cannot accept connections yet."""
 _IDLE_TOO_LONG = "25P03"
@@ -82,6 +87,11 @@ def disconnected(error: BaseException) -> bool:
         return True
     # libpq's own failures (refused, no such host, timeout) have no SQLSTATE; SQLite's errors have no such attribute
     return getattr(error.orig, "sqlstate", "") is None and isinstance(error, OperationalError)
+
+
+def took_too_long(error: BaseException) -> bool:
+    """Whether the server ended a statement by its time-out. Of a read that says nothing of the whole database."""
+    return isinstance(error, DBAPIError) and sqlstate(error) == _TOOK_TOO_LONG
 
 
 def sqlstate(error: DBAPIError) -> str:

@@ -130,7 +130,8 @@ def test_more_mistakes_are_counted(tmp_path: Path) -> None:
     line, text = complaint(tmp_path, GOOD + "a = 1\nb = 2\nc = 3\n")
     assert (line, text) == (
         4,
-        "store.a: unknown key; known here: file, url, retention_days, migrate, lease_s (and 2 more)",
+        "store.a: unknown key; known here: file, url, retention_days, migrate, lease_s, "
+        "statement_timeout_s, lock_timeout_s, idle_timeout_s (and 2 more)",
     )
 
 

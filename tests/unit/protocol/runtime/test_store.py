@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from protocol.errors import ConfigurationError, Fenced
 from protocol.runtime.store import GROUP_LIMIT, Store, engine, insert_new
+from protocol.runtime.store_health import Ill, said
+from protocol.runtime.timeouts import Timeouts
 from tests.support.postgres import Postgres, server_or_skip
 
 pytestmark = pytest.mark.anyio
@@ -450,6 +453,76 @@ async def test_sessions_are_durable_and_never_keep_rows_locked_for_long(postgres
 
     assert await store.write(settings) == ["on", "5s", "5s", "read committed"]
     assert (await store.read(settings))[0] == "on"
+    await store.close()
+
+
+async def test_what_takes_too_long_is_ended_by_the_server_and_a_look_at_many_rows_is_not(postgres: Postgres) -> None:
+    def slow(connection: Connection) -> str:
+        connection.exec_driver_sql("SELECT pg_sleep(0.5)")
+        return "done"
+
+    store = Store(postgres.database(), METADATA.create_all, Timeouts(statement_s=0.1))
+    await store.start()
+    with pytest.raises(OperationalError, match="statement timeout"):
+        await store.read(slow)
+    assert store.trouble is None  # one read says nothing of the whole database
+    assert await store.scan(slow) == "done"
+    gate, holding = await held(store)
+    group = [store.write(insert(1)), store.write(slow), store.write(insert(2))]
+    waiting = [asyncio.ensure_future(work) for work in group]
+    await asyncio.sleep(0)
+    gate.open.set()
+    failed = await asyncio.gather(*waiting, return_exceptions=True)
+    await holding
+    # not each by itself: of a server that is that slow each would take as long again
+    assert [said(error) for error in failed if isinstance(error, Exception)] == [
+        "canceling statement due to statement timeout"
+    ] * 3
+    assert store.trouble is not None
+    assert await names(store) == {}
+    await store.write(insert(1))
+    assert store.trouble is None
+    await store.close()
+
+
+async def test_a_lock_that_another_session_holds_is_told_in_time_and_what_waited_is_written_when_it_is_free(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protocol.runtime.store.LOCK_PATIENCE_S", 0.3)
+    url = postgres.database()
+    store = Store(url, METADATA.create_all, Timeouts(lock_s=0.1))
+    await store.start()
+    await store.write(insert(1, "one"))
+    with postgres.connect(url) as other:
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE things")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            await store.execute(RENAME, {"of": 1, "to": "two"})
+        assert store.trouble is not None
+        assert store.trouble.ill is Ill.LOCKED
+        other.execute("ROLLBACK")
+    assert await names(store) == {1: "one"}
+    await store.execute(RENAME, {"of": 1, "to": "two"})
+    assert await names(store) == {1: "two"}
+    assert store.trouble is None
+    await store.close()
+
+
+async def test_a_transaction_that_says_nothing_is_ended_and_done_again(postgres: Postgres) -> None:
+    runs: list[int] = []
+
+    def stopped(connection: Connection) -> int:
+        runs.append(1)
+        found = insert(len(runs))(connection)
+        if len(runs) == 1:
+            time.sleep(0.5)  # as a process that SIGSTOP has stopped
+        connection.execute(select(THINGS))
+        return found
+
+    store = Store(postgres.database(), METADATA.create_all, Timeouts(idle_s=0.1))
+    await store.start()
+    assert await store.write(stopped) == 2
+    assert list(await names(store)) == [2]
     await store.close()
 
 
