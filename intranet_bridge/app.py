@@ -44,6 +44,7 @@ from intranet_bridge.hot_data.prequery import Prequery
 from intranet_bridge.housekeeping import Housekeeping, Schedule
 from intranet_bridge.imports.service import Imports
 from intranet_bridge.inbox.attachments import AttachmentInbox
+from intranet_bridge.inbox.handover import Handover
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.local import LocalRows
 from intranet_bridge.inbox.ordering import Ordering
@@ -248,7 +249,10 @@ class Bridge:
             store=self.store, inbox=self.inbox, ordering=self.ordering, local=local, name=settings.name,
             region=settings.region, clock=clock, forwarding=self.forwarding,
         )  # fmt: skip
-        self.predecessors = Predecessors(ordering=self.ordering, settled=self.inbox.settled, backoff=quick)
+        self.handover = Handover(self.ordering, self.store, quick)
+        self.predecessors = Predecessors(
+            ordering=self.ordering, settled=self.inbox.settled, backoff=quick, wait_for=self.handover.wait_for
+        )
         self.workers = (traced.commands if traced else CommandWorkers)(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
             replies=self.replies, attachments=self.attachments, requests=self.requests, local=local,
@@ -504,6 +508,7 @@ class Bridge:
         await parts.start("hot changes", self.changes.start(), self.changes.close, self.changes)
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
         await parts.start("content", self.content.start(), self.content.close, self.content)
+        await parts.start("handover", self.handover.start(), self.handover.close)
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
         await parts.start("qr", self.qr.start(), self.qr.close, self.qr)

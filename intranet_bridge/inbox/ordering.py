@@ -19,7 +19,8 @@ not here, in the inbox           until the inbox says finished or held: another 
 not here, not in the inbox       until it arrives, or for `patience_s`: it was accepted, so it was, or will be, sent
 ===============================  =======================================================================
 
-`unresolved` says which predecessors the inbox is to be asked about, `resolve` takes the answer. A command of wire
+`unresolved` says which predecessors the inbox is to be asked about, `resolve` takes the answer. While other bridges
+tell of theirs (handover.py) it is asked less often. A command of wire
 version 1 names none; its predecessor is what arrived before it. A circle of predecessors, which no honest front makes,
 is cut open when its last part arrives, so the turn of everything here comes.
 
@@ -46,8 +47,10 @@ OWN_KEY = "local:"
 _ASKED_AT_ONCE = 500
 _SHORTEST_S, _LONGEST_S = 0.05, 1.0
 """Waits between two questions about the same predecessor double from the one to the other."""
+_TOLD_S = 5.0
+"""The same of one that another bridge has, and would tell of."""
 _LATELY = 10_000
-"""So many finished ids are remembered, for which the inbox need not be asked."""
+"""So many finished ids are remembered, for which the inbox need not be asked; and so many that others wait for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +105,8 @@ class _Missing:
     since: float | None = None
     """When the inbox first said that it does not know it."""
     asked: int = 0
+    due: float | None = None
+    """When the inbox is asked next; None while it is being asked."""
 
 
 class Ordering:
@@ -121,6 +126,12 @@ class Ordering:
         self._missing: dict[str, _Missing] = {}
         self._due: list[tuple[float, int, str]] = []
         self._lately: OrderedDict[str, None] = OrderedDict()
+        self._awaited: OrderedDict[str, None] = OrderedDict()
+        self._ended: list[str] = []
+        self.ended = Signal()
+        """`take_ended` has something."""
+        self.told = False
+        """Other bridges tell of the end of what they have, once they know that it is waited for."""
         self._ready: dict[str, deque[QueuedCommand]] = {}
         self._poison: deque[QueuedCommand] = deque()
         self._sleeping: list[tuple[float, int, QueuedCommand]] = []
@@ -241,8 +252,10 @@ class Ordering:
         """Ids the inbox is to be asked about now; each is not asked about again before `resolve`."""
         ids: list[str] = []
         while self._due and self._due[0][0] <= now and len(ids) < _ASKED_AT_ONCE:
-            id = heappop(self._due)[2]
-            if id in self._missing:
+            due, _, id = heappop(self._due)
+            missing = self._missing.get(id)
+            if missing is not None and missing.due == due:
+                missing.due = None
                 ids.append(id)
         return ids
 
@@ -272,8 +285,41 @@ class Ordering:
             else:
                 wait_s = min(_SHORTEST_S * 2 ** min(missing.asked, 10), _LONGEST_S)
                 missing.asked += 1
-                heappush(self._due, (now + wait_s, next(self._tie), id))
+                if missing.due is None:
+                    self._ask_at(id, missing, now + (_TOLD_S if self.told and is_settled is False else wait_s))
         return overdue
+
+    @property
+    def missing(self) -> list[str]:
+        """The predecessors that are not here."""
+        return list(self._missing)
+
+    def ask_now(self, ids: Iterable[str]) -> None:
+        """The inbox is to be asked about these at once, of those that are waited for."""
+        for id in ids:
+            if (missing := self._missing.get(id)) is not None:
+                self._ask_at(id, missing, float("-inf"))
+
+    def awaited(self, ids: Iterable[str]) -> None:
+        """Another bridge waits for these: what of them has ended, or ends here, is told by `take_ended`."""
+        for id in ids:
+            if id in self._lately:
+                self._ended.append(id)
+                continue
+            self._awaited[id] = None
+            if len(self._awaited) > _LATELY:
+                self._awaited.popitem(last=False)
+        if self._ended:
+            self.ended.send()
+
+    def take_ended(self) -> list[str]:
+        """What others wait for and has ended here since the last time."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _ask_at(self, id: str, missing: _Missing, at: float) -> None:
+        missing.due = at
+        heappush(self._due, (at, next(self._tie), id))
 
     def _link(self, command: QueuedCommand, key: _Key) -> None:
         """Find the predecessor, here or among what the inbox is asked about."""
@@ -290,7 +336,7 @@ class Ordering:
                 missing = self._missing.get(command.after)
                 if missing is None:
                     missing = self._missing[command.after] = _Missing()
-                    heappush(self._due, (float("-inf"), next(self._tie), command.after))
+                    self._ask_at(command.after, missing, float("-inf"))
                 missing.waiting.append(command)
         if command.id in self._missing:
             arrived = self._missing.pop(command.id)  # those that waited are blocked by its being here now
@@ -343,6 +389,10 @@ class Ordering:
         self._lately[command.id] = None
         if len(self._lately) > _LATELY:
             self._lately.popitem(last=False)
+        if command.id in self._awaited:
+            del self._awaited[command.id]
+            self._ended.append(command.id)
+            self.ended.send()
         if command.after:
             self._named[command.after] -= 1
             if not self._named[command.after]:

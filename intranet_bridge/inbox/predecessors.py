@@ -23,9 +23,12 @@ class Predecessors:
         ordering: Ordering,
         settled: Callable[[Sequence[str]], Awaitable[Mapping[str, bool]]],
         backoff: Backoff,
+        wait_for: Callable[[Sequence[str]], object] = lambda _: None,
     ) -> None:
-        """`settled` asks the inbox; `backoff`: the waits after a question that failed."""
-        self._ordering, self._settled, self._backoff = ordering, settled, backoff
+        """`settled` asks the inbox; `backoff`: the waits after a question that failed; `wait_for` is told what of it is
+        still waited for, after each question.
+        """
+        self._ordering, self._settled, self._backoff, self._wait_for = ordering, settled, backoff, wait_for
         ordering.work.connect(self.watch)
         self._asking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -61,6 +64,8 @@ class Predecessors:
             return
         # while the inbox cannot be read, nothing goes on for want of an answer
         settled = await until_done(lambda: self._settled(ids), self._backoff, _not_asked)
+        if waits := [id for id in ids if not settled.get(id)]:
+            self._wait_for(waits)
         for command in self._ordering.resolve(time.monotonic(), ids, settled):
             self.out_of_order += 1
             log.warning(

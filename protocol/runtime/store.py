@@ -157,6 +157,13 @@ class Store:
         """The database's address, with its password: for a process of ours that reads beside this one."""
         return self._engine.url.render_as_string(hide_password=False)
 
+    def libpq(self) -> dict[str, Any] | None:
+        """What libpq is told for a connection beside the pool's; None: there is no server."""
+        if self._file is not None or _is_file(self._engine):
+            return None
+        _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
+        return {**_POSTGRESQL, **arguments}
+
     @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the database now: by the latest failure, or because a transaction does not end."""

@@ -94,6 +94,16 @@ REQUESTS: Table = {
     "predecessors-not-asked": Event(
         "error", "The inbox could not be asked about earlier commands; it is asked again.", ("reason", "failures")
     ),
+    "others-not-told": Event(
+        "warning",
+        "Other bridges were not told of the end of commands they wait for: they look for themselves.",
+        ("reason",),
+    ),
+    "not-listening": Event(
+        "warning",
+        "The PostgreSQL server tells this process nothing of what others say: it looks for itself, more often.",
+        ("reason", "failures"),
+    ),
     "query-answered": Event(
         "info",
         "A query's answer: the bridge's line of its hop (a sample of those that succeeded).",

@@ -21,7 +21,7 @@ from typing import IO, Any
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from scripts.tools.benchmark import pair, retention
+from scripts.tools.benchmark import handovers, pair, retention
 from scripts.tools.testbed.postgres import Postgres, postgres_server
 
 Row = dict[str, Any]
@@ -38,6 +38,8 @@ def run(folder: Path, rounds: int) -> Iterator[Row]:
     folder.mkdir(parents=True, exist_ok=True)
     with postgres_server() as server:
         yield from asyncio.run(_round_trips(server))
+        for told in (False, True):
+            yield asyncio.run(handovers.measure(server.database("inbox"), told=told))
         with ExitStack() as stack:
             sides = [
                 stack.enter_context(pair.Bench(folder / "postgresql", "instant", server=server)),
