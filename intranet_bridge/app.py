@@ -48,6 +48,7 @@ from intranet_bridge.inbox.handover import Handover
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.local import LocalRows
 from intranet_bridge.inbox.ordering import Ordering
+from intranet_bridge.inbox.paging import Paging
 from intranet_bridge.inbox.predecessors import Predecessors
 from intranet_bridge.inbox.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON, STORE_KEY
 from intranet_bridge.intake.attachments import AttachmentIntake
@@ -193,6 +194,10 @@ class Bridge:
         self.backups = Backups(settings.backup, settings.store, owner, clock)
         self.poison = PoisonMessages(self.store, POISON, clock)
         self.ordering = Ordering(settings.commands.order_patience_s)
+        self.paging = Paging(
+            store=self.store, inbox=self.inbox, ordering=self.ordering, owner=settings.name,
+            most=settings.commands.backlog, backoff=quick,
+        )  # fmt: skip
         opener_of_files = Opener(keyring, version_max=settings.wire.version_max)
         self._likeness = Likeness(keyring)
         self._keyed: tuple[Opener | Sealer | Likeness, ...] = (opener, opener_of_files, sealer, self._likeness)
@@ -246,12 +251,13 @@ class Bridge:
         local = LocalRows(self.at_rest, settings.name)
         self.forwarding = self._forwarding(settings, keyring, local)
         self.internal = LocalCommands(
-            store=self.store, inbox=self.inbox, ordering=self.ordering, local=local, name=settings.name,
+            store=self.store, inbox=self.inbox, ordering=self.ordering, paging=self.paging, local=local,
+            name=settings.name,
             region=settings.region, clock=clock, forwarding=self.forwarding,
         )  # fmt: skip
         self.handover = Handover(self.ordering, self.store, quick)
         self.predecessors = Predecessors(
-            ordering=self.ordering, settled=self.inbox.settled, backoff=quick, wait_for=self.handover.wait_for
+            ordering=self.ordering, settled=self.paging.settled, backoff=quick, wait_for=self.handover.wait_for
         )
         self.workers = (traced.commands if traced else CommandWorkers)(
             ordering=self.ordering, inbox=self.inbox, outbox=self.outbox, opener=opener, calls=calls,
@@ -274,7 +280,8 @@ class Bridge:
         self.command_intake = CommandIntake(
             link=self.links["commands"], judge=judge,
             repetitions=Repetitions(self.inbox.likenesses),
-            inbox=self.inbox, ordering=self.ordering, outbox=self.outbox, dead_letters=self.dead_letters,
+            inbox=self.inbox, ordering=self.ordering, paging=self.paging, outbox=self.outbox,
+            dead_letters=self.dead_letters,
             backlog=settings.commands.backlog, decide=self.rulings.from_front, confirmed=self.notices.confirmed,
             from_peer=self.forwarding.take if self.forwarding else None,
         )  # fmt: skip
@@ -300,7 +307,8 @@ class Bridge:
         self.housekeeping = Housekeeping(
             store=self.store, history=self.history, backups=self.backups, inbox=self.inbox,
             attachments=self.attachments, maintenance=self.maintenance,
-            poison=self.poison, lease=self.lease, outbox=self.outbox, workers=self.workers,
+            poison=self.poison, lease=self.lease, outbox=self.outbox, paging=self.paging,
+            workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
             notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes, changes=self.changes,
             closing=Closing(self.store, clock, self.audit.act, lambda: calendar_of(self.settings.settlement)),
@@ -347,7 +355,8 @@ class Bridge:
         if section.front is None:
             return None
         return Forwarding(
-            store=self.store, inbox=self.inbox, ordering=self.ordering, local=local, replies=self.replies,
+            store=self.store, inbox=self.inbox, ordering=self.ordering, paging=self.paging, local=local,
+            replies=self.replies,
             peers=Peers(keyring, section.peers, name=settings.name, region=settings.region, clock=self.clock),
             lane=Lane(self.links[SUBMISSION_LINK], persistent=True), front=section.front, name=settings.name,
             clock=self.clock, resend_after_s=section.resend_after_s, calls=lambda: self.calls,
@@ -399,7 +408,8 @@ class Bridge:
             self.ceilings.use(new.ceilings, new.fronts)
         self.workers.use(Policy.of(new.commands, self.clock, self._chance))
         self.notice_subscriptions.most = new.notices.subscriptions
-        self.command_intake.backlog, self.announcer.interval_s = new.commands.backlog, new.presence_interval_s
+        self.command_intake.backlog = self.paging.most = new.commands.backlog
+        self.announcer.interval_s = new.presence_interval_s
         self.housekeeping.use(Schedule.of(new, self.clock))
         if "pushes" in touched:
             await self.push_port.use(change.pushes)
@@ -447,9 +457,9 @@ class Bridge:
         for part in (
             self.query_intake, self.command_intake, self.attachment_intake,
             self.dead_letters, self.conflict, self.inbox, self.ordering,
-            self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr, self.notices,
-            self.notice_subscriptions, self.hot, self.prequery, self.imports, self.pushes, self.push_tables,
-            self.content, self.settlement, self.internal,
+            self.paging, self.predecessors, self.queries, self.workers, self.replies, self.ceilings, self.qr,
+            self.notices, self.notice_subscriptions, self.hot, self.prequery, self.imports, self.pushes,
+            self.push_tables, self.content, self.settlement, self.internal,
         ):  # fmt: skip
             yield from part.samples()
         for extra in (self.files, self.forwarding):
@@ -502,8 +512,8 @@ class Bridge:
         await parts.start("systems", self.bindings.start(), self.bindings.close)
         await self.poison.start()
         await self.maintenance.look()
-        for command in await self.inbox.start():
-            self.ordering.add(command)
+        await self.inbox.start()
+        await self.paging.start()
         self.links["command-replies"].watch(self._swept_when_connected)
         await parts.start("hot changes", self.changes.start(), self.changes.close, self.changes)
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
@@ -586,6 +596,7 @@ class Bridge:
         self.administration.ready = self.draining.ready = False
         seconds = self.settings.drain_s
         self.predecessors.close()
+        self.paging.close()
         await asyncio.gather(self.queries.drain(seconds), self.workers.drain(seconds))
 
     def _swept_when_connected(self, connected: bool) -> None:

@@ -31,7 +31,7 @@ from intranet_bridge.commands.workers import CommandWorkers
 from intranet_bridge.hot_data.changes import Changes
 from intranet_bridge.inbox.attachments import AttachmentInbox
 from intranet_bridge.inbox.inbox import Inbox
-from intranet_bridge.inbox.ordering import QueuedCommand
+from intranet_bridge.inbox.paging import Paging
 from intranet_bridge.intake.commands import CommandIntake
 from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.notices.subscriptions import Subscriptions
@@ -106,6 +106,7 @@ class Housekeeping:
         poison: PoisonMessages,
         lease: Lease,
         outbox: Outbox,
+        paging: Paging,
         workers: CommandWorkers,
         intake: CommandIntake,
         notices: Notices,
@@ -124,7 +125,7 @@ class Housekeeping:
         self._store, self._history, self._backups = store, history, backups
         self._inbox, self._poison, self._lease, self._outbox = inbox, poison, lease, outbox
         self._attachments, self._maintenance = attachments, maintenance
-        self._workers, self._intake = workers, intake
+        self._paging, self._workers, self._intake = paging, workers, intake
         self._notices, self._subscriptions, self._pushes = notices, subscriptions, pushes
         self._closing, self._settlement, self._internal = closing, settlement, internal
         self._changes = changes
@@ -182,11 +183,10 @@ class Housekeeping:
 
     async def adopt(self) -> None:
         """See above."""
-        commands = await self._lease.adopt(self._take_over)
-        if commands:
-            self._workers.adopt(commands)
+        if await self._lease.adopt(self._take_over):
+            self._paging.adopted()
 
-    def _take_over(self, connection: Connection, owners: Sequence[str]) -> list[QueuedCommand]:
+    def _take_over(self, connection: Connection, owners: Sequence[str]) -> int:
         self._notices.adopt(connection, owners)
         return self._inbox.adopt(connection, owners)
 

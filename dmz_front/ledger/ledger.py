@@ -140,7 +140,7 @@ class Ledger:
         """
         statement = select(func.count()).where(REQUESTS.c.front == front, REQUESTS.c.state.in_(_OPEN))
         before = self.backlog
-        count = await self._store.read(lambda connection: connection.execute(statement).scalar_one())
+        count = await self._store.scan(lambda connection: connection.execute(statement).scalar_one())
         self.backlog = max(0, count + self.backlog - before)
 
     async def wire_version(self) -> int:
@@ -420,7 +420,7 @@ class Ledger:
     async def counts(self) -> dict[str, int]:
         """Rows by state."""
         open_ = select(REQUESTS.c.state, func.count()).where(REQUESTS.c.state.in_(_OPEN)).group_by(REQUESTS.c.state)
-        rows = await self._store.read(lambda connection: connection.execute(open_).all())
+        rows = await self._store.scan(lambda connection: connection.execute(open_).all())
         return dict(rows) | dict(await self._final.read())
 
     async def _count_final(self) -> dict[str, int]:

@@ -24,6 +24,7 @@ from intranet_bridge.commands.asking import PeerQueries
 from intranet_bridge.inbox.inbox import Inbox, all_owners
 from intranet_bridge.inbox.local import FORWARDED, LOCAL, PEER, LocalRows, Untold, forwarded_to
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
+from intranet_bridge.inbox.paging import Paging
 from intranet_bridge.inbox.rows import INBOX, UNTOLD, Failed, Received, state_is_one_of
 from intranet_bridge.marketing import NotApplied, Outcome
 from intranet_bridge.marketing.calls import MarketingCalls
@@ -71,6 +72,7 @@ class Forwarding:
         store: Store,
         inbox: Inbox,
         ordering: Ordering,
+        paging: Paging,
         local: LocalRows,
         peers: Peers,
         replies: Replies,
@@ -83,7 +85,8 @@ class Forwarding:
     ) -> None:
         """`lane`: to `front`, which routes. `name`: of this bridge, whose rows these are."""
         self.peers = peers
-        self._store, self._inbox, self._ordering, self._rows = store, inbox, ordering, local
+        self._store, self._inbox, self._rows = store, inbox, local
+        self._ordering, self._paging = ordering, paging
         self._replies, self._destination, self._name, self._clock = replies, submissions(front), name, clock
         self._resend_ms = int(resend_after_s * 1000)
         self._ids = GrowingIds()
@@ -229,7 +232,7 @@ class Forwarding:
         reach(Point.BRIDGE_RECEIVED_COMMITTED)
         if begin:
             recovered = row.state is State.UNKNOWN
-            self._ordering.add(
+            self._paging.add(
                 QueuedCommand(row.id, row.operation, row.subject, row.state, after=row.after, recovered=recovered)
             )
             self._ordering.work.send()

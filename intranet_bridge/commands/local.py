@@ -22,6 +22,7 @@ from intranet_bridge.inbox import local as rows
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.local import LocalRows, Untold
 from intranet_bridge.inbox.ordering import Ordering
+from intranet_bridge.inbox.paging import Paging
 from intranet_bridge.inbox.rows import Received
 from protocol.attachments import named
 from protocol.backoff import Backoff
@@ -63,6 +64,7 @@ class LocalCommands:
         store: Store,
         inbox: Inbox,
         ordering: Ordering,
+        paging: Paging,
         local: LocalRows,
         name: str,
         region: str,
@@ -73,7 +75,8 @@ class LocalCommands:
         """`name`: of this bridge, whose rows these are. `forwarding`: to and from other regions' bridges.
         `backoff`: of what a consumer could not take.
         """
-        self._store, self._inbox, self._ordering, self._rows = store, inbox, ordering, local
+        self._store, self._inbox, self._rows = store, inbox, local
+        self._ordering, self._paging = ordering, paging
         self._name, self._region, self._clock, self._backoff = name, region, clock, backoff
         self._consumers: dict[str, _Consuming] = {}
         self._resting: dict[str, tuple[float, int, int]] = {}
@@ -114,7 +117,7 @@ class LocalCommands:
     # --- for the bridge -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """After the inbox, whose unfinished rows are in the ordering, and after all consumers are named."""
+        """After the inbox, whose unfinished rows are in the ordering or unread, and after all consumers are named."""
         self._begun_to = self._inbox.found_to
         waiting = await self._store.read(partial(rows.waiting_for, owner=self._name))
         for consumer in sorted(waiting - set(self._consumers)):
@@ -180,7 +183,7 @@ class LocalCommands:
             reach(Point.BRIDGE_LOCAL_RECORDED, commands[0].id)
             # One that was adopted meanwhile may be over by now. Then its row says so before it is called.
             for command in commands:
-                self._ordering.add(command)
+                self._paging.add(command)
             self._begun_to = last
             self._ordering.work.send()
 

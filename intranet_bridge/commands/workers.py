@@ -192,12 +192,6 @@ class CommandWorkers:
                 except Exception as error:
                     log.error("store-failed", error=type(error).__name__)
 
-    def adopt(self, commands: list[QueuedCommand]) -> None:
-        """Work on what another bridge left, in the order it was recorded."""
-        for command in commands:
-            self._ordering.add(command)
-        self._ordering.work.send()
-
     async def act_on_decisions(self) -> None:
         """Work on what operators decided of held rows. One after another: a row must not be begun with twice."""
         async with self._deciding:

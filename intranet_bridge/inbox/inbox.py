@@ -51,6 +51,7 @@ from sqlalchemy import (
     update,
 )
 
+from intranet_bridge.inbox import unfinished
 from intranet_bridge.inbox.administration import forget_answers
 from intranet_bridge.inbox.ordering import QueuedCommand
 from intranet_bridge.inbox.rows import (
@@ -135,8 +136,6 @@ _REPLIED = (
 )
 _NOT_LOCAL = _C.reply_to.like("/queue/%")
 """A row whose outcome goes to a front: local.py has the others."""
-QUEUED = (_C.id, _C.operation, _C.subject, _C.state, _C.attempts, _C.after, _C.crashes)
-"""What `queued` makes a command of."""
 _READDRESSED = update(INBOX).where(_C.id == bindparam("of")).values(reply_to=bindparam("to"))
 
 
@@ -170,16 +169,13 @@ class Inbox:
         self.oldest_unfinished = 0
         """Epoch milliseconds; 0: every command has its outcome. As the last count found it."""
 
-    async def start(self) -> list[QueuedCommand]:
-        """This bridge's unfinished rows, in the order they were recorded."""
+    async def start(self) -> None:
+        """Make what the last process had in hand of unknown outcome. Then paging.py reads what is unfinished."""
         self.id = await self._store.write(_identity)
         await self._store.write(lambda connection: _found_in_hand(connection, [self._owner]))
         reach(Point.BRIDGE_RECOVERY_COMMITTED)
         # of rows that have an order still: sequences begin with the time, so new ones are above it anyway
-        ordered = select(func.max(_C.sequence)).where(_C.owner == self._owner, _C.state.in_([*_UNFINISHED, State.HELD]))
-        highest = await self._store.read(lambda connection: connection.execute(ordered).scalar())
-        self._sequence = self.found_to = highest or 0
-        return await self._store.read(self._unfinished)
+        self._sequence = self.found_to = await self._store.read(self._highest)
 
     async def owners(self) -> list[str]:
         """Who owns rows that are not done with."""
@@ -192,16 +188,16 @@ class Inbox:
 
         return await self._store.read(active)
 
-    def adopt(self, connection: Connection, owners: Sequence[str]) -> list[QueuedCommand]:
-        """Make the rows of dead owners ours; the unfinished ones, in the order they were recorded."""
+    def adopt(self, connection: Connection, owners: Sequence[str]) -> int:
+        """Make the rows of dead owners ours; returns how many of them are unfinished."""
         _found_in_hand(connection, owners)
         theirs = _active(_C.owner.in_(owners))
-        unfinished = select(*QUEUED).where(theirs, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
-        commands = [queued(row) for row in connection.execute(unfinished)]
+        counted = select(func.count()).where(_C.owner.in_(owners), _C.state.in_(_UNFINISHED))
+        open_ = connection.execute(counted).scalar_one()
         count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
         if count:
-            log.warning("rows-adopted", count=count, unfinished=len(commands), of=owners, owner=self._owner)
-        return commands
+            log.warning("rows-adopted", count=count, unfinished=open_, of=owners, owner=self._owner)
+        return open_
 
     async def record(self, rows: Sequence[Received]) -> Sequence[Known | None]:
         """Commit new rows; returns, a row each, what was known of it before, None if it is new.
@@ -305,7 +301,9 @@ class Inbox:
         statement = select(INBOX).where(_C.owner == self._owner, _C.decided_at > 0).order_by(_C.sequence)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [
-            OperatorDecision(row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, queued(row))
+            OperatorDecision(
+                row.id, State(row.state), row.code, row.note, row.reply_to, row.envelope, unfinished.queued(row)
+            )
             for row in rows
         ]
 
@@ -372,14 +370,11 @@ class Inbox:
         own = _C.owner == self._owner
         open_ = own & _C.state.in_([*_UNFINISHED, State.HELD, State.ACCEPTED, State.SENT])
         numbers = select(_C.state, func.count()).where(open_).group_by(_C.state)
-        oldest = select(func.min(_C.received_at)).where(
-            own, _C.state.in_(_UNFINISHED), _C.operation.not_in(self.paused)
-        )
-        rows, since = await self._store.read(
-            lambda connection: (connection.execute(numbers).all(), connection.execute(oldest).scalar())
-        )
+        rows = await self._store.scan(lambda connection: connection.execute(numbers).all())
         self.by_state = {row.state: row[1] for row in rows} | dict(await self._final.read())
-        self.oldest_unfinished = since or 0
+        self.oldest_unfinished = await self._store.read(
+            partial(unfinished.oldest, owner=self._owner, paused=self.paused)
+        )
 
     async def _count_final(self) -> dict[str, int]:
         final = select(_C.state, func.count()).where(_C.owner == self._owner, _C.state.in_(sorted(FINAL)))
@@ -423,9 +418,9 @@ class Inbox:
             known.setdefault(row.id, again)
         return results
 
-    def _unfinished(self, connection: Connection) -> list[QueuedCommand]:
-        statement = select(*QUEUED).where(_C.owner == self._owner, _C.state.in_(_UNFINISHED)).order_by(_C.sequence)
-        return [queued(row) for row in connection.execute(statement)]
+    def _highest(self, connection: Connection) -> int:
+        held = select(func.max(_C.sequence)).where(_C.owner == self._owner, _C.state == State.HELD)
+        return max(connection.execute(held).scalar() or 0, unfinished.latest(connection, self._owner))
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics, as `count` found them."""
@@ -538,11 +533,3 @@ def _known(
 
     foreign = {row.id: Known(State(row.state), None) for row in every}  # another's command, whose id was found out
     return foreign | {row.id: Known(State(row.state), row.reply, ours(row)) for row in found}
-
-
-def queued(row: Any) -> QueuedCommand:
-    """A row that was found, for the ordering."""
-    state, crashes = State(row.state), row.crashes
-    return QueuedCommand(
-        row.id, row.operation, row.subject, state, row.attempts, recovered=True, crashes=crashes, after=row.after
-    )

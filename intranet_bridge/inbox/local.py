@@ -20,9 +20,10 @@ from dataclasses import field
 from sqlalchemy import Connection, select, text
 
 from intranet_bridge.at_rest import AtRest
-from intranet_bridge.inbox.inbox import QUEUED, queued, replied_in
+from intranet_bridge.inbox.inbox import replied_in
 from intranet_bridge.inbox.ordering import OWN_KEY, QueuedCommand
 from intranet_bridge.inbox.rows import INBOX, UNTOLD, Received
+from intranet_bridge.inbox.unfinished import QUEUED, queued
 from protocol.envelope import Kind, Opened
 from protocol.errors import Tampered
 from protocol.lifecycle import REPORTED, State

@@ -1,7 +1,7 @@
 """Which command is next: one after another within a key, side by side between keys. Pure: time is passed in.
 
 Every unfinished row of the inbox is here as a `QueuedCommand`, which is small (the sealed request stays in the
-database while there is no hurry). A command is, at any time, in one of
+database while there is no hurry), or unread (paging.py). A command is, at any time, in one of
 
 - its key, behind the one that has the key, or behind its predecessor;
 - `ready` of its operation;
@@ -34,6 +34,7 @@ not wait for that. Order is promised between requests that the bridge itself can
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -118,7 +119,7 @@ class Ordering:
         self.work = Signal()
         """There may be something to take. Sent by who added it, once for all."""
         self.room = Signal()
-        """One has left."""
+        """One has left, or sleeps."""
         self._by_id: dict[str, QueuedCommand] = {}
         self._keys: dict[str, _Key] = {}
         self._named: Counter[str] = Counter()
@@ -135,6 +136,9 @@ class Ordering:
         self._ready: dict[str, deque[QueuedCommand]] = {}
         self._poison: deque[QueuedCommand] = deque()
         self._sleeping: list[tuple[float, int, QueuedCommand]] = []
+        self._of: Counter[str] = Counter()
+        """Operation → how many of its commands are here."""
+        self._leaving: list[set[str]] = []
         self._tie = count()
         self.own = 0
         """Of them, those that no front gave (local.py): however many there are, they keep no front's command back."""
@@ -157,6 +161,7 @@ class Ordering:
         if command.id in self._by_id:
             return
         self._by_id[command.id] = command
+        self._of[command.operation] += 1
         self.own += command.key.startswith(OWN_KEY)
         if not command.key:
             self._queue(command).append(command)
@@ -199,11 +204,11 @@ class Ordering:
     def reschedule(self, command: QueuedCommand, at: float) -> None:
         """A taken command sleeps until `at` and keeps its key."""
         heappush(self._sleeping, (at, next(self._tie), command))
+        self.room.send()
 
     def done(self, command: QueuedCommand) -> None:
         """A taken command is finished, or held: the next of its key may go."""
-        del self._by_id[command.id]
-        self.own -= command.key.startswith(OWN_KEY)
+        self._remove(command)
         if command.key:
             self._free_key(command)
         self.room.send()
@@ -223,10 +228,19 @@ class Ordering:
             missing.waiting = [one for one in missing.waiting if one is not command]
             if not missing.waiting:
                 del self._missing[command.after or ""]
-        del self._by_id[id]
-        self.own -= command.key.startswith(OWN_KEY)
+        self._remove(command)
         self._leave(command, key)
         self.room.send()
+
+    @contextmanager
+    def departures(self) -> Iterator[set[str]]:
+        """Ids of those that leave meanwhile."""
+        gone: set[str] = set()
+        self._leaving.append(gone)
+        try:
+            yield gone
+        finally:
+            self._leaving = [one for one in self._leaving if one is not gone]
 
     def wakes_at(self) -> float | None:
         """When the first sleeper wakes."""
@@ -235,6 +249,10 @@ class Ordering:
     def ready(self, operation: str) -> int:
         """How many of an operation could be taken, if it may be called."""
         return len(self._ready.get(operation, ()))
+
+    def of(self, operation: str) -> int:
+        """How many of an operation are here."""
+        return self._of[operation]
 
     def waiting(self) -> list[str]:
         """Operations with something ready."""
@@ -371,6 +389,13 @@ class Ordering:
             return before.key == command.key and before is not command  # of another key: a front's mistake
         return command.after in self._missing
 
+    def _remove(self, command: QueuedCommand) -> None:
+        del self._by_id[command.id]
+        self._of[command.operation] -= 1
+        self.own -= command.key.startswith(OWN_KEY)
+        for gone in self._leaving:
+            gone.add(command.id)
+
     def _unqueue(self, command: QueuedCommand) -> None:
         for queue in (self._poison, self._ready.get(command.operation, deque())):
             if command in queue:
@@ -424,7 +449,6 @@ class Ordering:
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
-        yield "intranet_bridge_commands_unfinished", "Commands without an outcome", {}, len(self)
         text = "Commands that wait for a predecessor that is not here"
         yield "intranet_bridge_commands_blocked", text, {}, self.blocked
         yield "intranet_bridge_predecessor_cycles_total", "Circles of predecessors cut open", {}, self.circles

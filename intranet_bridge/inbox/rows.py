@@ -46,6 +46,8 @@ IDENTITY = Table(
 UNTOLD = "reply IS NOT NULL AND replied_at IS NULL"
 """Rows with an outcome that who is to know of it has not confirmed. As text, because a partial index is used only by a
 query that says the same."""
+UNFINISHED = "state NOT IN ('accepted', 'sent', 'held', 'succeeded', 'refused', 'failed', 'expired')"
+"""What is received, calling or unknown. NOT IN, because SQLite would take IN for the index of states, and sort."""
 INBOX = Table(
     "inbox",
     METADATA,
@@ -75,6 +77,22 @@ INBOX = Table(
     Index("inbox_state", "owner", "state", "updated_at"),
     Index("inbox_untold", "owner", "updated_at", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
     Index("inbox_decided", "owner", "decided_at"),
+    Index(
+        "inbox_unfinished",
+        "owner",
+        "operation",
+        "sequence",
+        sqlite_where=text(UNFINISHED),
+        postgresql_where=text(UNFINISHED),
+    ),
+    Index(
+        "inbox_keys",
+        "owner",
+        "subject",
+        "sequence",
+        sqlite_where=text(UNFINISHED),
+        postgresql_where=text(UNFINISHED),
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from intranet_bridge.inbox.inbox import Inbox, entry
 from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
+from intranet_bridge.inbox.paging import Paging
 from intranet_bridge.inbox.rows import Known, Received
 from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge, FrontDecision
@@ -45,6 +46,7 @@ class CommandIntake:
         judge: CommandJudge,
         inbox: Inbox,
         ordering: Ordering,
+        paging: Paging,
         outbox: Outbox,
         dead_letters: DeadLetters,
         backlog: int,
@@ -61,7 +63,7 @@ class CommandIntake:
         self._decide = decide
         self._link, self._judge, self._inbox, self._ordering = link, judge, inbox, ordering
         self._outbox, self._dead_letters, self.backlog = outbox, dead_letters, backlog
-        self._repetitions = repetitions
+        self._repetitions, self._paging = repetitions, paging
         ordering.room.connect(self.resume)
         self._held_back: deque[Delivery] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -72,7 +74,7 @@ class CommandIntake:
         """The handler of the subscription."""
         if self.closed:
             return
-        if len(self._ordering) - self._ordering.own >= self.backlog:
+        if len(self._paging) >= self.backlog:
             self._held_back.append(delivery)  # at most `prefetch` of them
             return
         if delivery.headers.get(INBOX_HEADER, self._inbox.id) != self._inbox.id:
@@ -87,7 +89,7 @@ class CommandIntake:
 
     def resume(self) -> None:
         """Take what was held back, if there is room again."""
-        while self._held_back and len(self._ordering) - self._ordering.own < self.backlog and not self.closed:
+        while self._held_back and len(self._paging) < self.backlog and not self.closed:
             delivery = self._held_back.popleft()
             if self._link.current(delivery):
                 self.handle(delivery)
@@ -172,12 +174,12 @@ class CommandIntake:
                     self._outbox.offer(entry(row.id, row.failed.state, row.reply_to, row.failed.reply))
                     continue
                 hot = row.envelope if len(self._ordering) < _HOT_ENVELOPES else None
-                self._ordering.add(_queued(row, row.state, hot))
+                self._paging.add(_queued(row, row.state, hot))
                 continue
             self.duplicates += 1
-            if before.ours and row.id not in self._ordering:
-                # recorded by a commit whose success was not heard of: nobody else would begin with it
-                self._ordering.add(_queued(row, before.state))
+            if before.ours:
+                # perhaps recorded by a commit whose success was not heard of: nobody else would begin with it
+                self._paging.add(_queued(row, before.state), new=False)
             state, reply = before.state, before.reply
             if state in REPORTED and reply is not None:
                 self._outbox.offer(entry(row.id, state, row.reply_to, reply))

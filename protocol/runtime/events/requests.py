@@ -22,6 +22,11 @@ REQUESTS: Table = {
         "A command's body does not fit the catalogue; it is failed.",
         ("request_id", "operation", "size", "sha256"),
     ),
+    "commands-not-read": Event(
+        "error",
+        "Unfinished commands could not be read from the inbox. Those in memory go on; it is tried again for ever.",
+        ("reason", "failures"),
+    ),
     "command-not-recorded": Event(
         "error",
         "A command could not be written to the database and was not accepted.",

@@ -25,8 +25,10 @@ from dmz_front.ledger.ledger import Ledger, ReportedOutcome
 from dmz_front.ledger.rows import Row
 from intranet_bridge import store as bridge_store
 from intranet_bridge.inbox.inbox import Inbox, entry
-from intranet_bridge.inbox.ordering import QueuedCommand
+from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
+from intranet_bridge.inbox.paging import Paging
 from intranet_bridge.inbox.rows import Received
+from protocol.backoff import Backoff
 from protocol.lifecycle import State
 from protocol.messages import uuid7
 from protocol.runtime.clock import wall_clock
@@ -268,6 +270,14 @@ async def inbox_at(url: str) -> Side:
     await store.start()
     inbox = Inbox(store, "bridge-1", wall_clock)
     await inbox.start()
+
+    async def look() -> Paging:
+        await inbox.start()
+        backoff = Backoff(1.0, 1.0, lambda: 0.0)
+        paging = Paging(store=store, inbox=inbox, ordering=Ordering(), owner="bridge-1", most=100_000, backoff=backoff)
+        await paging.start()
+        return paging
+
     reply_to = "/queue/bridge.reply.command.front-1"
 
     async def command(number: int) -> None:
@@ -286,7 +296,7 @@ async def inbox_at(url: str) -> Side:
         store, command,
         {
             "status's report": inbox.report, "replies without a receipt": partial(inbox.unsent, 10_000),
-            "decisions to act on": inbox.decided, "the start's look": inbox.start, "whose rows": inbox.owners,
+            "decisions to act on": inbox.decided, "the start's look": look, "whose rows": inbox.owners,
         },
         inbox.forget,
     )  # fmt: skip

@@ -54,7 +54,7 @@ _FEW = ("count(", "decided_at > ?")
 """Counting reads an index; what operators have decided and nobody has acted on yet is few, and sorted."""
 _LOOKS = {
     "requests": ("status's report", "what is due", "the start's look"),
-    "inbox": ("replies without a receipt", "decisions to act on", "whose rows"),
+    "inbox": ("replies without a receipt", "decisions to act on", "the start's look", "whose rows", "status's report"),
 }
 
 
