@@ -20,6 +20,7 @@ from scripts.tools.benchmark import (
     capacity,
     chart,
     compare,
+    daemons,
     databases,
     envelope,
     growth,
@@ -54,7 +55,12 @@ def main() -> int:
         "--sizes", type=_sizes, default=growth.SIZES,
         help="`growth`: of the tables, in rows (default: " + ",".join(map(str, growth.SIZES)) + ")",
     )  # fmt: skip
-    parser.add_argument("--curve", choices=growth.CURVES, action="append", help="`growth`: only this one")
+    curves = (*growth.CURVES, *daemons.CURVES)
+    parser.add_argument("--curve", choices=curves, action="append", help="`growth`: only this one")
+    parser.add_argument(
+        "--requests", type=int, default=daemons.REQUESTS,
+        help=f"`growth`: over which memory is looked at ({daemons.REQUESTS:,})",
+    )  # fmt: skip
     parser.add_argument("--page", type=Path, help="`growth`: the curves as a page of HTML, into this file")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
@@ -105,7 +111,10 @@ def main() -> int:
                 case "settle":
                     report(part, settle.run(Path(folder) / part, options.rows or settle.ROWS))
                 case "growth":
-                    report(part, growth.run(Path(folder) / part, options.sizes, options.curve or growth.CURVES))
+                    asked, place = options.curve or curves, Path(folder) / part
+                    found = growth.run(place, options.sizes, [one for one in growth.CURVES if one in asked])
+                    found += daemons.run(place, options.sizes, options.requests, asked)
+                    report(part, found)
                     if options.page:
                         about = "{cores} cores; load at the start {load:.1f}".format(**results["machine"])
                         text = chart.page("Growth", about, growth.curves_of(results[part]))

@@ -30,6 +30,8 @@ _OPEN = {
     " calling_at = NULL, attempts = 0",
 }
 """Makes of kept rows what they were before their outcome came."""
+_OF_DAEMONS = {"memory": ("Memory over queries", "queries"), "recovery": ("A start with commands left", "commands")}
+"""Curves of daemons.py: their title, and what is counted."""
 
 
 def run(folder: Path, sizes: Sequence[int] = SIZES, curves: Sequence[str] = CURVES) -> list[Row]:
@@ -81,11 +83,21 @@ async def _measured(side: retention.Side, about: Row) -> list[Row]:
 def curves_of(rows: Sequence[Row]) -> list[Curve]:
     """The page's curves: a line for each thing that was measured, over the number of rows."""
     names: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+    units: dict[tuple[str, str], tuple[str, str]] = {}
     for row in rows:
+        point = float(str(row["rows"])), float(str(row["value"]))
+        if row["curve"] in _OF_DAEMONS:
+            title, axis = _OF_DAEMONS[str(row["curve"])]
+            what, unit = str(row["what"]).rsplit(", ", 1)
+            units[title, unit] = axis, unit.partition(" ")[0]
+            names.setdefault((title, unit), {}).setdefault(what, []).append(point)
+            continue
         table = "Ledger" if row["table"] == "requests" else "Inbox"
         title = f"{table}, rows {'that are only kept' if row['curve'] == 'kept' else 'without an outcome'}"
         kind = "a command" if str(row["what"]).startswith("a command") else "by the clock"
         lines = names.setdefault((title, kind), {})
-        point = float(str(row["rows"])), float(str(row["value"]))
         lines.setdefault(str(row["what"]).removesuffix(", ms"), []).append(point)
-    return [Curve(f"{title}: {kind}", "rows", "ms", lines) for (title, kind), lines in names.items()]
+    return [
+        Curve(f"{title}: {kind}", *units.get((title, kind), ("rows", "ms")), lines)
+        for (title, kind), lines in names.items()
+    ]

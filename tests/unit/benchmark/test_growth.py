@@ -24,7 +24,8 @@ def test_every_curve_has_a_point_for_every_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "growth.html"
-    monkeypatch.setattr("sys.argv", ["bench", "growth", "--sizes", "100,2000", "--page", str(file), "--json"])
+    curves = [word for curve in growth.CURVES for word in ("--curve", curve)]
+    monkeypatch.setattr("sys.argv", ["bench", "growth", "--sizes", "100,2000", *curves, "--page", str(file), "--json"])
     assert bench.main() == 0
     rows = json.loads(capsys.readouterr().out)["growth"]
     assert {(row["curve"], row["table"], row["rows"]) for row in rows} == {
@@ -33,6 +34,21 @@ def test_every_curve_has_a_point_for_every_size(
     for line in growth.curves_of(rows):
         assert all([x for x, _ in points] == [100, 2000] for points in line.lines.values())
     assert file.read_text(encoding="utf-8").count("<svg ") == len(growth.curves_of(rows)) == 8
+
+
+def test_what_is_measured_of_the_daemons_stands_on_the_page_by_its_unit() -> None:
+    rows: list[growth.Row] = [
+        {"curve": curve, "table": "front", "rows": at, "what": f"front, {unit}", "value": 1.5}
+        for curve, unit in (("memory", "MB resident"), ("recovery", "s until ready"), ("recovery", "MB when ready"))
+        for at in (10, 20)
+    ]
+    curves = growth.curves_of(rows)
+    assert [(one.title, one.x, one.y) for one in curves] == [
+        ("Memory over queries: MB resident", "queries", "MB"),
+        ("A start with commands left: s until ready", "commands", "s"),
+        ("A start with commands left: MB when ready", "commands", "MB"),
+    ]
+    assert [one.lines for one in curves] == [{"front": [(10.0, 1.5), (20.0, 1.5)]}] * 3
 
 
 @pytest.mark.parametrize(("table", "state"), [("requests", "sent"), ("inbox", "received")])
