@@ -16,11 +16,12 @@ from bridgectl.language import tr
 from bridgectl.output import Json, as_json, table
 from bridgectl.settings import front_store
 from bridgectl.stores import from_store, in_store
+from protocol.credential_kinds import CERTIFICATE, SIGNATURE
 from protocol.errors import BridgeError
 from protocol.messages import Role
 from protocol.runtime import applications, credentials
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.credentials import CERTIFICATE, SIGNATURE, Credential
+from protocol.runtime.credentials import Credential
 
 signature = typer.Typer(
     no_args_is_help=True,

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from dmz_front.admission.fields import media_type, named, split, tokens
 from dmz_front.admission.signatures import refused
 from dmz_front.problems.details import Problem
+from protocol.credential_kinds import CERTIFICATE, SIGNATURE
 from protocol.freshness import NO_CACHE
 from protocol.networks import within
 from protocol.operations import Operation
 from protocol.runtime.applications import Application, key_hash
-from protocol.runtime.credentials import CERTIFICATE, SIGNATURE
 from protocol.values import immutable
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e][\x20-\x7e]{0,254}")

@@ -28,6 +28,7 @@ from sqlalchemy import (
     select,
 )
 
+from protocol import credential_kinds
 from protocol.destinations import checked_name
 from protocol.runtime import credentials
 
@@ -97,7 +98,7 @@ class Application:
     limits: Limits | None = None
     """None: no others than its rate. So the way of a request has one test for all of them."""
     requires: frozenset[str] = frozenset()
-    """What it must show: of `credentials.SIGNATURE`, `credentials.CERTIFICATE`."""
+    """What it must show: of `credential_kinds.SIGNATURE`, `credential_kinds.CERTIFICATE`."""
     signing_keys: tuple[tuple[str, str], ...] = ()
     """The public keys its signatures are verified by: id and PEM."""
     certificates: frozenset[str] = frozenset()
@@ -327,6 +328,6 @@ def _application(row: Mapping[Any, Any], shown: Sequence[credentials.Credential]
         former_until=row["former_until"],
         limits=_limits(row["limits"]),
         requires=_required(row["requires"]),
-        signing_keys=tuple((one.id, one.public) for one in shown if one.kind == credentials.SIGNATURE),
-        certificates=frozenset(one.id for one in shown if one.kind == credentials.CERTIFICATE),
+        signing_keys=tuple((one.id, one.public) for one in shown if one.kind == credential_kinds.SIGNATURE),
+        certificates=frozenset(one.id for one in shown if one.kind == credential_kinds.CERTIFICATE),
     )

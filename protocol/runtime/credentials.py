@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, Text, select
 
+from protocol.credential_kinds import CERTIFICATE, SIGNATURE
+
 METADATA = MetaData()
 
 CREDENTIALS = Table(
@@ -27,7 +29,6 @@ CREDENTIALS = Table(
     Column("added_at", BigInteger, nullable=False),
 )
 
-SIGNATURE, CERTIFICATE = "signature", "certificate"
 MOST = 2
 """Of one kind of an application: the one in use, and its successor during a change."""
 

@@ -8,7 +8,6 @@ from bridgectl.status.observation import Observation
 from bridgectl.status.rules.naming import some
 from bridgectl.status.trouble import Level, Trouble
 from protocol.maintenance import by_operation
-from protocol.operations import OWN
 from protocol.reports.bridge import BridgeReport
 from protocol.reports.calls import InterfaceReport
 from protocol.reports.front import FrontReport
@@ -66,9 +65,17 @@ def interfaces(seen: Observation) -> Iterator[Trouble]:
             mend=tr("it answers again: bridgectl circuit close {operation}", operation=diagnosis.operation)
             if diagnosis is not None and diagnosis.well and diagnosis.operation in opened and diagnosis.at > began
             else tr("see to the bridge's own database: it answers these itself")
-            if worst.operation in OWN
+            if _own(worst.operation)
             else tr("see to that system; bridgectl probe {operation} shows what it answers", operation=tried),
         )
+
+
+def _own(operation: str) -> bool:
+    """Whether the bridge answers it itself. The catalogue is half of what a status needs to import, and mostly no
+    interface fails."""
+    from protocol.operations import OWN
+
+    return operation in OWN
 
 
 def announced(seen: Observation) -> Iterator[Trouble]:

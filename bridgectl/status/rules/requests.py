@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from bridgectl.language import noted, tr, trn
 from bridgectl.status.observation import Observation
 from bridgectl.status.trouble import Level, Trouble
+from protocol.credential_kinds import CERTIFICATE, SIGNATURE
 from protocol.reports.admission import DeniedReport
 from protocol.reports.bridge import BridgeReport
 from protocol.reports.front import FrontReport
-from protocol.runtime.credentials import CERTIFICATE, SIGNATURE
 
 _OLD_MS = 5 * 60_000
 _SHOWN = (noted("signature"), noted("certificate"))

@@ -89,6 +89,15 @@ def test_names_are_completed_without_importing_any_group() -> None:
     assert done.stdout.split() == ["trace"]
 
 
+def test_what_tells_how_things_are_imports_neither_catalogue_nor_database() -> None:
+    code = (
+        "import sys, bridgectl.commands.status, bridgectl.commands.top\n"
+        "print([name for name in ('protocol.operations', 'sqlalchemy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def bridgectl(*words: str, **environment: str) -> Any:
     return subprocess.run(
         [sys.executable, "-m", "bridgectl.cli", *words],

@@ -14,6 +14,7 @@ from bridgectl import certificate_files
 from dmz_front.admission.addresses import AddressAdministration
 from dmz_front.admission.allowances import Allowances
 from dmz_front.http.exchange import CERTIFICATE
+from protocol import credential_kinds
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
 from protocol.messages import Role
@@ -600,7 +601,7 @@ async def test_who_must_show_a_certificate(harness: Harness, tmp_path: Path) -> 
     known = credentials.certificate("wechat", (tmp_path / "certs" / "front.pem").read_text())
     for work in (
         lambda one: applications.add_credential(one, known, 1),
-        lambda one: applications.require(one, "wechat", credentials.CERTIFICATE, wanted=True),
+        lambda one: applications.require(one, "wechat", credential_kinds.CERTIFICATE, wanted=True),
     ):
         await harness.front.store.write(work)
     await harness.front.read_applications()

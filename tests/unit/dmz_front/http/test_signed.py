@@ -8,8 +8,9 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from protocol.credential_kinds import SIGNATURE
 from protocol.runtime import applications
-from protocol.runtime.credentials import SIGNATURE, signing_key
+from protocol.runtime.credentials import signing_key
 from tests.support.files import png
 from tests.support.signing import pem_of, signed
 from tests.unit.attaching import REPORT

@@ -9,9 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
+from protocol.credential_kinds import SIGNATURE
 from protocol.runtime import applications, credentials
 from protocol.runtime.applications import Application, Limits, key_hash, signer
-from protocol.runtime.credentials import SIGNATURE, signing_key
+from protocol.runtime.credentials import signing_key
 from protocol.runtime.store import engine
 from tests.support.signing import pem_of
 

@@ -5,7 +5,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from protocol.runtime.credentials import SIGNATURE, signing_key
+from protocol.credential_kinds import SIGNATURE
+from protocol.runtime.credentials import signing_key
 from tests.support.signing import pem_of
 
 

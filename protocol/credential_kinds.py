@@ -1,0 +1,3 @@
+"""What applications may have to show beside or instead of a key, by name: for who only tells of them."""
+
+SIGNATURE, CERTIFICATE = "signature", "certificate"
