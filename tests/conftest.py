@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, settings
 
 from scripts.tools.testbed.testbed import Testbed
 from tests.support.mariadb import mariadb
-from tests.support.postgres import database_url, postgres
+from tests.support.postgres import database_url, postgres, reused
 from tests.support.reaper import reaper
 from tests.support.scheduling import Scheduling, rank
 
-__all__ = ["database_url", "mariadb", "postgres"]
+__all__ = ["database_url", "mariadb", "postgres", "reused"]
 
 _LINES = 40
 

@@ -9,6 +9,7 @@ import pytest
 
 from scripts.tools.testbed.postgres import Postgres, Unavailable, postgres_server
 from tests.support.reaper import scratch
+from tests.support.reuse import Reused
 
 __all__ = ["Postgres", "Unavailable"]
 
@@ -30,10 +31,19 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def reused(postgres: Postgres) -> Reused:
+    """Databases of the session's server that one test has after the other."""
+    return Reused(postgres)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a new empty database: the test runs on SQLite and on PostgreSQL."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of this test alone: the test runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.sqlite3'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.database()
+        yield f"sqlite:///{tmp_path / 'store.sqlite3'}"
+        return
+    databases: Reused = request.getfixturevalue("reused")
+    url = databases.lent()
+    yield url
+    databases.given_back(url)

@@ -1,5 +1,5 @@
 """Alembic walks the whole line of revisions once in a process; what it said to the database is then said again to each
-other empty one.
+other empty one. On PostgreSQL it may have waiting what is to be made (reuse.py).
 
 What surrounds it stays: the lock, the one transaction, what is found before, what is logged. To an empty database the
 revisions always say the same; test_migrations.py compares the two.
@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, event, inspect
 
 from protocol.runtime.migrate import Migrations, Step
+from tests.support.reuse import given, made
 
 _CHANGING = frozenset({"ALTER", "CREATE", "DELETE", "DROP", "INSERT", "UPDATE"})
 _said: dict[tuple[Path, str], list[tuple[str, Any]]] = {}
@@ -26,12 +27,17 @@ def remember_schemas(patch: pytest.MonkeyPatch) -> None:
         if step is not Step.UPGRADE or target != self.newest or inspect(connection).get_table_names():
             walk(self, connection, step, target)
             return
+        spares = connection.dialect.name == "postgresql"
+        if spares and given(connection, self.name):
+            return
         key = (self.folder, connection.dialect.name)
         if key not in _said:
             _said[key] = _heard(connection, lambda: walk(self, connection, step, target))
-            return
-        for statement, parameters in _said[key]:
-            connection.exec_driver_sql(statement, parameters)
+        else:
+            for statement, parameters in _said[key]:
+                connection.exec_driver_sql(statement, parameters)
+        if spares:
+            made(connection, self.name)
 
     patch.setattr(Migrations, "_run", run)
 
