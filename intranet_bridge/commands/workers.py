@@ -236,11 +236,13 @@ class CommandWorkers:
             return
         started = time.perf_counter()
         try:
-            envelope = command.envelope
-            if envelope is None:
-                envelope, _ = await self._inbox.envelope(command.id)
-                command.envelope = envelope
-            opened = self._opened(command, envelope)
+            opened = command.opened
+            if opened is None:
+                envelope = command.envelope
+                if envelope is None:
+                    envelope, _ = await self._inbox.envelope(command.id)
+                    command.envelope = envelope
+                opened = self._opened(command, envelope)
         except Exception as error:
             # Opened once already, at the intake: a key is missing now, or the database. Both can be put right,
             # and nothing is lost by waiting; nothing else would be true.
@@ -253,7 +255,7 @@ class CommandWorkers:
             wait_s, body = (0.0, None) if admitted else self._ceiling_wait_s(command, opened)
             if wait_s > 0:
                 if wait_s > 1:
-                    command.envelope = None
+                    command.put_away()
                 self._ordering.reschedule(command, time.monotonic() + wait_s)
                 return
             command.admitted = True
@@ -459,7 +461,7 @@ class CommandWorkers:
             reach(Point.BRIDGE_MOVED_COMMITTED, command.id)
         command.state, command.attempts = state, attempts
         if seconds > 1:  # many may sleep while the marketing system is away: their requests stay on disk
-            command.envelope = None
+            command.put_away()
         self.steps[command.operation, what] += 1
         log.info(
             "command-waits",
@@ -536,6 +538,8 @@ class CommandWorkers:
 
 def _read(command: QueuedCommand, opened: Opened) -> BaseModel | None:
     """Its body; None if the catalogue does not accept it (any more)."""
+    if command.body is not None:
+        return command.body
     try:
         body: BaseModel = CATALOGUE[command.operation].requests.validate_json(opened.payload)
     except ValidationError:

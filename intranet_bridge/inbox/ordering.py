@@ -39,6 +39,9 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
 
+from pydantic import BaseModel
+
+from protocol.envelope import Opened
 from protocol.lifecycle import State
 from protocol.runtime.metrics import Sample
 from protocol.signal import Signal
@@ -70,6 +73,9 @@ class QueuedCommand:
     """Answers about it that could not be read, since the bridge started."""
     envelope: bytes | None = field(default=None, repr=False)
     """The sealed request, if it is still in memory."""
+    opened: Opened | None = field(default=None, repr=False)
+    """What it says, and its body: as the intake read them, if they are still in memory."""
+    body: BaseModel | None = field(default=None, repr=False)
     recovered: bool = False
     """Found unfinished in the inbox, not received just now."""
     after: str | None = ""
@@ -84,6 +90,10 @@ class QueuedCommand:
     """No ceiling of its front keeps it back any more."""
     inquiring: bool = False
     """Its row says that it is being inquired about."""
+
+    def put_away(self) -> None:
+        """Leave what it asks for to its row: it is not worked on for a while."""
+        self.envelope = self.opened = self.body = None
 
 
 @dataclass(slots=True, eq=False)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import field
 
+from pydantic import BaseModel
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 
 from intranet_bridge.at_rest import store_key_table
 from intranet_bridge.inbox.ordering import QueuedCommand
+from protocol.envelope import Opened
 from protocol.lifecycle import State
 from protocol.runtime.audit import audit_tables
 from protocol.runtime.decisions import answered_decisions_table, decisions_table
@@ -162,6 +164,9 @@ class Received:
     """Those it names."""
     likenesses: tuple[bytes, ...] = field(default=(), repr=False)
     """By which it is known again; the first is kept."""
+    opened: Opened | None = field(default=None, repr=False)
+    """What the envelope says, and the body that the catalogue accepts, for who works on it now."""
+    body: BaseModel | None = field(default=None, repr=False)
 
 
 @immutable

@@ -30,6 +30,8 @@ log = logger(__name__)
 _AGAIN = Backoff(0.1, 5.0, lambda: 0.0)
 _HOT_ENVELOPES = 20_000
 """With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
+_HOT_BODIES = 2_000
+"""With more, they are opened and read again when due: what they say takes several times the memory."""
 
 
 async def _no_notices(_receipts: Sequence[tuple[str, str]]) -> None:
@@ -173,8 +175,12 @@ class CommandIntake:
                 if row.failed is not None:
                     self._outbox.offer(entry(row.id, row.failed.state, row.reply_to, row.failed.reply))
                     continue
-                hot = row.envelope if len(self._ordering) < _HOT_ENVELOPES else None
-                self._paging.add(_queued(row, row.state, hot))
+                command, waiting = _queued(row, row.state), len(self._ordering)
+                if waiting < _HOT_ENVELOPES:
+                    command.envelope = row.envelope
+                if waiting < _HOT_BODIES:
+                    command.opened, command.body = row.opened, row.body
+                self._paging.add(command)
                 continue
             self.duplicates += 1
             if before.ours:
@@ -192,11 +198,9 @@ class CommandIntake:
         yield "intranet_bridge_commands_redelivered_total", "Commands that arrived once more", {}, self.duplicates
 
 
-def _queued(row: Received, state: State, envelope: bytes | None = None) -> QueuedCommand:
+def _queued(row: Received, state: State) -> QueuedCommand:
     recovered = state is State.UNKNOWN
-    return QueuedCommand(
-        row.id, row.operation, row.subject, state, envelope=envelope, after=row.after, recovered=recovered
-    )
+    return QueuedCommand(row.id, row.operation, row.subject, state, after=row.after, recovered=recovered)
 
 
 def _not_recorded(error: Exception, failures: int) -> None:

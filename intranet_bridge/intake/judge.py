@@ -201,7 +201,7 @@ class CommandJudge:
         body = accepted(a, opened.payload)
         row = Received(
             a.id, a.type, a.source, a.subject, a.reply_to, a.deadline, envelope, after, state,
-            attachments=attachments(a, body), likenesses=self._likenesses(a.type, body),
+            attachments=attachments(a, body), likenesses=self._likenesses(a.type, body), opened=opened, body=body,
         )  # fmt: skip
         if state is State.UNKNOWN or body is not None:
             return row
