@@ -23,9 +23,9 @@ class Measured:
     query_front_ms: float = 0.15
     query_broker_ms: float = 0.05
     query_bridge_ms: float = 0.18
-    command_front_ms: float = 0.80
-    command_broker_ms: float = 0.36
-    command_bridge_ms: float = 1.78
+    command_front_ms: float = 0.38
+    command_broker_ms: float = 0.25
+    command_bridge_ms: float = 0.38
     callback_front_ms: float = 1.6
     ledger_row_bytes: int = 350
     inbox_row_bytes: int = 793
