@@ -502,10 +502,13 @@ def entry(id: str, state: State, reply_to: str, sealed: bytes) -> Entry:
 
 def _found_in_hand(connection: Connection, owners: Sequence[str]) -> None:
     """A call, or an inquiry, was under way when the process ended: the outcome is unknown, and it may have been why."""
-    calling = (_C.state == State.CALLING) | _C.inquiring_at.is_not(None)
-    found = update(INBOX).where(_C.owner.in_(owners), calling, _C.state.in_(_UNFINISHED))
     changes = {"state": State.UNKNOWN, "crashes": _C.crashes + 1, "inquiring_at": None}
-    count = connection.execute(found.values(changes)).rowcount
+    found = update(INBOX).where(_C.owner.in_(owners)).values(changes)
+    # One after the other, each by its index (`coalesce` keeps SQLite from that of states for the first); what both are
+    # true of is not `calling` any more after the first
+    inquired = found.where(_C.inquiring_at > 0, func.coalesce(_C.state, "").in_(_UNFINISHED))
+    count = connection.execute(inquired).rowcount
+    count += connection.execute(found.where(_C.state == State.CALLING)).rowcount
     if count:
         log.warning("commands-interrupted", count=count, of=owners, meaning="a bridge died while it worked on them")
         reach(Point.BRIDGE_RECOVERY_UNCOMMITTED)

@@ -80,6 +80,13 @@ INBOX = Table(
     Index("inbox_untold", "owner", "updated_at", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
     Index("inbox_decided", "owner", "decided_at"),
     Index(
+        "inbox_inquiring",
+        "owner",
+        "inquiring_at",
+        sqlite_where=text("inquiring_at IS NOT NULL"),
+        postgresql_where=text("inquiring_at IS NOT NULL"),
+    ),
+    Index(
         "inbox_unfinished",
         "owner",
         "operation",

@@ -88,6 +88,9 @@ async def test_nothing_is_sorted_or_walked_over_for_a_backlog(table: str, tmp_pa
     looks = {text: " ".join(sorted(plan)) for text, plan in plans.items() if not any(few in text for few in _FEW)}
     assert [text for text, plan in looks.items() if f"SCAN {table}" in plan or "TEMP B-TREE" in plan] == [control]
     assert len(looks) > 2
+    for text, plan in looks.items():
+        if "inquiring_at > ?" in text:
+            assert "INDEX inbox_inquiring" in plan
 
 
 @pytest.mark.parametrize("sizes", ["", "0", "ten", "10,-1"])
