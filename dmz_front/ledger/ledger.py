@@ -138,7 +138,7 @@ class Ledger:
 
         Done now and then: another front may have been told an outcome of ours, or adopted by us.
         """
-        statement = select(func.count()).where(REQUESTS.c.front == front, REQUESTS.c.state.in_(_OPEN))
+        statement = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.front == front, text(OPEN))
         before = self.backlog
         count = await self._store.scan(lambda connection: connection.execute(statement).scalar_one())
         self.backlog = max(0, count + self.backlog - before)
