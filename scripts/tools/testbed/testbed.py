@@ -32,7 +32,7 @@ from scripts.tools.testbed.processes import (
 )
 from scripts.tools.testbed.toml_values import depth, with_values
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 """How long a part may take to start or to stop, on a slow and busy machine."""
 _CONFIGURATION = {"front": "dmz_front", "bridge": "intranet_bridge"}
 

@@ -197,7 +197,7 @@ class Stage:
                 await self.send(*envelopes)
             if doing is not None:
                 await doing()
-            await asyncio.sleep(20)
+            await asyncio.sleep(PATIENCE_S)
 
         dies_at(point, life)
 

@@ -375,7 +375,7 @@ def test_killed_anywhere_it_is_done_once_and_told_once(
     async def life() -> None:
         await both.start()
         await both.ask("o1-1")
-        await asyncio.sleep(20)
+        await asyncio.sleep(60)
 
     async def afterwards() -> None:
         await both.start()
