@@ -63,13 +63,17 @@ class TracedOpener(Opener):
 
     def authentic(self, envelope: bytes) -> Opened:
         """See `Opener.authentic`."""
-        opened = super().authentic(envelope)
-        attempt = _attempt.get()
-        if attempt is None or attempt.span is not None or opened.kind is not Kind.REQUEST:
-            return opened
-        told = opened.attributes
-        attempt.span = self.spans.message("process", attempt.queue, told.traceparent, told.id, told.type)
-        return replace(opened, attributes=replace(told, traceparent=traceparent_of(attempt.span)))
+        return _begun(self.spans, super().authentic(envelope))
+
+
+def _begun(spans: Spans, opened: Opened) -> Opened:
+    """What this task works on, within the span of its work; unchanged without an attempt, or if its span is begun."""
+    attempt = _attempt.get()
+    if attempt is None or attempt.span is not None or opened.kind is not Kind.REQUEST:
+        return opened
+    told = opened.attributes
+    attempt.span = spans.message("process", attempt.queue, told.traceparent, told.id, told.type)
+    return replace(opened, attributes=replace(told, traceparent=traceparent_of(attempt.span)))
 
 
 class TracedQueryWorkers(QueryWorkers):
@@ -106,10 +110,14 @@ class TracedCommandWorkers(CommandWorkers):
     """Each attempt at a command is a span."""
 
     queue: str
+    spans: Spans
 
     async def _run(self, command: QueuedCommand) -> None:
         with _attempted(self.queue):
             await super()._run(command)
+
+    async def _request(self, command: QueuedCommand) -> Opened:
+        return _begun(self.spans, await super()._request(command))
 
 
 class TracedReplies(Replies):
@@ -178,6 +186,6 @@ class Traced:
 
     def commands(self, **given: Any) -> CommandWorkers:
         """See TracedCommandWorkers."""
-        made = TracedCommandWorkers(**given)
+        made = self.spans.given(TracedCommandWorkers(**given))
         made.queue = self._queue
         return made

@@ -236,13 +236,7 @@ class CommandWorkers:
             return
         started = time.perf_counter()
         try:
-            opened = command.opened
-            if opened is None:
-                envelope = command.envelope
-                if envelope is None:
-                    envelope, _ = await self._inbox.envelope(command.id)
-                    command.envelope = envelope
-                opened = self._opened(command, envelope)
+            opened = await self._request(command)
         except Exception as error:
             # Opened once already, at the intake: a key is missing now, or the database. Both can be put right,
             # and nothing is lost by waiting; nothing else would be true.
@@ -275,6 +269,14 @@ class CommandWorkers:
             self._ordering.reschedule(command, time.monotonic() + self._backoff.after(command.failures))
         finally:
             self.latency.since(started)
+
+    async def _request(self, command: QueuedCommand) -> Opened:
+        """As the intake opened it, or from its row. Raises EnvelopeError, StoreKeyClosed, what the database does."""
+        if command.opened is not None:
+            return command.opened
+        if command.envelope is None:
+            command.envelope, _ = await self._inbox.envelope(command.id)
+        return self._opened(command, command.envelope)
 
     def _opened(self, command: QueuedCommand, envelope: bytes) -> Opened:
         """Raises EnvelopeError, and StoreKeyClosed."""

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from protocol.runtime.control import short_path
 from scripts.tools.testbed.faces import JSON, Face
 from scripts.tools.testbed.layout import BIN, PARTS, ROOT, Place, Ports, kind_of
 from scripts.tools.testbed.processes import (
@@ -445,9 +446,12 @@ class Testbed:
         """Whether this process of a bridge has all its connections to the broker, by its own account."""
         if "\n[control]\n" not in Path(self._configuration_of(bridge)).read_text(encoding="utf-8"):
             return True  # an earlier release has nobody to ask
-        with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as channel:
+        with (
+            contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as channel,
+            short_path(self.folder / f"{bridge}.sock") as address,
+        ):  # fmt: skip
             channel.settimeout(10)
-            channel.connect(str(self.folder / f"{bridge}.sock"))
+            channel.connect(address)
             channel.sendall(b'{"ask": "report"}\n')
             told = json.loads(channel.makefile("rb").readline()).get("answer", {})
             return told.get("pid") == self.pids[bridge] and all(link["connected"] for link in told["links"])

@@ -129,8 +129,10 @@ def test_every_attempt_of_the_dmz_fails_and_is_counted(site: Site, listeners: di
         assert not site.dmz.call(pinged, INTRANET4, PATIENCE)
         assert answered(site.dmz.call(knock, [(LAN4, 22)], PATIENCE)) == {}
     assert not [packet for packet in wire.packets if packet.opens and packet.source != INTRANET4]
+    # not by the intranet's counter: it may see an answer of the broker to a connection that has just been closed
+    came = {(packet.source, packet.source_port) for packet in wire.packets if packet.source != INTRANET4}
+    assert came <= {(DMZ4, BROKER_PORT)}
     assert site.counter(site.dmz, "intranet_new_refused") >= len(attempts)
-    assert site.counter(site.intranet, "dmz_new_refused") == 0
 
 
 def test_a_fallen_dmz_without_rules_of_its_own_gets_no_answer_to_any_syn(
