@@ -352,8 +352,10 @@ async def test_a_command_past_its_expiry_is_not_called(stage: Stage) -> None:
 async def test_unknown_and_expired_with_rule_repeat_is_held(stage: Stage) -> None:
     stage.marketing["repeatable"].default = Unknown("timeout", timed_out=True)
     await stage.start()
-    reply = await stage.reply(await stage.command("repeatable", deadline=wall() + 150))
-    assert reply.state is State.HELD
+    id = await stage.command("repeatable", deadline=wall() + 60_000)
+    await until(lambda: stage.marketing["repeatable"].calls)
+    stage.clock = lambda: wall() + 60_001
+    assert (await stage.reply(id)).state is State.HELD
 
 
 @scene
@@ -697,7 +699,7 @@ async def test_drain_finishes_what_runs_and_leaves_the_rest_resumable(stage: Sta
     first, second = await stage.command(), await stage.command()
     await until(lambda: marketing.calls == [first] and bridge.command_intake.taken == 2)
     stopping = asyncio.create_task(stage.stop())
-    await until(lambda: stage.presences[-1].leaving)
+    await until(lambda: stage.presences[-1].leaving and bridge.command_intake.closed)
     third = await stage.command()  # comes after intake has stopped: stays on the broker
     await asyncio.sleep(0.05)
     marketing.gate.set()
