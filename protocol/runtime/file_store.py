@@ -30,7 +30,9 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    case,
     func,
+    literal,
     select,
 )
 
@@ -317,7 +319,10 @@ class FileStore:
         now = self._clock()
         changes: dict[str, Any] = {"state": after, "code": code, "updated_at": now}
         if after in (FileState.ACCEPTED, FileState.REFUSED):
-            changes["decided_at"] = now
+            # Later than all before, though the clock was set back: who reads on from the last one would pass it over
+            others = self.tables.files.alias()
+            after_all = select(func.coalesce(func.max(others.c.decided_at), 0) + 1).scalar_subquery()
+            changes["decided_at"] = case((after_all > now, after_all), else_=literal(now, BigInteger))
         f = self._f
         moved = self.tables.files.update().where(f.id == id, f.state.in_(sorted(before))).values(changes)
         return bool(await self._store.write(lambda connection: connection.execute(moved).rowcount))

@@ -84,6 +84,19 @@ async def archived(sides: Sides, *names: str) -> None:
     await until(lambda: set(names) <= names_in(sides, "archive"))
 
 
+async def test_what_comes_after_the_clock_was_set_back_is_read_after_what_was_there(sides: Sides) -> None:
+    """Who reads on from the last file does not pass it over."""
+    files, later = sides.files.files, NAME.replace("20261124", "20261125")
+    clock = files._clock
+    files._clock = lambda: clock() + 30_000
+    lay(sides, b"first")
+    (first,) = await received(sides)
+    files._clock = clock
+    lay(sides, b"second", later)
+    await received(sides, 2)
+    assert [one.name for one in await sides.files.received((first.accepted_at, first.id))] == [later]
+
+
 async def test_a_file_comes_to_the_bridge_and_is_archived_then(sides: Sides) -> None:
     told: list[ReceivedFile] = []
     sides.files.listeners.append(told.append)
