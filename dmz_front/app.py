@@ -21,7 +21,7 @@ HTTP        listen                                          first: refuse new re
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -78,7 +78,6 @@ from protocol.operations import OFFERED
 from protocol.qr import UPLOAD_BYTES
 from protocol.reports.files import FilesReport
 from protocol.runtime import applications, logs, metrics
-from protocol.runtime.applications import Application
 from protocol.runtime.audit import Audit, forward_of
 from protocol.runtime.backup import Owner
 from protocol.runtime.backups import LOOK_S as LOOK_BACKUPS_S
@@ -154,7 +153,7 @@ class Front:
             program="dmz-front", instance=settings.name, region=settings.region, software=version("dmz-bridge")
         )
         self.backups = Backups(settings.backup, settings.store, owner, self.clock)
-        self.applications: Mapping[bytes, Application] = {}
+        self.applications = applications.NONE
         self.bridges = Bridges(int(settings.delivery.presence_ttl_s * 1000), self.clock, version_max)
 
         self.links = links_of(settings)
@@ -311,7 +310,7 @@ class Front:
             settings=settings, links=LinkStates(self.links, self.clock), store=self.store, backups=self.backups,
             history=self.history, ledger=self.ledger,
             bridges=self.bridges, readiness=self.readiness, denials=self.api.denials, clock=self.clock,
-            active=lambda: {one.name for one in self.applications.values()},
+            active=lambda: self.applications.names,
             answered=self.api.answered, latency=self.api.latency,
             maintenance=self.maintenance, draining=self.draining, notices=lambda: self.housekeeping.notices,
             addresses=self.api.addresses, shared=self.api.shared,
@@ -482,7 +481,7 @@ class Front:
             await self.http.renew(new.http, change.context)
         await self.read_applications()
         notes = await renew({**self.links, **self.orphaned.links}, new.link) if "link" in touched else []
-        return [*notes, f"{len(self.applications)} application keys are valid"]
+        return [*notes, f"{len(self.applications.by_key)} application keys are valid"]
 
     def readiness(self) -> dict[str, str]:
         """What the front needs, each `"ok"` or what is wrong."""
@@ -570,9 +569,12 @@ class Front:
     async def read_applications(self) -> None:
         """The applications and their keys, as the database has them now."""
         before = self.applications
-        self.applications = await self.store.read(partial(applications.active_by_key, now_ms=self.clock()))
-        for key in self.applications.keys() - before.keys():
-            self.api.denials.forget(self.applications[key].name)
+        now = await self.store.read(partial(applications.active, now_ms=self.clock(), before=before))
+        if now is before:
+            return
+        self.applications = now
+        for key in now.by_key.keys() - before.by_key.keys():
+            self.api.denials.forget(now.by_key[key].name)
 
     def _read_inbox_soon(self) -> None:
         if self._reading is None or self._reading.done():

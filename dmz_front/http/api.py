@@ -44,7 +44,7 @@ from dmz_front.sandbox.sandbox import MARK, Sandbox
 from dmz_front.settings import FrontSettings
 from protocol.messages import GrowingIds
 from protocol.operations import Kind, Operation
-from protocol.runtime.applications import Application
+from protocol.runtime.applications import Active, Application
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency, Sample
@@ -77,7 +77,7 @@ class HttpApi:
         self,
         *,
         catalogue: Mapping[str, Operation],
-        applications: Callable[[], Mapping[bytes, Application]],
+        applications: Callable[[], Active],
         queries: Queries,
         commands: Commands,
         sandbox: Sandbox,
@@ -275,7 +275,7 @@ class HttpApi:
         address = _address(scope)
         if self._limits.ip_rate:
             self.addresses.check(address, operation.name if operation else "")
-        known = self._applications()
+        known = self._applications().by_key
         application = None
         try:
             signed = FIELD in headers and b"authorization" not in headers
@@ -320,8 +320,7 @@ class HttpApi:
     ) -> None:
         asked = operation.name if operation else _page(scope["path"])
         denied = denial(problem.code, headers, asked, _address(scope))
-        registered = any(denied.application == application.name for application in self._applications().values())
-        self.denials.note(denied, registered=registered)
+        self.denials.note(denied, registered=denied.application in self._applications().names)
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         limit = self._http.body_limit

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, func, select
 
 from dmz_front.ledger.rows import QUOTA_USE
+from protocol.runtime.store import insert_or_set
 
 Uses = dict[tuple[str, str], int]
 """Requests by application and operation."""
@@ -12,12 +13,12 @@ Uses = dict[tuple[str, str], int]
 
 def save(connection: Connection, front: str, day: str, uses: Mapping[tuple[str, str], int]) -> None:
     """Set what this front has counted. `day`: YYYY-MM-DD."""
-    table = QUOTA_USE.c
-    for (application, operation), used in uses.items():
-        key = {"day": day, "front": front, "application": application, "operation": operation}
-        update = QUOTA_USE.update().where(*(table[name] == value for name, value in key.items()))
-        if not connection.execute(update.values(used=used)).rowcount:
-            connection.execute(QUOTA_USE.insert().values(**key, used=used))
+    rows = [
+        {"day": day, "front": front, "application": application, "operation": operation, "used": used}
+        for (application, operation), used in uses.items()
+    ]
+    if rows:
+        insert_or_set(connection, QUOTA_USE, rows)
 
 
 def own(connection: Connection, front: str, day: str) -> Uses:

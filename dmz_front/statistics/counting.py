@@ -18,7 +18,7 @@ from protocol.errors import BridgeError
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.statistics import PER_BIN, Bins, Kind, StatisticsTables, packed, unpacked
-from protocol.runtime.store import Store
+from protocol.runtime.store import Store, insert_or_set
 
 log = logger(__name__)
 
@@ -161,12 +161,13 @@ class Statistics:
                 new.setdefault((operation, application), Counter())[bin] += number
         mine = (table.c.day == batch.day, table.c.front == self._front)
         found = connection.execute(select(table.c.operation, table.c.application, table.c.bins).where(*mine))
-        known = {(row.operation, row.application): unpacked(row.bins) for row in found}
-        for key, bins in new.items():
-            operation, application = key
-            if key in known:
-                this = (table.c.operation == operation, table.c.application == application)
-                connection.execute(table.update().where(*mine, *this).values(bins=packed(known[key] + bins)))
-            else:
-                row = {"day": batch.day, "front": self._front, "operation": operation, "application": application}
-                connection.execute(table.insert(), row | {"bins": packed(bins)})
+        known = {(row.operation, row.application): row.bins for row in found}
+        rows = [
+            {
+                "day": batch.day, "front": self._front, "operation": key[0], "application": key[1],
+                "bins": packed(unpacked(known[key]) + bins if key in known else bins),
+            }
+            for key, bins in new.items()
+        ]  # fmt: skip
+        if rows:
+            insert_or_set(connection, table, rows)

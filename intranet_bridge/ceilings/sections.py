@@ -1,6 +1,7 @@
 """The tables of the configuration that say which fronts there are, and what each may ask."""
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -9,8 +10,11 @@ from protocol.operations import OFFERED
 from protocol.runtime.settings import Name, Section, nearest
 
 ALL = ("*",)
+_ALIKE = 1_000
+"""So many different patterns and lists are looked up once: of thousands of applications most may ask for the same."""
 
 
+@lru_cache(_ALIKE)
 def _operations(pattern: str) -> str:
     if not any(fnmatchcase(name, pattern) for name in OFFERED):
         near = nearest(pattern, OFFERED)
@@ -69,6 +73,7 @@ class FrontSection(Section):
     """What may be asked for; default: as [ceilings] says."""
 
 
+@lru_cache(_ALIKE)
 def allowed(*patterns: tuple[str, ...]) -> frozenset[str]:
     """The operations of the catalogue that each of these lists lets through."""
     return frozenset(

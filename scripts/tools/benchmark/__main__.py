@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from scripts.tools.benchmark import (
+    applications,
     capacity,
     chart,
     compare,
@@ -37,6 +38,9 @@ from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, Any]
 
+_UNDER_LOAD = (applications,)
+"""Parts of `growth` that put whole daemons under load: CURVE, SIZES and run(folder, sizes, seconds) of each."""
+
 
 def main() -> int:
     """Run the requested parts and print tables or JSON."""
@@ -52,11 +56,12 @@ def main() -> int:
         help=f"`retention`: kept in each database ({retention.ROWS:,}); `settle`: of the bill ({settle.ROWS:,})",
     )  # fmt: skip
     parser.add_argument(
-        "--sizes", type=_sizes, default=growth.SIZES,
-        help="`growth`: of the tables, in rows (default: " + ",".join(map(str, growth.SIZES)) + ")",
+        "--sizes", type=_sizes,
+        help=f"`growth`: of the tables, in rows (default: {_listed(growth.SIZES)}), or as many "
+        + " or ".join(f"{one.CURVE} ({_listed(one.SIZES)})" for one in _UNDER_LOAD),
     )  # fmt: skip
-    curves = (*growth.CURVES, *daemons.CURVES)
-    parser.add_argument("--curve", choices=curves, action="append", help="`growth`: only this one")
+    curves = (*growth.CURVES, *daemons.CURVES, *(one.CURVE for one in _UNDER_LOAD))
+    parser.add_argument("--curve", choices=curves, action="append", help="`growth`: only this one; may be repeated")
     parser.add_argument(
         "--requests", type=int, default=daemons.REQUESTS,
         help=f"`growth`: over which memory is looked at ({daemons.REQUESTS:,})",
@@ -112,8 +117,12 @@ def main() -> int:
                     report(part, settle.run(Path(folder) / part, options.rows or settle.ROWS))
                 case "growth":
                     asked, place = options.curve or curves, Path(folder) / part
-                    found = growth.run(place, options.sizes, [one for one in growth.CURVES if one in asked])
-                    found += daemons.run(place, options.sizes, options.requests, asked)
+                    sizes = options.sizes or growth.SIZES
+                    found = growth.run(place, sizes, [one for one in growth.CURVES if one in asked])
+                    found += daemons.run(place, sizes, options.requests, asked)
+                    for one in _UNDER_LOAD:
+                        if one.CURVE in asked:
+                            found += one.run(place / one.CURVE, options.sizes or one.SIZES, options.seconds)
                     report(part, found)
                     if options.page:
                         about = "{cores} cores; load at the start {load:.1f}".format(**results["machine"])
@@ -128,6 +137,10 @@ def main() -> int:
     if options.json:
         print(json.dumps(results, indent=2))
     return 0
+
+
+def _listed(sizes: Iterable[int]) -> str:
+    return ",".join(map(str, sizes))
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from scripts.tools.benchmark import retention
 from scripts.tools.benchmark.growth import filled
-from scripts.tools.benchmark.pair import QUERY, Bench
+from scripts.tools.benchmark.pair import QUERY, Bench, resident_mb
 from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, object]
@@ -84,9 +84,3 @@ async def _fill(testbed: Testbed, size: int) -> None:
 
 def _execute(connection: Connection, statement: TextClause) -> None:
     connection.execute(statement)
-
-
-def resident_mb(pid: int) -> float:
-    """Of a process, now (proc(5))."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024

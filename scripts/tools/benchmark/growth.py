@@ -30,8 +30,12 @@ _OPEN = {
     " calling_at = NULL, attempts = 0",
 }
 """Makes of kept rows what they were before their outcome came."""
-_OF_DAEMONS = {"memory": ("Memory over queries", "queries"), "recovery": ("A start with commands left", "commands")}
-"""Curves of daemons.py: their title, and what is counted."""
+_OF_DAEMONS = {
+    "memory": ("Memory over queries", "queries"),
+    "recovery": ("A start with commands left", "commands"),
+    "applications": ("Applications", "applications"),
+}
+"""Curves of whole daemons (daemons.py, applications.py): their title, and what is counted."""
 
 
 def run(folder: Path, sizes: Sequence[int] = SIZES, curves: Sequence[str] = CURVES) -> list[Row]:

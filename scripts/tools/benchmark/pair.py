@@ -219,6 +219,12 @@ def tree_seconds(pid: int) -> float:
     return sum(int(fields[at]) for at in range(11, 15)) / TICKS + sum(cpu_seconds(int(child)) for child in children)
 
 
+def resident_mb(pid: int) -> float:
+    """Of a process, now (proc(5))."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
 def _found(pattern: str, text: str) -> str:
     match = re.search(pattern, text, re.MULTILINE)
     return match[1] if match else ""

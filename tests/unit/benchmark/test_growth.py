@@ -1,15 +1,22 @@
 """Growth is measured at the sizes asked for, with rows that the product itself takes for what they are meant to be."""
 
 import json
+import tomllib
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from intranet_bridge.ceilings.ceilings import Ceilings
+from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
+from protocol.operations import OFFERED
+from protocol.runtime.applications import active, key_hash
 from scripts.tools.benchmark import __main__ as bench
-from scripts.tools.benchmark import growth, retention
+from scripts.tools.benchmark import applications, growth, retention
 from scripts.tools.benchmark.chart import Curve, ceiling, page
 from tests.unit.benchmark.plans import plans_of
+from tests.unit.clock import Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +56,45 @@ def test_what_is_measured_of_the_daemons_stands_on_the_page_by_its_unit() -> Non
         ("A start with commands left: MB when ready", "commands", "MB"),
     ]
     assert [one.lines for one in curves] == [{"front": [(10.0, 1.5), (20.0, 1.5)]}] * 3
+
+
+def test_an_application_may_ask_for_as_many_operations_as_are_bound() -> None:
+    bound = sorted(applications.bound_operations())
+    few, many = (applications.chosen(bound, number) for number in applications.OPERATIONS)
+    assert (len(few), len({*many})) == applications.OPERATIONS
+    assert {*few} < {*many} <= OFFERED.keys() & {*bound}
+    assert set(applications.scopes_of(few)) == {"bills", "work-orders"}
+
+
+def test_the_bridge_takes_the_tables_of_the_applications_and_no_others(clock: Clock) -> None:
+    names = applications.names(3)
+    told = tomllib.loads(applications.tables(names, ["bill-query", "bill-query.v2"]))["fronts"]
+    fronts = {name: FrontSection.model_validate(table) for name, table in told.items()}
+    ceilings = Ceilings(CeilingsSection(), fronts, clock)
+    assert [ceilings.refused(f"front-1/{name}", "bill-query") for name in names] == [None] * 3
+    assert ceilings.refused("front-1/app-00003", "bill-query") is not None
+    assert ceilings.refused("front-1/app-00000", "arrears-query") is not None
+
+
+async def test_the_front_knows_each_application_by_the_key_it_was_given(tmp_path: Path) -> None:
+    side = await retention.ledger_side(tmp_path / "front.sqlite3")
+    keys = applications.add(tmp_path / "front.sqlite3", applications.names(3), ["bills"])
+    known = (await side.store.read(partial(active, now_ms=0))).by_key
+    assert {known[key_hash(key.encode())].name: key for key in keys.values()} == keys
+    await side.store.close()
+
+
+def test_what_was_measured_with_so_many_applications_is_a_line_for_each_number_of_operations() -> None:
+    rows = [
+        row
+        for size in (1, 100)
+        for number in applications.OPERATIONS
+        for row in applications.rows_of(size, f"{number} operations", {("front", "ms of CPU a query"): 0.25})
+    ]
+    [curve] = growth.curves_of(rows)
+    assert (curve.title, curve.x, curve.y) == ("Applications: ms of CPU a query", "applications", "ms")
+    line = [(1.0, 0.25), (100.0, 0.25)]
+    assert curve.lines == {"front, 4 operations": line, "front, 40 operations": line}
 
 
 @pytest.mark.parametrize(("table", "state"), [("requests", "sent"), ("inbox", "received")])

@@ -52,7 +52,7 @@ def test_the_key_is_on_standard_output_alone_and_the_front_takes_it(database: Pa
     assert "not shown again" in result.stderr
     store = engine(f"sqlite:///{database}")
     with store.connect() as connection:
-        [found] = applications.active_by_key(connection, 1).items()
+        [found] = applications.active(connection, 1).by_key.items()
     store.dispose()
     assert found[0] == key_hash(key.encode())
     assert (found[1].name, found[1].scopes, found[1].rate) == ("wechat", frozenset({"bills", "work-orders"}), 5.0)

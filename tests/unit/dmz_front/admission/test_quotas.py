@@ -6,10 +6,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy.exc import ArgumentError
 
 from dmz_front.admission.quotas import DailyQuotas, day_of
 from dmz_front.ledger.rows import METADATA
 from protocol.runtime.store import Store
+from tests.unit.statements import statements_of
 
 pytestmark = pytest.mark.anyio
 DAY_MS = 86_400_000
@@ -70,12 +72,27 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     quotas.count("wechat", "bill-query")
     with monkeypatch.context() as failing:
         failing.setattr("dmz_front.ledger.quotas.QUOTA_USE", None)
-        with pytest.raises(AttributeError):
+        with pytest.raises(ArgumentError):
             await quotas.keep()
     await quotas.keep()
     again = DailyQuotas(store, "front-1", "", lambda: NOON)
     await again.open()
     assert again.used("wechat", "bill-query") == 1
+
+
+async def test_however_many_applications_were_counted_they_are_written_by_as_few_statements(store: Store) -> None:
+    quotas = DailyQuotas(store, "front-1", "", lambda: NOON)
+    executed = []
+    for number in (1, 500):
+        for application in range(number):
+            quotas.count(f"app-{application}", "bill-query")
+        with statements_of(store) as statements:
+            await quotas.keep()
+        executed.append(len(statements))
+    assert executed[0] == executed[1] > 0
+    again = DailyQuotas(store, "front-1", "", lambda: NOON)
+    await again.open()
+    assert [again.used(f"app-{application}", "bill-query") for application in (0, 1, 499)] == [2, 1, 1]
 
 
 async def test_another_zone_is_another_day_and_old_days_are_deleted(store: Store) -> None:

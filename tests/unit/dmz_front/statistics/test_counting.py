@@ -13,6 +13,7 @@ from protocol.runtime.statistics import ACCURACY, Bins, Counted, Kind, counted, 
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
 from tests.unit.dmz_front.harness import COMMAND, QUERY, Harness, Say
+from tests.unit.statements import statements_of
 
 pytestmark = pytest.mark.anyio
 DAY_MS = 86_400_000
@@ -49,6 +50,21 @@ async def test_counts_of_fronts_and_intervals_add_up(store: Store, clock: Clock)
     found = percentiles(await bins(store), [0.5])
     assert found is not None
     assert found[0] == pytest.approx(0.25, rel=ACCURACY)  # of those that were turned away nothing is in it
+
+
+async def test_however_many_applications_asked_they_are_written_by_as_few_statements(
+    store: Store, clock: Clock
+) -> None:
+    statistics, executed = of(store, clock), []
+    for applications in (1, 500, 1, 500):  # the latter two: of applications that are known
+        for number in range(applications):
+            statistics.answered(QUERY, f"app-{number}", 200, "succeeded", 0.25)
+        with statements_of(store) as statements:
+            await statistics.write()
+        executed.append(len(statements))
+    assert executed[2] == executed[3] > 0
+    assert executed[1] <= executed[0] + 2  # some were known, and others not
+    assert sum((await numbers(store)).values()) == (await bins(store)).total() == 1002
 
 
 async def test_percentiles_over_five_orders_of_magnitude(store: Store, clock: Clock) -> None:

@@ -56,6 +56,16 @@ def test_who_is_not_named_is_not_admitted(clock: Clock) -> None:
     assert not scene.ceilings.may_answer("/queue/bridge.reply.query.front-9")
 
 
+def test_applications_that_may_ask_for_the_same_share_one_set_of_it(clock: Clock) -> None:
+    listed = ["arrears-query", "bill-*"]
+    tables = {f"app-{number}": {"operations": [*listed]} for number in range(3)} | {"kiosk": {"operations": ["bill-*"]}}
+    scene = Scene(clock, {"front-1": {"applications": tables}})
+    found = scene.ceilings._fronts["front-1"].applications
+    assert len({id(one.operations) for one in found.values()}) == 2
+    assert scene.query(source="front-1/app-2") is None
+    assert scene.query(source="front-1/kiosk").ceiling == "operation"
+
+
 def test_a_rate_has_its_burst_and_then_its_pace(clock: Clock) -> None:
     scene = Scene(clock, application_rate=10, burst_s=1)
     assert [scene.query() is None for _ in range(13)] == [True] * 11 + [False] * 2

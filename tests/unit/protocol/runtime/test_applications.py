@@ -1,7 +1,7 @@
 """Applications and their keys: shown once, stored hashed, taken away at once."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_an_application_comes_back_as_it_was_added(connection: Connection) -> No
         "wechat", frozenset({"a", "bills"}), tuple(ip_network(one) for one in networks), 2.5, 7, None
     )
     assert applications.all_applications(connection) == [expected]
-    assert applications.active_by_key(connection, 9) == {key_hash(key.encode()): expected}
+    assert applications.active(connection, 9).by_key == {key_hash(key.encode()): expected}
 
 
 def test_a_key_says_whose_it_is_and_holds_256_random_bits(connection: Connection) -> None:
@@ -65,12 +65,12 @@ def test_revoke_and_a_new_key_for_the_name(connection: Connection) -> None:
     with pytest.raises(ValueError, match="there is an application wechat already; revoke it first"):
         applications.add(connection, "wechat", ["a"], now_ms=2)
     assert applications.revoke(connection, "wechat", 3) is True
-    assert applications.active_by_key(connection, 9) == {}
+    assert applications.active(connection, 9).by_key == {}
     assert [one.revoked_at for one in applications.all_applications(connection)] == [3]
     assert applications.revoke(connection, "wechat", 4) is False
     new = applications.add(connection, "wechat", ["b"], now_ms=5)
     assert new != old
-    assert list(applications.active_by_key(connection, 9)) == [key_hash(new.encode())]
+    assert list(applications.active(connection, 9).by_key) == [key_hash(new.encode())]
     assert len(applications.all_applications(connection)) == 1
 
 
@@ -79,29 +79,65 @@ def test_two_keys_are_valid_for_a_while(connection: Connection) -> None:
     new = applications.rotate(connection, "wechat", overlap_ms=100, now_ms=10)
     assert new.startswith("dmz_sandbox_wechat_")
     hashes = {key_hash(old.encode()), key_hash(new.encode())}
-    both = applications.active_by_key(connection, 109)
+    both = applications.active(connection, 109).by_key
     assert set(both) == hashes
     assert len(set(both.values())) == 1
     assert [one.former_until for one in applications.all_applications(connection)] == [110]
-    assert list(applications.active_by_key(connection, 110)) == [key_hash(new.encode())]
+    assert list(applications.active(connection, 110).by_key) == [key_hash(new.encode())]
     with pytest.raises(ValueError, match="has two valid keys; end the old one first"):
         applications.rotate(connection, "wechat", overlap_ms=100, now_ms=20)
     assert applications.end_former(connection, "wechat", 20) is True
     assert applications.end_former(connection, "wechat", 20) is False
-    assert list(applications.active_by_key(connection, 20)) == [key_hash(new.encode())]
+    assert list(applications.active(connection, 20).by_key) == [key_hash(new.encode())]
     third = applications.rotate(connection, "wechat", overlap_ms=100, now_ms=20)
-    assert set(applications.active_by_key(connection, 30)) == {key_hash(new.encode()), key_hash(third.encode())}
+    assert set(applications.active(connection, 30).by_key) == {key_hash(new.encode()), key_hash(third.encode())}
     assert applications.revoke(connection, "wechat", 30) is True
-    assert applications.active_by_key(connection, 31) == {}
+    assert applications.active(connection, 31).by_key == {}
     for name in ("wechat", "other"):
         with pytest.raises(ValueError, match="there is no active application"):
             applications.rotate(connection, name, overlap_ms=1, now_ms=40)
 
 
+def test_what_is_as_it_was_is_not_made_anew(connection: Connection) -> None:
+    for name in ("wechat", "kiosk", "signs"):
+        applications.add(connection, name, ["a"], now_ms=1)
+    first = applications.active(connection, 9)
+    assert applications.active(connection, 10, first) is first
+    assert first.names == {"wechat", "kiosk", "signs"}
+    changes: list[Callable[[], object]] = [
+        lambda: applications.add(connection, "other", ["a"], now_ms=10),
+        lambda: applications.set_limits(connection, "kiosk", 5.0, Limits(accounts=-1)),
+        lambda: applications.set_limits(connection, "kiosk", None, Limits(quotas={"*": 7}, accounts=-1)),
+        lambda: applications.add_credential(connection, signing_key("signs", KEYS[0]), 10),
+        lambda: applications.require(connection, "signs", SIGNATURE, wanted=True),
+        lambda: applications.rotate(connection, "wechat", overlap_ms=100, now_ms=10),
+        lambda: applications.end_former(connection, "wechat", 11),
+        lambda: applications.revoke(connection, "kiosk", 12),
+    ]
+    before = first
+    for change in changes:
+        change()
+        now = applications.active(connection, 13, before)
+        assert now is not before
+        assert now == applications.active(connection, 13)
+        assert now.by_key != before.by_key
+        assert applications.active(connection, 14, now) is now
+        before = now
+
+
+def test_a_key_of_before_ends_by_the_clock_alone_and_is_back_if_that_is_put_back(connection: Connection) -> None:
+    applications.add(connection, "wechat", ["a"], now_ms=1)
+    applications.rotate(connection, "wechat", overlap_ms=100, now_ms=10)
+    both = applications.active(connection, 109)
+    one = applications.active(connection, 110, both)
+    assert (len(both.by_key), len(one.by_key)) == (2, 1)
+    assert len(applications.active(connection, 109, one).by_key) == 2
+
+
 def test_revoking_nobody(connection: Connection) -> None:
     applications.add(connection, "wechat", ["a"], now_ms=1)
     assert applications.revoke(connection, "other", 3) is False
-    assert len(applications.active_by_key(connection, 9)) == 1
+    assert len(applications.active(connection, 9).by_key) == 1
 
 
 @pytest.mark.parametrize(
@@ -166,12 +202,12 @@ def test_an_application_that_signs_is_known_by_its_keys(connection: Connection) 
         applications.add_credential(connection, third, 6)
     with pytest.raises(ValueError, match="wechat has it already"):
         applications.add_credential(connection, first, 6)
-    known = applications.active_by_key(connection, 9)
+    known = applications.active(connection, 9).by_key
     assert {signer(one.id) for one in (first, second)} < known.keys()
     assert dict(known[signer(first.id)].signing_keys)[first.id] == first.public
     assert applications.remove_credential(connection, SIGNATURE, "wechat", first.id) is True
     assert applications.remove_credential(connection, SIGNATURE, "wechat", first.id) is False
-    assert signer(first.id) not in applications.active_by_key(connection, 9)
+    assert signer(first.id) not in applications.active(connection, 9).by_key
 
 
 def test_the_last_key_of_who_must_sign_stays(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, bin
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from protocol.errors import ConfigurationError, Fenced
-from protocol.runtime.store import GROUP_LIMIT, Store, engine, insert_new
+from protocol.runtime.store import GROUP_LIMIT, Store, engine, insert_new, insert_or_set
 from protocol.runtime.store_health import Ill, said
 from protocol.runtime.timeouts import Timeouts
 from tests.support.postgres import Postgres, server_or_skip
@@ -179,6 +179,13 @@ async def test_a_batch_is_done_once_for_all_who_bring_items_and_answers_each_its
     assert calls == [[1, 2, 3, 4, 5, 6]]
     assert list(await store.gather(double, [])) == []
     assert len(calls) == 1
+
+
+async def test_insert_or_set_inserts_what_is_new_and_sets_the_rest(store: Store) -> None:
+    await store.write(lambda connection: connection.execute(INSERT, [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]))
+    rows = [{"id": 2, "name": "c"}, {"id": 3, "name": "d"}]
+    await store.write(lambda connection: insert_or_set(connection, THINGS, rows))
+    assert await names(store) == {1: "a", 2: "c", 3: "d"}
 
 
 async def test_insert_new_skips_what_conflicts_even_within_one_call(store: Store) -> None:
