@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Select, String, bindparam, cast, func, select, text
+from sqlalchemy import JSON, Column, Connection, ScalarSelect, Select, String, bindparam, cast, func, select, text
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from dmz_front.ledger.rows import COLUMNS, IN_ORDER, NAMES, REQUESTS, Row, row_of
@@ -91,26 +91,27 @@ def _last(connection: Connection, subjects: Sequence[str]) -> dict[str, tuple[st
         # Two fronts that accept for one subject at once would both name the same predecessor, and the next row
         # only one of the two. The lock lasts until the commit; the sorted order keeps fronts from a deadlock.
         connection.execute(_LOCK, given)
-    return {row.subject: (row.id, row.position) for row in connection.execute(_LAST[dialect], given)}
+    found = connection.execute(_LAST[dialect], given)
+    return {row.subject: (row.id, row.position) for row in found if row.id is not None}
 
 
 def _last_of(wanted: TableValuedAlias) -> Select[Any]:
-    last = (
-        select(REQUESTS.c.id)
-        .where(REQUESTS.c.subject == wanted.c.value, text(IN_ORDER))
-        .order_by(REQUESTS.c.position.desc())
-        .limit(1)
-        .correlate(wanted)
-        .scalar_subquery()
-    )
-    return select(REQUESTS.c.subject, REQUESTS.c.id, REQUESTS.c.position).where(
-        REQUESTS.c.id.in_(select(last).select_from(wanted))
+    def of_the_last(column: Column[Any]) -> ScalarSelect[Any]:
+        last = select(column).where(REQUESTS.c.subject == wanted.c.value, text(IN_ORDER))
+        return last.order_by(REQUESTS.c.position.desc()).limit(1).correlate(wanted).scalar_subquery()
+
+    # Each by a look into the index. A join with the ids that one of them finds would be given a walk over all rows by a
+    # PostgreSQL server that does not know the table yet
+    return select(
+        wanted.c.value.label("subject"),
+        of_the_last(REQUESTS.c.id).label("id"),
+        of_the_last(REQUESTS.c.position).label("position"),
     )
 
 
 _SUBJECTS = bindparam("subjects", type_=String)
 _LAST = {
-    # one search of the index for each subject, in one statement
+    # two looks into the index for each subject, in one statement
     "sqlite": _last_of(func.json_each(_SUBJECTS).table_valued("value", name="wanted")),
     "postgresql": _last_of(func.json_array_elements_text(cast(_SUBJECTS, JSON)).table_valued("value", name="wanted")),
 }

@@ -30,10 +30,14 @@ _GROUP = (
     .order_by(_C.operation, _C.sends)
     .limit(1)
 )
-_OPERATION = select(_C.operation).where(text(WAITING), _C.operation > bindparam("last")).order_by(_C.operation).limit(1)
 _OLDEST = (
-    select(_C.accepted_at).where(text(WAITING), _C.operation == bindparam("operation")).order_by(_C.id).limit(1)
-)  # ids begin with the time
+    select(_C.operation, _C.accepted_at)
+    .where(text(WAITING), _C.operation > bindparam("last"))
+    .order_by(_C.operation, _C.id)  # ids begin with the time
+    .limit(1)
+)
+"""Of the next operation. Not a look for the operation first: of one that is given, a PostgreSQL server may take the
+index of ids, and go through what is final."""
 
 
 def due(
@@ -64,10 +68,11 @@ def due(
 def oldest_waiting(connection: Connection, paused: Collection[str]) -> int:
     """When the oldest command without an outcome was accepted, of operations that are not `paused`; 0: none."""
     oldest: list[int] = []
-    operation: str | None = ""
-    while (operation := connection.execute(_OPERATION, {"last": operation}).scalar()) is not None:
+    operation = ""
+    while (found := connection.execute(_OLDEST, {"last": operation}).first()) is not None:
+        operation, accepted_at = found
         if operation not in paused:
-            oldest.append(connection.execute(_OLDEST, {"operation": operation}).scalar() or 0)
+            oldest.append(accepted_at)
     return min(oldest, default=0)
 
 

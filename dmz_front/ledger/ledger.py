@@ -223,9 +223,10 @@ class Ledger:
 
     async def find(self, id: str, application: str) -> Row | None:
         """One application's row."""
-        statement = select(*COLUMNS).where(REQUESTS.c.id == id, REQUESTS.c.application == application)
-        found = await self._store.read(lambda connection: connection.execute(statement).first())
-        return None if found is None else row_of(found)
+        # compared here: a PostgreSQL server that does not know the table yet may take the index of applications instead
+        # of that of ids, and keep to it
+        found = await self.row(id)
+        return found if found is not None and found.application == application else None
 
     async def sent(self, ids: Sequence[str]) -> None:
         """The broker has these on its disk."""

@@ -89,13 +89,21 @@ _WALK = 2_000
 _LIKENESSES = 500_000
 """So many commands of a gap are remembered, the latest: some 100 MB."""
 _UNFINISHED = (State.RECEIVED, State.CALLING, State.UNKNOWN)
+_OPEN = (*_UNFINISHED, State.HELD, State.ACCEPTED, State.SENT)
+"""What is not final."""
 
 
 def _active(of: ColumnElement[bool]) -> ColumnElement[bool]:
     """Rows for which their owner still has something to do. Each side of the OR has its index."""
-    open_ = _C.state.in_([*_UNFINISHED, State.HELD, State.ACCEPTED, State.SENT])
+    open_ = _C.state.in_(_OPEN)
     return (of & open_) | (of & text(UNTOLD))
 
+
+# Each in the order of an index: else a PostgreSQL server that takes such rows for frequent may go through all there are
+_ONE_IN_STATE = (
+    select(_C.id).where(_C.owner == bindparam("owner"), _C.state == bindparam("state")).order_by(_C.updated_at).limit(1)
+)
+_ONE_UNTOLD = select(_C.id).where(_C.owner == bindparam("owner"), text(UNTOLD)).order_by(_C.updated_at).limit(1)
 
 _MINE = func.coalesce(_C.owner, "") == bindparam("me")
 """Not by an index of owners, which PostgreSQL may take before that of ids while a table is new to it, and keep to: then
@@ -181,10 +189,7 @@ class Inbox:
         """Who owns rows that are not done with."""
 
         def active(connection: Connection) -> list[str]:
-            first = [
-                (owner, select(_C.id).where(_active(_C.owner == owner)).limit(1)) for owner in all_owners(connection)
-            ]
-            return [owner for owner, statement in first if connection.execute(statement).first() is not None]
+            return [owner for owner in all_owners(connection) if _is_active(connection, owner)]
 
         return await self._store.read(active)
 
@@ -368,7 +373,7 @@ class Inbox:
     async def count(self) -> None:
         """Refresh `by_state` and `oldest_unfinished`."""
         own = _C.owner == self._owner
-        open_ = own & _C.state.in_([*_UNFINISHED, State.HELD, State.ACCEPTED, State.SENT])
+        open_ = own & _C.state.in_(_OPEN)
         numbers = select(_C.state, func.count()).where(open_).group_by(_C.state)
         rows = await self._store.scan(lambda connection: connection.execute(numbers).all())
         self.by_state = {row.state: row[1] for row in rows} | dict(await self._final.read())
@@ -462,6 +467,11 @@ def all_owners(connection: Connection) -> list[str]:
         if owner is None:
             return owners
         owners.append(owner)
+
+
+def _is_active(connection: Connection, owner: str) -> bool:
+    looks = [(_ONE_UNTOLD, {"owner": owner}), *((_ONE_IN_STATE, {"owner": owner, "state": state}) for state in _OPEN)]
+    return any(connection.execute(*look).first() is not None for look in looks)
 
 
 def _changed(statement: Any, connection: Connection, ids: Sequence[str]) -> Sequence[int]:

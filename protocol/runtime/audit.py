@@ -109,11 +109,11 @@ def append_after(head: Head, connection: Connection, at: int, event: str, *detai
 # As text: on the way of each accepted command, where composing a statement would cost several times its execution
 _NEWEST = {
     "sqlite": "SELECT sequence, hash FROM audit WHERE chain = ? ORDER BY sequence DESC LIMIT 1",
-    "postgresql": "SELECT sequence, hash FROM audit WHERE chain = %s ORDER BY sequence DESC LIMIT 1",
+    "postgresql": "SELECT sequence, hash FROM audit WHERE chain = $1 ORDER BY sequence DESC LIMIT 1",
 }
 _INSERT = {
     "sqlite": "INSERT INTO audit (chain, sequence, at, event, record, hash) VALUES (?, ?, ?, ?, ?, ?)",
-    "postgresql": "INSERT INTO audit (chain, sequence, at, event, record, hash) VALUES (%s, %s, %s, %s, %s, %s)",
+    "postgresql": "INSERT INTO audit (chain, sequence, at, event, record, hash) VALUES ($1, $2, $3, $4, $5, $6)",
 }
 
 

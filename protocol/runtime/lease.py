@@ -59,7 +59,7 @@ _RETRY = 0.05
 # As text: at the head of every transaction, where composing the statement would cost several times its execution
 _OURS = {
     "sqlite": "SELECT incarnation FROM instances WHERE name = ?",
-    "postgresql": "SELECT incarnation FROM instances WHERE name = %s FOR SHARE",
+    "postgresql": "SELECT incarnation FROM instances WHERE name = $1 FOR SHARE",
 }
 
 

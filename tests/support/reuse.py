@@ -77,7 +77,7 @@ def spare(side: str) -> str:
 
 def given(connection: Connection, side: str) -> bool:
     """Whether the database had the side's tables waiting; they are in `public` now, which was empty."""
-    found = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+    found = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
     if connection.exec_driver_sql(found, (spare(side),)).first() is None:
         return False
     connection.exec_driver_sql("DROP SCHEMA public")

@@ -1,4 +1,4 @@
-"""How SQLite goes about the statements that a store executes."""
+"""How a database goes about the statements that a store executes."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +13,12 @@ from protocol.runtime.store import Store
 def plans_of(store: Store) -> Iterator[Mapping[str, set[str]]]:
     """The steps of each statement's plan, of those that are executed meanwhile."""
     plans: dict[str, set[str]] = {}
+    explain, at = ("EXPLAIN QUERY PLAN", 3) if store._engine.dialect.name == "sqlite" else ("EXPLAIN", 0)
 
     def explained(_connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
         if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
-            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters[0] if many else parameters)
-            plans.setdefault(statement, set()).update(row[3] for row in rows)
+            rows = cursor.connection.execute(f"{explain} {statement}", parameters[0] if many else parameters)
+            plans.setdefault(statement, set()).update(row[at].strip() for row in rows)
 
     event.listen(store._engine, "before_cursor_execute", explained)
     try:

@@ -127,7 +127,7 @@ async def test_two_fronts_on_one_database_make_one_chain(clock: Clock, database_
 
 
 async def test_it_costs_one_search_of_the_index_whatever_the_backlog(clock: Clock, tmp_path: Path) -> None:
-    """As SQLite's planner says; PostgreSQL's has its own mind about tables as small as this."""
+    """As SQLite's planner says; PostgreSQL's is asked in test_statements.py."""
     store = Store(f"sqlite:///{tmp_path / 'front.sqlite3'}", METADATA.create_all)
     await store.start()
     ledger = Ledger(store, clock)
@@ -139,7 +139,7 @@ async def test_it_costs_one_search_of_the_index_whatever_the_backlog(clock: Cloc
     await accepted(ledger, "c")
     (statement,) = [statement for statement in seen if "json_each" in statement]
     plan = await store.read(
-        lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (1, 0, '["s"]')).all()
+        lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (1, 0, 1, 0, '["s"]')).all()
     )
     await store.close()
     text = " ".join(str(step) for step in plan)
