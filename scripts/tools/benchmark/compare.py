@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from scripts.tools.benchmark import outcomes, pair
+from scripts.tools.benchmark import outcomes, pair, priority
 from scripts.tools.testbed.layout import ROOT
 
 Row = dict[str, Any]
@@ -31,6 +31,7 @@ TO_OUTCOME = (
     "ended/s",
 )
 """Of commands, beside what their acceptance costs."""
+_WARM_CONNECTIONS = 32
 SECONDS = 2
 """Of one load: short, so that a round of both trees meets the same moment of the machine."""
 
@@ -44,7 +45,7 @@ found = importlib.util.spec_from_file_location("outcomes_of_this_tree", sys.argv
 outcomes = importlib.util.module_from_spec(found)
 found.loader.exec_module(outcomes)
 with pair.Bench(Path(sys.argv[1]), "instant") as bench:
-    print("ready", flush=True)
+    print(json.dumps(list(bench.testbed.pids.values())), flush=True)
     for line in sys.stdin:
         script, connections, seconds, drain = json.loads(line)
         def load():
@@ -64,7 +65,8 @@ class Side:
     def __init__(self, tree: Path, folder: Path) -> None:
         command = [str(tree / ".venv/bin/python"), "-c", _WORKER, str(folder), pair.__file__, outcomes.__file__]
         self._process = subprocess.Popen(command, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._heard()
+        self.pids: list[int] = json.loads(self._heard())
+        """Its daemons, its broker and the back end."""
 
     def load(self, script: str, connections: int) -> Row:
         """One round of load."""
@@ -93,20 +95,34 @@ class Side:
         self._process.wait()
 
 
-def run(revision: str, folder: Path, rounds: int, only: Sequence[str] = ()) -> list[Row]:
-    """Measure this tree against a commit. `only`: loads of these names. Raises CompareError."""
+def run(
+    revision: str, folder: Path, rounds: int, only: Sequence[str] = (), *, highest_priority: bool = False
+) -> list[Row]:
+    """Measure this tree against a commit. `only`: loads of these names. `highest_priority`: see priority.py.
+
+    Raises CompareError.
+    """
     with contextlib.ExitStack() as stack:
+        if highest_priority:
+            try:
+                priority.take()
+            except PermissionError:
+                raise CompareError("only root may have the highest priority") from None
         other = stack.enter_context(worktree(revision))
         sides: list[Side] = []
         for name, tree in (("this", ROOT), ("other", other)):
             sides.append(Side(tree, folder / name))
             stack.callback(sides[-1].close)
+            if highest_priority:
+                priority.of_sessions(sides[-1].pids)
         rows: list[Row] = []
+        warm = ""
         for name, script, connections in LOADS:
             if only and name not in only:
                 continue
-            for side in sides:
-                side.load(script, connections)  # warms the broker's just-in-time compiler
+            for side in sides * (pair.WARM_S // SECONDS if script != warm else 0):
+                side.load(script, _WARM_CONNECTIONS)
+            warm = script
             pairs = [_round(sides, script, connections, number) for number in range(rounds)]
             measures = (*MEASURES, *TO_OUTCOME) if script == pair.COMMAND else MEASURES
             rows += [compared(f"{name}, {connections} at once", measure, pairs) for measure in measures]

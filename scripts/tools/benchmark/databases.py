@@ -45,8 +45,8 @@ def run(folder: Path, rounds: int) -> Iterator[Row]:
                 stack.enter_context(pair.Bench(folder / "postgresql", "instant", server=server)),
                 stack.enter_context(pair.Bench(folder / "sqlite", "instant")),
             ]
-            for side in sides:
-                _round(side)  # warms the broker's just-in-time compiler
+            for side in sides * (pair.WARM_S // SECONDS):
+                _round(side)
             pairs = []
             for number in range(rounds):
                 order = (0, 1) if number % 2 == 0 else (1, 0)

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.benchmark.pair import QUERY, QUIET, Bench
+from scripts.tools.benchmark.pair import QUERY, QUIET, WARM_S, Bench
 
 Row = dict[str, Any]
 
@@ -45,7 +45,7 @@ def run(folder: Path, seconds: float) -> list[Row]:
     loads = (("one caller", QUERY, 1), ("32 callers", QUERY, 32), ("zipf", ZIPF % ACCOUNTS, 32))
     for kept in (False, True):
         with Bench(folder / ("hot" if kept else "cold"), "instant", _settings(kept=kept), LATENCY_MS) as bench:
-            bench.load(QUERY, 32, 3)
+            bench.load(QUERY, 32, WARM_S)
             for name, script, connections in loads:
                 before = _calls(bench)
                 lasts_s = seconds * (_ZIPF_LASTS if script is not QUERY else 1)

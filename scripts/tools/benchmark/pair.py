@@ -50,6 +50,9 @@ function request()
 end
 """
 
+WARM_S = 20
+"""Of load before anything is measured: until then the broker's just-in-time compiler takes more than the broker."""
+
 _ANY_OPEN = "SELECT 1 FROM requests WHERE state IN ('accepted', 'sent') LIMIT 1"
 
 QUIET: dict[str, dict[str, Any]] = {
@@ -64,7 +67,7 @@ def queries(folder: Path, seconds: float) -> list[Row]:
     rows: list[Row] = []
     for backend in ("instant", "simulator"):
         with Bench(folder / backend, backend) as bench:
-            bench.load(QUERY, 32, 3)  # warms the broker's just-in-time compiler, whose work is not the pair's
+            bench.load(QUERY, 32, WARM_S)
             for connections in (1, 32, 128):
                 rows.append({"backend": backend, **bench.load(QUERY, connections, seconds)})
     return rows
@@ -77,7 +80,7 @@ def commands(folder: Path, seconds: float) -> list[Row]:
     port = free_port()
     settings = {**QUIET, "intranet_bridge": {**QUIET["intranet_bridge"], "metrics.port": port}}
     with Bench(folder, "instant", settings) as bench:
-        bench.load(COMMAND, 64, 2)
+        bench.load(COMMAND, 64, WARM_S)
         bench.drained()
         sides = {
             "front": (bench.testbed.metrics_url, "dmz_front_commits_total", "dmz_front_store"),

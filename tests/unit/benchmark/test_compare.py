@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools.benchmark.compare import CompareError, compared, worktree
+from scripts.tools.benchmark.compare import CompareError, compared, run, worktree
 
 
 def test_the_ratio_is_that_of_each_round_and_not_of_the_medians() -> None:
@@ -23,3 +23,12 @@ def test_one_round_has_no_quartiles_but_its_own() -> None:
 def test_a_revision_that_is_none_is_told_and_nothing_is_made(revision: str, tmp_path: Path) -> None:
     with pytest.raises(CompareError), worktree(revision):
         pass
+
+
+def test_the_highest_priority_is_for_root_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refused(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.setpriority", refused)
+    with pytest.raises(CompareError, match="root"):
+        run("HEAD", tmp_path, 1, highest_priority=True)
