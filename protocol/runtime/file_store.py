@@ -30,16 +30,14 @@ from sqlalchemy import (
     Select,
     String,
     Table,
-    case,
     func,
-    literal,
     select,
 )
 
 from protocol.chunks import CHUNK_BYTES
 from protocol.file_transfer import FileManifest, Progress, Stage
 from protocol.runtime.clock import Clock
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store, in_commit_order, insert_new
 from protocol.values import immutable
 
 _AT_ONCE = 8
@@ -316,16 +314,23 @@ class FileStore:
 
     async def move(self, id: str, before: Collection[FileState], after: FileState, code: str = "") -> bool:
         """From one of some states to another; False if it is in none of them."""
+        move = partial(self._move, id=id, before=before, after=after, code=code)
+        return await self._store.write(move)
+
+    def _move(
+        self, connection: Connection, id: str, before: Collection[FileState], after: FileState, code: str
+    ) -> bool:
         now = self._clock()
         changes: dict[str, Any] = {"state": after, "code": code, "updated_at": now}
         if after in (FileState.ACCEPTED, FileState.REFUSED):
-            # Later than all before, though the clock was set back: who reads on from the last one would pass it over
-            others = self.tables.files.alias()
-            after_all = select(func.coalesce(func.max(others.c.decided_at), 0) + 1).scalar_subquery()
-            changes["decided_at"] = case((after_all > now, after_all), else_=literal(now, BigInteger))
+            # Later than all before, though the clock was set back, and committed after them, though another bridge
+            # decides at this moment: who reads on from the last one would pass it over
+            in_commit_order(connection, "files decided")
+            last = connection.execute(select(func.coalesce(func.max(self._f.decided_at), 0))).scalar_one()
+            changes["decided_at"] = max(now, last + 1)
         f = self._f
         moved = self.tables.files.update().where(f.id == id, f.state.in_(sorted(before))).values(changes)
-        return bool(await self._store.write(lambda connection: connection.execute(moved).rowcount))
+        return bool(connection.execute(moved).rowcount)
 
     async def heard(self, progress: Progress) -> None:
         """The other side's word about a file from us."""

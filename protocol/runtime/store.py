@@ -29,7 +29,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import (
     DataError,
@@ -603,6 +603,20 @@ def _on_snapshot(work: Work[T]) -> Work[T]:
         return found
 
     return whole
+
+
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:series, 0))")
+
+
+def in_commit_order(connection: Connection, series: str) -> None:
+    """Numbers or instants that this transaction takes of `series` from now on become visible in their order, so that
+    who reads on from the last one passes none over: another process waits here until this transaction has ended.
+
+    To be called before the statement that takes one: that sees all that were taken before. An SQLite database has one
+    writer at a time anyway. Not for what each query or command does: all processes would wait for each other's commits.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_ONE_AT_A_TIME, {"series": series})
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:

@@ -1,0 +1,100 @@
+"""Who reads on from the last file that was decided passes none over, whoever decides, and by whichever clock."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Connection, MetaData, text
+
+from protocol.file_transfer import FileManifest
+from protocol.runtime.file_store import Direction, FileState, FileStore, file_tables
+from protocol.runtime.store import Store, engine
+from tests.unit.carried import until
+from tests.unit.clock import NOW, Clock
+
+pytestmark = pytest.mark.anyio
+METADATA = MetaData()
+TABLES = file_tables(METADATA)
+_WAITS = text(
+    "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+    " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+)
+
+
+class Bridge:
+    """One process on the database, with a clock of its own."""
+
+    def __init__(self, url: str, ahead_ms: int) -> None:
+        self.store = Store(url, METADATA.create_all)
+        self.files = FileStore(self.store, TABLES, "front-1", Clock(NOW + ahead_ms), lambda content, _id, _no: content)
+
+    async def whole(self, name: str) -> str:
+        manifest = FileManifest.of("bank", name, "daily", 1, "0" * 64)
+        row = await self.files.begin(manifest, Direction.INWARD, FileState.WHOLE)
+        return row.id
+
+    async def accept(self, id: str) -> bool:
+        return await self.files.move(id, {FileState.WHOLE}, FileState.ACCEPTED)
+
+    async def after(self, cursor: tuple[int, str]) -> list[tuple[int, str]]:
+        found = await self.files.listed(states={FileState.ACCEPTED}, decided_after=cursor)
+        return [(row.decided_at, row.id) for row in found]
+
+
+@pytest.fixture
+async def bridges(database_url: str) -> AsyncIterator[list[Bridge]]:
+    bridges = [Bridge(database_url, 0), Bridge(database_url, 5)]
+    for one in bridges:
+        await one.store.start()
+    yield bridges
+    for one in bridges:
+        await one.store.close()
+
+
+async def test_a_file_whose_acceptance_is_committed_late_comes_after_those_committed_before(
+    bridges: list[Bridge], database_url: str
+) -> None:
+    first, second = bridges
+    ids = [await first.whole("a.txt"), await first.whole("b.txt")]
+    decided, commit = threading.Event(), threading.Event()
+
+    def held(connection: Connection) -> None:
+        first.files._move(connection, ids[0], {FileState.WHOLE}, FileState.ACCEPTED, "")
+        decided.set()
+        assert commit.wait(60)
+
+    slow = asyncio.ensure_future(first.store.write(held))
+    await asyncio.to_thread(decided.wait)
+    quick = asyncio.ensure_future(second.accept(ids[1]))
+    database = engine(database_url)
+    try:
+        if database.dialect.name == "postgresql":  # of SQLite the first has the only writing transaction
+
+            def begun() -> bool:
+                with database.connect() as connection:
+                    return quick.done() or connection.execute(_WAITS).scalar_one() > 0
+
+            await until(lambda: asyncio.to_thread(begun))
+        seen = await second.after((0, ""))
+    finally:
+        commit.set()
+        database.dispose()
+    await slow
+    assert await quick
+    seen += await second.after(seen[-1] if seen else (0, ""))
+    assert [id for _, id in seen] == ids
+
+
+async def test_a_file_accepted_by_a_clock_that_is_behind_comes_after_those_accepted_before(
+    bridges: list[Bridge],
+) -> None:
+    behind, ahead = bridges
+    ids = [await ahead.whole("a.txt"), await ahead.whole("b.txt"), await ahead.whole("c.txt")]
+    for bridge, id in zip((ahead, behind, behind), ids, strict=True):
+        assert await bridge.accept(id)
+    seen: list[tuple[int, str]] = []
+    while found := await ahead.after(seen[-1] if seen else (0, "")):
+        seen.append(found[0])
+    assert [id for _, id in seen] == ids
+    assert len({at for at, _ in seen}) == len(ids)
