@@ -201,6 +201,9 @@ class Inbox:
         open_ = connection.execute(counted).scalar_one()
         count = connection.execute(update(INBOX).where(theirs).values(owner=self._owner)).rowcount
         if count:
+            # Their clock may have been ahead: what is recorded from now on comes after them, or who reads on from them
+            # would pass it over. This is the thread that writes: no transaction takes a sequence meanwhile
+            self._sequence = max(self._sequence, self._highest(connection))
             log.warning("rows-adopted", count=count, unfinished=open_, of=owners, owner=self._owner)
         return open_
 
@@ -424,7 +427,8 @@ class Inbox:
         return results
 
     def _highest(self, connection: Connection) -> int:
-        held = select(func.max(_C.sequence)).where(_C.owner == self._owner, _C.state == State.HELD)
+        others = _C.state.in_([State.HELD, State.ACCEPTED, State.SENT])
+        held = select(func.max(_C.sequence)).where(_C.owner == self._owner, others)
         return max(connection.execute(held).scalar() or 0, unfinished.latest(connection, self._owner))
 
     def samples(self) -> Iterator[Sample]:

@@ -23,7 +23,7 @@ from intranet_bridge.at_rest import AtRest
 from intranet_bridge.inbox.inbox import replied_in
 from intranet_bridge.inbox.ordering import OWN_KEY, QueuedCommand
 from intranet_bridge.inbox.rows import INBOX, UNTOLD, Received
-from intranet_bridge.inbox.unfinished import QUEUED, queued
+from intranet_bridge.inbox.unfinished import QUEUED, earliest, queued
 from protocol.envelope import Kind, Opened
 from protocol.errors import Tampered
 from protocol.lifecycle import REPORTED, State
@@ -141,10 +141,8 @@ def recorded_after(connection: Connection, owner: str, sequence: int, most: int)
         select(*QUEUED, _C.sequence)
         .where(_C.owner == owner, _C.state == State.RECEIVED, _C.decided_at.is_(None), _C.sequence > sequence)
         .where(_C.reply_to.startswith(LOCAL))
-        .order_by(_C.sequence)
-        .limit(most)
     )
-    rows = connection.execute(statement).all()
+    rows, _ = earliest(connection, statement, most)
     commands = [queued(row) for row in rows]
     for command in commands:
         command.recovered = False

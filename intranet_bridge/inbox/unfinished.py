@@ -54,9 +54,21 @@ def page(
     """Rows of an operation that were recorded later than the one of sequence `after`, in the order of their recording;
     and the sequence of the last, None if that was all.
     """
-    statement = _rows(owner).where(_C.operation == operation, _C.sequence > after).order_by(_C.sequence).limit(most)
-    rows = connection.execute(statement).all()
-    return [queued(row) for row in rows], rows[-1].sequence if len(rows) == most else None
+    rows, is_all = earliest(connection, _rows(owner).where(_C.operation == operation, _C.sequence > after), most)
+    return [queued(row) for row in rows], None if is_all else rows[-1].sequence
+
+
+def earliest(connection: Connection, rows: Select[Any], most: int) -> tuple[Sequence[Any], bool]:
+    """The rows of the lowest sequences, and whether that is all of them.
+
+    What was adopted may have sequences of our own rows: those of one sequence are not parted, or who reads on from it
+    would pass over the others. To sort by the id too would make PostgreSQL read all that there is of a new table.
+    """
+    found = connection.execute(rows.order_by(_C.sequence).limit(most + 1)).all()
+    if len(found) <= most:
+        return found, True
+    whole = [row for row in found if row.sequence != found[-1].sequence]
+    return (whole, False) if whole else earliest(connection, rows, 2 * most)
 
 
 def of(connection: Connection, owner: str, ids: Sequence[str]) -> list[QueuedCommand]:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from intranet_bridge import app
 from intranet_bridge.commands import local as module
 from intranet_bridge.commands.internal import InternalCommand, InternalOutcome
+from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.local import LocalRows
 from intranet_bridge.marketing import Absent, Answered, Finding, MarketingRequest, Outcome, Refused
 from intranet_bridge.settlement.part import Part
@@ -161,6 +162,50 @@ async def test_it_is_called_once_and_told_once(stage: Stage, parts: list[Asking]
     taken = text("SELECT record FROM audit")
     rows = await bridge.store.read(lambda connection: connection.execute(taken).scalars().all())
     assert sum("o1-1" in str(one) for one in rows) == 1
+
+
+@scene
+async def test_what_is_given_after_rows_of_a_clock_that_was_ahead_were_adopted_is_begun_with(
+    stage: Stage, parts: list[Asking], database_url: str
+) -> None:
+    stage.changes["store"] = {"url": database_url} if "postgres" in database_url else {"file": database_url[10:]}
+    bridge = await stage.start()
+    ahead = Inbox(bridge.store, "bridge-2", lambda: wall() + 3_600_000)
+    rows = LocalRows(bridge.at_rest, "bridge-2")
+    body = ORDER.requests.dump_json(command("o2-1").body)
+    given = rows.received("o2-1", "work-order", "another's", body, "local:asking")
+
+    def adopt(connection: Connection) -> None:
+        ahead.record_in(connection, [given])
+        assert bridge.inbox.adopt(connection, ["bridge-2"]) == 1
+
+    await bridge.store.write(adopt)
+    bridge.internal.begin()
+    await parts[0].until_told("o2-1", "succeeded")
+    await parts[0].ask("o1-1")
+    await parts[0].until_told("o1-1", "succeeded")
+
+
+@scene
+async def test_own_rows_of_one_moment_are_all_begun_with(stage: Stage, parts: list[Asking], database_url: str) -> None:
+    """Those of two bridges have the same sequences: a page ends between two of them."""
+    stage.changes["store"] = {"url": database_url} if "postgres" in database_url else {"file": database_url[10:]}
+    bridge = await stage.start()
+    moment = wall() + 60_000
+    body = ORDER.requests.dump_json(command("o2-1").body)
+
+    def adopt(connection: Connection) -> None:
+        for name in ("bridge-2", "bridge-3"):
+            given = LocalRows(bridge.at_rest, name).received(f"of-{name}", "work-order", name, body, "local:asking")
+            Inbox(bridge.store, name, lambda: moment).record_in(connection, [given])
+        assert bridge.inbox.adopt(connection, ["bridge-2", "bridge-3"]) == 2
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PAGE", 1)
+        await bridge.store.write(adopt)
+        bridge.internal.begin()
+        for name in ("bridge-2", "bridge-3"):
+            await parts[0].until_told(f"of-{name}", "succeeded")
 
 
 @scene

@@ -4,13 +4,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from intranet_bridge.inbox.inbox import Inbox
+from intranet_bridge.inbox.rows import INBOX, METADATA, Received
 from intranet_bridge.intake.conflict import InboxConflict
 from intranet_bridge.marketing import Answered
 from protocol.destinations import commands, queries
 from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.port import Outgoing
+from protocol.runtime.store import Store
+from tests.unit.clock import Clock
 from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, Stage, until, wall
 
 QUEUE = commands("main")
@@ -113,5 +118,26 @@ def test_no_command_is_called_while_another_inbox_is_meant(stage: Stage) -> None
         stage.bridge.conflict.heard(stage.bridge.inbox.id)
         assert (await stage.reply(id)).state is State.SUCCEEDED
         await stage.kill()
+
+    asyncio.run(play())
+
+
+def test_after_a_start_with_the_clock_set_back_what_is_given_comes_after_what_another_region_has(
+    database_url: str, clock: Clock
+) -> None:
+    """It is done there in the order of its recording here."""
+
+    async def play() -> None:
+        store = Store(database_url, METADATA.create_all)
+        await store.start()
+        for id in ("first", "second"):
+            inbox = Inbox(store, "bridge-1", clock)
+            await inbox.start()
+            row = Received(id, "work-order", "front-1/wechat", "k", "local:x", 0, b"", state=State.ACCEPTED)
+            await inbox.record([row])
+            clock.now -= 3_600_000
+        ids = select(INBOX.c.id).order_by(INBOX.c.sequence)
+        assert await store.read(lambda connection: connection.execute(ids).scalars().all()) == ["first", "second"]
+        await store.close()
 
     asyncio.run(play())

@@ -235,6 +235,39 @@ async def test_what_a_dead_bridge_left_is_read_too_and_nothing_twice(store: Stor
     assert sorted(bridge.order) == sorted(["mine", *(f"t{number:03}" for number in range(10))])
 
 
+async def test_of_two_bridges_rows_that_were_recorded_at_one_moment_none_is_left_out(
+    store: Store, inbox: Inbox, clock: Clock
+) -> None:
+    """Each bridge gives its rows the sequences of that moment: a page ends between two of the same."""
+    theirs = Inbox(store, "bridge-2", clock)
+    for number in range(10):
+        await recorded(theirs, [received(f"t{number:03}")])
+        await recorded(inbox, [received(f"o{number:03}")])
+    assert await store.write(lambda connection: inbox.adopt(connection, ["bridge-2"])) == 10
+    bridge = Bridge(store, inbox)
+    await inbox.start()
+    await bridge.paging.start()
+    await bridge.work()
+    assert sorted(bridge.order) == sorted(f"{whose}{number:03}" for whose in "ot" for number in range(10))
+
+
+async def test_what_is_recorded_after_rows_of_a_clock_that_was_ahead_is_read_after_them(
+    store: Store, inbox: Inbox, clock: Clock
+) -> None:
+    bridge = Bridge(store, inbox)
+    await inbox.start()
+    await bridge.paging.start()
+    theirs = Inbox(store, "bridge-2", Clock(clock.now + 3_600_000))
+    await recorded(theirs, [received(f"t{number:03}") for number in range(10)])
+    assert await store.write(lambda connection: inbox.adopt(connection, ["bridge-2"])) == 10
+    bridge.paging.adopted()
+    await bridge.read()
+    await recorded(inbox, [received("mine")])
+    bridge.paging.add(QueuedCommand("mine", "work-order", "", State.RECEIVED))
+    await bridge.work()
+    assert bridge.order == [*(f"t{number:03}" for number in range(10)), "mine"]
+
+
 async def test_what_an_operator_has_decided_is_left_to_who_acts_on_decisions(store: Store, inbox: Inbox) -> None:
     await recorded(inbox, [received("a"), received("b")])
     await store.write(
