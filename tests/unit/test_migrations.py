@@ -23,9 +23,13 @@ from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import IDLE_S, Migrations, Step, _lock, way
 from protocol.runtime.store import engine
+from protocol.runtime.timeouts import Timeouts
 from tests.support import schemas
 from tests.support.postgres import Postgres
 from tests.support.schemas import remember_schemas
+
+_PATIENT = Timeouts(idle_s=IDLE_S)
+"""Of the tests' own sessions, which reflect a hundred tables between two statements of one transaction."""
 
 assert STAFF.metadata is FRONT_METADATA  # the desk's table: a front without a desk imports nothing of it
 TREES: dict[str, tuple[Migrations, MetaData]] = {
@@ -91,7 +95,7 @@ def metadata(name: str) -> MetaData:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Engine]:
-    store = engine(database_url)
+    store = engine(database_url, _PATIENT)
     yield store
     store.dispose()
 
@@ -175,7 +179,7 @@ def test_what_other_tests_remember_makes_the_same(
             urls.append(f"sqlite:///{tmp_path / f'{number}.sqlite3'}")
         else:
             urls.append(request.getfixturevalue("postgres").database())
-    walked, told, again = made = [engine(url) for url in urls]
+    walked, told, again = made = [engine(url, _PATIENT) for url in urls]
     try:
         migrations.prepare(walked)
         with monkeypatch.context() as patch:
