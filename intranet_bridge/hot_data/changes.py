@@ -9,7 +9,8 @@
 So another bridge's answer is older than a command by a second at most, and not by its lifetime. Queries cost nothing.
 
 Ids are given when a row is written and seen when it is committed: one may come after a greater one. So what was read in
-the last minute is read again, and what is known is passed over. Who cannot read for long keeps nothing meanwhile.
+the last minute is read again, and what is known is passed over; after a pause, all since the last minute before it. A
+bridge that starts begins with what was written some minutes before. Who cannot read for long keeps nothing meanwhile.
 """
 
 import asyncio
@@ -20,12 +21,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from intranet_bridge.at_rest import AtRest, StoreKeyClosed
 from intranet_bridge.hot_data.hot import HotData
 from intranet_bridge.hot_data.rows import CHANGES
+from protocol.envelope import SKEW_MS
 from protocol.errors import Fenced
 from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
@@ -71,11 +73,14 @@ class Changes:
         return self.shared and bool(self._hot.policies)
 
     async def start(self) -> None:
-        """Nothing is kept yet, so nothing that was said before counts."""
+        """Nothing is kept yet, so of what was said before only that counts which is not settled."""
         if not self.shared:
             return
-        latest = await self._store.read(lambda connection: connection.execute(select(func.max(CHANGES.c.id))).scalar())
-        self._floors.append((self._now(), latest or 0))
+        # what is not committed yet has a greater id than what was written before it could have begun
+        settled = CHANGES.c.made_at < self._clock() - int(_AGAIN_S * 1000) - SKEW_MS
+        latest = select(CHANGES.c.id).where(settled).order_by(CHANGES.c.id.desc()).limit(1)
+        floor = await self._store.read(lambda connection: connection.execute(latest).scalar())
+        self._floors.append((self._now(), floor or 0))
         self._jobs.every(READ_S, "hot changes", self.read)
         self._jobs.start()
 
@@ -120,6 +125,7 @@ class Changes:
         if not self._on:
             self._read_at = self._now()
             return
+        began = self._now()
         try:
             while await self._page():
                 pass
@@ -127,6 +133,9 @@ class Changes:
             if self._now() - self._read_at > _UNHEARD_S:
                 self._hot.clear(by=ELSEWHERE)
             raise
+        # only now: what was being committed at the next floor was there as this reading began, and was read by it
+        while len(self._floors) > 1 and self._floors[1][0] <= began - _AGAIN_S:
+            self._floors.popleft()
         self._read_at = self._now()
 
     async def forget(self, now_ms: int) -> None:
@@ -137,9 +146,6 @@ class Changes:
 
     async def _page(self) -> bool:
         """Read some. Returns whether there may be more."""
-        now = self._now()
-        while len(self._floors) > 1 and self._floors[1][0] <= now - _AGAIN_S:
-            self._floors.popleft()
         floor, known, own = self._floors[0][1], self._known, CHANGES.c.owner == self._name
         after = select(CHANGES.c.id).where(CHANGES.c.id > floor, ~own).order_by(CHANGES.c.id)
 
@@ -153,7 +159,7 @@ class Changes:
         for row in rows:
             self._apply(row)
         self._known = {id for id in known if id > floor} | {row.id for row in rows}
-        self._floors.append((now, max([self._floors[-1][1], *(row.id for row in rows)])))
+        self._floors.append((self._now(), max([self._floors[-1][1], *(row.id for row in rows)])))
         return len(rows) == _PAGE
 
     def _apply(self, row: Any) -> None:

@@ -25,7 +25,7 @@ from intranet_bridge.store import MIGRATIONS
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.store import Store
+from protocol.runtime.store import Store, engine
 from tests.support.postgres import database_url, postgres
 from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, ORDER_BODY, Stage, scene
 from tests.unit.intranet_bridge.pushes.test_effects import said
@@ -50,15 +50,20 @@ class Two:
         self.at_rest = AtRest(self.store, STORE_KEY, ring)
         self.seconds, self.ms = 100.0, 1_000
         self.hot = [HotData(SECTION, lambda: self.seconds) for _ in "ab"]
-        self.changes = [
-            Changes(
-                store=self.store, at_rest=self.at_rest, hot=hot, name=name, shared=True, clock=lambda: self.ms,
-                now=lambda: self.seconds,
-            )
-            for name, hot in zip("ab", self.hot, strict=True)
-        ]  # fmt: skip
-        for hot, one in zip(self.hot, self.changes, strict=True):
-            hot.tell = one.tell
+        self.changes = [self._changes(name, hot) for name, hot in zip("ab", self.hot, strict=True)]
+
+    def _changes(self, name: str, hot: HotData) -> Changes:
+        changes = Changes(
+            store=self.store, at_rest=self.at_rest, hot=hot, name=name, shared=True, clock=lambda: self.ms,
+            now=lambda: self.seconds,
+        )  # fmt: skip
+        hot.tell = changes.tell
+        return changes
+
+    def start_anew(self) -> None:
+        """The second bridge."""
+        self.hot[1] = HotData(SECTION, lambda: self.seconds)
+        self.changes[1] = self._changes("b", self.hot[1])
 
     async def open(self) -> None:
         await self.store.start()
@@ -88,6 +93,33 @@ class Two:
     def heard(self, account: str, outcome: Any, settle_s: float = 0.0) -> None:
         body = CATALOGUE["work-order"].requests.validate_python({**json.loads(ORDER_BODY), "account": account})
         self.hot[0].heard("work-order", MarketingRequest("id", body), outcome, settle_s)
+
+
+class Late:
+    """A third bridge's change: its id is taken, and it is not committed. An SQLite database has one writer at a time:
+    there it is written with an id that was left out.
+    """
+
+    def __init__(self, two: Two, settle_s: float = 0.0) -> None:
+        sealed = two.at_rest.seal(ACCOUNT.encode(), "hot_changes")
+        row = {"owner": "c", "about": sealed, "operations": "", "settle_ms": settle_s * 1000, "made_at": two.ms}
+        self._store, self._row, self._database = two.store, row, engine(two.store.url)
+        self._open, self._other = self._database.connect(), two.at_rest.seal(b"x", "hot_changes")
+        if self._database.dialect.name == "postgresql":
+            self._open.execute(CHANGES.insert(), row)
+
+    async def left_out(self) -> None:
+        if self._database.dialect.name == "sqlite":
+            other = {"id": 2, "about": self._other}
+            await self._store.execute(CHANGES.insert(), self._row | other)
+
+    async def commit(self) -> None:
+        if self._database.dialect.name == "sqlite":
+            await self._store.execute(CHANGES.insert(), {"id": 1, **self._row})
+        else:
+            await asyncio.to_thread(self._open.commit)
+        self._open.close()
+        self._database.dispose()
 
 
 @pytest.fixture
@@ -172,6 +204,39 @@ def test_what_is_committed_late_is_heard_though_a_later_one_was_read_before(play
         two.seconds += 61
         await two.read()
         assert two.changes[1]._known == set()
+
+    played(act)
+
+
+def test_what_was_committed_while_nothing_was_read_is_heard_however_long_that_was(played: Any) -> None:
+    """The process was stopped, or waited for the database."""
+
+    async def act(two: Two) -> None:
+        two.keep()
+        late = Late(two)
+        await late.left_out()
+        two.heard(OTHER, Answered(DONE))
+        assert await two.read() == [1, 1]
+        await late.commit()
+        two.seconds += 61
+        assert await two.read() == [0, 0]
+
+    played(act)
+
+
+def test_what_was_being_committed_as_a_bridge_started_is_heard_by_it(played: Any) -> None:
+    async def act(two: Two) -> None:
+        late = Late(two, settle_s=30)
+        await late.left_out()
+        two.heard(OTHER, Answered(DONE))
+        await asyncio.gather(*two.changes[0]._writing)
+        two.start_anew()
+        await two.changes[1].start()
+        two.changes[1]._jobs.stop()
+        await late.commit()
+        await two.read()
+        two.keep()
+        assert two.hot[1].size[0] == 0
 
     played(act)
 
