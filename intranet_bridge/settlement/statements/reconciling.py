@@ -112,9 +112,9 @@ class Reconciliation:
 
     async def _orders_changed(self, begun: int, *, new: bool) -> None:
         """Have items that wait for their orders look at those that changed; at all of them when a statement came, which
-        may be what an order waits for, and now and then.
+        may be what an order waits for, when the clock was set back, and now and then.
         """
-        if new or begun >= self._orders_all + _ALL_ORDERS_MS:
+        if new or not self._orders_seen <= begun < self._orders_all + _ALL_ORDERS_MS:
             since, self._orders_all = 0, begun
         else:
             since = self._orders_seen - _CLOCKS_MS

@@ -111,6 +111,17 @@ async def test_a_statement_is_proof_for_an_order(database_url: str) -> None:
         assert await at.given() == [f"{NUMBER}-1"]
 
 
+async def test_an_order_that_changes_after_the_clock_was_set_back_is_seen(database_url: str) -> None:
+    async with desk(database_url) as at:
+        await ordered(at)
+        await at.statement(DAY, (T1, NUMBER, "pay", 5000, "08:00:00"))
+        await turn(at)
+        at.now -= 3_600_000
+        await at.own_outcome(f"{NUMBER}-1", State.SUCCEEDED)
+        await at.loop.look()
+        assert await at.items() == {f"{T1}/pay": ("platform-only", "done")}
+
+
 async def test_a_line_that_the_order_holds_holds_the_item(database_url: str) -> None:
     async with desk(database_url) as at:
         await ordered(at)
