@@ -97,6 +97,7 @@ class SqlSource:
         except SQLAlchemyError as error:
             raise Unread(system.failure(error)) from None
         read = answer["rows"]
+        before, more = cursor, len(read) >= section.batch
         for one in read:
             found = next((value for name, value in one.items() if name.lower() == "cursor"), None)
             if isinstance(found, bool) or not isinstance(found, int | str):
@@ -105,8 +106,11 @@ class SqlSource:
                 raise Unread("the column cursor is of another type than `start`")
             if found == cursor or (isinstance(found, int) and isinstance(cursor, int) and found < cursor):
                 raise Unread("the rows do not come in the order of their column cursor, each with another")
-            cursor = found
-        return Page([self._rows.of(one) for one in read], cursor, len(read) >= section.batch)
+            before, cursor = cursor, found
+        if more and len(read) > 1:
+            # the last is read once more with those after it: one of the same cursor among them is seen
+            read, cursor = read[:-1], before
+        return Page([self._rows.of(one) for one in read], cursor, more)
 
 
 class OperationSource:

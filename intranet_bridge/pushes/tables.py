@@ -100,6 +100,9 @@ class PushTable:
         cursor = await self._store.read(partial(_cursor, name=self.name))
         after = self.section.start if cursor is None else cursor
         rows = await self._rows(after)
+        more = len(rows) >= self.section.batch
+        if more and len(rows) > 1:
+            del rows[-1]  # it is read once more with those after it: one of the same cursor among them is seen
         if rows:
             for row in rows:
                 if row.push is None:
@@ -107,7 +110,6 @@ class PushTable:
             last = rows[-1].cursor
             move = partial(_move, name=self.name, before=cursor, value=last, now=self._clock())
             await self._pushes.take([row.push for row in rows if row.push is not None], move)
-        more = len(rows) >= self.section.batch
         self._read_at = self._clock()
         self._lag_s = self._age_s(rows) if more else 0.0
         return more

@@ -155,7 +155,7 @@ def test_a_database_is_read_after_the_cursor_and_must_be_in_order(tmp_path: Any)
         query = f"SELECT id AS cursor, k AS key, more, gone AS deleted FROM t WHERE id > :cursor ORDER BY id {order}"
         system = OpenSqlSystem("db", SqlSystem(adapter="sql", file=file))
         return SqlSource(
-            section(query=query, json_columns=["more"], row="{key: key, more: more, deleted: deleted == `1`}"),
+            section(query=query, json_columns=["more"], batch=3, row="{key: key, more: more, deleted: deleted == `1`}"),
             lambda: system,
         )
 
@@ -165,9 +165,16 @@ def test_a_database_is_read_after_the_cursor_and_must_be_in_order(tmp_path: Any)
     page = asyncio.run(read(source("")))
     assert [(row.key, row.body) for row in page.rows] == [("a", {"key": "a", "more": {"x": 1}, "deleted": False}),
                                                           ("b", None)]  # fmt: skip
-    assert (page.cursor, page.more) == (5, True)
+    assert (page.cursor, page.more) == (5, False)
     with pytest.raises(Unread, match="order"):
         asyncio.run(read(source("DESC")))
+    with sqlite3.connect(file) as connection:
+        connection.execute("INSERT INTO t VALUES (9, 'c', '{}', 0), (9, 'd', '{}', 0)")
+    connection.close()
+    page = asyncio.run(read(source("LIMIT :batch")))
+    assert ([row.key for row in page.rows], page.cursor, page.more) == (["a", "b"], 5, True)
+    with pytest.raises(Unread, match="each with another"):  # a page ends between them
+        asyncio.run(source("LIMIT :batch").page(page.cursor))
 
 
 @pytest.mark.parametrize("row", [{}, {"key": ""}, {"key": True}, {"key": "x" * 129}])

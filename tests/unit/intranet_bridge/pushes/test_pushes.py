@@ -308,6 +308,17 @@ async def test_a_table_that_cannot_be_read_says_why_and_loses_nothing(stage: Sta
 
 
 @scene
+async def test_rows_of_one_cursor_are_told_also_where_a_batch_ends_between_them(stage: Stage) -> None:
+    await stage.start()
+    query = QUERY.replace("seq AS cursor", "min(seq, 3) AS cursor").replace("WHERE seq", "WHERE min(seq, 3)")
+    reads, database = table(stage, query=query, batch=3)
+    write(database, *(said(id=f"P{number}") for number in range(4)))
+    await reads.look()
+    assert "does not grow" in reads.report().error
+    assert stage.bridge.pushes.accepted.total() == 2
+
+
+@scene
 async def test_tables_that_change_go_on_from_where_they_were_read_and_others_as_they_were(stage: Stage) -> None:
     await stage.start()
     reads, database = table(stage)
