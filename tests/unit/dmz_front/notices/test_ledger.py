@@ -1,0 +1,68 @@
+"""Who asks for notices with the place of the last one misses none, whichever front wrote it down."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Connection, text
+
+from dmz_front.ledger.rows import METADATA
+from dmz_front.notices.ledger import Arrived, NoticeLedger
+from protocol.notices import Dispatch, NoticeKind
+from protocol.runtime.store import Store, engine
+from tests.unit.carried import until
+from tests.unit.clock import Clock
+
+pytestmark = pytest.mark.anyio
+_WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+
+
+def arrived(id: str) -> Arrived:
+    dispatch = Dispatch.model_construct(
+        application="wechat", stream=id, sequence=1, kind=NoticeKind.BILL_ISSUED, at="", data={}
+    )
+    return Arrived(id, dispatch, b"sealed")
+
+
+@pytest.fixture
+async def stores(database_url: str) -> AsyncIterator[list[Store]]:
+    stores = [Store(database_url, METADATA.create_all) for _ in range(2)]
+    for one in stores:
+        await one.start()
+    yield stores
+    for one in stores:
+        await one.close()
+
+
+async def test_a_notice_that_is_committed_late_has_a_later_place(
+    stores: list[Store], database_url: str, clock: Clock
+) -> None:
+    fronts = [NoticeLedger(store, f"front-{n}", lambda _: "", clock) for n, store in enumerate(stores, 1)]
+    await fronts[0].record([arrived("before")])
+    recorded, commit = threading.Event(), threading.Event()
+
+    def held(connection: Connection) -> None:
+        fronts[0]._record(connection, [arrived("slow")])
+        recorded.set()
+        assert commit.wait(60)
+
+    slow = asyncio.ensure_future(stores[0].write(held))
+    await asyncio.to_thread(recorded.wait)
+    quick = asyncio.ensure_future(fronts[1].record([arrived("quick")]))
+    database = engine(database_url)
+    try:
+        if database.dialect.name == "postgresql":  # of SQLite the first has the only writing transaction
+
+            def begun() -> bool:
+                with database.connect() as connection:
+                    return quick.done() or connection.execute(_WAITS).scalar_one() > 0
+
+            await until(lambda: asyncio.to_thread(begun))
+        seen = await fronts[1].page("wechat", 0, 10)
+    finally:
+        commit.set()
+        database.dispose()
+    await asyncio.gather(slow, quick)
+    seen += await fronts[1].page("wechat", seen[-1][0], 10)
+    assert [id for _, id, _ in seen] == ["before", "slow", "quick"]
