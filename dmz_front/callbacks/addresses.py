@@ -7,11 +7,6 @@ left out; with none left nothing is connected to.
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from socket import AddressFamily
-from typing import Any
-
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 Network = IPv4Network | IPv6Network
 _NAT64 = ip_network("64:ff9b::/96")
@@ -57,24 +52,3 @@ def literal(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-class GuardedResolver(AbstractResolver):
-    """Resolves names for one callback, and leaves out what it may not connect to."""
-
-    def __init__(self, allowed: Sequence[Network], resolver: AbstractResolver | None = None) -> None:
-        self._allowed = allowed
-        self._resolver = resolver or ThreadedResolver()
-
-    async def resolve(self, host: str, port: int = 0, family: Any = AddressFamily.AF_INET) -> list[ResolveResult]:
-        """The addresses that may be connected to. Raises Refused if there is none."""
-        found = await self._resolver.resolve(host, port, family)
-        refusals = [refusal(one["host"], self._allowed) for one in found]
-        good = [one for one, why in zip(found, refusals, strict=True) if why is None]
-        if found and not good:
-            raise Refused(next(why for why in refusals if why))
-        return good
-
-    async def close(self) -> None:
-        """Let go of what the resolver holds."""
-        await self._resolver.close()

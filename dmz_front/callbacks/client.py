@@ -8,7 +8,8 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from dmz_front.callbacks.addresses import GuardedResolver, Refused
+from dmz_front.callbacks.addresses import Refused
+from dmz_front.callbacks.resolver import GuardedResolver
 from dmz_front.callbacks.settings import CallbackSection
 from protocol.link.tls import outward_context
 

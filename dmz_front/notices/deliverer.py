@@ -13,9 +13,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dmz_front.callbacks.client import Answer, CallbackClient
 from dmz_front.callbacks.settings import CallbackSection, NoticesSection
 from dmz_front.callbacks.signing import headers, secret_in
 from dmz_front.notices.ledger import OUTCOME, Due, NoticeLedger, state_of
@@ -30,6 +29,9 @@ from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Latency, Sample
 from protocol.runtime.store_health import said
+
+if TYPE_CHECKING:
+    from dmz_front.callbacks.client import Answer, CallbackClient
 
 log = logger(__name__)
 
@@ -51,7 +53,7 @@ class Target:
     name: str
     section: CallbackSection
     secrets: tuple[bytes, ...] = field(repr=False)
-    client: CallbackClient
+    client: "CallbackClient"
     ready: deque[Due] = field(default_factory=deque)
     in_hand: set[str] = field(default_factory=set)
     """Ids that are ready or on their way."""
@@ -214,7 +216,7 @@ class Deliverer:
             elif target.running == 0:
                 self._spawn(target.client.close())
 
-    async def _judge(self, target: Target, due: Due, answer: Answer) -> None:
+    async def _judge(self, target: Target, due: Due, answer: "Answer") -> None:
         if not answer.fault:
             target.failures = 0
             self.attempts[target.name, "delivered"] += 1
@@ -234,7 +236,7 @@ class Deliverer:
         wait_s = max(self._backoff.after(due.attempts + 1), answer.pause_s)
         await self._ledger.failed(due.id, now + int(wait_s * 1000), answer.fault)
 
-    def _rest(self, target: Target, answer: Answer) -> None:
+    def _rest(self, target: Target, answer: "Answer") -> None:
         """Leave the receiver alone for a while, if it asks for that or fails again and again."""
         pause_s = answer.pause_s
         if target.failures >= _DOUBTED:
@@ -279,7 +281,14 @@ class Deliverer:
 
 
 def targets(callbacks: Mapping[str, CallbackSection]) -> dict[str, Target]:
-    """The callbacks as configured. Raises ConfigurationError for files that cannot be used."""
+    """The callbacks as configured. Raises ConfigurationError for files that cannot be used.
+
+    Without any the HTTP client is not imported: it is a tenth of a start's work.
+    """
+    if not callbacks:
+        return {}
+    from dmz_front.callbacks.client import CallbackClient
+
     return {
         name: Target(name, section, tuple(secret_in(file) for file in section.secrets), CallbackClient(section))
         for name, section in callbacks.items()

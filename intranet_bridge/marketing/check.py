@@ -7,8 +7,10 @@ has it as the wrong kind. Warned of: tests of what became of a request that are 
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import jmespath
+from pydantic import BaseModel
 
 from intranet_bridge.marketing.binding import OperationBinding
 from intranet_bridge.marketing.expressions.functions import Tables
@@ -48,9 +50,15 @@ def complaints(operation: Operation, binding: OperationBinding) -> Iterator[Comp
 
 def request_of(operation: Operation) -> Shape:
     """What an expression about a request sees: its fields, and `request_id`."""
-    asked = of_schema(operation.request.model_json_schema())
+    asked = _body(operation.request)
     fields = dict(asked.fields or {}) | {"request_id": Shape(frozenset((TEXT,)))}
     return Shape(asked.kinds, fields, required=frozenset(fields))
+
+
+@cache
+def _body(model: type[BaseModel]) -> Shape:
+    """The shape of a body. Kept: a start asks for each several times, and pydantic makes its schema anew each time."""
+    return of_schema(model.model_json_schema())
 
 
 def read(setting: tuple[str, ...], text: str | None, sees: Shape, tables: Tables) -> list[Complaint]:
@@ -83,7 +91,7 @@ def answering(
     setting: tuple[str, ...], text: str | None, operation: Operation, tables: Tables, asked: Iterable[str] = ()
 ) -> Iterator[Complaint]:
     """What is wrong with an expression that gives the catalogue's response. `asked`: what makes the request."""
-    wanted = of_schema(operation.response.model_json_schema())
+    wanted = _body(operation.response)
     gives, found = _read(setting, text, ANY, tables)
     yield from found
     if not found and text is not None:

@@ -57,7 +57,7 @@ class Scene:
     def __init__(self, harness: Harness, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.harness, self.folder = harness, folder
         self.receivers: dict[str, Receiver] = {}
-        patch.setattr("dmz_front.notices.deliverer.CallbackClient", self._client)
+        patch.setattr("dmz_front.callbacks.client.CallbackClient", self._client)
         patch.setattr("dmz_front.notices.deliverer.random.random", lambda: 0.0)
         harness.options["callbacks"] = {}
         harness.bridge.script = lambda asked: None if asked.attributes.type == RECEIPT else Say(result=b"{}")
