@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from scripts.tools.benchmark import (
+    accounts,
     applications,
     capacity,
     chart,
@@ -38,7 +39,7 @@ from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, Any]
 
-_UNDER_LOAD = (applications,)
+_UNDER_LOAD = (applications, accounts)
 """Parts of `growth` that put whole daemons under load: CURVE, SIZES and run(folder, sizes, seconds) of each."""
 
 

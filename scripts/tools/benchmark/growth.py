@@ -34,8 +34,9 @@ _OF_DAEMONS = {
     "memory": ("Memory over queries", "queries"),
     "recovery": ("A start with commands left", "commands"),
     "applications": ("Applications", "applications"),
+    "accounts": ("Accounts whose answers are kept", "accounts"),
 }
-"""Curves of whole daemons (daemons.py, applications.py): their title, and what is counted."""
+"""Curves of whole daemons (daemons.py, applications.py, accounts.py): their title, and what is counted."""
 
 
 def run(folder: Path, sizes: Sequence[int] = SIZES, curves: Sequence[str] = CURVES) -> list[Row]:

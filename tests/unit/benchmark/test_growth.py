@@ -7,13 +7,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from intranet_bridge.ceilings.ceilings import Ceilings
 from intranet_bridge.ceilings.sections import CeilingsSection, FrontSection
+from intranet_bridge.hot_data.hot import HotData
+from intranet_bridge.hot_data.section import HotSection
 from protocol.operations import OFFERED
 from protocol.runtime.applications import active, key_hash
+from protocol.runtime.hot_section import HotOperationSection
+from protocol.runtime.metrics import Samples
 from scripts.tools.benchmark import __main__ as bench
-from scripts.tools.benchmark import applications, growth, retention
+from scripts.tools.benchmark import accounts, applications, growth, retention
 from scripts.tools.benchmark.chart import Curve, ceiling, page
 from tests.unit.benchmark.plans import plans_of
 from tests.unit.clock import Clock
@@ -95,6 +100,19 @@ def test_what_was_measured_with_so_many_applications_is_a_line_for_each_number_o
     assert (curve.title, curve.x, curve.y) == ("Applications: ms of CPU a query", "applications", "ms")
     line = [(1.0, 0.25), (100.0, 0.25)]
     assert curve.lines == {"front, 4 operations": line, "front, 40 operations": line}
+
+
+def test_the_bridge_s_metrics_tell_how_queries_were_answered() -> None:
+    section = HotSection(operations={"bill-query": HotOperationSection(lifetime_s=60)})
+    hot = HotData(section)
+    hot.counts.update({("bill-query", "hit"): 30, ("bill-query", "miss"): 10})
+    before = dict.fromkeys(("hit", "joined", "miss", "stale"), 0.0)
+    registry = CollectorRegistry()
+    registry.register(Samples(hot.samples))
+    now = accounts.numbers(generate_latest(registry).decode())
+    assert now == before | {"hit": 30.0, "miss": 10.0, "kept": 0.0, "bytes": 0.0}
+    assert accounts.share(before, now, "hit") == 0.75
+    assert accounts.share(now, now, "hit") == 0.0
 
 
 @pytest.mark.parametrize(("table", "state"), [("requests", "sent"), ("inbox", "received")])
