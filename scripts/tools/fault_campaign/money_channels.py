@@ -41,10 +41,13 @@ class Paying:
     paid_again: list[Payment] = field(default_factory=list)
     notified: bool = False
 
-    @property
-    def surplus(self) -> list[Payment]:
-        """What is to be given back whole: paid again, or not as much as it asked for."""
-        return [*self.paid_again, *(self.paid if self.how == OTHER_AMOUNT else ())]
+    def asks_for_surplus(self) -> bool:
+        """Whether it asks for the refund of all that is to be given back whole: paid with another amount, or twice. Of
+        two payments the order is paid by that of which the bridge hears first.
+        """
+        asked = {one["transaction"] for one in self.told["refunds"]}
+        surplus = [self.paid] if self.how == OTHER_AMOUNT else [self.paid, self.paid_again] if self.paid_again else [[]]
+        return any({one.transaction for one in paid} <= asked for paid in surplus)
 
     def differing(self) -> list[Payment]:
         """What was not paid as it asked for."""
@@ -198,7 +201,6 @@ class Channels:
     def all_back(self, order: Paying) -> bool:
         """Whether all that it asks for is given back, and it asks for all that was paid once too often."""
         refunds = order.told["refunds"]
-        due = {one.transaction for one in order.surplus}
-        return due <= {one["transaction"] for one in refunds} and all(
+        return order.asks_for_surplus() and all(
             one["refund"] in self._given_back or one["state"] == "proven" for one in refunds
         )

@@ -189,6 +189,4 @@ def _at_its_end(order: Paying) -> bool:
         return False
     if order.how == "paid-twice" and not order.paid_again:
         return False
-    refunds = order.told["refunds"]
-    asked = {one["transaction"] for one in refunds}
-    return all(one["state"] == "proven" for one in refunds) and {one.transaction for one in order.surplus} <= asked
+    return order.asks_for_surplus() and all(one["state"] == "proven" for one in order.told["refunds"])
