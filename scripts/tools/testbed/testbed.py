@@ -153,10 +153,17 @@ class Testbed:
                     folder.mkdir(exist_ok=True, mode=0o700)
                 model._make_what_is_missing()
                 model._migrate("intranet-bridge")
+            for part in self.twins:
+                if not (template / "twins" / f"{part}.pem").exists():
+                    shutil.copytree(template / "certs", template / "twins", dirs_exist_ok=True)
+                    _issue(part, template / "twins")
         if not self.own_keys and not (self.folder / "keys").exists():
             shutil.copytree(template / "keys", self.folder / "keys")
         if not self.certs.exists() and "broker" not in self.places:  # a broker elsewhere has another name
             shutil.copytree(template / "certs", self.certs)
+            for part in self.twins:
+                for ending in ("pem", "key"):
+                    shutil.copy2(template / "twins" / f"{part}.{ending}", self.certs)
         for kind, besides in (("front", ["app.key"]), ("bridge", [])):
             files = [*(template / name for name in besides), *(template / "data").glob(f"{kind}.sqlite3*")]
             own_store = any(name.startswith("store.") for name in self.settings.get(_CONFIGURATION[kind], {}))
@@ -172,8 +179,7 @@ class Testbed:
             run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(self.certs), *sans])
         for part in self.twins:
             if not (self.certs / f"{part}.pem").exists():
-                issue = ["certs", "issue", kind_of(part), "--name", part, "--dir", str(self.certs)]
-                run([str(BIN / "bridgectl"), *issue])
+                _issue(part, self.certs)
         if not (self.folder / "keys" / "trusted.json").exists():
             run([str(BIN / "bridgectl"), "keys", "init", "--dir", str(self.folder / "keys")])
         self._configure()
@@ -510,6 +516,11 @@ class Testbed:
             push_port=state["push_port"],
             today=state["today"],
         )  # fmt: skip
+
+
+def _issue(part: str, certs: Path) -> None:
+    """A further instance's certificate, by the authority whose key is in the folder."""
+    run([str(BIN / "bridgectl"), "certs", "issue", kind_of(part), "--name", part, "--dir", str(certs)])
 
 
 _PORT_KEYS = {"front": "front_url", "broker": "broker", "marketing": "marketing_url"}

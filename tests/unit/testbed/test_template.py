@@ -22,7 +22,8 @@ def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         if words[0] in ("certs", "keys"):
             folder = Path(words[words.index("--dir") + 1])
             folder.mkdir(exist_ok=True)
-            for name in ("broker.p12", "monitor.pem", "trusted.json"):
+            own = [f"{words[words.index('--name') + 1]}.{ending}" for ending in ("pem", "key") if "--name" in words]
+            for name in own or ("broker.p12", "monitor.pem", "trusted.json"):
                 (folder / name).touch(mode=0o600)
         if "--migrate" in words:
             configuration = Path(words[1])
@@ -64,6 +65,20 @@ def test_what_is_not_the_same_is_made(programs: list[str], tmp_path: Path, own: 
     programs.clear()
     Testbed(tmp_path / "two", **own).set_up()
     assert len(programs) == runs, json.dumps(programs)
+
+
+def test_a_twins_certificate_is_made_once_and_is_in_no_others_folder(programs: list[str], tmp_path: Path) -> None:
+    first, second, alone = (
+        Testbed(tmp_path / "one", twins=("bridge-2",)), Testbed(tmp_path / "two", twins=("front-2", "bridge-2")),
+        Testbed(tmp_path / "three"),
+    )  # fmt: skip
+    for one in (first, second, alone):
+        one.set_up()
+    assert programs.count("certs issue") == 2
+    assert sorted(file.name for file in second.certs.glob("*-2.*")) == [
+        "bridge-2.key", "bridge-2.pem", "front-2.key", "front-2.pem",
+    ]  # fmt: skip
+    assert [*first.certs.glob("front-2.*"), *alone.certs.glob("*-2.*")] == []
 
 
 @pytest.mark.parametrize(

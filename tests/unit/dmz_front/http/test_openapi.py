@@ -19,13 +19,21 @@ from tests.unit.dmz_front.harness import QUERY, Harness
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
+@pytest.fixture(scope="module")
+def kept() -> list[bytes]:
+    """The document, once it was served: the same for all that only read it."""
+    return []
+
+
 @pytest.fixture
-async def document(harness: Harness) -> dict[str, Any]:
+async def document(harness: Harness, kept: list[bytes]) -> dict[str, Any]:
     """As served, FastAPI's own part included."""
-    await harness.start(bridge=False)
-    answer = await harness.call("GET", "/openapi.json", app=None)
-    assert answer.status_code == 200
-    found: dict[str, Any] = answer.json()
+    if not kept:
+        await harness.start(bridge=False)
+        answer = await harness.call("GET", "/openapi.json", app=None)
+        assert answer.status_code == 200
+        kept.append(answer.content)
+    found: dict[str, Any] = json.loads(kept[0])
     return found
 
 
