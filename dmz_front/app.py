@@ -49,7 +49,7 @@ from dmz_front.http.pages import pages
 from dmz_front.http.server import HttpServer
 from dmz_front.ledger.attachments import AttachmentLedger
 from dmz_front.ledger.decisions import DecisionLedger
-from dmz_front.ledger.ledger import Ledger
+from dmz_front.ledger.ledger import SENT_LINGER_S, Ledger
 from dmz_front.ledger.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON, STATISTICS
 from dmz_front.links import links_of
 from dmz_front.notices.administration import NoticeAdministration
@@ -144,7 +144,10 @@ class Front:
         self.audit = Audit(self.store, AUDIT, settings.name, self.clock)
         self.forward = forward_of(settings.audit, "dmz-front", self.audit)
         self.statistics = Statistics(self.store, STATISTICS, settings.name, self.clock)
-        self.ledger = Ledger(self.store, self.clock, self.audit, ended=self.statistics.ended)
+        self.ledger = Ledger(
+            self.store, self.clock, self.audit, ended=self.statistics.ended,
+            linger_s=min(SENT_LINGER_S, settings.delivery.resend_after_s / 30),
+        )  # fmt: skip
         self.attachments = AttachmentLedger(self.store, settings.name, self.clock)
         self.history = History(
             self.store, HISTORY, settings.store.file, int(settings.store.retention_days * 86_400_000), self.clock

@@ -118,6 +118,8 @@ STOP_S = 30.0
 """What each step of the drain may take beyond `drain_s` before systemd's patience ends (TimeoutStopSec)."""
 LEAVE_S = 1.0
 """So long after its presence says that it leaves a drained bridge takes what is on its way."""
+REPLIED_LINGER_S = 0.2
+"""So long the receipts of replies are gathered before they are recorded."""
 FLUSH_S = 5.0
 """How long stopping waits for the receipts of replies."""
 
@@ -205,6 +207,7 @@ class Bridge:
         self.outbox = Outbox(
             Lane(self.links["command-replies"], persistent=True),
             sent=traced.spans.sent(self.inbox.replied) if traced else self.inbox.replied, unsent=self.inbox.unsent,
+            linger_s=REPLIED_LINGER_S,
         )  # fmt: skip
         self.replies = (traced.replies if traced else Replies)(
             settings.name, sealer, Lane(self.links["query-replies"], persistent=False), clock, self.ceilings.group_of

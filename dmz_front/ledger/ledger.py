@@ -5,6 +5,7 @@ sealed request dropped; answered, its sealed reply dropped; forgotten. What admi
 administration.py.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from functools import partial
@@ -31,9 +32,15 @@ from protocol.values import immutable
 
 log = logger(__name__)
 
+SENT_LINGER_S = 1.0
+"""So long a receipt of the broker waits to be written down with the command's outcome: one write instead of two; where
+commands are sent again soon, a thirtieth of that time. Dies the front meanwhile, it sends once more what the broker
+has, and the bridge knows it by its id.
+"""
 _SENT = (
     REQUESTS.update()
-    .where(REQUESTS.c.id == bindparam("of"), (REQUESTS.c.state == State.ACCEPTED) | (REQUESTS.c.state == State.SENT))
+    .where(REQUESTS.c.id.in_(bindparam("ids", expanding=True)))
+    .where(func.coalesce(REQUESTS.c.state, "").in_([State.ACCEPTED, State.SENT]))  # see _IS_FINAL
     .values(state=State.SENT, sent_at=bindparam("now"), updated_at=bindparam("now"), sends=REQUESTS.c.sends + 1)
 )
 _TOLD = (
@@ -44,6 +51,8 @@ _TOLD = (
         code=bindparam("because"),
         reply=bindparam("sealed"),
         updated_at=bindparam("now"),
+        sent_at=func.coalesce(bindparam("receipted"), REQUESTS.c.sent_at),
+        sends=REQUESTS.c.sends + bindparam("receipts"),
     )
 )
 VERSION_ALONE = func.substr(REQUESTS.c.envelope, 1, 1)
@@ -105,6 +114,17 @@ def _changed(statement: Any, connection: Connection, ids: Sequence[str]) -> Sequ
     return [done, *[0] * (len(ids) - 1)]
 
 
+def _write_sent(connection: Connection, receipts: Sequence[tuple[str, int]]) -> Sequence[None]:
+    """Of commands, by id: when the broker's receipt came. All of one moment by one statement."""
+    of: dict[int, list[str]] = {}
+    for id, now in receipts:
+        of.setdefault(now, []).append(id)
+    for now, ids in of.items():
+        connection.execute(_SENT, {"ids": ids, "now": now})
+    reach(Point.FRONT_SENT_UNCOMMITTED)
+    return [None] * len(receipts)
+
+
 Claim = Callable[[Connection], None]
 """Takes what a new command needs for itself, in the transaction that accepts it."""
 
@@ -118,11 +138,14 @@ class Ledger:
         clock: Clock,
         audit: Audit | None = None,
         ended: Callable[[str, str, str], None] | None = None,
+        linger_s: float = 0.0,
     ) -> None:
         """`audit`: gets a record of what is accepted, in the same transaction. `ended`: is told operation, application
-        and outcome of what became final, when that is on disk.
+        and outcome of what became final, when that is on disk. `linger_s`: see SENT_LINGER_S.
         """
-        self._audit, self._ended = audit, ended
+        self._audit, self._ended, self._linger_s = audit, ended, linger_s
+        self._receipted: dict[str, int] = {}
+        """When the broker's receipt came, of what is not written down yet to be sent."""
         self.told: Callable[[Connection, Sequence[Mapping[str, Any]]], None] | None = None
         """Told what outcomes were written, in their transaction: `of`, `to` and the sealed reply of each."""
         self._store = store
@@ -229,14 +252,17 @@ class Ledger:
         return found if found is not None and found.application == application else None
 
     async def sent(self, ids: Sequence[str]) -> None:
-        """The broker has these on its disk."""
+        """The broker has these on its disk. Returns when the rows say so, or are being told their outcome."""
         now = self._clock()
-        rows = ({"of": id, "now": now} for id in sorted(ids))
-        await self._store.execute(_SENT, *rows, point=Point.FRONT_SENT_UNCOMMITTED)
+        self._receipted.update(dict.fromkeys(ids, now))
+        if self._linger_s:
+            await asyncio.sleep(self._linger_s)
+        await self._store.gather(_write_sent, [(id, now) for id in sorted(ids) if self._receipted.pop(id, None)])
 
     async def record_outcomes(self, outcomes: Sequence[ReportedOutcome]) -> int:
         """Write what replies say; final rows never change. Returns how many rows became final."""
-        written = await self._store.gather(self._write_outcomes, outcomes)
+        told = [(outcome, self._receipted.pop(outcome.id, None)) for outcome in outcomes]
+        written = await self._store.gather(self._write_outcomes, told)
         finished = 0
         for outcome, whose in zip(outcomes, written, strict=True):
             if whose is not None:
@@ -248,10 +274,12 @@ class Ledger:
         return finished
 
     def _write_outcomes(
-        self, connection: Connection, outcomes: Sequence[ReportedOutcome]
+        self, connection: Connection, outcomes: Sequence[tuple[ReportedOutcome, int | None]]
     ) -> Sequence[tuple[str, str] | None]:
-        """Operation and application of each that became final."""
-        ids = [item.id for item in outcomes]
+        """Operation and application of each that became final. With each outcome: when the broker's receipt for the
+        command came, if that is to be written down too.
+        """
+        ids = [item.id for item, _ in outcomes]
         # Locked, in one order for all: another front may be told of the same command at this moment
         rows = connection.execute(
             select(REQUESTS.c.id, REQUESTS.c.state, REQUESTS.c.operation, REQUESTS.c.application)
@@ -265,14 +293,17 @@ class Ledger:
         held: list[dict[str, Any]] = []
         final: list[dict[str, Any]] = []
         finished: list[tuple[str, str] | None] = []
-        for item in outcomes:
+        for item, receipted in outcomes:
             state = states.get(item.id)
             to = None if state is None else state_reported(state, item.state)
             row = found.get(item.id)
             finished.append((row.operation, row.application) if row is not None and to in FINAL else None)
             if to is not None:
                 states[item.id] = to
-                change = {"of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now}
+                change = {
+                    "of": item.id, "to": to, "because": item.code, "sealed": item.sealed, "now": now,
+                    "receipted": receipted, "receipts": 0 if receipted is None else 1,
+                }  # fmt: skip
                 (final if to in FINAL else held).append(change)
         if held:
             connection.execute(_TOLD, held)

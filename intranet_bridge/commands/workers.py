@@ -62,6 +62,10 @@ _HELD = "its outcome is not known; an operator has to find out and decide"
 _LOOK_AGAIN_S = 300.0
 """So long at most a command sleeps whose front has asked about too many accounts: the ceiling may be raised."""
 _NOT_ACCEPTED = "the bridge's catalogue does not accept this request"
+_IN_HAND = 3
+"""So many commands for each worker are in hand at most, with those whose outcome is on its way to the disk: one that
+takes none for a while must not make the bridge call more and more.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Policy:
     """How commands are worked on."""
 
     workers: int
-    """At once."""
+    """Calls at once."""
     backoff: Backoff
     """The waits between attempts."""
     clock: Clock
@@ -86,7 +90,7 @@ class Policy:
 
 
 class CommandWorkers:
-    """At most `policy.workers` commands being worked on at once."""
+    """At most `policy.workers` commands being called at once: one whose call is over keeps no other from beginning."""
 
     def __init__(
         self,
@@ -115,6 +119,11 @@ class CommandWorkers:
         self._placed: set[str] = set()
         """Ids of the commands that have a place of their operation's calls at once, where these are limited."""
         self._running: dict[asyncio.Task[None], QueuedCommand] = {}
+        self._calling: set[asyncio.Task[None] | None] = set()
+        """Those of them that hold a worker: their call is not over, or not begun."""
+        self._alone: QueuedCommand | None = None
+        """A possible poison message that runs."""
+        self._pumping = False
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._idle = False
@@ -144,11 +153,12 @@ class CommandWorkers:
 
     def pump(self) -> None:
         """Give free workers what is ready, and wake again when the next sleeper or circuit does."""
+        self._pumping = False
         if self._closed or self._idle:
             return
         now = time.monotonic()
         loop = asyncio.get_running_loop()
-        while len(self._running) < self.workers:
+        while self._free():
             command = self._next_command(now)
             if command is None:
                 break
@@ -156,8 +166,19 @@ class CommandWorkers:
                 self._placed.add(command.id)
             task = loop.create_task(self._run(command))
             self._running[task] = command
+            self._calling.add(task)
             task.add_done_callback(self._ran)
         self._arm(loop, now)
+
+    def _free(self) -> bool:
+        """Whether there is a worker for one more."""
+        return len(self._calling) < self.workers and len(self._running) < _IN_HAND * self.workers
+
+    def _pump_soon(self) -> None:
+        """Once for all whose call, or work, is over in this turn of the loop."""
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self.pump)
 
     def rest(self) -> None:
         """Begin nothing more; what runs goes on."""
@@ -332,7 +353,7 @@ class CommandWorkers:
                     return Hold((Event.HOLD,), _NOT_ACCEPTED)
                 started = time.monotonic()
                 finding = await self._calls.inquire(command.operation, asked)
-                self._give_back(command, time.monotonic() - started)
+                self._give_back(command, asyncio.current_task(), time.monotonic() - started)
                 reach(Point.BRIDGE_INQUIRED, command.id)
                 command.failures = command.failures + 1 if isinstance(finding, Unknown) else 0
                 command.unread += decision.unreadable(finding)
@@ -368,7 +389,7 @@ class CommandWorkers:
             return Finish((Event.FAIL,), "invalid-request", _NOT_ACCEPTED)
         started = time.monotonic()
         outcome = await self._calls.call(command.operation, asked)
-        self._give_back(command, time.monotonic() - started)
+        self._give_back(command, asyncio.current_task(), time.monotonic() - started)
         reach(Point.BRIDGE_CALLED, command.id)
         command.crashes = 0  # it came through
         command.failures = command.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
@@ -482,18 +503,24 @@ class CommandWorkers:
     # --- running -----------------------------------------------------------------------------------------
 
     def _next_command(self, now: float) -> QueuedCommand | None:
-        if any(command.crashes for command in self._running.values()):
-            return None  # it is alone
+        if self._alone is not None and self._alone.crashes:
+            return None
         poison = self._ordering.poison(now, self._calls.admits)
         if poison is None:
             return self._ordering.take(now, self._calls.admit)
         if self._running or not self._calls.admit(poison.operation):
             return None
         self._ordering.take_poison(poison)
+        self._alone = poison
         return poison
 
-    def _give_back(self, command: QueuedCommand, took_s: float | None = None) -> None:
-        """Its call has ended, or there was none: what becomes of it on disk holds no place."""
+    def _give_back(
+        self, command: QueuedCommand, task: "asyncio.Task[None] | None", took_s: float | None = None
+    ) -> None:
+        """Its call has ended, or there was none: what becomes of it on disk holds no worker, and no place."""
+        if task in self._calling:
+            self._calling.discard(task)
+            self._pump_soon()
         if command.id in self._placed:
             self._placed.discard(command.id)
             self._calls.release(command.operation, took_s)
@@ -501,16 +528,18 @@ class CommandWorkers:
     def _ran(self, task: "asyncio.Task[None]") -> None:
         command = self._running.pop(task, None)
         if command is not None:
-            self._give_back(command)
+            self._give_back(command, task)
+        if command is self._alone:
+            self._alone = None
         if not task.cancelled() and task.exception() is not None:
             log.error("command-task-failed", error=type(task.exception()).__name__)
-        self.pump()
+        self._pump_soon()
 
     def _arm(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if len(self._running) >= self.workers:
+        if not self._free():
             return  # the next one to finish pumps
         waits = [self._calls.wait_s(name, now) for name in self._ordering.waiting()]
         times = [self._ordering.wakes_at(), *(now + wait_s for wait_s in waits if wait_s is not None)]

@@ -37,7 +37,7 @@ import uuid
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -83,6 +83,8 @@ from protocol.runtime.tally import Tally
 
 log = logger(__name__)
 
+Value = TypeVar("Value")
+
 _C = INBOX.c
 _WALK = 2_000
 """Rows that are looked at in one go where there is no index."""
@@ -109,9 +111,14 @@ _MINE = func.coalesce(_C.owner, "") == bindparam("me")
 """Not by an index of owners, which PostgreSQL may take before that of ids while a table is new to it, and keep to: then
 each of these statements looks at every row."""
 _ROW = (update(INBOX).where(_C.id == bindparam("of"), _MINE)).values(updated_at=bindparam("now"), decided_at=None)
-_CALLING = _ROW.where(state_is_one_of(_UNFINISHED)).values(
-    state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now")
-)
+_CALLING = (
+    update(INBOX)
+    .where(_C.id.in_(bindparam("ids", expanding=True)), _MINE, state_is_one_of(_UNFINISHED))
+    .values(
+        state=State.CALLING, attempts=bindparam("tries"), calling_at=bindparam("now"), updated_at=bindparam("now"),
+        decided_at=None,
+    )
+)  # fmt: skip
 _MOVED = _ROW.values(
     state=bindparam("to"),
     attempts=bindparam("tries"),
@@ -135,7 +142,7 @@ _IS_FINAL = state_is_one_of(sorted(FINAL))
 _TAKEN_BACK = _TAKEN_BACK.where(_IS_FINAL).values(decided_at=None, envelope=b"")
 _REPLIED = (
     update(INBOX)
-    .where(_C.id == bindparam("of"), _C.state == bindparam("said"))
+    .where(_C.id.in_(bindparam("ids", expanding=True)), _C.state == bindparam("said"))
     # A final one is not called again, and the front has its outcome: nobody needs the request any more
     .values(
         replied_at=bindparam("now"),
@@ -216,8 +223,19 @@ class Inbox:
 
     async def calling(self, command: QueuedCommand, attempts: int) -> bool:
         """Committed before the call is made. False: it must not be called, for an operator took it back."""
-        row = {"of": command.id, "me": self._owner, "tries": attempts, "now": self._clock()}
-        return (await self._store.gather(_begin_calls, [row]))[0]
+        return (await self._store.gather(self._begin_calls, [(command.id, attempts)]))[0]
+
+    def _begin_calls(self, connection: Connection, calls: Sequence[tuple[str, int]]) -> Sequence[bool]:
+        """Of commands: id, and which attempt it is."""
+        named, changed = {"me": self._owner, "now": self._clock()}, 0
+        for tries, ids in _grouped(calls).items():
+            changed += connection.execute(_CALLING, {**named, "tries": tries, "ids": ids}).rowcount
+        reach(Point.BRIDGE_CALLING_UNCOMMITTED)
+        if changed == len(calls):
+            return [True] * len(calls)
+        states = select(_C.id).where(_C.id.in_([id for id, _ in calls]), _C.state == State.CALLING)
+        begun = set(connection.execute(states).scalars())
+        return [id in begun for id, _ in calls]
 
     async def inquiring(self, command: QueuedCommand) -> None:
         """Committed before an inquiry is made."""
@@ -289,9 +307,13 @@ class Inbox:
 
     async def replied(self, entries: Sequence[str]) -> None:
         """The broker has these replies on its disk (ids made by `entry`)."""
-        now = self._clock()
-        rows = [{"of": of, "said": said, "now": now} for of, _, said in (id.rpartition("/") for id in entries)]
-        await self._store.execute(_REPLIED, *rows, point=Point.BRIDGE_REPLIED_UNCOMMITTED)
+        told = [(of, State(said)) for of, _, said in (id.rpartition("/") for id in entries)]
+        await self._store.gather(self._write_replied, told)
+
+    def _write_replied(self, connection: Connection, told: Sequence[tuple[str, State]]) -> Sequence[None]:
+        replied_in(connection, told, self._clock())
+        reach(Point.BRIDGE_REPLIED_UNCOMMITTED)
+        return [None] * len(told)
 
     async def unsent(self, limit: int) -> list[Entry]:
         """Replies without a receipt, oldest first."""
@@ -449,17 +471,16 @@ class Inbox:
 
 def replied_in(connection: Connection, told: Sequence[tuple[str, State]], now: int) -> None:
     """Of rows, each by id and the state that was told: who is to know of it does."""
-    connection.execute(_REPLIED, [{"of": id, "said": state, "now": now} for id, state in told])
+    for state, ids in _grouped(told).items():
+        connection.execute(_REPLIED, {"ids": ids, "said": state, "now": now})
 
 
-def _begin_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
-    changed = connection.execute(_CALLING, rows).rowcount
-    reach(Point.BRIDGE_CALLING_UNCOMMITTED)
-    if changed == len(rows):
-        return [True] * len(rows)
-    states = select(_C.id).where(_C.id.in_([row["of"] for row in rows]), _C.state == State.CALLING)
-    begun = set(connection.execute(states).scalars())
-    return [row["of"] in begun for row in rows]
+def _grouped(rows: Sequence[tuple[str, Value]]) -> dict[Value, list[str]]:
+    """The ids of rows by what is to be written to them: one statement changes all that are alike."""
+    of: dict[Value, list[str]] = {}
+    for id, value in rows:
+        of.setdefault(value, []).append(id)
+    return of
 
 
 def all_owners(connection: Connection) -> list[str]:

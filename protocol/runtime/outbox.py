@@ -41,13 +41,18 @@ class Outbox:
         sent: Callable[[Sequence[str]], Awaitable[None]],
         unsent: Callable[[int], Awaitable[Sequence[Entry]]],
         capacity: int = 10_000,
+        linger_s: float = 0.0,
     ) -> None:
-        """`sent(ids)` records receipts; `unsent(limit)` reads the oldest rows without one."""
+        """`sent(ids)` records receipts; `unsent(limit)` reads the oldest rows without one. `linger_s`: so long a
+        receipt waits for others to be recorded with; who dies meanwhile sends those messages once more.
+        """
+        self._linger_s = linger_s
         self._lane = lane
         self._sent = sent
         self._unsent = unsent
         self._capacity = capacity
-        self._in_hand: set[str] = set()
+        self._in_hand: dict[str, bool] = {}
+        """Whether the receipt is here, of what is on its way or to be recorded, by id."""
         self._marking: set[asyncio.Task[None]] = set()
         self._receipts: list[str] = []
         self.failures = 0
@@ -60,10 +65,10 @@ class Outbox:
         return len(self._in_hand)
 
     def offer(self, entry: Entry) -> bool:
-        """Send soon; whether it is on its way. When memory or the link is full the row simply waits for the next
-        sweep.
+        """Send soon, unless it is on its way; whether it is. When memory or the link is full the row simply waits for
+        the next sweep.
         """
-        if entry.id in self._in_hand:
+        if self._in_hand.get(entry.id) is False:
             return True
         if len(self._in_hand) >= self._capacity:
             return False
@@ -72,7 +77,7 @@ class Outbox:
         except LinkError:
             self.failures += 1
             return False
-        self._in_hand.add(entry.id)
+        self._in_hand[entry.id] = False
         reach(Point.OUTBOX_OFFERED)
         reach_written(Point.OUTBOX_WRITTEN)
         receipt.add_done_callback(lambda done, id=entry.id: self._receipted(id, done))  # type: ignore[misc]
@@ -99,12 +104,13 @@ class Outbox:
 
     def _receipted(self, id: str, receipt: asyncio.Future[None]) -> None:
         if receipt.cancelled() or receipt.exception() is not None:
-            self._in_hand.discard(id)
+            self._in_hand.pop(id, None)
             self.failures += 1
             self.refused = self.refused or (not receipt.cancelled() and isinstance(receipt.exception(), SendRefused))
             return
         self.refused = False
         # One frame's receipt wakes all its members in the same turn: record them together.
+        self._in_hand[id] = True
         self._receipts.append(id)
         if len(self._receipts) == 1:
             task = asyncio.get_running_loop().create_task(self._mark())
@@ -112,8 +118,10 @@ class Outbox:
             task.add_done_callback(self._marking.discard)
 
     async def _mark(self) -> None:
-        ids, self._receipts = self._receipts, []
         reach(Point.OUTBOX_RECEIPTED)
+        if self._linger_s:
+            await asyncio.sleep(self._linger_s)
+        ids, self._receipts = self._receipts, []
         try:
             await self._sent(ids)
             reach(Point.OUTBOX_RECORDED)
@@ -122,4 +130,6 @@ class Outbox:
             trace = None if isinstance(error, SQLAlchemyError) else error
             log.error("receipts-not-recorded", count=len(ids), reason=said(error), exc_info=trace)
         finally:
-            self._in_hand.difference_update(ids)
+            for id in ids:
+                if self._in_hand.get(id):  # else it was offered once more meanwhile
+                    del self._in_hand[id]

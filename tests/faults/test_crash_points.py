@@ -44,6 +44,8 @@ ORDERS = 3
 RANK = {"accepted": 0, "sent": 1, "held": 2, "succeeded": 3, "refused": 3, "failed": 3, "expired": 3}
 LOST = {"drop": True, "paths": ["/api/wo/"], "times": 1}
 """One call is applied, and its answer never comes: its connection is lost."""
+SLOW = {"latency_ms": 3000, "paths": ["/api/wo/"], "times": 3}
+"""The answers take longer than the front waits to write a receipt down with the outcome."""
 BROKEN = {"error_rate": 1, "paths": ["/api/wo/"], "times": 1}
 """One call is answered HTTP 500, and nothing was applied."""
 
@@ -82,7 +84,7 @@ CASES = [
     front("front.answer-due", *TOLD),
     front("outbox.written", *TOLD),
     front("outbox.receipted", *TOLD),
-    front("front.sent-uncommitted", *TOLD),
+    front("front.sent-uncommitted", *TOLD, faults=SLOW),
     front("outbox.recorded", *TOLD),
     bridge("bridge.delivered", None),
     bridge("bridge.opened", None),

@@ -137,6 +137,7 @@ class Harness:
         for module, name in ((links, "stomp_link"), (links, "receiving_link"), (composition, "receiving_link")):
             patch.setattr(module, name, lambda _section, _name: MemoryLink(self.broker))
         patch.setattr(composition, "wall_clock", clock)
+        patch.setattr(composition, "SENT_LINGER_S", 0.0)
 
     def alter(self, operation: str, **changes: Any) -> None:
         """Change a catalogue entry, before `start`."""

@@ -255,6 +255,36 @@ async def test_sent_counts_and_a_late_receipt_changes_nothing(ledger: Ledger, st
     assert found == [("sent", 2, NOW + 20), ("held", 0, None)]
 
 
+async def test_a_receipt_is_written_down_with_the_outcome_that_comes_meanwhile(store: Store, clock: Clock) -> None:
+    ledger = Ledger(store, clock, linger_s=3_600)
+    for id in "abc":
+        await ledger.accept(row(id))
+    sent = asyncio.create_task(ledger.sent(["a", "b"]))
+    await asyncio.sleep(0)
+    clock.now += 10
+    commits = store.commits
+    await ledger.record_outcomes([news("a", State.SUCCEEDED), news("b", State.HELD), news("c", State.REFUSED)])
+    assert store.commits == commits + 1
+    sent.cancel()
+    columns = select(REQUESTS.c.state, REQUESTS.c.sends, REQUESTS.c.sent_at).order_by(REQUESTS.c.id)
+    found = await store.read(lambda connection: [tuple(one) for one in connection.execute(columns)])
+    assert found == [("succeeded", 1, NOW), ("held", 1, NOW), ("refused", 0, None)]
+    await ledger.record_outcomes([news("b", State.SUCCEEDED)])
+    found = await store.read(lambda connection: [tuple(one) for one in connection.execute(columns)])
+    assert found[1] == ("succeeded", 1, NOW)
+
+
+async def test_a_receipt_whose_outcome_is_written_already_is_not_written_again(store: Store, clock: Clock) -> None:
+    ledger = Ledger(store, clock, linger_s=0.001)
+    await ledger.accept(row("a"))
+    sent = asyncio.create_task(ledger.sent(["a"]))
+    await asyncio.sleep(0)
+    await ledger.record_outcomes([news("a", State.SUCCEEDED)])
+    commits = store.commits
+    await sent
+    assert store.commits == commits
+
+
 async def test_what_is_due(ledger: Ledger, clock: Clock) -> None:
     for id in ("unsent", "sent-now", "sent-long-ago", "answered", "held"):
         await ledger.accept(row(id))

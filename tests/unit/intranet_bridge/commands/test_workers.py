@@ -237,6 +237,7 @@ async def test_the_same_request_again_is_answered_from_the_store(stage: Stage) -
     await stage.send(envelope)
     await until(lambda: len(stage.of(id)) == 2)
     assert stage.of(id)[1].result == first.result
+    await stage.until_replied(id)
     await stage.kill()
     await stage.start()  # and after a restart too
     await stage.send(envelope)
@@ -666,6 +667,30 @@ async def test_workers_bound_the_calls_and_the_backlog_bounds_what_is_taken(stag
     for id in ids:
         await stage.reply(id)
     assert marketing.most == 3
+    assert sorted(marketing.calls) == sorted(ids)
+
+
+@scene
+async def test_an_outcome_on_its_way_to_the_disk_keeps_no_other_from_its_call(stage: Stage) -> None:
+    """Up to three for each worker: a disk that takes no outcome must not make the bridge call all there are."""
+    stage.changes["commands.workers"] = 1
+    bridge = await stage.start()
+    real, gate = bridge.inbox.finished, asyncio.Event()
+
+    async def slow(*arguments: Any, **named: Any) -> None:
+        await gate.wait()
+        await real(*arguments, **named)
+
+    bridge.inbox.finished = slow  # type: ignore[method-assign]
+    marketing = stage.marketing["work-order"]
+    ids = [await stage.command() for _ in range(5)]
+    await until(lambda: bridge.command_intake.taken == 5 and len(marketing.calls) == 3)
+    bridge.workers.pump()
+    assert (bridge.workers.in_flight, bridge.ordering.ready("work-order")) == (3, 2)
+    gate.set()
+    for id in ids:
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert marketing.most == 1
     assert sorted(marketing.calls) == sorted(ids)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ class World:
         self.rows = Rows()
         self.arrived: list[bytes] = []
 
-    def outbox(self, **options: int) -> Outbox:
+    def outbox(self, **options: Any) -> Outbox:
         return Outbox(self.lane, sent=self.rows.sent, unsent=self.rows.read, **options)
 
     def take(self, delivery: Delivery) -> None:
@@ -83,6 +84,27 @@ async def test_what_is_offered_arrives_and_its_receipt_is_recorded(world: World)
     assert world.arrived == [b"sealed 000", b"sealed 001", b"sealed 002"]
     assert world.rows.marks == [["id-000", "id-001", "id-002"]]  # one frame, one receipt, one write
     assert (outbox.in_hand, outbox.failures) == (0, 0)
+
+
+async def test_receipts_that_may_linger_are_recorded_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.rows = Rows(2)
+    waited, real = asyncio.Event(), asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        await (waited.wait() if seconds == 0.5 else real(seconds))
+
+    monkeypatch.setattr("protocol.runtime.outbox.asyncio.sleep", sleep)
+    outbox = world.outbox(linger_s=0.5)
+    for number in range(2):
+        outbox.offer(entry(number))
+        await turns()
+    assert (outbox.in_hand, world.rows.marks) == (2, [])
+    assert await outbox.sweep() == 0  # the broker has them
+    outbox.offer(entry(1))  # somebody asks for it again
+    waited.set()
+    await outbox.drain()
+    assert (outbox.in_hand, world.rows.marks[0][:2]) == (0, ["id-000", "id-001"])
+    assert world.arrived == [b"sealed 000", b"sealed 001", b"sealed 001"]
 
 
 async def test_what_is_in_hand_is_not_offered_twice(world: World) -> None:
