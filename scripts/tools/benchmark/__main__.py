@@ -25,6 +25,7 @@ from scripts.tools.benchmark import (
     daemons,
     databases,
     envelope,
+    fleet,
     growth,
     hot,
     notices,
@@ -39,7 +40,7 @@ from scripts.tools.testbed.testbed import Testbed
 
 Row = dict[str, Any]
 
-_UNDER_LOAD = (applications, accounts)
+_UNDER_LOAD = (applications, accounts, fleet)
 """Parts of `growth` that put whole daemons under load: CURVE, SIZES and run(folder, sizes, seconds) of each."""
 
 
@@ -58,7 +59,7 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument(
         "--sizes", type=_sizes,
-        help=f"`growth`: of the tables, in rows (default: {_listed(growth.SIZES)}), or as many "
+        help=f"`growth`: of the tables, in rows (default: {_listed(growth.SIZES)}), or, by --curve, as many "
         + " or ".join(f"{one.CURVE} ({_listed(one.SIZES)})" for one in _UNDER_LOAD),
     )  # fmt: skip
     curves = (*growth.CURVES, *daemons.CURVES, *(one.CURVE for one in _UNDER_LOAD))
@@ -130,7 +131,8 @@ def main() -> int:
                     found += daemons.run(place, sizes, options.requests, asked)
                     for one in _UNDER_LOAD:
                         if one.CURVE in asked:
-                            found += one.run(place / one.CURVE, options.sizes or one.SIZES, options.seconds)
+                            own = options.sizes if options.curve else None  # else there would be as many fronts as rows
+                            found += one.run(place / one.CURVE, own or one.SIZES, options.seconds)
                     report(part, found)
                     if options.page:
                         about = "{cores} cores; load at the start {load:.1f}".format(**results["machine"])

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.benchmark.pair import QUIET, Bench, Row, resident_mb
+from scripts.tools.benchmark.pair import QUIET, WARM_S, Bench, Row, resident_mb
 from scripts.tools.testbed.processes import TestbedError, free_port
 
 SIZES = (1_000, 10_000, 100_000)
@@ -56,7 +56,7 @@ def run(folder: Path, sizes: Sequence[int], seconds: float) -> list[Row]:
     rows: list[Row] = []
     port = free_port()
     with Bench(folder, "instant", _settings(max(sizes), port)) as bench:
-        bench.load(one_by_one(0, min(sizes)), _CONNECTIONS, 3)  # warms up
+        bench.load(one_by_one(0, min(sizes)), _CONNECTIONS, WARM_S)
         for size in sorted(sizes):
             found = _filled(bench, size, port)
             before = _numbers(port)

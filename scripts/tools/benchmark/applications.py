@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from protocol.operations import CATALOGUE, OFFERED
 from protocol.runtime import applications
 from protocol.runtime.clock import wall_clock
+from scripts.tools.benchmark import pair
 from scripts.tools.benchmark.pair import QUIET, Bench, cpu_seconds, resident_mb
 from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.testbed import Testbed
@@ -57,6 +58,7 @@ def run(folder: Path, sizes: Sequence[int], seconds: float) -> list[Row]:
         unbound = {f'operations."{name}"': None for name in bound if name not in operations}
         settings: dict[str, dict[str, Any]] = {**QUIET, "intranet_bridge": {**QUIET["intranet_bridge"], **unbound}}
         with Bench(folder / str(number), "instant", settings) as bench:
+            bench.load(pair.QUERY, _CONNECTIONS, pair.WARM_S)
             testbed = bench.testbed
             plain = (testbed.config / "intranet_bridge.toml").read_text(encoding="utf-8")
             keys: dict[str, str] = {}

@@ -35,8 +35,9 @@ _OF_DAEMONS = {
     "recovery": ("A start with commands left", "commands"),
     "applications": ("Applications", "applications"),
     "accounts": ("Accounts whose answers are kept", "accounts"),
+    "fleet": ("Fronts and bridges on PostgreSQL, all of a kind together", "fronts, and as many bridges"),
 }
-"""Curves of whole daemons (daemons.py, applications.py, accounts.py): their title, and what is counted."""
+"""Curves of whole daemons (daemons.py, applications.py, accounts.py, fleet.py): their title, and what is counted."""
 
 
 def run(folder: Path, sizes: Sequence[int] = SIZES, curves: Sequence[str] = CURVES) -> list[Row]:

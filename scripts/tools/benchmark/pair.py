@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from scripts.tools.benchmark.outcomes import to_outcome
 from scripts.tools.testbed.layout import Ports
@@ -45,7 +46,7 @@ function request()
         ["Content-Type"] = "application/json",
         ["Authorization"] = "Bearer " .. key,
         ["Prefer"] = "respond-async",
-        ["Idempotency-Key"] = "bench-" .. run .. "-" .. number,
+        ["Idempotency-Key"] = "bench-" .. (os.getenv("CALLER") or "") .. "-" .. run .. "-" .. number,
     }, body)
 end
 """
@@ -134,7 +135,12 @@ class Bench:
         self._server = server
         self.backend, self.latency_ms = backend, latency_ms
 
-    def __enter__(self) -> "Bench":
+    @property
+    def urls(self) -> list[str]:
+        """The fronts that are put under load."""
+        return [self.testbed.front_url]
+
+    def __enter__(self) -> Self:
         testbed = self.testbed
         testbed.set_up()
         try:
@@ -158,29 +164,36 @@ class Bench:
         self.testbed.stop()
 
     def load(self, script: str, connections: int, seconds: float) -> Row:
-        """Run wrk, and measure the CPU time of every process meanwhile."""
+        """Run wrk with so many connections to each front, and measure the CPU time of every process meanwhile. Of
+        several fronts the latencies are those of the slowest.
+        """
         lua = self.testbed.folder / "load.lua"
         lua.write_text(script)
         before = self.cpu()
-        done = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(lua), self.testbed.front_url],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "KEY_FILE": str(self.testbed.folder / "app.key")},
-        )
+
+        def offer(number: int, url: str) -> str:
+            done = subprocess.run(
+                ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(lua), url],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, "KEY_FILE": str(self.testbed.folder / "app.key"), "CALLER": str(number)},
+            )
+            return done.stdout
+
+        with ThreadPoolExecutor(len(self.urls)) as callers:
+            outputs = list(callers.map(offer, *zip(*enumerate(self.urls), strict=True)))
         used = {part: seconds - before[part] for part, seconds in self.cpu().items()}
-        output = done.stdout
-        requests = int(_found(r"(\d+) requests in", output))
-        failed = int(_found(r"Non-2xx or 3xx responses: (\d+)", output) or 0)
+        requests = sum(int(_found(r"(\d+) requests in", output)) for output in outputs)
+        failed = sum(int(_found(r"Non-2xx or 3xx responses: (\d+)", output) or 0) for output in outputs)
         per_thousand = {part: seconds / requests * 1000 for part, seconds in used.items()}
         pair = sum(per_thousand[part] for part in ("front", "broker", "bridge"))
         return {
             "connections": connections,
-            "requests/s": float(_found(r"Requests/sec:\s+([\d.]+)", output)),
+            "requests/s": sum(float(_found(r"Requests/sec:\s+([\d.]+)", output)) for output in outputs),
             "not 2xx": failed,
-            "p50 ms": _milliseconds(_found(r"^\s+50%\s+(\S+)", output)),
-            "p99 ms": _milliseconds(_found(r"^\s+99%\s+(\S+)", output)),
+            "p50 ms": max(_milliseconds(_found(r"^\s+50%\s+(\S+)", output)) for output in outputs),
+            "p99 ms": max(_milliseconds(_found(r"^\s+99%\s+(\S+)", output)) for output in outputs),
             "CPU s/1000: pair": pair,
             **{part: per_thousand[part] for part in ("front", "broker", "bridge")},
             "backend CPU": per_thousand["marketing"],

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from protocol.runtime.control import short_path
+from scripts.tools.testbed.broker_files import name_fronts
 from scripts.tools.testbed.faces import JSON, Face
 from scripts.tools.testbed.layout import BIN, PARTS, ROOT, Place, Ports, kind_of
 from scripts.tools.testbed.processes import (
@@ -63,7 +64,9 @@ class Testbed:
     broker_kind: str = "auto"
     """Which ActiveMQ (`scripts/broker --kind`)."""
     twins: tuple[str, ...] = ()
-    """Further instances, named `front-2` or `bridge-2`: with the same configuration except for name and ports."""
+    """Further instances, named `front-2` or `bridge-2`: with the same configuration except for name and ports. A
+    further broker, `broker-2`, has a store of its own; each daemon knows all, and every other one begins with another.
+    """
     stores: dict[str, str] = field(default_factory=dict)
     """`front`, `bridge` → URL of the database they use instead of an SQLite file."""
     twin_ports: dict[str, int] = field(default_factory=dict)
@@ -115,6 +118,11 @@ class Testbed:
         return tuple(part for kind in PARTS for part in (kind, *self.twins) if part == kind or kind_of(part) == kind)
 
     @property
+    def _further(self) -> tuple[str, ...]:
+        """The twins that have a configuration and a certificate of their own: no brokers."""
+        return tuple(part for part in self.twins if kind_of(part) in _CONFIGURATION)
+
+    @property
     def marketing_url(self) -> str:
         """The marketing system, with its journal and fault switches."""
         return f"http://{self._host('marketing')}:{self.ports.marketing}"
@@ -135,7 +143,7 @@ class Testbed:
     def set_up(self) -> None:
         """Create certificates, keys, configuration and an application key where they are missing."""
         self.ports = self.ports.chosen(self.places)
-        self.twin_ports = {part: free_port() for part in self.twins if kind_of(part) == "front"}
+        self.twin_ports = {part: free_port() for part in self.twins if kind_of(part) in ("front", "broker")}
         for folder in (self.folder, self.config, self.logs, self.folder / "data"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.template is not None and self.root == ROOT:
@@ -153,7 +161,7 @@ class Testbed:
                     folder.mkdir(exist_ok=True, mode=0o700)
                 model._make_what_is_missing()
                 model._migrate("intranet-bridge")
-            for part in self.twins:
+            for part in self._further:
                 if not (template / "twins" / f"{part}.pem").exists():
                     shutil.copytree(template / "certs", template / "twins", dirs_exist_ok=True)
                     _issue(part, template / "twins")
@@ -161,7 +169,7 @@ class Testbed:
             shutil.copytree(template / "keys", self.folder / "keys")
         if not self.certs.exists() and "broker" not in self.places:  # a broker elsewhere has another name
             shutil.copytree(template / "certs", self.certs)
-            for part in self.twins:
+            for part in self._further:
                 for ending in ("pem", "key"):
                     shutil.copy2(template / "twins" / f"{part}.{ending}", self.certs)
         for kind, besides in (("front", ["app.key"]), ("bridge", [])):
@@ -177,7 +185,7 @@ class Testbed:
             shutil.rmtree(self.certs, ignore_errors=True)
             sans = ["--broker-san", self.places["broker"].host] if "broker" in self.places else []
             run([str(BIN / "bridgectl"), "certs", "init", "--dir", str(self.certs), *sans])
-        for part in self.twins:
+        for part in self._further:
             if not (self.certs / f"{part}.pem").exists():
                 _issue(part, self.certs)
         if not (self.folder / "keys" / "trusted.json").exists():
@@ -198,7 +206,7 @@ class Testbed:
     def _configure(self) -> None:
         keys, data = self.folder / "keys", self.folder / "data"
         link = {
-            "link.brokers": [self._broker_address],
+            "link.brokers": self._brokers_of("front"),
             "link.ca": str(self.certs / "ca.pem"),
         }
         front: dict[str, Any] = {
@@ -241,12 +249,13 @@ class Testbed:
         bridge = self._write_bindings(bridge | self.settings.get("intranet_bridge", {}))
         self._write_configuration("intranet_bridge", "intranet_bridge", bridge)
         self._write_configuration("bridgectl", "bridgectl", control)
-        for part in self.twins:
+        for part in self._further:
             name = _CONFIGURATION[kind_of(part)]
             own: dict[str, Any] = {
                 "name": part,
                 "metrics.port": 0,
                 "control.socket": str(self.folder / f"{part}.sock"),
+                **({"link.brokers": self._brokers_of(part)} if len(self._brokers_of(part)) > 1 else {}),
                 **self._shown(part),
             }
             if part in self.twin_ports:
@@ -311,7 +320,7 @@ class Testbed:
             if not self.running(part):
                 match kind_of(part):
                     case "broker":
-                        self._start_broker()
+                        self._start_broker(part)
                     case "marketing":
                         self._start_marketing(wait)
                     case "bridge":
@@ -347,8 +356,9 @@ class Testbed:
             pid = self.pids.get(part)
             if pid is None:
                 continue
-            if part == "broker":
-                run([sys.executable, str(ROOT / "scripts" / "broker"), "stop", "--instance", str(self._broker)])
+            if kind_of(part) == "broker":
+                instance = str(self._instance(part))
+                run([sys.executable, str(ROOT / "scripts" / "broker"), "stop", "--instance", instance])
                 alive(pid)
             else:
                 stop(pid)
@@ -374,16 +384,27 @@ class Testbed:
     def _broker(self) -> Path:
         return self.folder / "broker"
 
-    def _start_broker(self) -> None:
+    def _brokers_of(self, part: str) -> list[str]:
+        """The brokers' addresses in the order in which a part tries them."""
+        others = [f"localhost:{self.twin_ports[twin]}" for twin in self.twins if kind_of(twin) == "broker"]
+        addresses = [self._broker_address, *others]
+        first = (int(part.partition("-")[2] or 1) - 1) % len(addresses)
+        return addresses[first:] + addresses[:first]
+
+    def _instance(self, broker: str) -> Path:
+        return self._broker if broker == "broker" else self.folder / broker
+
+    def _start_broker(self, part: str) -> None:
         command = [*self._prefix("broker"), sys.executable, str(ROOT / "scripts" / "broker")]
-        where = ["--instance", str(self._broker)]
-        how = ["--certs", str(self.certs), "--port", str(self.ports.broker), "--kind", self.broker_kind]
+        where = ["--instance", str(self._instance(part))]
+        port = self.twin_ports.get(part, self.ports.broker)
+        how = ["--certs", str(self.certs), "--port", str(port), "--kind", self.broker_kind]
         if conf := self._shared_ledger() or self.broker_conf:
             how += ["--conf", str(conf)]
         how += ["--host", self._host("broker")]
         with uninterrupted():  # else a Java process could be left behind unrecorded
             run([*command, "start", *where, *how], own_session=True)
-            self.pids["broker"] = int(json.loads(run([*command, "status", *where, "--json"], own_session=True))["pid"])
+            self.pids[part] = int(json.loads(run([*command, "status", *where, "--json"], own_session=True))["pid"])
             self.save()
 
     def _shared_ledger(self) -> Path | None:
@@ -393,8 +414,7 @@ class Testbed:
             return None
         conf = self.folder / "activemq"
         shutil.copytree(self.broker_conf or ROOT / "activemq", conf, dirs_exist_ok=True)
-        with (conf / "groups.properties").open("a") as groups:
-            groups.write(f"\nshared-ledger=front-1,{','.join(fronts)}\n")
+        name_fronts(conf, ["front-1", *fronts])
         return conf
 
     def _start_marketing(self, wait: bool) -> None:

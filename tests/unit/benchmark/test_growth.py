@@ -18,7 +18,7 @@ from protocol.runtime.applications import active, key_hash
 from protocol.runtime.hot_section import HotOperationSection
 from protocol.runtime.metrics import Samples
 from scripts.tools.benchmark import __main__ as bench
-from scripts.tools.benchmark import accounts, applications, growth, retention
+from scripts.tools.benchmark import accounts, applications, fleet, growth, retention
 from scripts.tools.benchmark.chart import Curve, ceiling, page
 from tests.unit.benchmark.plans import plans_of
 from tests.unit.clock import Clock
@@ -113,6 +113,30 @@ def test_the_bridge_s_metrics_tell_how_queries_were_answered() -> None:
     assert now == before | {"hit": 30.0, "miss": 10.0, "kept": 0.0, "bytes": 0.0}
     assert accounts.share(before, now, "hit") == 0.75
     assert accounts.share(now, now, "hit") == 0.0
+
+
+def test_a_fleet_has_as_many_fronts_as_bridges_and_two_brokers_at_most() -> None:
+    for size, brokers in ((1, 1), (2, 2), (4, 2)):
+        parts = ["front", "bridge", "broker", *fleet.twins_of(size)]
+        assert len({*parts}) == len(parts)
+        counts = fleet.by_kind(dict.fromkeys(parts, 1.0))
+        assert counts == {"front": size, "bridge": size, "broker": brokers}
+
+
+def test_the_cost_of_a_request_is_that_of_all_processes_of_a_kind() -> None:
+    costs = [{"front": one, "bridge": 2.0, "broker": 3 - one, "database": 0.5} for one in (1.0, 1.5, 0.5)]
+    rows = [row for size in (1, 2) for row in fleet.rows_of(size, "a query", costs)]
+    [curve] = growth.curves_of(rows)
+    assert (curve.title.rpartition(": ")[2], curve.y) == ("ms of CPU a query", "ms")
+    assert {line: points[0][1] for line, points in curve.lines.items()} == {
+        "front": 1.0, "bridge": 2.0, "broker": 2.0, "database": 0.5, "all of them": 5.5,
+    }  # fmt: skip
+
+
+def test_what_is_spent_at_rest_can_be_left_out_of_a_request_s_cost() -> None:
+    spent = fleet.Spent(dict.fromkeys(fleet.KINDS, 3.0), 10.0, 1000)
+    assert spent.each() == dict.fromkeys(fleet.KINDS, 3.0)
+    assert spent.each(dict.fromkeys(fleet.KINDS, 100.0)) == dict.fromkeys(fleet.KINDS, 2.0)
 
 
 @pytest.mark.parametrize(("table", "state"), [("requests", "sent"), ("inbox", "received")])
