@@ -24,6 +24,8 @@ _BEFORE = (
 )
 """Of a row that names no predecessor (wire version 1, the bridge's own): the unfinished one of its key that was
 recorded last before it."""
+_ANY_OPERATION = _C.operation > ""
+"""True of every row, and makes SQLite count in the index of these rows, not in that of all rows by their state."""
 _OPERATION = (
     select(_C.operation)
     .where(text(f"inbox.{UNFINISHED}"), _C.owner == bindparam("owner"), _C.operation > bindparam("last"))
@@ -86,7 +88,8 @@ def operations(connection: Connection, owner: str) -> list[str]:
 
 def count(connection: Connection, owner: str) -> tuple[int, int]:
     """How many there are, and how many of them no front gave."""
-    every = select(func.count()).where(text(f"inbox.{UNFINISHED}"), _C.owner == owner).select_from(INBOX)
+    every = select(func.count()).where(text(f"inbox.{UNFINISHED}"), _C.owner == owner, _ANY_OPERATION)
+    every = every.select_from(INBOX)
     own = every.where(_C.subject >= OWN_KEY, _C.subject.startswith(OWN_KEY, autoescape=True))
     return connection.execute(every).scalar_one(), connection.execute(own).scalar_one()
 

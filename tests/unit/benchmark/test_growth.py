@@ -181,6 +181,17 @@ async def test_nothing_is_sorted_or_walked_over_for_a_backlog(table: str, tmp_pa
             assert "INDEX inbox_inquiring" in plan
 
 
+async def test_what_is_final_is_not_counted_at_the_start(tmp_path: Path) -> None:
+    side = await retention.inbox_side(tmp_path / "full.sqlite3")
+    await growth.filled(side, "inbox", 500, "kept")
+    with plans_of(side.store) as plans:
+        await side.clockwork["the start's look"]()
+    await side.store.close()
+    counts = [" ".join(plan) for text, plan in plans.items() if "count(" in text]
+    assert len(counts) == 2
+    assert all("INDEX inbox_unfinished" in plan or "INDEX inbox_keys" in plan for plan in counts)
+
+
 @pytest.mark.parametrize("sizes", ["", "0", "ten", "10,-1"])
 def test_sizes_that_are_none_are_refused(sizes: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["bench", "growth", "--sizes", sizes])
