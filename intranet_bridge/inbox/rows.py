@@ -78,7 +78,13 @@ INBOX = Table(
     Column("likeness", LargeBinary(16)),  # keyed hash of what it asks for (intake/repetition.py)
     Index("inbox_state", "owner", "state", "updated_at"),
     Index("inbox_untold", "owner", "updated_at", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
-    Index("inbox_decided", "owner", "decided_at"),
+    Index(
+        "inbox_decided",
+        "owner",
+        "decided_at",
+        sqlite_where=text("decided_at IS NOT NULL"),
+        postgresql_where=text("decided_at IS NOT NULL"),
+    ),
     Index(
         "inbox_inquiring",
         "owner",
