@@ -116,11 +116,11 @@ class CommandWorkers:
         ordering.work.connect(self.pump)
         self._requests = requests
         calls.when_free(self.pump)
-        self._placed: set[str] = set()
-        """Ids of the commands that have a place of their operation's calls at once, where these are limited."""
         self._running: dict[asyncio.Task[None], QueuedCommand] = {}
         self._calling: set[asyncio.Task[None] | None] = set()
         """Those of them that hold a worker: their call is not over, or not begun."""
+        self._placed: set[asyncio.Task[None] | None] = set()
+        """Those of them that have a place of their operation's calls at once, where these are limited."""
         self._alone: QueuedCommand | None = None
         """A possible poison message that runs."""
         self._pumping = False
@@ -162,9 +162,9 @@ class CommandWorkers:
             command = self._next_command(now)
             if command is None:
                 break
-            if command.operation in self._calls.places:
-                self._placed.add(command.id)
             task = loop.create_task(self._run(command))
+            if command.operation in self._calls.places:
+                self._placed.add(task)
             self._running[task] = command
             self._calling.add(task)
             task.add_done_callback(self._ran)
@@ -521,8 +521,8 @@ class CommandWorkers:
         if task in self._calling:
             self._calling.discard(task)
             self._pump_soon()
-        if command.id in self._placed:
-            self._placed.discard(command.id)
+        if task in self._placed:
+            self._placed.discard(task)
             self._calls.release(command.operation, took_s)
 
     def _ran(self, task: "asyncio.Task[None]") -> None:

@@ -399,6 +399,7 @@ async def test_operator_decides_a_held_row(stage: Stage) -> None:
     again, known = await stage.command("delicate"), await stage.command("delicate")
     assert {(await stage.reply(id)).state for id in (again, known)} == {State.HELD}
     for id, state in ((again, "received"), (known, "succeeded")):
+        await stage.until_replied(id)  # or the reply that it has would be sent once more
         decided = update(INBOX).where(INBOX.c.id == id, INBOX.c.state == "held")
         statement = decided.values(state=state, note="seen in the system", decided_at=wall())
         await stage.bridge.store.write(methodcaller("execute", statement))
