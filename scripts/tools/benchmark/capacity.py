@@ -20,12 +20,12 @@ class Measured:
     its whole life, until the front has its outcome, and not of its acceptance alone.
     """
 
-    query_front_ms: float = 0.15
-    query_broker_ms: float = 0.05
-    query_bridge_ms: float = 0.18
-    command_front_ms: float = 0.38
-    command_broker_ms: float = 0.25
-    command_bridge_ms: float = 0.38
+    query_front_ms: float = 0.08
+    query_broker_ms: float = 0.02
+    query_bridge_ms: float = 0.09
+    command_front_ms: float = 0.36
+    command_broker_ms: float = 0.08
+    command_bridge_ms: float = 0.31
     callback_front_ms: float = 1.6
     ledger_row_bytes: int = 350
     inbox_row_bytes: int = 793
