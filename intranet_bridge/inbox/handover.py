@@ -2,6 +2,7 @@
 
     the bridge that waits ── inbox_awaited: ids ──► every bridge of the database remembers them
                           ◄── inbox_settled: ids ── the one that has finished, or holds, one of them
+                          ◄── inbox_asked ───────── one that listens from now on, and may have missed who waits
 
 The inbox stays the truth: what is heard only has it asked at once (runtime/notifications.py). Nothing is said while no
 bridge waits for another.
@@ -14,7 +15,7 @@ from protocol.backoff import Backoff
 from protocol.runtime.notifications import Notifications
 from protocol.runtime.store import Store
 
-AWAITED, SETTLED = "inbox_awaited", "inbox_settled"
+AWAITED, SETTLED, ASKED = "inbox_awaited", "inbox_settled", "inbox_asked"
 
 
 class Handover:
@@ -22,7 +23,7 @@ class Handover:
 
     def __init__(self, ordering: Ordering, store: Store, backoff: Backoff) -> None:
         self._ordering = ordering
-        heard = {AWAITED: self._remember, SETTLED: self._settled}
+        heard = {AWAITED: self._remember, SETTLED: self._settled, ASKED: self._asked}
         self.notifications = Notifications(store, heard, self._changed, backoff)
         ordering.ended.connect(self._tell)
 
@@ -48,7 +49,11 @@ class Handover:
         self._ordering.ask_now(ids)
         self._ordering.work.send()
 
+    def _asked(self, _who: list[str]) -> None:
+        self.wait_for(self._ordering.missing)
+
     def _changed(self) -> None:
         self._ordering.told = self.notifications.listening
+        self.notifications.say(ASKED, ["here"])
         self._ordering.ask_now(self._ordering.missing)  # of what was said meanwhile nothing is known
         self._ordering.work.send()

@@ -110,6 +110,23 @@ async def test_what_ended_before_it_was_heard_that_somebody_waits_is_told_at_onc
     await until(lambda: other.taken == ["second"])
 
 
+async def test_who_listens_again_asks_who_waits(
+    bridges: tuple[Bridge, Bridge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there when they said so, and would tell nobody."""
+    monkeypatch.setattr(ordering, "_TOLD_S", 3600.0)
+    one, other = bridges
+    first = await one.take("first")
+    await one.handover.close()
+    one.handover.notifications._set(False)
+    await other.take("second", after="first")
+    await until(lambda: other.asked > 0 and not other.handover.notifications._saying)
+    await one.handover.start()
+    await until(lambda: "first" in one.ordering._awaited)
+    await one.finish(first)
+    await until(lambda: other.taken == ["second"])
+
+
 async def test_without_the_connection_a_bridge_looks_for_itself(
     bridges: tuple[Bridge, Bridge], postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
