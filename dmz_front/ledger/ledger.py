@@ -26,7 +26,7 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import BATCH, Store
+from protocol.runtime.store import BATCH, Store, alike
 from protocol.runtime.tally import Tally
 from protocol.values import immutable
 
@@ -116,10 +116,7 @@ def _changed(statement: Any, connection: Connection, ids: Sequence[str]) -> Sequ
 
 def _write_sent(connection: Connection, receipts: Sequence[tuple[str, int]]) -> Sequence[None]:
     """Of commands, by id: when the broker's receipt came. All of one moment by one statement."""
-    of: dict[int, list[str]] = {}
-    for id, now in receipts:
-        of.setdefault(now, []).append(id)
-    for now, ids in of.items():
+    for now, ids in alike(receipts).items():
         connection.execute(_SENT, {"ids": ids, "now": now})
     reach(Point.FRONT_SENT_UNCOMMITTED)
     return [None] * len(receipts)

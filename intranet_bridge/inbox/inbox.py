@@ -37,7 +37,7 @@ import uuid
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -78,12 +78,10 @@ from protocol.runtime.history import Gap
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import BATCH, Store, insert_new
+from protocol.runtime.store import BATCH, Store, alike, insert_new
 from protocol.runtime.tally import Tally
 
 log = logger(__name__)
-
-Value = TypeVar("Value")
 
 _C = INBOX.c
 _WALK = 2_000
@@ -228,7 +226,7 @@ class Inbox:
     def _begin_calls(self, connection: Connection, calls: Sequence[tuple[str, int]]) -> Sequence[bool]:
         """Of commands: id, and which attempt it is."""
         named, changed = {"me": self._owner, "now": self._clock()}, 0
-        for tries, ids in _grouped(calls).items():
+        for tries, ids in alike(calls).items():
             changed += connection.execute(_CALLING, {**named, "tries": tries, "ids": ids}).rowcount
         reach(Point.BRIDGE_CALLING_UNCOMMITTED)
         if changed == len(calls):
@@ -471,16 +469,8 @@ class Inbox:
 
 def replied_in(connection: Connection, told: Sequence[tuple[str, State]], now: int) -> None:
     """Of rows, each by id and the state that was told: who is to know of it does."""
-    for state, ids in _grouped(told).items():
+    for state, ids in alike(told).items():
         connection.execute(_REPLIED, {"ids": ids, "said": state, "now": now})
-
-
-def _grouped(rows: Sequence[tuple[str, Value]]) -> dict[Value, list[str]]:
-    """The ids of rows by what is to be written to them: one statement changes all that are alike."""
-    of: dict[Value, list[str]] = {}
-    for id, value in rows:
-        of.setdefault(value, []).append(id)
-    return of
 
 
 def all_owners(connection: Connection) -> list[str]:

@@ -57,6 +57,7 @@ from protocol.runtime.store_health import (
 from protocol.runtime.timeouts import Timeouts
 
 T = TypeVar("T")
+Value = TypeVar("Value")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Work = Callable[[Connection], T]
@@ -617,6 +618,14 @@ def in_commit_order(connection: Connection, series: str) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(_ONE_AT_A_TIME, {"series": series})
+
+
+def alike(rows: Sequence[tuple[str, Value]]) -> dict[Value, list[str]]:
+    """The ids of rows by what is to be written to them: one statement changes all that are changed alike."""
+    found: dict[Value, list[str]] = {}
+    for id, value in rows:
+        found.setdefault(value, []).append(id)
+    return found
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:

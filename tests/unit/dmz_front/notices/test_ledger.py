@@ -5,17 +5,16 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from dmz_front.ledger.rows import METADATA
 from dmz_front.notices.ledger import Arrived, NoticeLedger
 from protocol.notices import Dispatch, NoticeKind
-from protocol.runtime.store import Store, engine
-from tests.unit.carried import until
+from protocol.runtime.store import Store
 from tests.unit.clock import Clock
+from tests.unit.held_up import held_up
 
 pytestmark = pytest.mark.anyio
-_WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 
 
 def arrived(id: str) -> Arrived:
@@ -50,19 +49,11 @@ async def test_a_notice_that_is_committed_late_has_a_later_place(
     slow = asyncio.ensure_future(stores[0].write(held))
     await asyncio.to_thread(recorded.wait)
     quick = asyncio.ensure_future(fronts[1].record([arrived("quick")]))
-    database = engine(database_url)
     try:
-        if database.dialect.name == "postgresql":  # of SQLite the first has the only writing transaction
-
-            def begun() -> bool:
-                with database.connect() as connection:
-                    return quick.done() or connection.execute(_WAITS).scalar_one() > 0
-
-            await until(lambda: asyncio.to_thread(begun))
+        await held_up(database_url, quick)
         seen = await fronts[1].page("wechat", 0, 10)
     finally:
         commit.set()
-        database.dispose()
     await asyncio.gather(slow, quick)
     seen += await fronts[1].page("wechat", seen[-1][0], 10)
     assert [id for _, id, _ in seen] == ["before", "slow", "quick"]

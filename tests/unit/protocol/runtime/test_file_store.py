@@ -5,21 +5,17 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData
 
 from protocol.file_transfer import FileManifest
 from protocol.runtime.file_store import Direction, FileState, FileStore, file_tables
-from protocol.runtime.store import Store, engine
-from tests.unit.carried import until
+from protocol.runtime.store import Store
 from tests.unit.clock import NOW, Clock
+from tests.unit.held_up import held_up
 
 pytestmark = pytest.mark.anyio
 METADATA = MetaData()
 TABLES = file_tables(METADATA)
-_WAITS = text(
-    "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
-    " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
-)
 
 
 class Bridge:
@@ -67,19 +63,11 @@ async def test_a_file_whose_acceptance_is_committed_late_comes_after_those_commi
     slow = asyncio.ensure_future(first.store.write(held))
     await asyncio.to_thread(decided.wait)
     quick = asyncio.ensure_future(second.accept(ids[1]))
-    database = engine(database_url)
     try:
-        if database.dialect.name == "postgresql":  # of SQLite the first has the only writing transaction
-
-            def begun() -> bool:
-                with database.connect() as connection:
-                    return quick.done() or connection.execute(_WAITS).scalar_one() > 0
-
-            await until(lambda: asyncio.to_thread(begun))
+        await held_up(database_url, quick)
         seen = await second.after((0, ""))
     finally:
         commit.set()
-        database.dispose()
     await slow
     assert await quick
     seen += await second.after(seen[-1] if seen else (0, ""))
