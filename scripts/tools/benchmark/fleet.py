@@ -5,11 +5,17 @@ have two brokers, each with a store of its own, which all of them know (`link.br
 own. On one machine the rate tells nothing of what several machines would do: what has to stay flat is the cost. What
 each process does by the clock is in it, and the more of them share the same cores, the fewer requests share that; so it
 stands beside it, and the cost without it.
+
+The more processes take turns on a core, the colder each finds its caches, whatever they have to do with each other. So
+as many pairs that share nothing, each with a broker and a database server of its own, are put under the same load in
+the same run: what a fleet costs beyond them is what sharing costs.
 """
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +28,7 @@ from scripts.tools.testbed.processes import TestbedError
 
 SIZES = (1, 2, 4)
 CURVE = "fleet"
+FLEET, APART = "all of them", "all of as many pairs that share nothing"
 KINDS = ("front", "bridge", "broker", "database")
 _CONNECTIONS = 32
 """To each front."""
@@ -34,18 +41,42 @@ def run(folder: Path, sizes: Sequence[int], seconds: float) -> list[Row]:
     """One line a number of fronts, kind of process and of request. Raises Unavailable where there is no PostgreSQL."""
     rows: list[Row] = []
     folder.mkdir(parents=True, exist_ok=True)
-    with postgres_server() as server:
-        for size in sizes:
-            with Fleet(folder / str(size), size, server) as fleet:
-                loads = (("a query", fleet.query), ("a command to its outcome", fleet.command))
-                for _, load in loads:
-                    load(WARM_S)
-                at_rest = fleet.at_rest(_REST_S)
-                rows += rows_of(size, "a second at rest", [at_rest])
-                for of, load in loads:
-                    spent = [load(seconds) for _ in range(_LOADS)]
-                    rows += rows_of(size, of, [one.each() for one in spent])
-                    rows += rows_of(size, f"{of} beyond what is spent at rest", [one.each(at_rest) for one in spent])
+    for size in sizes:
+        with ExitStack() as stack:
+            server = stack.enter_context(postgres_server())
+            rows += measured([stack.enter_context(Fleet(folder / f"of-{size}", size, server))], size, seconds, KINDS)
+        if size > 1:
+            with ExitStack() as stack:
+                pairs = [
+                    stack.enter_context(
+                        Fleet(folder / f"{number}-of-{size}", 1, stack.enter_context(postgres_server()))
+                    )
+                    for number in range(size)
+                ]
+                rows += measured(pairs, size, seconds, ())
+    return rows
+
+
+def measured(fleets: Sequence["Fleet"], size: int, seconds: float, kinds: Sequence[str]) -> list[Row]:
+    """What fleets under load at the same time cost, so many fronts in all: each of `kinds`, and all of them."""
+    loads = (("a query", Fleet.query), ("a command to its outcome", Fleet.command))
+    brokers = len(fleets) * (1 if size == len(fleets) else 2)
+    whose = FLEET if len(fleets) == 1 else APART
+    rows: list[Row] = []
+    with ThreadPoolExecutor(len(fleets)) as callers:
+
+        def together(load: Callable[[Fleet, float], Spent], for_s: float) -> Spent:
+            return Spent.of_all(list(callers.map(lambda fleet: load(fleet, for_s), fleets)))
+
+        for _, load in loads:
+            together(load, WARM_S * brokers)
+        at_rest = total(list(callers.map(lambda fleet: fleet.at_rest(_REST_S), fleets)))
+        rows += rows_of(size, "a second at rest", [at_rest], kinds, whose)
+        for of, load in loads:
+            spent = [together(load, seconds) for _ in range(_LOADS)]
+            rows += rows_of(size, of, [one.each() for one in spent], kinds, whose)
+            beyond = [one.each(at_rest) for one in spent]
+            rows += rows_of(size, f"{of} beyond what is spent at rest", beyond, kinds, whose)
     return rows
 
 
@@ -58,6 +89,15 @@ class Spent:
     took_s: float
     requests: int
 
+    @classmethod
+    def of_all(cls, loads: Sequence["Spent"]) -> "Spent":
+        """Of loads at the same time: one load."""
+        return cls(
+            total([load.cpu_s for load in loads]),
+            statistics.fmean(load.took_s for load in loads),
+            sum(load.requests for load in loads),
+        )
+
     def each(self, at_rest: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
         """CPU milliseconds of one request, less those that are spent a second anyway."""
         return {
@@ -66,10 +106,15 @@ class Spent:
         }
 
 
-def rows_of(size: int, of: str, costs: Sequence[Mapping[str, float]]) -> list[Row]:
-    """Medians of the loads, as growth.py takes them."""
-    medians = {kind: statistics.median(cost[kind] for cost in costs) for kind in KINDS}
-    medians["all of them"] = statistics.median(sum(cost[kind] for kind in KINDS) for cost in costs)
+def total(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """By kind of process."""
+    return {kind: sum(cost[kind] for cost in costs) for kind in KINDS}
+
+
+def rows_of(size: int, of: str, costs: Sequence[Mapping[str, float]], kinds: Sequence[str], whose: str) -> list[Row]:
+    """Medians of the loads, as growth.py takes them: of each of `kinds`, and of all together, called `whose`."""
+    medians = {kind: statistics.median(cost[kind] for cost in costs) for kind in kinds}
+    medians[whose] = statistics.median(sum(cost[kind] for kind in KINDS) for cost in costs)
     return [
         {"curve": CURVE, "table": kind, "rows": size, "what": f"{kind}, ms of CPU {of}", "value": value}
         for kind, value in medians.items()

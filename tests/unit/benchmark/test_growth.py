@@ -125,11 +125,12 @@ def test_a_fleet_has_as_many_fronts_as_bridges_and_two_brokers_at_most() -> None
 
 def test_the_cost_of_a_request_is_that_of_all_processes_of_a_kind() -> None:
     costs = [{"front": one, "bridge": 2.0, "broker": 3 - one, "database": 0.5} for one in (1.0, 1.5, 0.5)]
-    rows = [row for size in (1, 2) for row in fleet.rows_of(size, "a query", costs)]
+    rows = [row for size in (1, 2) for row in fleet.rows_of(size, "a query", costs, fleet.KINDS, fleet.FLEET)]
+    rows += fleet.rows_of(2, "a query", costs, (), fleet.APART)
     [curve] = growth.curves_of(rows)
     assert (curve.title.rpartition(": ")[2], curve.y) == ("ms of CPU a query", "ms")
     assert {line: points[0][1] for line, points in curve.lines.items()} == {
-        "front": 1.0, "bridge": 2.0, "broker": 2.0, "database": 0.5, "all of them": 5.5,
+        "front": 1.0, "bridge": 2.0, "broker": 2.0, "database": 0.5, fleet.FLEET: 5.5, fleet.APART: 5.5,
     }  # fmt: skip
 
 
@@ -137,6 +138,15 @@ def test_what_is_spent_at_rest_can_be_left_out_of_a_request_s_cost() -> None:
     spent = fleet.Spent(dict.fromkeys(fleet.KINDS, 3.0), 10.0, 1000)
     assert spent.each() == dict.fromkeys(fleet.KINDS, 3.0)
     assert spent.each(dict.fromkeys(fleet.KINDS, 100.0)) == dict.fromkeys(fleet.KINDS, 2.0)
+
+
+def test_loads_at_the_same_time_are_one_load_of_all_their_requests() -> None:
+    some, more = (
+        fleet.Spent(dict.fromkeys(fleet.KINDS, 3.0), 10.0, 1000),
+        fleet.Spent(dict.fromkeys(fleet.KINDS, 1.0), 12.0, 3000),
+    )
+    assert fleet.Spent.of_all([some, more]) == fleet.Spent(dict.fromkeys(fleet.KINDS, 4.0), 11.0, 4000)
+    assert fleet.total([some.cpu_s, more.cpu_s]) == dict.fromkeys(fleet.KINDS, 4.0)
 
 
 @pytest.mark.parametrize(("table", "state"), [("requests", "sent"), ("inbox", "received")])
