@@ -23,7 +23,7 @@ from protocol.audit import ACT
 from protocol.errors import BridgeError, in_one_line
 from protocol.runtime.audit import append, audit_tables
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 _PATIENCE_S = 2.0
 CHAIN = "bridgectl"

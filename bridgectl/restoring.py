@@ -18,7 +18,7 @@ from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime.backup import BackupManifest, libpq_url
 from protocol.runtime.lease import database_now, only_one
 from protocol.runtime.settings import StoreSection
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 _PARTS = ("", "-wal", "-shm")
 _SLOW_S = 4 * 3600

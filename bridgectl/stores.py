@@ -14,7 +14,7 @@ from bridgectl.programs import PROGRAMS
 from protocol.errors import BridgeError
 from protocol.messages import Role
 from protocol.runtime.settings import StoreSection
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 T = TypeVar("T")
 _READING_S = 2

@@ -22,7 +22,8 @@ from protocol.errors import BridgeError, ConfigurationError
 from protocol.keyring import KEY_ID_BYTES, Keyring
 from protocol.messages import Role
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.suites import Aead, Suite, aead, keyed_hash
 
 log = logger(__name__)

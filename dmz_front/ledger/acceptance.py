@@ -15,7 +15,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 
 from dmz_front.ledger.rows import COLUMNS, IN_ORDER, NAMES, REQUESTS, Row, row_of
 from protocol.runtime.crash_points import Point, reach
-from protocol.runtime.store import insert_new
+from protocol.runtime.store_statements import insert_new
 
 Seal = Callable[[str], bytes]
 """Makes a row's envelope from the id of its predecessor, or an empty one. May be called more than once."""

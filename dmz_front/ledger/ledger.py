@@ -26,7 +26,8 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import BATCH, Store, alike
+from protocol.runtime.store import BATCH, Store
+from protocol.runtime.store_statements import alike
 from protocol.runtime.tally import Tally
 from protocol.values import immutable
 

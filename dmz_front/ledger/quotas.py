@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, func, select
 
 from dmz_front.ledger.rows import QUOTA_USE
-from protocol.runtime.store import insert_or_set
+from protocol.runtime.store_statements import insert_or_set
 
 Uses = dict[tuple[str, str], int]
 """Requests by application and operation."""

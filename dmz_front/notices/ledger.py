@@ -14,7 +14,8 @@ from protocol.notices import Dispatch
 from protocol.reports.daemon import NoticesReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 OUTCOME = "command-outcome"

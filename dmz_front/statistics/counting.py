@@ -18,7 +18,8 @@ from protocol.errors import BridgeError
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.statistics import PER_BIN, Bins, Kind, StatisticsTables, packed, unpacked
-from protocol.runtime.store import Store, insert_or_set
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_or_set
 
 log = logger(__name__)
 

@@ -28,8 +28,9 @@ from protocol.errors import Fenced
 from protocol.reports.marketing_data import ImportReport
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
-from protocol.runtime.store import BATCH, Store, insert_new
+from protocol.runtime.store import BATCH, Store
 from protocol.runtime.store_health import said
+from protocol.runtime.store_statements import insert_new
 
 log = logger(__name__)
 

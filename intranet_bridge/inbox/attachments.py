@@ -24,7 +24,8 @@ from protocol.media import Examination, Fault
 from protocol.messages import fitted
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 log = logger(__name__)

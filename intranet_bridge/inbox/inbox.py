@@ -78,7 +78,8 @@ from protocol.runtime.history import Gap
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Entry
-from protocol.runtime.store import BATCH, Store, alike, insert_new
+from protocol.runtime.store import BATCH, Store
+from protocol.runtime.store_statements import alike, insert_new
 from protocol.runtime.tally import Tally
 
 log = logger(__name__)

@@ -31,7 +31,8 @@ from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Entry, Outbox
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 
 log = logger(__name__)
 

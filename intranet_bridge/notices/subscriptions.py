@@ -15,7 +15,8 @@ from protocol.operations.notices import SUBSCRIPTIONS_FULL, Subscription
 from protocol.operations.notices import Subscriptions as Answer
 from protocol.runtime.clock import Clock
 from protocol.runtime.metrics import Sample
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 
 _C = SUBSCRIPTIONS.c
 

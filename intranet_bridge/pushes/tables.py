@@ -32,8 +32,9 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.jobs import Jobs
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
 from protocol.runtime.store_health import said
+from protocol.runtime.store_statements import insert_new
 
 log = logger(__name__)
 

@@ -19,7 +19,8 @@ from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
-from protocol.runtime.store import Store, Work, insert_new
+from protocol.runtime.store import Store, Work
+from protocol.runtime.store_statements import insert_new
 
 log = logger(__name__)
 

@@ -38,8 +38,9 @@ from protocol.operations.qr import BatchStage
 from protocol.qr import PART_BYTES
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, Work, insert_new
+from protocol.runtime.store import Store, Work
 from protocol.runtime.store_health import said
+from protocol.runtime.store_statements import insert_new
 from protocol.spreadsheets import safe
 from protocol.values import immutable
 

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, func, or_, select
 
 from intranet_bridge.qr.rows import CODES, GENERATIONS, TICKETS
 from protocol.runtime.clock import Clock
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 _G, _C, _T = GENERATIONS.c, CODES.c, TICKETS.c

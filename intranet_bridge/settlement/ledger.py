@@ -15,7 +15,8 @@ from protocol.runtime.audit import Act, logged
 from protocol.runtime.books import REVERSAL, Closed, balances_at_close, digest_of, last_closed
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 log = logger(__name__)

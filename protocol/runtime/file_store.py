@@ -37,7 +37,8 @@ from sqlalchemy import (
 from protocol.chunks import CHUNK_BYTES
 from protocol.file_transfer import FileManifest, Progress, Stage
 from protocol.runtime.clock import Clock
-from protocol.runtime.store import Store, in_commit_order, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import in_commit_order, insert_new
 from protocol.values import immutable
 
 _AT_ONCE = 8

@@ -26,7 +26,8 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Integer, MetaDat
 from protocol.envelope import SKEW_MS
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 
 log = logger(__name__)
 

@@ -42,8 +42,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from protocol.errors import ConfigurationError, Fenced
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
 from protocol.runtime.store_health import said
+from protocol.runtime.store_statements import insert_new
 from protocol.runtime.watchdog import ended
 
 log = logger(__name__)

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
 from protocol.runtime.logs import logger
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 log = logger(__name__)
 

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String
 
 from protocol.presence import InboxId
 from protocol.runtime.applications import METADATA as FRONT_METADATA
-from protocol.runtime.store import insert_new
+from protocol.runtime.store_statements import insert_new
 
 INBOX_HEADER = "inbox"
 """STOMP header of a frame of commands: the inbox it is for. Frames without it are of an older front."""

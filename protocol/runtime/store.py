@@ -25,12 +25,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Executable, make_url
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -42,6 +40,7 @@ from sqlalchemy.exc import (
 from protocol.errors import ConfigurationError, Fenced
 from protocol.reports.daemon import StoreReport
 from protocol.runtime.crash_points import reach
+from protocol.runtime.store_engine import engine, is_file, libpq, looks_often
 from protocol.runtime.store_health import (
     Ill,
     StoreHealth,
@@ -57,7 +56,6 @@ from protocol.runtime.store_health import (
 from protocol.runtime.timeouts import Timeouts
 
 T = TypeVar("T")
-Value = TypeVar("Value")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Work = Callable[[Connection], T]
@@ -68,8 +66,6 @@ GROUP_LIMIT = 512
 """The most callers in one transaction: bounds how long the first of them waits."""
 LOCK_PATIENCE_S = 10.0
 """How long a group waits for an SQLite database that another process holds."""
-_LOCK_LOOK_S = 0.25
-"""How often it is looked meanwhile who of it still waits: as SQLite's busy_timeout."""
 _TIMEOUTS = Timeouts()
 BATCH = 50
 """Rows of one of many batches. With millions of rows each needs pages that are not in memory: 200 took up to 130 ms."""
@@ -113,7 +109,11 @@ class Store:
         """
         timeouts = timeouts or _TIMEOUTS
         self._engine = engine(url, timeouts)
-        self._scan_engine = self._engine if _is_file(self._engine) else engine(url, replace(timeouts, statement_s=0))
+        scans = self._engine if is_file(self._engine) else engine(url, replace(timeouts, statement_s=0))
+        # Made once: an engine with options costs two fifths of a small read
+        self._reads, self._scans = (
+            one.execution_options(isolation_level="AUTOCOMMIT") for one in (self._engine, scans)
+        )
         self._prepare = prepare
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_for_ever, name="store-writer", daemon=True)
@@ -149,8 +149,7 @@ class Store:
                 raise
             raise ConfigurationError(str(error), file=str(self._file)) from error
         if self._file is not None:  # from now on the writer waits for locks itself, and looks who still waits
-            self._engine.dispose()
-            event.listen(self._engine, "connect", _looks_often)
+            looks_often(self._engine)
         self._writer.start()
 
     @property
@@ -160,10 +159,7 @@ class Store:
 
     def libpq(self) -> dict[str, Any] | None:
         """What libpq is told for a connection beside the pool's; None: there is no server."""
-        if self._file is not None or _is_file(self._engine):
-            return None
-        _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
-        return {**_POSTGRESQL, **arguments}
+        return libpq(self._engine)
 
     @property
     def trouble(self) -> Trouble | None:
@@ -200,7 +196,7 @@ class Store:
         self._reader.shutdown(wait=False)
         self._scanner.shutdown(wait=False)
         self._engine.dispose()
-        self._scan_engine.dispose()
+        self._scans.dispose()
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in a transaction; return its result once that is on disk. Work may be run twice.
@@ -275,7 +271,7 @@ class Store:
         own statement. Raises SQLAlchemyError.
         """
         assert self._loop is not None, "start() first"
-        return await self._loop.run_in_executor(self._reader, self._read, self._engine, work)
+        return await self._loop.run_in_executor(self._reader, self._read, self._reads, work)
 
     async def snapshot(self, work: Work[T]) -> T:
         """The same, all of `work` on one snapshot: what it reads by several statements fits together."""
@@ -290,7 +286,7 @@ class Store:
         takes.
         """
         assert self._loop is not None, "start() first"
-        return await self._loop.run_in_executor(self._scanner, self._read, self._scan_engine, work)
+        return await self._loop.run_in_executor(self._scanner, self._read, self._scans, work)
 
     async def in_batches(self, page: Work[Sequence[Any]], change: Batch[Any, int]) -> int:
         """Change many rows, a few at a time, so that nobody waits long for a commit; returns how many were changed.
@@ -335,7 +331,7 @@ class Store:
 
     def _read(self, database: Engine, work: Work[T]) -> T:
         def read() -> T:
-            with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            with database.connect() as connection:
                 return work(connection)
 
         try:
@@ -515,84 +511,6 @@ def of_the_row(error: BaseException) -> bool:
     return isinstance(error, StatementError | OverflowError | ValueError | TypeError)
 
 
-def engine(url: str, timeouts: Timeouts = _TIMEOUTS) -> Engine:
-    """An engine with the settings our promises need; `timeouts`: at a PostgreSQL server. Raises ConfigurationError."""
-    try:
-        address = make_url(url)
-        of_server = _of_server(address) if address.get_backend_name() == "postgresql" else {}
-        # No ping before use: it would cost each commit a round trip, and a lost connection is mended by `_twice`.
-        engine = create_engine(address, hide_parameters=True, **of_server)
-    except (SQLAlchemyError, ImportError) as error:
-        raise ConfigurationError(f"the database URL cannot be used: {error}") from error
-    if engine.dialect.name == "sqlite":
-        if engine.url.database not in (None, "", ":memory:"):
-            # SQLite makes the file, and the two beside it, as the umask lets it. Where the folder is not there, or not
-            # ours to write in, connecting says so.
-            with contextlib.suppress(OSError):
-                Path(str(engine.url.database)).touch(mode=0o600)
-        event.listen(engine, "connect", _sqlite_connected)
-        event.listen(engine, "begin", _sqlite_begin)
-    elif engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", partial(_postgresql_connected, timeouts))
-    return engine
-
-
-def _of_server(address: URL) -> dict[str, Any]:
-    """How a PostgreSQL server is spoken to. Raises ImportError without its driver."""
-    from psycopg import RawCursor  # an extra
-
-    arguments = {name: value for name, value in _POSTGRESQL.items() if name not in address.query}
-    # Statements name their parameters as the server does ($1): the driver's own names (%(name)s) have it take each
-    # statement apart again, which of an INSERT of many rows costs half of what its transaction costs altogether
-    return {"connect_args": {"cursor_factory": RawCursor, **arguments}, "paramstyle": "numeric_dollar"}
-
-
-_POSTGRESQL: dict[str, Any] = {
-    # A server that vanished without a word (cable, power) is noticed in seconds, not by TCP's two hours
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""libpq's settings, unless the URL says otherwise."""
-
-_SESSION = """
-SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),
-    set_config('idle_in_transaction_session_timeout', $3, false),
-    -- A commit is our promise: an installation that turned its durability off gets it back. Stricter ones stay.
-    CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
-"""
-
-
-def _postgresql_connected(timeouts: Timeouts, connection: Any, _record: object) -> None:
-    times = (timeouts.statement_s, timeouts.lock_s, timeouts.idle_s)
-    with connection.cursor() as cursor:
-        cursor.execute(_SESSION, [f"{round(seconds * 1000)}ms" for seconds in times])
-    connection.commit()
-
-
-def _is_file(engine: Engine) -> bool:
-    return engine.dialect.name == "sqlite"
-
-
-def _sqlite_connected(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, not by the driver's guess
-    # FULL, not NORMAL: in WAL mode NORMAL may lose the last commits at a power cut, and a commit is our promise
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _looks_often(connection: Any, _record: object) -> None:
-    connection.execute(f"PRAGMA busy_timeout={int(_LOCK_LOOK_S * 1000)}")
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        # IMMEDIATE takes the write lock at once: a deferred one can fail in the middle when bridgectl writes too
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 _SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
 
 
@@ -604,58 +522,3 @@ def _on_snapshot(work: Work[T]) -> Work[T]:
         return found
 
     return whole
-
-
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:series, 0))")
-
-
-def in_commit_order(connection: Connection, series: str) -> None:
-    """Numbers or instants that this transaction takes of `series` from now on become visible in their order, so that
-    who reads on from the last one passes none over: another process waits here until this transaction has ended.
-
-    To be called before the statement that takes one: that sees all that were taken before. An SQLite database has one
-    writer at a time anyway. Not for what each query or command does: all processes would wait for each other's commits.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(_ONE_AT_A_TIME, {"series": series})
-
-
-def alike(rows: Sequence[tuple[str, Value]]) -> dict[Value, list[str]]:
-    """The ids of rows by what is to be written to them: one statement changes all that are changed alike."""
-    found: dict[Value, list[str]] = {}
-    for id, value in rows:
-        found.setdefault(value, []).append(id)
-    return found
-
-
-def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:
-    """Insert the rows that conflict with no other; returns the primary keys of those that were inserted.
-
-    A row that another process is inserting is waited for, so bring rows in an order that all processes share (that
-    of the unique key): else two can wait for each other.
-    """
-    return set(connection.execute(_inserting(connection.dialect.name, table), rows).scalars())
-
-
-def insert_or_set(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows; where one of the same primary key is there, set its other columns to what these say. All of them
-    by one statement: 10,000 rows of three columns take SQLite 0.03 s, one after the other 1 s.
-    """
-    connection.execute(_setting(connection.dialect.name, table), rows)
-
-
-@cache
-def _setting(name: str, table: Table) -> Executable:
-    insert = {"sqlite": sqlite, "postgresql": postgresql}[name].insert(table)
-    key = list(table.primary_key.columns)
-    others = {column.name: insert.excluded[column.name] for column in table.c if column.name not in table.primary_key.c}
-    statement: Executable = insert.on_conflict_do_update(index_elements=key, set_=others)
-    return statement
-
-
-@cache
-def _inserting(name: str, table: Table) -> Executable:
-    """Made once: to compose it anew costs a quarter of an insert's time."""
-    dialect = {"sqlite": sqlite, "postgresql": postgresql}[name]
-    statement: Executable = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
-    return statement

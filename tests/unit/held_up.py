@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 from tests.unit.carried import until
 
 _WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")

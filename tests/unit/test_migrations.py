@@ -22,7 +22,7 @@ from protocol.desk.staff import STAFF
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import IDLE_S, Migrations, Step, _lock, way
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 from protocol.runtime.timeouts import Timeouts
 from tests.support import schemas
 from tests.support.postgres import Postgres

@@ -44,7 +44,8 @@ from intranet_bridge.settlement_sections.clearing import ClearedChannelSection, 
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 log = logger(__name__)

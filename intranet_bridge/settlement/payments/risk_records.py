@@ -24,7 +24,8 @@ from intranet_bridge.settlement.payments.risk_rows import ACCOUNTS, DECISIONS, L
 from intranet_bridge.settlement_sections.risk import Measure, RiskRule, Verdict
 from protocol.errors import BridgeError
 from protocol.runtime.clock import Clock
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 LONGEST_MS = 31 * 86_400_000

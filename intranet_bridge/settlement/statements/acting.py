@@ -32,7 +32,7 @@ from protocol.operations.payment import Reversal, ReversalReason, Writeoff
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
-from protocol.runtime.store import insert_new
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 log = logger(__name__)

@@ -22,7 +22,7 @@ from intranet_bridge.settlement.statements.run_rows import ARRIVALS, CURSOR, ITE
 from intranet_bridge.settlement.statements.worker import Totals
 from protocol.errors import BridgeError
 from protocol.messages import uuid7
-from protocol.runtime.store import insert_new
+from protocol.runtime.store_statements import insert_new
 
 _F, _A, _R, _I = FILES.c, ARRIVALS.c, RUNS.c, ITEMS.c
 _AGES = {Class.MARKETING_ONLY: Class.POOLED}

@@ -31,7 +31,7 @@ from intranet_bridge.settlement.statements.matching import ACTING, Accepted, Act
 from intranet_bridge.settlement.statements.profiles import Kind
 from intranet_bridge.settlement.statements.records import related_names, rows_to_match
 from intranet_bridge.settlement.statements.sides import Order
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 from protocol.values import immutable
 
 _NICE = 10

@@ -44,7 +44,8 @@ from protocol.operations.settlement import BillHold
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.times import CHINA
 
 log = logger(__name__)

@@ -26,7 +26,8 @@ from protocol.operations.payment import BILL_NOT_OPEN, NO_SUCH_AGREEMENT
 from protocol.operations.settlement import OpenBill, WithholdingAgreement
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.times import CHINA
 from protocol.values import immutable
 

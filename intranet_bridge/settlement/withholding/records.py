@@ -21,7 +21,7 @@ from intranet_bridge.settlement.withholding.rows import BATCHES, IN_FLIGHT, LINE
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
 from protocol.errors import BridgeError
 from protocol.operations.orders import LineState as PaidLine
-from protocol.runtime.store import insert_new
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 B, L, P, PL = BATCHES.c, LINES.c, BILLS.c, PAID_LINES.c

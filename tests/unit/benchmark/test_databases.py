@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 from scripts.tools.benchmark.databases import compared, round_trips, traced
 from tests.support.postgres import Postgres
 

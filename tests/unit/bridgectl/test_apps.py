@@ -11,7 +11,7 @@ from bridgectl.cli import app
 from protocol.errors import BridgeError, ConfigurationError
 from protocol.runtime import applications
 from protocol.runtime.applications import key_hash
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA
 from protocol.audit import ACCEPTED, ACT, WITNESSED
 from protocol.errors import BridgeError, NotAsked
 from protocol.runtime.audit import append, head_of
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 NOW = 1_770_000_000_000
 

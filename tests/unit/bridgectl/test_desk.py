@@ -11,7 +11,7 @@ from protocol.desk import staff
 from protocol.errors import BridgeError
 from protocol.runtime import applications
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from bridgectl.cli import app
 from dmz_front.ledger.rows import METADATA
 from protocol.errors import BridgeError
 from protocol.runtime import region_inbox
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 A, B = "aaaaaaaa-0000-4000-8000-000000000000", "bbbbbbbb-0000-4000-8000-000000000000"
 

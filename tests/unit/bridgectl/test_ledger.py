@@ -16,7 +16,7 @@ from intranet_bridge.settlement.events import Event, Paid, Part, WrittenOff, pos
 from intranet_bridge.settlement.ledger import book, close, reverse, snapshot
 from intranet_bridge.store import MIGRATIONS
 from protocol.errors import NotAsked
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 NOW = 1_795_492_800_000
 DAY = date(2026, 11, 24)

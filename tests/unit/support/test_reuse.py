@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 import intranet_bridge.app  # noqa: F401 - with it the tables of all parts are in METADATA
 from intranet_bridge.inbox.rows import METADATA
 from intranet_bridge.store import MIGRATIONS
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 from tests.support.postgres import Postgres
 from tests.support.reuse import Reused
 

@@ -23,7 +23,7 @@ from protocol.errors import BridgeError, ConfigurationError
 from protocol.messages import Role
 from protocol.runtime.control import ControlSocket, Peer
 from protocol.runtime.settings import StoreSection
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 APPLICATION_KEY = "dmz_wechat_q7Jr-0dUoA1bVx2cWy3dXz4eYa5fZb6gAc7hBd8iCe9"
 DATABASE_PASSWORD = "correct:horse"

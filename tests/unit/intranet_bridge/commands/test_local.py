@@ -28,7 +28,7 @@ from protocol.decisions import Decision, LedgerEntry
 from protocol.messages import uuid7
 from protocol.reports.settlement import OwnCommandsReport
 from protocol.runtime.control import Peer
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 from tests.support.postgres import database_url, postgres
 from tests.unit.intranet_bridge.harness import DONE, LOST, OPERATIONS, ORDER, Marketing, Stage, until, wall
 

@@ -25,7 +25,8 @@ from intranet_bridge.store import MIGRATIONS
 from protocol.messages import Role
 from protocol.operations import CATALOGUE
 from protocol.runtime.keyfiles import load_keyring
-from protocol.runtime.store import Store, engine
+from protocol.runtime.store import Store
+from protocol.runtime.store_engine import engine
 from tests.support.postgres import database_url, postgres
 from tests.unit.intranet_bridge.harness import BILL_BODY, DONE, ORDER_BODY, Stage, scene
 from tests.unit.intranet_bridge.pushes.test_effects import said

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from intranet_bridge.store import MIGRATIONS
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 
 @pytest.fixture

@@ -57,7 +57,8 @@ from protocol.errors import ConfigurationError
 from protocol.runtime.backup import Owner, back_up
 from protocol.runtime.books import GENESIS, balances, journals_of, verify
 from protocol.runtime.settings import StoreSection
-from protocol.runtime.store import Store, engine
+from protocol.runtime.store import Store
+from protocol.runtime.store_engine import engine
 from tests.unit.clock import Clock
 
 DAY = date(2026, 11, 24)

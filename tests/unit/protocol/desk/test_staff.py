@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from protocol.desk import staff
 from protocol.desk.staff import FIRST_LOCK_MS, FREE_FAILURES, LONGEST_LOCK_MS, STEP_MS
 from protocol.runtime.applications import METADATA
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 STEP = 60_000_000
 NOW = STEP * STEP_MS + 1

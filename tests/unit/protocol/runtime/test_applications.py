@@ -13,7 +13,7 @@ from protocol.credential_kinds import SIGNATURE
 from protocol.runtime import applications, credentials
 from protocol.runtime.applications import Application, Limits, key_hash, signer
 from protocol.runtime.credentials import signing_key
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 from tests.support.signing import pem_of
 
 

@@ -11,7 +11,7 @@ from dmz_front.store import MIGRATIONS
 from protocol.runtime.backup import BackupSection, Owner, kept, verified
 from protocol.runtime.backups import Backups
 from protocol.runtime.settings import StoreSection
-from protocol.runtime.store import engine
+from protocol.runtime.store_engine import engine
 
 pytestmark = pytest.mark.anyio
 OWNER = Owner(program="dmz-front", instance="front-1", region="main", software="1")

@@ -14,8 +14,10 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, bin
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from protocol.errors import ConfigurationError, Fenced
-from protocol.runtime.store import GROUP_LIMIT, Store, engine, insert_new, insert_or_set
+from protocol.runtime.store import GROUP_LIMIT, Store
+from protocol.runtime.store_engine import engine
 from protocol.runtime.store_health import Ill, said
+from protocol.runtime.store_statements import insert_new, insert_or_set
 from protocol.runtime.timeouts import Timeouts
 from tests.support.postgres import Postgres, server_or_skip
 

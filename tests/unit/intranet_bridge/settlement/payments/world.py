@@ -38,7 +38,8 @@ from protocol.lifecycle import State
 from protocol.operations import CATALOGUE
 from protocol.operations.bills import Arrears, UnpaidBill
 from protocol.runtime.control import Peer
-from protocol.runtime.store import Store, insert_new
+from protocol.runtime.store import Store
+from protocol.runtime.store_statements import insert_new
 from protocol.times import CHINA
 from tests.unit.acts import transacting
 from tests.unit.clock import Clock

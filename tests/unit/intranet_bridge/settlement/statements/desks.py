@@ -29,7 +29,8 @@ from intranet_bridge.settlement.statements.worker import END, Question, Totals, 
 from intranet_bridge.settlement_sections.statements import StatementFileSection, StatementsSection
 from intranet_bridge.store import MIGRATIONS
 from protocol.lifecycle import State
-from protocol.runtime.store import Store, engine
+from protocol.runtime.store import Store
+from protocol.runtime.store_engine import engine
 from protocol.times import CHINA
 from tests.unit.acts import transacting
 
