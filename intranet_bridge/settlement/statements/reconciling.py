@@ -45,7 +45,7 @@ from intranet_bridge.settlement.statements.records import (
 from intranet_bridge.settlement.statements.rows import Expected
 from intranet_bridge.settlement.statements.run_records import RunState
 from intranet_bridge.settlement.statements.sources import Source, by_channel
-from intranet_bridge.settlement.statements.verdicts import StatementRefused
+from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
 from intranet_bridge.settlement.statements.worker import Question, Totals
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from protocol.errors import BridgeError
@@ -174,10 +174,10 @@ class Reconciliation:
             return True
         except BridgeError as error:
             if row.attempts < _MOST_ATTEMPTS:
-                await self._arrival_later(row, "unreadable")
+                await self._arrival_later(row, Code.UNREADABLE)
                 return True
             log.error("statement-unreadable", file=row.file, reason=str(error)[:200])
-            state, code = "failed", "unreadable"
+            state, code = "failed", Code.UNREADABLE
         self.verdicts[code or "accepted"] += 1
         log.info("statement-read", file=row.file, name=row.name, source=row.source, code=code or "accepted")
         reach(Point.BRIDGE_STATEMENT_READ, row.file)

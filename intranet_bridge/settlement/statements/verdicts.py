@@ -42,6 +42,8 @@ class Code(StrEnum):
     """The platform says there is no statement, and we have payments of that day: critical."""
     TOO_LARGE = "too-large"
     """More members, more bytes, or packed more tightly than a statement can be."""
+    UNREADABLE = "unreadable"
+    """What is kept of the file is not whole any more: it has to come again."""
 
 
 LOOK_AGAIN = frozenset({Code.INCOMPLETE})

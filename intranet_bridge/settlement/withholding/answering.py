@@ -100,7 +100,7 @@ class Answering:
         try:
             content = b"".join([piece async for piece in files.content(file.id)])
         except BridgeError as error:
-            log.error("withholding-answer-unreadable", file=file.id, reason=str(error))
+            await self._refused(file, StatementRefused(Code.UNREADABLE, Finding(str(error))))
             return
         try:
             arrangement, batch, answer, known = await self._judged(file, content)

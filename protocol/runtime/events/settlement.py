@@ -86,9 +86,6 @@ SETTLEMENT: Table = {
         "A bank's answer has no effect; `bridgectl withholding show` says why.",
         ("batch", "file", "reason"),
     ),
-    "withholding-answer-unreadable": Event(
-        "error", "A bank's answer cannot be read from what is kept of the file.", ("file", "reason")
-    ),
     "withholding-answered": Event(
         "info",
         "A bank's answer took effect: its lines, and of how many it said something new.",

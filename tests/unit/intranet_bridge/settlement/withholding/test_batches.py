@@ -514,6 +514,24 @@ async def test_an_answer_that_nobody_asked_for_and_one_of_another_name(
         assert await it.states() == {}
 
 
+async def test_an_answer_of_which_not_all_is_kept_is_refused_and_taken_when_it_comes_again(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    async with world(database_url, bridge_keyring, tmp_path, now=at(24)) as it:
+        for bill in FIRST:
+            await it.charge(bill)
+        it.clock.now = at(25, 6)
+        await it.turn()
+        it.files.damaged.add(it.files.arrives(ANSWER, ALSO))
+        await it.turn()
+        refused = await it.part.desk.refused_answers()
+        assert [(one.name, one.code) for one in refused] == [(ANSWER, "unreadable")]
+        assert await it.commands.given() == {}
+        it.files.arrives(ANSWER, ALSO, again=True)
+        await it.turn()
+        assert list(await it.commands.given()) == ["D20261125000001"]
+
+
 async def test_two_bridges_on_one_database_do_it_once(
     database_url: str, bridge_keyring: Keyring, tmp_path: Path
 ) -> None:
