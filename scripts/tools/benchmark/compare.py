@@ -105,7 +105,7 @@ def run(
     with contextlib.ExitStack() as stack:
         if highest_priority:
             try:
-                priority.take()
+                stack.enter_context(priority.highest())
             except PermissionError:
                 raise CompareError("only root may have the highest priority") from None
         other = stack.enter_context(worktree(revision))

@@ -2,26 +2,42 @@
 still takes its caches.
 
 Linux shares processors among sessions before it looks at the priorities of processes (autogroups, sched(7)), and each
-daemon of a testbed is a session. So both are set.
+daemon of a testbed is a session. So both are set. The kernel's own threads, those that write the disk among them, have
+no such priority: what is in a session at the highest priority and leaves no processor free makes all disks stand still.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 HIGHEST = -20
 """As nice(2) and `/proc/PID/autogroup` have it."""
 
 
-def take() -> None:
-    """For this process, its session, and what it starts from now on in it. Raises PermissionError, except for root."""
-    os.setpriority(os.PRIO_PROCESS, 0, HIGHEST)
-    of_sessions([os.getpid()])
+@contextlib.contextmanager
+def highest() -> Iterator[None]:
+    """For this process, its session, and what it starts meanwhile in it. The session may be somebody's terminal, so
+    both get back what they had. Raises PermissionError, except for root.
+    """
+    nice, of_session = os.getpriority(os.PRIO_PROCESS, 0), _of_session(os.getpid())
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, HIGHEST)
+        of_sessions([os.getpid()])
+        yield
+    finally:
+        of_sessions([os.getpid()], of_session)
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
-def of_sessions(pids: Iterable[int]) -> None:
+def of_sessions(pids: Iterable[int], nice: int = HIGHEST) -> None:
     """For the sessions of these processes, where the kernel has autogroups. Raises PermissionError, except for root."""
     for pid in pids:
         autogroup = Path(f"/proc/{pid}/autogroup")
         if autogroup.exists():
-            autogroup.write_text(str(HIGHEST))
+            autogroup.write_text(str(nice))
+
+
+def _of_session(pid: int) -> int:
+    autogroup = Path(f"/proc/{pid}/autogroup")
+    return int(autogroup.read_text().rpartition(" ")[2]) if autogroup.exists() else 0

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,27 @@ from scripts.tools.benchmark.priority import HIGHEST, of_sessions
 AUTOGROUP = Path("/proc/self/autogroup")
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not AUTOGROUP.exists(), reason="needs root, and a kernel with autogroups")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not AUTOGROUP.exists(), reason="needs root, and a kernel with autogroups"
+)
+_TAKES = """
+import os
+from pathlib import Path
+from scripts.tools.benchmark.priority import highest
+
+def now():
+    print(os.getpriority(os.PRIO_PROCESS, 0), Path("/proc/self/autogroup").read_text().split()[-1])
+
+now()
+try:
+    with highest():
+        now()
+        raise InterruptedError
+except InterruptedError:
+    now()
+"""
+
+
 def test_a_session_of_another_process_is_given_the_highest_priority_and_no_other() -> None:
     ours = AUTOGROUP.read_text()
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
@@ -22,3 +43,11 @@ def test_a_session_of_another_process_is_given_the_highest_priority_and_no_other
             other.kill()
     assert theirs.split()[-2:] == ["nice", str(HIGHEST)]
     assert AUTOGROUP.read_text() == ours
+
+
+def test_who_takes_it_gives_it_back_to_the_session_however_it_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TAKES], capture_output=True, text=True, check=True, start_new_session=True
+    )
+    before, meanwhile, after = done.stdout.splitlines()
+    assert meanwhile == f"{HIGHEST} {HIGHEST}" != before == after
