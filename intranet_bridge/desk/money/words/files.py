@@ -80,6 +80,8 @@ CODES: Mapping[str, tuple[str, str]] = {
     "do-statement-missing": ("Call the platform at once.", "请立即联系平台。"),
     "code-too-large": ("larger than a statement can be", "超出对账单应有的大小"),
     "do-too-large": ("It is no statement: tell the sender.", "这不是对账单，请告知发送方。"),
+    "code-unreadable": ("what is kept of it is damaged", "留存的文件已损坏"),
+    "do-unreadable": ("Have the same file sent again.", "请让对方重新发送同一文件。"),
     # rows
     "row-pay": ("payment", "收款"),
     "row-refund": ("refund", "退款"),
