@@ -60,7 +60,7 @@ def run(folder: Path, sizes: Sequence[int], seconds: float) -> list[Row]:
 def measured(fleets: Sequence["Fleet"], size: int, seconds: float, kinds: Sequence[str]) -> list[Row]:
     """What fleets under load at the same time cost, so many fronts in all: each of `kinds`, and all of them."""
     loads = (("a query", Fleet.query), ("a command to its outcome", Fleet.command))
-    brokers = len(fleets) * (1 if size == len(fleets) else 2)
+    brokers = sum(kind_of(part) == "broker" for fleet in fleets for part in fleet.testbed.parts)
     whose = FLEET if len(fleets) == 1 else APART
     rows: list[Row] = []
     with ThreadPoolExecutor(len(fleets)) as callers:

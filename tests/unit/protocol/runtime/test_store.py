@@ -1,7 +1,6 @@
 """Group commit: many callers, few commits; each failure its own caller's; and a commit is on the disk."""
 
 import asyncio
-import os
 import sqlite3
 import threading
 import time
@@ -17,7 +16,7 @@ from protocol.errors import ConfigurationError, Fenced
 from protocol.runtime.store import GROUP_LIMIT, Store
 from protocol.runtime.store_engine import engine
 from protocol.runtime.store_health import Ill, said
-from protocol.runtime.store_statements import insert_new, insert_or_set
+from protocol.runtime.store_statements import insert_new
 from protocol.runtime.timeouts import Timeouts
 from tests.support.postgres import Postgres, server_or_skip
 
@@ -183,20 +182,6 @@ async def test_a_batch_is_done_once_for_all_who_bring_items_and_answers_each_its
     assert len(calls) == 1
 
 
-async def test_insert_or_set_inserts_what_is_new_and_sets_the_rest(store: Store) -> None:
-    await store.write(lambda connection: connection.execute(INSERT, [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]))
-    rows = [{"id": 2, "name": "c"}, {"id": 3, "name": "d"}]
-    await store.write(lambda connection: insert_or_set(connection, THINGS, rows))
-    assert await names(store) == {1: "a", 2: "c", 3: "d"}
-
-
-async def test_insert_new_skips_what_conflicts_even_within_one_call(store: Store) -> None:
-    rows = [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}, {"id": 2, "name": "c"}]
-    assert await store.write(lambda connection: insert_new(connection, THINGS, rows)) == {1, 2}
-    assert await store.write(lambda connection: insert_new(connection, THINGS, rows)) == set()
-    assert await names(store) == {1: "a", 2: "c"}
-
-
 async def test_a_joined_statement_that_fails_fails_only_its_own(store: Store) -> None:
     gate, first = await held(store)
     waits = [asyncio.ensure_future(store.execute(INSERT, {"id": id, "name": "a"})) for id in (1, 2, 2, 3)]
@@ -306,30 +291,11 @@ async def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
         await Store(f"sqlite:///{tmp_path / 'text.sqlite3'}", METADATA.create_all).start()
 
 
-@pytest.mark.parametrize("url", ["nothing", "oracle9i://x", "sqlite+nothing:///x"])
-def test_a_url_that_cannot_be_used(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="the database URL cannot be used"):
-        engine(url)
-
-
 async def test_parameters_never_show_in_errors(store: Store) -> None:
     await store.write(insert(1, "secret"))
     with pytest.raises(IntegrityError) as caught:
         await store.write(insert(1, "secret"))
     assert "secret" not in str(caught.value)
-
-
-async def test_others_cannot_read_the_database_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o022)
-    try:
-        store = Store(f"sqlite:///{tmp_path / 'private.sqlite3'}", METADATA.create_all)
-        await store.start()
-        await store.write(insert(1))
-        for ending in ("", "-wal", "-shm"):
-            assert os.stat(f"{tmp_path}/private.sqlite3{ending}").st_mode & 0o777 == 0o600  # noqa: PTH116
-        await store.close()
-    finally:
-        os.umask(before)
 
 
 async def test_a_guard_that_is_fenced_fails_its_whole_group_and_writes_nothing(store: Store) -> None:
@@ -445,24 +411,6 @@ async def test_two_processes_that_wait_for_each_other_both_get_their_way(postgre
     assert len(set((await names(one)).values())) == 1
     await one.close()
     await two.close()
-
-
-async def test_sessions_are_durable_and_never_keep_rows_locked_for_long(postgres: Postgres) -> None:
-    url = postgres.database()
-    name = url.partition("@/")[2].partition("?")[0]
-    with postgres._connect("postgres") as admin:
-        admin.autocommit = True
-        admin.execute(f"ALTER ROLE {name} SET synchronous_commit = off".encode())
-    store = Store(url, METADATA.create_all)
-    await store.start()
-
-    def settings(connection: Connection) -> list[str | None]:
-        wanted = ("synchronous_commit", "idle_in_transaction_session_timeout", "lock_timeout", "transaction_isolation")
-        return [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in wanted]
-
-    assert await store.write(settings) == ["on", "5s", "5s", "read committed"]
-    assert (await store.read(settings))[0] == "on"
-    await store.close()
 
 
 async def test_what_takes_too_long_is_ended_by_the_server_and_a_look_at_many_rows_is_not(postgres: Postgres) -> None:
