@@ -163,10 +163,15 @@ class Answering:
         except StatementRefused:
             batch = ""
         findings = _json(refused.findings)
-        await self._store.write(
-            partial(self._written, file=file, batch=batch, state="refused", code=refused.code, findings=findings)
-        )
+        await self._store.write(partial(self._refused_in, file=file, batch=batch, code=refused.code, findings=findings))
         log.error("withholding-answer-refused", batch=batch, file=file.id, reason=str(refused))
+
+    def _refused_in(self, connection: Connection, file: ReceivedFile, batch: str, code: str, findings: str) -> None:
+        if not self._written(connection, file, batch, "refused", code, findings):
+            # what was judged before a crash, and cannot be read again, goes on when it comes again
+            begun = ANSWERS.c.file == file.id, ANSWERS.c.state == "applying"
+            changed = {"state": "refused", "code": code, "findings": findings, "updated_at": self._clock()}
+            connection.execute(ANSWERS.update().where(*begun).values(changed))
 
     def _written(
         self, connection: Connection, file: ReceivedFile, batch: str, state: str, code: str = "",

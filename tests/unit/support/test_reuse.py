@@ -8,6 +8,7 @@ import intranet_bridge.app  # noqa: F401 - with it the tables of all parts are i
 from intranet_bridge.inbox.rows import METADATA
 from intranet_bridge.store import MIGRATIONS
 from protocol.runtime.store_engine import engine
+from tests.support import reuse
 from tests.support.postgres import Postgres
 from tests.support.reuse import Reused
 
@@ -71,6 +72,17 @@ def test_what_is_defined_otherwise_is_made_anew(postgres: Postgres, change: str)
     table = used(first, change)
     databases.given_back(first)
     assert used(databases.lent()) != table
+
+
+def test_what_another_process_has_made_is_made_anew(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    databases = Reused(postgres)
+    first = databases.lent()
+    table = used(first)
+    monkeypatch.setattr(reuse, "_rows", {})  # as where a test forked the process that migrated
+    databases.given_back(first)
+    second = databases.lent()
+    assert used(second) != table
+    assert rows(postgres, second) == {"alembic_version_bridge": 1, "content_edition": 1}
 
 
 def test_who_had_it_finds_it_no_more(postgres: Postgres) -> None:

@@ -113,3 +113,35 @@ def test_killed_after_a_person_released_a_line(database_url: str, bridge_keyring
 
     dies_at(Point.BRIDGE_DESK_COMMITTED, dies)
     asyncio.run(checked())
+
+
+def test_killed_after_the_verdict_on_an_answer_of_which_not_all_is_kept_afterwards(
+    bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    database_url, content = f"sqlite:///{tmp_path / 'bridge.sqlite3'}", (SAMPLES / ANSWER).read_bytes()
+
+    async def dies() -> None:
+        async with world(database_url, bridge_keyring, tmp_path) as it:
+            await arrived(it)
+            await it.turn()
+
+    async def checked() -> None:
+        async with world(database_url, bridge_keyring, tmp_path) as it:
+            it.clock.now = at(25, 7)
+
+            async def answers() -> list[tuple[str, str]]:
+                rows = await it.store.read(lambda connection: connection.execute(select(ANSWERS)).all())
+                return [(row.state, row.code) for row in rows]
+
+            assert await answers() == [("applying", "")]
+            it.files.damaged.add(it.files.arrives(ANSWER, content))
+            await it.turn()
+            assert await answers() == [("refused", "unreadable")]
+            it.files.arrives(ANSWER, content, again=True)
+            await it.turn()
+            assert sorted(await answers()) == [("accepted", ""), ("refused", "unreadable")]
+            assert list(await it.commands.given()) == ["D20261125000001"]
+            assert (await it.states())["R203"] == "refused"
+
+    dies_at(Point.BRIDGE_ANSWER_JUDGED, dies)
+    asyncio.run(checked())
