@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, false, func, or_, select
+from sqlalchemy import Connection, bindparam, case, false, func, or_, select
 
 from dmz_front.ledger.rows import REQUESTS
 from dmz_front.notices.rows import CALLBACKS, NOTICES, PLACES
@@ -80,7 +80,7 @@ class NoticeLedger:
             by_application.setdefault(one.dispatch.application, []).append(one)
         rows = []
         for application, ones in sorted(by_application.items()):
-            last, callback = _places(connection, application, len(ones)), self._callback_of(application)
+            last, callback = _places(connection, application, len(ones), now), self._callback_of(application)
             rows += [
                 {
                     "id": one.id, "application": application, "place": last - len(ones) + at,
@@ -180,15 +180,6 @@ class NoticeLedger:
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return [(row.place, row.id, bytes(row.envelope)) for row in rows]
 
-    async def oldest(self, application: str) -> tuple[int, int]:
-        """Places of the oldest that is kept (0: none is) and of the latest there ever was."""
-        first = select(func.min(_C.place)).where(_C.application == application)
-        last = select(PLACES.c.last).where(PLACES.c.application == application)
-        found = await self._store.read(
-            lambda connection: (connection.execute(first).scalar(), connection.execute(last).scalar())
-        )
-        return found[0] or 0, found[1] or 0
-
     # --- administration -------------------------------------------------------------------------------------
 
     async def listed(self, states: Sequence[str], application: str, limit: int) -> list[Any]:
@@ -255,8 +246,11 @@ def state_of(id: str) -> State:
     return State(id.rpartition("-")[2])
 
 
-def _places(connection: Connection, application: str, count: int) -> int:
-    """Take places; returns the last of them."""
+def _places(connection: Connection, application: str, count: int, now: int) -> int:
+    """Take places; returns the last of them. They begin with the time (`now`, epoch ms, and 16 bits), so that a
+    database that is put back as an older copy of itself gives none that an application has passed already.
+    """
     insert_new(connection, PLACES, [{"application": application, "last": 0}])
-    taken = PLACES.update().where(PLACES.c.application == application).values(last=PLACES.c.last + count)
+    last = case((PLACES.c.last < now << 16, now << 16), else_=PLACES.c.last) + count
+    taken = PLACES.update().where(PLACES.c.application == application).values(last=last)
     return int(connection.execute(taken.returning(PLACES.c.last)).scalar_one())

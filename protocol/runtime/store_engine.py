@@ -20,7 +20,7 @@ def engine(url: str, timeouts: Timeouts | None = None) -> Engine:
     try:
         address = make_url(url)
         of_server = _of_server(address) if address.get_backend_name() == "postgresql" else {}
-        # No ping before use: it would cost each commit a round trip, and the store does again what a lost connection has ended.
+        # No ping before use: it would cost each commit a round trip, and the store redoes what a lost connection ended.
         engine = create_engine(address, hide_parameters=True, **of_server)
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigurationError(f"the database URL cannot be used: {error}") from error

@@ -5,10 +5,11 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from dmz_front.ledger.rows import METADATA
 from dmz_front.notices.ledger import Arrived, NoticeLedger
+from dmz_front.notices.rows import NOTICES, PLACES
 from protocol.notices import Dispatch, NoticeKind
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
@@ -57,3 +58,34 @@ async def test_a_notice_that_is_committed_late_has_a_later_place(
     await asyncio.gather(slow, quick)
     seen += await fronts[1].page("wechat", seen[-1][0], 10)
     assert [id for _, id, _ in seen] == ["before", "slow", "quick"]
+
+
+async def test_a_ledger_that_is_put_back_gives_no_place_that_was_passed_already(
+    stores: list[Store], clock: Clock
+) -> None:
+    front = NoticeLedger(stores[0], "front-1", lambda _: "", clock)
+    await front.record([arrived("copied")])
+
+    def copied(connection: Connection) -> int:
+        return int(connection.execute(select(PLACES.c.last)).scalar_one())
+
+    def put_back(connection: Connection) -> None:
+        connection.execute(NOTICES.delete().where(NOTICES.c.id != "copied"))
+        connection.execute(PLACES.update().values(last=last))
+
+    last = await stores[0].read(copied)
+    await front.record([arrived("gone"), arrived("gone too")])
+    passed = (await front.page("wechat", 0, 10))[-1][0]
+    await stores[0].write(put_back)
+    clock.now += 1
+    await front.record([arrived("after")])
+    assert [id for _, id, _ in await front.page("wechat", passed, 10)] == ["after"]
+
+
+async def test_places_go_on_though_the_clock_was_set_back(stores: list[Store], clock: Clock) -> None:
+    front = NoticeLedger(stores[0], "front-1", lambda _: "", clock)
+    await front.record([arrived("one"), arrived("two")])
+    clock.now -= 3_600_000
+    passed = (await front.page("wechat", 0, 10))[-1][0]
+    await front.record([arrived("three")])
+    assert [id for _, id, _ in await front.page("wechat", passed, 10)] == ["three"]
