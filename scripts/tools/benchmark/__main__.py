@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ Row = dict[str, Any]
 
 _UNDER_LOAD = (applications, accounts, fleet)
 """Parts of `growth` that put whole daemons under load: CURVE, SIZES and run(folder, sizes, seconds) of each."""
+_CURVES = (*growth.CURVES, *daemons.CURVES, *(one.CURVE for one in _UNDER_LOAD))
 
 
 def main() -> int:
@@ -62,8 +63,7 @@ def main() -> int:
         help=f"`growth`: of the tables, in rows (default: {_listed(growth.SIZES)}), or, by --curve, as many "
         + " or ".join(f"{one.CURVE} ({_listed(one.SIZES)})" for one in _UNDER_LOAD),
     )  # fmt: skip
-    curves = (*growth.CURVES, *daemons.CURVES, *(one.CURVE for one in _UNDER_LOAD))
-    parser.add_argument("--curve", choices=curves, action="append", help="`growth`: only this one; may be repeated")
+    parser.add_argument("--curve", choices=_CURVES, action="append", help="`growth`: only this one; may be repeated")
     parser.add_argument(
         "--requests", type=int, default=daemons.REQUESTS,
         help=f"`growth`: over which memory is looked at ({daemons.REQUESTS:,})",
@@ -82,10 +82,11 @@ def main() -> int:
     results: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]}}
 
     def report(part: str, rows: Iterable[Row]) -> None:
-        results[part] = list(rows)
+        found = list(rows)
+        results.setdefault(part, []).extend(found)
         if not options.json:
             print(f"\n{part}")
-            print(table(results[part]), flush=True)
+            print(table(found), flush=True)
 
     with tempfile.TemporaryDirectory(prefix="dmz-bridge-bench-") as folder:
         if parts[0] == "compare":
@@ -125,19 +126,14 @@ def main() -> int:
                 case "settle":
                     report(part, settle.run(Path(folder) / part, options.rows or settle.ROWS))
                 case "growth":
-                    asked, place = options.curve or curves, Path(folder) / part
-                    sizes = options.sizes or growth.SIZES
-                    found = growth.run(place, sizes, [one for one in growth.CURVES if one in asked])
-                    found += daemons.run(place, sizes, options.requests, asked)
-                    for one in _UNDER_LOAD:
-                        if one.CURVE in asked:
-                            own = options.sizes if options.curve else None  # else there would be as many fronts as rows
-                            found += one.run(place / one.CURVE, own or one.SIZES, options.seconds)
-                    report(part, found)
-                    if options.page:
-                        about = "{cores} cores; load at the start {load:.1f}".format(**results["machine"])
-                        text = chart.page("Growth", about, growth.curves_of(results[part]))
-                        options.page.write_text(text, encoding="utf-8")
+                    try:
+                        for rows in _growth(Path(folder) / part, options):
+                            report(part, rows)
+                    finally:  # what was measured before something failed took long, too
+                        if options.page:
+                            about = "{cores} cores; load at the start {load:.1f}".format(**results["machine"])
+                            text = chart.page("Growth", about, growth.curves_of(results.get(part, [])))
+                            options.page.write_text(text, encoding="utf-8")
                 case "hot":
                     report(part, hot.run(Path(folder) / part, options.seconds))
                 case "soap":
@@ -147,6 +143,20 @@ def main() -> int:
     if options.json:
         print(json.dumps(results, indent=2))
     return 0
+
+
+def _growth(folder: Path, options: argparse.Namespace) -> Iterator[list[Row]]:
+    """The rows of each curve that is asked for."""
+    sizes = options.sizes or growth.SIZES
+    for curve in options.curve or _CURVES:
+        if curve in growth.CURVES:
+            yield growth.run(folder, sizes, [curve])
+        elif curve in daemons.CURVES:
+            yield daemons.run(folder, sizes, options.requests, [curve])
+        else:
+            part = next(one for one in _UNDER_LOAD if curve == one.CURVE)
+            own = options.sizes if options.curve else None  # else there would be as many fronts as rows
+            yield part.run(folder / curve, own or part.SIZES, options.seconds)
 
 
 def _listed(sizes: Iterable[int]) -> str:

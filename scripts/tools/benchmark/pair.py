@@ -224,15 +224,25 @@ class Bench:
 
 def cpu_seconds(pid: int) -> float:
     """User and system time a process has used (proc(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(_ticks(pid)[:2]) / TICKS
 
 
 def tree_seconds(pid: int) -> float:
-    """The same of a process and its children, those that have ended included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sum(int(fields[at]) for at in range(11, 15)) / TICKS + sum(cpu_seconds(int(child)) for child in children)
+    """The same of a process and its children, those that have ended included. Where one ends while this looks, it looks
+    again: else that one would be counted twice, or not.
+    """
+    while True:
+        own = _ticks(pid)
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            seconds = sum(own) / TICKS + sum(cpu_seconds(int(child)) for child in children)
+            if _ticks(pid)[2:] == own[2:]:
+                return seconds
+
+
+def _ticks(pid: int) -> list[int]:
+    """User and system time of a process, and of its children that have ended."""
+    return [int(field) for field in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
 
 
 def resident_mb(pid: int) -> float:

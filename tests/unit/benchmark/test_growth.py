@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Sequence
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,7 @@ from protocol.runtime.metrics import Samples
 from scripts.tools.benchmark import __main__ as bench
 from scripts.tools.benchmark import accounts, applications, fleet, growth, retention
 from scripts.tools.benchmark.chart import Curve, ceiling, page
+from scripts.tools.testbed.processes import TestbedError
 from tests.unit.benchmark.plans import plans_of
 from tests.unit.clock import Clock
 
@@ -46,6 +48,22 @@ def test_every_curve_has_a_point_for_every_size(
     for line in growth.curves_of(rows):
         assert all([x for x, _ in points] == [100, 2000] for points in line.lines.values())
     assert file.read_text(encoding="utf-8").count("<svg ") == len(growth.curves_of(rows)) == 8
+
+
+def test_what_was_measured_before_something_failed_is_told_and_stands_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(folder: Path, sizes: Sequence[int], seconds: float) -> list[growth.Row]:
+        raise TestbedError("the broker is gone")
+
+    file = tmp_path / "growth.html"
+    monkeypatch.setattr(fleet, "run", fails)
+    words = ["--curve", "kept", "--curve", fleet.CURVE, "--sizes", "100", "--page", str(file)]
+    monkeypatch.setattr("sys.argv", ["bench", "growth", *words])
+    with pytest.raises(TestbedError):
+        bench.main()
+    assert "a command, CPU ms" in capsys.readouterr().out
+    assert "<svg " in file.read_text(encoding="utf-8")
 
 
 def test_what_is_measured_of_the_daemons_stands_on_the_page_by_its_unit() -> None:
