@@ -97,7 +97,8 @@ class _Day:
         return start + timedelta(seconds=self.random.randrange(11 * 3600))
 
     def name(self, what: str, number: int) -> str:
-        return f"{what}{self.day:%Y%m%d}{self._seed}-{number}"
+        """With the channel's first letter: an order of two channels is paid twice, which is another difference."""
+        return f"{what}{self.channel[0].upper()}{self.day:%Y%m%d}{self._seed}-{number}"
 
     def planted(self, kind: Kind, transaction: str, reference: str, refund: str, amount: int) -> Planted:
         return Planted(kind, self.channel, self.day, transaction, reference, refund, amount)
