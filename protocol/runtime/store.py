@@ -66,7 +66,6 @@ GROUP_LIMIT = 512
 """The most callers in one transaction: bounds how long the first of them waits."""
 LOCK_PATIENCE_S = 10.0
 """How long a group waits for an SQLite database that another process holds."""
-_TIMEOUTS = Timeouts()
 BATCH = 50
 """Rows of one of many batches. With millions of rows each needs pages that are not in memory: 200 took up to 130 ms."""
 _BATCH_PAUSE_S = 0.005
@@ -107,7 +106,7 @@ class Store:
 
         `timeouts`: of the sessions at a PostgreSQL server, except `scan`'s, of which no statement is ended.
         """
-        timeouts = timeouts or _TIMEOUTS
+        timeouts = timeouts or Timeouts()
         self._engine = engine(url, timeouts)
         scans = self._engine if is_file(self._engine) else engine(url, replace(timeouts, statement_s=0))
         # Made once: an engine with options costs two fifths of a small read

@@ -229,7 +229,7 @@ def cpu_seconds(pid: int) -> float:
 
 def tree_seconds(pid: int) -> float:
     """The same of a process and its children, those that have ended included. Where one ends while this looks, it looks
-    again: else that one would be counted twice, or not.
+    again: else that one might be counted nowhere.
     """
     while True:
         own = _ticks(pid)
