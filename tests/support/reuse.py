@@ -31,7 +31,11 @@ SELECT json_build_object('newest', (SELECT max(oid::bigint) FROM pg_class WHERE 
 ) AS found(one)
 """
 """What is defined in `public`: of what the system's tables hold, the transaction that wrote it last."""
-_SETTINGS = "SELECT count(*) FROM pg_db_role_setting WHERE setdatabase > 0 OR setrole > 0"
+_SETTINGS = """
+SELECT count(*) FROM pg_db_role_setting, pg_database
+WHERE datname = current_database() AND (setdatabase = pg_database.oid OR setrole = datdba)
+"""
+"""Of this database and the role that owns it: another test's say nothing of it."""
 _numbers = count(1)
 _rows: dict[str, dict[str, str]] = {}
 """Side → table → the rows that its migrations leave there, as JSON."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 HIGHEST = -20
 """As nice(2) and `/proc/PID/autogroup` have it."""
+PROC = Path("/proc")
 
 
 @contextlib.contextmanager
@@ -26,18 +27,26 @@ def highest() -> Iterator[None]:
         of_sessions([os.getpid()])
         yield
     finally:
-        of_sessions([os.getpid()], of_session)
+        if of_session is not None:
+            of_sessions([os.getpid()], of_session)
         os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def of_sessions(pids: Iterable[int], nice: int = HIGHEST) -> None:
-    """For the sessions of these processes, where the kernel has autogroups. Raises PermissionError, except for root."""
+    """For the sessions of these processes that are autogroups. Raises PermissionError, except for root."""
     for pid in pids:
-        autogroup = Path(f"/proc/{pid}/autogroup")
-        if autogroup.exists():
-            autogroup.write_text(str(nice))
+        if _of_session(pid) is not None:
+            _autogroup(pid).write_text(str(nice))
 
 
-def _of_session(pid: int) -> int:
-    autogroup = Path(f"/proc/{pid}/autogroup")
-    return int(autogroup.read_text().rpartition(" ")[2]) if autogroup.exists() else 0
+def _of_session(pid: int) -> int | None:
+    """None: the kernel has no autogroups, or this process is of the session that it started with, which is none and
+    where the file is empty (a container's first process, and whatever it starts that makes no session of its own).
+    """
+    autogroup = _autogroup(pid)
+    told = autogroup.read_text().split() if autogroup.exists() else []
+    return int(told[-1]) if told else None
+
+
+def _autogroup(pid: int) -> Path:
+    return PROC / str(pid) / "autogroup"

@@ -64,6 +64,8 @@ def test_the_next_one_has_the_tables_and_nothing_of_what_was_written(postgres: P
         "ALTER TABLE inbox ALTER COLUMN note DROP NOT NULL",
         "DROP TRIGGER journal_open ON journal",
         "CREATE FUNCTION more() RETURNS INT LANGUAGE sql AS 'SELECT 1'",
+        "ALTER ROLE CURRENT_USER SET work_mem = '1MB'",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 1024', current_database()); END $$",
     ],
 )
 def test_what_is_defined_otherwise_is_made_anew(postgres: Postgres, change: str) -> None:
@@ -72,6 +74,15 @@ def test_what_is_defined_otherwise_is_made_anew(postgres: Postgres, change: str)
     table = used(first, change)
     databases.given_back(first)
     assert used(databases.lent()) != table
+
+
+def test_what_is_set_for_another_one_does_not_matter(postgres: Postgres) -> None:
+    databases = Reused(postgres)
+    other, first = (databases.lent() for _ in range(2))
+    used(other, "ALTER ROLE CURRENT_USER SET work_mem = '1MB'")
+    table = used(first)
+    databases.given_back(first)
+    assert used(databases.lent()) == table
 
 
 def test_what_another_process_has_made_is_made_anew(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
