@@ -71,7 +71,11 @@ def test_completion_at_the_prompt(typed: str, offered: list[str]) -> None:
 
 
 def test_the_script_for_a_shell_is_printed(tmp_path: Path) -> None:
-    done = bridgectl("--show-completion", "bash", HOME=str(tmp_path))
+    asked = f"{sys.executable} -m bridgectl.cli --show-completion; exit $?"  # which shell, it sees by who starts it
+    done = subprocess.run(
+        ["bash", "-c", asked], env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
     assert "_BRIDGECTL_COMPLETE=complete_bash" in done.stdout
     assert "bridgectl" in done.stdout.splitlines()[-1]
 
