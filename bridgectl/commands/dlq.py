@@ -13,6 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from bridgectl import audit, daemons, dead_letters, opening
+from bridgectl.brokers import connected
 from bridgectl.bundle import archive
 from bridgectl.dead_letters import Choice, Letter
 from bridgectl.instants import iso, span
@@ -30,7 +31,6 @@ from protocol.link.port import Link
 from protocol.messages import Role
 from protocol.runtime import logs
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.links import stomp_link
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: what nobody could act on. Their content stays sealed.")
 
@@ -319,19 +319,8 @@ def _on_link(work: Callable[[Link], Awaitable[T]]) -> T:
     section = operator_section()
 
     async def run() -> T:
-        link = stomp_link(section, "bridgectl-dlq")
-        await link.start()
-        try:
-            try:
-                await asyncio.wait_for(link.ready(), 10)
-            except TimeoutError:
-                why = link.trouble or tr("no answer")
-                raise BridgeError(
-                    tr("no broker answers at {brokers}: {why}", brokers=", ".join(section.brokers), why=why)
-                ) from None
+        async with connected(section, "bridgectl-dlq", 10) as link:
             return await work(link)
-        finally:
-            await link.close()
 
     return asyncio.run(run())
 

@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
+from bridgectl.brokers import connected
 from bridgectl.instants import in_seconds
-from bridgectl.language import noted, tr
+from bridgectl.language import noted
 from bridgectl.output import as_json, table
 from bridgectl.queues import QueueHealth, ask, health
 from bridgectl.settings import link_section
-from protocol.errors import BridgeError
 from protocol.runtime import logs
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.links import stomp_link
 
 app = typer.Typer()
 
@@ -39,20 +38,7 @@ def queues(
 
 
 async def _show(json: bool, watch: bool, patience: float) -> None:
-    section = link_section()
-    link = stomp_link(section, "bridgectl")
-    await link.start()
-    try:
-        try:
-            await asyncio.wait_for(link.ready(), patience)
-        except TimeoutError:
-            raise BridgeError(
-                tr(
-                    "no broker answers at {brokers} within {patience:g} s",
-                    brokers=", ".join(section.brokers),
-                    patience=patience,
-                )
-            ) from None
+    async with connected(link_section(), "bridgectl", patience) as link:
         while True:
             found = health(await ask(link, f"ctl-{os.getpid()}", patience), wall_clock())
             if watch and not json:
@@ -61,8 +47,6 @@ async def _show(json: bool, watch: bool, patience: float) -> None:
             if not watch:
                 return
             await asyncio.sleep(2)
-    finally:
-        await link.close()
 
 
 def _table(found: list[QueueHealth]) -> str:

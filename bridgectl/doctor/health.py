@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from bridgectl.brokers import NoBroker, connected
 from bridgectl.doctor.finding import Finding, Status
 from bridgectl.doctor.installation import HttpPart
 from bridgectl.language import tr
@@ -18,7 +19,6 @@ from protocol import destinations
 from protocol.errors import BridgeError
 from protocol.link.tls import explain
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.links import stomp_link
 from protocol.runtime.settings import LinkSection, MetricsSection
 
 OLD_S = 60.0
@@ -163,13 +163,8 @@ def _get(url: str, timeout_s: float, context: ssl.SSLContext | None = None) -> t
 
 
 async def _statistics(section: LinkSection, timeout_s: float) -> list[QueueHealth]:
-    link = stomp_link(section, "bridgectl-doctor")
-    await link.start()
-    try:
-        await asyncio.wait_for(link.ready(), timeout_s)
+    async with connected(section, "bridgectl-doctor", timeout_s) as link:
         return health(await ask(link, f"doctor-{os.getpid()}", timeout_s), wall_clock())
-    finally:
-        await link.close()
 
 
 def statistics(section: LinkSection, region: str, timeout_s: float) -> Iterator[Finding]:
@@ -177,8 +172,12 @@ def statistics(section: LinkSection, region: str, timeout_s: float) -> Iterator[
     where = ", ".join(section.brokers)
     try:
         queues = asyncio.run(_statistics(section, timeout_s))
-    except (BridgeError, TimeoutError) as error:
-        seen = tr("no statistics: {error}", error=error or tr("no connection"))
+    except NoBroker as error:
+        seen = tr("no statistics: {error}", error=error.why)
+        yield Finding("statistics", where, Status.FAIL, seen, tr("see the findings about the broker"))
+        return
+    except BridgeError as error:
+        seen = tr("no statistics: {error}", error=error)
         action = tr(
             "see that the certificate in bridgectl.toml is a monitor's or an operator's, and activemq/README.md"
         )

@@ -73,7 +73,7 @@ def status(testbed: Testbed) -> tuple[int, list[dict[str, Any]]]:
     return told.returncode, json.loads(told.stdout)["troubles"]
 
 
-UNITS = {"dmz-front": "front", "intranet-bridge": "bridge", "activemq": "broker"}
+UNITS = {"dmz-front": "front", "intranet-bridge": "bridge", "dmz-bridge-broker": "broker"}
 
 
 def done_as_told(testbed: Testbed, trouble: dict[str, Any], command: str, **blanks: str) -> None:

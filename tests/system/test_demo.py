@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from scripts.tools.testbed.layout import ROOT
-from scripts.tools.testbed.processes import alive, free_port
+from scripts.tools.testbed.processes import alive, command_line, free_port
 from tests.support.testbeds import eventually
 
 
@@ -111,6 +111,43 @@ def bridges(folder: Path) -> list[int]:
                 if b"intranet-bridge" in arguments and str(folder).encode() in arguments:
                     found.append(int(one.name))
     return found
+
+
+def test_a_second_demo_in_the_folder_of_one_that_is_up_leaves_that_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    log = tmp_path / "demo.log"
+    parts: dict[str, int] = {}
+    with log.open("w") as out:
+        running = subprocess.Popen(demo(folder=folder), cwd=ROOT, stdout=out, stderr=out)
+    try:
+        eventually(lambda: "until you press Ctrl-C" in log.read_text(), 180, "the demo")
+        parts = json.loads((folder / "state.json").read_text())["pids"]
+        written = (folder / "config" / "dmz_front.toml").read_text()
+        second = subprocess.run(demo("--check", folder=folder), cwd=ROOT, capture_output=True, text=True)
+        assert second.returncode == 1
+        assert "a demo is up" in second.stderr
+        assert "--var" in second.stderr
+        assert all(alive(pid) for pid in parts.values())
+        assert (folder / "config" / "dmz_front.toml").read_text() == written
+        assert json.loads((folder / "state.json").read_text())["pids"] == parts
+        # one that was killed leaves its parts: the next ends them, by what they are and not by their numbers
+        running.kill()
+        running.wait()
+        state = json.loads((folder / "state.json").read_text())
+        state["pids"]["marketing"], marketing = os.getpid(), state["pids"]["marketing"]
+        (folder / "state.json").write_text(json.dumps(state))
+        third = subprocess.run(demo("--check", folder=folder), cwd=ROOT, capture_output=True, text=True)
+        assert third.returncode == 0, third.stdout + third.stderr
+        assert "stopping what an earlier demo left running" in third.stdout
+        assert not any(alive(parts[part]) for part in ("broker", "bridge", "front"))
+        assert alive(marketing)
+    finally:
+        if running.poll() is None:
+            running.kill()
+            running.wait()
+        for pid in parts.values():
+            if str(folder) in command_line(pid):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_busy_port_is_said_clearly(tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ def test_a_broker_that_is_down_is_one_trouble_told_in_time(own: Testbed) -> None
         what="the dead broker, alone",
     )
     assert "front-1 and bridge-1" in trouble["what"]
-    done_as_told(own, trouble, "systemctl restart activemq")
+    done_as_told(own, trouble, "systemctl restart dmz-bridge-broker")
     eventually(lambda: status(own) == (0, []), what="the mend")
 
 

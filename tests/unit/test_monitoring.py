@@ -14,6 +14,7 @@ import yaml
 
 from bridgectl.status.trouble import Level, Trouble, runbook
 from protocol.link.settings import LinkCounters
+from scripts.tools import catalogue
 from tests.support.command_lines import bridgectl_understands, command_lines, words
 from tests.support.promtool import promtool
 
@@ -142,6 +143,28 @@ def test_a_daemon_has_the_options_a_page_gives_it(page: str, line: str) -> None:
     code = "".join((ROOT / file).read_text() for file in [*DAEMONS[daemon], "protocol/runtime/migrate.py"])
     for option in (word for word in rest if word.startswith("--")):
         assert f'"{option.partition("=")[0]}"' in code, option
+
+
+OTHERS_UNITS = {"chrony", "nftables", "postgresql"}
+"""Of the distribution, under the distribution's names."""
+UNITS = {path.name for path in ROOT.glob("config/systemd/*")} | {path.stem for path in ROOT.glob("config/systemd/*")}
+
+
+@pytest.mark.parametrize(
+    ("page", "line"),
+    [(page, line) for page, line in LINES if line.startswith("systemctl ") and line != "systemctl daemon-reload"],
+)
+def test_a_service_that_a_page_names_is_one_that_the_installation_has(page: str, line: str) -> None:
+    named = [word for word in words(line)[2:] if not word.startswith("-") and word != "SIGKILL"]
+    assert named
+    assert set(named) <= UNITS | OTHERS_UNITS
+
+
+def test_a_service_that_bridgectl_names_is_one_that_the_installation_has() -> None:
+    said = "\n".join(str(message.id) for message in catalogue.written())
+    named = set(re.findall(r"systemctl [a-z-]+ ([a-z-]+)", said))
+    assert "dmz-bridge-broker" in named
+    assert named <= UNITS | OTHERS_UNITS
 
 
 @pytest.mark.parametrize(("page", "line"), [(page, line) for page, line in LINES if re.match(r"(\./)?scripts/", line)])

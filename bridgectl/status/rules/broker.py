@@ -36,7 +36,7 @@ def reached(seen: Observation) -> Iterator[Trouble]:
             why,
             since,
             hurts=tr("no query is answered; commands are kept and go out later"),
-            mend=mend if refused else tr("on the DMZ host: systemctl restart activemq"),
+            mend=mend if refused else tr("on the DMZ host: systemctl restart dmz-bridge-broker"),
             because=because if refused else (),
         )
     elif down:

@@ -4,6 +4,8 @@ the utility, with payments, statements and what becomes of them (money.py).
 """
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -13,14 +15,14 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from scripts.tools.channel_simulator.keys import made_or_loaded
 from scripts.tools.testbed import money
 from scripts.tools.testbed.layout import PARTS, ROOT, Ports
-from scripts.tools.testbed.processes import INTERRUPTS, TestbedError, free_port
+from scripts.tools.testbed.processes import INTERRUPTS, TestbedError, command_line, free_port
 from scripts.tools.testbed.sftp import SftpServer
 from scripts.tools.testbed.steps import check, curl, marketing, say
 from scripts.tools.testbed.testbed import Testbed
@@ -159,6 +161,38 @@ def stay(testbed: Testbed) -> None:
         signal.pause()
 
 
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else's demo has this folder meanwhile; what one that was killed left running is ended first.
+
+    Raises TestbedError where one is up: a second would write over its files, and on its way out stop its parts.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TestbedError(
+                f"a demo is up in {folder} already; press Ctrl-C in its terminal to end it, or choose another folder "
+                "with --var, and other ports"
+            ) from error
+        end_what_was_left(folder)
+        yield
+
+
+def end_what_was_left(folder: Path) -> None:
+    """A demo that was killed leaves its parts running, and their ports taken."""
+    if not (folder / "state.json").exists():
+        return
+    left = Testbed.attach(folder)
+    # after a restart of the machine the numbers are other programs'
+    left.pids = {part: pid for part, pid in left.pids.items() if str(folder) in command_line(pid)}
+    if left.pids:
+        say("stopping what an earlier demo left running")
+        left.stop()
+    left.state_file.unlink()
+
+
 def stopped(_number: int, _frame: object) -> None:
     """Each of these signals ends the demo as Ctrl-C does."""
     raise KeyboardInterrupt
@@ -188,9 +222,10 @@ def main() -> int:
             restart(folder, options.restart)
             return 0
         ports = Ports(options.front_port, options.broker_port, options.marketing_port)
-        if options.what == "money":
-            return _money(folder, ports, options.check)
-        return _run(Testbed(folder, ports, push_port=free_port()), tour, options.check)
+        with alone(folder):
+            if options.what == "money":
+                return _money(folder, ports, options.check)
+            return _run(Testbed(folder, ports, push_port=free_port()), tour, options.check)
     except TestbedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -98,6 +98,14 @@ def alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z" or threads > 1
 
 
+def command_line(pid: int) -> str:
+    """What the process was started with, words separated by NUL; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def wait_until(
     ready: Callable[[], bool], seconds: float, what: str, pid: int | None = None, log: Path | None = None
 ) -> None:
