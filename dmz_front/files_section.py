@@ -70,9 +70,10 @@ class FileSourceSection(Section):
     @model_validator(mode="after")
     def _end(self) -> Self:
         if (self.complete == "end-line") != (self.end_line is not None):
-            raise ValueError('complete = "end-line" and end_line belong together')
+            place = ("complete",) if self.end_line is None else ("end_line",)
+            raise Misplaced('complete = "end-line" and end_line belong together', place)
         if self.folder == self.archive:
-            raise ValueError("archive: must be another folder")
+            raise Misplaced("must be another folder than folder", ("archive",))
         return self
 
 
@@ -109,5 +110,5 @@ class FilesSection(Section):
         for kind, places in (("sources", self.sources), ("targets", self.targets)):
             for name, place in places.items():
                 if place.server is not None and place.server not in self.servers:
-                    raise Misplaced(f"there is no server {place.server!r}", ("files", kind, name, "server"))
+                    raise Misplaced(f"there is no server {place.server!r}", (kind, name, "server"))
         return self

@@ -31,6 +31,7 @@ from protocol.runtime.settings import (
     Section,
     StoreSection,
     WireSection,
+    all_or_none,
 )
 from protocol.runtime.statistics import StatisticsSection
 from protocol.runtime.tracing import TracingSection
@@ -72,12 +73,11 @@ class HttpSection(Section):
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
+        all_or_none(self, "certificate", "key")
         if self.client_ca is not None and self.certificate is None:
-            raise ValueError("client_ca needs certificate and key")
+            raise Misplaced("needs certificate and key", ("client_ca",))
         if self.client_cert_header and not self.trusted_proxies:
-            raise ValueError("client_cert_header needs trusted_proxies: anybody can send such a header")
+            raise Misplaced("needs trusted_proxies: anybody can send such a header", ("client_cert_header",))
         return self
 
 
@@ -149,10 +149,9 @@ class AdmissionStoreSection(Section):
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
+        all_or_none(self, "certificate", "key")
         if (self.ca or self.certificate) and urlsplit(self.url).scheme != "rediss":
-            raise ValueError("url: with ca or certificate it begins with rediss://")
+            raise Misplaced("with ca or certificate it begins with rediss://", ("url",))
         return self
 
 
@@ -249,10 +248,10 @@ class DeskSection(AnyDeskSection):
 
 
 def _of_one(callbacks: dict[str, CallbackSection]) -> dict[str, CallbackSection]:
-    for_notices = [one.application for one in callbacks.values() if one.notices]
-    for application in for_notices:
-        if for_notices.count(application) > 1:
-            raise ValueError(f"two callbacks get the notices of {application}: set notices = false in one")
+    first: dict[str, str] = {}
+    for name, one in callbacks.items():
+        if one.notices and (other := first.setdefault(one.application, name)) != name:
+            raise Misplaced(f"{other} gets the notices of {one.application} too: set notices = false in one", (name,))
     return callbacks
 
 
@@ -281,7 +280,7 @@ class AccountForm(Section):
     @model_validator(mode="after")
     def _example_fits(self) -> Self:
         if not re.fullmatch(self.pattern, self.example):
-            raise ValueError(f"the example {self.example} does not match the pattern")
+            raise Misplaced(f"{self.example} does not match the pattern", ("example",))
         return self
 
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from protocol.desk.settings import DeskSection as AnyDeskSection
 from protocol.desk.settings import network
 from protocol.networks import is_every, is_loopback
-from protocol.runtime.settings import FilePath, Host, Port
+from protocol.runtime.settings import FilePath, Host, Misplaced, Port, all_or_none
 
 
 class DeskSection(AnyDeskSection):
@@ -28,13 +28,10 @@ class DeskSection(AnyDeskSection):
 
     @model_validator(mode="after")
     def _sealed(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
+        all_or_none(self, "certificate", "key")
         if self.host != "localhost" and not is_loopback(self.host):
             if is_every(self.host):
-                raise ValueError("host: name one address of the intranet, not every interface of this host")
+                raise Misplaced("name one address of the intranet, not every interface of this host", ("host",))
             if self.certificate is None:
-                raise ValueError(
-                    f"host: beyond loopback ({self.host}) pages are served by https: set certificate and key"
-                )
+                raise Misplaced("beyond loopback pages are served by https: set certificate and key", ("host",))
         return self

@@ -52,6 +52,7 @@ from protocol.runtime.settings import (
     Section,
     StoreSection,
     WireSection,
+    all_or_none,
     nearest,
     nested,
     toml_path,
@@ -167,23 +168,23 @@ class PushesSection(Section):
 
     @model_validator(mode="after")
     def _known_callers(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
+        all_or_none(self, "certificate", "key")
         if self.client_ca is not None and self.certificate is None:
-            raise ValueError("client_ca needs certificate and key")
+            raise Misplaced("needs certificate and key", ("client_ca",))
         if (self.client_ca is None) != (not self.clients):
-            raise ValueError("client_ca and clients belong together: of that authority only those named may call")
+            place = ("client_ca",) if self.client_ca is not None else ("clients",)
+            raise Misplaced("client_ca and clients belong together: of that authority only those named may call", place)
         if not self.port:
             return self
         if self.token_file is None and self.client_ca is None:
-            raise ValueError("callers must be known: token_file, or client_ca and clients")
+            raise Misplaced("callers must be known: needs token_file, or client_ca and clients", ("port",))
         if self.host != "localhost" and not is_loopback(self.host):
             if is_every(self.host):
-                raise ValueError("host: name one address of the intranet, not every interface of this host")
+                raise Misplaced("name one address of the intranet, not every interface of this host", ("host",))
             if self.client_ca is None:
-                raise ValueError(
-                    f"host: beyond loopback ({self.host}) callers must show a certificate: set client_ca, clients, "
-                    "certificate and key"
+                raise Misplaced(
+                    "beyond loopback callers must show a certificate: set client_ca, clients, certificate and key",
+                    ("host",),
                 )
         return self
 
@@ -270,10 +271,11 @@ class QrSection(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.page not in self.pages:
-            raise ValueError(f"page: {self.page} is not one of pages: {', '.join(sorted(self.pages))}")
+            raise Misplaced(f"{self.page} is not one of pages: {', '.join(sorted(self.pages))}", ("page",))
         width = self.pixels_per_module / self.dpi * 25.4
         if width < LEAST_MODULE_MM:
-            raise ValueError(f"a module of {width:.2f} mm is too small: at least {LEAST_MODULE_MM} mm")
+            message = f"a module of {width:.2f} mm (dpi = {self.dpi}) is too small: at least {LEAST_MODULE_MM} mm"
+            raise Misplaced(message, ("pixels_per_module",))
         return self
 
 
@@ -286,7 +288,7 @@ class BridgeMaintenanceSection(MaintenanceSection):
     @model_validator(mode="after")
     def _quiet_by_which_clocks(self) -> Self:
         if self.quiet and not self.zone:
-            raise ValueError("quiet needs zone: the time zone its times are meant in, such as Asia/Shanghai")
+            raise Misplaced("needs zone: the time zone its times are meant in, such as Asia/Shanghai", ("quiet",))
         return self
 
     @property
@@ -304,7 +306,7 @@ class BridgeMaintenanceSection(MaintenanceSection):
 
 
 def _opened(table: object, place: tuple[str, ...], info: ValidationInfo) -> SystemSection:
-    """A system's table, read by the adapter it names."""
+    """A system's table, read by the adapter it names. `place`: in what the validator validates."""
     name = table.get("adapter", "http") if isinstance(table, dict) else "http"
     try:
         found = kind(name)
@@ -315,7 +317,7 @@ def _opened(table: object, place: tuple[str, ...], info: ValidationInfo) -> Syst
 
 def _bound(name: str, table: object, systems: Mapping[str, SystemSection], info: ValidationInfo) -> OperationBinding:
     """An operation's table, read by the adapter of its system and held against the catalogue."""
-    place = ("operations", name)
+    place = (name,)
     operation = CATALOGUE.get(name)
     if operation is None:
         near = nearest(name, CATALOGUE)
@@ -332,7 +334,8 @@ def _bound(name: str, table: object, systems: Mapping[str, SystemSection], info:
     binding = nested(found.binding, table, place, info)
     if operation.kind is Kind.COMMAND and operation.unknown_outcome is UnknownOutcome.INQUIRE and not binding.inquires:
         raise Misplaced(
-            f"{name} needs [{toml_path((*place, 'inquire'))}]: its unknown outcomes are inquired about", place
+            f"{name} needs [{toml_path(('operations', name, 'inquire'))}]: its unknown outcomes are inquired about",
+            place,
         )
     for complaint in found.complaints(operation, binding):
         if complaint.fatal:
@@ -430,7 +433,7 @@ class BridgeSettings(Section):
     @field_validator("marketing", mode="before")
     @classmethod
     def _default_system(cls, table: object, info: ValidationInfo) -> object:
-        return _opened(table, (DEFAULT_SYSTEM,), info)
+        return _opened(table, (), info)
 
     @field_validator("systems", mode="before")
     @classmethod
@@ -438,8 +441,8 @@ class BridgeSettings(Section):
         if not isinstance(tables, dict):
             return tables
         if DEFAULT_SYSTEM in tables:
-            raise Misplaced(f"the table of this one is [{DEFAULT_SYSTEM}]", ("systems", DEFAULT_SYSTEM))
-        return {name: _opened(table, ("systems", str(name)), info) for name, table in tables.items()}
+            raise Misplaced(f"the table of this one is [{DEFAULT_SYSTEM}]", (DEFAULT_SYSTEM,))
+        return {name: _opened(table, (str(name),), info) for name, table in tables.items()}
 
     @field_validator("operations", mode="before")
     @classmethod
@@ -457,7 +460,7 @@ class BridgeSettings(Section):
         for name, front in fronts.items():
             for instance in front.instances or (name,):
                 if owner.setdefault(instance, name) != name:
-                    raise Misplaced(f"{instance} is of [fronts.{owner[instance]}] too", ("fronts", name, "instances"))
+                    raise Misplaced(f"{instance} is of [fronts.{owner[instance]}] too", (name, "instances"))
         return fronts
 
     @model_validator(mode="after")

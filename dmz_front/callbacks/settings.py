@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from dmz_front.callbacks.addresses import Network, literal, refusal
-from protocol.runtime.settings import FilePath, Name, Section
+from protocol.runtime.settings import FilePath, Misplaced, Name, Section
 
 
 def _network(value: str) -> str:
@@ -62,7 +62,7 @@ class CallbackSection(Section):
         host = urlsplit(self.url).hostname or ""
         why = refusal(host, self.allowed) if literal(host) else None
         if why:
-            raise ValueError(f"url: {why}")
+            raise Misplaced(why, ("url",))
         return self
 
 

@@ -18,13 +18,12 @@ class ContentSection(Section):
     @field_validator("operations")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            place = ("content", "operations")
+        for at, name in enumerate(names):
             if name not in OPERATIONS:
                 near = nearest(name, OPERATIONS)
                 meant = f"did you mean {near}?" if near else f"those that may: {', '.join(sorted(OPERATIONS))}"
                 what = "cannot be answered from here" if name in CATALOGUE else "is not an operation of the catalogue"
-                raise Misplaced(f"{name} {what}; {meant}", place)
+                raise Misplaced(f"{name} {what}; {meant}", (at,))
         if len(set(names) & _TOGETHER) == 1:
-            raise Misplaced("news-list and news-item belong together: their numbers are the same", place)
+            raise Misplaced("news-list and news-item belong together: their numbers are the same", ())
         return names

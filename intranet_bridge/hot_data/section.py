@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, field
 from protocol.operations import CATALOGUE, OWN
 from protocol.runtime.hot_section import HotOperationSection, check_named
 from protocol.runtime.maintenance import TimesSection
-from protocol.runtime.settings import Misplaced, Section
+from protocol.runtime.settings import Misplaced, Section, unfit
 
 _RELATIVE = re.compile(r"(month|day)(?:([+-])([0-9]{1,3}))?")
 
@@ -61,23 +61,21 @@ class PrequerySection(Section):
     @classmethod
     def _are_requests(cls, requests: dict[str, dict[str, Value]]) -> dict[str, dict[str, Value]]:
         able = {name for name, one in CATALOGUE.items() if one.cacheable and one.about == "account"} - OWN
-        check_named(requests, able, ("hot", "prequery", "requests"))
+        check_named(requests, able)
         for name, fields in requests.items():
-            place = ("hot", "prequery", "requests", name)
             if "account" in fields:
-                raise Misplaced("account is what each request adds", (*place, "account"))
+                raise Misplaced("account is what each request adds", (name, "account"))
             try:
                 request_of(name, fields, _example(name), date.today())
             except ValidationError as error:
-                wrong = error.errors()[0]
-                where = tuple(str(one) for one in wrong["loc"])
-                raise Misplaced(f"makes no request of {name}: {wrong['msg']}", (*place, *where)) from None
+                wrong = unfit(error, {**fields, "account": ""}, (name,))
+                raise Misplaced(f"makes no request of {name}: {wrong.told()}", wrong.place) from None
         return requests
 
     @model_validator(mode="after")
     def _some_time(self) -> Self:
         if self.requests and not self.windows:
-            raise ValueError("windows: nothing is asked ahead without one")
+            raise Misplaced("needs windows: nothing is asked ahead without one", ("requests",))
         return self
 
 
@@ -102,7 +100,7 @@ class HotSection(Section):
     def _asked_ahead_is_kept(self) -> Self:
         for name in sorted(self.prequery.requests.keys() - self.operations.keys()):
             raise Misplaced(
-                f"its answers are not kept: it needs [hot.operations.{name}]", ("hot", "prequery", "requests", name)
+                f"its answers are not kept: it needs [hot.operations.{name}]", ("prequery", "requests", name)
             )
         return self
 

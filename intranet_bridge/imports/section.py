@@ -1,15 +1,16 @@
 """The configuration of imports."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from intranet_bridge.marketing.binding import Expression
-from intranet_bridge.marketing.expressions.mapping import compiled
 from intranet_bridge.marketing.sql.statement import Reading, parameters
 from protocol.operations import CATALOGUE, OWN, Kind
-from protocol.runtime.settings import Name, Section, nearest
+from protocol.runtime.settings import Misplaced, Name, Section, all_or_none, nearest, unfit
+from protocol.runtime.toml_lines import Place
 
 MOST_TOGETHER = 5_000
 """Rows of an import that is answered from as a whole: they are all in memory."""
@@ -46,6 +47,14 @@ class AnswerSection(Section):
     none: Annotated[str, StringConstraints(max_length=64)] = ""
     """The refusal of the catalogue that no row means. Empty: an answer of no rows, or, with `by`, what the operation is
     bound to."""
+
+    def asked(self) -> Iterator[tuple[Place, str]]:
+        """The request's fields that it goes by, each with the setting that names it."""
+        if self.by:
+            yield ("by",), self.by
+        for table in ("where", "search"):
+            for field in getattr(self, table):
+                yield (table, field), field
 
 
 class ImportSection(Section):
@@ -98,22 +107,28 @@ class ImportSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.query is None) == (not self.operation) or (self.query is None) != (self.system is None):
-            raise ValueError("needs either system and query, or operation and requests")
+        all_or_none(self, "system", "query")
+        if (self.query is None) == (not self.operation):
+            place = ("operation",) if self.operation else ()
+            raise Misplaced("needs either system and query, or operation and requests", place)
         if bool(self.operation) != bool(self.requests):
-            raise ValueError("operation and requests belong together")
-        if self.operation:
-            if self.operation not in _able():
-                raise ValueError(f"operation: {self.operation} is no query that the marketing system answers")
-            if self.mode != "full":
-                raise ValueError("mode: what an operation answers has no cursor: full")
-            for number, request in enumerate(self.requests):
-                try:
-                    CATALOGUE[self.operation].requests.validate_python(request)
-                except ValidationError as error:
-                    wrong = error.errors()[0]
-                    where = ".".join(map(str, wrong["loc"]))
-                    raise ValueError(f"requests[{number}]: {where}: {wrong['msg']}") from None
+            place = ("operation",) if self.operation else ("requests",)
+            raise Misplaced("operation and requests belong together", place)
+        if not self.operation:
+            return self
+        if self.operation not in _able():
+            near = nearest(self.operation, _able())
+            raise Misplaced(
+                f"{self.operation} is no query that the marketing system answers{_meant(near)}", ("operation",)
+            )
+        if self.mode != "full":
+            raise Misplaced('what an operation answers has no cursor: it must be "full"', ("mode",))
+        for number, request in enumerate(self.requests):
+            try:
+                CATALOGUE[self.operation].requests.validate_python(request)
+            except ValidationError as error:
+                wrong = unfit(error, request, ("requests", number))
+                raise Misplaced(f"makes no request of {self.operation}: {wrong.told()}", wrong.place) from None
         return self
 
     @model_validator(mode="after")
@@ -121,20 +136,23 @@ class ImportSection(Section):
         for name, answer in self.answers.items():
             if name not in _able():
                 near = nearest(name, _able())
-                raise ValueError(f"answers: {name} is no query that may be answered here" + _meant(near))
+                raise Misplaced(f"is no query that may be answered here{_meant(near)}", ("answers", name))
             entry = CATALOGUE[name]
             fields = entry.request.model_fields
-            for field in filter(None, (answer.by, *answer.where, *answer.search)):
+            for place, field in answer.asked():
                 if field not in fields:
-                    raise ValueError(f"answers.{name}: its requests have no {field}")
-            if answer.by and (answer.where or answer.search or answer.sort):
-                raise ValueError(f"answers.{name}: where, search and sort choose among all rows, `by` names one")
-            if answer.none and answer.none not in {one.code for one in entry.refusals}:
-                raise ValueError(f"answers.{name}: none: {answer.none} is no refusal of it")
+                    meant = _meant(nearest(field, fields)) or f"; they have {', '.join(fields)}"
+                    raise Misplaced(f"its requests have no {field}{meant}", ("answers", name, *place))
+            chosen = next((one for one in ("where", "search", "sort") if getattr(answer, one)), None)
+            if answer.by and chosen:
+                raise Misplaced("chooses among all rows, and `by` names one", ("answers", name, chosen))
+            codes = {one.code for one in entry.refusals}
+            if answer.none and answer.none not in codes:
+                there = f"there are: {', '.join(sorted(codes)) or 'none'}"
+                raise Misplaced(f"{answer.none} is no refusal of it; {there}", ("answers", name, "none"))
             personal = entry.about == "account" and fields["account"].is_required()
             if personal and not self.personal:
-                raise ValueError(f"answers.{name}: it tells of customers: personal must be true")
-            compiled(answer.response)
+                raise Misplaced(f"must be true: {name} tells of customers", ("personal",))
         return self
 
 

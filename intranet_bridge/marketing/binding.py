@@ -1,11 +1,13 @@
 """What every kind of back end has in common in the configuration: a system, and an operation bound to it."""
 
-from typing import Annotated, Any, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from intranet_bridge.marketing.expressions.mapping import compiled
-from protocol.runtime.settings import FilePath, Name, Section
+from protocol.runtime.settings import FilePath, Misplaced, Name, Section, all_or_none
+from protocol.runtime.toml_lines import Place
 
 
 def _expression(text: str) -> str:
@@ -13,12 +15,28 @@ def _expression(text: str) -> str:
     return text
 
 
-Expression = Annotated[str, AfterValidator(_expression)]
+_EXPRESSION = object()
+"""Marks the settings that are expressions."""
+Expression = Annotated[str, AfterValidator(_expression), _EXPRESSION]
 """A JMESPath expression (see marketing/expressions/mapping.py)."""
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Concurrency = Annotated[int, Field(ge=1, le=4096)]
 """Calls at once (marketing/concurrency.py)."""
 DEFAULT_SYSTEM = "marketing"
+
+
+def expressions(section: Section, above: Place = ()) -> Iterator[tuple[Place, str]]:
+    """Every expression that a table and those within it have, with its place in the table."""
+    for name, field in type(section).model_fields.items():
+        value, place = getattr(section, name), (*above, name)
+        if isinstance(value, Section):
+            yield from expressions(value, place)
+        elif isinstance(value, str) and (_EXPRESSION in field.metadata or _is_expression(field.annotation)):
+            yield place, value
+
+
+def _is_expression(annotation: Any) -> bool:
+    return any(part is _EXPRESSION or _is_expression(part) for part in get_args(annotation))
 
 
 class BreakerSection(Section):
@@ -49,8 +67,7 @@ class TlsSection(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
+        all_or_none(self, "certificate", "key")
         return self
 
 
@@ -110,15 +127,11 @@ class OperationBinding(Section):
         """Whether it says how to ask what became of a request id."""
         return False
 
-    def expressions(self) -> list[str]:
-        """Every expression of the binding."""
-        parts: list[str | None] = [self.response, self.failure, self.not_applied, self.request_id]
-        if self.refusal:
-            parts += [self.refusal.when, self.refusal.code, self.refusal.detail]
-        return [part for part in parts if part is not None]
-
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        for expression in self.expressions():
-            compiled(expression, self.values)
+    def _translates_by_tables_that_are_there(self) -> Self:
+        for place, expression in expressions(self):
+            try:
+                compiled(expression, self.values)
+            except ValueError as error:
+                raise Misplaced(str(error), place) from None
         return self

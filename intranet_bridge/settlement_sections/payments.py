@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from protocol.operations.orders import MOST_LINES
-from protocol.runtime.settings import FilePath, Name, Section
+from protocol.runtime.settings import FilePath, Misplaced, Name, Section
 
 TRUSTED_MOST_FEN = 500_000
 """What an application's word is good for, an order."""
@@ -65,7 +65,9 @@ class ChannelSection(Section):
     def _of_its_plugin(self) -> Self:
         for name in sorted(frozenset[str]().union(*_OF.values())):
             if bool(getattr(self, name)) != (name in _OF[self.plugin]):
-                raise ValueError(f"{name} {'is needed by' if name in _OF[self.plugin] else 'is not of'} {self.plugin}")
+                if name in _OF[self.plugin]:
+                    raise Misplaced(f"{self.plugin} needs {name}", ("plugin",))
+                raise Misplaced(f"is not of {self.plugin}", (name,))
         return self
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from protocol.runtime.settings import Section
+from protocol.runtime.settings import Misplaced, Section
 
 
 class Verdict(StrEnum):
@@ -76,7 +76,9 @@ class RiskRule(Section):
         }
         for name, is_wanted in wanted.items():
             if (getattr(self, name) is not None) != is_wanted:
-                raise ValueError(f"{name} {'is needed by' if is_wanted else 'is not of'} the measure {self.measure}")
+                if is_wanted:
+                    raise Misplaced(f"{self.measure} needs {name}", ("measure",))
+                raise Misplaced(f"is not of the measure {self.measure}", (name,))
         return self
 
 
@@ -99,7 +101,8 @@ class RiskSection(Section):
 
     @model_validator(mode="after")
     def _each_name_once(self) -> Self:
-        names = [rule.name for rule in self.rules]
-        if twice := next((name for name in names if names.count(name) > 1), ""):
-            raise ValueError(f"rules: {twice} is there twice")
+        first: dict[str, int] = {}
+        for number, rule in enumerate(self.rules):
+            if first.setdefault(rule.name, number) != number:
+                raise Misplaced(f"an earlier rule is called {rule.name} too", ("rules", number, "name"))
         return self

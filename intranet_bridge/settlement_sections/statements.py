@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from protocol.runtime.settings import FilePath, Name, Section
+from protocol.runtime.settings import FilePath, Misplaced, Name, Section
 
 ProfileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -65,5 +65,5 @@ class StatementsSection(Section):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         if self.missing_time < time(1):
-            raise ValueError("missing_at: not before 01:00")
+            raise Misplaced("must not be before 01:00", ("missing_at",))
         return self

@@ -22,10 +22,10 @@ class HotOperationSection(Section):
     """Whether a caller's `Cache-Control: no-cache` has it asked for anew."""
 
 
-def check_named(names: Iterable[str], able: Collection[str], table: tuple[str, ...] = ("hot", "operations")) -> None:
-    """Raises Misplaced for a name, in `table`, whose answers may not be kept here."""
+def check_named(names: Iterable[str], able: Collection[str]) -> None:
+    """Raises Misplaced, for the validator of a table by such names, for one whose answers may not be kept here."""
     for name in names:
-        place = (*table, name)
+        place = (name,)
         if name not in CATALOGUE:
             near = nearest(name, able)
             meant = f"did you mean {near}?" if near else f"there are {', '.join(sorted(able))}"

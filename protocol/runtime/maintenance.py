@@ -32,7 +32,7 @@ from protocol.runtime.audit import Act, logged
 from protocol.runtime.clock import Clock
 from protocol.runtime.control import Answer, Peer
 from protocol.runtime.logs import logger
-from protocol.runtime.settings import Section
+from protocol.runtime.settings import Misplaced, Section
 from protocol.runtime.store import Store
 
 log = logger(__name__)
@@ -65,23 +65,23 @@ def _operation(name: str) -> str:
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
+def _month_day(day: int) -> int:
+    if day == 0:
+        raise ValueError("a day of a month is 1 to 31, or -1 for the last")
+    return day
+
+
 class TimesSection(Section):
     """Times that come again and again, by the company's clocks."""
 
     days: Annotated[tuple[Day, ...], Field(min_length=1)] = _DAYS
     """Of the beginning."""
-    month_days: tuple[Annotated[int, Field(ge=-1, le=31)], ...] = ()
+    month_days: tuple[Annotated[int, Field(ge=-1, le=31), AfterValidator(_month_day)], ...] = ()
     """1 to 31, -1 the last of a month; with it, only these."""
     begins: Annotated[TimeOfDay, Field(alias="from")]
     """when it begins"""
     ends: Annotated[TimeOfDay, Field(alias="to")]
     """On the next day, if it is not later than `from`."""
-
-    @model_validator(mode="after")
-    def _no_day_nought(self) -> Self:
-        if 0 in self.month_days:
-            raise ValueError("month_days are 1 to 31, or -1 for the last")
-        return self
 
     def times(self, operations: frozenset[str] = frozenset({ALL}), reason: str = "") -> Window:
         """As they are judged."""
@@ -113,7 +113,7 @@ class MaintenanceSection(Section):
     @model_validator(mode="after")
     def _which_clocks(self) -> Self:
         if self.windows and not self.zone:
-            raise ValueError("windows need zone: the time zone their times are meant in, such as Asia/Shanghai")
+            raise Misplaced("needs zone: the time zone their times are meant in, such as Asia/Shanghai", ("windows",))
         return self
 
     def schedule(self) -> Schedule:

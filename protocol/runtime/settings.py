@@ -20,12 +20,14 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
 from protocol.files import read_text
 from protocol.messages import LOWEST_VERSION, WIRE_VERSION
 from protocol.runtime.timeouts import Timeouts
+from protocol.runtime.toml_lines import Place, deepest
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -38,12 +40,44 @@ _URL_PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 
 
 class Misplaced(ValueError):
-    """Raised in a validator of a table about a setting within it."""
+    """Raised in a validator about a setting within what it validates."""
 
-    def __init__(self, message: str, place: Sequence[int | str]) -> None:
-        """`place`: from the file's root."""
+    def __init__(
+        self, message: str, place: Sequence[int | str], *, meant: Sequence[int | str] = (), more: int = 0
+    ) -> None:
+        """`place`: from the table, or the value, whose validator raises it. `meant`: likewise, of the setting that was
+        meant perhaps; none if empty. `more`: so many others are wrong too.
+        """
         super().__init__(message)
-        self.place = tuple(place)
+        self.place, self.meant, self.more = tuple(place), tuple(meant), more
+
+    def below(self, above: Sequence[int | str]) -> "Misplaced":
+        """The same, told by the table that has this one at `above`."""
+        meant = (*above, *self.meant) if self.meant else ()
+        return Misplaced(str(self), (*above, *self.place), meant=meant, more=self.more)
+
+    def told(self) -> str:
+        """All of it, by a table at the file's root."""
+        meant = f"; did you mean {toml_path(self.meant)}?" if self.meant else ""
+        return f"{self}{meant}" + (f" (and {self.more} more)" if self.more else "")
+
+
+def all_or_none(section: BaseModel, *names: str) -> None:
+    """Raises Misplaced if some of these settings of a table are set and others are not: at the first that is."""
+    there = [name for name in names if getattr(section, name) is not None]
+    lacking = [name for name in names if name not in there]
+    if there and lacking:
+        named = f"{', '.join(names[:-1])} and {names[-1]}"
+        raise Misplaced(f"{named} belong together: there is no {lacking[0]}", (there[0],))
+
+
+def one_of(section: BaseModel, *names: str) -> None:
+    """Raises Misplaced unless just one of these settings of a table is set."""
+    there = [name for name in names if getattr(section, name) is not None]
+    if not there:
+        raise Misplaced(f"needs either {' or '.join(names)}", ())
+    if len(there) > 1:
+        raise Misplaced(f"needs either {' or '.join(names)}: not both", (there[1],))
 
 
 class Section(BaseModel):
@@ -155,7 +189,7 @@ def checked_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _without_password(value: str) -> None:
+def _without_password(value: str) -> str:
     # a fifth of a second, which nobody pays who has files and no server
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
@@ -163,15 +197,16 @@ def _without_password(value: str) -> None:
     try:
         url = make_url(value)
     except (ArgumentError, ValueError) as error:
-        raise ValueError("url is not a database URL, as postgresql+psycopg://user@host/database") from error
+        raise ValueError("is not a database URL, as postgresql+psycopg://user@host/database") from error
     if url.get_backend_name() == "sqlite":
         raise ValueError("an SQLite database is given by file, not by url")
     if url.drivername != "postgresql+psycopg":
-        raise ValueError("url is not a database URL, as postgresql+psycopg://user@host/database")
+        raise ValueError("is not a database URL, as postgresql+psycopg://user@host/database")
     if url.port is not None and not 0 < url.port < 65536:
-        raise ValueError("url: the port is 1 to 65535")
+        raise ValueError("the port is 1 to 65535")
     if url.password is not None or "password" in url.query:
         raise ValueError("a password does not belong in the url: put it in a passfile (url: ...?passfile=/path)")
+    return value
 
 
 FilePath = Annotated[Path, BeforeValidator(_path_text), AfterValidator(from_file)]
@@ -233,7 +268,7 @@ class StoreSection(Section):
 
     file: FilePath | None = None
     """SQLite: the ledger of commands, or the inbox; bodies in it are sealed"""
-    url: str | None = None
+    url: Annotated[str, AfterValidator(_without_password)] | None = None
     """PostgreSQL: for several instances"""
     retention_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
     """How long finished commands, and how they ended, are remembered: a key repeated is not done again. At the bridge
@@ -254,10 +289,7 @@ class StoreSection(Section):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.url is None) == (self.file is None):
-            raise ValueError("needs either file or url")
-        if self.url is not None:
-            _without_password(self.url)
+        one_of(self, "file", "url")
         return self
 
     def address(self) -> str:
@@ -297,54 +329,87 @@ class LogSection(Section):
     """The share of answered queries that get a line; commands and failures always do."""
 
 
-def nested(model: type[Settings], table: object, place: Sequence[str], info: ValidationInfo) -> Settings:
+def nested(model: type[Settings], table: object, place: Place, info: ValidationInfo) -> Settings:
     """A table that a validator reads into a model of its own choice. Raises Misplaced: what is wrong, and where.
 
-    `place`: of the table, from the file's root.
+    `place`: of the table, in what the validator validates.
     """
     try:
         return model.model_validate(table, context=info.context)
     except ValidationError as error:
-        inner, message = _first(error, model, place)
-        raise Misplaced(message, inner) from None
+        raise _first(error, model, table).below(place) from None
 
 
-def _first(error: ValidationError, model: type[BaseModel], above: Sequence[str]) -> tuple[tuple[int | str, ...], str]:
-    """The first of what is wrong: where it stands, from the file's root, and what it is.
+def unfit(error: ValidationError, value: object, place: Place) -> Misplaced:
+    """What is wrong with a value at `place` that another model than the configuration's was held against."""
+    return _first(error, BaseModel, value).below(place)
+
+
+def _first(error: ValidationError, model: type[BaseModel], table: object) -> Misplaced:
+    """The first of what is wrong with a table.
 
     An unknown key is the first: what else is wrong is often its consequence ("field required").
     """
-    found = error.errors(include_url=False, include_input=False)
-    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    found: dict[Place, list[ErrorDetails]] = {}
+    for one in error.errors(include_url=False, include_input=False):
+        found.setdefault(_written(one, table), []).append(one)
+    unknown = [place for place, several in found.items() if several[0]["type"] == "extra_forbidden"]
+    place = (unknown or list(found))[0]
+    first, more = found[place][0], len(found) - 1
     cause = first.get("ctx", {}).get("error")
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     if isinstance(cause, Misplaced):
-        return cause.place, str(cause) + more
-    place = (*above, *first["loc"])
+        inner = cause.below(place)
+        return Misplaced(str(inner), inner.place, meant=inner.meant, more=inner.more + more)
     if first["type"] == "extra_forbidden":
-        return place, f"unknown key{_instead(model, first['loc'], above)}{more}"
+        meant, known = _instead(model, place)
+        return Misplaced(f"unknown key{known}", place, meant=meant, more=more)
     if first["type"] == "missing":
-        return place, f"is missing{more}"
-    return place, first["msg"].removeprefix("Value error, ") + more
+        return Misplaced("is missing", place, more=more)
+    said = dict.fromkeys(one["msg"].removeprefix("Value error, ") for one in found[place])
+    return Misplaced("; or: ".join(said), place, more=more)
 
 
-def _instead(model: type[BaseModel], loc: tuple[int | str, ...], above: Sequence[str]) -> str:
-    """What may have been meant by a key that a model does not know: the nearest beside it, or the same elsewhere."""
-    here, name = [model], str(loc[-1])
-    for part in loc[:-1]:
+def _written(error: ErrorDetails, table: object) -> Place:
+    """Where a fault stands in what was written: without what pydantic adds of its own (members of unions, keys)."""
+    place: list[int | str] = []
+    here: Any = table
+    for part in error["loc"]:
+        if isinstance(here, Mapping):
+            if part not in here:
+                continue
+        elif not (isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)):
+            continue
+        here = here[part]
+        place.append(part)
+    if error["type"] == "missing":
+        place.append(error["loc"][-1])
+    return tuple(place)
+
+
+def _instead(model: type[BaseModel], place: Place) -> tuple[Place, str]:
+    """What may have been meant by a key that a model does not know: the nearest beside it, or the same elsewhere; else
+    which keys there are.
+    """
+    here, name = [model], str(place[-1])
+    for part in place[:-1]:
         here = [
             inner
             for one in here
-            for inner in (models_in(one.model_fields[part].annotation) if part in one.model_fields else (one,))
+            for inner in (models_in(one.model_fields[str(part)].annotation) if part in one.model_fields else (one,))
         ]
-    known = list(dict.fromkeys(key for one in here for key in one.model_fields))
+    known = list(dict.fromkeys(key for one in here for key in _names(one)))
     near = nearest(name, known)
     if near is not None:
-        return f"; did you mean {toml_path((*above, *loc[:-1], near))}?"
-    elsewhere = [place for place in _keys(model) if place[-1] == name]
+        return (*place[:-1], near), ""
+    elsewhere = [one for one in _keys(model) if one[-1] == name]
     if elsewhere:
-        return f"; did you mean {toml_path((*above, *elsewhere[0]))}?"
-    return f"; known here: {', '.join(known)}" if len(known) <= 30 else ""
+        return elsewhere[0], ""
+    return (), f"; known here: {', '.join(known)}" if len(known) <= 30 else ""
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """The keys of a table, as they are written."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -385,10 +450,10 @@ def load(path: Path, model: type[Settings], credentials: Path | None = None) -> 
         context = {"base": path.parent, "credentials": credentials or given_credentials()}
         return model.model_validate(document, context=context)
     except ValidationError as error:
-        place, message = _first(error, model, ())
-        file, line = _located(files, place)
-        where = f"{toml_path(place)}: " if place else ""
-        raise ConfigurationError(f"{where}{message}", file=str(file), line=line) from error
+        found = _first(error, model, document)
+        file, line = _located(files, found.place)
+        where = f"{toml_path(found.place)}: " if found.place else ""
+        raise ConfigurationError(f"{where}{found.told()}", file=str(file), line=line) from error
 
 
 def files_of(path: Path, model: type[BaseModel]) -> list[Path]:
@@ -498,38 +563,11 @@ def toml_path(place: Sequence[int | str]) -> str:
 
 def _located(files: list[_File], place: Sequence[int | str]) -> tuple[Path, int | None]:
     """Where the setting at `place` stands: the file that holds most of its path, the first of equals."""
-    depths = [(_deepest(one.text, place), one) for one in files]
+    depths = [(deepest(one.text, place), one) for one in files]
     (depth, line), file = max(depths, key=lambda one: one[0][0])
     return file.path, line if depth else None
 
 
 def line_of(text: str, path: Sequence[int | str]) -> int | None:
     """The line in a TOML text where the key at `path` stands, or the nearest table that holds it."""
-    return _deepest(text, path)[1]
-
-
-def _deepest(text: str, path: Sequence[int | str]) -> tuple[int, int | None]:
-    best: tuple[int, int | None] = (0, None)
-    table: list[int | str] = []
-    arrays: dict[tuple[str, ...], int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?", line)
-        key = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
-        if header:
-            names = tuple(_parts(header[2]))
-            table = [*names]
-            if header[1] == "[[":
-                arrays[names] = arrays.get(names, -1) + 1
-                table.append(arrays[names])
-            here = table
-        elif key:
-            here = [*table, *_parts(key[1])]
-        else:
-            continue
-        if list(path[: len(here)]) == here and len(here) > best[0]:
-            best = (len(here), number)
-    return best
-
-
-def _parts(dotted: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in re.findall(r'"[^"]*"|\'[^\']*\'|[^.]+', dotted)]
+    return deepest(text, path)[1]

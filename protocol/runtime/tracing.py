@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from protocol.errors import ConfigurationError
-from protocol.runtime.settings import BaseUrl, FilePath, Section
+from protocol.runtime.settings import BaseUrl, FilePath, Section, all_or_none
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -40,8 +40,7 @@ class TracingSection(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
+        all_or_none(self, "certificate", "key")
         return self
 
 

@@ -18,7 +18,8 @@ from intranet_bridge.marketing.expressions.template import PathTemplate
 from intranet_bridge.marketing.http.headers import HeaderName, Headers, HeaderValue
 from intranet_bridge.marketing.http.signature import SignatureSection
 from intranet_bridge.marketing.http.xml_object import is_name
-from protocol.runtime.settings import BaseUrl, FilePath, Section
+from protocol.runtime.settings import BaseUrl, FilePath, Misplaced, Section, one_of, toml_path
+from protocol.runtime.toml_lines import Place
 
 
 def _path(text: str) -> str:
@@ -105,8 +106,9 @@ class TokenPlace(Section):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if sum(place is not None for place in (self.header, self.cookie, self.query)) > 1:
-            raise ValueError("give one of header, cookie, query")
+        there = [name for name in ("header", "cookie", "query") if getattr(self, name) is not None]
+        if len(there) > 1:
+            raise Misplaced(f"give one of header, cookie and query: {there[0]} is there", (there[1],))
         return self
 
 
@@ -151,8 +153,7 @@ class LoginSection(FormatSection):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if (self.token is None) == (self.token_cookie is None):
-            raise ValueError("needs either token or token_cookie")
+        one_of(self, "token", "token_cookie")
         return self
 
 
@@ -205,15 +206,27 @@ class HttpSystem(FormatSection, SystemSection):
     @model_validator(mode="after")
     def _headers_once(self) -> Self:
         if self.login and self.oauth:
-            raise ValueError("give one of login and oauth")
-        place = self.login.place if self.login else self.oauth.place if self.oauth else TokenPlace()
-        ours = [self.authentication.header] if self.authentication else []
-        ours += [place.header] if place.header else ["Cookie"] if place.cookie else []
-        ours += self.signature.headers if self.signature else []
-        for header in ours:
-            if [name.lower() for name in (*ours, *self.headers)].count(header.lower()) > 1:
-                raise ValueError(f"the header {header} is set twice")
+            raise Misplaced("give one of login and oauth", ("oauth",))
+        first: dict[str, Place] = {}
+        for place, header in self._headers_set():
+            if (other := first.setdefault(header.lower(), place)) != place:
+                raise Misplaced(f"{toml_path(other)} sets the header {header} already", place)
         return self
+
+    def _headers_set(self) -> Iterator[tuple[Place, str]]:
+        """Each header that is sent with every request, and the setting that says so."""
+        if self.authentication:
+            yield ("authentication", "header"), self.authentication.header
+        for name, session in (("login", self.login), ("oauth", self.oauth)):
+            if session and session.place.header:
+                yield (name, "place", "header"), session.place.header
+            elif session and session.place.cookie:
+                yield (name, "place", "cookie"), "Cookie"
+        for name in ("header", "timestamp_header", "nonce_header") if self.signature else ():
+            if header := getattr(self.signature, name):
+                yield ("signature", name), header
+        for header in self.headers:
+            yield ("headers", header), header
 
 
 class InquireSection(Section):
@@ -260,7 +273,7 @@ class PagingSection(Section):
     @model_validator(mode="after")
     def _one_end(self) -> Self:
         if self.cursor is not None and self.more is not None:
-            raise ValueError("give one of cursor and more")
+            raise Misplaced("give one of cursor and more", ("more",))
         return self
 
 
@@ -309,15 +322,3 @@ class HttpBinding(FormatSection, OperationBinding):
     def inquires(self) -> bool:
         """Whether it says how to ask what became of a request id."""
         return self.inquire is not None
-
-    def expressions(self) -> list[str]:
-        """Every expression of the binding."""
-        parts = [self.query, self.request]
-        if self.inquire:
-            parts += [self.inquire.query, self.inquire.request, self.inquire.found]
-            parts += [self.inquire.not_found, self.inquire.response]
-        if self.attachments:
-            parts += [self.attachments.query, self.attachments.request, self.attachments.reference]
-        if self.paging:
-            parts += [self.paging.cursor, self.paging.more]
-        return super().expressions() + [part for part in parts if part is not None]

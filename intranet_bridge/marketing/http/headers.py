@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from protocol.runtime.settings import Misplaced
+
 _REFUSED = {
     "content-length": "it is counted for each request",
     "transfer-encoding": "bodies are sent whole, with a Content-Length",
@@ -30,12 +32,12 @@ def settable(name: str) -> str:
 
 
 def distinct(headers: dict[str, str]) -> dict[str, str]:
-    """`headers`. Raises ValueError when two of its names differ in case only."""
+    """`headers`. Raises Misplaced when two of its names differ in case only."""
     seen: dict[str, str] = {}
     for name in headers:
         other = seen.setdefault(name.lower(), name)
         if other != name:
-            raise ValueError(f"{other} and {name} are the same header")
+            raise Misplaced(f"{other} and {name} are the same header", (name,))
     return headers
 
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, hmac
 from pydantic import AfterValidator, model_validator
 
 from intranet_bridge.marketing.http.headers import HeaderName, HeaderValue
-from protocol.runtime.settings import FilePath, Section
+from protocol.runtime.settings import FilePath, Misplaced, Section
 
 PARTS = frozenset({"method", "path", "query", "body", "body_digest", "timestamp", "nonce", "request_id"})
 ALGORITHMS: dict[str, Callable[[], hashes.HashAlgorithm]] = {
@@ -88,7 +88,7 @@ class SignatureSection(Section):
         named = {name for _, name in pieces(self.string)}
         for part, header in (("timestamp", self.timestamp_header), ("nonce", self.nonce_header)):
             if part in named and header is None:
-                raise ValueError(f"string has {{{part}}}, and no {part}_header tells it")
+                raise Misplaced(f"has {{{part}}}, and no {part}_header tells it", ("string",))
         return self
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection, TlsSection
 from intranet_bridge.marketing.http.binding import AuthenticationSection
 from intranet_bridge.marketing.http.headers import Headers
-from protocol.runtime.settings import FilePath, Section, checked_url
+from protocol.runtime.settings import FilePath, Misplaced, Section, checked_url
 
 _QUERY = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 NOT_APPLIED, FAILURE = "not_applied", "failure"
@@ -40,7 +40,7 @@ class BasicSection(Section):
     @model_validator(mode="after")
     def _without_a_colon(self) -> Self:
         if ":" in self.username:
-            raise ValueError("a user name of HTTP basic authentication has no colon")
+            raise Misplaced("a user name of HTTP basic authentication has no colon", ("username",))
         return self
 
 
@@ -98,7 +98,7 @@ class SoapSystem(SystemSection):
     @model_validator(mode="after")
     def _one_authorization(self) -> Self:
         if self.basic and self.authentication and self.authentication.header.lower() == "authorization":
-            raise ValueError("basic and authentication would both set the header Authorization")
+            raise Misplaced("authentication sets the header Authorization already", ("basic",))
         return self
 
 
@@ -125,7 +125,7 @@ class InquireSection(Section):
     @model_validator(mode="after")
     def _can_say_no(self) -> Self:
         if self.not_found is None and "not_found" not in self.faults.values():
-            raise ValueError("needs not_found, or a fault that says so")
+            raise Misplaced("needs not_found, or a fault that says so", ())
         return self
 
 
@@ -152,11 +152,3 @@ class SoapBinding(OperationBinding):
     def inquires(self) -> bool:
         """Whether it says how to ask what became of a request id."""
         return self.inquire is not None
-
-    def expressions(self) -> list[str]:
-        """Every expression of the binding."""
-        parts = [self.request, self.header]
-        if self.inquire:
-            inquire = self.inquire
-            parts += [inquire.request, inquire.header, inquire.found, inquire.not_found, inquire.response]
-        return super().expressions() + [part for part in parts if part is not None]

@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from intranet_bridge.marketing.binding import Expression, OperationBinding, Seconds, SystemSection, TlsSection
 from intranet_bridge.marketing.sql.statement import Inserting, Reading
-from protocol.runtime.settings import FilePath, Section
+from protocol.runtime.settings import FilePath, Misplaced, Section, all_or_none, one_of
 
 DRIVERS = {
     "postgresql+psycopg": ("psycopg", "pip install 'dmz-bridge[postgres]'"),
@@ -68,12 +68,12 @@ class SqlSystem(SystemSection):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.url is None) == (self.file is None):
-            raise ValueError("needs either url or file")
-        if self.file is not None and (self.password_file is not None or self.tls is not None):
-            raise ValueError("an SQLite file has neither a password nor TLS")
+        one_of(self, "url", "file")
+        for name in ("password_file", "tls"):
+            if self.file is not None and getattr(self, name) is not None:
+                raise Misplaced("an SQLite file has neither a password nor TLS", (name,))
         if self.tls is not None and not self.address.drivername.startswith(("postgresql", "mysql", "mariadb")):
-            raise ValueError("tls is for PostgreSQL, MySQL and MariaDB: other drivers have parameters of the url")
+            raise Misplaced("is for PostgreSQL, MySQL and MariaDB: other drivers have parameters of the url", ("tls",))
         return self
 
 
@@ -98,7 +98,7 @@ class InquireSection(Section):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.statement is not None and self.statements is not None:
-            raise ValueError("needs either statement or statements")
+            raise Misplaced("needs either statement or statements: not both", ("statements",))
         return self
 
     @property
@@ -142,23 +142,16 @@ class SqlBinding(OperationBinding):
         """The statements of a query, by the name that their rows have in the answer."""
         return self.statements or ({} if self.statement is None else {"rows": self.statement})
 
-    def expressions(self) -> list[str]:
-        """Every expression of the binding."""
-        parts = [self.parameters, self.done]
-        if self.inquire:
-            parts += [self.inquire.found, self.inquire.not_found, self.inquire.response]
-        return super().expressions() + [part for part in parts if part is not None]
-
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.statement is not None and self.statements is not None:
-            raise ValueError("needs either statement or statements")
-        if self.insert is None and not self.reading:
-            raise ValueError("needs statement or statements (a query), or insert, poll and done (a command)")
+            raise Misplaced("needs either statement or statements: not both", ("statements",))
         if self.insert is not None and self.reading:
-            raise ValueError("a query has statement or statements, a command insert, poll and done: not both")
-        if len({self.insert is None, self.poll is None, self.done is None}) > 1:
-            raise ValueError("insert, poll and done belong together")
+            message = "a query has statement or statements, a command insert, poll and done: not both"
+            raise Misplaced(message, ("insert",))
+        all_or_none(self, "insert", "poll", "done")
+        if self.insert is None and not self.reading:
+            raise Misplaced("needs statement or statements (a query), or insert, poll and done (a command)", ())
         if self.inquire is not None and self.insert is None:
-            raise ValueError("only a command is inquired about")
+            raise Misplaced("only a command is inquired about", ("inquire",))
         return self

@@ -209,3 +209,118 @@ def test_what_one_table_says_of_another_is_named_with_its_line(
     with pytest.raises(ConfigurationError) as raised:
         load(file, BridgeSettings)
     assert re.match(rf"{file}:\d+: {re.escape(place)}: .*{re.escape(complaint)}", str(raised.value)), raised.value
+
+
+TABLES = """
+[maintenance]
+zone = "Asia/Shanghai"
+[systems.old]
+adapter = "sql"
+file = "old.sqlite3"
+"""
+IMPORT_OF_OLD = """
+[imports.texts]
+cron = "30 2 * * *"
+system = "old"
+query = "SELECT number FROM news WHERE number > :cursor"
+"""
+ASKING = '[imports.texts]\ncron = "30 2 * * *"\noperation = "news-list"\n'
+QR = '[qr]\nbase = "https://a.cn/q/"\nutility = "power"\nkeys = "qr.keys"\npages.bill = "https://a.cn/b"\n'
+RULE = '[[settlement.risk.rules]]\nname = "many"\nmeasure = "orders"\nabove = 5\nwindow_s = 60\nthen = "refuse"\n'
+CHANNEL = '[settlement.payments.channels.kiosk]\nplugin = "simulated"\n'
+SOAP = '[systems.soap]\nadapter = "soap"\nwsdl = "x.wsdl"\n'
+
+
+@pytest.mark.parametrize(
+    ("tables", "place", "complaint"),
+    [
+        (ASKING + "requests = [\n{ page = 1 },\n{ page = 0 },  #!\n]", "imports.texts.requests.1.page", "news-list"),
+        (ASKING + 'requests = [{}]\nmode = "incremental"  #!', "imports.texts.mode", "has no cursor"),
+        (ASKING.replace("news-list", 'news-lits"  #!"'), "imports.texts.operation", "belong together"),
+        (
+            ASKING.replace("news-list", 'news-lits"  #!"') + "requests = [{}]", "imports.texts.operation",
+            "did you mean news-list?",
+        ),
+        (IMPORT_OF_OLD.replace("query", "#").replace('"old"', '"old"  #!'), "imports.texts.system", "is no query"),
+        (IMPORT_OF_OLD + "start = 1.5  #!", "imports.texts.start", "valid integer"),
+        (IMPORT_OF_OLD + "answers.outlet.response = '@'  #!", "imports.texts.answers.outlet", "mean outlets?"),
+        (
+            IMPORT_OF_OLD + "[imports.texts.answers.faq]\nresponse = '@'\nwhere = { categry = ['a'] }  #!",
+            "imports.texts.answers.faq.where.categry", "did you mean category?",
+        ),
+        (
+            IMPORT_OF_OLD + "[imports.texts.answers.faq]\nresponse = '@'\nsort = 'a'  #!\nby = 'category'",
+            "imports.texts.answers.faq.sort", "chooses among all rows",
+        ),
+        (
+            IMPORT_OF_OLD + "[imports.texts.answers.faq]\nresponse = '@'\nnone = 'no-such-faq'  #!",
+            "imports.texts.answers.faq.none", "no-such-faq is no refusal",
+        ),
+        (
+            IMPORT_OF_OLD + "personal = false  #!\n[imports.texts.answers.balance-query]\nresponse = '@'",
+            "imports.texts.personal", "balance-query tells of customers",
+        ),
+        (
+            IMPORT_OF_OLD + "[imports.texts.answers.faq]\nby = 'category'\nresponse = '''  #!\n[0].{\na = 1'''\n",
+            "imports.texts.answers.faq.response", "not a JMESPath expression",
+        ),
+        (QR + 'page = "bills"  #!', "qr.page", "bills is not one of pages: bill"),
+        (QR + "pixels_per_module = 3  #!", "qr.pixels_per_module", "0.25 mm"),
+        (RULE + RULE.replace("many", 'many"  #!"', 1), "settlement.risk.rules.1.name", "is called many too"),
+        (RULE + RULE.replace("many", "few") + "in_list = 'x'  #!", "settlement.risk.rules.1.in_list", "is not of"),
+        (
+            RULE.replace('"orders"', '"listed"  #!').replace("above = 5\nwindow_s = 60\n", ""),
+            "settlement.risk.rules.0.measure", "listed needs in_list",
+        ),
+        (CHANNEL.replace('"simulated"', '"simulated"  #!'), "settlement.payments.channels.kiosk.plugin", "needs key"),
+        (
+            CHANNEL + 'key = "k"\nmerchants = ["a"]  #!', "settlement.payments.channels.kiosk.merchants",
+            "is not of simulated",
+        ),
+        ('[settlement.statements]\nmissing_at = "00:30"  #!', "settlement.statements.missing_at", "before 01:00"),
+        ('[[maintenance.windows]]\noperations = ["*"]\nfrom = "01:00"  \nmonth_days = [1,\n0]  #!', "", "1 to 31"),
+        ('[fronts.a]\ninstances = ["x"]\n[fronts.b]\ninstances = ["x"]  #!', "fronts.b.instances", "[fronts.a] too"),
+        (
+            '[systems.o]\nurl = "http://h"\n[systems.o.login]\npath = "/"\npassword_file = "p"\ntoken = "t"\n'
+            '[systems.o.login.place]\nheader = "A"\ncookie = "b"  #!', "systems.o.login.place.cookie", "header is",
+        ),
+        (
+            '[systems.o]\nurl = "http://h"\n[systems.o.login]\npath = "/"\npassword_file = "p"\ntoken = "t"\n'
+            'token_cookie = "b"  #!', "systems.o.login.token_cookie", "needs either token or token_cookie: not both",
+        ),
+        (
+            '[systems.o]\nurl = "http://h"\n[systems.o.signature]\nkey_file = "k"\nheader = "X-S"\n'
+            'string = "{body}{nonce}"  #!', "systems.o.signature.string", "no nonce_header tells it",
+        ),
+        (
+            '[systems.o]\nurl = "http://h"\n[systems.o.headers]\nX-A = "1"\nx-a = "2"  #!', "systems.o.headers.x-a",
+            "are the same header",
+        ),
+        (
+            '[systems.o]\nurl = "http://h"\nauthentication = { token_file = "t", header = "X-A" }\n'
+            '[systems.o.headers]\nx-a = "2"  #!', "systems.o.headers.x-a", "authentication.header sets the header",
+        ),
+        ('[systems.o]\nadapter = "sql"\nfile = "f"\npassword_file = "p"  #!', "systems.o.password_file", "neither"),
+        (
+            SOAP + '[systems.soap.basic]\npassword_file = "p"\nusername = "a:b"  #!', "systems.soap.basic.username",
+            "has no colon",
+        ),
+    ],
+)  # fmt: skip
+def test_what_tables_say_wrong_is_named_with_the_line_of_the_setting(
+    tmp_path: Path, tables: str, place: str, complaint: str
+) -> None:
+    file = copied(tmp_path, "[maintenance] ", "# ")
+    text = file.read_text(encoding="utf-8") + TABLES + tables
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as raised:
+        load(file, BridgeSettings)
+    line = next(number for number, one in enumerate(text.splitlines(), 1) if "#!" in one)
+    assert str(raised.value).startswith(f"{file}:{line}: {place}"), raised.value
+    assert complaint in str(raised.value)
+
+
+def test_an_expression_that_translates_by_no_table_is_named(tmp_path: Path) -> None:
+    file = copied(tmp_path, 'request = "{consNo: account}"', "request = \"{consNo: translate('kinds', account)}\"")
+    with pytest.raises(ConfigurationError, match=r"\.toml:\d+: operations\.account-profile\.request: .*'kinds'"):
+        load(file, BridgeSettings)

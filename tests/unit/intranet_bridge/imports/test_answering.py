@@ -189,12 +189,15 @@ def test_a_row_has_a_key(row: dict[str, Any]) -> None:
         ({"cron": "daily"}, "minute hour day"),
         ({"query": "SELECT 1"}, ":cursor"),
         ({"operation": "news-list", "requests": [{}]}, "either system and query"),
-        ({"system": None, "query": None, "operation": "news-list", "requests": [{"page": 0}]}, "requests"),
+        ({"system": None, "query": None, "operation": "news-list", "requests": [{"page": 0}]}, "makes no request"),
         ({"system": None, "query": None, "operation": "qr-lookup", "requests": [{}]}, "no query"),
         ({"answers": {"work-order": {"response": "@"}}}, "no query that may be answered"),
         ({"answers": {"faq": {"response": "@", "where": {"day": ["x"]}}}}, "no day"),
         ({"answers": {"faq": {"response": "@", "none": "no-such-account"}}}, "no refusal of it"),
-        ({"answers": {"balance-query": {"response": "@", "by": "account"}}, "personal": False}, "personal must be"),
+        (
+            {"answers": {"balance-query": {"response": "@", "by": "account"}}, "personal": False},
+            "must be true",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:

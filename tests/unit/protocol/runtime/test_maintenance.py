@@ -169,7 +169,7 @@ async def test_a_pause_without_an_end_has_its_beginning_in_the_metrics(store: St
     [
         ({"zone": "Asia/Peking"}, "is not a time zone"),
         ({"zone": "../../etc/passwd"}, "is not a time zone"),
-        ({"windows": [WINDOW]}, "windows need zone"),
+        ({"windows": [WINDOW]}, "needs zone"),
         ({"zone": "UTC", "windows": [WINDOW | {"operations": ["bill-qery"]}]}, "not an operation of the catalogue"),
         ({"zone": "UTC", "windows": [WINDOW | {"from": "24:00"}]}, "pattern"),
         ({"zone": "UTC", "windows": [WINDOW | {"days": ["monday"]}]}, "mon"),

@@ -273,8 +273,8 @@ async def test_no_access_token(tmp_path: Path, answer: bytes, reason: str) -> No
     [
         ({"login": {"token": None}}, "either token or token_cookie"),
         ({"login": {"token_cookie": "A"}}, "either token or token_cookie"),
-        ({"login": {"place": {"header": "A", "query": "b"}}}, "one of header, cookie, query"),
-        ({"headers": {"x-session": "1"}}, "the header X-Session is set twice"),
+        ({"login": {"place": {"header": "A", "query": "b"}}}, "one of header, cookie and query"),
+        ({"headers": {"x-session": "1"}}, "login.place.header sets the header x-session already"),
         ({"login": {"token": "to ken"}}, "not a JMESPath expression"),
     ],
 )

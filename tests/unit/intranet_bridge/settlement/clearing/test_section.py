@@ -36,5 +36,5 @@ def test_the_pages_examples_can_be_used() -> None:
 
 def test_a_rule_of_risk_has_a_name_of_its_own() -> None:
     rule = {"name": "a", "measure": "amount", "above": 1, "then": "review"}
-    with pytest.raises(ValidationError, match="rules: a is there twice"):
+    with pytest.raises(ValidationError, match="an earlier rule is called a too"):
         SettlementSection.model_validate({"risk": {"rules": [rule, rule]}}, strict=False)
