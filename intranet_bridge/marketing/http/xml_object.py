@@ -44,8 +44,12 @@ _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _DECLARED = re.compile(r"""<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 _NO_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NO_REFERENCE = re.compile(
-    r"(<!\[CDATA\[.*?\]\]>|<!--.*?-->)|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)", re.DOTALL
+    r"(<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z))|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)",
+    re.DOTALL,
 )
+"""A section that never ends reaches to the end of the text: looked for from each of many beginnings anew, its end would
+take minutes of the loop (a megabyte of `<![CDATA[`: 300 s).
+"""
 _CONTROL_REFERENCE = re.compile(r"&#(?:x0*(?:[0-8bBcCeEfF]|1[0-9A-Fa-f])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]));")
 _NAME = re.compile(r"(?:[^\W\d]|_)[\w.-]*(?::(?:[^\W\d]|_)[\w.-]*)?")
 _ENDS = codes[messages[3]], codes[messages[5]]  # no element found; unclosed token

@@ -6,7 +6,8 @@ nothing, so that neither it nor a captured front can mark an order paid.
 ===============  ===========================================================================================
 `wechat-v3`      signed RSA-SHA256 with the platform's key, over time, nonce and body; the resource in it sealed
                  AES-256-GCM with the APIv3 key of the merchant
-`alipay-rsa2`    a form; RSA-SHA256 with Alipay's key over its fields, sorted, without `sign` and `sign_type`
+`alipay-rsa2`    a form; RSA-SHA256 with Alipay's key over its fields, sorted, without `sign` and `sign_type`; what is
+                 signed must say each field that is read once, however it is cut
 `simulated`      HMAC-SHA256 with a key that this side has: the simulator's, and a channel's that has no form of its own
 `trusted-app`    the word of an application that is named for it, up to an amount; whoever takes it writes it down
 ===============  ===========================================================================================
@@ -281,8 +282,20 @@ class WechatV3:
 # --- Alipay, RSA2 -----------------------------------------------------------------------------------------
 
 
+_ALIPAY_READ = (
+    "app_id", "charset", "gmt_payment", "gmt_refund", "out_trade_no", "seller_id", "total_amount", "trade_no",
+    "trade_status",
+)  # fmt: skip
+
+
 class AlipayRsa2:
-    """Notifications of Alipay."""
+    """Notifications of Alipay.
+
+    What is signed is `name=value` joined by `&`, and nothing is escaped: a value that the payer's side chose, such as
+    the `subject` of an order, may have further fields in it, and the same text cut there says them (an order of
+    0.01 yuan with the subject `x&total_amount=1000.00&total_b=`). So a text in which a field that is read here stands
+    in two places, however it is cut, proves nothing.
+    """
 
     taken = "success"
     refused = "fail"
@@ -312,6 +325,11 @@ class AlipayRsa2:
             if not self._keys:
                 raise EvidenceInvalid("unknown-key")
             _signed(self._keys[-1], signature, content)
+        parts = text.split("&")
+        for name in _ALIPAY_READ:
+            said = [f"{name}={fields[name]}"] if name in fields else []
+            if [part for part in parts if part.startswith(f"{name}=")] != said:
+                raise EvidenceInvalid("layout")
         if fields.get("app_id") not in self._applications or fields.get("seller_id") not in self._sellers:
             raise EvidenceInvalid("wrong-merchant")
         status = fields.get("trade_status", "")

@@ -10,10 +10,12 @@ known by its first line; its name is GBK or UTF-8, mostly without saying which, 
 """
 
 import codecs
+import errno
 import gzip
 import hashlib
 import io
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
@@ -48,8 +50,12 @@ _NO_BOMB = 1 << 20
 _CHUNK = 1 << 18
 _FIRST_LINE = 512
 _DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError,
-            RuntimeError)  # fmt: skip
-"""What zipfile and gzip raise for files that are cut, damaged or encrypted."""
+            RuntimeError, ValueError, LookupError, struct.error)  # fmt: skip
+"""What zipfile and gzip raise for files that are cut, damaged or encrypted, whichever byte it is. Not OSError at large:
+that is our own disk's, and the file may be read later.
+"""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How members may be packed. With others the memory that unpacking takes is the file's to say (LZMA: up to 4 GB)."""
 
 
 @immutable
@@ -98,8 +104,16 @@ def opened(source: Source, form: Form) -> Text:
         member = _member(source, form) if packing == "zip" else None
         encoding, sha1, size = _looked_through(source, packing, member, form)
     except _DAMAGED:
-        raise StatementRefused(Code.INCOMPLETE, Finding("the packed file is cut off or damaged")) from None
+        raise _damaged() from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise _damaged() from None  # a place in the file before its beginning
     return Text(source, member, packing, encoding, sha1, size)
+
+
+def _damaged() -> StatementRefused:
+    return StatementRefused(Code.INCOMPLETE, Finding("the packed file is cut off or damaged"))
 
 
 @contextmanager
@@ -134,13 +148,15 @@ def _packing(source: Source, form: Form) -> str:
 def _member(source: Source, form: Form) -> str:
     """The member that is the statement. Raises StatementRefused when none is, or several are."""
     with source() as raw, zipfile.ZipFile(raw) as archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
+        members = [member for member in archive.infolist() if not member.filename.endswith("/")]
         size = sum(member.file_size for member in members)
         tight = [
             one for one in members if one.file_size > max(_NO_BOMB, MOST_RATIO * one.compress_size)
         ]  # zipfile unpacks no more of a member than it declares
         if len(members) > MOST_MEMBERS or size > MOST_UNPACKED or tight:
             raise StatementRefused(Code.TOO_LARGE, Finding("more members or bytes than a statement has"))
+        if any(member.compress_type not in _METHODS for member in members):
+            raise StatementRefused(Code.LAYOUT, Finding("a member packed in another way than stored or deflated"))
         if len({member.filename for member in members}) < len(members):
             raise StatementRefused(Code.LAYOUT, Finding("two members of one name"))
         wanted = re.compile(form.first_line)

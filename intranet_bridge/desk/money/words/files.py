@@ -220,6 +220,7 @@ CHINESE: Mapping[str, str] = {
     "a field that ends inside a character": "字段在一个汉字中间截断",
     "a line after the end": "结束行之后还有内容",
     "a line longer than any row": "行过长",
+    "a member packed in another way than stored or deflated": "压缩包成员的压缩方式不受支持（仅支持存储或 Deflate）",
     "a name with separators, control characters, or none": "文件名含分隔符或控制字符，或为空",
     "a number longer than any": "号码过长",
     "a row of another day": "该行不是当日的",

@@ -7,7 +7,7 @@ import pytest
 from intranet_bridge.marketing.expressions.mapping import MappingError
 from intranet_bridge.marketing.http.answer import AnswerDecoder, AnswerError
 from intranet_bridge.marketing.http.connection import Response
-from intranet_bridge.marketing.http.xml_object import DEPTH, XmlError, document_of, object_of
+from intranet_bridge.marketing.http.xml_object import _NO_REFERENCE, DEPTH, XmlError, document_of, object_of
 
 XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
@@ -68,6 +68,14 @@ def test_what_is_no_value_says_why_and_tells_nothing(text: str, why: str) -> Non
         object_of(text)
     assert "secret" not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("begins", ["<![CDATA[", "<!--"])
+def test_sections_that_never_end_are_looked_through_once(begins: str) -> None:
+    ends = [found.end() for found in _NO_REFERENCE.finditer("<a>&x " + begins * 50)]
+    assert ends == [4, len("<a>&x " + begins * 50)], "what begins within a section is no beginning of another"
+    with pytest.raises(XmlError):
+        object_of("<a>&x " + begins * 50)
 
 
 def test_as_deep_as_is_allowed() -> None:

@@ -125,6 +125,40 @@ def test_what_wechat_says() -> None:
     assert isinstance(WECHAT.verify(wechat(partner)), PaymentProof)
 
 
+@pytest.mark.parametrize(
+    ("genuine", "cut"),
+    [
+        (
+            {"subject": "x&total_amount=1000.00&total_b="},
+            {"subject": "x", "total_amount": "1000.00", "total_b": "&total_amount=0.01"},
+        ),
+        (
+            {"body": "x&charset=utf-8&gmt_b="},
+            {"body": "x", "gmt_b": "&charset=utf-8", "charset": "utf-8"},
+        ),
+        ({"notify_type": "x&out_trade_no=P2&out_u="}, {"notify_type": "x", "out_trade_no": "P2"}),
+        (
+            {"gmt_payment": "2026-11-24 12:30:00", "gmt_create": "x"},
+            {"gmt_create": "x&gmt_payment=2026-11-24 12:30:00"},
+        ),
+    ],
+)
+def test_what_alipay_signed_says_no_other_fields_when_it_is_cut_elsewhere(
+    genuine: dict[str, str], cut: dict[str, str]
+) -> None:
+    """The payer's side chooses the subject, and holds a genuine notification of a payment of one fen."""
+    form = FORM | {"total_amount": "0.01"} | genuine
+    content = "&".join(f"{name}={form[name]}" for name in sorted(form))
+    forged = form | cut
+    if "out_trade_no" in cut:
+        forged |= {"out_u": "&out_trade_no=P1"}
+    if "gmt_create" in cut:
+        del forged["gmt_payment"]
+    assert "&".join(f"{name}={forged[name]}" for name in sorted(forged)) == content, "the same text is signed"
+    signed = forged | {"sign_type": "RSA2", "sign": signature(PLATFORM, content.encode())}
+    assert refused(ALIPAY, Notification(urlencode(signed).encode())) == "layout"
+
+
 def test_what_alipay_says() -> None:
     expected = PaymentProof("P1", (PaidPart("2026112422001", "P1", 18667),), PAID_AT)
     assert ALIPAY.verify(alipay()) == expected

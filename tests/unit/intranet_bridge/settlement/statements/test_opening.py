@@ -1,15 +1,18 @@
 """Packed files: members known by what they say, and bombs."""
 
+import contextlib
+import errno
 import gzip
 import io
 import json
 import zipfile
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from intranet_bridge.settlement.statements import opening
-from intranet_bridge.settlement.statements.opening import opened
+from intranet_bridge.settlement.statements.opening import Source, opened
 from intranet_bridge.settlement.statements.profiles import Profile
 from intranet_bridge.settlement.statements.verdicts import Code, StatementRefused
 from tests.unit.intranet_bridge.settlement.statements.reads import PROFILES, SAMPLES, refused, taken
@@ -80,6 +83,41 @@ def test_encrypted_member_is_not_read() -> None:
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(mark) + offset] |= 1
     assert refused(bytes(data), TRADE)[0] is Code.INCOMPLETE
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_member_whose_unpacking_takes_what_memory_it_says_is_not_read(method: int) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive:
+        archive.writestr("a", EMPTY)
+    code, findings = refused(made.getvalue(), TRADE)
+    assert (code, findings[0].what) == (Code.LAYOUT, "a member packed in another way than stored or deflated")
+
+
+def test_zip_with_any_byte_wrong_is_refused_and_raises_nothing_else(tmp_path: Path) -> None:
+    """An error of another kind would leave the file without a verdict, and end the look at all others."""
+    good = zipped(a=EMPTY, b=b"#")
+    directory = good.index(b"PK\x01\x02")
+    file = tmp_path / "statement.zip"
+    for at in range(directory, len(good)):
+        for value in (0x00, 0xFF):
+            file.write_bytes(good[:at] + bytes([value]) + good[at + 1 :])
+            sources: tuple[Source, ...] = (partial(io.BytesIO, file.read_bytes()), lambda: file.open("rb"))
+            for source in sources:
+                with contextlib.suppress(StatementRefused):
+                    opened(source, TRADE.form())
+    nameless = good.replace(b"\x01\x00\x00\x00" + good[directory + 30 : directory + 46], b"")
+    with contextlib.suppress(StatementRefused):
+        opened(partial(io.BytesIO, nameless), TRADE.form())
+
+
+def test_disk_that_fails_is_no_damaged_file() -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        opened(Failing, TRADE.form())
 
 
 def test_packing_the_profile_does_not_know() -> None:
