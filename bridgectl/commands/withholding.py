@@ -154,8 +154,8 @@ def release(
     owed: Annotated[bool, typer.Option("--owed", help="what was charged is owed to the payer: booked so")] = False,
     bridge_config: Config = None,
 ) -> None:
-    """Take a waiting line out of its batch, or settle one that is held or unanswered: its bill is free again. Above
-    1,000 yuan two people say so.
+    """Take a waiting line out of its batch, or settle one that is held, unanswered or overdue: its bill is free
+    again. Above 1,000 yuan two people say so.
     """
     told = _tell(bridge_config, "withholding-release", id=line, note=note, owed=owed, sudo_user=sudo_user())
     if told["state"] in ("released", "withdrawn"):

@@ -25,7 +25,7 @@ from intranet_bridge.desk.money.items import SECOND
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.statements.verdicts import Finding
 from intranet_bridge.settlement.withholding.desk import BatchView, LineView, WithholdingDesk, counted_held
-from intranet_bridge.settlement.withholding.life import HELD, RELEASABLE, BatchState, LineState
+from intranet_bridge.settlement.withholding.life import HELD, BatchState, LineState, releasable
 from protocol.administration import LONGEST_NOTE
 from protocol.desk.pages import NotDone, Page, Visit, see
 from protocol.errors import BridgeError
@@ -239,7 +239,7 @@ def _resends(batch: BatchView) -> bool:
 
 
 def _open(line: LineView) -> bool:
-    return LineState(line.state) in RELEASABLE | {LineState.WAITING}
+    return releasable(LineState(line.state), BatchState(line.batch_state))
 
 
 def _may(visit: Visit, line: LineView) -> bool:

@@ -20,8 +20,8 @@ from intranet_bridge.files.service import Files, ReceivedFile
 from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
-from intranet_bridge.settlement.withholding import records
-from intranet_bridge.settlement.withholding.asking import RELEASE, WRITE_OFF
+from intranet_bridge.settlement.withholding import holds, records
+from intranet_bridge.settlement.withholding.asking import CONSUMER, WRITE_OFF
 from intranet_bridge.settlement.withholding.files import (
     Answer,
     Batch,
@@ -35,12 +35,9 @@ from intranet_bridge.settlement.withholding.files import (
 from intranet_bridge.settlement.withholding.life import ANSWERABLE, OF_ANSWER, BatchState, LineState, retry_on
 from intranet_bridge.settlement.withholding.records import Arrangement, L
 from intranet_bridge.settlement.withholding.rows import ANSWERS, CURSOR, LINES
-from intranet_bridge.settlement.withholding.sealing import CONSUMER
+from intranet_bridge.settlement.withholding.telling import not_paid
 from protocol.errors import BridgeError
-from protocol.notices import Notice
-from protocol.operations.notice_kinds import NoticeKind, WithholdingFailed
 from protocol.operations.payment import Writeoff
-from protocol.operations.settlement import BillHold
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.logs import logger
@@ -219,15 +216,17 @@ class Answering:
                 "debited": outcome.debited, "paid_on": outcome.paid_at, "bank_number": outcome.bank_number[:64],
                 "reason": records.shortened(outcome.reason or outcome.extend),
             }  # fmt: skip
-            if outcome.state is Line.REFUSED and row.hold in ("asked", "held"):
+            if outcome.state is Line.REFUSED and row.hold in holds.HELD:
                 values["hold"] = "releasing"
+            if row.state == LineState.RELEASED:
+                values |= _charged_after_release(connection, row)
             if not records.move(connection, row.id, OF_ANSWER[outcome.state], now, **values):
                 continue
             if outcome.state is Line.CHARGED:
                 commands.append(self._write_off(arrangement, row, outcome, now))
             elif outcome.state is Line.REFUSED:
                 if "hold" in values:
-                    commands.append(release(arrangement, row))
+                    commands.append(holds.release(arrangement, row))
                 self._refused_line(connection, arrangement, row, now)
         if commands:
             self._commands().record(connection, commands)
@@ -247,20 +246,15 @@ class Answering:
         if due is not None:
             records.again(connection, row.id, due, now)
             return
-        said = WithholdingFailed(
-            account=row.account, month=row.month, amount_fen=row.amount + row.penalty, tries=row.tries + 1
-        )
-        at = datetime.fromtimestamp(now / 1000, CHINA).isoformat(timespec="seconds")
-        notice = Notice(kind=NoticeKind.WITHHOLDING_FAILED, at=at, data=said)
-        self._notices().publish_in(connection, notice, f"withholding-{row.id}")
+        not_paid(connection, self._notices, row, row.tries + 1, now)
 
     # --- batches --------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
         """Batches whose lines have come to an end: applied when nothing is being written off, closed when no line is
-        open any more.
+        open any more; of one that no bank has answered, when people have released them all.
         """
-        wanted = {BatchState.ANSWERED, BatchState.APPLIED}
+        wanted = {BatchState.ANSWERED, BatchState.APPLIED, BatchState.OVERDUE}
         names = self._arrangements.keys()
         for batch in await self._store.read(partial(records.batches_in, wanted=wanted, names=names)):
             await self._store.write(partial(self._settled, id=batch.id))
@@ -276,10 +270,12 @@ class Answering:
             records.move_batch(connection, id, BatchState.CLOSED, now, closed_at=now)
 
 
-def release(arrangement: Arrangement, row: Any) -> InternalCommand:
-    """That the hold on a line's bill is to end."""
-    body = BillHold(account=row.account, months=(row.month,), batch=row.batch)
-    return InternalCommand(f"{row.id}-R", RELEASE, body, CONSUMER, arrangement.region)
+def _charged_after_release(connection: Connection, row: Any) -> dict[str, Any]:
+    """What changes of a released line that was charged all the same: it is open again, and its bill nobody else's;
+    unless that has been asked for under another number since.
+    """
+    other = records.in_flight(connection, row.company, row.account, row.bill)
+    return {"ended_at": None} if other is None else {"code": records.ASKED_AGAIN}
 
 
 def _unanswered(known: Mapping[str, Outcome], answer: Answer) -> Iterable[Outcome]:

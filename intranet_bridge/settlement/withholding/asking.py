@@ -22,6 +22,8 @@ from protocol.runtime.clock import Clock
 
 BILLS, AGREEMENTS = "open-bills", "withholding-agreements"
 FREEZE, RELEASE, WRITE_OFF = "bill-freeze", "bill-release", "payment-writeoff"
+CONSUMER = "withholding"
+"""Who takes the outcomes of the commands among them."""
 
 
 class NotNow(Exception):

@@ -11,17 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from intranet_bridge.commands.internal import InternalCommand, InternalCommands
 from intranet_bridge.settlement import ledger
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.events import Surplus, posting
 from intranet_bridge.settlement.statements.items import ItemState, NotResolved, Resolution, resolve
-from intranet_bridge.settlement.withholding import records
-from intranet_bridge.settlement.withholding.answering import release
+from intranet_bridge.settlement.withholding import holds, records
 from intranet_bridge.settlement.withholding.extra import Extra, Foreseen, foresee, gather
-from intranet_bridge.settlement.withholding.life import RELEASABLE, LineState
+from intranet_bridge.settlement.withholding.life import RELEASABLE, BatchState, LineState, releasable
 from intranet_bridge.settlement.withholding.records import Arrangement, B, L
-from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, LINES, OPEN, RETRIES
+from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, CODED, LINES, OPEN, RETRIES
 from intranet_bridge.settlement.withholding.sealing import Sealing
 from protocol.errors import BridgeError
 from protocol.runtime.audit import Act, Transact
@@ -95,6 +93,7 @@ class LineView:
     id: str
     det_id: str
     batch: str
+    batch_state: str
     state: str
     account: str
     bill: str
@@ -119,7 +118,11 @@ class LineView:
     updated_at: int
 
 
-_OF_LINE = (RETRIES.c.line == L.id) & (RETRIES.c.state != "withdrawn")
+_LINE_VIEWS = (
+    select(LINES, B.state.label("batch_state"), RETRIES.c.due, RETRIES.c.next)
+    .join(BATCHES, B.id == L.batch)
+    .outerjoin(RETRIES, (RETRIES.c.line == L.id) & (RETRIES.c.state != "withdrawn"))
+)
 
 
 class WithholdingDesk:
@@ -179,8 +182,7 @@ class WithholdingDesk:
         self, batch: str = "", states: Sequence[str] = (), after: str = "", limit: int = 100
     ) -> list[LineView]:
         """A page of lines, by their id, after one. `batch` empty: of all batches."""
-        joined = select(LINES, RETRIES.c.due, RETRIES.c.next).outerjoin(RETRIES, _OF_LINE)
-        wanted = joined.where(L.id > after).order_by(L.id).limit(min(limit, MOST_LINES))
+        wanted = _LINE_VIEWS.where(L.id > after).order_by(L.id).limit(min(limit, MOST_LINES))
         if batch:
             wanted = wanted.where(L.batch == batch)
         if states:
@@ -189,8 +191,7 @@ class WithholdingDesk:
 
     async def line(self, id: str) -> LineView | None:
         """One; None: there is none."""
-        wanted = select(LINES, RETRIES.c.due, RETRIES.c.next).outerjoin(RETRIES, _OF_LINE)
-        row = await self._store.read(lambda connection: connection.execute(wanted.where(L.id == id)).first())
+        row = await self._store.read(partial(_viewed, id=id))
         return _line(row) if row is not None else None
 
     async def content(self, batch: str) -> tuple[str, bytes]:
@@ -245,9 +246,9 @@ class WithholdingDesk:
         return found
 
     async def release(self, line: str, who: str, note: str, *, owed: bool = False) -> LineView:
-        """Take a waiting line out, or settle one that is held or unanswered: its bill is free again, and no more is
-        done. `owed`: what was charged is owed to the payer, and booked so. Above 1,000 yuan it takes two people: until
-        the second one it stays as it is. Raises BridgeError that says why not.
+        """Take a waiting line out, or settle one that is held, unanswered or overdue: its bill is free again, and no
+        more is done. `owed`: what was charged is owed to the payer, and booked so. Above 1,000 yuan it takes two
+        people: until the second one it stays as it is. Raises BridgeError that says why not.
         """
         row = await self._transact(
             partial(self._release, id=line, who=who, note=note, owed=owed), "withholding-release", who,
@@ -261,7 +262,8 @@ class WithholdingDesk:
         row, now = records.line_of(connection, id, lock=True), self._clock()
         if row is None:
             raise BridgeError(f"there is no line {id}")
-        if row.state not in RELEASABLE | {LineState.WAITING}:
+        batch = records.batch_of(connection, row.batch)
+        if not releasable(LineState(row.state), BatchState(batch.state)):
             raise BridgeError(f"{id} is {row.state}: it is settled, or the bank or the write-off is waited for")
         if owed and not row.debited:
             raise BridgeError(f"{id}: nothing was charged that could be owed")
@@ -285,7 +287,7 @@ class WithholdingDesk:
         connection.execute(LINES.update().where(L.id == id).values(said=words, updated_at=now))
         if ends:
             self._ended(connection, row, now, owed)
-        return records.line_of(connection, id)
+        return _viewed(connection, id)
 
     def _ended(self, connection: Connection, row: Any, now: int, owed: bool) -> None:
         if row.state == LineState.WAITING:
@@ -295,11 +297,8 @@ class WithholdingDesk:
         if not done:
             raise BridgeError(f"{row.id}: it has just become something else")
         arrangement = self._arrangements.get(records.batch_of(connection, row.batch).name)
-        if row.hold in ("asked", "held") and arrangement is not None:
-            records.hold(connection, row.id, {"asked", "held"}, "releasing", now)
-            commands: list[InternalCommand] = [release(arrangement, row)]
-            ways: InternalCommands = self._commands()
-            ways.record(connection, commands)
+        if arrangement is not None:
+            holds.end(connection, self._commands(), arrangement, row, now)
         if owed:
             channel = arrangement.section.channel if arrangement else "withholding"
             event = Surplus(channel, row.id, row.debited)
@@ -323,12 +322,15 @@ def _answer(row: Any) -> AnswerView:
     return AnswerView(row.file, row.name, row.state, row.code, row.filled, row.received_at, _loaded(row.findings))
 
 
+def _viewed(connection: Connection, id: str) -> Any:
+    return connection.execute(_LINE_VIEWS.where(L.id == id)).first()
+
+
 def _line(row: Any) -> LineView:
-    values = row._mapping
     return LineView(
-        row.id, row.det_id, row.batch, row.state, row.account, row.bill, row.month, row.amount, row.penalty,
-        row.debited, row.paid_on, row.bank_number, row.payment, row.code, row.reason, row.hold, row.tries,
-        values.get("due"), values.get("next") or "", _loaded(row.said), row.updated_at,
+        row.id, row.det_id, row.batch, row.batch_state, row.state, row.account, row.bill, row.month, row.amount,
+        row.penalty, row.debited, row.paid_on, row.bank_number, row.payment, row.code, row.reason, row.hold, row.tries,
+        row.due, row.next or "", _loaded(row.said), row.updated_at,
     )  # fmt: skip
 
 
@@ -339,6 +341,12 @@ def _loaded(text: str) -> list[dict[str, Any]]:
 
 def counted_held(connection: Connection) -> dict[str, tuple[int, int]]:
     """Lines that a person has to look at, by state: how many, and what was charged of them in fen."""
-    wanted = select(L.state, func.count(), func.coalesce(func.sum(L.debited), 0)).where(text(OPEN))
-    wanted = wanted.where(L.state.in_(sorted(RELEASABLE))).group_by(L.state)
-    return {row[0]: (row[1], int(row[2])) for row in connection.execute(wanted)}
+    counted = select(L.state, func.count(), func.coalesce(func.sum(L.debited), 0)).group_by(L.state)
+    counted = counted.where(L.state.in_(sorted(RELEASABLE)))
+    found: dict[str, tuple[int, int]] = {}
+    # what was released and charged all the same, and has a code then, may not be open (answering.py)
+    for wanted in (counted.where(text(OPEN)), counted.where(text(CODED), L.ended_at.is_not(None))):
+        for state, lines, charged in connection.execute(wanted):
+            before = found.get(state, (0, 0))
+            found[state] = before[0] + lines, before[1] + int(charged)
+    return found

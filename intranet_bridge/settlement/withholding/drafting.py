@@ -4,7 +4,7 @@ Once a request, once an issued bill, once a refusal; and a bill is in flight onc
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
 from intranet_bridge.at_rest import AtRest
+from intranet_bridge.commands.internal import InternalCommands
 from intranet_bridge.marketing import MarketingRequest, NotApplied, Refused
 from intranet_bridge.settlement.days import day_of
-from intranet_bridge.settlement.withholding import records
+from intranet_bridge.settlement.withholding import holds, records
 from intranet_bridge.settlement.withholding.asking import Asking, NotNow
 from intranet_bridge.settlement.withholding.life import LineState, next_day, retry_day
 from intranet_bridge.settlement.withholding.records import Arrangement, Full, InFlight, NewLine
@@ -52,10 +53,11 @@ class Drafting:
     """What puts lines into batches."""
 
     def __init__(
-        self, arrangements: Mapping[str, Arrangement], *, store: Store, at_rest: AtRest, asking: Asking, clock: Clock
-    ) -> None:
+        self, arrangements: Mapping[str, Arrangement], *, store: Store, at_rest: AtRest, asking: Asking,
+        commands: Callable[[], InternalCommands], clock: Clock,
+    ) -> None:  # fmt: skip
         self._arrangements, self._store, self._at_rest = arrangements, store, at_rest
-        self._asking, self._clock = asking, clock
+        self._asking, self._commands, self._clock = asking, commands, clock
 
     # --- commands -------------------------------------------------------------------------------------------
 
@@ -115,7 +117,9 @@ class Drafting:
                 return Refused(catalogue.LINE_SEALED.code)
             return catalogue.WithholdingChargeCancelled(account=body.account, line=body.line, batch=line.batch)
 
-        return await self._store.write(cancel)
+        answer = await self._store.write(cancel)
+        self._commands().begin()
+        return answer
 
     def _taken_back(self, connection: Connection, line: Any) -> bool:
         """No bank is asked for a line's bill from now on, unless somebody asks for it anew. False: one is, or was."""
@@ -124,8 +128,10 @@ class Drafting:
             records.no_more(connection, line.id, now)
             later = records.latest(connection, line)  # made by another bridge just now
             return later.id == line.id or self._taken_back(connection, later)
-        if line.state == LineState.WAITING and not line.hold:
-            return records.leave(connection, line, LineState.WITHDRAWN, now)
+        if line.state == LineState.WAITING and records.leave(connection, line, LineState.WITHDRAWN, now):
+            if (arrangement := self._arrangements.get(records.batch_of(connection, line.batch).name)) is not None:
+                holds.end(connection, self._commands(), arrangement, line, now)
+            return True
         return bool(line.state == LineState.WITHDRAWN)
 
     async def _known(

@@ -40,13 +40,15 @@ BATCH_TRANSITIONS: Mapping[BatchState, frozenset[BatchState]] = {
     BatchState.DRAFTED: frozenset({BatchState.SEALED, BatchState.DROPPED}),
     BatchState.SEALED: frozenset({BatchState.SENT}),
     BatchState.SENT: frozenset({BatchState.ANSWERED, BatchState.OVERDUE}),
-    BatchState.OVERDUE: frozenset({BatchState.ANSWERED}),
+    BatchState.OVERDUE: frozenset({BatchState.ANSWERED, BatchState.CLOSED}),
     BatchState.ANSWERED: frozenset({BatchState.APPLIED}),
     BatchState.APPLIED: frozenset({BatchState.ANSWERED, BatchState.CLOSED}),
     BatchState.CLOSED: frozenset({BatchState.ANSWERED}),
     BatchState.DROPPED: frozenset(),
 }
-"""A batch is answered again by a second answer, while it has lines that were not."""
+"""A batch is answered again by a second answer, while it has lines that were not. One that is never answered is closed
+when people have released all its lines.
+"""
 
 
 class LineState(StrEnum):
@@ -75,7 +77,7 @@ class LineState(StrEnum):
 LINE_TRANSITIONS: Mapping[LineState, frozenset[LineState]] = {
     LineState.WAITING: frozenset({LineState.WITHDRAWN, LineState.DROPPED, LineState.REQUESTED}),
     LineState.REQUESTED: frozenset(
-        {LineState.CHARGED, LineState.REFUSED, LineState.AMOUNT_DIFFERS, LineState.UNANSWERED}
+        {LineState.CHARGED, LineState.REFUSED, LineState.AMOUNT_DIFFERS, LineState.UNANSWERED, LineState.RELEASED}
     ),
     LineState.UNANSWERED: frozenset(
         {LineState.CHARGED, LineState.REFUSED, LineState.AMOUNT_DIFFERS, LineState.RELEASED}
@@ -99,6 +101,7 @@ ENDED = frozenset(
 HELD = frozenset({LineState.AMOUNT_DIFFERS, LineState.UNKNOWN_LINE, LineState.NOT_WRITTEN_OFF})
 """Money of these is in doubt."""
 RELEASABLE = HELD | {LineState.UNANSWERED}
+"""What waits for a person, whatever its batch."""
 ANSWERABLE = frozenset(before for before, after in LINE_TRANSITIONS.items() if LineState.CHARGED in after)
 """What an answer of the bank fills."""
 OF_ANSWER: Mapping[Line, LineState] = {
@@ -108,6 +111,13 @@ OF_ANSWER: Mapping[Line, LineState] = {
     Line.UNKNOWN: LineState.UNKNOWN_LINE,
     Line.UNANSWERED: LineState.UNANSWERED,
 }
+
+
+def releasable(line: LineState, batch: BatchState) -> bool:
+    """Whether a person may take a line out, or settle it. One that the bank is asked for only when its answer is
+    overdue: nothing else would free the bills of a batch that it never answers.
+    """
+    return line in RELEASABLE | {LineState.WAITING} or (line, batch) == (LineState.REQUESTED, BatchState.OVERDUE)
 
 
 def before(state: LineState) -> list[str]:

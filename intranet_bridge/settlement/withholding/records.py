@@ -29,6 +29,10 @@ _OF_BILL = (P.company == L.company) & (P.account == L.account) & (P.bill == L.mo
 _WRITTEN_OFF = (PL.order_no == P.order_no) & (PL.line == P.line) & (PL.state == PaidLine.WRITTEN_OFF)
 _TEXT = 300
 OPEN = sorted(set(LineState) - ENDED)
+ASKED_AGAIN = "asked-again"
+"""The code of a line that was released, and charged all the same when its bill had been asked for under another number:
+the other one has the bill.
+"""
 
 
 @immutable

@@ -1,9 +1,10 @@
 """A batch is made ready, sealed and sent, on its day.
 
 Each line is checked first: the agreement is in force, the bill is open and free; what is not so is dropped. Then the
-bills are frozen, where the marketing system can do that; where it cannot, a bill may be paid meanwhile, so a batch that
-something else kept from being sealed is checked again. When no line waits for any of it, the bytes are made and put on
-record, with their digest: whatever is sent later, and sent again, is these.
+bills are frozen, where the marketing system can do that. A batch that something keeps from being sealed is checked
+again: an agreement may end meanwhile, a bill be corrected, and one that nothing holds be paid; a frozen bill that is
+dropped is released. When no line waits for any of it, the bytes are made and put on record, with their digest:
+whatever is sent later, and sent again, is these. From then on the bank is asked, whatever becomes of the agreement.
 
 A bill that is in a payment order is not sent to the bank, nor frozen: its line is dropped, and made again when the
 order lets it go unpaid (drafting.py). One that an order has written off since its company was asked is dropped for
@@ -21,20 +22,22 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from intranet_bridge.at_rest import AtRest
-from intranet_bridge.commands.internal import InternalCommand, InternalCommands
+from intranet_bridge.commands.internal import InternalCommands
 from intranet_bridge.files.service import Files
+from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.settlement.days import day_of
-from intranet_bridge.settlement.withholding import records
+from intranet_bridge.settlement.withholding import holds, records
 from intranet_bridge.settlement.withholding.asking import AGREEMENTS, BILLS, FREEZE, Asking, NotNow
 from intranet_bridge.settlement.withholding.files import Batch, Charge, NotSealable, Sealed, seal
 from intranet_bridge.settlement.withholding.life import BatchState, LineState, sealing_due
 from intranet_bridge.settlement.withholding.records import Arrangement, L
 from intranet_bridge.settlement.withholding.rows import BATCHES, CONTENT, LINES
+from intranet_bridge.settlement.withholding.telling import not_paid
 from protocol.errors import BridgeError
 from protocol.operations.orders import BILL_IN_USE
 from protocol.operations.payment import BILL_NOT_OPEN, NO_SUCH_AGREEMENT
 from protocol.operations.refusals import BILL_FROZEN
-from protocol.operations.settlement import BillFreeze, OpenBill, WithholdingAgreement
+from protocol.operations.settlement import OpenBill, WithholdingAgreement
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.file_store import FileState
@@ -43,11 +46,10 @@ from protocol.runtime.store import Store
 
 log = logger(__name__)
 
-CONSUMER = "withholding"
 _AT_ONCE = 500
 """Lines of one transaction, or of one look at the marketing system."""
 _KNOWN_FOR_MS = 3_600_000
-"""What was said of a bill that nothing holds is believed for so long."""
+"""What was said of a bill and its agreement is believed for so long."""
 _PIECE = 1 << 20
 _MOST_FINDINGS = 100
 
@@ -61,10 +63,12 @@ class Sealing:
 
     def __init__(
         self, arrangements: Mapping[str, Arrangement], *, store: Store, at_rest: AtRest, asking: Asking,
-        commands: Callable[[], InternalCommands], files: Callable[[], Files | None], clock: Clock,
+        commands: Callable[[], InternalCommands], files: Callable[[], Files | None], notices: Callable[[], Notices],
+        clock: Clock,
     ) -> None:  # fmt: skip
         self._arrangements, self._store, self._at_rest = arrangements, store, at_rest
         self._asking, self._commands, self._files, self._clock = asking, commands, files, clock
+        self._notices = notices
         self._unsealable: dict[str, int] = {}
         """Batch → its version when it could not be sealed."""
 
@@ -83,7 +87,7 @@ class Sealing:
     # --- ready ----------------------------------------------------------------------------------------------
 
     async def ready(self, arrangement: Arrangement, batch: Any) -> bool:
-        """Check lines that are not checked, have their bills frozen; whether nothing is waited for any more."""
+        """Check lines that were not checked lately, have their bills frozen; whether nothing is waited for any more."""
         if not self._askable(arrangement):
             return True
         since = self._clock() - _KNOWN_FOR_MS
@@ -102,7 +106,7 @@ class Sealing:
 
     async def _unchecked(self, batch: str, since: int) -> Sequence[Any]:
         wanted = select(LINES).where(
-            L.batch == batch, L.state == LineState.WAITING, L.hold == "", L.checked_at < since
+            L.batch == batch, L.state == LineState.WAITING, L.checked_at < since
         ).order_by(L.id).limit(_AT_ONCE)  # fmt: skip
         found: Sequence[Any] = await self._store.read(lambda connection: connection.execute(wanted).all())
         return found
@@ -121,24 +125,25 @@ class Sealing:
             for line in lines:
                 code, values = judged(line, agreements, bills, being_paid=line.id in used, paid=line.id in paid)
                 if code:
-                    self._drop(connection, line, code)
+                    self._drop(connection, arrangement, line, code)
                     continue
-                if freezes:
+                freezing = freezes and not line.hold
+                if freezing:
                     values["hold"] = "asked"
-                    commands.append(_freeze(arrangement, line))
+                    commands.append(holds.freeze(arrangement, line))
                 mine = L.id == line.id, L.state == LineState.WAITING, L.checked_at == line.checked_at
                 if "bank_account" in values:
                     values["pay_account"] = self._at_rest.seal(values.pop("bank_account").encode(), line.id)
                 changed = LINES.update().where(*mine).values(checked_at=now, updated_at=now, **values)
-                if not connection.execute(changed).rowcount and freezes:
+                if not connection.execute(changed).rowcount and freezing:
                     commands.pop()
             records.touched(connection, batch.id, now)
             if commands:
                 self._commands().record(connection, commands)
 
         await self._store.write(write)
-        if freezes:
-            self._commands().begin()
+        self._commands().begin()
+        self._notices().hurry()
 
     # --- sealing --------------------------------------------------------------------------------------------
 
@@ -162,7 +167,8 @@ class Sealing:
         try:
             done = await self._store.write(partial(self._sealed, row=row, sealed=sealed, pieces=pieces))
         except _BeingPaid:
-            await self._store.write(partial(self._drop_paid, id=id))
+            await self._store.write(partial(self._drop_paid, arrangement=arrangement, id=id))
+            self._commands().begin()
             return False
         reach(Point.BRIDGE_BATCH_SEALED_COMMITTED, id)
         if done:
@@ -200,16 +206,21 @@ class Sealing:
         reach(Point.BRIDGE_BATCH_SEALED_UNCOMMITTED, row.id)
         return True
 
-    def _drop_paid(self, connection: Connection, id: str) -> None:
+    def _drop_paid(self, connection: Connection, arrangement: Arrangement, id: str) -> None:
         for line in records.being_paid(connection, id):
-            self._drop(connection, line, BILL_IN_USE.code)
+            self._drop(connection, arrangement, line, BILL_IN_USE.code)
         for line in records.paid_since(connection, id):
-            self._drop(connection, line, BILL_NOT_OPEN.code)
+            self._drop(connection, arrangement, line, BILL_NOT_OPEN.code)
 
-    def _drop(self, connection: Connection, line: Any, code: str) -> None:
+    def _drop(self, connection: Connection, arrangement: Arrangement, line: Any, code: str) -> None:
         now = self._clock()
-        if records.leave(connection, line, LineState.DROPPED, now, code) and code == BILL_IN_USE.code:
+        if not records.leave(connection, line, LineState.DROPPED, now, code):
+            return
+        holds.end(connection, self._commands(), arrangement, line, now)
+        if code == BILL_IN_USE.code:
             records.again(connection, line.id, day_of(now) + timedelta(1), now)
+        elif code == NO_SUCH_AGREEMENT.code and line.tries:  # who believes that the bank will be asked once more
+            not_paid(connection, self._notices, line, line.tries, now)
 
     def _dropped(self, connection: Connection, id: str, version: int) -> bool:
         now = self._clock()
@@ -305,24 +316,19 @@ def judged(
         return BILL_IN_USE.code, {}
     if paid:
         return BILL_NOT_OPEN.code, {}
+    bill = bills.get((line.account, line.month)) if bills is not None else None
+    if bills is not None and (bill is None or bill.bill != line.bill or bill.amount + bill.penalty == 0):
+        return BILL_NOT_OPEN.code, {}  # before the agreement: who has paid is not told that the bank will not
     if agreements is not None:
         mine = [one for one in agreements.get(line.account, ()) if one.agreement == line.agreement]
         if not mine:
             return NO_SUCH_AGREEMENT.code, {}
         values["bank_account"] = mine[0].bank_account
-    if bills is not None:
-        bill = bills.get((line.account, line.month))
-        if bill is None or bill.bill != line.bill or bill.amount + bill.penalty == 0:
-            return BILL_NOT_OPEN.code, {}
+    if bill is not None:
         if bill.frozen not in (None, line.batch):
             return BILL_FROZEN.code, {}
         values |= {"amount": bill.amount, "penalty": bill.penalty}
     return "", values
-
-
-def _freeze(arrangement: Arrangement, line: Any) -> InternalCommand:
-    body = BillFreeze(account=line.account, months=(line.month,), batch=line.batch, channel=arrangement.section.channel)
-    return InternalCommand(f"{line.id}-F", FREEZE, body, CONSUMER, arrangement.region)
 
 
 def _waiting(connection: Connection, batch: str) -> Sequence[Any]:

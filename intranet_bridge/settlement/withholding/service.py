@@ -19,14 +19,14 @@ from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.answering import Answering
-from intranet_bridge.settlement.withholding.asking import Asking
+from intranet_bridge.settlement.withholding.asking import CONSUMER, Asking
 from intranet_bridge.settlement.withholding.desk import WithholdingDesk, counted_held
 from intranet_bridge.settlement.withholding.drafting import Drafting
 from intranet_bridge.settlement.withholding.life import BatchState, LineState, overdue
 from intranet_bridge.settlement.withholding.outcomes import NOT_BOOKED, NOT_RELEASED, Outcomes
 from intranet_bridge.settlement.withholding.records import Arrangement, B, L
 from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, CODED, ISSUED, OPEN
-from intranet_bridge.settlement.withholding.sealing import CONSUMER, Sealing
+from intranet_bridge.settlement.withholding.sealing import Sealing
 from intranet_bridge.settlement_sections import SettlementSection
 from protocol.administration import (
     ListWithholdingBatches,
@@ -79,11 +79,12 @@ class Withholding(Part):
         store, clock = ports.store, ports.clock
         self._asking = Asking(ports.calls, clock)
         self.drafting = Drafting(
-            self._arrangements, store=store, at_rest=ports.at_rest, asking=self._asking, clock=clock
-        )
+            self._arrangements, store=store, at_rest=ports.at_rest, asking=self._asking, commands=ports.commands,
+            clock=clock,
+        )  # fmt: skip
         self.sealing = Sealing(
             self._arrangements, store=store, at_rest=ports.at_rest, asking=self._asking, commands=ports.commands,
-            files=ports.files, clock=clock,
+            files=ports.files, notices=ports.notices, clock=clock,
         )  # fmt: skip
         self.answering = Answering(
             self._arrangements, store=store, commands=ports.commands, files=ports.files, notices=ports.notices,

@@ -47,7 +47,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "line-do-waiting": ("It goes into the request on the batch's day.", "到批次日写入请求文件。"),
     "line-do-withdrawn": ("Nothing: it was taken out.", "不必处理：已撤出。"),
     "line-do-dropped": ("Nothing: no agreement, or no open bill.", "不必处理：无有效协议，或账单已不欠费。"),
-    "line-do-requested": ("Wait for the bank's answer.", "等待银行回盘。"),
+    "line-do-requested": (
+        "Wait for the bank's answer. When that is overdue, and the bank says that it charged nothing: settle it.",
+        "等待银行回盘。若已逾期且银行称未扣款，可了结该明细。",
+    ),
     "line-do-charged": ("Nothing: it is being written off.", "不必处理：正在销账。"),
     "line-do-written-off": ("Nothing.", "不必处理。"),
     "line-do-refused": (

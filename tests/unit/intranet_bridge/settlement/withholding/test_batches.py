@@ -580,7 +580,7 @@ async def test_what_is_asked_again_and_again_reads_an_index(bridge_keyring: Keyr
             plans(connection, it.part._counted)
 
         await it.store.read(looks)
-        assert len(seen) == 5
+        assert len(seen) == 6
         assert all("USING" in plan and "INDEX" in plan for plan in seen), seen
 
 
