@@ -15,6 +15,7 @@ from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import InternalCommands
 from intranet_bridge.inbox.rows import STORE_KEY
 from intranet_bridge.marketing.calls import MarketingCalls
+from intranet_bridge.notices.outbox import Notices
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.asking import Asking
 from intranet_bridge.settlement.withholding.life import LineState
@@ -56,7 +57,7 @@ async def _sealed(folder: Path, lines: int) -> tuple[float, float, float]:
         asking = Asking(lambda: MarketingCalls({}, {}), clock)
         sealing = Sealing(
             {"bank-a": arrangement}, store=store, at_rest=at_rest, asking=asking, files=lambda: None, clock=clock,
-            commands=_none,
+            commands=_none, notices=_nobody,
         )  # fmt: skip
         made = partial(_drafted, at_rest=at_rest, arrangement=arrangement, lines=lines, now=clock())
         batch = await store.write(made)
@@ -100,3 +101,7 @@ def _drafted(connection: Connection, at_rest: AtRest, arrangement: Arrangement, 
 
 def _none() -> InternalCommands:
     raise AssertionError("nothing is asked of a marketing system")
+
+
+def _nobody() -> Notices:
+    raise AssertionError("nobody is told anything")
