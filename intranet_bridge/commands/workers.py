@@ -129,6 +129,8 @@ class CommandWorkers:
         self._idle = False
         """By an administrator's word: nothing more is begun."""
         self._deciding = asyncio.Lock()
+        self._in_doubt: dict[str, OperatorDecision] = {}
+        """Of which it is not known whether they are begun with on disk: no look into the inbox would find them then."""
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """(operation, state) → commands."""
         self.steps: Counter[tuple[str, str]] = Counter()
@@ -216,11 +218,15 @@ class CommandWorkers:
     async def act_on_decisions(self) -> None:
         """Work on what operators decided of held rows. One after another: a row must not be begun with twice."""
         async with self._deciding:
-            for decided in await self._inbox.decided():
+            for decided in (self._in_doubt | {one.id: one for one in await self._inbox.decided()}).values():
                 try:
                     await self._act_on(decided)
                 except Exception as error:  # one row that cannot be read must not keep the others
+                    if decided.state in (State.RECEIVED, State.UNKNOWN):
+                        self._in_doubt[decided.id] = decided
                     log.error("decision-not-acted-on", request_id=decided.id, error=type(error).__name__)
+                else:
+                    self._in_doubt.pop(decided.id, None)
 
     async def _act_on(self, decided: OperatorDecision) -> None:
         reach(Point.BRIDGE_DECISION_FOUND, decided.id)
@@ -230,7 +236,9 @@ class CommandWorkers:
             if command.id not in self._ordering:
                 attempts = 0 if decided.state is State.RECEIVED else command.attempts
                 # this also clears the decision; a crash before it finds the row in the state decided anyway
-                if await self._inbox.resumed(command, decided.state, attempts, decided.note):
+                begun = await self._inbox.resumed(command, decided.state, attempts, decided.note)
+                # by another way meanwhile, if the commit before was done: the front sends it again
+                if begun and command.id not in self._ordering:
                     reach(Point.BRIDGE_MOVED_COMMITTED, decided.id)
                     command.attempts = attempts
                     self._ordering.add(command)

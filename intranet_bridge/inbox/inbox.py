@@ -118,7 +118,7 @@ _CALLING = (
         decided_at=None,
     )
 )  # fmt: skip
-_MOVED = _ROW.values(
+_MOVED = _ROW.where(state_is_one_of(_UNFINISHED)).values(
     state=bindparam("to"),
     attempts=bindparam("tries"),
     note=bindparam("why"),
@@ -241,7 +241,9 @@ class Inbox:
         await self._store.execute(_INQUIRING, {"of": command.id, "me": self._owner, "now": self._clock()})
 
     async def moved(self, command: QueuedCommand, state: State, attempts: int, note: str) -> None:
-        """Back to received, or unknown."""
+        """Back to received, or unknown. What has its outcome on disk keeps it: that may have been written by a commit
+        for which nobody waited any more.
+        """
         row = {"to": state, "tries": attempts, "why": fitted(note, 400), "deaths": command.crashes}
         await self._store.execute(
             _MOVED,
@@ -250,26 +252,35 @@ class Inbox:
         )
 
     async def resumed(self, command: QueuedCommand, state: State, attempts: int, note: str) -> bool:
-        """Begin with what an operator decided; False, and nothing is changed, if that was begun with already."""
+        """Begin with what an operator decided; False, and nothing is changed, if it is not so decided any more.
+
+        Done twice, because a commit was done and seemed to fail, it is the same as once.
+        """
         row = {"to": state, "tries": attempts, "why": fitted(note, 400), "deaths": 0}
         named = {"of": command.id, "me": self._owner, "now": self._clock(), **row}
         statement = _MOVED.where(_C.decided_at.is_not(None), _C.state == state)
+        begun = select(_C.id).where(_C.id == command.id, _C.owner == self._owner)
+        begun = begun.where(_C.decided_at.is_(None), _C.state == state)
 
         def resume(connection: Connection) -> bool:
             changed = connection.execute(statement, named).rowcount
             reach(Point.BRIDGE_MOVED_UNCOMMITTED)
-            return changed == 1
+            return changed == 1 or connection.execute(begun).first() is not None
 
         return await self._store.write(resume)
 
     async def finished_uncalled(
         self, id: str, state: State, attempts: int, code: str, note: str, sealed: bytes
     ) -> bool:
-        """The outcome of a command that was not called (again). False: an operator took it back before."""
+        """The outcome of a command that was not called (again). False: an operator took it back before.
+
+        Its row may say `calling`: by a commit that was done and seemed to fail, after which no call was made.
+        """
         because, why = fitted(code, CODE_LENGTH), fitted(note, 400)
         row = {"to": state, "tries": attempts, "because": because, "why": why, "sealed": sealed}
         named = {"of": id, "me": self._owner, "now": self._clock(), **row}
-        statement = _FINISHED.where((_C.state == State.RECEIVED) | ((_C.state == state) & (_C.code == because)))
+        open_ = state_is_one_of([State.RECEIVED, State.CALLING])
+        statement = _FINISHED.where(open_ | ((_C.state == state) & (_C.code == because)))
 
         def finish(connection: Connection) -> bool:
             changed = connection.execute(statement, named).rowcount

@@ -139,6 +139,41 @@ async def test_called_again_as_if_it_had_just_come(stage: Stage) -> None:
 
 
 @scene
+async def test_called_again_though_the_commit_that_begins_with_it_is_done_twice(stage: Stage) -> None:
+    """As the store does it whose connection broke after the commit."""
+    [id] = await held(stage)
+    store = stage.bridge.store
+    write = store.write
+
+    async def twice(work: Any) -> Any:
+        await write(work)
+        return await write(work)
+
+    store.write = twice  # type: ignore[method-assign]
+    await decided(stage, id, "call-again")
+    await until(lambda: len(stage.of(id)) == 2)
+    assert (stage.of(id)[1].state, stage.marketing["delicate"].calls) == (State.SUCCEEDED, [id, id])
+
+
+@scene
+async def test_called_again_though_the_commit_that_begins_with_it_seemed_to_fail(stage: Stage) -> None:
+    """Its row is as any that is worked on, so no look at what was decided finds it."""
+    [id] = await held(stage)
+    resumed, failures = stage.bridge.inbox.resumed, iter([True])
+
+    async def done_and_not_heard_of(*arguments: Any) -> bool:
+        done = await resumed(*arguments)
+        if next(failures, False):
+            raise OSError("the server closed the connection")
+        return done
+
+    stage.bridge.inbox.resumed = done_and_not_heard_of  # type: ignore[method-assign, assignment]
+    await decided(stage, id, "call-again")
+    await until(lambda: len(stage.of(id)) == 2)
+    assert (stage.of(id)[1].state, stage.marketing["delicate"].calls) == (State.SUCCEEDED, [id, id])
+
+
+@scene
 async def test_asked_again_takes_what_is_there_and_calls_nothing(stage: Stage) -> None:
     marketing = stage.marketing["work-order"]
     office(stage)._rulings.inquires = {"work-order"}

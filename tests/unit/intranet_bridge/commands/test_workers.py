@@ -757,6 +757,59 @@ async def test_drain_cuts_a_call_that_takes_too_long_and_it_is_unknown_then(stag
 
 
 @scene
+async def test_drain_undoes_no_outcome_that_was_being_written_as_it_ended(stage: Stage) -> None:
+    """The disk takes longer than the drain: who waited for the commit is cut off, and the commit is done."""
+    stage.changes["drain_s"] = 0.1
+    bridge = await stage.start()
+    marketing = stage.marketing["delicate"]
+    marketing.gate = asyncio.Event()
+    id = await stage.command("delicate")
+    await until(lambda: marketing.calls)
+    finished, moved = bridge.inbox.finished, bridge.inbox.moved
+    holder, locked = sqlite3.connect(stage.folder / "bridge.sqlite3", isolation_level=None), asyncio.Event()
+
+    async def behind_a_lock(*arguments: Any) -> None:
+        holder.execute("BEGIN IMMEDIATE")
+        locked.set()
+        await finished(*arguments)
+
+    async def once_there_is_none(*arguments: Any) -> None:
+        asyncio.get_running_loop().call_soon(holder.rollback)
+        await moved(*arguments)
+
+    bridge.inbox.finished = behind_a_lock  # type: ignore[method-assign, assignment]
+    bridge.inbox.moved = once_there_is_none  # type: ignore[method-assign, assignment]
+    marketing.gate.set()
+    await locked.wait()
+    await stage.stop()
+    holder.close()
+    await stage.start()
+    assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert await stage.state(id) == "succeeded"
+    assert marketing.calls == [id]
+
+
+@scene
+async def test_what_expires_after_a_commit_that_seemed_to_fail_is_not_left_in_a_call(stage: Stage) -> None:
+    """`calling` is on its row, and no call was made: the database answered with an error."""
+    bridge = await stage.start()
+    calling, now = bridge.inbox.calling, wall()
+    stage.clock = lambda: now
+
+    async def done_and_not_heard_of(*arguments: Any) -> bool:
+        nonlocal now
+        await calling(*arguments)
+        now += 60_000
+        raise OSError("the server closed the connection")
+
+    bridge.inbox.calling = done_and_not_heard_of  # type: ignore[method-assign, assignment]
+    id = await stage.command(deadline=now + 30_000)
+    assert (await stage.reply(id)).state is State.EXPIRED
+    assert stage.marketing["work-order"].calls == []
+    assert await stage.state(id) == "expired"
+
+
+@scene
 async def test_an_operation_not_bound_any_more_waits_in_the_inbox(stage: Stage) -> None:
     bridge = await stage.start()
     bridge.workers._closed = True
