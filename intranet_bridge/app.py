@@ -521,7 +521,7 @@ class Bridge:
         await parts.start("hot changes", self.changes.start(), self.changes.close, self.changes)
         await parts.start("housekeeping", self.housekeeping.start(), self.housekeeping.close)
         await parts.start("content", self.content.start(), self.content.close, self.content)
-        await parts.start("handover", self.handover.start(), self.handover.close)
+        await parts.start("handover", self.handover.start(), self.handover.close, self.handover)
         await parts.start("workers", self._start_workers(), self._drain)
         await parts.start("intake", self.subscriptions.start(), self.subscriptions.close)
         await parts.start("qr", self.qr.start(), self.qr.close, self.qr)
@@ -534,7 +534,7 @@ class Bridge:
             link = self.links[SUBMISSION_LINK]
             link.watch(lambda connected: self.internal.begin() if connected else None)
             await parts.start(SUBMISSION_LINK, link.start(), link.close)
-        await parts.start("own commands", self.internal.start(), self.internal.close)
+        await parts.start("own commands", self.internal.start(), self.internal.close, self.internal)
         await parts.start("push tables", self.push_tables.start(), self.push_tables.close, self.push_tables)
         listening = self.push_port.use(self.push_port.prepare(self.settings.pushes))
         await parts.start("pushes", listening, self.push_port.stop, self.push_port)

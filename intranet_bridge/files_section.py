@@ -45,7 +45,7 @@ class FilesSection(Section):
     keep_days: Annotated[float, Field(ge=8, le=3650)] = 90
     """So long a file is kept after it was accepted, refused or handed over."""
     window: Annotated[int, Field(ge=1, le=64)] = 8
-    """Messages (of at most 192 KB) on their way outward at once."""
+    """Messages (of at most 192 KB) on their way outward to one front at once."""
     resend_after_s: Annotated[float, Field(gt=0, le=3_600)] = 30
     """A message outward that its relay has not answered goes out again after this time, then twice as long."""
     zone: TimeZone = "Asia/Shanghai"

@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 
 from dmz_front.files_section import FileTargetSection
-from dmz_front.relay.places import Place, PlaceError
+from dmz_front.relay.places import Place, PlaceError, Unreachable
 from dmz_front.relay.standing import Standing
 from protocol.backoff import Backoff
 from protocol.chunks import CHUNK_BYTES
@@ -136,9 +136,17 @@ class Target:
                 return True
             if not await self.standing.may_try():
                 return False
+            failure: PlaceError | None = None
             async with self._opened() as place:
                 for row in waiting:
-                    await self._lay_down(place, row)
+                    try:
+                        await self._lay_down(place, row)
+                    except Unreachable:
+                        raise
+                    except PlaceError as error:  # this one's own, perhaps: it keeps no other back
+                        failure = failure or error
+            if failure is not None:
+                raise failure
         except Exception as error:  # it is tried again anyway
             self.standing.failed(error)
             return False

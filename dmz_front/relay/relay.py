@@ -32,6 +32,7 @@ from protocol.runtime.jobs import Jobs
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.store import Store
+from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
 
@@ -134,7 +135,8 @@ class Relay:
 
     def standing(self) -> str:
         """What stands still for ever (runtime/watchdog.py)."""
-        return self._jobs.standing()
+        gone = (ended(task, f"{part.name}'s loop") for task, part in zip(self._tasks, self._parts, strict=False))
+        return "; ".join(filter(None, (*gone, self._jobs.standing())))
 
     async def close(self) -> None:
         """Take nothing more, and begin nothing."""

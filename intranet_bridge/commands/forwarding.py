@@ -22,8 +22,8 @@ from sqlalchemy import Connection, bindparam, func, or_, select, text, update
 
 from intranet_bridge.commands.asking import PeerQueries
 from intranet_bridge.inbox.inbox import Inbox, all_owners
-from intranet_bridge.inbox.local import FORWARDED, LOCAL, PEER, LocalRows, Untold, forwarded_to
-from intranet_bridge.inbox.ordering import Ordering, QueuedCommand
+from intranet_bridge.inbox.local import LOCAL, PEER, LocalRows, Untold, forwarded_to
+from intranet_bridge.inbox.ordering import FORWARDED, Ordering, QueuedCommand
 from intranet_bridge.inbox.paging import Paging
 from intranet_bridge.inbox.rows import INBOX, UNTOLD, Failed, Received, state_is_one_of
 from intranet_bridge.marketing import NotApplied, Outcome
@@ -230,10 +230,10 @@ class Forwarding:
             self.outbox.offer(self._entry(f"{said.id}/id-taken", said.region, sealed))
             return
         reach(Point.BRIDGE_RECEIVED_COMMITTED)
-        if begin:
-            recovered = row.state is State.UNKNOWN
+        if begin is not None:
+            recovered = begin is State.UNKNOWN
             self._paging.add(
-                QueuedCommand(row.id, row.operation, row.subject, row.state, after=row.after, recovered=recovered)
+                QueuedCommand(row.id, row.operation, row.subject, begin, after=row.after, recovered=recovered)
             )
             self._ordering.work.send()
         else:
@@ -266,21 +266,22 @@ class Forwarding:
             row.id, row.operation, row.source, row.subject, row.reply_to, 0, row.envelope, after=said.after, state=state
         )
 
-    def _recorded(self, connection: Connection, row: Received) -> bool:
-        """Whether it is to be begun with. What is known, and of this peer, is told once more. Raises
-        _TakenIdError for another's id.
+    def _recorded(self, connection: Connection, row: Received) -> State | None:
+        """The state in which it is to be begun with; None: it is not. What is known, and of this peer, is told once
+        more. Raises _TakenIdError for another's id.
         """
         columns = (_C.reply_to, _C.operation, _C.state, _C.owner, _C.decided_at)
         known = connection.execute(select(*columns).where(_C.id == row.id).with_for_update()).first()
         if known is None:
-            return self._inbox.record_in(connection, [row])[0] is None and row.failed is None
+            new = self._inbox.record_in(connection, [row])[0] is None
+            return row.state if new and row.failed is None else None
         if (known.reply_to, known.operation) != (row.reply_to, row.operation):
             raise _TakenIdError
         again = update(INBOX).where(_C.id == row.id, _C.reply.is_not(None), _C.state.in_(sorted(REPORTED)))
         connection.execute(again.values(replied_at=None))
         # recorded by a commit whose success was not heard of: nobody else would begin with it
-        ours = known.owner == self._name and known.state == State.RECEIVED and known.decided_at is None
-        return ours and row.id not in self._ordering
+        ours = known.owner == self._name and known.decided_at is None and row.id not in self._ordering
+        return State(known.state) if ours and known.state in (State.RECEIVED, State.UNKNOWN) else None
 
     def _told(self, connection: Connection, said: PeerReply) -> bool:
         """Whether it says something new."""

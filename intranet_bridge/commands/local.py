@@ -38,6 +38,7 @@ from protocol.runtime.metrics import Sample
 from protocol.runtime.retry import now_and_then, until_done
 from protocol.runtime.store import Store
 from protocol.runtime.store_health import illness, said
+from protocol.runtime.watchdog import ended
 from protocol.values import immutable
 
 log = logger(__name__)
@@ -132,6 +133,11 @@ class LocalCommands:
             loop.cancel()
         if self._loops:
             await asyncio.wait(self._loops, timeout=_STOPPING_S)
+
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        names = "the beginning with its own commands", "the handing over of their outcomes"
+        return "; ".join(filter(None, (ended(*one) for one in zip(self._loops, names, strict=False))))
 
     def hurry(self) -> None:
         """There may be outcomes to hand over."""

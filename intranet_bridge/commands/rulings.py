@@ -42,6 +42,7 @@ _FINAL = {
     Choice.CANCEL: (State.FAILED, rows.TAKEN_BACK, CANCELLED),
 }
 """State, code and detail of the reply, where a decision ends a command."""
+_ANOTHERS = "it is another front's: its own operators decide, or those at the bridge"
 _ENDS_WHAT_NEVER_CAME = (Choice.NOT_APPLIED, Choice.CANCEL)
 
 
@@ -153,12 +154,17 @@ class Rulings:
             row = connection.execute(of).first()
             source = decision.command.source if row is None else row.source
             if not self._same_front(asked.attributes.source, source):
-                raise BridgeError("it is another front's: its own operators decide, or those at the bridge")
+                raise BridgeError(_ANOTHERS)
             queue = decision.command.reply_to
             if row is None and not self._same_front(asked.attributes.source, queue.rpartition(".")[2]):
                 raise BridgeError("its reply would go to another front")
             if row is None:
-                return self._begun(connection, decision, by, resent, sure=sure)
+                begun = self._begun(connection, decision, by, resent, sure=sure)
+                if begun is not None:
+                    return begun
+                row = connection.execute(of).one()
+                if not self._same_front(asked.attributes.source, row.source):
+                    raise BridgeError(_ANOTHERS)
             if decision.choice is Choice.RESEND:
                 again = INBOX.update().where(INBOX.c.id == decision.request, INBOX.c.reply.is_not(None))
                 connection.execute(again.values(replied_at=None))
@@ -199,8 +205,10 @@ class Rulings:
 
     def _begun(
         self, connection: Connection, decision: Decision, by: str, resent: Received | BridgeError | None, *, sure: bool
-    ) -> str:
-        """Decide a command that is not here. Returns what there is to say; raises BridgeError."""
+    ) -> str | None:
+        """Decide a command that is not here. Returns what there is to say; None, and nothing done, if it has come
+        meanwhile, to another bridge of this database. Raises BridgeError.
+        """
         if isinstance(resent, BridgeError):
             raise resent
         if resent is not None:
@@ -219,7 +227,8 @@ class Rulings:
             said = "it never came, and will not be called" if sure else "it is not here, and will not be called"
         else:
             raise BridgeError("the inbox has it not: it can be given up (not-applied), or sent again (resend)")
-        self._inbox.record_in(connection, [row])
+        if self._inbox.record_in(connection, [row])[0] is not None:
+            return None
         rows.noted(connection, Ruling(decision.request, decision.choice, by, decision.note, decision.at))
         return said
 

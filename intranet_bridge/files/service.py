@@ -30,7 +30,7 @@ from protocol.chunks import CHUNK_BYTES, Chunk
 from protocol.destinations import command_replies, files, outward_files
 from protocol.envelope import Opener
 from protocol.errors import BridgeError
-from protocol.file_transfer import MAX_BYTES, TYPE, BadName, FileManifest, clean_name, message_id
+from protocol.file_transfer import MAX_BYTES, TYPE, BadName, FileManifest, Progress, clean_name, message_id
 from protocol.lifecycle import State
 from protocol.link.lane import Lane
 from protocol.link.port import AckMode, Link, Subscription
@@ -100,18 +100,18 @@ class Files:
             store, FILES, "", clock, lambda content, id, number: at_rest.unseal(content, about(id, number))
         )
         self._lane = Lane(links["outward-files"], persistent=True, max_members=1)
-        self.sending = FileSending(
-            post=self._post, ready=lambda: self._lane.connected and at_rest.is_open, window=section.window,
-            resend_after_s=section.resend_after_s,
-        )  # fmt: skip
+        self._window, self._resend_after_s = section.window, section.resend_after_s
+        self._sending: dict[str, FileSending] = {}
+        """By front: one whose relay does not answer keeps no other's files back."""
         self.intake = FileIntake(
             link=links["files"], opener=opener, inbox=inbox, files=self.files, at_rest=at_rest,
             section=lambda: self.section, replies=replies,
             lane=Lane(links["command-replies"], persistent=True), dead_letters=dead_letters, clock=clock,
-            ceilings=ceilings, received=self._tell, heard=self.sending.heard,
+            ceilings=ceilings, received=self._tell, heard=self._heard,
         )  # fmt: skip
         self.listeners: list[Callable[[ReceivedFile], None]] = []
         self._fronts: dict[str, str] = {}
+        """Of the files on their way outward."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unsubscribe: Callable[[], None] | None = None
         self._jobs = Jobs()
@@ -224,22 +224,33 @@ class Files:
             return
         waiting = await self.files.listed(states={FileState.SENDING}, direction=Direction.OUTWARD, limit=1000)
         for row in waiting:
-            if row.id not in self._tasks and len(self._tasks) < self.section.window:
+            if row.id not in self._tasks and list(self._fronts.values()).count(row.front) < self._window:
                 task = asyncio.get_running_loop().create_task(self._send(row), name=f"file {row.id}")
-                self._tasks[row.id] = task
-                task.add_done_callback(lambda _, id=row.id: self._tasks.pop(id, None))  # type: ignore[misc]
+                self._tasks[row.id], self._fronts[row.id] = task, row.front
+                task.add_done_callback(lambda _, id=row.id: self._ended(id))  # type: ignore[misc]
+
+    def _ended(self, id: str) -> None:
+        del self._tasks[id], self._fronts[id]
 
     async def _send(self, row: FileRow) -> None:
-        self._fronts[row.id] = row.front
+        sending = self._sending.get(row.front)
+        if sending is None:
+            sending = self._sending[row.front] = FileSending(
+                post=self._post, ready=lambda: self._lane.connected and self._at_rest.is_open, window=self._window,
+                resend_after_s=self._resend_after_s,
+            )  # fmt: skip
         try:
-            answer = await self.sending.send(row.manifest(), lambda number: self._payload(row.id, number))
+            answer = await sending.send(row.manifest(), lambda number: self._payload(row.id, number))
         except (Unreadable, StoreKeyClosed) as error:
             log.error("file-unreadable", file=row.id, reason=str(error))
             return
-        finally:
-            del self._fronts[row.id]
         await self.files.heard(answer)
         log.info("file-handed-over", file=row.id, name=row.name, peer=row.peer, stage=answer.stage, code=answer.code)
+
+    def _heard(self, progress: Progress) -> None:
+        front = self._fronts.get(progress.file_id)
+        if front in self._sending:
+            self._sending[front].heard(progress)
 
     async def _payload(self, id: str, number: int) -> bytes:
         return Chunk((number - 1) * CHUNK_BYTES, await self.files.chunk(id, number)).payload()
@@ -303,7 +314,8 @@ class Files:
             text = "When a file was due that has not come"
             yield "intranet_bridge_file_late_due_timestamp_seconds", text, {"profile": one.profile}, one.due / 1000
         text = "Messages of files sent outward"
-        yield "intranet_bridge_file_messages_sent_total", text, {}, self.sending.sent
+        number = sum(sending.sent for sending in list(self._sending.values()))
+        yield "intranet_bridge_file_messages_sent_total", text, {}, number
 
     # --- an administrator's ---------------------------------------------------------------------------------------
 

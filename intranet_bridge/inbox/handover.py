@@ -35,6 +35,10 @@ class Handover:
         """Hear and say no more."""
         await self.notifications.close()
 
+    def standing(self) -> str:
+        """What stands still for ever (runtime/watchdog.py)."""
+        return self.notifications.standing()
+
     def wait_for(self, ids: Sequence[str]) -> None:
         """Have others told that these are waited for here."""
         self.notifications.say(AWAITED, ids)

@@ -53,7 +53,7 @@ from sqlalchemy import (
 
 from intranet_bridge.inbox import unfinished
 from intranet_bridge.inbox.administration import forget_answers
-from intranet_bridge.inbox.ordering import QueuedCommand
+from intranet_bridge.inbox.ordering import FORWARDED, QueuedCommand
 from intranet_bridge.inbox.rows import (
     ATTACHMENT_USES,
     DECISIONS,
@@ -79,7 +79,7 @@ from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 from protocol.runtime.outbox import Entry
 from protocol.runtime.store import BATCH, Store
-from protocol.runtime.store_statements import alike, insert_new
+from protocol.runtime.store_statements import alike, in_commit_order, insert_new
 from protocol.runtime.tally import Tally
 
 log = logger(__name__)
@@ -424,7 +424,9 @@ class Inbox:
     def record_in(self, connection: Connection, rows: Sequence[Received]) -> Sequence[Known | None]:
         """The same in somebody else's transaction."""
         now = self._clock()
-        first = self._sequence = max(self._sequence, now << 16)
+        forwarded = sorted({row.subject for row in rows if row.subject.startswith(FORWARDED)})
+        last = _last_forwarded(connection, forwarded) if forwarded else 0
+        first = self._sequence = max(self._sequence, now << 16, last)
         self._sequence += len(rows)
         values = [
             {
@@ -517,6 +519,16 @@ def put_back(connection: Connection) -> None:
     connection.execute(held.values(note=func.substr(literal(doubt) + _C.note, 1, 400)))
     if count:
         log.warning("commands-unknown", count=count, meaning="they may have been called after the copy was made")
+
+
+def _last_forwarded(connection: Connection, keys: Sequence[str]) -> int:
+    """The highest sequence of unfinished commands of these keys, for other regions, whichever bridge of this database
+    gave them: its clock may be ahead of ours, and what is given now comes after them. Until the end of this
+    transaction no other gives any.
+    """
+    in_commit_order(connection, "commands for other regions")
+    of = _C.owner.in_(all_owners(connection)), _C.state.in_([State.ACCEPTED, State.SENT]), _C.subject.in_(keys)
+    return connection.execute(select(func.max(_C.sequence)).where(*of)).scalar() or 0
 
 
 def _identity(connection: Connection) -> InboxId:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, select, text
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.inbox.inbox import replied_in
-from intranet_bridge.inbox.ordering import OWN_KEY, QueuedCommand
+from intranet_bridge.inbox.ordering import FORWARDED, OWN_KEY, QueuedCommand
 from intranet_bridge.inbox.rows import INBOX, UNTOLD, Received
 from intranet_bridge.inbox.unfinished import QUEUED, earliest, queued
 from protocol.envelope import Kind, Opened
@@ -36,8 +36,6 @@ LOCAL = "local:"
 """A consumer's name follows."""
 PEER = "peer:"
 """A region follows."""
-FORWARDED = "to:"
-"""A region and a colon follow."""
 _MARK = b"\x00"
 """Begins the sealed request. An envelope begins with its wire version, which is never 0."""
 

@@ -48,6 +48,8 @@ from protocol.signal import Signal
 
 OWN_KEY = "local:"
 """Begins the key of a command that no front gave: their order is among themselves."""
+FORWARDED = "to:"
+"""Begins the key of one that another region's bridge is to do; a region and a colon follow."""
 _ASKED_AT_ONCE = 500
 _SHORTEST_S, _LONGEST_S = 0.05, 1.0
 """Waits between two questions about the same predecessor double from the one to the other."""

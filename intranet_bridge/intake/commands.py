@@ -77,7 +77,9 @@ class CommandIntake:
         if self.closed:
             return
         if len(self._paging) >= self.backlog:
-            self._held_back.append(delivery)  # at most `prefetch` of them
+            # at most `prefetch` of them: what an earlier connection brought comes again
+            self._held_back = deque(one for one in self._held_back if self._link.current(one))
+            self._held_back.append(delivery)
             return
         if delivery.headers.get(INBOX_HEADER, self._inbox.id) != self._inbox.id:
             # Its broker knows no selectors. Left unacknowledged: its front sends it again until the right one has it.

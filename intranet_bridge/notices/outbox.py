@@ -140,12 +140,18 @@ class Notices:
             return []
         now, after = self._clock(), int(self._resend_after_s() * 1000)
         rows = await self._store.read(lambda connection: _due(connection, self._name, now, after, limit))
-        return [self._entry(row, now) for row in rows]
+        entries = (self._entry(row, now) for row in rows)
+        return [entry for entry in entries if entry is not None]
 
-    def _entry(self, row: Any, now: int) -> Entry:
+    def _entry(self, row: Any, now: int) -> Entry | None:
+        """None: it cannot be read, and stays; those of other streams go out all the same."""
         to = command_replies(row.front)
         about = Attributes(row.id, self._name, TYPE, now, reply_to=to, version=LOWEST_VERSION)
-        body = self._at_rest.unseal(bytes(row.body), row.id)
+        try:
+            body = self._at_rest.unseal(bytes(row.body), row.id)
+        except ValueError as error:
+            log.error("notice-unreadable", notice=row.id, reason=str(error))
+            return None
         return Entry(row.id, to, self._replies.sealed(about, State.SUCCEEDED, result=body))
 
     async def sent(self, ids: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from protocol.runtime.logs import logger
 from protocol.runtime.retry import now_and_then
 from protocol.runtime.store import Store
 from protocol.runtime.store_health import said
+from protocol.runtime.watchdog import ended
 
 log = logger(__name__)
 
@@ -62,6 +63,10 @@ class Notifications:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def standing(self) -> str:
+        """What stands still for ever (watchdog.py)."""
+        return ended(self._tasks.get("listen"), "the listening")
 
     def say(self, channel: str, words: Iterable[str]) -> None:
         """Tell all who listen there, soon; what is said meanwhile goes together. Words are without spaces."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dmz_front.relay.places import LocalPlace, PlaceError
 from intranet_bridge.files.rows import FILES
 from intranet_bridge.files.service import Files, ReceivedFile
 from protocol.chunks import CHUNK_BYTES
@@ -316,6 +317,60 @@ async def test_kills_of_either_side_on_the_way_out(sides: Sides) -> None:
 
     await until(done)
     assert sides.relay.targets["bank-requests"].laid == 1
+
+
+async def test_a_relay_that_does_not_answer_keeps_back_no_files_of_another(sides: Sides) -> None:
+    sides.files.section = sides.files.section.model_copy(
+        update={"targets": {**sides.files.section.targets, "elsewhere": "front-2"}}
+    )
+    for number in range(sides.files.section.window):
+        await sides.files.submit("elsewhere", "withholding", f"batch-{number}.txt", b"nobody reads it")
+    await sides.files.submit("bank-requests", "withholding", "batch.txt", b"content")
+    await until((sides.folder / "out" / "batch.txt").exists)
+
+
+async def test_a_file_that_cannot_be_laid_down_keeps_no_other_back(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, write = sides.relay.targets["bank-requests"], LocalPlace.write
+
+    async def refused(place: LocalPlace, name: str, content: AsyncIterator[bytes]) -> None:
+        if "first" in name:
+            raise PlaceError("Permission denied")
+        await write(place, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalPlace, "write", refused)
+        await sides.files.submit("bank-requests", "withholding", "first.txt", b"1")
+        await until(lambda: target.standing.state == "failing")
+        await sides.files.submit("bank-requests", "withholding", "second.txt", b"2")
+        await until((sides.folder / "out" / "second.txt").exists)
+    await until((sides.folder / "out" / "first.txt").exists)
+
+
+async def test_a_file_that_cannot_be_read_keeps_no_other_back(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = LocalPlace.reading
+
+    def refused(place: LocalPlace, name: str) -> Any:
+        if name == NAME:
+            raise PlaceError("Permission denied")
+        return reading(place, name)
+
+    monkeypatch.setattr(LocalPlace, "reading", refused)
+    later = NAME.replace("2026", "2027")
+    assert later > NAME
+    lay(sides, b"content")
+    lay(sides, b"of another day", later)
+    (file,) = await received(sides)
+    assert file.name == later
+    await until(lambda: sides.relay.sources["bank"].standing.state == "failing")
+
+
+async def test_a_loop_of_a_place_that_has_ended_is_seen(sides: Sides) -> None:
+    assert sides.relay.standing() == ""
+    sides.relay._tasks[0].cancel()
+    await until(sides.relay.standing)
+    assert "loop has ended" in sides.relay.standing()
 
 
 async def test_another_file_of_that_name_is_not_written_over(sides: Sides) -> None:

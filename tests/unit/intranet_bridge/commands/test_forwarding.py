@@ -269,6 +269,31 @@ async def test_what_is_lost_on_the_way_goes_again(both: Both) -> None:
 
 
 @scene
+async def test_one_that_may_have_been_called_before_is_worked_on_though_its_commit_is_done_twice(both: Both) -> None:
+    """As the store does it whose connection broke after the commit. The inbox there has forgotten what came before."""
+    await both.start()
+    east = both.east.bridge
+    write, forwarding = east.store.write, east.forwarding
+    assert forwarding is not None
+
+    async def twice(work: Any) -> Any:
+        await write(work)
+        return await write(work)
+
+    async def take(envelope: bytes, _since: int) -> None:
+        await forwarding.take(envelope, wall() + 60_000)
+
+    east.store.write = twice  # type: ignore[method-assign]
+    east.command_intake._from_peer = take
+    both.east.marketing["work-order"].findings = [Answered(DONE)]
+    await both.ask("o1-1")
+    await both.home.part.until_told("o1-1", "succeeded")
+    marketing = both.east.marketing["work-order"]
+    assert (marketing.calls, marketing.inquiries) == ([], ["o1-1"])
+    await both.stop()
+
+
+@scene
 async def test_held_there_is_told_here_and_decided_there(both: Both) -> None:
     both.east.marketing["delicate"].script = [LOST]
     await both.start()

@@ -228,6 +228,16 @@ async def test_what_is_in_the_row_is_sealed_and_opened_at_the_next_start(stage: 
 
 
 @scene
+async def test_a_loop_that_has_ended_is_seen(stage: Stage, parts: list[Asking]) -> None:
+    await stage.start()
+    own = stage.daemon.vitals["own commands"]
+    assert own.standing() == ""
+    for loop in stage.bridge.internal._loops:
+        loop.cancel()
+    await until(lambda: own.standing().count("has ended") == 2)
+
+
+@scene
 async def test_refusals_are_told_with_their_code(stage: Stage, parts: list[Asking]) -> None:
     stage.marketing["work-order"].default = Refused("no-such-account", "unknown")
     await stage.start()

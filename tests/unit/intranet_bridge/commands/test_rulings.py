@@ -5,6 +5,7 @@ that are taken back, which are never called.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,27 @@ async def test_what_never_came_is_ended_before_it_comes(stage: Stage) -> None:
         await until(lambda id=id: len(stage.of(id)) == 2)  # type: ignore[misc]
         assert {(one.state, one.code) for one in stage.of(id)} == {(State.FAILED, code)}
     assert stage.marketing["work-order"].calls == []
+
+
+@scene
+async def test_what_comes_to_another_bridge_at_that_moment_is_not_said_to_be_ended(stage: Stage) -> None:
+    record, recorded = stage.bridge.inbox.record_in, list[str]()
+
+    def at_both(connection: Any, rows: Any) -> Any:
+        if rows[0].failed is not None and rows[0].id not in recorded:  # as the other's commit, between look and insert
+            recorded.append(rows[0].id)
+            record(connection, [replace(rows[0], failed=None, envelope=b"sealed")])
+        return record(connection, rows)
+
+    stage.bridge.inbox.record_in = at_both  # type: ignore[method-assign]
+    for choice, came_to, state in (
+        ("not-applied", State.REFUSED, State.RECEIVED), ("cancel", State.SUCCEEDED, State.FAILED),
+    ):  # fmt: skip
+        id, _ = stage.envelope()
+        reply = await answered(stage, id, choice)
+        assert (reply.state, standing(reply)) == (came_to, state)
+        assert await stage.state(id) == state
+        assert "never came" not in reply.detail
 
 
 @scene

@@ -672,6 +672,28 @@ async def test_workers_bound_the_calls_and_the_backlog_bounds_what_is_taken(stag
 
 
 @scene
+async def test_what_is_held_back_does_not_grow_with_each_connection(stage: Stage) -> None:
+    stage.changes |= {"commands.backlog": 1, "commands.prefetch": 5}
+    bridge = await stage.start()
+    marketing, link = stage.marketing["work-order"], bridge.links["commands"]
+    marketing.gate = asyncio.Event()
+    ids = [await stage.command()]
+    await until(lambda: marketing.calls)
+    ids += [await stage.command() for _ in range(10)]
+    for _ in range(4):
+        epoch = link.epoch
+        await until(lambda: len(bridge.command_intake._held_back) >= 5)
+        link.lose("cut")  # type: ignore[attr-defined]
+        await until(lambda epoch=epoch: link.epoch > epoch)  # type: ignore[misc]
+    await until(lambda: {one.epoch for one in bridge.command_intake._held_back} == {link.epoch})
+    assert len(bridge.command_intake._held_back) <= 5
+    marketing.gate.set()
+    for id in ids:
+        await stage.reply(id)
+    assert sorted(marketing.calls) == sorted(ids)
+
+
+@scene
 async def test_an_outcome_on_its_way_to_the_disk_keeps_no_other_from_its_call(stage: Stage) -> None:
     """Up to three for each worker: a disk that takes no outcome must not make the bridge call all there are."""
     stage.changes["commands.workers"] = 1

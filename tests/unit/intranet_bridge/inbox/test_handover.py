@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -167,3 +168,17 @@ async def test_a_file_has_nobody_to_tell(tmp_path_factory: pytest.TempPathFactor
     bridge.handover.wait_for(["first"])
     assert not bridge.handover.notifications._tasks
     await bridge.close()
+
+
+async def test_a_listening_that_has_ended_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def defect(**_arguments: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("psycopg.AsyncConnection.connect", defect)
+    store = SimpleNamespace(libpq=lambda: {"host": "nowhere"})
+    handover = Handover(Ordering(), store, Backoff(1.0, 1.0, lambda: 0.0))  # type: ignore[arg-type]
+    assert handover.standing() == ""
+    await handover.start()
+    await until(handover.standing)
+    assert handover.standing() == "the listening has ended"
+    await handover.close()

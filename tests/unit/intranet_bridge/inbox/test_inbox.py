@@ -141,3 +141,29 @@ def test_after_a_start_with_the_clock_set_back_what_is_given_comes_after_what_an
         await store.close()
 
     asyncio.run(play())
+
+
+def test_what_two_bridges_give_another_region_is_in_the_order_of_its_giving_though_their_clocks_differ(
+    database_url: str,
+) -> None:
+    async def play() -> None:
+        clocks = Clock(1_700_000_000_000 + 3_600_000), Clock(1_700_000_000_000)
+        stores = [Store(database_url, METADATA.create_all) for _ in clocks]
+        if database_url.startswith("sqlite"):
+            stores[1] = stores[0]
+        for store in set(stores):
+            await store.start()
+        ahead, behind = (
+            Inbox(store, f"bridge-{number}", clock)
+            for number, (store, clock) in enumerate(zip(stores, clocks, strict=True), 1)
+        )
+        for number, inbox in enumerate((behind, ahead, behind, ahead, behind)):
+            row = Received(f"o-{number}", "work-order", "b/s", "to:east:key", "local:x", 0, b"x", state=State.ACCEPTED)
+            await inbox.record([row])
+        of = select(INBOX.c.id).order_by(INBOX.c.sequence)
+        in_order = await stores[0].read(lambda connection: list(connection.execute(of).scalars()))
+        assert in_order == [f"o-{number}" for number in range(5)]
+        for store in set(stores):
+            await store.close()
+
+    asyncio.run(play())

@@ -77,6 +77,23 @@ async def test_an_application_has_no_more_subscriptions_than_it_may(stage: Stage
 
 
 @scene
+async def test_one_that_cannot_be_read_keeps_back_none_of_another_stream(stage: Stage) -> None:
+    await stage.start()
+    for application in ("alipay", "wechat"):
+        await subscribe(stage, "bill-issued", application=application)
+    notices, spoilt = stage.bridge.notices, NOTICES.update().where(NOTICES.c.application == "alipay").values(body=b"x")
+
+    def work(connection: Any) -> None:
+        notices.publish_in(connection, notice(), "p1")
+        connection.execute(spoilt)
+
+    await stage.bridge.store.write(work)
+    notices.hurry()
+    await until(lambda: came(stage))
+    assert [dispatch.application for _, dispatch in came(stage)] == ["wechat"]
+
+
+@scene
 async def test_a_push_is_published_once_and_only_to_who_subscribed_to_its_kind(stage: Stage) -> None:
     await stage.start()
     await subscribe(stage, "bill-issued")
