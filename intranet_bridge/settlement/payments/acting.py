@@ -2,8 +2,8 @@
 is taken. Everything that changes a marketing system is written down as a command in the same transaction.
 
 The commands' ids say what they are for, so that an outcome finds its place: `{order}-{line}` the write-off of a line,
-`-C` after it the prepayment in its place, `-X` its reversal; `{order}-P{part}-V{attempt}-reserve|post|void` what is
-done about a reservation.
+`-C` after it the prepayment in its place, `-X` its reversal (`-X2` the second one, after a no);
+`{order}-P{part}-V{attempt}-reserve|post|void` what is done about a reservation.
 """
 
 import re
@@ -50,7 +50,7 @@ RISK_REVIEW = "risk-review"
 """Why an order is held that a person has to look at before anything is written off."""
 RETRY_MS = 30_000
 """A company that cannot say what is owed is asked again after so long."""
-_LINE = re.compile(r"([0-9A-Za-z]+)-([0-9]{1,2})(|-C|-X)")
+_LINE = re.compile(r"([0-9A-Za-z]+)-([0-9]{1,2})(|-C|-X(?:[1-9][0-9]*)?)")
 _PART = re.compile(r"([0-9A-Za-z]+)-(P[1-5])-V[0-9]+-(reserve|post|void)")
 Record = Callable[[Connection, Sequence[InternalCommand]], None]
 
@@ -183,13 +183,14 @@ class Acting:
 
     def reverse(self, line: Line) -> None:
         """Have a line that is written off taken back at its company; its refund follows."""
-        at, request = self.at, f"{self.at.number}-{line.number}-X"
+        at, number = self.at, self.at.lines[line.number].reversals + 1
+        request = f"{at.number}-{line.number}-X{number if number > 1 else ''}"  # one id is recorded once
         said = {
             "account": line.account, "amount": line.amount, "channel": at.order.payments[0].channel,
             "transaction": at.transaction(line.number), "line": line.number,
             "reason": payment.ReversalReason.REFUNDED, "paid_at": timestamp(at.now), "booked_on": str(day_of(at.now)),
         }  # fmt: skip
-        at.put_line(line.number, asked=request, code="")
+        at.put_line(line.number, asked=request, code="", reversals=number)
         self._command(request, "payment-reversal", said, line.company)
 
     def _command(self, id: str, operation: str, said: Mapping[str, Any], company: str = "") -> None:
@@ -246,7 +247,7 @@ class Acting:
         at = self.at
         if at.lines[number].asked != outcome.id:
             return  # it was taken before
-        if outcome.id.endswith("-X"):
+        if "-X" in outcome.id:
             self._reversed(number, outcome)
         elif outcome.id.endswith("-C"):
             if outcome.state is not State.HELD:
@@ -378,6 +379,9 @@ def _refund_proven(stored: Stored, said: RefundProof) -> Meant:
     if one.cash != said.cash:
         log.error("refund-of-another-amount", refund=said.number, asked=one.cash, proven=said.cash)
         return Meant.AMOUNT_MISMATCH
+    if said.transaction and said.transaction != one.transaction:  # what was to go back is there still
+        log.error("refund-of-another-transaction", refund=said.number, order=stored.number)
+        return Meant.NOT_OURS
     if one.state is RefundState.PROVEN:
         return Meant.REPEATED
     stored.refund(said.number, RefundEvent.PROVE, said.proven_at.astimezone(CHINA).date())

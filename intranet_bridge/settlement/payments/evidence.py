@@ -103,6 +103,7 @@ class RefundProof:
 
     number: str
     transaction: str
+    """Of the payment that it is of; empty: the channel does not say."""
     cash: int
     proven_at: datetime
 
@@ -392,7 +393,7 @@ class Simulated:
     """What is signed with a key that both sides have: header `Signature`, HMAC-SHA256 over the body, in hex.
 
     A payment: `{"order", "transaction", "amount_fen", "paid_at"}`; a refund: `{"refund", "transaction", "amount_fen",
-    "refunded_at"}`, times by RFC 3339.
+    "refunded_at"}`, times by RFC 3339. The `transaction` of a refund is its own.
     """
 
     taken = '{"code":"SUCCESS"}'
@@ -412,7 +413,7 @@ class Simulated:
             raise EvidenceInvalid("signature")
         if b'"refund"' in body:
             said = _read(_SaidRefund, body)
-            return RefundProof(said.refund, said.transaction, said.amount_fen, said.refunded_at)
+            return RefundProof(said.refund, "", said.amount_fen, said.refunded_at)
         return _of(_read(_Said, body))
 
 

@@ -77,6 +77,8 @@ class OfLine:
     credit: bool = True
     """A prepayment in place of a refund was not refused yet."""
     refund_request: str = ""
+    reversals: int = 0
+    """How often its company was asked to reverse it."""
 
 
 @dataclass(slots=True)
@@ -128,13 +130,14 @@ class Stored:
 
     def move(self, event: OrderEvent, code: str | None = None) -> None:
         """The order comes into its next state. Raises IllegalMove."""
-        state = moved(ORDER_MOVES, self.order.state, event)
+        before = self.order.state
+        state = moved(ORDER_MOVES, before, event)
         self.order = replace(self.order, state=state)
         if code is not None:
             self.code = code
         self.put(state=state, code=self.code)
-        if state in DEAD:
-            self._let_go()
+        if state in DEAD or (before is OrderState.HELD and event is OrderEvent.COMPLETE_WITH_REFUNDS):
+            self._let_go()  # the latter: none of its lines has ended, and none will
 
     def set_late(self, what: str) -> None:
         """What is still to be seen of a late payment; empty: nothing."""
@@ -153,7 +156,7 @@ class Stored:
 
     def put_line(self, number: int, **values: Any) -> None:
         """Columns of a line's row; those of OfLine are known here too."""
-        for name in ("asked", "credit", "refund_request"):
+        for name in ("asked", "credit", "refund_request", "reversals"):
             if name in values:
                 setattr(self.lines[number], name, values[name])
         if "code" in values:
@@ -425,7 +428,7 @@ def load(connection: Connection, number: str, now: int, *, lock: bool = True) ->
         ),
     )  # fmt: skip
     stored = Stored(connection, row, order, now)
-    stored.lines = {one.line: OfLine(one.asked, one.credit, one.refund_request) for one in lines}
+    stored.lines = {one.line: OfLine(one.asked, one.credit, one.refund_request, one.reversals) for one in lines}
     stored.parts = {f"P{one.part}": OfPart(one.part, one.promotion, one.kind, one.asked, one.code) for one in parts}
     stored.payments = [OfPayment(one.payment, one.paid_at) for one in payments]
     return stored

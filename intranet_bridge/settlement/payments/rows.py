@@ -46,10 +46,12 @@ LINES = Table(
     Column("credit", Boolean, nullable=False),
     Column("refund_request", String(64), nullable=False),
     Column("ended_at", BigInteger, nullable=False),
+    Column("reversals", Integer, nullable=False, server_default=text("0")),
     Index("payment_lines_account", "account", "company"),
 )
 """`asked`: the command that is under way for it. `credit`: its money may become a prepayment when it is refused.
-`refund_request`: the request that asked for its refund. `ended_at`: when its state last became one that ends."""
+`refund_request`: the request that asked for its refund. `ended_at`: when its state last became one that ends.
+`reversals`: how often its company was asked to reverse it."""
 BILLS = Table(
     "payment_bills",
     METADATA,

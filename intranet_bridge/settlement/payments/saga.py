@@ -35,6 +35,7 @@ from protocol.values import immutable
 _ENDED = frozenset({LineState.WRITTEN_OFF, LineState.CREDITED, LineState.REFUNDED})
 _UNPAID = frozenset({OrderState.CREATED, OrderState.RESERVED, OrderState.PAYING})
 _DEAD = frozenset({OrderState.EXPIRED, OrderState.CANCELLED})
+_OF_OTHER_CASH = frozenset({OrderState.HELD, OrderState.COMPLETED_WITH_REFUNDS})
 
 
 # --- a proof of payment comes -----------------------------------------------------------------------------
@@ -216,6 +217,8 @@ def steps(order: Order, now: int, credits: Callable[[Line], bool] = lambda line:
         if all(part.reservation is ReservationState.RESERVED for part in order.parts):
             return (Move(OrderEvent.RESERVE),)
     found: list[Step] = [Alarm(one.number) for one in order.refunds if one.overdue]
+    if order.state in _OF_OTHER_CASH and order.payments and not _fits(order, order.payments[0]):
+        return (*found, *_let_go(order))  # all that can become of it is that it goes back
     if order.state is OrderState.PAID:
         return (*found, *_post(order), Move(OrderEvent.WRITE_OFF))
     if order.state is OrderState.WRITING_OFF:

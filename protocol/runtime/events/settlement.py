@@ -53,6 +53,12 @@ SETTLEMENT: Table = {
         "A channel proved a payment, or a refund, of which nothing is here; its statement will say.",
         ("channel",),
     ),
+    "refund-of-another-transaction": Event(
+        "error",
+        "A channel proved a refund, under a number of ours, of another transaction than it was asked for: it is not"
+        " taken for proven.",
+        ("refund", "order"),
+    ),
     "refund-of-another-amount": Event(
         "error",
         "A channel proved a refund of another amount than was asked for (fen): it is not taken for proven.",

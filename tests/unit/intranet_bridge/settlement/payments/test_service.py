@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,11 +15,13 @@ from intranet_bridge.marketing import Refused
 from intranet_bridge.settlement.clearing.order_facts import known_orders
 from intranet_bridge.settlement.order_shares import orders_to_match
 from intranet_bridge.settlement.payments import acting, looking, service
+from intranet_bridge.settlement.payments.evidence import RefundProof
 from intranet_bridge.settlement.payments.orders import Line
 from intranet_bridge.settlement.payments.rows import REFUNDS
 from intranet_bridge.settlement.payments.service import measured, number_of
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
+from protocol.times import CHINA
 from tests.unit.intranet_bridge.settlement.payments.world import (
     CASH,
     GAS,
@@ -383,6 +386,42 @@ async def test_other_cash_holds_the_order(make: Callable[..., Any]) -> None:
         assert await at.left() == {"channel:wechat": CASH - 1, f"order:{order.order}": 1 - CASH}
 
 
+async def test_what_other_cash_held_is_free_again_once_that_went_back(make: Callable[..., Any]) -> None:
+    """Its bills can be paid by another order, and its coupons are given back at once: nothing uses them up any more."""
+    async with make() as at:
+        order = await at.paying(lines=[("water", WATER)], parts=PARTS[:1])
+        assert await at.confirm(order.order, order.cash - 1) == "amount-mismatch"
+        await at.run()
+        held = await at.order(order.order)
+        assert (held.state, [part.state for part in held.parts]) == ("held", ["voided"])
+        other = await at.create(lines=[("water", WATER)])
+        assert other == Refused("bill-in-use", "line 1")
+        await at.told("orders-settle", order=order.order, verdict="give-back", note="seen at the channel")
+        (refund,) = (await at.order(order.order)).refunds
+        assert await at.prove(refund) == "refund-proven"
+        await at.run()
+        assert (await at.order(order.order)).state == "completed-with-refunds"
+        assert (await at.paying(lines=[("water", WATER)])).state == "paying"
+
+
+async def test_coupons_reserved_after_other_cash_came_are_given_back(make: Callable[..., Any]) -> None:
+    """The payer was at the channel before the promotion service said yes."""
+    async with make() as at:
+        order = await at.create(parts=PARTS[:1])
+        await at.store.write(lambda connection: connection.execute(text("UPDATE payment_parts SET state = ''")))
+        await at.store.write(
+            lambda connection: connection.execute(
+                text("UPDATE payment_parts SET asked = :id"), {"id": f"{order.order}-P1-V1-reserve"}
+            )
+        )
+        assert await at.confirm(order.order, 1) == "amount-mismatch"
+        await at.run()
+        assert [part.state for part in (await at.order(order.order)).parts] == [None]
+        await at.tell(InternalOutcome(f"{order.order}-P1-V1-reserve", "promotion-reserve", State.SUCCEEDED))
+        await at.run()
+        assert [part.state for part in (await at.order(order.order)).parts] == ["voided"]
+
+
 async def test_forged_notification_refused(make: Callable[..., Any]) -> None:
     async with make() as at:
         order = await at.paying()
@@ -434,6 +473,29 @@ async def test_what_is_written_off_is_reversed_and_then_refunded(make: Callable[
         assert f"order:{order.order}" not in left
 
 
+async def test_a_reversal_that_did_not_come_off_can_be_asked_for_again(make: Callable[..., Any]) -> None:
+    """Each under an id of its own: a command is recorded once an id, so that another one of it would never end."""
+    async with make() as at:
+        order = await at.paying(lines=[("gas", GAS)])
+        await at.confirm(order.order, 866)
+        await at.run()
+        number = order.order
+        at.companies.outcomes |= {f"{number}-1-X": [State.FAILED], f"{number}-1-X2": ["not-today"]}
+        for code in ("failed", "not-today"):
+            assert (await at.ask("refund-request", order=number, line=1)).state == "written-off"
+            await at.run()
+            assert (await at.order(number)).lines[0].code == code
+        await at.ask("refund-request", order=number, line=1)
+        await at.run()
+        (refund,) = (await at.order(number)).refunds
+        assert (states(await at.order(number)), await at.prove(refund)) == (["refunding"], "refund-proven")
+        await at.run()
+        assert (await at.order(number)).state == "completed-with-refunds"
+        key = "payment-reversal", "wechat:t1:1"
+        assert at.companies.applied[key] == 1
+        assert await at.left() == {}
+
+
 async def test_second_refund_in_flight_refused(make: Callable[..., Any]) -> None:
     """By the tables of moves, and by the database itself; nor can more be refunded than was paid."""
     async with make() as at:
@@ -480,6 +542,27 @@ async def test_a_refund_of_another_amount_or_channel_is_no_proof(make: Callable[
             refund=refund.refund, transaction="r", amount_fen=6789, refunded_at=at.at()
         )
         assert (await at.ask("refund-confirm", refund=refund.refund, proof=said)).state == "proven"
+
+
+async def test_a_refund_of_another_transaction_is_no_proof(make: Callable[..., Any]) -> None:
+    """Of two equal payments the application gave the wrong one back, under the number of the other's refund."""
+    async with make() as at:
+        order = await at.paying()
+        for transaction in ("t1", "t2"):
+            await at.confirm(order.order, CASH, transaction)
+        await at.run()
+        (refund,) = (await at.order(order.order)).refunds
+        assert refund.transaction == "t2"
+        day = datetime.fromtimestamp(at.clock.now / 1000, CHINA)
+
+        async def proven(transaction: str) -> str:
+            said = RefundProof(refund.refund, transaction, CASH, day)
+            channel = at.offer().channels["wechat"]
+            return str((await at.payments._proven(channel, said))[0])
+
+        assert await proven("t1") == "not-ours"
+        assert [one.state for one in (await at.order(order.order)).refunds] == ["requested"]
+        assert [await proven("t2") for _ in range(2)] == ["refund-proven", "repeated"]
 
 
 async def test_what_clearing_and_statements_are_told_of_an_order(make: Callable[..., Any]) -> None:
