@@ -19,11 +19,12 @@ from sqlalchemy import Connection, Row, func, select
 from intranet_bridge.commands.internal import InternalCommand, InternalCommands, InternalOutcome
 from intranet_bridge.settlement.days import day_of as today_of
 from intranet_bridge.settlement.payments.rows import ORDERS
+from intranet_bridge.settlement.rows import FILES, LINES
 from intranet_bridge.settlement.statements.comparing import paid_at
 from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.matching import ACTING, Action
-from intranet_bridge.settlement.statements.orders import PROOF, REVERSAL, Orders, Verdict
-from intranet_bridge.settlement.statements.profiles import Kind
+from intranet_bridge.settlement.statements.orders import COUNT, PROOF, REVERSAL, Orders, Verdict
+from intranet_bridge.settlement.statements.profiles import Kind, Status
 from intranet_bridge.settlement.statements.records import counts
 from intranet_bridge.settlement.statements.run_records import RunState, moved
 from intranet_bridge.settlement.statements.run_rows import ACTIONS, ITEMS, RUNS
@@ -38,7 +39,8 @@ from protocol.values import immutable
 log = logger(__name__)
 
 CONSUMER = "statements"
-WRITE_OFF, REVERSE = "payment-writeoff", "payment-reversal"
+OPERATIONS: Mapping[Action, str] = {Action.WRITE_OFF: "payment-writeoff", Action.REVERSE: "payment-reversal"}
+"""What an item of no order takes."""
 _AT_ONCE = 20
 """Items whose commands are recorded in one transaction."""
 _LONGEST_ID = 64
@@ -46,7 +48,7 @@ _NUMBER = 26
 """Characters of an order's number."""
 _ID = re.compile(r"[0-9A-Za-z._:-]{1,64}")
 _REFUND = re.compile(r"[0-9A-Za-z._:-]{1,64}")
-_ACT, _I, _R = ACTIONS.c, ITEMS.c, RUNS.c
+_ACT, _I, _R, _F, _L = ACTIONS.c, ITEMS.c, RUNS.c, FILES.c, LINES.c
 
 
 @immutable
@@ -101,6 +103,8 @@ def commands_of(item: Any, today: date) -> list[Command]:
         }  # fmt: skip
         try:
             body: BaseModel
+            if item.action not in OPERATIONS:
+                raise NotActionable(f"what is done about {item.action} is an order's to do")
             if item.action == Action.REVERSE:
                 refunds = json.loads(item.refunds)
                 named = refunds[0] if len(refunds) == 1 and _REFUND.fullmatch(refunds[0]) else None
@@ -111,7 +115,7 @@ def commands_of(item: Any, today: date) -> list[Command]:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "what is asked"
             raise NotActionable(f"{place}: {first['msg']}") from None
-        operation = REVERSE if item.action == Action.REVERSE else WRITE_OFF
+        operation = OPERATIONS[Action(item.action)]
         found.append(Command(command_id(key, line, len(steps)), key, operation, line, amount, body))
     return found
 
@@ -165,6 +169,11 @@ class Acting:
             state = moved(ItemState.OPEN, ItemState.ACTING)
             connection.execute(ITEMS.update().where(_I.id == item.id).values(state=state, updated_at=now))
             self._by_order(connection, item.id, verdict, now)
+            return []
+        if item.action != Action.REVERSE and _back(connection, item):
+            # since its run was compared: another run, of a later statement, did not wait for its approval
+            values = {"state": moved(ItemState.OPEN, ItemState.HELD), "code": "refunded-already", "updated_at": now}
+            connection.execute(ITEMS.update().where(_I.id == item.id).values(values))
             return []
         try:
             commands = commands_of(item, today_of(now))
@@ -253,6 +262,20 @@ class Acting:
             values = {"state": moved(ItemState.ACTING, ItemState.DONE), "code": ""}
         connection.execute(ITEMS.update().where(_I.id == id).values(updated_at=now, **values))
         log.info("statement-item-ended", item=id, state=str(values["state"]), code=values["code"])
+
+
+def _back(connection: Connection, item: Row[Any]) -> bool:
+    """Whether an accepted statement has a refund of the item's payment, or one that may come."""
+    asked = (
+        select(_L.line)
+        .join(FILES, _F.id == _L.file)
+        .where(
+            _F.channel == item.channel, _F.state.in_(COUNT), _L.transaction_no == item.transaction_no,
+            _L.kind.in_((Kind.REFUND, Kind.REVOKE)), _L.status != Status.FAILED,
+        )
+        .limit(1)
+    )  # fmt: skip
+    return bool(item.transaction_no) and connection.execute(asked).first() is not None
 
 
 _STATES: Mapping[State, str] = {State.SUCCEEDED: "done", State.HELD: "held"}

@@ -353,16 +353,19 @@ class _Decision:
             if len(standing) > 1 and all(ours.amount == part.expected for ours in standing):
                 item = _item(
                     Class.PAID_TWICE, Action.HOLD, self._payment, self._case, lines=lines, field="amount",
-                    platform=part.expected, books=part.booked, why="written off more than once",
+                    amount=part.booked - part.expected, platform=part.expected, books=part.booked,
+                    why="written off more than once",
                 )  # fmt: skip
                 return [item]
             why = "reversed, and not refunded by the platform" if part.returned else ""
             return [self._differs("amount", part.expected, part.booked, why, lines)]
         for ours in part.written:
             if ours.account and part.account and ours.account != part.account:
-                return [self._other(Class.ACCOUNT_DIFFERS, "account", part.account, ours.account, lines)]
+                booked = ours.amount - ours.reversed
+                return [self._other(Class.ACCOUNT_DIFFERS, "account", part.account, ours.account, lines, booked)]
             if ours.penalty is not None and part.penalty is not None and ours.penalty != part.penalty:
-                return [self._other(Class.PENALTY_DIFFERS, "penalty", part.penalty, ours.penalty, lines)]
+                by = abs(part.penalty - ours.penalty)
+                return [self._other(Class.PENALTY_DIFFERS, "penalty", part.penalty, ours.penalty, lines, by)]
         return self._agrees()
 
     def _agrees(self) -> list[Item]:
@@ -380,10 +383,13 @@ class _Decision:
             books=books, amount=abs(platform - books), why=why,
         )  # fmt: skip
 
-    def _other(self, what: Class, field: str, platform: int | str, books: int | str, lines: tuple[int, ...]) -> Item:
+    def _other(
+        self, what: Class, field: str, platform: int | str, books: int | str, lines: tuple[int, ...], amount: int
+    ) -> Item:
         return _item(
-            what, Action.HOLD, self._payment, self._case, lines=lines, field=field, platform=platform, books=books
-        )
+            what, Action.HOLD, self._payment, self._case, lines=lines, field=field, platform=platform, books=books,
+            amount=amount,
+        )  # fmt: skip
 
     def _not_written(self, parts: Sequence[Part], every: Sequence[Part]) -> list[Item]:
         """Charged, not refunded, not written off."""

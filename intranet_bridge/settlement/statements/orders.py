@@ -23,7 +23,7 @@ from intranet_bridge.settlement.payments.orders import Line, Order
 from intranet_bridge.settlement.payments.records import Stored, load
 from intranet_bridge.settlement.payments.rows import LINES as ORDER_LINES
 from intranet_bridge.settlement.payments.rows import TRANSACTIONS
-from intranet_bridge.settlement.rows import FILES, LINES
+from intranet_bridge.settlement.rows import BOOKS, FILES, LINES
 from intranet_bridge.settlement.statements.comparing import paid_at
 from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.life import FileState
@@ -36,8 +36,8 @@ NAME = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(?:-([1-9][0-9]?))?")
 """What a row of an order of ours names: the order, or one line of it, where lines are paid in one combined payment."""
 PROOF, REVERSAL = "payment-proof", "order-reversal"
 """What an action's operation says, of an item that an order acts for."""
-_F, _L, _T, _O = FILES.c, LINES.c, TRANSACTIONS.c, ORDER_LINES.c
-_COUNT = (FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED)
+_F, _L, _T, _O, _J = FILES.c, LINES.c, TRANSACTIONS.c, ORDER_LINES.c, BOOKS.journals.c
+COUNT = (FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED)
 _ENDED = frozenset({LineState.WRITTEN_OFF, LineState.CREDITED, LineState.REFUNDED})
 _AT_ONCE = 500
 
@@ -99,11 +99,13 @@ def of_payment(
     return Next(Do.DONE if all(line.state in _ENDED for line in concerned) else Do.WAIT)
 
 
-def of_refund(line: Line, asked: str, *, begins: bool) -> Next:
+def of_refund(line: Line, asked: str, *, begins: bool, stands: bool = False) -> Next:
     """What the whole refund of a line in a statement asks of its order, where the books have the line written off.
-    `asked`: the command that is under way for the line.
+    `asked`: the command that is under way for the line. `stands`: it was not reversed after the books were asked.
     """
     match line.state:
+        case LineState.REFUNDED | LineState.REFUNDING if stands:  # its money went back, and its company has it too
+            return Next(Do.HOLD, "still-in-the-books")
         case LineState.REFUNDED:
             return Next(Do.DONE)
         case LineState.REFUNDING:
@@ -155,7 +157,7 @@ class Orders:
             return None
         lines: list[int] = _lines(item)
         if item.action == Action.REVERSE:
-            return self._reversed(connection, stored, item, lines, begins=asked_at is not None)
+            return self._reversed(connection, stored, item, lines, asked_at)
         if item.action == Action.REVERSE_PART:
             return Verdict(ItemState.HELD, "partial-refund")
         return self._paid(connection, stored, item, lines, asked_at)
@@ -179,7 +181,7 @@ class Orders:
     def _proof(self, connection: Connection, stored: Stored, item: Row[Any]) -> PaymentProof | Next:
         order, single = stored.order, item.order_no == stored.number
         names = [order.number] if single else [f"{order.number}-{line.number}" for line in order.lines]
-        where = [_F.channel == item.channel, _F.state.in_(_COUNT)]
+        where = [_F.channel == item.channel, _F.state.in_(COUNT)]
         rows = (
             select(_L.order_no, _L.transaction_no, _L.file, _L.gross, _L.at)
             .join(FILES, _F.id == _L.file)
@@ -214,7 +216,7 @@ class Orders:
         return proof_of(order, item.order_no, parts)
 
     def _reversed(
-        self, connection: Connection, stored: Stored, item: Row[Any], lines: Collection[int], *, begins: bool
+        self, connection: Connection, stored: Stored, item: Row[Any], lines: Collection[int], asked_at: int | None
     ) -> Verdict:
         order = stored.order
         ours = order.payments[0].transactions if order.payments else frozenset[str]()
@@ -226,7 +228,10 @@ class Orders:
             stored = again
         found: list[Next] = []
         for number in sorted(lines):
-            following = of_refund(stored.order.line(number), stored.lines[number].asked, begins=begins)
+            stands = asked_at is not None and not _reversed_since(connection, stored.number, number, asked_at)
+            following = of_refund(
+                stored.order.line(number), stored.lines[number].asked, begins=asked_at is not None, stands=stands
+            )
             if following.do is Do.REVERSE:
                 self._acts(stored).reverse(stored.order.line(number))
                 following = Next(Do.WAIT)
@@ -274,12 +279,18 @@ def _ended_before(connection: Connection, number: str, lines: Collection[int], b
     return connection.execute(asked.limit(1)).first() is not None
 
 
+def _reversed_since(connection: Connection, number: str, line: int, since: int) -> bool:
+    """Whether a line's write-off was taken back, as the order says, not before then."""
+    taken_back = (_J.event_key == f"reversed:{number}-{line}:all", _J.booked_at >= since)
+    return connection.execute(select(_J.id).where(*taken_back)).first() is not None
+
+
 def _evidence(connection: Connection, item: Row[Any]) -> tuple[str, str]:
     """The statement that has the payment: its id, and its digest."""
     asked = (
         select(_F.id, _F.sha256)
         .join(LINES, _F.id == _L.file)
-        .where(_F.channel == item.channel, _F.state.in_(_COUNT), _L.transaction_no == item.transaction_no)
+        .where(_F.channel == item.channel, _F.state.in_(COUNT), _L.transaction_no == item.transaction_no)
         .where(_L.order_no == item.order_no, _L.kind == Kind.PAY)
         .order_by(_F.id)
         .limit(1)

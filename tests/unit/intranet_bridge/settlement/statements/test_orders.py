@@ -249,6 +249,33 @@ async def test_a_refund_that_nobody_asked_us_for_is_reversed_by_the_order(databa
         assert (await at.items())[f"{T1}/refund"] == ("refund-not-reversed", "done")
 
 
+@pytest.mark.parametrize("reversed_before", [False, True])
+async def test_what_went_back_and_is_in_the_books_still_is_a_persons(database_url: str, reversed_before: bool) -> None:
+    """The order says refused, or reversed; the books were asked after it, and have the payment: both have the money."""
+    async with desk(database_url) as at:
+        at.now -= 60_000  # before the statement comes
+        await ordered(at)
+        await notified(at)
+        await turn(at)
+        if reversed_before:
+            await at.own_outcome(f"{NUMBER}-1", State.SUCCEEDED)
+
+            def reverse(connection) -> None:  # type: ignore[no-untyped-def]
+                stored = load(connection, NUMBER, at.now)
+                assert stored is not None
+                at.payments(stored).reverse(stored.order.line(1))
+
+            await at.store.write(reverse)
+            await at.own_outcome(f"{NUMBER}-1-X", State.SUCCEEDED)
+        else:
+            await at.own_outcome(f"{NUMBER}-1", State.REFUSED)
+        at.marketing.rows = [booked(T1, 5000, "2026-11-24T08:00:00")]
+        rows = (T1, NUMBER, "pay", 5000, "08:00:00"), (T1, NUMBER, f"{NUMBER}-1-R1", 5000, "09:00:00")
+        await at.statement(DAY, *rows)
+        [item] = [one for one in await at.books.items() if one.what == "refund-not-reversed"]
+        assert (item.state, item.code) == ("held", "still-in-the-books")
+
+
 async def test_of_a_combined_payment_one_part_went_back(database_url: str) -> None:
     """Its line is reversed and its refund proven; the other part is as it was."""
     async with desk(database_url) as at:
