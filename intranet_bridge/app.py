@@ -314,7 +314,7 @@ class Bridge:
             workers=self.workers,
             intake=self.command_intake, audit=self.audit, forward=self.forward, lately=self.lately,
             notices=self.notices, subscriptions=self.notice_subscriptions, pushes=self.pushes, changes=self.changes,
-            closing=Closing(self.store, clock, self.audit.act, lambda: calendar_of(self.settings.settlement)),
+            closing=Closing(self.store, clock, self.audit.transact, lambda: calendar_of(self.settings.settlement)),
             settlement=self.settlement, internal=self.internal,
             schedule=Schedule.of(settings, clock),
         )  # fmt: skip

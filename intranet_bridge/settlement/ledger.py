@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, select
 from intranet_bridge.settlement.days import SHIPPED, BankCalendar, day_of, ends
 from intranet_bridge.settlement.events import Entry, NotBooked, Posting
 from intranet_bridge.settlement.rows import BOOKS
-from protocol.runtime.audit import Act, logged
+from protocol.errors import BridgeError
+from protocol.runtime.audit import Transact
 from protocol.runtime.books import REVERSAL, Closed, balances_at_close, digest_of, last_closed
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
@@ -72,10 +73,14 @@ class Snapshot:
 
 
 def snapshot(connection: Connection, through: date) -> Snapshot | None:
-    """What closes the days up to `through`; only reads. None: there is nothing to close."""
+    """What closes the days up to `through`, as far as there are journals: a clock that is ahead closes no day on which
+    something may be booked yet. Only reads. None: there is nothing to close.
+    """
     before = last_closed(connection, BOOKS)
-    if not _journals_between(connection, before, through):
+    last = connection.execute(select(func.max(_J.day)).where(_J.day <= through)).scalar()
+    if last is None or (before is not None and last <= before.day):
         return None
+    through = last
     closed = digest_of(connection, BOOKS, before, through)
     return Snapshot(before, closed, balances_at_close(connection, BOOKS, before, through))
 
@@ -97,23 +102,37 @@ def close(connection: Connection, taken: Snapshot, closed_at: int) -> bool:
     return True
 
 
+class _WentOn(BridgeError):
+    """The books, since the snapshot was taken: it closes nothing, and the audit has nothing to say."""
+
+
 class Closing:
     """Closes days when what is to be booked on them is there."""
 
     def __init__(
-        self, store: Store, clock: Clock, act: Act = logged, calendar: Callable[[], BankCalendar] = lambda: SHIPPED
+        self, store: Store, clock: Clock, transact: Transact, calendar: Callable[[], BankCalendar] = lambda: SHIPPED
     ) -> None:
         """`calendar`: of the banks, as it is configured now."""
-        self._store, self._clock, self._act, self._calendar = store, clock, act, calendar
+        self._store, self._clock, self._transact, self._calendar = store, clock, transact, calendar
 
     async def look(self, after_days: int) -> Closed | None:
-        """Close the days that ended `after_days` days ago and more. Its digest goes into the audit log."""
+        """Close the days that ended `after_days` days ago and more. The digest goes into the audit log with it."""
         through = day_of(self._clock()) - timedelta(after_days + 1)
         taken = await self._store.scan(lambda connection: snapshot(connection, through))
-        if taken is None or not await self._store.write(lambda connection: close(connection, taken, self._clock())):
+        if taken is None:
             return None
-        closed = taken.closed
-        await self._act("ledger-day-closed", "bridge", day=str(closed.day), digest=closed.digest)
+
+        def work(connection: Connection) -> Closed:
+            if not close(connection, taken, self._clock()):
+                raise _WentOn
+            return taken.closed
+
+        try:
+            closed = await self._transact(
+                work, "ledger-day-closed", "bridge", lambda closed: {"day": str(closed.day), "digest": closed.digest}
+            )
+        except _WentOn:
+            return None
         if last := ends(self._calendar(), closed.day):
             log.warning("bank-calendar-ends", last=str(last))
         return closed

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl.databases import Place
 from bridgectl.restoring import restore
-from intranet_bridge.inbox.rows import HISTORY
+from intranet_bridge.inbox.rows import AUDIT, HISTORY
 from intranet_bridge.settlement.events import (
     Arrived,
     Credited,
@@ -54,11 +54,13 @@ from intranet_bridge.settlement.money import shares
 from intranet_bridge.settlement.rows import BOOKS
 from intranet_bridge.store import MIGRATIONS
 from protocol.errors import ConfigurationError
+from protocol.runtime.audit import Audit
 from protocol.runtime.backup import Owner, back_up
-from protocol.runtime.books import GENESIS, balances, journals_of, verify
+from protocol.runtime.books import GENESIS, balances, journals_of, last_closed, verify
 from protocol.runtime.settings import StoreSection
 from protocol.runtime.store import Store
 from protocol.runtime.store_engine import engine
+from tests.unit.acts import transacting
 from tests.unit.clock import Clock
 
 DAY = date(2026, 11, 24)
@@ -85,6 +87,10 @@ def closed(database: Engine, through: date) -> bool:
     with database.begin() as connection:
         taken = snapshot(connection, through)
         return taken is not None and close(connection, taken, NOON)
+
+
+async def nobody(act: str, by: str, /, **details: object) -> None:
+    """Hears of it."""
 
 
 @contextmanager
@@ -289,11 +295,47 @@ def test_sqlite_does_not_replace_a_journal(tmp_path: Path) -> None:
     database.dispose()
 
 
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        ("account", "(id, name) VALUES (1, 'company:mine')"),
+        ("account", "(name) VALUES ('order:P1')"),
+        ("closed_day", "VALUES ('2026-11-24', 0, 'x', 1)"),
+        ("closed_balance", "VALUES ('2026-11-24', 1, 5)"),
+        ("entry", "VALUES (1, 1, 1, 5)"),
+        (
+            "journal",
+            "(event_key, day, kind, ref, entries, reverses, booked_at) VALUES ('k', '2026-11-25', 'raw', 'x', 2, 1, 1)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("foreign_keys", ["ON", "OFF"])
+def test_sqlite_replaces_no_row_of_the_ledger(tmp_path: Path, table: str, values: str, foreign_keys: str) -> None:
+    """Whatever program it is, and whichever unique key would be in the way."""
+    database = engine(f"sqlite:///{tmp_path / 'x.sqlite3'}")
+    MIGRATIONS.prepare(database)
+    booked(database, COMBINED)
+    with database.begin() as connection:
+        reverse(connection, "paid:P1", DAY, NOON)
+    booked(database, Surplus("wechat", "t", 4))
+    assert closed(database, DAY)
+    database.dispose()
+    with sqlite3.connect(tmp_path / "x.sqlite3") as forger:
+        forger.execute(f"PRAGMA foreign_keys = {foreign_keys}")
+        for verb in ("INSERT OR REPLACE", "REPLACE"):
+            with pytest.raises(
+                sqlite3.IntegrityError, match=rf"the ledger is never changed: {table}|not the next entry"
+            ):
+                forger.execute(f"{verb} INTO {table} {values}")
+    assert broken(database) == []
+    database.dispose()
+
+
 def test_a_journal_is_reversed_once_by_the_database_too(database: Engine) -> None:
     booked(database, COMBINED)
     with database.begin() as connection:
         reverse(connection, "paid:P1", DAY, NOON)
-    with refused("(?i)unique"), database.begin() as connection:
+    with refused("(?i)unique|the ledger is never changed: journal"), database.begin() as connection:
         connection.exec_driver_sql(
             "INSERT INTO journal (event_key, day, kind, ref, entries, reverses, booked_at)"
             " VALUES ('k', '2026-11-24', 'reversal', 'x', 2, 1, 1)"
@@ -389,7 +431,7 @@ async def test_days_are_closed_some_days_after(database_url: str) -> None:
 
     store = Store(database_url, MIGRATIONS.prepare)
     await store.start()
-    closing = Closing(store, clock, act)
+    closing = Closing(store, clock, transacting(store, act))
     try:
         assert await closing.look(3) is None  # there is nothing
         await store.write(lambda connection: book(connection, posting(COMBINED, DAY), NOON))
@@ -403,6 +445,47 @@ async def test_days_are_closed_some_days_after(database_url: str) -> None:
         assert await closing.look(3) is None
         verified = await store.read(lambda connection: verify(connection, BOOKS))
         assert (verified.days, verified.head, verified.broken) == (1, found.digest, ())
+    finally:
+        await store.close()
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_was_a_year_ahead_closes_no_day_of_that_year(database_url: str) -> None:
+    """What is booked afterwards is booked on its day."""
+    clock = Clock(NOON + 365 * 86_400_000)
+    store = Store(database_url, MIGRATIONS.prepare)
+    await store.start()
+    closing = Closing(store, clock, transacting(store, nobody))
+    try:
+        await store.write(lambda connection: book(connection, posting(COMBINED, DAY), NOON))
+        assert (found := await closing.look(3)) is not None
+        assert found.day == DAY
+        clock.now = NOON + 86_400_000
+        tomorrow = DAY + timedelta(1)
+        assert await store.read(lambda connection: open_day(connection, tomorrow)) == tomorrow
+    finally:
+        await store.close()
+
+
+@pytest.mark.anyio
+async def test_a_closed_day_is_in_the_audit_or_not_closed(database_url: str) -> None:
+    """The digest that goes there is what a ledger of another content is found out by."""
+    store = Store(database_url, MIGRATIONS.prepare)
+    await store.start()
+    audit = Audit(store, AUDIT, "bridge-1", Clock(NOON))
+    closing = Closing(store, Clock(NOON + 4 * 86_400_000), audit.transact)
+    try:
+        await store.write(lambda connection: book(connection, posting(COMBINED, DAY), NOON))
+        await store.write(lambda connection: connection.exec_driver_sql("ALTER TABLE audit RENAME TO gone"))
+        with pytest.raises(SQLAlchemyError):
+            await closing.look(3)
+        assert await store.read(lambda connection: last_closed(connection, BOOKS)) is None
+        await store.write(lambda connection: connection.exec_driver_sql("ALTER TABLE gone RENAME TO audit"))
+        assert (found := await closing.look(3)) is not None
+        (record,) = await audit.after(0, 10)
+        assert found.digest in record.text
+        assert await closing.look(3) is None
+        assert len(await audit.after(0, 10)) == 1
     finally:
         await store.close()
 
