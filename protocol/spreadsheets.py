@@ -3,14 +3,22 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from unicodedata import category
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_BLANKS = " \u00a0\u200b\u3000\ufeff"
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+"""The wide forms too: spreadsheets of Chinese and Japanese take them for the narrow ones."""
+_UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+"""Categories (Unicode) of characters that nobody sees, or that are blank."""
 
 
 def safe(words: str) -> str:
     """The words; with an apostrophe in front where they begin, perhaps after blanks, as a formula does."""
-    return f"'{words}" if words.lstrip(_BLANKS).startswith(_FORMULA) else words
+    for one in words:
+        if one in _FORMULA:
+            return f"'{words}"
+        if category(one) not in _UNSEEN:
+            break
+    return words
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

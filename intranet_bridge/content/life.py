@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from protocol.people import among
 from protocol.values import immutable
 
 EDIT, REVIEW = "edit", "review"
@@ -81,7 +82,7 @@ def after(act: Act, version: Standing, who: str, roles: Collection[str], now: in
         return No(NOT_NOW)
     if wanted.isdisjoint(roles):
         return No(NO_ROLE)
-    if act is Act.APPROVE and who in version.authors:
+    if act is Act.APPROVE and among(who, version.authors):
         return No(WRITER_REVIEWS)
     if act in (Act.SUBMIT, Act.APPROVE, Act.PUBLISH):
         if version.withdraw_at is not None and version.withdraw_at <= now:

@@ -46,9 +46,9 @@ class Peer:
             return f"uid {self.uid}"
 
     def behind(self, sudo_user: str) -> str:
-        """The user's name, and who became root to ask, as `sudo` says."""
+        """The user's name, and who became root, or the daemon's own user, to ask, as `sudo` says."""
         user = re.sub(r"[^\w.@-]", "", sudo_user)[:64]
-        return f"{self.name} ({user})" if user and self.uid == 0 else self.name
+        return f"{self.name} ({user})" if user and self.uid in (0, os.getuid()) else self.name
 
 
 Answer = Callable[[Mapping[str, Any], Peer], Awaitable[Any]]

@@ -25,6 +25,7 @@ from intranet_bridge.settlement.clearing.desk import ClearingDesk, SheetDetail, 
 from intranet_bridge.settlement.clearing.sheets import NotCleared, SheetState
 from intranet_bridge.settlement.days import SHIPPED, day_of
 from protocol.desk.pages import NotDone, Page, Visit, see
+from protocol.people import among
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.values import immutable
@@ -221,11 +222,12 @@ class Clearing:
         given = {field: visit.text(field) for field in ("amount", "day", "row", "against", "note")}
         sheet, roles, name = found.sheet, visit.session.roles, visit.session.name
         arriving = (SheetState.PAID_OUT, SheetState.SHORT)
+        signed = sheet.state is SheetState.COMPUTED and among(name, sheet.signed_by)
         return visit.shown(
             "money/sheet.html", "Clearing sheet", status=status if error else 200, refused=error, found=found,
             sheet=sheet, tone=tone, today=day_of(self._clock()), against=AGAINST, given=given,
-            approves=sheet.state is SheetState.COMPUTED and APPROVE in roles and name not in sheet.signed_by,
-            signed=sheet.state is SheetState.COMPUTED and name in sheet.signed_by,
+            approves=sheet.state is SheetState.COMPUTED and APPROVE in roles and not signed,
+            signed=signed,
             pays=sheet.state is SheetState.APPROVED and SETTLE in roles,
             arrives=sheet.state in arriving and SETTLE in roles,
             adjusts=sheet.state in (SheetState.SHORT, SheetState.OVER),

@@ -30,6 +30,7 @@ from intranet_bridge.settlement.statements.desk import MOST, NoSuchItem, Stateme
 from intranet_bridge.settlement.statements.items import ItemState, NotResolved
 from intranet_bridge.settlement.statements.matching import Class
 from protocol.desk.pages import NotDone, Page, Visit, see
+from protocol.people import among
 from protocol.runtime.audit import Act
 
 MOST_COUNTED = 1_000
@@ -124,7 +125,7 @@ class Items:
 
     def _shown(self, visit: Visit, item: StatementItem, refused: str = "") -> Response:
         held = item.state is ItemState.HELD
-        said = any(one.who == visit.session.name for one in item.resolutions)
+        said = among(visit.session.name, (one.who for one in item.resolutions))
         return visit.shown(
             "money/item.html", "Item", status=409 if refused else 200, refused=refused, item=item, tone=tone,
             note=visit.text("note"),

@@ -9,6 +9,7 @@ from intranet_bridge.settlement.statements.items import TWO_PEOPLE_ABOVE, NotRes
 from intranet_bridge.settlement.statements.matching import Class
 from intranet_bridge.settlement.statements.run_records import NotRun, RunState
 from protocol.desk.pages import Page, Visit, see
+from protocol.people import among
 
 MOST = 100
 """Of a list: who looks further back names a day."""
@@ -85,7 +86,7 @@ class Runs:
 
     def _shown(self, visit: Visit, run: StatementRun, refused: str = "") -> Response:
         needs = run.state is RunState.NEEDS_APPROVAL
-        signed = any(one.who == visit.session.name for one in run.approvals)
+        signed = among(visit.session.name, (one.who for one in run.approvals))
         counts = sorted(run.counts.items(), key=lambda one: ("bad warn good".index(of_class(one[0])), one[0]))
         return visit.shown(
             "money/run.html", "Run", status=409 if refused else 200, refused=refused, run=run, tone=tone,

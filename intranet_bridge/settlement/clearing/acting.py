@@ -35,6 +35,7 @@ from intranet_bridge.settlement.events import (
 )
 from intranet_bridge.settlement.ledger import book, open_day
 from protocol.messages import uuid7
+from protocol.people import among
 from protocol.runtime.crash_points import Point, reach
 
 NEXT_SHEET, CHANNEL = "next-sheet", "channel"
@@ -50,7 +51,7 @@ def approve(connection: Connection, id: str, who: str, two_people_above: int, no
     event = signing(net)
     state = moved(SheetState(row.state), event)
     signed = names_of(row.signed)
-    if who in signed:
+    if among(who, signed):
         raise NotCleared(f"{who} has signed it already; it takes two people")
     negative = next((one for one in _before(connection, row) if net_of(one) < 0), None)
     if negative is not None:

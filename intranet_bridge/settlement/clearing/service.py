@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection, func, select
 
 from intranet_bridge.own import Handler
@@ -71,7 +71,7 @@ class _File(_Sheet):
 
 class _Arrived(_Sheet):
     amount: int
-    row: Annotated[str, Field(min_length=1, max_length=128)]
+    row: Annotated[str, StringConstraints(pattern="^[!-~]{1,64}$")]
     day: date
 
 

@@ -21,6 +21,7 @@ from enum import StrEnum
 
 from intranet_bridge.settlement.money import text
 from protocol.errors import BridgeError
+from protocol.people import person
 from protocol.spreadsheets import as_csv, safe
 from protocol.values import immutable
 
@@ -203,7 +204,7 @@ def arrival(net: int, before: int, amount: int) -> SheetEvent:
 
 def adjusted(who: Collection[str], note: str) -> None:
     """Whether a difference may be closed. Raises NotCleared."""
-    if len(set(who)) < 2:
+    if len({person(one) for one in who}) < 2:
         raise NotCleared("a difference of a clearing is adjusted by two people")
     if not note.strip():
         raise NotCleared("an adjustment says why")

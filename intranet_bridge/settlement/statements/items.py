@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from protocol.errors import BridgeError
+from protocol.people import among
 from protocol.values import immutable
 
 TWO_PEOPLE_ABOVE = 100_000
@@ -61,7 +62,7 @@ def resolve(
         raise NotResolved("who resolves it is not said")
     if not new.note.strip() or len(new.note) > MOST_NOTE:
         raise NotResolved(f"the note has 1 to {MOST_NOTE} characters")
-    if any(one.who == new.who for one in so_far):
+    if among(new.who, (one.who for one in so_far)):
         raise NotResolved(f"{new.who} has said so already; above {TWO_PEOPLE_ABOVE // 100} yuan it takes two people")
     said = (*so_far, new)
     needed = 2 if amount > TWO_PEOPLE_ABOVE else 1

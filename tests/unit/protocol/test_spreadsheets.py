@@ -7,7 +7,31 @@ from protocol.spreadsheets import as_csv, safe
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", "+1", "-1+1", "@SUM(A1)", "\tx", "\rx", "\nx", " =1", "\u00a0=1", "\u200b=1", "\u3000@x", "\ufeff=1"],
+    [
+        "=1+1",
+        "+1",
+        "-1+1",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "\nx",
+        " =1",
+        "\u00a0=1",
+        "\u200b=1",
+        "\u3000@x",
+        "\ufeff=1",
+        "\u2003=1",
+        "\u202f+1",
+        "\u2060@x",
+        "\x0b=1",
+        "\x00=1",
+        "\u200b\u00a0\u2028-1",
+        "＝1+1",
+        "＋1",
+        "－1",
+        "＠SUM(A1)",
+        " ＝1",
+    ],
 )
 def test_export_formula_safe(text: str) -> None:
     assert safe(text) == f"'{text}"

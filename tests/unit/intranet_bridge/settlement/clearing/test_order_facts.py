@@ -12,8 +12,8 @@ from tests.unit.intranet_bridge.settlement.clearing.world import DAY
 
 EMPTY = {
     "request": "r", "application": "app", "payer": "", "code": "", "late": "", "expires_at": 0, "created_at": 0,
-    "updated_at": 0, "asked": "", "credit": False, "refund_request": "", "ended_at": 0, "reversals": 0, "promotion": "CP1",
-    "kind": "coupon", "attempt": 1, "reference": "", "cash": 1, "number": 1,
+    "updated_at": 0, "asked": "", "credit": False, "refund_request": "", "ended_at": 0, "reversals": 0,
+    "promotion": "CP1", "kind": "coupon", "attempt": 1, "reference": "", "cash": 1, "number": 1,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from datetime import date
 
 import pytest
@@ -167,7 +168,9 @@ async def test_above_the_bound_it_takes_two_people(database_url: str) -> None:
         assert (first.state, first.signed_by) == (SheetState.COMPUTED, ("wang",))
         with pytest.raises(NotCleared, match="wang has signed it already"):
             await at.clearing.approve(POWER, "wang")
-        assert (await at.clearing.approve(POWER, "li")).state is SheetState.APPROVED
+        with pytest.raises(NotCleared, match="has signed it already"):
+            await at.clearing.approve(POWER, "root (wang)")
+        assert (await at.clearing.approve(POWER, "root (li)")).state is SheetState.APPROVED
 
 
 async def test_what_was_signed_once_and_grew_is_signed_anew(database_url: str) -> None:
@@ -337,6 +340,58 @@ async def test_a_bank_statement_says_what_arrived(database_url: str) -> None:
         assert [one.row for one in (await at.clearing.sheet(POWER)).arrivals] == ["B1"]
 
 
+@pytest.mark.parametrize("number", ["", "B1"])
+async def test_a_row_of_the_banks_pays_one_sheet(database_url: str, number: str) -> None:
+    """It has not paid a later one of the same amount too, without a number or where an operator gave it to a sheet."""
+    async with world(database_url) as at:
+        await at.statement([pay("T1", 1_000)])
+        await at.look()
+        await at.sign(POWER)
+        await at.clearing.paid_out(POWER, "wang")
+        await at.statement([income(number, 1_000)], channel="bank", profile="bank-icbc", day=NEXT)
+        if number:
+            await at.clearing.arrived(POWER, 1_000, number, NEXT, "wang")
+        await at.look()
+        assert (await at.sheets())[POWER].state == "arrived"
+        await at.statement([pay("T2", 1_000)], day=NEXT)
+        await at.look()
+        later = "power.wechat.20261125"
+        await at.sign(later)
+        await at.clearing.paid_out(later, "wang")
+        await at.look()
+        assert (await at.sheets())[later].state == "paid-out"
+        assert (await at.balances())["transit:power"] == -1_000
+
+
+async def test_a_row_that_an_operator_gave_otherwise_stops_nothing(database_url: str) -> None:
+    """The bank has it with another amount, and names the sheet; the rows after it count."""
+    async with world(database_url) as at:
+        await at.statement([pay("T1", 1_000)])
+        await at.statement([pay("T2", 700)], day=NEXT)
+        await at.look()
+        later = "power.wechat.20261125"
+        for id in (POWER, later):
+            await at.sign(id)
+            await at.clearing.paid_out(id, "wang")
+        await at.clearing.arrived(POWER, 500, "B1", NEXT, "wang")
+        rows = [income("B0", 0, POWER), income("B1", 600, POWER), income("B2", 700)]
+        await at.statement(rows, channel="bank", profile="bank-icbc", day=NEXT)
+        await at.look()
+        found = await at.sheets()
+        assert [(found[id].state, found[id].arrived) for id in (POWER, later)] == [("short", 500), ("arrived", 700)]
+
+
+async def test_a_banks_row_is_named_in_one_way(database_url: str) -> None:
+    """One that is written with a blank more is no other."""
+    async with world(database_url) as at:
+        answers = at.clearing.answers()
+        for row in (" B1", "B1 ", "B 1", "B1\n", "Ｂ1", "", "B" * 65):
+            with pytest.raises(BridgeError, match="row"):
+                await answers["clearing-arrived"](
+                    {"sheet": POWER, "amount": 1, "row": row, "day": str(NEXT)}, Peer(os.getuid(), 1)
+                )
+
+
 async def test_two_people_say_that_a_company_is_owed_more(database_url: str) -> None:
     async with world(database_url) as at:
         await at.statement([pay("T1", 100)])
@@ -344,8 +399,9 @@ async def test_two_people_say_that_a_company_is_owed_more(database_url: str) -> 
         first = await at.clearing.owe("power", "wechat", -30, "多结", "wang")
         await at.look()
         assert (first.said_by, (await at.sheets())[POWER].net) == (("wang",), 100)
-        with pytest.raises(NotCleared, match="by two people"):
-            await at.clearing.owe("power", "wechat", -30, "多结", "wang")
+        for again in ("wang", "root (wang)"):
+            with pytest.raises(NotCleared, match="by two people"):
+                await at.clearing.owe("power", "wechat", -30, "多结", again)
         assert (await at.clearing.owe("power", "wechat", -30, "多结", "li")).said_by == ("wang", "li")
         await at.look()
         assert (await at.sheets())[POWER].net == 70

@@ -1,12 +1,17 @@
 """What statements have done: given once under a key for ever, braked when it is much, resolved by people."""
 
+import json
 from datetime import date
+from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import select
 
-from intranet_bridge.settlement.statements.acting import command_id
+from intranet_bridge.settlement.rows import FILES, LINES
+from intranet_bridge.settlement.statements.acting import OPERATIONS, NotActionable, command_id, commands_of
 from intranet_bridge.settlement.statements.items import ItemState, NotResolved
 from intranet_bridge.settlement.statements.life import NotInThisState
+from intranet_bridge.settlement.statements.matching import Action
 from intranet_bridge.settlement.statements.run_records import NotRun, RunState
 from intranet_bridge.settlement_sections.statements import StatementFileSection
 from protocol.lifecycle import State
@@ -111,10 +116,47 @@ async def test_much_money_takes_two_people(database_url: str) -> None:
         assert run.state is RunState.NEEDS_APPROVAL
         assert (await at.books.approve(run.id, "wang", "一")).state is RunState.NEEDS_APPROVAL
         at.now += 1000
-        with pytest.raises(NotResolved, match="two people"):
-            await at.books.approve(run.id, "wang", "二")
+        for again in ("wang", "root (wang)"):
+            with pytest.raises(NotResolved, match="two people"):
+                await at.books.approve(run.id, again, "二")
         done = await at.books.approve(run.id, "li", "二")
         assert (done.state, [one.who for one in done.approvals]) == (RunState.ACTING, ["wang", "li"])
+
+
+async def test_what_went_back_while_its_run_waited_is_not_written_off(database_url: str) -> None:
+    """A braked run is approved after the next day's statement has the refund: to write off now would give it away."""
+    both = SECTION.model_copy(update={"files": {**SECTION.files, **UTILITY.files}})
+    async with desk(database_url, both) as at:
+        await paid_at_the_utility(at, ("DS1", 5_000_001), ("DS2", 100))
+        [run] = await at.books.runs()
+        assert run.state is RunState.NEEDS_APPROVAL
+
+        def came(connection) -> None:  # type: ignore[no-untyped-def]
+            row = connection.execute(select(LINES).where(LINES.c.transaction_no == "DS1")).one()._mapping
+            file = connection.execute(select(FILES).where(FILES.c.id == row["file"])).one()._mapping
+            connection.execute(FILES.insert(), {**file, "id": "next", "name": "next", "state": "matched"})
+            connection.execute(LINES.insert(), {**row, "file": "next", "kind": "refund", "refund_no": "R1"})
+
+        await at.store.write(came)
+        for who in ("wang", "li"):
+            await at.books.approve(run.id, who, "seen")
+            at.now += 1
+        await at.loop.look()
+        assert await at.given() == ["recon:utility:DS2:pay:"]
+        assert await at.items() == {"DS1/pay": ("platform-only", "held"), "DS2/pay": ("platform-only", "acting")}
+        [held] = await at.books.items(states=["held"])
+        assert held.code == "refunded-already"
+
+
+@pytest.mark.parametrize("action", [one for one in Action if one not in OPERATIONS])
+def test_only_what_is_to_be_written_off_or_reversed_has_a_command(action: Action) -> None:
+    """What an order, or a person, is to do is no write-off for want of another word."""
+    item = SimpleNamespace(
+        action=action, channel="alipay", transaction_no=T1, kind="pay", merchant="", whole=True, refunds="[]",
+        steps=json.dumps([(1, "3210000000001", 5000)]), paid_at="2026-11-24T08:00:06+08:00",
+    )  # fmt: skip
+    with pytest.raises(NotActionable):
+        commands_of(item, DAY)
 
 
 async def test_a_run_of_a_file_that_was_replaced_does_not_act(database_url: str) -> None:
