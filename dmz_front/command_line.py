@@ -61,7 +61,7 @@ def _check(path: Path, settings: FrontSettings) -> None:
         *link_errors(settings.link, (Role.FRONT,), now),
         *(server_objections(certificate, now) if certificate else ()),
     )
-    checked(path, settings, errors, store_doubts(settings.store), "ok")
+    checked(path, settings, errors, (*store_doubts(settings.store), *settings.doubts()), "ok")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,11 @@
 """The `[files]` table of the front's configuration: where its relay looks for files, and where it lays them down."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from protocol.file_transfer import MAX_BYTES
-from protocol.runtime.settings import FilePath, Host, Misplaced, Name, Port, Section
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    return text
+from protocol.runtime.settings import FilePath, Host, Misplaced, Name, Pattern, Port, Section
 
 
 def _folder(path: str) -> str:
@@ -23,7 +14,7 @@ def _folder(path: str) -> str:
     return path.rstrip("/") or "/"
 
 
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_pattern)]
+NamePattern = Annotated[Pattern, StringConstraints(min_length=1, max_length=400)]
 Folder = Annotated[str, StringConstraints(max_length=400), AfterValidator(_folder)]
 
 
@@ -54,13 +45,13 @@ class FileSourceSection(Section):
     """where the files are, from the root"""
     archive: Folder
     """Where a file is moved once the bridge has it. On the same file system."""
-    profiles: Annotated[dict[Name, Pattern], Field(min_length=1)]
+    profiles: Annotated[dict[Name, NamePattern], Field(min_length=1)]
     """Kind of file, as the bridge knows it → a regular expression that the whole name matches, blanks in it removed. A
     file whose name matches none is left where it is."""
     complete: Literal["marker", "end-line", "steady"] = "steady"
     """When a file is whole: NAME.ok says `sha256 bytes` of it; or its last line matches `end_line`; or size and time of
     change were the same in two looks `steady_s` apart."""
-    end_line: Pattern | None = None
+    end_line: NamePattern | None = None
     """A regular expression for the whole last line that is not empty."""
     steady_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
     """so long apart"""

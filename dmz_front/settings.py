@@ -1,6 +1,7 @@
 """What an operator may set for dmz-front (config/dmz_front.toml shows every key with its meaning)."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -27,11 +28,13 @@ from protocol.runtime.settings import (
     MetricsSection,
     Misplaced,
     Name,
+    Pattern,
     Port,
     Section,
     StoreSection,
     WireSection,
     all_or_none,
+    apart,
 )
 from protocol.runtime.statistics import StatisticsSection
 from protocol.runtime.tracing import TracingSection
@@ -255,13 +258,9 @@ def _of_one(callbacks: dict[str, CallbackSection]) -> dict[str, CallbackSection]
     return callbacks
 
 
-def _pattern(text: str) -> str:
+def _without_flags(text: str) -> str:
     if re.search(r"\(\?[a-zA-Z-]+[:)]", text):
         raise ValueError("a pattern has no inline flags: JSON Schema, in which callers read it, cannot say them")
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
     return text
 
 
@@ -270,7 +269,7 @@ class AccountForm(Section):
 
     company: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,64}$")]
     """As callers know it: named in the API's pages and in the error of a number that fits no form."""
-    pattern: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_pattern)]
+    pattern: Annotated[Pattern, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_flags)]
     """A regular expression that the whole number matches."""
     description: Annotated[str, StringConstraints(max_length=200)] = ""
     """For people: `13 digits, the first four the district`."""
@@ -295,7 +294,8 @@ class SubmissionsSection(Section):
     """What this front routes to other regions' bridges."""
 
     regions: tuple[Name, ...] = ()
-    """To these; none, and the broker is not asked for the queue `front.submit.<name>`. It can read nothing of it."""
+    """To these. None: this front takes nothing of the kind (it does not ask the broker for `front.submit.<name>`), and
+    what a bridge's `settlement.front` gives it stays on the broker. It can read nothing of it."""
 
 
 class FrontSettings(Section):
@@ -334,6 +334,21 @@ class FrontSettings(Section):
     audit: AuditSection = AuditSection()
     statistics: StatisticsSection = StatisticsSection()
     maintenance: FrontMaintenanceSection = FrontMaintenanceSection()
+
+    def doubts(self) -> Iterator[str]:
+        """What is allowed, and may not be what was meant."""
+        if self.files.enabled and not self.files.sources and not self.files.targets:
+            yield "files: there are neither sources nor targets, so that the relay has nothing to do"
+        if self.region in self.submissions.regions:
+            yield f"submissions.regions: {self.region} is this front's own region, whose bridge does its own"
+
+    @model_validator(mode="after")
+    def _listeners_are_apart(self) -> Self:
+        apart(
+            (("http", "port"), self.http.host, self.http.port),
+            (("metrics", "port"), self.metrics.host, self.metrics.port),
+        )
+        return self
 
     @model_validator(mode="after")
     def _repeated_while_kept(self) -> Self:

@@ -22,6 +22,7 @@ from protocol.operations import CATALOGUE, INTERNAL, Kind, UnknownOutcome
 from protocol.presence import Availability
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
+from protocol.runtime.settings import placed_within
 
 log = logger(__name__)
 
@@ -63,17 +64,18 @@ def rebind(before: Bound, old: BridgeSettings, new: BridgeSettings, files: Itera
     sections, earlier = new.all_systems, old.all_systems
     kept = {
         name for name, section in sections.items()
-        if name in before.systems and earlier.get(name) == section and not _changed(files, _place(name))
+        if name in before.systems and earlier.get(name) == section and not _changed(files, place_of(name))
     }  # fmt: skip
-    systems = {
-        name: before.systems[name] if name in kept else kind(section.adapter).open(name, section)
-        for name, section in sections.items()
-    }
+    systems = {}
+    for name, section in sections.items():
+        with placed_within(place_of(name)):
+            systems[name] = before.systems[name] if name in kept else kind(section.adapter).open(name, section)
     adapters = {}
     for name, binding in new.operations.items():
         same = old.operations.get(name) == binding and not _changed(files, ("operations", name))
         known = before.adapters.get(name) if same and binding.system in kept else None
-        adapters[name] = known or systems[binding.system].adapter(CATALOGUE[name], binding)
+        with placed_within(("operations", name)):
+            adapters[name] = known or systems[binding.system].adapter(CATALOGUE[name], binding)
     begun = tuple(system for name, system in systems.items() if name not in kept)
     ended = tuple(system for name, system in before.systems.items() if name not in kept)
     return Rebound(Bound(systems, adapters), begun, ended)
@@ -207,7 +209,8 @@ async def _closed(systems: Iterable[System]) -> None:
             log.exception("system-not-closed")
 
 
-def _place(system: str) -> Place:
+def place_of(system: str) -> Place:
+    """Where the table of a system stands."""
     return (DEFAULT_SYSTEM,) if system == DEFAULT_SYSTEM else ("systems", system)
 
 

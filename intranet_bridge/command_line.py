@@ -71,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
         logs.configure(settings.log.level, style=settings.log.format)
         crash_points.arm(os.environ)
         if given.command == "try":
-            sys.exit(trial.run(settings, given))
+            with naming(given.config, settings):
+                sys.exit(trial.run(settings, given))
         if given.check_config:
             _check(given.config, settings)
             return

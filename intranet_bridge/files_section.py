@@ -1,27 +1,18 @@
 """The `[files]` table of the bridge's configuration."""
 
-import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from protocol.file_transfer import MAX_BYTES
 from protocol.runtime.maintenance import TimeZone
-from protocol.runtime.settings import Name, Section
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    return text
+from protocol.runtime.settings import Name, Pattern, Section
 
 
 class FileProfileSection(Section):
     """One kind of file that is taken."""
 
-    names: Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_pattern)]
+    names: Annotated[Pattern, StringConstraints(min_length=1, max_length=400)]
     """A regular expression that the whole name matches, blanks in it removed."""
     max_bytes: Annotated[int, Field(ge=0, le=MAX_BYTES)] = MAX_BYTES
     """A longer one is refused."""

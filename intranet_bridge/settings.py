@@ -48,11 +48,13 @@ from protocol.runtime.settings import (
     MetricsSection,
     Misplaced,
     Name,
+    Pattern,
     PortOrOff,
     Section,
     StoreSection,
     WireSection,
     all_or_none,
+    apart,
     nearest,
     nested,
     toml_path,
@@ -212,7 +214,7 @@ class QrSection(Section):
     """Pages that a code may lead to, by name."""
     page: PageName = "bill"
     """The one that codes lead to."""
-    account_pattern: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "[0-9]{10,13}"
+    account_pattern: Annotated[Pattern, StringConstraints(min_length=1, max_length=200)] = "[0-9]{10,13}"
     """A regular expression that each whole account number matches."""
     account_digits: Annotated[int, Field(ge=4, le=15)] | None = None
     """How many digits each has, if that is fixed: then a number cell of a sheet with just so many is taken."""
@@ -245,15 +247,6 @@ class QrSection(Section):
     def _base(cls, value: str) -> str:
         if not _HTTPS.fullmatch(value) or not value.endswith("/"):
             raise ValueError("must be https://host/…/, and end in a slash")
-        return value
-
-    @field_validator("account_pattern")
-    @classmethod
-    def _account_pattern(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
         return value
 
     @field_validator("check_accounts")
@@ -308,9 +301,11 @@ class BridgeMaintenanceSection(MaintenanceSection):
 def _opened(table: object, place: tuple[str, ...], info: ValidationInfo) -> SystemSection:
     """A system's table, read by the adapter it names. `place`: in what the validator validates."""
     name = table.get("adapter", "http") if isinstance(table, dict) else "http"
+    if not isinstance(name, str):
+        raise Misplaced("must be the name of an adapter", (*place, "adapter"))
     try:
         found = kind(name)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise Misplaced(str(error), (*place, "adapter")) from None
     return nested(found.system, table, place, info)
 
@@ -326,7 +321,7 @@ def _bound(name: str, table: object, systems: Mapping[str, SystemSection], info:
     if name in OWN:
         raise Misplaced("the bridge answers it itself: nothing binds it", place)
     system = table.get("system", DEFAULT_SYSTEM) if isinstance(table, dict) else DEFAULT_SYSTEM
-    if system not in systems:
+    if not isinstance(system, str) or system not in systems:
         near = nearest(str(system), systems)
         meant = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(systems)) or 'none'}"
         raise Misplaced(f"there is no system {system!r}; {meant}", (*place, "system"))
@@ -409,7 +404,7 @@ class BridgeSettings(Section):
             f"maintenance.windows: {name} is not bound here, so that it is not paused"
             for name in sorted(named - self.answered - OWN)
         ]
-        return [*windows, *self._hot_doubts()] + [
+        return [*windows, *self._hot_doubts(), *self._idle()] + [
             f"{toml_path(('operations', name, *complaint.setting))}: {complaint.message}"
             for name, binding in self.operations.items()
             for complaint in kind(systems[binding.system].adapter).complaints(CATALOGUE[name], binding)
@@ -425,6 +420,27 @@ class BridgeSettings(Section):
                     f"{toml_path(('hot', 'prequery', 'requests', name))}: its answers live for "
                     f"{self.hot.operations[name].lifetime_s:g} s: asked ahead, most are old before anybody asks"
                 )
+
+    def _idle(self) -> Iterator[str]:
+        """What is configured, and never does anything as the rest is."""
+        settlement, files = self.settlement, self.files
+        for place, there in (
+            ("settlement.statements.files", settlement.statements.files),
+            ("settlement.withholding", settlement.withholding),
+            ("settlement.clearing.target", settlement.clearing.target),
+        ):
+            if there and not files.enabled:
+                yield f"{place}: files.enabled is false, so that no file comes or goes"
+        if files.enabled and not files.profiles and not files.targets:
+            yield "files: there are neither profiles nor targets, so that every file is refused"
+        if settlement.payments and not settlement.companies:
+            yield "settlement.payments: there are no settlement.companies, so that every order is refused"
+        for name, one in settlement.withholding.items():
+            if one.automatic and not self.pushes.port and not self.pushes.tables:
+                yield f"settlement.withholding.{name}.automatic: pushes are off, so that no bill is heard of"
+        for name, source in self.imports.items():
+            if not source.answers:
+                yield f"imports.{name}: it has no answers, so that it is fetched for nothing"
 
     def unbound(self) -> list[str]:
         """The catalogue's operations that nobody answers, for no table binds them: callers of them get 502."""
@@ -500,6 +516,15 @@ class BridgeSettings(Section):
                 here = toml_path(place)
                 if (other := answered.setdefault(operation, here)) != here:
                     raise Misplaced(f"{other} answers it already", (*place, "answers", operation))
+        return self
+
+    @model_validator(mode="after")
+    def _listeners_are_apart(self) -> Self:
+        apart(
+            (("metrics", "port"), self.metrics.host, self.metrics.port),
+            (("pushes", "port"), self.pushes.host, self.pushes.port),
+            (("desk", "port"), self.desk.host, self.desk.port if self.desk.enabled else 0),
+        )
         return self
 
     @model_validator(mode="after")

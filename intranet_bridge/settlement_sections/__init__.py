@@ -11,7 +11,7 @@ from intranet_bridge.settlement_sections.peers import PeerSection
 from intranet_bridge.settlement_sections.risk import RiskSection
 from intranet_bridge.settlement_sections.statements import StatementsSection
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
-from protocol.runtime.settings import Name, Section
+from protocol.runtime.settings import Name, Pattern, Section
 
 ACCOUNT_PATTERN = "[0-9]{10,13}"
 
@@ -21,7 +21,7 @@ class CompanySection(Section):
 
     region: Name | None = None
     """Of the bridge that has its marketing system, if it is not this one."""
-    account_pattern: Annotated[str, Field(min_length=1, max_length=200)] = ACCOUNT_PATTERN
+    account_pattern: Annotated[Pattern, Field(min_length=1, max_length=200)] = ACCOUNT_PATTERN
     """A regular expression that a whole account number of it matches."""
 
 

@@ -1,23 +1,14 @@
 """The tables `[settlement.withholding.NAME]`: whose bills which bank is asked to charge, on which days."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
-from protocol.runtime.settings import Name, Section
+from protocol.runtime.settings import Name, Pattern, Section
 
 _Part = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,16}$")]
 _Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 _Day = Annotated[int, Field(ge=1, le=28)]
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    return text
 
 
 class WithholdingSection(Section):
@@ -35,7 +26,7 @@ class WithholdingSection(Section):
     """What a line is written off as paid through, and whose account of the ledger owes it."""
     agreements: Annotated[tuple[str, ...], Field(max_length=50)] = ()
     """The banks, as agreements name them, that this one charges for. Empty: all."""
-    accounts: Annotated[str, StringConstraints(max_length=200), AfterValidator(_pattern)] = ""
+    accounts: Annotated[Pattern, StringConstraints(max_length=200)] = ""
     """A regular expression that the whole account number matches. Empty: all."""
     days: Annotated[tuple[_Day, ...], Field(min_length=1, max_length=28)] = (5, 10, 15)
     """Days of the month on which a batch is sealed and sent."""
@@ -65,6 +56,13 @@ class WithholdingSection(Section):
     """By this time of that day, in China."""
     automatic: bool = False
     """Whether a bill that is issued (pushed as `bill-issued`) becomes a line, if its account has an agreement."""
+
+    @field_validator("flags")
+    @classmethod
+    def _some_line_is_charged(cls, flags: dict[str, bool]) -> dict[str, bool]:
+        if True not in flags.values():
+            raise ValueError("no value is true, which says that a line was charged: every answer would be refused")
+        return flags
 
     @field_validator("days")
     @classmethod

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from intranet_bridge.bound import place_of
 from intranet_bridge.marketing import (
     Absent,
     Answered,
@@ -39,7 +40,7 @@ from protocol.errors import ConfigurationError
 from protocol.messages import uuid7
 from protocol.operations import CATALOGUE, OWN, Kind, Operation, UnknownOutcome
 from protocol.runtime.clock import wall_clock
-from protocol.runtime.settings import toml_path
+from protocol.runtime.settings import placed_within, toml_path
 
 _NEXT = {
     UnknownOutcome.REPEAT: "the call is repeated: the catalogue says that it may be",
@@ -104,7 +105,8 @@ def tried(settings: BridgeSettings, given: Wanted, out: Callable[[str], object])
     sends = saved is None and (operation.kind is Kind.QUERY or given.inquiry or given.really)
     told = _Observer(operation, Mask(show=given.show), out, sends=sends, saved=saved, inquiry=given.inquiry)
     section = settings.all_systems[binding.system]
-    system = kind(section.adapter).open(binding.system, section, told)
+    with placed_within(place_of(binding.system)):
+        system = kind(section.adapter).open(binding.system, section, told)
     return asyncio.run(_trial(operation, binding, system, asked, told, out))
 
 
@@ -150,7 +152,8 @@ async def _trial(
     outcome: Outcome | Finding
     try:
         await system.start()
-        adapter = system.adapter(operation, binding)
+        with placed_within(("operations", operation.name)):
+            adapter = system.adapter(operation, binding)
         if told.inquiry:
             outcome = await adapter.inquire(asked, adapter.timeout_s)
         else:

@@ -1,11 +1,11 @@
 """What an operator may set of any desk."""
 
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from protocol.runtime.settings import Section
+from protocol.runtime.settings import Misplaced, Section
 
 
 def network(value: str) -> str:
@@ -26,3 +26,9 @@ class DeskSection(Section):
     """A session ends after so long, whatever is done in it."""
     one_session: bool = True
     """A log-in ends the member's other sessions."""
+
+    @model_validator(mode="after")
+    def _for_somebody(self) -> Self:
+        if self.enabled and not self.networks:
+            raise Misplaced("nobody is answered: name the networks that are", ("networks",))
+        return self

@@ -6,9 +6,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +27,7 @@ from protocol.destinations import checked_name
 from protocol.errors import ConfigurationError
 from protocol.files import read_text
 from protocol.messages import LOWEST_VERSION, WIRE_VERSION
+from protocol.networks import is_every
 from protocol.runtime.timeouts import Timeouts
 from protocol.runtime.toml_lines import Place, deepest
 
@@ -85,6 +87,34 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, table: object) -> object:  # pydantic takes it for 1
+        given: Mapping[str, object] = table if isinstance(table, Mapping) else {}
+        for name in _numbers(cls):
+            value = given.get(name)
+            for place, one in (((name,), value), *(((name, at), one) for at, one in enumerate(_items(value)))):
+                if isinstance(one, bool):
+                    raise Misplaced("must be a number", place)
+        return table
+
+
+@cache
+def _numbers(section: type[BaseModel]) -> tuple[str, ...]:
+    """The settings of a table that are numbers or lists of them."""
+    kinds = {name: set(_parts_of(field.annotation)) for name, field in section.model_fields.items()}
+    return tuple(name for name, found in kinds.items() if found & {int, float} and not found & {bool, Any, dict})
+
+
+def _parts_of(annotation: Any) -> Iterator[Any]:
+    yield get_origin(annotation) or annotation
+    for part in get_args(annotation):
+        yield from _parts_of(part) if not isinstance(part, str | int) else ()
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
+
 
 CREDENTIAL = "credential:"
 """Before a name, in place of a path: the file of that name among what systemd gave to the service."""
@@ -134,6 +164,8 @@ def _loopback(host: str) -> str:
 
 def checked_address(value: str) -> str:
     """`value` itself if it is an address as settings write them. Raises ValueError."""
+    if "@" in value:  # what is before it may hold a password: nothing of it is repeated
+        raise ValueError("an address is written host:port, without a user")
     host, _, port = value.rpartition(":")
     if not host or not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
         raise ValueError("an address is written host:port")
@@ -145,6 +177,8 @@ def checked_address(value: str) -> str:
 
 def checked_host(value: str) -> str:
     """`value` itself if it is a host name or an IP address (IPv6 with or without brackets). Raises ValueError."""
+    if "@" in value:  # what is before it may be a password: nothing of it is repeated
+        raise ValueError("a host is named without a user")
     if not value.isascii():
         raise ValueError(f"the host {value!r} is not ASCII: give an international name as xn--...")
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
@@ -209,6 +243,29 @@ def _without_password(value: str) -> str:
     return value
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return text
+
+
+def apart(*listeners: tuple[Place, str, int]) -> None:
+    """Raises Misplaced for the first port that an earlier listener has too. Each: the setting, host, port (0: off)."""
+    for number, (place, host, port) in enumerate(listeners):
+        for other, elsewhere, taken in listeners[:number]:
+            if port and port == taken and (_same(host, elsewhere) or is_every(host) or is_every(elsewhere)):
+                raise Misplaced(f"is {toml_path(other)} too: one of them could not listen", place)
+
+
+def _same(host: str, other: str) -> bool:
+    named = {"localhost": "127.0.0.1"}
+    return named.get(host, host) == named.get(other, other)
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression."""
 FilePath = Annotated[Path, BeforeValidator(_path_text), AfterValidator(from_file)]
 """A path; a relative one is taken from the configuration file's folder, `credential:NAME` from what systemd gave."""
 Name = Annotated[str, AfterValidator(checked_name)]
@@ -242,7 +299,7 @@ class LinkSection(Section):
     """a send without its receipt by then has an unknown outcome and is repeated"""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """TLS and STOMP included; TCP alone is given 2 s"""
-    reconnect_max_s: Annotated[float, Field(gt=0, le=300)] = 2.0
+    reconnect_max_s: Annotated[float, Field(ge=0.1, le=300)] = 2.0
     """the longest pause between attempts"""
 
     def addresses(self) -> tuple[tuple[str, int], ...]:
@@ -345,6 +402,14 @@ def unfit(error: ValidationError, value: object, place: Place) -> Misplaced:
     return _first(error, BaseModel, value).below(place)
 
 
+_TABLE, _LIST = "must be a table", "must be a list"
+_KINDS = {
+    "model_type": _TABLE, "dict_type": _TABLE, "tuple_type": _LIST, "list_type": _LIST, "set_type": _LIST,
+    "frozen_set_type": _LIST, "path_type": "must be the name of a file",
+}  # fmt: skip
+"""What a value of another kind is told, where pydantic speaks of Python."""
+
+
 def _first(error: ValidationError, model: type[BaseModel], table: object) -> Misplaced:
     """The first of what is wrong with a table.
 
@@ -353,6 +418,9 @@ def _first(error: ValidationError, model: type[BaseModel], table: object) -> Mis
     found: dict[Place, list[ErrorDetails]] = {}
     for one in error.errors(include_url=False, include_input=False):
         found.setdefault(_written(one, table), []).append(one)
+    for place in [one for one, several in found.items() if several[0]["type"] == "too_short"]:
+        if any(other[: len(place)] == place for other in found if other != place):
+            del found[place]  # pydantic does not count an item that is wrong
     unknown = [place for place, several in found.items() if several[0]["type"] == "extra_forbidden"]
     place = (unknown or list(found))[0]
     first, more = found[place][0], len(found) - 1
@@ -365,8 +433,15 @@ def _first(error: ValidationError, model: type[BaseModel], table: object) -> Mis
         return Misplaced(f"unknown key{known}", place, meant=meant, more=more)
     if first["type"] == "missing":
         return Misplaced("is missing", place, more=more)
-    said = dict.fromkeys(one["msg"].removeprefix("Value error, ") for one in found[place])
+    several = [one for one in found[place] if one["loc"][-1:] == ("[key]",)] or found[place]  # the name comes first
+    said = dict.fromkeys(_said(one) for one in several)
     return Misplaced("; or: ".join(said), place, more=more)
+
+
+def _said(error: ErrorDetails) -> str:
+    if error["type"] == "too_short" and error["ctx"]["min_length"] == 1:
+        return "must not be empty"
+    return _KINDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
 
 
 def _written(error: ErrorDetails, table: object) -> Place:
@@ -499,6 +574,19 @@ def naming(path: Path, settings: BaseModel) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise placed(error, path, settings) from error
+
+
+@contextmanager
+def placed_within(place: Place) -> Iterator[None]:
+    """A ConfigurationError raised within, about a setting of the table at `place` or about none, names it from the
+    file's root; one that is about a file stays as it is.
+    """
+    try:
+        yield
+    except ConfigurationError as error:
+        if error.file:
+            raise
+        raise ConfigurationError(str(error), place=(*place, *error.place)) from error
 
 
 def placed(error: ConfigurationError, path: Path, settings: BaseModel) -> ConfigurationError:

@@ -20,6 +20,7 @@ from intranet_bridge.marketing.http.binding import (
 from intranet_bridge.marketing.kind import Complaint
 from protocol.errors import ConfigurationError
 from protocol.operations.operation import Kind, Operation
+from protocol.runtime.toml_lines import Place
 
 _PART = r"\{([^{}]*)\}"
 """An expression in a path."""
@@ -74,23 +75,22 @@ def login(system: HttpSystem) -> None:
         found += read((name,), text, ANY, {})
     for complaint in found:
         if complaint.fatal:
-            raise ConfigurationError(f"login.{'.'.join(complaint.setting)}: {complaint.message}")
+            raise ConfigurationError(complaint.message, place=("login", *complaint.setting))
 
 
-def session(operation: Operation, binding: HttpBinding, system: HttpSystem) -> None:
+def session(binding: HttpBinding, system: HttpSystem) -> None:
     """Raise ConfigurationError if a binding wants a session that its system has not, or leaves its token out."""
     place = system.login.place if system.login else system.oauth.place if system.oauth else None
-    asks: list[HttpBinding | InquireSection | AttachmentsSection] = [binding]
-    asks += [one for one in (binding.inquire, binding.attachments) if one is not None]
-    for one in asks:
+    asks: list[tuple[Place, HttpBinding | InquireSection | AttachmentsSection]] = [((), binding)]
+    asks += [((name,), one) for name in ("inquire", "attachments") if (one := getattr(binding, name)) is not None]
+    for above, one in asks:
         texts = [*re.findall(_PART, one.path), one.query, one.request]
         wants = any(text is not None and _has_field(jmespath.compile(text).parsed, "session") for text in texts)
         if wants and place is None:
-            raise ConfigurationError(f"operations.{operation.name}: `session`, and its system has no login")
+            raise ConfigurationError("`session`, and its system has no login", place=above)
         if place is not None and place == TokenPlace() and not wants:
-            raise ConfigurationError(
-                f"operations.{operation.name}: the session's token goes nowhere: give login.place, or use `session`"
-            )
+            message = "the session's token goes nowhere: give login.place, or use `session`"
+            raise ConfigurationError(message, place=above)
 
 
 def _has_field(tree: Mapping[str, Any], name: str) -> bool:

@@ -28,7 +28,7 @@ class OpenHttpSystem:
 
     def adapter(self, operation: Operation, binding: HttpBinding) -> HttpAdapter:
         """The adapter of one operation."""
-        check.session(operation, binding, self._system)
+        check.session(binding, self._system)
         return HttpAdapter(operation, binding, self._system, self._client, self._access)
 
     async def start(self) -> None:

@@ -69,7 +69,7 @@ class ObservedSystem:
     def adapter(self, operation: Operation, binding: HttpBinding) -> HttpAdapter:
         """The operation's own adapter, listened to."""
         self._client.listen(self._observer, binding, self._system.answer_limit)
-        check.session(operation, binding, self._system)
+        check.session(binding, self._system)
         return HttpAdapter(operation, binding, self._system, self._client, self._access, self._step)
 
     async def start(self) -> None:

@@ -26,6 +26,7 @@ from intranet_bridge.marketing.soap.reader import Reader
 from protocol.errors import ConfigurationError
 from protocol.operations.operation import Operation
 from protocol.runtime.metrics import Sample
+from protocol.runtime.toml_lines import Place
 
 
 class Secrets:
@@ -66,16 +67,16 @@ class Bound:
         trace: Trace | None = None,
     ) -> SoapAdapter:
         """The adapter of one operation. Raises ConfigurationError for what the WSDL does not have."""
-        place, inquire = f"operations.{operation.name}", binding.inquire
+        inquire = binding.inquire
         return SoapAdapter(
             operation,
             binding,
             timeout_s=binding.timeout_s or self._section.timeout_s,
             client=client,
-            message=self._message(place, operation, binding, binding),
+            message=self._message((), operation, binding, binding),
             answers=self._answers(binding.operation, binding),
             inquiry=(
-                self._message(f"{place}.inquire", operation, binding, inquire),
+                self._message(("inquire",), operation, binding, inquire),
                 self._answers(inquire.operation, binding),
             )
             if inquire
@@ -85,9 +86,12 @@ class Bound:
         )
 
     def _message(
-        self, place: str, operation: Operation, binding: SoapBinding, asking: SoapBinding | InquireSection
+        self, above: Place, operation: Operation, binding: SoapBinding, asking: SoapBinding | InquireSection
     ) -> Message:
-        found = self._description.operation(asking.operation)
+        try:
+            found = self._description.operation(asking.operation)
+        except ConfigurationError as error:  # of the WSDL, by what the binding names
+            raise ConfigurationError(str(error), place=(*above, "operation")) from None
         sees = request_of(operation)
         for setting, text, element in (
             ("request", asking.request, found.input.body),
@@ -95,7 +99,7 @@ class Bound:
         ):
             if text is not None and element is not None:
                 for complaint in misnamed(_fields(text, sees, binding.values), element.type):
-                    raise ConfigurationError(f"{place}.{setting}: {complaint}")
+                    raise ConfigurationError(complaint, place=(*above, setting))
         return Message(
             found,
             address=self.address,

@@ -279,6 +279,15 @@ SOAP = '[systems.soap]\nadapter = "soap"\nwsdl = "x.wsdl"\n'
         ),
         ('[settlement.statements]\nmissing_at = "00:30"  #!', "settlement.statements.missing_at", "before 01:00"),
         ('[[maintenance.windows]]\noperations = ["*"]\nfrom = "01:00"  \nmonth_days = [1,\n0]  #!', "", "1 to 31"),
+        ('[settlement.companies.water]\naccount_pattern = "["  #!', "settlement.companies.water.account_pattern", "no"),
+        ('[systems.o]\nadapter = {}  #!', "systems.o.adapter", "must be the name of an adapter"),
+        ("[operations.faq]\nsystem = []  #!", "operations.faq.system", "there is no system []"),
+        ("[fronts]\na = 1  #!", "fronts.a", "must be a table"),
+        ("[fronts]\nA = 1  #!", "fronts.A", "is not a name"),
+        ('[fronts.a]\ninstances = "x"  #!', "fronts.a.instances", "must be a list"),
+        ("[fronts.a]\noperations = []  #!", "fronts.a.operations", "must not be empty"),
+        ("[fronts.a]\nrate = true  #!", "fronts.a.rate", "must be a number"),
+        ("[settlement.statements]\nprofiles = 1  #!", "settlement.statements.profiles", "must be the name of a file"),
         ('[fronts.a]\ninstances = ["x"]\n[fronts.b]\ninstances = ["x"]  #!', "fronts.b.instances", "[fronts.a] too"),
         (
             '[systems.o]\nurl = "http://h"\n[systems.o.login]\npath = "/"\npassword_file = "p"\ntoken = "t"\n'
@@ -324,3 +333,76 @@ def test_an_expression_that_translates_by_no_table_is_named(tmp_path: Path) -> N
     file = copied(tmp_path, 'request = "{consNo: account}"', "request = \"{consNo: translate('kinds', account)}\"")
     with pytest.raises(ConfigurationError, match=r"\.toml:\d+: operations\.account-profile\.request: .*'kinds'"):
         load(file, BridgeSettings)
+
+
+LISTENERS = """
+[metrics]
+port = 9102
+[pushes]
+token_file = "t"
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ("port = 9102\nhost = 'localhost'", "pushes.port: is metrics.port too"),
+        ("port = 8444\n[desk]\nenabled = true", "desk.port: is pushes.port too"),
+        ("port = 8444\n[desk]\nenabled = false", ""),
+        ("port = 9102\nhost = '127.0.0.2'", ""),
+        ("port = 0\n[desk]\nenabled = true\nnetworks = []", "desk.networks: nobody is answered"),
+        ("port = 0\n[desk]\nnetworks = []", ""),
+    ],
+)
+def test_what_can_never_listen_or_answer_is_refused(tmp_path: Path, settings: str, complaint: str) -> None:
+    file = copied(tmp_path)
+    text = re.sub(r"(?ms)^\[(metrics|pushes|desk)\].*?(?=^\[|^# \[)", "", file.read_text(encoding="utf-8"))
+    file.write_text(text + LISTENERS + settings, encoding="utf-8")
+    if complaint:
+        with pytest.raises(ConfigurationError, match=rf":\d+: {complaint}"):
+            load(file, BridgeSettings)
+    else:
+        load(file, BridgeSettings)
+
+
+@pytest.mark.parametrize(
+    ("tables", "doubt"),
+    [
+        ("[settlement.payments.channels.a]\nplugin = 'simulated'\nkey = 'k'", "settlement.payments: there are no"),
+        (TABLES + IMPORT_OF_OLD, "imports.texts: it has no answers"),
+        (
+            "[settlement.companies.a]\n[settlement.statements.files.day]\nprofile = 'p'\ncompany = 'a'\n"
+            "[files.profiles.day]\nnames = 'x'", "settlement.statements.files: files.enabled is false",
+        ),
+    ],
+)  # fmt: skip
+def test_what_never_does_anything_is_doubtful(tmp_path: Path, tables: str, doubt: str) -> None:
+    file = copied(tmp_path, "[maintenance] ", "# ")
+    assert not any(doubt in one for one in load(file, BridgeSettings).doubts())
+    file.write_text(file.read_text(encoding="utf-8") + "\n" + tables, encoding="utf-8")
+    assert any(one.startswith(doubt) for one in load(file, BridgeSettings).doubts())
+
+
+@pytest.mark.parametrize(
+    ("login", "complaint"),
+    [
+        ("token = 'to_string(a)'\ncode = 'to_number('", r"systems\.o\.login\.code: not a JMESPath"),
+        ("token = 'join(`,`)'", r"systems\.o\.login\.token: "),
+        ("token = 't'\nrequest = '{usr: usr}'", r"systems\.o\.login\.request: there is no field usr"),
+        ("token = 't'", r"operations\.faq: the session's token goes nowhere"),
+    ],
+)
+def test_a_log_in_that_cannot_be_meant_is_named_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], login: str, complaint: str
+) -> None:
+    install(tmp_path)
+    (tmp_path / "p").write_text("secret")
+    file = tmp_path / BRIDGE.name
+    tables = f"[systems.o]\nurl = 'http://h'\n[systems.o.login]\npath = '/'\npassword_file = 'p'\n{login}\n"
+    file.write_text(file.read_text(encoding="utf-8") + tables, encoding="utf-8")
+    public = tmp_path / "bindings" / "public.toml"
+    text = public.read_text(encoding="utf-8")
+    public.write_text(text.replace("[operations.faq]\n", "[operations.faq]\nsystem = 'o'\n"), encoding="utf-8")
+    with pytest.raises(SystemExit):
+        command_line.main(["--config", str(file), "--check-config"])
+    assert re.search(rf"error: \S+\.toml:\d+: {complaint}", told := capsys.readouterr().err), told

@@ -126,6 +126,11 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, line: int 
     assert found == line
 
 
+def test_a_password_before_a_host_is_not_repeated(tmp_path: Path) -> None:
+    _, text = complaint(tmp_path, GOOD + LINK + 'brokers = ["front:secret-word@mq:61616"]\n')
+    assert text == "link.brokers.0: an address is written host:port, without a user"
+
+
 def test_more_mistakes_are_counted(tmp_path: Path) -> None:
     line, text = complaint(tmp_path, GOOD + "a = 1\nb = 2\nc = 3\n")
     assert (line, text) == (

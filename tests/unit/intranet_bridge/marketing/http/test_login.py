@@ -286,7 +286,7 @@ def test_mistakes_in_the_settings(tmp_path: Path, changes: Any, why: str) -> Non
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"login": {"request": "{u: usr}"}}, "login.request: "),
+        ({"login": {"request": "{u: usr}"}}, "there is no field usr"),
         ({"login": {"place": {}}}, "the session's token goes nowhere"),
         ({"login": {"password_file": "/nowhere/password"}}, "cannot be read"),
     ],
