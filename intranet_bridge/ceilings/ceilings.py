@@ -13,6 +13,7 @@ ceiling         what is asked                           a query is answered    a
 `operation`     for what may not be asked for           `not-admitted`         the same
 `rate`          more in a second than may be            `ceiling-met`          waits in the inbox for its turn
 `accounts`      about more accounts in an hour          `ceiling-met`          waits in the inbox for the next hour
+`attachments`   more bytes of files kept at once        –                      its files wait until there is room
 ==============  ======================================  ======================================================
 
 A command that was accepted is not lost for a ceiling: a front that was cut off for hours sends all it kept at once.
@@ -59,6 +60,7 @@ class _Front:
     queries: Rate
     commands: Rate
     accounts: int
+    attachment_bytes: int
     window: Window
     instances: frozenset[str]
     """Empty: any."""
@@ -217,6 +219,20 @@ class Ceilings:
         refusal = self._counted(self._application(source), account, self._now())
         return 0.0 if refusal is None else refusal.retry_s
 
+    def attachments(self, source: str) -> tuple[str, int]:
+        """Whose attachments those of an admitted source are counted with, and how many bytes of these may be kept."""
+        front = self._application(source).front
+        return front.name, front.attachment_bytes
+
+    def others(self, front: str) -> frozenset[str]:
+        """The tables of fronts besides this one."""
+        return frozenset(self._fronts) - {front}
+
+    def met_by_attachments(self, source: str) -> None:
+        """More of them came than may be kept."""
+        front = self._application(source).front
+        self._note(front, "attachments", front.attachment_bytes)
+
     # --- what came of it ------------------------------------------------------------------------------------
 
     def report(self) -> tuple[CeilingReport, ...]:
@@ -292,7 +308,8 @@ class Ceilings:
         instances: Iterable[str] = section.instances or (() if name == ANY_FRONT else (name,))
         front = _Front(
             name, Rate(rate, common.burst_s), Rate(rate, common.burst_s), section.accounts or common.front_accounts,
-            Window(), frozenset(instances), bool(section.applications), section,
+            section.attachment_bytes or common.front_attachment_bytes, Window(), frozenset(instances),
+            bool(section.applications), section,
         )  # fmt: skip
         for application, of in section.applications.items():
             self._open(front, application, of)

@@ -24,6 +24,7 @@ def _operations(pattern: str) -> str:
 
 Rate = Annotated[float, Field(gt=0, le=1_000_000)]
 Accounts = Annotated[int, Field(ge=1, le=1_000_000)]
+AttachmentBytes = Annotated[int, Field(ge=64 << 20, le=1 << 50)]
 Operations = Annotated[tuple[Annotated[str, AfterValidator(_operations)], ...], Field(min_length=1)]
 
 
@@ -43,6 +44,9 @@ class CeilingsSection(Section):
     """Different accounts an hour of a front; one that two applications ask about counts twice."""
     application_accounts: Accounts = 50_000
     """Different accounts an hour of one application."""
+    front_attachment_bytes: AttachmentBytes = 8 << 30
+    """Bytes of a front's attachments that are kept at once, all its applications together; each is taken for 16 KB at
+    least. What is beyond them is set aside, and taken when it comes again and there is room."""
     operations: Operations = ALL
     """What may be asked for: names of operations, `*` in them for any characters."""
 
@@ -69,6 +73,8 @@ class FrontSection(Section):
     """Requests a second, all applications together."""
     accounts: Accounts | None = None
     """Different accounts an hour, all applications together."""
+    attachment_bytes: AttachmentBytes | None = None
+    """Bytes of attachments kept at once, all applications together."""
     operations: Operations | None = None
     """What may be asked for; default: as [ceilings] says."""
 

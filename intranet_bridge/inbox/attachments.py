@@ -18,7 +18,7 @@ from intranet_bridge.inbox.rows import ATTACHMENT_MESSAGES, ATTACHMENT_USES, ATT
 from intranet_bridge.marketing import AttachedFile
 from protocol.attachments import MAX_BYTES, Chunk, Manifest, parsed_id
 from protocol.envelope import Opened, Opener
-from protocol.errors import EnvelopeError, OutOfRange
+from protocol.errors import EnvelopeError, NotAdmitted, OutOfRange
 from protocol.lifecycle import FINAL
 from protocol.media import Examination, Fault
 from protocol.messages import fitted
@@ -32,6 +32,8 @@ log = logger(__name__)
 
 _A, _M, _U = ATTACHMENTS.c, ATTACHMENT_MESSAGES.c, ATTACHMENT_USES.c
 _REFERENCE = 200
+_LEAST = 16 * 1024
+"""Bytes that an attachment is taken for besides its messages: so many that are begun and never end are bounded too."""
 
 
 class Stage(StrEnum):
@@ -53,6 +55,18 @@ class Message:
     length: int | None
     """Of the file, if this is its manifest."""
     envelope: bytes = field(repr=False)
+
+
+@immutable
+class Share:
+    """Of what is kept: what one front may have of it."""
+
+    front: str
+    """As the configuration calls it."""
+    most: int
+    """Bytes."""
+    others: frozenset[str] = frozenset()
+    """The other fronts that the configuration has: what is theirs is no matter of this one's."""
 
 
 @immutable
@@ -88,25 +102,35 @@ class AttachmentInbox:
         self._store, self._opener, self._clock = store, opener, clock
         self._opening = asyncio.Lock()
 
-    async def store(self, message: Message) -> Standing:
+    async def store(self, message: Message, share: Share) -> Standing:
         """Write a message down; one that is there already changes nothing. Raises OutOfRange for more than the file
-        has, which no honest front sends.
+        has and for another front's file, which no honest front sends; NotAdmitted for more than its front may have
+        kept here: it may be sent again when there is room.
         """
-        return await self._store.write(partial(self._stored, message))
+        return await self._store.write(partial(self._stored, message, share))
 
-    def _stored(self, message: Message, connection: Connection) -> Standing:
+    def _stored(self, message: Message, share: Share, connection: Connection) -> Standing:
         now, id = self._clock(), message.attachment
-        new = {"id": id, "received": 0, "state": Stage.RECEIVING, "fault": "", "updated_at": now}
+        new = {
+            "id": id, "received": 0, "state": Stage.RECEIVING, "fault": "", "updated_at": now, "front": share.front,
+            "kept": _LEAST,
+        }  # fmt: skip
         insert_new(connection, ATTACHMENTS, [new])
         row = connection.execute(select(ATTACHMENTS).where(_A.id == id).with_for_update()).one()
         received, length = row.received, row.length
+        if row.front in share.others:
+            raise OutOfRange("an attachment of another front's")
         values = {"attachment": id, "number": message.number, "envelope": message.envelope}
         if row.state == Stage.RECEIVING and insert_new(connection, ATTACHMENT_MESSAGES, [values]):
             received += message.size
             length = message.length or length
             if received > (length or MAX_BYTES):
                 raise OutOfRange("more of an attachment than it has")
-            changes = {"received": received, "length": length, "updated_at": now}
+            size = len(message.envelope)
+            held = select(func.coalesce(func.sum(_A.kept), 0)).where(_A.front == row.front)
+            if connection.execute(held).scalar_one() + size > share.most:
+                raise NotAdmitted("more bytes of attachments than its front may have kept here")
+            changes = {"received": received, "length": length, "updated_at": now, "kept": row.kept + size}
             connection.execute(ATTACHMENTS.update().where(_A.id == id).values(changes))
         fault = Fault(row.fault) if row.fault else None
         return Standing(Stage(row.state), fault, received == length)
@@ -120,6 +144,8 @@ class AttachmentInbox:
             fault = Fault.DIGEST
         stage = Stage.BAD if fault else Stage.WHOLE
         changes: dict[str, Any] = {"state": stage, "fault": fault or "", "updated_at": self._clock()}
+        if fault:
+            changes["kept"] = _LEAST
 
         def decide(connection: Connection) -> None:
             connection.execute(ATTACHMENTS.update().where(_A.id == id).values(changes))

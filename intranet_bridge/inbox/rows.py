@@ -126,7 +126,10 @@ ATTACHMENTS = Table(
     Column("fault", String(16), nullable=False),
     Column("reference", String(200)),  # what the marketing system calls it, once it has it
     Column("updated_at", BigInteger, nullable=False),
+    Column("front", String(64), nullable=False, server_default=text("''")),  # as the bridge's configuration calls it
+    Column("kept", BigInteger, nullable=False, server_default="0"),  # bytes that it takes here
     Index("attachments_updated", "updated_at"),
+    Index("attachments_front", "front", "kept"),
 )
 ATTACHMENT_MESSAGES = Table(
     "attachment_messages",

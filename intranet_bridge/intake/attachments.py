@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from intranet_bridge.ceilings.ceilings import Ceilings
-from intranet_bridge.inbox.attachments import AttachmentInbox, Message, Stage, message_of
+from intranet_bridge.inbox.attachments import AttachmentInbox, Message, Share, Stage, message_of
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.stored import StoredIntake
@@ -13,7 +13,7 @@ from intranet_bridge.replies import Replies
 from protocol.attachments import TYPE, Receipt
 from protocol.destinations import checked_reply
 from protocol.envelope import Opener
-from protocol.errors import LinkError, Malformed, NotAdmitted, OutOfRange
+from protocol.errors import EnvelopeError, LinkError, Malformed, NotAdmitted, OutOfRange
 from protocol.lifecycle import State
 from protocol.link.lane import Lane
 from protocol.link.port import Link
@@ -27,7 +27,7 @@ log = logger(__name__)
 _REPLIES = "/queue/bridge.reply.command."
 
 
-class AttachmentIntake(StoredIntake[Message, Receipt]):
+class AttachmentIntake(StoredIntake[tuple[Message, str], Receipt]):
     """Messages of attachments go to the inbox."""
 
     def __init__(
@@ -51,8 +51,8 @@ class AttachmentIntake(StoredIntake[Message, Receipt]):
         self.taken: Counter[str] = Counter()
         """Files that were all here, by what they were found to be: `whole`, or their fault."""
 
-    def _judged(self, envelope: bytes) -> tuple[Attributes, Message]:
-        """Raises EnvelopeError for what no front sends."""
+    def _judged(self, envelope: bytes) -> tuple[Attributes, tuple[Message, str]]:
+        """The message, and its source. Raises EnvelopeError for what no front sends."""
         opened = authentic_command(self._opener, envelope, self._clock())
         if opened.attributes.type != TYPE:
             raise Malformed("no attachment on the lane of attachments")
@@ -61,13 +61,18 @@ class AttachmentIntake(StoredIntake[Message, Receipt]):
         a, ceilings = opened.attributes, self._ceilings
         if ceilings.refused(a.source, TYPE, a.group) is not None or not ceilings.may_answer(a.reply_to, a.group):
             raise NotAdmitted("the bridge's configuration does not admit its front or application")
-        return opened.attributes, message_of(opened, envelope)
+        return a, (message_of(opened, envelope), a.source)
 
-    async def _stored(self, message: Message) -> Receipt | OutOfRange:
-        """What the front is told; returns OutOfRange, which trying again would not mend."""
+    async def _stored(self, received: tuple[Message, str]) -> Receipt | EnvelopeError:
+        """What the front is told; or why it is not taken, which trying again at once would not mend."""
+        message, source = received
+        front, most = self._ceilings.attachments(source)
         try:
-            standing = await self._attachments.store(message)
+            standing = await self._attachments.store(message, Share(front, most, self._ceilings.others(front)))
         except OutOfRange as error:
+            return error
+        except NotAdmitted as error:
+            self._ceilings.met_by_attachments(source)
             return error
         if standing.stage is Stage.RECEIVING and standing.all_here:
             fault = await self._attachments.examine(message.attachment)

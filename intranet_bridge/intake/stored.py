@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.intake.dead_letters import DeadLetters
 from protocol.backoff import Backoff
-from protocol.errors import EnvelopeError, OutOfRange
+from protocol.errors import EnvelopeError
 from protocol.frames import pack, unpack
 from protocol.link.port import Delivery, Link
 from protocol.messages import Attributes
@@ -35,8 +35,8 @@ class StoredIntake(ABC, Generic[Message, Answer]):
         """Raises EnvelopeError for what no front sends."""
 
     @abstractmethod
-    async def _stored(self, message: Message) -> Answer | OutOfRange:
-        """Write it down; returns OutOfRange for what no honest front sends. Whatever it raises, it is tried again."""
+    async def _stored(self, message: Message) -> Answer | EnvelopeError:
+        """Write it down; returns the error of what is to be set aside. Whatever it raises, it is tried again."""
 
     @abstractmethod
     def _tell(self, attributes: Attributes, answer: Answer) -> None:
@@ -81,7 +81,7 @@ class StoredIntake(ABC, Generic[Message, Answer]):
             try:
                 attributes, message = self._judged(envelope)
                 answer = await until_done(partial(self._stored, message), _AGAIN, self._not_stored)
-                if isinstance(answer, OutOfRange):
+                if isinstance(answer, EnvelopeError):
                     raise answer
             except EnvelopeError as error:
                 await self._set_aside(delivery, pack([envelope]), error.reason, error.request)

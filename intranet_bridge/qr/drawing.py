@@ -89,7 +89,7 @@ class Drawing:
     async def _exchange(self, task: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", __name__, limit=_LINE,
+                sys.executable, "-P", "-m", __name__, limit=_LINE,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
         into, out = self._process.stdin, self._process.stdout

@@ -8,8 +8,10 @@ from nothing.)
 
 import io
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +30,12 @@ MOST_UNPACKED_BYTES = 100 * 1024 * 1024
 MOST_MEMBERS = 1000
 _MARKUP = 4096
 """Bytes at the beginning of an XML part in which a document type would have to stand."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How members of a workbook may be packed (ECMA-376-2 has no other)."""
+_DAMAGED = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError,
+    LookupError, zlib.error, struct.error,
+)  # fmt: skip
 _DOCUMENT_TYPE = re.compile(rb"<!(?!--|\[CDATA\[)")
 
 
@@ -52,7 +60,7 @@ def read(data: bytes, form: Form) -> list[Row]:
 
 _UNREADABLE = (
     InvalidFileException, defusedxml.common.DefusedXmlException, zipfile.BadZipFile, SyntaxError, KeyError, ValueError,
-    TypeError, AttributeError, IndexError, OSError, EOFError, NotImplementedError, OverflowError,
+    TypeError, AttributeError, IndexError, OSError, EOFError, NotImplementedError, OverflowError, zlib.error,
 )  # fmt: skip
 """What openpyxl and zipfile raise for files that only look like sheets (XML's ParseError is a SyntaxError)."""
 
@@ -64,6 +72,8 @@ def _sound(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
+            if any(member.compress_type not in _METHODS for member in members):
+                raise SheetRefused("not-xlsx")
             if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > MOST_UNPACKED_BYTES:
                 raise SheetRefused("too-large")  # zipfile unpacks no more of a member than it declares
             names = {member.filename for member in members}
@@ -77,7 +87,7 @@ def _sound(data: bytes) -> None:
                         head = part.read(_MARKUP)
                     if _DOCUMENT_TYPE.search(head) or b"\0" in head:
                         raise SheetRefused("not-xlsx")  # a document type; or UTF-16, in which it would not be seen
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError):
+    except _DAMAGED:
         raise SheetRefused("not-xlsx") from None
 
 

@@ -26,9 +26,10 @@ class CeilingReport(Part):
     application: str = ""
     """Empty: all of the front's together."""
     ceiling: str
-    """`front`, `application`: nobody knows it; `operation`: it may not ask for it; `rate`, `accounts`: too much."""
+    """`front`, `application`: nobody knows it; `operation`: it may not ask for it; `rate`, `accounts`,
+    `attachments`: too much."""
     limit: float = 0.0
-    """Requests a second, or different accounts an hour; 0: there is no number."""
+    """Requests a second, different accounts an hour, or bytes; 0: there is no number."""
     operation: str = ""
     """The latest one asked for that may not be."""
     count: int

@@ -77,7 +77,12 @@ _KNOWN_CEILINGS = {
     "operation": (noted("it may not ask for this"), noted("let its operations in under [fronts] or [ceilings]")),
     "rate": (noted("more requests a second than its ceiling"), noted("raise rate")),
     "accounts": (noted("more different accounts an hour than its ceiling"), noted("raise accounts")),
+    "attachments": (noted("more bytes of attachments kept than its ceiling"), noted("raise attachment_bytes")),
 }
+
+
+_HURTS = dict.fromkeys(("rate", "accounts"), noted("its queries are refused, its commands wait here"))
+_HURTS["attachments"] = noted("its commands with files wait, and fail when their files do not come")
 
 
 def ceilings(seen: Observation) -> Iterator[Trouble]:
@@ -90,14 +95,13 @@ def ceilings(seen: Observation) -> Iterator[Trouble]:
         what, allow = _KNOWN_CEILINGS.get(one.ceiling, (one.ceiling, noted("mend [ceilings]")))
         limit = tr(" of {limit:g}", limit=one.limit) if one.limit else ""
         named = f" ({one.operation})" if one.operation else ""
-        waits = one.ceiling in ("rate", "accounts")
         yield Trouble(
             Level.CRITICAL,
             "ceiling-met",
             tr("{who} met the ceiling {ceiling}", who=who, ceiling=one.ceiling),
             tr("{what}; {count} times since then", what=tr(what) + limit + named, count=one.count),
             one.since,
-            hurts=tr("its queries are refused, its commands wait here") if waits else tr("what it asks is refused"),
+            hurts=tr(_HURTS.get(one.ceiling, noted("what it asks is refused"))),
             mend=tr(
                 "if it is yours: {allow} in intranet_bridge.toml, bridgectl reload; if not: it was taken over",
                 allow=tr(allow),

@@ -93,8 +93,8 @@ class Executor:
         scratch.unlink(missing_ok=True)
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, step.mode & 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            self._own(scratch, step)
-            scratch.chmod(step.mode)
+            self._own(descriptor, step)  # by the descriptor: a link put in its place meanwhile is nobody's file
+            os.fchmod(descriptor, step.mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -125,7 +125,7 @@ class Executor:
         else:
             path.unlink(missing_ok=True)
 
-    def _own(self, path: Path, step: Step) -> None:
+    def _own(self, path: Path | int, step: Step) -> None:
         if (step.owner, step.group) == ("root", "root") and os.geteuid() != 0:
             return  # below --root as another user: what is packed later is given to root then
         owner, group = (self._number(name, kind) for name, kind in ((step.owner, "passwd"), (step.group, "group")))

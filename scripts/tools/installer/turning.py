@@ -8,11 +8,12 @@ import pwd
 import re
 import shutil
 import socket
+import stat
 import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from scripts.tools.installer import plan
 from scripts.tools.installer.errors import InstallError
@@ -128,12 +129,12 @@ class Turner(Executor):
 
     def _copy_database(self, database: Path, copy: Path) -> str:
         """By SQLite itself, as the database's own user: no file of root's is left beside it. Its schema's revision."""
-        beside = database.with_name(f"{database.name}.saved")
+        beside, owner = database.with_name(f"{database.name}.saved"), _status(database).st_uid
         beside.unlink(missing_ok=True)
         said = command([f"{self._prefix}/current/bin/python", "-c", _COPY, str(database), str(beside)],
                        {"PATH": "/usr/bin:/bin"}, _owner(database))  # fmt: skip
-        shutil.copy2(beside, copy)
-        copy.chmod(0o600)
+        with _opened(beside, owner) as made, _created(copy) as kept:
+            shutil.copyfileobj(made, kept)
         beside.unlink()
         return said.strip()
 
@@ -173,12 +174,13 @@ class Turner(Executor):
                 f"  the database: {service.database or 'on its server'}; the copy: {copy if copy.exists() else 'none'}"
             )
         database = Path(service.database)
-        owner = database.stat()
+        owner = _status(database)
         for ending in ("-wal", "-shm"):
             database.with_name(database.name + ending).unlink(missing_ok=True)
         scratch = database.with_name(f".{database.name}.restoring")
-        shutil.copy2(copy, scratch)
-        os.chown(scratch, owner.st_uid, owner.st_gid)
+        with copy.open("rb") as kept, _created(scratch) as made:
+            os.fchown(made.fileno(), owner.st_uid, owner.st_gid)
+            shutil.copyfileobj(kept, made)
         scratch.replace(database)
 
     def _healthy(self, role: Role) -> None:
@@ -222,8 +224,36 @@ def broker_address(unit: Unit) -> tuple[str, int]:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address), int(port.group(1)) if port else 61616  # noqa: S104
 
 
+# A database's folder is its service's, and a service that was taken over puts links there: root must not read, write or
+# give away what they lead to.
+
+
+def _status(database: Path) -> os.stat_result:
+    """Of the file itself. Raises InstallError for a link."""
+    status = database.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InstallError(f"{database} is no regular file: name the file itself as `file` of [store]")
+    return status
+
+
+def _opened(file: Path, owner: int) -> IO[bytes]:
+    """To be read. Raises InstallError for a link, or another user's file."""
+    opened = os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    status = os.fstat(opened.fileno())
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != owner:
+        opened.close()
+        raise InstallError(f"{file} is not what was written there")
+    return opened
+
+
+def _created(file: Path) -> IO[bytes]:
+    """A new file, for its owner alone; what was there is taken away."""
+    file.unlink(missing_ok=True)
+    return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb")
+
+
 def _owner(file: Path) -> str:
-    return pwd.getpwuid(file.stat().st_uid).pw_name
+    return pwd.getpwuid(_status(file).st_uid).pw_name
 
 
 def _user(role: Role) -> str:

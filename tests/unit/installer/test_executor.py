@@ -44,6 +44,24 @@ def test_files_folders_and_links(doer: Executor, tmp_path: Path) -> None:
     assert not (tmp_path / "etc/d").exists()
 
 
+def test_a_link_put_in_the_place_of_a_file_being_written_gives_nothing_away(doer: Executor, tmp_path: Path) -> None:
+    """Who owns the folder can swap the file between its making and its mode."""
+    others = tmp_path / "others"
+    others.write_text("root's")
+    others.chmod(0o600)
+
+    class Swapping(Executor):
+        def _own(self, path: Path | int, step: Step) -> None:
+            scratch = tmp_path / "d" / ".f.installing"
+            scratch.unlink()
+            scratch.symlink_to(others)
+            super()._own(path, step)
+
+    Swapping(str(tmp_path), "/opt/x", None, lambda step: None).one(Step(Kind.WRITE, "/d/f", content=b"1", mode=0o644))
+    assert stat.S_IMODE(others.stat().st_mode) == 0o600
+    assert others.read_text() == "root's"
+
+
 def test_a_command_that_fails_is_named_with_its_last_words(doer: Executor) -> None:
     with pytest.raises(InstallError, match=r"failed \(3\):\n  out of room"):
         doer.one(Step(Kind.RUN, argv=("/bin/sh", "-c", "echo out of room >&2; exit 3")))

@@ -4,10 +4,13 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scripts.tools.installer import turning
 from scripts.tools.installer.errors import InstallError
+from scripts.tools.installer.executor import command
 from scripts.tools.installer.layout import KNOWN
 from scripts.tools.installer.services import Supervisor
 from scripts.tools.installer.steps import Kind, Step
@@ -101,6 +104,44 @@ def test_the_copy_is_put_in_place_when_the_new_release_was_never_started(turner:
     write(database, "half a migration")
     turner.one(Step(Kind.DOWNGRADE, "front", target="1.1"))
     assert rows(database) == {"before"}
+
+
+def test_a_link_in_the_services_own_folder_is_not_followed_when_the_copy_is_put_back(
+    turner: Trial, database: Path, tmp_path: Path
+) -> None:
+    """A service that was taken over owns that folder, and root writes into it."""
+    turner.one(Step(Kind.SAVE, "saved"))
+    turner.migrate = refuses
+    others = tmp_path / "others"
+    others.write_text("root's")
+    database.with_name(".front.sqlite3.restoring").symlink_to(others)
+    turner.one(Step(Kind.DOWNGRADE, "front", target="1.1"))
+    assert others.read_text() == "root's"
+    assert rows(database) == {"before"}
+    assert not database.is_symlink()
+
+
+def test_a_link_in_the_place_of_the_database_or_of_its_copy_is_not_followed(
+    turner: Trial, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = tmp_path / "others"
+    others.write_text("for root alone")
+
+    def swapped(words: list[str], *more: Any) -> str:
+        said = command(words, *more)
+        Path(words[-1]).unlink()
+        Path(words[-1]).symlink_to(others)
+        return said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(turning, "command", swapped)
+        with pytest.raises(InstallError):
+            turner.one(Step(Kind.SAVE, "saved"))
+    assert not (tmp_path / "saved" / "front.sqlite3").exists()
+    database.rename(tmp_path / "moved")
+    database.symlink_to(tmp_path / "moved")
+    with pytest.raises(InstallError, match="no regular file"):
+        turner.one(Step(Kind.SAVE, "saved"))
 
 
 def test_the_copy_is_never_put_over_what_may_have_been_accepted(turner: Trial, database: Path) -> None:

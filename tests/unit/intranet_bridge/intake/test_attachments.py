@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from intranet_bridge.inbox import attachments as inbox_attachments
 from intranet_bridge.inbox.rows import ATTACHMENT_MESSAGES, ATTACHMENT_USES, ATTACHMENTS
 from intranet_bridge.marketing import Answered, AttachedFile, MarketingRequest, NotApplied, Outcome
 from protocol.attachments import MIN_CHUNK_BYTES, TYPE, Chunk, Manifest, Receipt, message_id
@@ -67,6 +68,12 @@ def report(stage: Stage, *ids: str, **more: Any) -> tuple[str, bytes]:
 
 def receipts(stage: Stage, id: str) -> list[Receipt]:
     return [Receipt.from_result(one.result) for one in stage.replies if one.attributes.id.startswith(id)]
+
+
+def dead_letters(stage: Stage) -> list[Any]:
+    letters: list[Any] = []
+    stage.link.subscribe(Subscription("/queue/DLQ.bridge.command.main.files", letters.append, AckMode.AUTO, 100))
+    return letters
 
 
 async def rows(stage: Stage, table: Any) -> int:
@@ -144,6 +151,62 @@ async def test_and_not_for_ever(stage: Stage) -> None:
     reply = await stage.reply(id)
     assert (reply.state, reply.code) == (State.FAILED, "attachments-missing")
     assert marketing.calls == []
+
+
+@scene
+async def test_a_front_that_sends_without_end_fills_no_more_than_its_ceiling(stage: Stage) -> None:
+    """One that was taken over makes up as many files as it likes; nobody ever names them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inbox_attachments, "_LEAST", 30 << 20)
+        await started(stage, **{"ceilings.front_attachment_bytes": 64 << 20})
+        letters = dead_letters(stage)
+        sent = [messages(stage, png(1_000)) for _ in range(3)]
+        for _, envelopes in sent:
+            for envelope in envelopes:
+                await stage.send(envelope, queue=LANE)
+        await until(lambda: len(letters) == 2)
+        assert {letter.headers["reason"] for letter in letters} == {"not-admitted"}
+        assert await rows(stage, ATTACHMENTS) == 2
+        assert receipts(stage, sent[2][0]) == []
+        (told,) = stage.bridge.ceilings.report()
+        assert (told.front, told.ceiling, told.limit) == ("*", "attachments", 64 << 20)
+        id, command = report(stage, sent[0][0])
+        await stage.send(command)
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+        assert await stage.bridge.attachments.forget(10**9) == 1
+        for envelope in sent[2][1]:  # as its front does that hears nothing
+            await stage.send(envelope, queue=LANE)
+        await until(lambda: any(receipt.whole for receipt in receipts(stage, sent[2][0])))
+
+
+@scene
+async def test_what_an_attachment_is_taken_for_is_what_its_messages_take(stage: Stage) -> None:
+    """Not what they say of the file: a manifest may have blanks in it, and a chunk one byte."""
+    await started(stage)
+    attachment, (manifest, *_) = messages(stage, png(1_000))
+    padded = sealed(stage, message_id(attachment, 0), b" " * 100_000 + Manifest.model_validate(
+        png(1_000).declared() | {"media_type": MediaType("image/png")}
+    ).payload())  # fmt: skip
+    assert len(padded) > len(manifest) + 99_999
+    await stage.send(padded, queue=LANE)
+    await until(lambda: receipts(stage, attachment) != [])
+    kept = await stage.bridge.store.read(lambda connection: connection.execute(select(ATTACHMENTS.c.kept)).scalar_one())
+    assert kept == inbox_attachments._LEAST + len(padded)
+
+
+@scene
+async def test_another_fronts_attachment_is_left_alone(stage: Stage) -> None:
+    await started(stage, fronts={"front-1": {}, "front-2": {}})
+    letters = dead_letters(stage)
+    attachment, envelopes = messages(stage, png(1_000))
+    await stage.send(envelopes[0], queue=LANE)
+    await until(lambda: len(receipts(stage, attachment)) == 1)
+    forged = stage.envelope(TYPE, Chunk(0, b"x").payload(), id=message_id(attachment, 1), source="front-2/wechat")[1]
+    await stage.send(forged, queue=LANE)
+    await until(lambda: len(letters) == 1)
+    for envelope in envelopes[1:]:
+        await stage.send(envelope, queue=LANE)
+    await until(lambda: any(receipt.whole and not receipt.fault for receipt in receipts(stage, attachment)))
 
 
 @pytest.mark.parametrize(
@@ -234,8 +297,7 @@ async def test_what_the_marketing_system_calls_a_file_is_remembered(stage: Stage
 @scene
 async def test_what_no_honest_front_sends_is_set_aside_alone(stage: Stage) -> None:
     await started(stage)
-    letters: list[Any] = []
-    stage.link.subscribe(Subscription("/queue/DLQ.bridge.command.main.files", letters.append, AckMode.AUTO, 100))
+    letters = dead_letters(stage)
     attachment, envelopes = messages(stage, png(100_000))
     other, _ = messages(stage, png())
     bad = [
