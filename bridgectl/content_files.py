@@ -11,6 +11,7 @@ from typing import Any
 from bridgectl.language import tr
 from protocol.errors import BridgeError
 from protocol.files import BOM
+from protocol.spreadsheets import meant, safe
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 
@@ -104,7 +105,7 @@ def _sheet(text: str, name: str) -> Iterator[Row]:
                 continue
             if len(cells) > len(heading):
                 raise BridgeError(tr("{name}:{line}: has more cells than the heading", name=name, line=line))
-            yield Row(line, dict(zip(heading, cells, strict=False)))
+            yield Row(line, dict(zip(heading, map(meant, cells), strict=False)))
     except csv.Error as error:
         raise BridgeError(
             tr("{name}:{line}: is not CSV: {reason}", name=name, line=reader.line_num, reason=error)
@@ -112,12 +113,12 @@ def _sheet(text: str, name: str) -> Iterator[Row]:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """The reverse; a list has its parts on lines of their own."""
+    """The reverse; a list has its parts on lines of their own. What staff wrote runs in no spreadsheet."""
     made = io.StringIO(newline="")
     writer = csv.writer(made)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_cell(row.get(column)) for column in columns])
+        writer.writerow([safe(_cell(row.get(column))) for column in columns])
     return made.getvalue()
 
 

@@ -53,7 +53,7 @@ from intranet_bridge.inbox.predecessors import Predecessors
 from intranet_bridge.inbox.rows import AUDIT, HISTORY, INSTANCES, MAINTENANCE, POISON, STORE_KEY
 from intranet_bridge.intake.attachments import AttachmentIntake
 from intranet_bridge.intake.commands import CommandIntake
-from intranet_bridge.intake.conflict import InboxConflict
+from intranet_bridge.intake.conflict import InboxConflict, of_a_front
 from intranet_bridge.intake.dead_letters import DeadLetters
 from intranet_bridge.intake.judge import CommandJudge
 from intranet_bridge.intake.queries import QueryIntake
@@ -236,8 +236,9 @@ class Bridge:
         self.conflict = InboxConflict(lambda: self.inbox.id)
         self.requests = RequestLog("attempts", settings.log.queries, clock)
         self.query_intake = QueryIntake(
-            self.links["queries"], self.dead_letters, self.conflict, settings.queries.prefetch
-        )
+            self.links["queries"], self.dead_letters, self.conflict, settings.queries.prefetch,
+            partial(of_a_front, opener, self.ceilings, clock),
+        )  # fmt: skip
         calls = self.calls = (traced.calls if traced else MarketingCalls)(
             self.adapters, self.health, self._may_call, self.places, arrangement.when_free
         )

@@ -12,13 +12,24 @@ _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 
 def safe(words: str) -> str:
-    """The words; with an apostrophe in front where they begin, perhaps after blanks, as a formula does."""
+    """The words; with an apostrophe in front where they begin, perhaps after blanks, as a formula does. (Also where
+    apostrophes stand before that, so that `meant` has the words back.)
+    """
+    return f"'{words}" if _would_run(words) else words
+
+
+def meant(cell: str) -> str:
+    """The reverse: what `safe` was given."""
+    return cell[1:] if cell.startswith("'") and _would_run(cell[1:]) else cell
+
+
+def _would_run(words: str) -> bool:
     for one in words:
         if one in _FORMULA:
-            return f"'{words}"
-        if category(one) not in _UNSEEN:
+            return True
+        if one != "'" and category(one) not in _UNSEEN:
             break
-    return words
+    return False
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

@@ -3,7 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 
+from intranet_bridge.ceilings.ceilings import Ceilings
+from intranet_bridge.intake.verdict import authentic_command
+from protocol.envelope import Opener
+from protocol.errors import EnvelopeError
 from protocol.presence import InboxId
+from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.metrics import Sample
 
@@ -55,3 +60,14 @@ class InboxConflict:
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics."""
         yield "intranet_bridge_inbox_conflict", "1: bridges keep different inboxes", {}, float(self.active)
+
+
+def of_a_front(opener: Opener, ceilings: Ceilings, clock: Clock, envelope: bytes) -> bool:
+    """Whether a front that is known signed it: what its message says counts. However late it is: a conflict that is not
+    heard of may have a command done twice.
+    """
+    try:
+        said = authentic_command(opener, envelope, clock()).attributes
+    except EnvelopeError:
+        return False
+    return ceilings.admits_front(said.source, said.group)

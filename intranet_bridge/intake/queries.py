@@ -58,9 +58,15 @@ class ResumedQuery:
 class QueryIntake:
     """Queries wait here, sealed, until a slot takes them: so the deadline is judged when it matters."""
 
-    def __init__(self, link: Link, dead_letters: DeadLetters, conflict: InboxConflict, prefetch: int) -> None:
-        """`prefetch`: messages the broker sends ahead of acknowledgement."""
+    def __init__(
+        self, link: Link, dead_letters: DeadLetters, conflict: InboxConflict, prefetch: int,
+        of_a_front: Callable[[bytes], bool] = lambda _envelope: True,
+    ) -> None:  # fmt: skip
+        """`prefetch`: messages the broker sends ahead of acknowledgement. `of_a_front`: whether a front that is known
+        signed an envelope.
+        """
         self._link, self._dead_letters, self._conflict = link, dead_letters, conflict
+        self._of_a_front = of_a_front
         self._most_to_ack = max(1, prefetch // 4)
         self._members: deque[QueuedQuery] = deque()
         self._resumed: deque[ResumedQuery] = deque()
@@ -83,14 +89,15 @@ class QueryIntake:
         if self.closed:
             return
         self.messages += 1
-        if INBOX_HEADER in delivery.headers:
-            self._conflict.heard(delivery.headers[INBOX_HEADER])
         try:
             envelopes = unpack(delivery.body)
         except EnvelopeError as error:
             self._members.append(QueuedQuery(QueryDelivery(delivery, 1), delivery.body, error.reason))
             self._wake()
             return
+        # it stops commands, and nothing seals a header: whoever can write to the queue could say it with any bytes
+        if INBOX_HEADER in delivery.headers and self._of_a_front(envelopes[0]):
+            self._conflict.heard(delivery.headers[INBOX_HEADER])
         message = QueryDelivery(delivery, len(envelopes))
         self._members.extend([QueuedQuery(message, envelope) for envelope in envelopes])
         for _ in envelopes:

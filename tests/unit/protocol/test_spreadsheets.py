@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol.spreadsheets import as_csv, safe
+from protocol.spreadsheets import as_csv, meant, safe
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,14 @@ from protocol.spreadsheets import as_csv, safe
 )
 def test_export_formula_safe(text: str) -> None:
     assert safe(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    "text", ["=1", "'=1", "''=1", " '=1", "'", "", "'ok", "+86 10", "- one\n- two", "3210000000001"]
+)
+def test_what_was_made_safe_is_read_as_it_was_meant(text: str) -> None:
+    assert meant(safe(text)) == text
+    assert not safe(text).lstrip().startswith(("=", "+", "-", "@"))
 
 
 @pytest.mark.parametrize("text", ["3210000000001", "Z05396-0", "", "1=1", "ok"])

@@ -13,9 +13,11 @@ from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.rows import INBOX, METADATA, Received
 from protocol import attribute_text
 from protocol.destinations import queries
+from protocol.frames import pack
 from protocol.lifecycle import State
-from protocol.link.port import Delivery
+from protocol.link.port import Delivery, Outgoing
 from protocol.messages import HORIZON_MS
+from protocol.runtime.region_inbox import INBOX_HEADER
 from protocol.runtime.store import Store, of_the_row
 from tests.unit.clock import Clock
 from tests.unit.hostile import SAID, hostile
@@ -59,6 +61,24 @@ async def test_a_query_with_such_a_deadline_costs_no_other_its_answer(stage: Sta
     assert (await stage.reply(good[0])).state is State.SUCCEEDED
     await until(lambda: len(stage.dead_letters) == 3 and stage.broker.depth(queries("main")) == 0)
     assert reasons(stage.dead_letters) == {"out-of-range"}
+
+
+@scene
+async def test_who_has_no_fronts_keys_stops_no_command_by_what_is_written_on_a_message(stage: Stage) -> None:
+    """Fronts write on queries which inbox is meant while bridges keep different ones. Nothing seals that."""
+    await started(stage)
+    said = {INBOX_HEADER: "0" * 36}
+    altered = bill(stage)[1][:-1] + b"\0"
+    for body in (b"noise" * 100, altered):
+        await stage.link.send(Outgoing(queries("main"), pack([body]), headers=said))
+    await until(lambda: len(stage.dead_letters) == 2)
+    assert not stage.bridge.conflict.active
+    good = stage.envelope()
+    await stage.send(good[1])
+    assert (await stage.reply(good[0])).state is State.SUCCEEDED
+    await stage.link.send(Outgoing(queries("main"), pack([bill(stage)[1]]), headers=said))
+    await until(lambda: stage.bridge.conflict.active)
+    assert not stage.bridge.conflict.calls_allowed
 
 
 def many(count: int) -> list[dict[str, Any]]:

@@ -218,3 +218,13 @@ def test_a_body_for_a_terminal_holds_no_control_character_and_is_unpacked() -> N
     assert Mask(show=False).json({"a": True, "b": None, "c": "", "d": 1.5}) == (
         '{"a": true, "b": null, "c": "", "d": "<decimal>"}'
     )
+
+
+@pytest.mark.parametrize("begins", ["<!--", "<![CDATA[", "<?x "])
+def test_sections_that_never_end_are_looked_through_once(begins: str) -> None:
+    """The running bridge masks what a probe was answered."""
+    from intranet_bridge.marketing import masking
+
+    found = [one[0] for one in masking._XML.finditer("<a>" + begins * 50)]
+    assert found == ["<a>", begins * 50]
+    assert "secret" not in masking.Mask(show=False).xml("<a>" + begins + "secret")
