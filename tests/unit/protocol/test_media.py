@@ -1,9 +1,11 @@
 """What a file is, by its content: whole ones are taken however they are cut, everything else is told apart."""
 
 import hashlib
+import zlib
 
 import pytest
 
+from protocol import media
 from protocol.media import Examination, Fault, MediaType
 from tests.support.files import File, jpeg, pdf, png, xlsx
 
@@ -81,3 +83,46 @@ def test_what_phones_write_behind_a_jpeg_is_no_fault() -> None:
 def test_fill_bytes_before_a_marker_are_no_fault() -> None:
     content = FILES["jpeg"].content
     assert examined(FILES["jpeg"], content[:-2] + b"\xff\xff\xff\xd9", step=1) is None
+
+
+_HEAD = b"\xff\xd8\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00"
+_SCAN = b"\xff\xda\x00\x02"
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (_HEAD + _SCAN * media._MOST_SCANS + b"\xff\xd9", None),
+        (_HEAD + _SCAN * (media._MOST_SCANS + 1) + b"\xff\xd9", Fault.DAMAGED),
+        (_HEAD + b"\xff\xe0\x00\x02" * media._MOST_PARTS + _SCAN + b"\xff\xd9", Fault.DAMAGED),
+        (_HEAD + b"\xff" * media._MOST_PARTS + _SCAN + b"\xff\xd9", Fault.DAMAGED),
+        (_HEAD + _SCAN + b"\xff\x00" * 300_000 + b"\xff\xd9", None),
+        (_HEAD + _SCAN + b"\xff\xd0" * 300_000 + b"\xff\xd9", None),
+    ],
+)
+@pytest.mark.parametrize("step", [65_536, 1 << 30])
+def test_a_picture_of_countless_parts_is_none(content: bytes, fault: Fault | None, step: int) -> None:
+    """Each is a step of the front's loop, and again of the bridge's."""
+    assert examined(FILES["jpeg"], content, step=step) is fault
+
+
+def test_a_png_of_countless_chunks_is_none() -> None:
+    empty = b"\x00\x00\x00\x00tEXt" + zlib.crc32(b"tEXt").to_bytes(4, "big")
+    content = FILES["png"].content
+    at = 8 + 25  # behind IHDR
+    assert examined(FILES["png"], content[:at] + empty * 100 + content[at:]) is None
+    assert examined(FILES["png"], content[:at] + empty * media._MOST_PARTS + content[at:]) is Fault.DAMAGED
+
+
+def test_however_much_comes_at_once_no_more_than_a_piece_is_looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_back: list[int] = []
+    real = Examination._back
+
+    def back(self: Examination, data: bytes) -> None:
+        put_back.append(len(data))
+        real(self, data)
+
+    monkeypatch.setattr(Examination, "_back", back)
+    assert examined(FILES["jpeg"], _HEAD + _SCAN * 900 + bytes(1 << 20) + b"\xff\xd9", step=1 << 30) is None
+    assert len(put_back) >= 900
+    assert max(put_back) <= 2 * media._PIECE
