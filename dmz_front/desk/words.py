@@ -8,6 +8,7 @@ _CHINESE: Mapping[str, str] = {
     "QR code desk": "二维码柜台",
     "One account": "单个户号",
     "Account number": "户号",
+    "4 to 20 digits or letters": "4 至 20 位数字或字母",
     "Make the code": "生成二维码",
     "Download": "下载图片",
     "Print beside the code:": "请印在二维码旁：",

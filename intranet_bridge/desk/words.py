@@ -15,6 +15,7 @@ _CHINESE: Mapping[str, str] = {
     "Write a new one:": "新建：",
     "Title": "标题",
     "Number": "编号",
+    "Letters, digits and hyphens, 40 at most": "字母、数字和连字符，最多 40 个",
     "Changed": "改动时间",
     "By": "撰写人",
     "an earlier version is published": "较早的版本已发布",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy.exc import SQLAlchemyError
@@ -141,6 +142,7 @@ class Desk:
         ]
         if all(page.path != "/" for page in self._pages_of):
             own.append(Page("/", self._home))
+        self._addresses = {"/login", *(page.path for page in (*own, *self._pages_of) if "GET" in page.methods)}
         self.app = Starlette(
             routes=[
                 Route("/login", self._login_page, methods=["GET"]),
@@ -291,13 +293,22 @@ class Desk:
         session = values["session"]
         menu = [one for one in self._pages_of if one.menu and one.open_to(session.roles)] if session else []
         text = self._pages.get_template(template).render(
-            language=language, title=title, desk=self._title, menu=menu,
+            language=language, title=title, desk=self._title, menu=menu, here=request.url.path.removeprefix("/desk"),
+            in_language=lambda other: self._in_language(request, other),
             t=lambda text: self._words.said(text, language), **values,
         )  # fmt: skip
         page = Response(text, status, HEADERS | {"Content-Language": language}, "text/html")
         if asked:
             _cookie(page, LANGUAGE, language)
         return page
+
+    def _in_language(self, request: Request, language: str) -> str:
+        """Where the same page is in another language; the first page where what is shown has no address of its own."""
+        path = request.url.path.removeprefix("/desk")
+        if request.method != "GET" and path not in self._addresses:
+            return f"/desk/?lang={language}"
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+        return "?" + urlencode([*kept, ("lang", language)])
 
     async def _style(self, request: Request) -> Response:
         self._admit(request)

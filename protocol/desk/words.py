@@ -15,6 +15,7 @@ CHINESE: Mapping[str, str] = {
     "Name": "用户名",
     "Password": "密码",
     "Code of the authenticator": "动态验证码（6 位）",
+    "6 digits": "6 位数字",
     WRONG: "用户名、密码或验证码不正确，或账号暂时被锁定。",
     TOO_MANY: "尝试过于频繁，请一分钟后再试。",
     TOO_LONG_OPEN: "页面停留过久，请重新操作。",

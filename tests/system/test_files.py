@@ -19,7 +19,7 @@ from scripts.tools.channel_simulator import bank
 from scripts.tools.testbed.layout import ROOT
 from scripts.tools.testbed.processes import free_port
 from scripts.tools.testbed.testbed import Testbed
-from tests.support.desks import logged_in, picture, unharmed
+from tests.support.desks import fits, logged_in, picture, unharmed
 from tests.support.sftp import SftpServer, openssh
 from tests.support.testbeds import client, command, ctl, eventually, query, running_testbed
 
@@ -171,7 +171,7 @@ def test_an_accountant_finds_what_is_red_and_resolves_it(testbed: Testbed, serve
     page.set_viewport_size({"width": 390, "height": 844})
     for path in ("today", "files", "runs", "items?state=", "ledger"):
         page.goto(f"/desk/{path}{'&' if '?' in path else '?'}lang=en")
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert fits(page), path
         picture(page, f"money-phone-{path.partition('?')[0]}")
     assert errors == []
     acts = testbed.ctl("audit", "show", "--side", "bridge", "--limit", "1000")

@@ -132,6 +132,7 @@ CHINESE: Mapping[str, str] = {
     "As of": "截至",
     "Verdict": "结论",
     "Channel": "渠道",
+    "Lower-case letters, digits and hyphens, as in the configuration": "小写字母、数字和连字符，与配置中一致",
     "Day": "账单日",
     "Rows": "行数",
     "Paid, yuan": "收款（元）",

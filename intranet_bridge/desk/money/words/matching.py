@@ -17,7 +17,7 @@ CODES: Mapping[str, tuple[str, str]] = {
         "请查看将要执行的内容。无误则批准；如是拿错了文件，请联系发送方重新出具。",
     ),
     "run-do-acting": ("Nothing: its commands are being given.", "不必处理：正在销账或冲正。"),
-    "run-do-done": ("Look at the items that are held.", "请处理其中挂起的差错。"),
+    "run-do-done": ("Nothing, unless items of it are held.", "不必处理；如有挂起的差错，请处理。"),
     "run-do-superseded": ("Nothing: another run took its place.", "不必处理：已有新的对账取代。"),
     "run-code-not-compared": (
         "it could not be compared; the administrator's log says why",
@@ -135,6 +135,8 @@ CODES: Mapping[str, tuple[str, str]] = {
     "action-refused": ("refused", "被拒"),
     "operation-payment-writeoff": ("write-off", "销账"),
     "operation-payment-reversal": ("reversal", "冲正"),
+    "operation-payment-proof": ("left to its payment order, as paid", "交由缴费订单按已付款办理"),
+    "operation-order-reversal": ("left to its payment order, as refunded", "交由缴费订单按已退款办理"),
 }
 CHINESE: Mapping[str, str] = {
     "No such run. Each statement that is compared with the books will stand here.": (
@@ -195,6 +197,7 @@ CHINESE: Mapping[str, str] = {
     "Resolve": "登记解决",
     "The second person has the role approve.": "复核人须有 approve 角色。",
     "The payment": "支付信息",
+    "line": "行",
     "lines": "行",
     "Paid at": "支付时间",
     "Found at": "发现时间",

@@ -19,6 +19,7 @@ from protocol.desk.sessions import Sessions
 from protocol.desk.staff import Credentials
 from protocol.envelope import Opened
 from protocol.lifecycle import State
+from scripts.tools.testbed.layout import ROOT
 from tests.support.desk_words import lacking
 from tests.unit.dmz_front.harness import Harness, Say
 
@@ -192,6 +193,28 @@ async def test_pages_and_cookies_are_strict(desk: Harness) -> None:
     assert "Domain" not in cookie
     assert (await browser.get("/?lang=en")).headers["content-language"] == "en"
     assert (await browser.get("/")).headers["content-language"] == "en"  # it stays
+
+
+async def test_another_language_leads_to_the_page_that_is_shown(desk: Harness) -> None:
+    wrong = await Browser(desk).log_in("nobody", await member(desk, "li"))
+    assert 'href="?lang=zh"' in wrong.text  # GET /desk/login
+    browser = await inside(desk)
+    chosen = await browser.get("/lookup?lang=en&day=2026-11-29&day=2026-11-30")
+    assert 'href="?day=2026-11-29&amp;day=2026-11-30&amp;lang=zh"' in chosen.text
+    assert 'lang="en" hreflang' not in chosen.text  # the one that is spoken is no link
+    assert '<a href="/desk/lookup" aria-current="page">' in chosen.text
+    looked_up = await browser.send(chosen, "/lookup", account=ACCOUNT)
+    issued = await browser.send(await browser.get("/"), "/issue", account=ACCOUNT)
+    for page, leads in ((looked_up, "/lookup?lang=zh"), (issued, "/?lang=zh")):
+        assert f'href="{leads.removeprefix("/lookup") if "lookup" in leads else "/desk" + leads}"' in page.text
+        assert (await browser.get(leads)).status_code == 200
+
+
+def test_what_a_field_must_look_like_is_said_where_the_browser_says_that_it_does_not() -> None:
+    for folder in (pages.FILES, TEMPLATES, ROOT / "intranet_bridge/desk/templates"):
+        for file in folder.rglob("*.html"):
+            for field in re.findall(r"<input[^>]* pattern=[^>]*>", file.read_text()):
+                assert ' title="' in field, f"{file.name}: {field}"
 
 
 async def test_a_form_without_the_sessions_token_is_refused(desk: Harness) -> None:

@@ -103,9 +103,9 @@ async def test_files_are_listed_page_by_page_and_by_what_is_asked(desk: World, m
     made = [await desk.take(NAME, content=GOOD.replace(b"|3|", b"|%d|" % n)) for n in range(6, 9)]
     li = await desk.staff.log_in("li")
     first = (await li.get("/desk/files")).text
-    assert [one.id in first for one in made] == [False, True, True]
+    assert [f"/desk/files/{one.id}" in first for one in made] == [False, True, True]
     older = (await li.get(f"/desk/files?before={made[1].id}")).text
-    assert [one.id in older for one in made] == [True, False, False]
+    assert [f"/desk/files/{one.id}" in older for one in made] == [True, False, False]
     assert "No file has come." in (await li.get("/desk/files?day=2026-11-23")).text
     assert "No file has come." in (await li.get("/desk/files?channel=alipay")).text
     for wrong in ("day=x", "state=x", "channel=%3Cb%3E", "before=%27"):

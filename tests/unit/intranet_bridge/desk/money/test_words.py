@@ -14,9 +14,11 @@ from intranet_bridge.settlement.clearing.sheets import SheetEvent, SheetState
 from intranet_bridge.settlement.money import AmountRefused, Why
 from intranet_bridge.settlement.payments.desk import Waits
 from intranet_bridge.settlement.payments.orders import Refusal
+from intranet_bridge.settlement.statements.acting import OPERATIONS
 from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.life import FileState
 from intranet_bridge.settlement.statements.matching import Class
+from intranet_bridge.settlement.statements.orders import PROOF, REVERSAL
 from intranet_bridge.settlement.statements.profiles import Kind
 from intranet_bridge.settlement.statements.run_records import RunState
 from intranet_bridge.settlement.statements.verdicts import Code
@@ -42,6 +44,7 @@ CODES = (
     | {f"{kind}-{why}" for why in Waits for kind in ("waits", "waits-do")} | {f"say-{one}" for one in OrderVerdict}
     | {f"order-code-{code}" for code in (Waits.AMOUNT, Waits.RISK, Refusal.COUPON_INVALID)}
     | {f"refused-{code}" for code in Refusal if code in (Refusal.ORDER_EXPIRED, Refusal.COUPON_INVALID)}
+    | {f"operation-{one}" for one in (*OPERATIONS.values(), PROOF, REVERSAL)}
     | {f"download-{kind}" for kind in tables.KINDS}
     | {f"row-{kind}" for kind in Kind} | {f"kind-of-account-{kind}" for kind in ledger.KINDS}
 )  # fmt: skip
