@@ -2,7 +2,7 @@
 
 A line goes to the system's log (syslog(3), facility authpriv), and a record into the audit log of each daemon of this
 host that runs, which names the user by the kernel's word. For one that does not run it goes into its database, as a
-record of the chain `bridgectl`.
+record of a chain of its own.
 """
 
 import contextlib
@@ -21,13 +21,19 @@ from bridgectl.language import tr
 from bridgectl.operators import operator
 from protocol.audit import ACT
 from protocol.errors import BridgeError, in_one_line
+from protocol.messages import Role
 from protocol.runtime.audit import append, audit_tables
 from protocol.runtime.clock import wall_clock
 from protocol.runtime.store_engine import engine
 
 _PATIENCE_S = 2.0
-CHAIN = "bridgectl"
-"""In each database, of what was done while its daemon did not run."""
+
+
+def chain_of(instance: str) -> str:
+    """In the database of this daemon, of what was done while it did not run. Chains of several databases are verified
+    together, and against heads that were kept elsewhere: none is called as another.
+    """
+    return f"bridgectl-{instance}"[:64]
 
 
 def record(act: str, **fields: Any) -> None:
@@ -55,13 +61,13 @@ def record(act: str, **fields: Any) -> None:
         try:
             daemons.tell(role, path, "audit", _PATIENCE_S, act=act, details=json.dumps(fields, ensure_ascii=False))
         except (BridgeError, OSError):
-            _directly(path, {"act": act, "by": said["by"], "details": json.dumps(fields, ensure_ascii=False)})
+            _directly(role, path, {"act": act, "by": said["by"], "details": json.dumps(fields, ensure_ascii=False)})
 
 
-def _directly(configuration: Path, details: Mapping[str, Any]) -> None:
+def _directly(role: Role, configuration: Path, details: Mapping[str, Any]) -> None:
     """Into the database of a daemon that does not answer. Where that cannot be, the system's log has it."""
     with contextlib.suppress(BridgeError, SQLAlchemyError, OSError):
-        store = databases.store_of(configuration)
+        store, chain = databases.store_of(configuration), chain_of(databases.instance_of(role, configuration))
         if store.file is not None and not store.file.exists():
             return
         tables = audit_tables(MetaData())
@@ -69,6 +75,6 @@ def _directly(configuration: Path, details: Mapping[str, Any]) -> None:
         try:
             with database.begin() as connection:
                 if inspect(connection).has_table(tables.records.name):
-                    append(connection, tables, CHAIN, wall_clock(), ACT, details)
+                    append(connection, tables, chain, wall_clock(), ACT, details)
         finally:
             database.dispose()

@@ -24,8 +24,12 @@ class NotAllowed(NotAsked):
     """Only root and the daemon's own user may ask."""
 
 
+class NotAnswered(NotAsked):
+    """No such question is answered there: what answers it is not turned on, or of another release."""
+
+
 def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, Any]:
-    """The daemon's answer. Raises NotRunning, Stuck, NotAllowed, and BridgeError with what the daemon says."""
+    """The daemon's answer. Raises NotRunning, Stuck, NotAllowed, NotAnswered, and BridgeError with what it says."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         try:
@@ -50,7 +54,7 @@ def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, A
         if "error" not in answer:
             found: dict[str, Any] = answer["answer"]
             return found
-        said = str(answer["error"])
+        said, unanswered = str(answer["error"]), bool(answer.get("unanswered"))
     except (ValueError, KeyError, TypeError):
         raise NotAsked(tr("its answer cannot be read: is it of another release?")) from None
-    raise (NotAllowed if "may not ask" in said else BridgeError)(said)
+    raise (NotAnswered if unanswered else NotAllowed if "may not ask" in said else BridgeError)(said)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from bridgectl.control import NotRunning, ask
+from bridgectl.control import NotAnswered, NotRunning, ask
 from bridgectl.language import tr
 from bridgectl.programs import CONFIGURATIONS, PROGRAMS
 from bridgectl.settings import control_path, settings_or_defaults
@@ -79,8 +79,34 @@ def tell(role: Role, configuration: Path, question: str, timeout_s: float = PATI
         )
     try:
         return ask(socket, question, timeout_s, **more)
+    except NotAnswered:
+        raise NotAnswered(_why_not_answered(role, configuration, question)) from None
     except NotRunning as error:
         program = PROGRAMS[role]
         raise NotRunning(
             tr("{program} does not run ({error}): systemctl start {program}", program=program, error=error)
         ) from None
+
+
+_TURNED_ON_BY = {
+    "file": "[files] enabled", "files": "[files] enabled", "resend-file": "[files] enabled",
+    "settle": "[settlement.statements.files]", "clearing": "[settlement.clearing.channels]",
+}  # fmt: skip
+"""What is asked, or what its name begins with → the setting without which nobody answers it."""
+
+
+def _why_not_answered(role: Role, configuration: Path, question: str) -> str:
+    setting = _TURNED_ON_BY.get(question) or _TURNED_ON_BY.get(question.partition("-")[0])
+    if setting is None:
+        return tr(
+            "{program} does not know this ({question}): it is of another release; "
+            "systemctl restart {program} starts the installed one",
+            program=PROGRAMS[role],
+            question=question,
+        )
+    return tr(
+        "this is not turned on here: it takes {setting} in {configuration}, and a restart of {program}",
+        setting=setting,
+        configuration=configuration,
+        program=PROGRAMS[role],
+    )

@@ -33,14 +33,22 @@ class _Store(BaseModel):
     store: StoreSection
 
 
-class _View(_Store):
+class _Named(_Store):
     name: Name | None = None
+
+
+class _View(_Named):
     region: Name = "main"
 
 
 def store_of(configuration: Path) -> StoreSection:
     """Where the database of a daemon is. Raises ConfigurationError."""
     return load(configuration, _Store).store
+
+
+def instance_of(role: Role, configuration: Path) -> str:
+    """What the daemon is called. Raises ConfigurationError."""
+    return load(configuration, _Named).name or _DEFAULT_NAMES[role]
 
 
 def of(side: Side | None, bridge_config: Path | None = None) -> Place:

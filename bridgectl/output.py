@@ -13,8 +13,13 @@ Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns as wide as their widest cell, two spaces apart, headings in capitals, in the language spoken."""
-    lines = [[tr(heading).upper() for heading in headings], *([str(cell) for cell in row] for row in rows)]
+    """Columns as wide as their widest cell, two spaces apart, headings in capitals, in the language spoken; `none` in
+    place of headings without a row, which look as if something were missing.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not cells:
+        return tr("none")
+    lines = [[tr(heading).upper() for heading in headings], *cells]
     widths = [max(width(row[column]) for row in lines) for column in range(len(headings))]
     return "\n".join(
         "  ".join(left(cell, widest) for cell, widest in zip(row, widths, strict=True)).rstrip() for row in lines

@@ -63,8 +63,13 @@ def control_path() -> Path:
 
 
 def control_settings() -> tuple[Path, ControlSettings]:
-    """The settings and the file they are from."""
+    """The settings and the file they are from. Raises ConfigurationError."""
     path = control_path()
+    if not path.exists():
+        raise ConfigurationError(
+            tr("is not there: run this on the host of a daemon, or name its bridgectl.toml in BRIDGECTL_CONFIG"),
+            file=str(path),
+        )
     return path, load(path, ControlSettings)
 
 

@@ -143,14 +143,17 @@ class Verification:
         """After the last record: what is wrong with the whole."""
         anchored = self._known.pop(self._anchor.sequence, self._anchor.hash)
         if anchored != self._anchor.hash:
-            return self._broken(self._anchor.sequence, "the anchor is not the record whose hash was kept elsewhere")
+            return self._broken(
+                self._anchor.sequence, "is the anchor, and not the record whose hash was kept elsewhere"
+            )
         lost = sorted(sequence for sequence in self._known if sequence > self.head.sequence)
         if lost:
             return self._broken(
-                self.head.sequence + 1, f"records as far as {lost[-1]} were cut off: one was kept elsewhere"
+                self.head.sequence + 1,
+                f"is not there: the records as far as {lost[-1]} were cut off, for the head of one was kept elsewhere",
             )
         if self._anchor.sequence > self.pruned_through:
-            reason = f"records as far as {self._anchor.sequence} are gone, and no record says that they were pruned"
+            reason = f"is gone with all as far as {self._anchor.sequence}, and no record says that they were pruned"
             return self._broken(1, reason)
         return None
 

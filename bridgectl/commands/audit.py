@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridgectl import daemons, databases
 from bridgectl.instants import iso
-from bridgectl.language import tr
+from bridgectl.language import tr, trn
 from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
 from bridgectl.stores import reader
@@ -152,9 +152,11 @@ def _sentence(result: dict[str, Any]) -> str:
             reason=passed_on(result["broken"]["reason"]),
         )
     checked = result["heads_checked"]
-    held = tr("held against {checked} heads kept elsewhere", checked=checked) if checked else (
-        tr("no head was given: whether the newest records were cut off cannot be told")
-    )  # fmt: skip
+    held = (
+        trn("held against {count} head kept elsewhere", "held against {count} heads kept elsewhere", checked)
+        if checked
+        else tr("no head was given: whether the newest records were cut off cannot be told")
+    )
     since = tr(", since {since}", since=result["since"]) if result["since"] else ""
     return tr(
         "{chain}: whole: {records} records{since}; head {head}; {held}",

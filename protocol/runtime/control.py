@@ -118,7 +118,8 @@ class ControlSocket:
             name = request["ask"]
             answer = self._answers[name]
         except (ValueError, TypeError, KeyError):
-            return {"error": f"not a question this daemon answers; it answers: {', '.join(sorted(self._answers))}"}
+            said = f"not a question this daemon answers; it answers: {', '.join(sorted(self._answers))}"
+            return {"error": said, "unanswered": True}
         try:
             return {"answer": await answer(request, who)}
         except BridgeError as error:

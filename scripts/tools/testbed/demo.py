@@ -148,12 +148,15 @@ def kill(folder: Path, part: str) -> None:
 
 def stay(testbed: Testbed) -> None:
     """Keep running until Ctrl-C."""
+    again = "./scripts/demo" + {"demo": "", "demo-money": " money"}.get(
+        testbed.folder.name if testbed.folder.parent == ROOT / "var" else "", f" --var {testbed.folder}"
+    )
     say("it stays up until you press Ctrl-C")
     print(
         f"  front      {testbed.front_url}/docs\n"
         f"  operator   ./scripts/ctl queues --watch\n"
         f"  metrics    {testbed.metrics_url}\n"
-        "  try        ./scripts/demo --kill bridge   and then   ./scripts/demo --restart bridge\n"
+        f"  try        {again} --kill bridge   and then   {again} --restart bridge\n"
         f"  logs       {os.path.relpath(testbed.logs)}/",
         flush=True,
     )

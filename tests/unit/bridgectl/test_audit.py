@@ -125,9 +125,22 @@ def test_an_act_while_no_daemon_runs_is_in_both_databases(host: dict[str, Engine
     audit.record("apps-revoke", application="wechat")
     code, chains = verified()
     assert code == 0
-    assert chains["bridgectl"]["records"] == 1
-    records = [one for one in json.loads(run("show", "--json").output) if one["chain"] == "bridgectl"]
+    assert [chains[f"bridgectl-{one}"]["records"] for one in ("front-1", "bridge-1")] == [1, 1]
+    records = [one for one in json.loads(run("show", "--json").output) if one["chain"].startswith("bridgectl")]
     assert [one["details"]["act"] for one in records] == ["apps-revoke"] * 2
+
+
+def test_chains_of_two_databases_are_verified_together(host: dict[str, Engine], tmp_path: Path) -> None:
+    """What `audit head` and `export` gave of both is no sign of a record that is missing."""
+    audit.record("apps-revoke", application="wechat")
+    alter(host["intranet_bridge"], "DELETE FROM audit WHERE chain LIKE 'bridgectl%'")
+    audit.record("apps-rotate", application="wechat")
+    heads = [word for head in run("head").output.split() for word in ("--head", head)]
+    code, chains = verified(*heads)
+    assert (code, [one["broken"] for one in chains.values()]) == (0, [None] * 4)
+    assert run("export", "--output", str(tmp_path / "audit.jsonl")).exit_code == 0
+    code, chains = verified("--file", str(tmp_path / "audit.jsonl"))
+    assert (code, [one["broken"] for one in chains.values()]) == (0, [None] * 4)
 
 
 def test_acts_on_certificates_and_keys_are_recorded_without_a_secret(
@@ -149,7 +162,7 @@ def test_acts_on_certificates_and_keys_are_recorded_without_a_secret(
     acts = ["certs-init", "certs-issue", "certs-renew", "certs-rollover",
             "keys-init", "keys-rotate", "keys-activate", "keys-prune"]  # fmt: skip
     assert [json.loads(line)["act"] for line in written] == acts
-    records = [one for one in json.loads(run("show", "--json").output) if one["chain"] == "bridgectl"]
+    records = [one for one in json.loads(run("show", "--json").output) if one["chain"].startswith("bridgectl")]
     for chain in (records[::2], records[1::2]):  # of both databases, by their time
         assert sorted(one["details"]["act"] for one in chain) == sorted(acts)
     issued = json.loads(written[1])

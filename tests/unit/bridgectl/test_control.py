@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridgectl.control import NotAllowed, ask
+from bridgectl.control import NotAllowed, NotAnswered, ask
 from protocol.errors import BridgeError, NotAsked
 
 
@@ -15,6 +15,7 @@ from protocol.errors import BridgeError, NotAsked
     [
         (b'{"error": "uid 7 may not ask"}\n', NotAllowed, "may not ask"),
         (b'{"error": "there is no such operation"}\n', BridgeError, "no such operation"),
+        (b'{"error": "not a question this daemon answers", "unanswered": true}\n', NotAnswered, "not a question"),
         (b"not JSON\n", NotAsked, "another release"),
         (b'{"told": 1}\n', NotAsked, "another release"),
         (b"[]\n", NotAsked, "another release"),

@@ -199,6 +199,11 @@ def test_what_is_passed_on_is_still_said() -> None:
             assert part.strip(" (") in said, template
 
 
+def test_a_table_without_a_row_says_so() -> None:
+    assert table(["name", "备注"], []) == "none"
+    assert table(["name"], iter([])) == "none"
+
+
 def test_columns_line_up_in_cells() -> None:
     text = table(["name", "备注"], [("a", "x"), ("维护", "y"), ("bill", "维护中")])
     assert [width(line[: re.search("备注|x|y|维护中", line).start()]) for line in text.splitlines()] == [6] * 4  # type: ignore[union-attr]
