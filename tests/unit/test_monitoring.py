@@ -145,6 +145,12 @@ def test_a_daemon_has_the_options_a_page_gives_it(page: str, line: str) -> None:
         assert f'"{option.partition("=")[0]}"' in code, option
 
 
+def test_no_page_looks_for_words_in_what_bridgectl_says() -> None:
+    """It speaks the reader's language; what is the same in each is the exit code, `--json` and `--plugin`."""
+    looks = [line for _, line in LINES if re.search(r"\b(bridgectl|scripts/ctl)\b[^|]*\|\s*(grep|awk|sed)\b", line)]
+    assert [line for line in looks if not re.search(r"--(json|plugin|lang en)\b", line)] == []
+
+
 OTHERS_UNITS = {"chrony", "nftables", "postgresql"}
 """Of the distribution, under the distribution's names."""
 UNITS = {path.name for path in ROOT.glob("config/systemd/*")} | {path.stem for path in ROOT.glob("config/systemd/*")}
