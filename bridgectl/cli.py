@@ -16,7 +16,7 @@ import typer.main
 
 from bridgectl.language import LANGUAGES, asked, chinese, chosen, known, speak, tr
 from bridgectl.vocabulary import passed_on
-from protocol.errors import BridgeError, NotAsked, in_one_line
+from protocol.errors import BridgeError, NotAsked, WrongQuestion, in_one_line
 
 GROUPS = {
     "addresses": ("bridgectl.commands.addresses", "Client addresses that the front has paused; let one in again."),
@@ -177,6 +177,8 @@ def _run() -> None:
         app(arguments, prog_name="bridgectl")
     except NotAsked as error:
         _end(error, 3)
+    except WrongQuestion as error:
+        _end(error, 2)
     except BridgeError as error:
         _end(error, 1)
     except Exception as error:

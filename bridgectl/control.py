@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bridgectl.language import tr
-from protocol.errors import BridgeError, NotAsked
+from protocol.errors import BridgeError, NotAsked, WrongQuestion
 from protocol.runtime.control import short_path
 
 _MOST = 4 * 1024 * 1024
@@ -29,7 +29,9 @@ class NotAnswered(NotAsked):
 
 
 def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, Any]:
-    """The daemon's answer. Raises NotRunning, Stuck, NotAllowed, NotAnswered, and BridgeError with what it says."""
+    """The daemon's answer. Raises NotRunning, Stuck, NotAllowed, NotAnswered, WrongQuestion, and BridgeError with what
+    it says.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         try:
@@ -54,7 +56,9 @@ def ask(path: Path, question: str, timeout_s: float, **more: Any) -> dict[str, A
         if "error" not in answer:
             found: dict[str, Any] = answer["answer"]
             return found
-        said, unanswered = str(answer["error"]), bool(answer.get("unanswered"))
+        said, unanswered, wrong = str(answer["error"]), bool(answer.get("unanswered")), bool(answer.get("wrong"))
     except (ValueError, KeyError, TypeError):
         raise NotAsked(tr("its answer cannot be read: is it of another release?")) from None
+    if wrong:
+        raise WrongQuestion(said)
     raise (NotAnswered if unanswered else NotAllowed if "may not ask" in said else BridgeError)(said)

@@ -72,7 +72,9 @@ def _show(error: Any) -> None:
         typer.echo(context.get_usage(), err=True)
         command = context.command_path + " --help"
         typer.echo(tr("Try '{command}' for help.", command=command) + "\n", err=True)
-    typer.echo(tr("Error: {what}", what=heard(error.format_message(), ERRORS)), err=True)
+    typer.echo(
+        tr("Error: {what}", what=heard(error.format_message().replace(": Value error, ", ": "), ERRORS)), err=True
+    )
 
 
 def _context(base: Any) -> Any:

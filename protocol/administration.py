@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from protocol.errors import BridgeError
+from protocol.errors import BridgeError, WrongQuestion
 from protocol.lifecycle import State
 from protocol.maintenance import LONGEST_REASON
 from protocol.messages import MAX_TIME_MS
@@ -524,10 +524,10 @@ class ReloadReport(_Told):
 
 
 def asked(model: type[BaseModel], request: Any) -> Any:
-    """A question as `model`. Raises BridgeError naming the field, never its value."""
+    """A question as `model`. Raises WrongQuestion naming the field, never its value."""
     try:
         return model.model_validate(dict(request), strict=False)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the question"
-        raise BridgeError(f"{place}: {first['msg']}") from None
+        raise WrongQuestion(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None

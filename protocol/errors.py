@@ -32,6 +32,10 @@ class NotAsked(BridgeError):
     """A daemon that an administrator's command could not ask, so nothing is known of it."""
 
 
+class WrongQuestion(BridgeError):
+    """An administrator's question with a value that it cannot have: wrong usage, and nothing was done or looked at."""
+
+
 class IllegalMove(BridgeError):
     """An event that the lifecycle does not allow in the state a request is in."""
 

@@ -4,6 +4,7 @@ import json as jsonlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from bridgectl.output import Json, as_json, table
 from bridgectl.sides import Config
 from bridgectl.stores import reader
 from bridgectl.vocabulary import passed_on
-from protocol.audit import GENESIS, WITNESSED, Broken, Head, Stored, Verification, canonical
+from protocol.audit import ACCEPTED, ACT, GENESIS, PRUNED, WITNESSED, Broken, Head, Stored, Verification, canonical
 from protocol.errors import BridgeError, NotAsked
 from protocol.messages import Role
 from protocol.runtime.audit import AuditTables, anchor_of, audit_tables, chains_of, head_of, records_of
@@ -28,6 +29,15 @@ app = typer.Typer(no_args_is_help=True, help="What administrators did and which 
 _PAGE = 1000
 At = Annotated[str | None, typer.Option("--side", help="front or bridge [default: all that are configured here]")]
 Chain = Annotated[str, typer.Option("--chain", help="of this daemon alone, e.g. front-1")]
+
+
+class Event(StrEnum):
+    """What a record is of."""
+
+    ACT = ACT
+    ACCEPTED = ACCEPTED
+    WITNESSED = WITNESSED
+    PRUNED = PRUNED
 
 
 @app.command()
@@ -88,7 +98,9 @@ def head(json: Json = False, side: At = None, bridge_config: Config = None) -> N
 
 @app.command()
 def show(
-    event: Annotated[str, typer.Option(help="act, accepted, witnessed or pruned alone")] = "",
+    event: Annotated[
+        Event | None, typer.Option(metavar="EVENT", help="act, accepted, witnessed or pruned alone")
+    ] = None,
     request: Annotated[str, typer.Option(help="that name this request")] = "",
     chain: Chain = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="the newest so many")] = 50,

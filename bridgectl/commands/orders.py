@@ -14,6 +14,7 @@ from bridgectl.sides import Config
 from protocol.administration import OrderVerdict
 from protocol.messages import Role
 from protocol.money import text
+from protocol.operations.orders import OrderState
 
 app = typer.Typer(no_args_is_help=True, help="Payment orders: look at them, settle those that are held.")
 
@@ -23,13 +24,15 @@ Number = Annotated[str, typer.Argument(metavar="ORDER", help="as the list has it
 
 @app.command("list")
 def list_(
-    state: Annotated[str, typer.Option("--state", help="in this state alone: held, writing-off, ...")] = "",
+    state: Annotated[
+        OrderState | None, typer.Option("--state", metavar="STATE", help="in this state alone: held, writing-off, ...")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST)] = 100,
     json: Json = False,
     bridge_config: Config = None,
 ) -> None:
     """List payment orders, the latest first."""
-    rows = _tell(bridge_config, "orders-list", state=state, limit=limit)
+    rows = _tell(bridge_config, "orders-list", state=state.value if state else "", limit=limit)
     if json:
         typer.echo(as_json(rows))
     elif not rows:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from protocol.errors import BridgeError, ConfigurationError
+from protocol.errors import BridgeError, ConfigurationError, WrongQuestion
 from protocol.runtime.logs import logger
 from protocol.runtime.settings import FilePath, Section
 
@@ -122,6 +122,8 @@ class ControlSocket:
             return {"error": said, "unanswered": True}
         try:
             return {"answer": await answer(request, who)}
+        except WrongQuestion as error:
+            return {"error": str(error), "wrong": True}
         except BridgeError as error:
             return {"error": str(error)}
         except Exception as error:

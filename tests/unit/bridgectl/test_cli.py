@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from bridgectl import cli
 from bridgectl.cli import GROUPS, app, group
+from protocol.errors import BridgeError, NotAsked, WrongQuestion
 
 
 def commands() -> Iterator[tuple[str, ...]]:
@@ -107,3 +109,25 @@ def bridgectl(*words: str, **environment: str) -> Any:
         [sys.executable, "-m", "bridgectl.cli", *words],
         env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("raised", "status"), [(WrongQuestion, 2), (NotAsked, 3), (BridgeError, 1)])
+def test_the_exit_code_tells_a_wrong_value_from_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], raised: type[BridgeError], status: int
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise raised("states.0: no such state")
+
+    monkeypatch.setattr(cli, "app", refused)
+    monkeypatch.setattr(sys, "argv", ["bridgectl", "--lang", "en", "settle", "runs", "--state", "x"])
+    with pytest.raises(SystemExit) as ended:
+        cli._run()
+    assert ended.value.code == status
+    assert "states.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("orders", "list", "--state", "x"), ("audit", "show", "--event", "x")])
+def test_a_mistyped_state_is_no_empty_list(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2, done.output
+    assert "'x' is not one of" in done.output

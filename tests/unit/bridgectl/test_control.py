@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridgectl.control import NotAllowed, NotAnswered, ask
-from protocol.errors import BridgeError, NotAsked
+from protocol.errors import BridgeError, NotAsked, WrongQuestion
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from protocol.errors import BridgeError, NotAsked
         (b'{"error": "uid 7 may not ask"}\n', NotAllowed, "may not ask"),
         (b'{"error": "there is no such operation"}\n', BridgeError, "no such operation"),
         (b'{"error": "not a question this daemon answers", "unanswered": true}\n', NotAnswered, "not a question"),
+        (b'{"error": "states.0: no such state", "wrong": true}\n', WrongQuestion, "states.0"),
         (b"not JSON\n", NotAsked, "another release"),
         (b'{"told": 1}\n', NotAsked, "another release"),
         (b"[]\n", NotAsked, "another release"),

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bridgectl.control import NotAllowed, NotRunning, Stuck, ask
-from protocol.errors import BridgeError, ConfigurationError
+from bridgectl.control import NotAllowed, NotAnswered, NotRunning, Stuck, ask
+from protocol.errors import BridgeError, ConfigurationError, WrongQuestion
 from protocol.runtime import control
 from protocol.runtime.control import ControlSocket, Peer
 
@@ -40,7 +40,11 @@ async def hang(_request: Mapping[str, Any], _who: Peer) -> None:
     await asyncio.Event().wait()
 
 
-ANSWERS = {"echo": echo, "refuse": refuse, "break": break_down, "hang": hang}
+async def misread(_request: Mapping[str, Any], _who: Peer) -> None:
+    raise WrongQuestion("day: no such day")
+
+
+ANSWERS = {"echo": echo, "refuse": refuse, "misread": misread, "break": break_down, "hang": hang}
 
 
 @pytest.fixture
@@ -68,7 +72,9 @@ async def test_what_cannot_be_answered_is_said_without_what_it_is_about(path: Pa
         with pytest.raises(BridgeError, match="failed to answer: RuntimeError") as raised:
             await told(path, "break")
         assert "customer" not in str(raised.value)
-        with pytest.raises(BridgeError, match="it answers: break, echo, hang, refuse"):
+        with pytest.raises(WrongQuestion, match="no such day"):
+            await told(path, "misread")
+        with pytest.raises(NotAnswered, match="it answers: break, echo, hang, misread, refuse"):
             await told(path, "no such thing")
     finally:
         await server.close()
