@@ -177,7 +177,7 @@ def test_no_front_store_in_the_settings(tmp_path: Path, monkeypatch: pytest.Monk
     assert "has no [front_store] table" in complaint("list")
     config.unlink()
     assert isinstance(run("list").exception, ConfigurationError)
-    assert "cannot be read" in complaint("list")
+    assert "BRIDGECTL_CONFIG" in complaint("list")
 
 
 def test_an_application_has_two_keys_for_a_while(database: Path) -> None:
