@@ -138,7 +138,9 @@ class Housekeeping:
         self._keys_changed_at = _changed_at(schedule.keys)
 
     async def start(self) -> None:
-        """Do everything once, then by the clock."""
+        """Do everything once, then by the clock; only forget nothing yet: a clock that is far ahead at the start, until
+        the host has asked for the time, must not end what tells that a command was done.
+        """
         for name, job, seconds in (
             ("check files", self.check_files, 3600.0),
             ("adopt", self.adopt, self._schedule.adopt_s),
@@ -150,12 +152,12 @@ class Housekeeping:
             ("store", self._store.prove, 1.0),
             ("mark", self._history.mark, MARK_S),
             ("backup", self._backups.look, LOOK_BACKUPS_S),
-            ("forget", self.forget, 3600.0),
             ("ledger", self.close_days, 3600.0),
             ("audit", self.look_at_audit, 60.0),
             ("lately", self._lately.mark, LATELY_S),
         ):
             await self._jobs.now_and_every(seconds, name, job)
+        self._jobs.every(3600.0, "forget", self.forget)
         if self._forward is not None:
             self._jobs.every(1.0, "syslog", self._forward.forward)
         self._jobs.start()

@@ -2,7 +2,8 @@
 
 APScheduler reckons the next runs in wall-clock time: after the clock is put back by ten minutes it would run nothing
 for ten minutes, resends included. So the clock is watched, and the jobs are reckoned anew when it has jumped, or when
-one's next run is further away than its interval (the clock was put forward and back between two looks).
+one's next run is further away than its interval (the clock was put forward and back between two looks). What becomes
+due by a jump is not run: what deletes the old would take all for old.
 """
 
 import asyncio
@@ -10,8 +11,10 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import SQLAlchemyError
 
 from protocol.runtime.logs import logger
@@ -42,6 +45,8 @@ class Jobs:
         self._seconds: dict[str, float] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
+        self._apart = 0.0
+        """The wall clock less the monotonic one, as looked last."""
         self._failing: dict[str, _Failing] = {}
 
     def every(self, seconds: float, name: str, job: Job) -> None:
@@ -54,9 +59,8 @@ class Jobs:
         self._seconds[name] = seconds
         self._scheduler.add_job(
             self._run,
-            "interval",
+            _Interval(seconds=seconds, timezone="UTC"),
             (name, job),
-            seconds=seconds,
             id=name,
             max_instances=1,
             coalesce=True,
@@ -70,6 +74,7 @@ class Jobs:
 
     def start(self) -> None:
         """Begin."""
+        self._apart = _apart()
         self._scheduler.start()
         self._watching = asyncio.get_running_loop().create_task(self._watch(), name="clock watch")
 
@@ -106,6 +111,8 @@ class Jobs:
 
     async def _run(self, name: str, job: Job) -> None:
         """A job as APScheduler runs it: its shutdown cancels this, and logs a traceback if that is heard of."""
+        if abs(_apart() - self._apart) > _JUMP_S:
+            return  # the watch reckons it anew
         task = asyncio.get_running_loop().create_task(self._guarded(name, job), name=f"job {name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -113,15 +120,13 @@ class Jobs:
             await asyncio.shield(task)
 
     async def _watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        apart = time.time() - loop.time()
         while True:
             await asyncio.sleep(_LOOK_S)
-            before, apart = apart, time.time() - loop.time()
-            if abs(apart - before) > _JUMP_S or any(self._too_far(name) for name in self._seconds):
-                log.warning("clock-jumped", seconds=round(apart - before, 1))
+            before, self._apart = self._apart, _apart()
+            if abs(self._apart - before) > _JUMP_S or any(self._too_far(name) for name in self._seconds):
+                log.warning("clock-jumped", seconds=round(self._apart - before, 1))
                 for name, seconds in self._seconds.items():
-                    self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds)
+                    self._scheduler.reschedule_job(name, trigger=_Interval(seconds=seconds, timezone="UTC"))
 
     def _too_far(self, name: str) -> bool:
         job = self._scheduler.get_job(name)
@@ -151,6 +156,20 @@ class Jobs:
         # where the database is in trouble a traceback says nothing; of a defect it says where
         trace = None if isinstance(error, SQLAlchemyError) or known.times > 1 else error
         log.error("housekeeping-failed", job=name, reason=said(error), failures=known.times, exc_info=trace)
+
+
+class _Interval(IntervalTrigger):  # type: ignore[misc]  # APScheduler is untyped
+    """Without the turns that were missed: APScheduler's own goes through each of them. When the clock is put forward
+    by a month that takes two seconds for a job of every second, by years minutes, and nothing else is done meanwhile.
+    """
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        found: datetime | None = super().get_next_fire_time(previous_fire_time, now)
+        return now + self.interval if previous_fire_time is not None and found is not None and found <= now else found
+
+
+def _apart() -> float:
+    return time.time() - asyncio.get_running_loop().time()
 
 
 @dataclass(slots=True)

@@ -852,6 +852,22 @@ async def test_an_operation_not_bound_any_more_waits_in_the_inbox(stage: Stage) 
 
 
 @scene
+async def test_a_clock_that_is_far_ahead_at_the_start_ends_no_memory_of_what_was_done(stage: Stage) -> None:
+    await stage.start()
+    id, envelope = stage.envelope()
+    await stage.send(envelope)
+    await stage.reply(id)
+    await stage.until_replied(id)
+    for ahead_days in (31, 0):
+        await stage.kill()
+        stage.clock = lambda ahead_days=ahead_days: wall() + ahead_days * 24 * 3_600_000  # type: ignore[misc]
+        await stage.start()
+    await stage.send(envelope)
+    await until(lambda: len(stage.of(id)) == 2)
+    assert stage.marketing["work-order"].calls == [id]
+
+
+@scene
 async def test_old_replied_rows_are_forgotten_and_only_those(stage: Stage) -> None:
     bridge = await stage.start()
     id = await stage.command()

@@ -3,7 +3,9 @@
 import ast
 import asyncio
 import re
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta, tzinfo
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -125,6 +127,31 @@ async def test_a_job_that_does_not_end_is_cancelled_quietly(
     await jobs.close()
     await asyncio.sleep(SOON)
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
+
+
+async def test_what_becomes_due_by_a_jump_of_the_clock_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be run with that clock: what deletes the old would take all for old. Nor is each turn that was missed by
+    it gone through: of this job there are 2,680,200,000.
+    """
+    monkeypatch.setattr(jobs_module, "_LOOK_S", 0.05)
+    ahead = timedelta()
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + ahead
+
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Wrong)
+    monkeypatch.setattr(jobs_module, "time", SimpleNamespace(time=lambda: time.time() + ahead.total_seconds()))
+    often, rarely, jobs = Ticks(), Ticks(), Jobs()
+    jobs.every(SOON, "often", often)
+    jobs.every(3600, "rarely", rarely)
+    jobs.start()
+    await often.at(3)
+    ahead = timedelta(days=31, minutes=30)
+    await often.at(often.count + 3)
+    assert rarely.count == 0
+    await jobs.close()
 
 
 async def test_a_clock_put_forward_and_back_between_two_looks_keeps_no_job_waiting(
