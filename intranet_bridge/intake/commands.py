@@ -28,6 +28,8 @@ from protocol.runtime.store_health import said
 log = logger(__name__)
 
 _AGAIN = Backoff(0.1, 5.0, lambda: 0.0)
+_AT_ONCE = 512
+"""Messages being recorded. While the database takes none, each new connection to the broker brings them once more."""
 _HOT_ENVELOPES = 20_000
 """With more unfinished commands than this, their sealed requests are read back from the inbox when due."""
 _HOT_BODIES = 2_000
@@ -76,7 +78,7 @@ class CommandIntake:
         """The handler of the subscription."""
         if self.closed:
             return
-        if len(self._paging) >= self.backlog:
+        if not self._has_room():
             # at most `prefetch` of them: what an earlier connection brought comes again
             self._held_back = deque(one for one in self._held_back if self._link.current(one))
             self._held_back.append(delivery)
@@ -89,11 +91,18 @@ class CommandIntake:
         self.messages += 1
         task = asyncio.get_running_loop().create_task(self._take(delivery))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+
+    def _has_room(self) -> bool:
+        return len(self._paging) < self.backlog and len(self._running) < _AT_ONCE
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        self.resume()
 
     def resume(self) -> None:
         """Take what was held back, if there is room again."""
-        while self._held_back and len(self._paging) < self.backlog and not self.closed:
+        while self._held_back and self._has_room() and not self.closed:
             delivery = self._held_back.popleft()
             if self._link.current(delivery):
                 self.handle(delivery)

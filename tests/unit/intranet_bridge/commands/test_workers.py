@@ -694,6 +694,35 @@ async def test_what_is_held_back_does_not_grow_with_each_connection(stage: Stage
 
 
 @scene
+async def test_what_waits_for_a_database_does_not_grow_with_each_connection(stage: Stage) -> None:
+    stage.changes["commands.prefetch"] = 5
+    bridge = await stage.start()
+    intake, record, link = bridge.command_intake, bridge.inbox.record, bridge.links["commands"]
+    away = True
+
+    async def refused(rows: Any) -> Any:
+        if away:
+            raise OSError("the database is away")
+        return await record(rows)
+
+    bridge.inbox.record = refused  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("intranet_bridge.intake.commands._AT_ONCE", 8)
+        ids = [await stage.command() for _ in range(10)]
+        for _ in range(4):
+            epoch = link.epoch
+            await until(lambda: len(intake._running) + len(intake._held_back) >= 5)
+            link.lose("cut")  # type: ignore[attr-defined]
+            await until(lambda epoch=epoch: link.epoch > epoch)  # type: ignore[misc]
+        await until(lambda: len(intake._held_back) == 5)
+        assert len(intake._running) == 8
+        away = False
+        for id in ids:
+            await stage.reply(id)
+    assert sorted(stage.marketing["work-order"].calls) == sorted(ids)
+
+
+@scene
 async def test_an_outcome_on_its_way_to_the_disk_keeps_no_other_from_its_call(stage: Stage) -> None:
     """Up to three for each worker: a disk that takes no outcome must not make the bridge call all there are."""
     stage.changes["commands.workers"] = 1
