@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from intranet_bridge.marketing.http.answer import AnswerError
 from intranet_bridge.marketing.soap.description import Documents, read_wsdl
 from intranet_bridge.marketing.soap.reader import Reader
 
@@ -100,3 +101,13 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Any:
 )
 def test_each_element_is_read_by_its_type_and_else_by_what_it_looks_like(read: Any, inner: str, value: Any) -> None:
     assert read(inner) == LISTS | value
+
+
+def test_an_answer_of_countless_namespaces_is_none(read: Any) -> None:
+    def declared(count: int) -> str:
+        prefixes = "".join(f' xmlns:n{number}="u"' for number in range(count))
+        return f'<base{prefixes} xsi:type="t:More"><name>x</name></base>'
+
+    assert read(declared(200)) == LISTS | {"base": {"name": "x"}}
+    with pytest.raises(AnswerError, match="more namespaces"):
+        read(declared(300))
