@@ -103,12 +103,12 @@ def back_up(store: StoreSection, owner: Owner, target: Path, now_ms: int) -> tup
     try:
         if file.exists():
             raise BridgeError(f"{file} is there already")
-        part.touch(mode=0o600)
+        _created(part)
         told = _dumped(store, owner, part, now_ms) if remote else _copied(store, owner, part, now_ms)
         manifest = told.model_copy(update={"bytes": part.stat().st_size, "sha256": checksum(part)})
         _sync(part)
         description = manifest_of(file)
-        description.touch(mode=0o600)
+        _created(description)
         description.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _sync(description)
         part.rename(file)
@@ -122,6 +122,14 @@ def back_up(store: StoreSection, owner: Owner, target: Path, now_ms: int) -> tup
             with contextlib.suppress(OSError):
                 left.unlink(missing_ok=True)
     return file, manifest
+
+
+def _created(file: Path) -> None:
+    """A new file, for its owner alone, in place of what a copy that failed has left there. The folder may be another's:
+    a link in it must not lead what is written elsewhere.
+    """
+    file.unlink(missing_ok=True)
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
 
 
 def _copied(store: StoreSection, owner: Owner, part: Path, now_ms: int) -> BackupManifest:

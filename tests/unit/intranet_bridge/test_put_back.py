@@ -24,7 +24,7 @@ from protocol.frames import pack
 from protocol.lifecycle import State
 from protocol.link.port import Outgoing
 from protocol.messages import uuid7
-from protocol.runtime.backup import Owner, back_up, verified
+from protocol.runtime.backup import Owner, back_up, manifest_of, verified
 from protocol.runtime.control import Peer
 from protocol.runtime.history import Gap, History
 from protocol.runtime.lease import only_one
@@ -144,6 +144,20 @@ async def test_a_running_bridge_is_not_touched_and_an_altered_copy_is_none(stage
         verified(copy)
     with pytest.raises(BridgeError, match="is there already"):
         back_up(stage.settings().store, OWNER, copy, wall())
+
+
+async def test_a_link_that_lies_where_a_copy_is_made_leads_nowhere(stage: Stage) -> None:
+    """The folder may be a service's own, and root makes the copy."""
+    await stage.start()
+    folder, others = stage.folder / "copies", stage.folder / "others"
+    folder.mkdir()
+    others.write_text("root's")
+    for name in ("copy.part", "copy.json"):
+        (folder / name).symlink_to(others)
+    copy, _ = back_up(stage.settings().store, OWNER, folder / "copy", wall())
+    assert others.read_text() == "root's"
+    assert not copy.is_symlink()
+    assert manifest_of(copy).stat().st_mode & 0o077 == 0
 
 
 async def test_what_a_ledger_has_forgotten_is_held_when_it_is_asked_for_again(stage: Stage) -> None:
