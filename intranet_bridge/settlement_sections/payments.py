@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from itertools import combinations
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -71,6 +72,21 @@ class ChannelSection(Section):
         return self
 
 
+def _both(one: ChannelSection, other: ChannelSection) -> bool:
+    """Whether a notification may be of either of two channels: then one payment could count twice."""
+    if one.plugin is not other.plugin:
+        return False
+    match one.plugin:
+        case Plugin.WECHAT:
+            return not set(one.merchants).isdisjoint(other.merchants)
+        case Plugin.ALIPAY:
+            apps = not set(one.app_ids).isdisjoint(other.app_ids)
+            return apps and not set(one.merchants).isdisjoint(other.merchants)
+        case Plugin.SIMULATED:
+            return one.key == other.key
+    return False
+
+
 class PaymentsSection(Section):
     """Payment orders. Without this table none are taken."""
 
@@ -83,3 +99,13 @@ class PaymentsSection(Section):
     keep_days: Annotated[int, Field(ge=31, le=3650)] = 400
     """So many days after its end an order is forgotten, unless something of it is still to be done; the ledger stays.
     Channels refund for a year, and what a statement has of a forgotten order is nobody's."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        for (name, one), (other, another) in combinations(self.channels.items(), 2):
+            if _both(one, another):
+                what = "key" if another.plugin is Plugin.SIMULATED else "merchants"
+                raise Misplaced(
+                    f"notifications are of channel {name} too: one payment would count twice", ("channels", other, what)
+                )
+        return self

@@ -93,11 +93,13 @@ class Month:
     companies: tuple[str, ...]
     rows: tuple[Row, ...]
     sums: tuple[int, ...]
-    """By company."""
+    """By company: what is carried counts once, in the sheet that it comes from."""
     red: tuple[SheetView, ...]
     """Of which less, or more, arrived than was paid out."""
     others: int = 0
     """Payment orders and refunds of the month that wait for a person."""
+    carried: bool = False
+    """Whether a sheet has set another one off."""
 
 
 def month_of(first: date, sheets: Iterable[SheetView], others: Mapping[date, int] = EMPTY) -> Month:
@@ -115,11 +117,12 @@ def month_of(first: date, sheets: Iterable[SheetView], others: Mapping[date, int
         if any(cells) or waits:
             rows.append(Row(day, SHIPPED.open(day), cells, sum(one.net for one in cells if one), waits))
     sums = tuple(
-        sum(one.net for (_, owner), mine in by_place.items() if owner == company for one in mine)
+        sum(one.net - one.carried for (_, owner), mine in by_place.items() if owner == company for one in mine)
         for company in companies
     )
     red = tuple(sheet for sheet in sheets if tone(sheet.state) == "bad")
-    return Month(first, companies, tuple(rows), sums, red, sum(row.others for row in rows))
+    carried = any(sheet.carried for sheet in sheets)
+    return Month(first, companies, tuple(rows), sums, red, sum(row.others for row in rows), carried)
 
 
 def _cell(sheets: list[SheetView]) -> Cell | None:

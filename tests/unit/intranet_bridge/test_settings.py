@@ -228,6 +228,14 @@ ASKING = '[imports.texts]\ncron = "30 2 * * *"\noperation = "news-list"\n'
 QR = '[qr]\nbase = "https://a.cn/q/"\nutility = "power"\nkeys = "qr.keys"\npages.bill = "https://a.cn/b"\n'
 RULE = '[[settlement.risk.rules]]\nname = "many"\nmeasure = "orders"\nabove = 5\nwindow_s = 60\nthen = "refuse"\n'
 CHANNEL = '[settlement.payments.channels.kiosk]\nplugin = "simulated"\n'
+WECHAT = (
+    '[settlement.payments.channels.NAME]\nplugin = "wechat-v3"\nplatform_keys = { K = "k" }\napi_v3_key = "v"\n'
+    'merchants = ["1900000001"]'
+)
+ALIPAY = (
+    '[settlement.payments.channels.NAME]\nplugin = "alipay-rsa2"\npublic_keys = ["k"]\napp_ids = ["a"]\n'
+    'merchants = ["2088"]'
+)
 SOAP = '[systems.soap]\nadapter = "soap"\nwsdl = "x.wsdl"\n'
 
 
@@ -273,6 +281,18 @@ SOAP = '[systems.soap]\nadapter = "soap"\nwsdl = "x.wsdl"\n'
             "settlement.risk.rules.0.measure", "listed needs in_list",
         ),
         (CHANNEL.replace('"simulated"', '"simulated"  #!'), "settlement.payments.channels.kiosk.plugin", "needs key"),
+        (
+            CHANNEL + 'key = "k"\n' + CHANNEL.replace("kiosk", "till") + 'key = "k"  #!\n',
+            "settlement.payments.channels.till.key", "are of channel kiosk too: one payment would count twice",
+        ),
+        (
+            WECHAT.replace("NAME", "jsapi") + "\n" + WECHAT.replace("NAME", "app") + "  #!\n",
+            "settlement.payments.channels.app.merchants", "are of channel jsapi too",
+        ),
+        (
+            ALIPAY.replace("NAME", "life") + "\n" + ALIPAY.replace("NAME", "app") + "  #!\n",
+            "settlement.payments.channels.app.merchants", "are of channel life too",
+        ),
         (
             CHANNEL + 'key = "k"\nmerchants = ["a"]  #!', "settlement.payments.channels.kiosk.merchants",
             "is not of simulated",

@@ -64,6 +64,9 @@ CHINESE: Mapping[str, str] = {
     "There is no sheet of this month. One stands here as soon as the statements of a day are accepted.": (
         "本月没有清分单。某日的对账单全部受理后，清分单就会列在这里。"
     ),
+    "Sums of the month: what a sheet sets off counts once, in the sheet that it comes from.": (
+        "本月合计：结转的金额只在其来源清分单中计一次。"
+    ),
     "Clearing": "清分",
     "Clearing sheets": "清分单",
     "Clearing sheet": "清分单",

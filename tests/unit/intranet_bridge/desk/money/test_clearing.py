@@ -1,5 +1,6 @@
 """Clearing on the accountant's desk: a month at a glance, and what becomes of a sheet by whose hand."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -37,6 +38,20 @@ def test_a_month_is_days_by_companies_and_shows_the_sheet_that_needs_somebody_mo
     assert (tuesday.cells[0].state, tuesday.cells[0].net, tuesday.cells[0].count) == (SheetState.COMPUTED, 899_700, 2)
     assert tuesday.cells[0].path == "/desk/clearing/day?company=power&day=2026-11-24"
     assert month.sums == (899_707, 5_000)
+
+
+async def test_what_is_carried_is_summed_once(desk: World) -> None:
+    """A day of -100, and one of 150 that sets it off: 50 are paid out, and the month comes to that."""
+    sheets = (
+        sheet("power", DAY, -10_000, SheetState.CARRIED),
+        replace(sheet("power", date(2026, 11, 25), 5_000, SheetState.APPROVED), carried=-10_000),
+    )
+    assert month_of(date(2026, 11, 1), sheets).sums == (5_000,)
+    assert month_of(date(2026, 11, 1), sheets[:1]).sums == (-10_000,)
+    opened(desk, *sheets)
+    li = await desk.staff.log_in("li")
+    shown = (await li.get("/desk/clearing?month=2026-11")).text
+    assert "what a sheet sets off counts once" in shown
 
 
 async def test_the_month_leads_to_the_sheets_and_the_file(desk: World) -> None:
