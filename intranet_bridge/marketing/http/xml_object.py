@@ -48,7 +48,7 @@ _NO_REFERENCE = re.compile(
     re.DOTALL,
 )
 """A section that never ends reaches to the end of the text: looked for from each of many beginnings anew, its end would
-take minutes of the loop (a megabyte of `<![CDATA[`: 300 s).
+hold the loop with the square of the text's length (144 KB of `<![CDATA[`: 6 s).
 """
 _CONTROL_REFERENCE = re.compile(r"&#(?:x0*(?:[0-8bBcCeEfF]|1[0-9A-Fa-f])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]));")
 _NAME = re.compile(r"(?:[^\W\d]|_)[\w.-]*(?::(?:[^\W\d]|_)[\w.-]*)?")
