@@ -31,7 +31,7 @@ from protocol.keyring import (
 )
 from protocol.messages import Role
 from protocol.runtime import codes
-from protocol.runtime.keyfiles import read_private, read_public
+from protocol.runtime.keyfiles import KEYS_INIT, read_private, read_public
 
 ROLES = (Role.FRONT, Role.BRIDGE)
 TRUSTED = "trusted.json"
@@ -354,12 +354,12 @@ def _load(directory: Path, whose: Whose) -> tuple[PrivateFile, TrustedFile]:
 
 def _load_private(directory: Path, whose: Whose) -> PrivateFile:
     path = keyring_path(directory, whose)
-    return parse_file(PrivateFile, read_private(path), str(path))
+    return parse_file(PrivateFile, read_private(path, made_by=KEYS_INIT), str(path))
 
 
 def _load_trusted(directory: Path) -> TrustedFile:
     path = directory / TRUSTED
-    return parse_file(TrustedFile, read_public(path), str(path))
+    return parse_file(TrustedFile, read_public(path, made_by=KEYS_INIT), str(path))
 
 
 def _save(directory: Path, owns: Iterable[PrivateFile], trusted: TrustedFile, *, replace: bool = True) -> list[Path]:

@@ -11,7 +11,7 @@ from protocol.envelope import Opener, named_keys
 from protocol.errors import BridgeError, ConfigurationError, EnvelopeError
 from protocol.keyring import TrustedFile, parse_file
 from protocol.messages import Role
-from protocol.runtime.keyfiles import keyring_of, read_public
+from protocol.runtime.keyfiles import KEYS_INIT, keyring_of, read_public
 from protocol.runtime.settings import KeysSection, load
 
 _UNREADABLE = noted("it cannot be read: {reason}")
@@ -55,7 +55,7 @@ class HostKeys:
     def _add(self, role: Role, configuration: Path) -> None:
         try:
             section = load(configuration, _View).keys
-            trusted = parse_file(TrustedFile, read_public(section.trusted), str(section.trusted))
+            trusted = parse_file(TrustedFile, read_public(section.trusted, made_by=KEYS_INIT), str(section.trusted))
             self.owners.update({key.id: key.role for key in trusted.keys})
             keyring = keyring_of(section, role)
         except ConfigurationError as error:

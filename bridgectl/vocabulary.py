@@ -96,7 +96,7 @@ OURS = (
     noted("is not UTF-8 text"),
     noted("is not UTF-8 text{more}"),
     noted("is not a {role}'s keyring"),
-    noted("is not there (bridgectl keys init makes it)"),
+    noted("is not there ({command} makes it)"),
     noted("belongs to uid {owner}: it must belong to this user (uid {me}) or to root"),
     noted("belongs to uid {owner}"),
     noted("it must belong to this user (uid {me}) or to root"),

@@ -12,7 +12,7 @@ from dmz_front.store import MIGRATIONS
 from protocol.link.certificates import role_objection, server_objections
 from protocol.messages import Role
 from protocol.runtime import crash_points, logs
-from protocol.runtime.config_check import checked, link_errors, store_doubts, store_errors
+from protocol.runtime.config_check import backup_errors, checked, link_errors, store_doubts, store_errors
 from protocol.runtime.daemon import Daemon, one_line, run
 from protocol.runtime.migrate import add_argument
 from protocol.runtime.settings import load, naming
@@ -58,6 +58,7 @@ def _check(path: Path, settings: FrontSettings) -> None:
     certificate = settings.http.certificate
     errors = (
         *store_errors(settings.store),
+        *backup_errors(settings.backup),
         *link_errors(settings.link, (Role.FRONT,), now),
         *(server_objections(certificate, now) if certificate else ()),
     )

@@ -3,13 +3,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from intranet_bridge.app import Bridge
-from intranet_bridge.bound import bind
+from intranet_bridge.bound import bind, place_of
 from intranet_bridge.links import links_of
+from intranet_bridge.marketing.sql.binding import SqlSystem
 from intranet_bridge.settings import BridgeSettings
 from intranet_bridge.settlement.assembly import check as check_settlement
 from intranet_bridge.store import MIGRATIONS
@@ -20,11 +21,11 @@ from protocol.keyring import judged_groups
 from protocol.link.certificates import role_objection
 from protocol.messages import Role
 from protocol.runtime import crash_points, daemon, logs
-from protocol.runtime.config_check import checked, dated, link_errors, store_doubts, store_errors
+from protocol.runtime.config_check import backup_errors, checked, dated, link_errors, store_doubts, store_errors
 from protocol.runtime.keyfiles import keyring_of
 from protocol.runtime.lease import only_one
 from protocol.runtime.migrate import add_argument
-from protocol.runtime.settings import load, naming
+from protocol.runtime.settings import load, naming, toml_path
 from protocol.runtime.tracing import opened
 
 
@@ -104,7 +105,7 @@ def _check(path: Path, settings: BridgeSettings) -> None:
             from intranet_bridge.desk.server import check as check_desk
 
             check_desk(settings.desk)
-    doubts = [*store_doubts(settings.store), *settings.doubts(), *in_doubt]
+    doubts = [*store_doubts(settings.store), *settings.doubts(), *_absent(settings), *in_doubt]
     if not settings.fronts:
         doubts.append("fronts: none is named, so that any front and application is taken (docs/how-to/ceilings.md)")
     if unbound := settings.unbound():
@@ -115,12 +116,20 @@ def _check(path: Path, settings: BridgeSettings) -> None:
         (
             *(ConfigurationError(word, file=str(settings.keys.trusted)) for word in wrong),
             *store_errors(settings.store),
+            *backup_errors(settings.backup),
             *link_errors(settings.link, (Role.BRIDGE,), datetime.now(UTC)),
             *dated(settings.all_systems.values(), datetime.now(UTC)),
         ),
         doubts,
         f"ok, {len(settings.operations)} operations bound",
     )
+
+
+def _absent(settings: BridgeSettings) -> Iterator[str]:
+    """SQLite files of back ends that are not there: no bridge makes them."""
+    for name, system in settings.all_systems.items():
+        if isinstance(system, SqlSystem) and system.file is not None and not system.file.is_file():
+            yield f"{toml_path((*place_of(name), 'file'))}: {system.file} is not there"
 
 
 if __name__ == "__main__":

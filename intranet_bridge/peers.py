@@ -74,6 +74,8 @@ class Peers:
             try:
                 asking, asked = between(own, read_public(peer.trusted))
             except ConfigurationError as error:
+                if error.file == str(peer.trusted):
+                    raise
                 raise ConfigurationError(f"settlement.peers.{region}: {error}", file=str(peer.trusted)) from None
             made[region] = _Peer(
                 Sealer(asking, Role.BRIDGE), Opener(asking), Sealer(asked, Role.FRONT), Opener(asked),

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from dmz_front.admission.addresses import Addresses
 from dmz_front.settings import AdmissionStoreSection
 from protocol.errors import ConfigurationError, in_one_line
+from protocol.link.tls import outward_context
 from protocol.rates import RateLimit
 from protocol.reports.admission import AdmissionStoreReport
 from protocol.runtime.clock import Clock
@@ -103,6 +104,7 @@ def client(section: AdmissionStoreSection) -> "Redis":
         password = read_private(section.password_file).decode(errors="replace").strip()
     options: dict[str, Any] = {}
     if parts.scheme == "rediss":
+        outward_context(section.ca, section.certificate, section.key)  # what is wrong with them is said now
         options = {
             "ssl": True,
             "ssl_ca_certs": section.ca and str(section.ca),

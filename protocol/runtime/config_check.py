@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from protocol.errors import ConfigurationError, in_one_line
 from protocol.link.certificates import date_objections, link_objections
+from protocol.runtime.backup import BackupSection
 from protocol.runtime.settings import LinkSection, StoreSection, placed
 
 
@@ -40,6 +41,13 @@ def store_errors(store: StoreSection) -> Iterator[ConfigurationError]:
     """What is wrong with the place of an SQLite database, whoever starts the daemon."""
     if store.file is not None and store.file.is_dir():
         yield ConfigurationError("is a folder; a file's name belongs here", file=str(store.file))
+
+
+def backup_errors(backup: BackupSection) -> Iterator[ConfigurationError]:
+    """What is wrong with the place of a daemon's own copies; a folder that is not there is made."""
+    folder = backup.folder
+    if folder is not None and folder.exists() and not folder.is_dir():
+        yield ConfigurationError("is a file; a folder belongs here", file=str(folder))
 
 
 def store_doubts(store: StoreSection) -> Iterator[str]:

@@ -19,7 +19,7 @@ def load_keyring(private: Path, trusted: Path) -> Keyring:
 
     Raises ConfigurationError naming the file that is missing, open to others, damaged, or does not fit.
     """
-    own, public = read_private(private), read_public(trusted)
+    own, public = read_private(private, made_by=KEYS_INIT), read_public(trusted, made_by=KEYS_INIT)
     try:
         return Keyring.parse(own, public)
     except ConfigurationError as error:
@@ -35,14 +35,24 @@ def keyring_of(keys: KeysSection, role: Role) -> Keyring:
     return keyring
 
 
-def read_private(path: Path) -> bytes:
-    """A secret file's bytes. Raises ConfigurationError if others than its owner may read it."""
-    return _read(path, private=True)
+KEYS_INIT = "bridgectl keys init"
+"""What makes keyrings and the public keys they trust."""
 
 
-def read_public(path: Path) -> bytes:
-    """A public file's bytes. Raises ConfigurationError if others than its owner may change it."""
-    return _read(path, private=False)
+def read_private(path: Path, *, made_by: str = "") -> bytes:
+    """A secret file's bytes. `made_by`: the command that makes it, if one does.
+
+    Raises ConfigurationError if it is not there, or others than its owner may read it.
+    """
+    return _read(path, private=True, made_by=made_by)
+
+
+def read_public(path: Path, *, made_by: str = "") -> bytes:
+    """A public file's bytes. `made_by`: as of `read_private`.
+
+    Raises ConfigurationError if it is not there, or others than its owner may change it.
+    """
+    return _read(path, private=False, made_by=made_by)
 
 
 def objection(status: os.stat_result, *, private: bool, uid: int | None = None) -> str | None:
@@ -63,7 +73,7 @@ def objection(status: os.stat_result, *, private: bool, uid: int | None = None) 
     return f"may be read by others (mode {mode:04o}): chmod 0600 it" if mode & ~allowed & 0o777 else None
 
 
-def _read(path: Path, *, private: bool) -> bytes:
+def _read(path: Path, *, private: bool, made_by: str) -> bytes:
     try:
         # Non-blocking, so that a FIFO put in the file's place is an error and not a start that never ends.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -73,7 +83,8 @@ def _read(path: Path, *, private: bool) -> bytes:
                 raise ConfigurationError(problem, file=str(path))
             data = file.read(_LARGEST + 1)
     except FileNotFoundError:
-        raise ConfigurationError("is not there (bridgectl keys init makes it)", file=str(path)) from None
+        maker = f" ({made_by} makes it)" if made_by else ""
+        raise ConfigurationError(f"is not there{maker}", file=str(path)) from None
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
     if len(data) > _LARGEST:

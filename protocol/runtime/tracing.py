@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from protocol.errors import ConfigurationError
+from protocol.link.tls import outward_context
 from protocol.runtime.settings import BaseUrl, FilePath, Section, all_or_none
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Tracing:
 
 
 def opened(section: TracingSection, program: str, instance: str) -> Tracing | None:
-    """The tracer of a daemon; None without an endpoint. Raises ConfigurationError if the extra is not installed."""
+    """The tracer of a daemon; None without an endpoint. Raises ConfigurationError if the extra is not installed,
+    or a TLS file cannot be used."""
     if section.endpoint is None:
         return None
     try:
@@ -70,6 +72,8 @@ def opened(section: TracingSection, program: str, instance: str) -> Tracing | No
         raise ConfigurationError(
             f"tracing.endpoint needs an extra: pip install 'dmz-bridge[otel]' ({error})"
         ) from error
+    if section.ca or section.certificate:  # the exporter would say what is wrong with them at the first trace
+        outward_context(section.ca, section.certificate, section.key)
     ca, certificate, key = (str(file) if file else None for file in (section.ca, section.certificate, section.key))
     exporter = OTLPSpanExporter(
         endpoint=section.endpoint, timeout=EXPORT_S, certificate_file=ca, client_certificate_file=certificate,

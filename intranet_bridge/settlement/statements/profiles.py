@@ -294,6 +294,8 @@ def configured(folder: Path | None) -> dict[str, Profile]:
     """Shipped profiles and a site's own, which replace those of the same name. Raises ProfileError."""
     if folder is None:
         return shipped()
+    if not folder.is_dir():
+        raise ProfileError(f"{folder} is no folder")
     try:
         texts = {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.toml"))}
     except (OSError, UnicodeDecodeError) as error:

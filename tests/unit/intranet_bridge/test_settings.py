@@ -1,5 +1,6 @@
 """The configuration: what is shipped is in order; mistakes are named with their file and line."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -426,3 +427,37 @@ def test_a_log_in_that_cannot_be_meant_is_named_with_its_line(
     with pytest.raises(SystemExit):
         command_line.main(["--config", str(file), "--check-config"])
     assert re.search(rf"error: \S+\.toml:\d+: {complaint}", told := capsys.readouterr().err), told
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        (
+            "[settlement.statements]\nprofiles = 'none'",
+            r":\d+: settlement.statements.profiles: \S+ is no folder",
+        ),
+        (
+            "[tracing]\nendpoint = 'https://h'\nca = 'none'",
+            r"/none: cannot be read: .*\(\S+:\d+: tracing.ca\)",
+        ),
+        (
+            "[backup]\nfolder = 'marketing.token'",
+            r": is a file; a folder belongs here \(\S+:\d+: backup",
+        ),
+        ("[systems.d]\nadapter = 'sql'\nfile = 'none'", r"warning: systems.d.file: \S+/none is not there"),
+        (
+            "[settlement]\nfront = 'front-1'\n[settlement.peers.east]\ntrusted = 'none'",
+            r"error: \S+/none: is not there \(\S+:\d+: settlement.peers.east.trusted\)",
+        ),
+    ],
+)
+def test_files_that_are_needed_later_are_looked_at_by_the_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tables: str, told: str
+) -> None:
+    install(tmp_path)
+    file = tmp_path / BRIDGE.name
+    text = re.sub(r"(?ms)^\[(tracing|backup)\].*?(?=^\[)", "", file.read_text(encoding="utf-8"))
+    file.write_text(text + "\n" + tables, encoding="utf-8")
+    with contextlib.suppress(SystemExit):
+        command_line.main(["--config", str(file), "--check-config"])
+    assert re.search(told, said := capsys.readouterr().err), said

@@ -10,7 +10,7 @@ import pytest
 from bridgectl import certificate_files
 from dmz_front.admission.addresses import Addresses
 from dmz_front.admission.allowances import Allowances
-from dmz_front.admission.shared import Shared
+from dmz_front.admission.shared import Shared, client
 from dmz_front.problems.details import Problem
 from dmz_front.settings import AddressesSection, AdmissionStoreSection, LimitsSection
 from protocol.errors import ConfigurationError
@@ -267,3 +267,9 @@ async def test_a_front_that_is_configured_so_counts_by_it_and_reports_it(
     await exchange(other)
     assert other.let_through(key, 0.5) == 3, "of five; one is used here, one there"
     await front.api.shared.close()
+
+
+def test_tls_files_are_looked_at_before_the_first_use(tmp_path: Path) -> None:
+    section = AdmissionStoreSection.model_validate({"url": "rediss://h:1/0", "ca": str(tmp_path / "none.pem")})
+    with pytest.raises(ConfigurationError, match=r"none\.pem: cannot be read"):
+        client(section)
