@@ -3,7 +3,7 @@
 ::
 
     files.listeners.append(told)                 called with each file as it is accepted
-    await files.received(after)                  those accepted, in the order of their acceptance
+    await files.received(profile, after)         those accepted, in the order of their acceptance
     async for data in files.content(file.id):    its bytes
     await files.submit(target, profile, name, content)
 
@@ -120,10 +120,14 @@ class Files:
 
     # --- for the rest of the bridge -----------------------------------------------------------------------------
 
-    async def received(self, after: tuple[int, str] = (0, ""), limit: int = 100) -> list[ReceivedFile]:
-        """Files accepted after one (its `accepted_at` and `id`), in the order of their acceptance."""
+    async def received(
+        self, profile: str = "", after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[ReceivedFile]:
+        """Files of a profile (empty: of any) accepted after one (its `accepted_at` and `id`), in the order of their
+        acceptance.
+        """
         rows = await self.files.listed(
-            states={FileState.ACCEPTED}, direction=Direction.INWARD, decided_after=after, limit=limit
+            states={FileState.ACCEPTED}, direction=Direction.INWARD, profile=profile, decided_after=after, limit=limit
         )
         return [_received(row) for row in rows]
 

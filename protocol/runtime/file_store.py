@@ -287,6 +287,7 @@ class FileStore:
         direction: str = "",
         peer: str = "",
         front: str = "",
+        profile: str = "",
         decided_after: tuple[int, str] | None = None,
         limit: int = 100,
     ) -> list[FileRow]:
@@ -297,7 +298,7 @@ class FileStore:
         where: list[ColumnElement[bool]] = []
         if states:
             where.append(f.state.in_(sorted(states)))
-        for column, value in ((f.direction, direction), (f.peer, peer), (f.front, front)):
+        for column, value in ((f.direction, direction), (f.peer, peer), (f.front, front), (f.profile, profile)):
             if value:
                 where.append(column == value)
         wanted = select(self.tables.files).where(*where).limit(limit)

@@ -95,7 +95,7 @@ async def test_what_comes_after_the_clock_was_set_back_is_read_after_what_was_th
     files._clock = clock
     lay(sides, b"second", later)
     await received(sides, 2)
-    assert [one.name for one in await sides.files.received((first.accepted_at, first.id))] == [later]
+    assert [one.name for one in await sides.files.received("", (first.accepted_at, first.id))] == [later]
 
 
 async def test_a_file_comes_to_the_bridge_and_is_archived_then(sides: Sides) -> None:

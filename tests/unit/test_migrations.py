@@ -18,6 +18,7 @@ from dmz_front.ledger.rows import METADATA as FRONT_METADATA
 from intranet_bridge import store as bridge
 from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA
 from intranet_bridge.notices.rows import STREAMS, SUBSCRIPTIONS
+from intranet_bridge.settlement.file_cursors import FILE_CURSORS
 from protocol.desk.staff import STAFF
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
@@ -257,6 +258,26 @@ def test_subscriptions_and_numbers_of_before_there_were_groups_stay(database: En
     subscribed, stream = of_notices(database)
     assert [(one.fronts, one.front) for one in subscribed] == [("", "front-1")]
     assert [tuple(one) for one in stream] == [("s", "wechat", "", 9)]
+
+
+def test_statements_of_the_kinds_that_were_read_go_on_where_they_were(database: Engine) -> None:
+    """Of each by what it expects, or has read; of another they begin with the first file that is kept."""
+    migrations, metadata = TREES["bridge"]
+    migrations.migrate(database, "0033")
+    execute(
+        database,
+        "INSERT INTO statement_cursor VALUES (1, 7, 'f');\n"
+        "INSERT INTO statement_sources VALUES ('dsdz:37101', '2026-11-24');\n"
+        "INSERT INTO statement_sources VALUES ('dsdz:37102', '2026-11-24');\n"
+        "INSERT INTO statement_arrivals VALUES ('f', 'alipay', 'n', 's', 1, 'taken', '', 0, 0, '', 7)",
+    )
+    migrations.prepare(database)
+    assert migrations.differences(database, metadata) == []
+    with database.connect() as connection:
+        rows = connection.execute(FILE_CURSORS.select().order_by(FILE_CURSORS.c.profile)).all()
+    assert [tuple(row) for row in rows] == [
+        ("statements", "alipay", 7, "f", ""), ("statements", "dsdz", 7, "f", ""),
+    ]  # fmt: skip
 
 
 def of_notices(database: Engine) -> tuple[Sequence[Any], Sequence[Any]]:

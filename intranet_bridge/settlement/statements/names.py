@@ -34,6 +34,14 @@ def tidy(name: str) -> tuple[str, bool]:
     return tidied, tidied != name
 
 
+def bare(name: str) -> str:
+    """The name without blanks; as it is where it is none."""
+    try:
+        return tidy(name)[0]
+    except StatementRefused:
+        return name
+
+
 def said(name: str, profile: Profile) -> Named:
     """What a file's name says by its profile. Raises StatementRefused (`wrong-name`)."""
     tidied, _ = tidy(name)

@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Row, select
 
 from intranet_bridge.at_rest import StoreKeyClosed
 from intranet_bridge.files.service import Files, ReceivedFile
+from intranet_bridge.settlement import file_cursors
 from intranet_bridge.settlement.days import day_of as today_of
 from intranet_bridge.settlement.rows import FILES
 from intranet_bridge.settlement.statements import run_records as records
@@ -88,6 +89,8 @@ class Reconciliation:
         self._name, self._clock, self._elsewhere = name, clock, elsewhere
         self._close_after_days = close_after_days
         self._orders_seen = self._orders_all = 0
+        self._judged_by: dict[str, str] = {}
+        """What is on record of that, by source."""
         self.verdicts: Counter[str] = Counter()
         """Files that were read, by state or code."""
         self.found: Counter[str] = Counter()
@@ -140,14 +143,18 @@ class Reconciliation:
         files = self._files()
         if files is None:
             return
-        while True:
-            after = await self._store.read(records.cursor)
-            page = await files.received(after)
-            if not page:
-                return
-            rows = [self._arrival(file) for file in page if file.profile in self.sources]
-            to = (page[-1].accepted_at, page[-1].id)
-            await self._store.write(partial(records.note, arrivals=rows, to=to))
+        for name, source in self.sources.items():
+            if self._judged_by.get(name) != source.judged_by:
+                judged = partial(records.judge_by, profile=name, judged_by=source.judged_by)
+                if again := await self._store.write(judged):
+                    log.info("files-judged-again", reader=records.READER, profile=name, count=again)
+                self._judged_by[name] = source.judged_by
+            cursor = await self._store.read(partial(file_cursors.read, reader=records.READER, profile=name))
+            after = cursor.to
+            while page := await files.received(name, after):
+                after = (page[-1].accepted_at, page[-1].id)
+                rows = [self._arrival(file) for file in page]
+                await self._store.write(partial(records.note, profile=name, arrivals=rows, to=after))
 
     @staticmethod
     def _arrival(file: ReceivedFile) -> dict[str, Any]:

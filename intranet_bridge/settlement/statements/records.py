@@ -41,7 +41,7 @@ from protocol.runtime.store import BATCH, Store
 from protocol.values import immutable
 
 _F, _L = FILES.c, LINES.c
-_COUNT = (FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED)
+COUNTING = (FileState.ACCEPTED, FileState.MATCHED, FileState.CLOSED)
 """States in which a file's rows do."""
 _BACK = (Kind.REFUND, Kind.REVOKE)
 _AT_ONCE = 500
@@ -122,7 +122,7 @@ class Statements:
         """
         row = self._row(connection, file, lock=True)
         state = after(FileState(row.state), Event.REPLACE)
-        mine = select(FILES).where(_F.name == row.name, _F.state.in_(_COUNT)).with_for_update()
+        mine = select(FILES).where(_F.name == row.name, _F.state.in_(COUNTING)).with_for_update()
         for earlier in connection.execute(mine).all():
             self._set(connection, earlier.id, after(FileState(earlier.state), Event.SUPERSEDED), who)
         self._set(connection, file, state, who)
@@ -139,7 +139,7 @@ class Statements:
 
         def look(connection: Connection) -> Difference:
             row = self._row(connection, file)
-            earlier = connection.execute(select(_F.id).where(_F.name == row.name, _F.state.in_(_COUNT))).scalars()
+            earlier = connection.execute(select(_F.id).where(_F.name == row.name, _F.state.in_(COUNTING))).scalars()
             before = (line for one in earlier.all() for line in _lines(connection, one))
             return difference(before, _lines(connection, file))
 
@@ -149,7 +149,7 @@ class Statements:
         """A file's rows, if it counts; else none."""
 
         def look(connection: Connection) -> list[Row]:
-            counts = FileState(self._row(connection, file).state) in _COUNT
+            counts = FileState(self._row(connection, file).state) in COUNTING
             return list(_lines(connection, file)) if counts else []
 
         return await self._store.scan(look)
@@ -179,7 +179,7 @@ class Statements:
 
         def look(connection: Connection) -> Accepted:
             days: dict[str, list[date]] = {}
-            asked = select(_F.channel, _F.day).where(_F.state.in_(_COUNT)).distinct().order_by(_F.channel, _F.day)
+            asked = select(_F.channel, _F.day).where(_F.state.in_(COUNTING)).distinct().order_by(_F.channel, _F.day)
             for channel, day in connection.execute(asked):
                 days.setdefault(channel, []).append(day)
             return Accepted(days)
@@ -193,14 +193,19 @@ class Statements:
             now = self._clock()
             mine = select(FILES).where(_F.name == name).order_by(_F.received_at).with_for_update()
             rows = connection.execute(mine).all()
-            digests = [row.sha256 for row in rows if FileState(row.state) in _COUNT]
+            digests = [row.sha256 for row in rows if FileState(row.state) in COUNTING]
             again = seen_before(sha256, digests) is Code.DUPLICATE
             state = FileState.DUPLICATE if again else FileState.RECEIVED
             # One that was being read when the bridge was killed, or that was not whole, is the same file still.
             left = (FileState.RECEIVED, FileState.INCOMPLETE)
             for row in rows:
-                if not again and FileState(row.state) in left:
-                    values = {"state": state, "sha256": sha256, "code": "", "findings": "[]", "updated_at": now}
+                # So is one that was refused, not by a person, and is judged by something else now.
+                judged = FileState(row.state) is FileState.REFUSED and row.sha256 == sha256 and not row.who
+                if not again and (judged or FileState(row.state) in left):
+                    values = {
+                        "state": state, "sha256": sha256, "code": "", "findings": "[]", "profile": profile.name,
+                        "channel": profile.channel, "day": known.day, "merchant": merchant, "updated_at": now,
+                    }  # fmt: skip
                     connection.execute(FILES.update().where(_F.id == row.id).values(values))
                     return Taken(row.id, name, state)
             new = uuid7(now, os.urandom(10))
@@ -242,7 +247,7 @@ class Statements:
         return await asyncio.to_thread(whole)
 
     def _accept(self, connection: Connection, begun: Taken, sha256: str, summary: Summary) -> FileState:
-        mine = select(FILES).where(_F.name == begun.name, _F.state.in_(_COUNT)).with_for_update()
+        mine = select(FILES).where(_F.name == begun.name, _F.state.in_(COUNTING)).with_for_update()
         digests = [row.sha256 for row in connection.execute(mine).all() if row.id != begun.id]
         other = seen_before(sha256, digests) is not None
         state = after(after(FileState.RECEIVED, Event.READ), Event.OTHER_BYTES if other else Event.ACCEPT)
@@ -343,12 +348,12 @@ def earlier_transactions(connection: Connection, file: str, since: date, refunds
     names = {one for _, one in wanted}
     for some in _some(sorted(names)):
         asked = select(_F.channel, _L.transaction_no).join(FILES, _F.id == _L.file)
-        recent = asked.where(_F.state.in_(_COUNT), _F.day >= since, _L.kind == Kind.PAY, _L.transaction_no.in_(some))
+        recent = asked.where(_F.state.in_(COUNTING), _F.day >= since, _L.kind == Kind.PAY, _L.transaction_no.in_(some))
         wanted.difference_update((row.channel, row.transaction_no) for row in connection.execute(recent))
     before = (
         select(_F.channel, _L.transaction_no)
         .join(FILES, _F.id == _L.file)
-        .where(_F.state.in_(_COUNT), _F.day < since, _L.kind == Kind.PAY, _L.order_no.in_(numbers))
+        .where(_F.state.in_(COUNTING), _F.day < since, _L.kind == Kind.PAY, _L.order_no.in_(numbers))
     )
     wanted.update((row.channel, row.transaction_no) for row in connection.execute(before))
     found: dict[str, set[str]] = {}
@@ -375,10 +380,10 @@ def counting_days(connection: Connection, sources: Mapping[str, Sequence[Expecti
     counted: set[tuple[str, date]] = set()
     asked = select(_F.channel, _F.day, _F.profile, _F.name, _F.merchant, _F.state)
     for channel, day, profile, name, merchant, state in connection.execute(
-        asked.where(_F.state.in_((*_COUNT, FileState.EMPTY_CONFIRMED)))
+        asked.where(_F.state.in_((*COUNTING, FileState.EMPTY_CONFIRMED)))
     ):
         there.setdefault((channel, day), {}).setdefault(profile, []).append((name, merchant))
-        if FileState(state) in _COUNT:
+        if FileState(state) in COUNTING:
             counted.add((channel, day))
     days: dict[str, list[date]] = {}
     for channel, day in sorted(counted):
@@ -391,13 +396,13 @@ def counting_days(connection: Connection, sources: Mapping[str, Sequence[Expecti
 def counts(connection: Connection, file: str) -> bool:
     """Whether a file's rows count."""
     state = connection.execute(select(_F.state).where(_F.id == file)).scalar()
-    return state is not None and FileState(state) in _COUNT
+    return state is not None and FileState(state) in COUNTING
 
 
 def mark_matched(connection: Connection, file: str, now: int) -> bool:
     """The file has been compared. False: it does not count any more."""
     row = connection.execute(select(_F.state).where(_F.id == file).with_for_update()).first()
-    if row is None or FileState(row.state) not in _COUNT:
+    if row is None or FileState(row.state) not in COUNTING:
         return False
     if FileState(row.state) is FileState.ACCEPTED:
         state = after(FileState.ACCEPTED, Event.MATCH)
@@ -447,7 +452,7 @@ def _counting() -> Select[Any]:
         _L.file, _L.line, _F.channel, _F.day, _L.kind, _L.transaction_no, _L.order_no, _L.refund_no, _L.gross, _L.at,
         _L.status, _L.account, _L.penalty, _L.merchant, _F.merchant.label("of_file"),
     )  # fmt: skip
-    return select(*columns).join(FILES, _F.id == _L.file).where(_F.state.in_(_COUNT))
+    return select(*columns).join(FILES, _F.id == _L.file).where(_F.state.in_(COUNTING))
 
 
 _KINDS, _STATUSES = {str(one): one for one in Kind}, {str(one): one for one in Status}

@@ -12,13 +12,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, func, or_, select
 
+from intranet_bridge.settlement import file_cursors
 from intranet_bridge.settlement.rows import FILES
 from intranet_bridge.settlement.statements.comparing import Found
 from intranet_bridge.settlement.statements.items import TRANSITIONS, ItemState
 from intranet_bridge.settlement.statements.life import Event, FileState, after
 from intranet_bridge.settlement.statements.matching import ACTING, Action, Class, Item
-from intranet_bridge.settlement.statements.records import mark_matched
-from intranet_bridge.settlement.statements.run_rows import ARRIVALS, CURSOR, ITEMS, RUNS, SOURCES
+from intranet_bridge.settlement.statements.names import bare
+from intranet_bridge.settlement.statements.records import COUNTING, mark_matched
+from intranet_bridge.settlement.statements.run_rows import ARRIVALS, ITEMS, RUNS, SOURCES
+from intranet_bridge.settlement.statements.verdicts import Code
 from intranet_bridge.settlement.statements.worker import Totals
 from protocol.errors import BridgeError
 from protocol.messages import uuid7
@@ -61,20 +64,34 @@ def new_id(now: int) -> str:
 # Arrivals
 
 
-def cursor(connection: Connection) -> tuple[int, str]:
-    """How far the files that crossed were looked through."""
-    row = connection.execute(select(CURSOR.c.accepted_at, CURSOR.c.file)).first()
-    return (row.accepted_at, row.file) if row is not None else (0, "")
+READER = "statements"
+"""Of the cursors of files."""
+_STANDS = {"", Code.DUPLICATE, Code.CONFLICTING_RESEND}
+"""Codes of files that had their effect, or that a person decides of."""
 
 
-def note(connection: Connection, arrivals: Sequence[Mapping[str, Any]], to: tuple[int, str]) -> int:
-    """Write down files that are to be read, and go on from there; returns how many are new."""
-    new = len(insert_new(connection, ARRIVALS, arrivals)) if arrivals else 0
-    insert_new(connection, CURSOR, [{"only": 1, "accepted_at": 0, "file": ""}])
-    c = CURSOR.c
-    further = or_(c.accepted_at < to[0], and_(c.accepted_at == to[0], c.file < to[1]))
-    connection.execute(CURSOR.update().where(further).values(accepted_at=to[0], file=to[1]))
+def note(connection: Connection, profile: str, arrivals: Sequence[Mapping[str, Any]], to: tuple[int, str]) -> int:
+    """Write down files of a profile that are to be read, and go on from there; returns how many are new."""
+    new = len(insert_new(connection, ARRIVALS, arrivals))
+    file_cursors.advance(connection, READER, profile, to)
     return new
+
+
+def judge_by(connection: Connection, profile: str, judged_by: str) -> int:
+    """Files of a profile are judged by this from now on. Where it was something else, those that had no effect are to
+    be read again, but for what came again since and was accepted; returns how many.
+    """
+    if not file_cursors.judge_by(connection, READER, profile, judged_by):
+        return 0
+    ended = select(ARRIVALS).where(_A.source == profile, _A.state.in_(("taken", "failed")), _A.code.not_in(_STANDS))
+    rows = connection.execute(ended.with_for_update()).all()
+    names = {row.file: bare(row.name) for row in rows}
+    accepted = select(_F.name).where(_F.name.in_(sorted(set(names.values()))), _F.state.in_(COUNTING))
+    came = set(connection.execute(accepted).scalars())
+    again = [id for id, name in names.items() if name not in came]
+    values = {"state": "waiting", "code": "", "attempts": 0, "due_at": 0, "claimed_by": ""}
+    connection.execute(ARRIVALS.update().where(_A.file.in_(again)).values(values))
+    return len(again)
 
 
 def claim_arrival(connection: Connection, who: str, now: int, until: int) -> Row[Any] | None:

@@ -11,7 +11,7 @@ CURSOR = Table(
     Column("accepted_at", BigInteger, nullable=False),
     Column("file", String(64), nullable=False),
 )
-"""How far the files that crossed were looked through."""
+"""How far the files that crossed were looked through; of the release before: file_cursors.py has it now."""
 SOURCES = Table(
     "statement_sources",
     METADATA,

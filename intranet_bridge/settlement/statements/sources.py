@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 
+from intranet_bridge.settlement.file_cursors import digest_of
 from intranet_bridge.settlement.statements.life import due_at
 from intranet_bridge.settlement.statements.names import said
 from intranet_bridge.settlement.statements.profiles import Profile, ProfileError, configured
@@ -52,6 +53,11 @@ class Source:
     def channel(self) -> str:
         """The payments'."""
         return self.profile.channel
+
+    @property
+    def judged_by(self) -> str:
+        """A digest of what its files are judged by."""
+        return digest_of(self.profile.model_dump(mode="json"), sorted(self.merchants))
 
     @property
     def due(self) -> time:

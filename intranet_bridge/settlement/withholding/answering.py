@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 from intranet_bridge.commands.internal import InternalCommand, InternalCommands
 from intranet_bridge.files.service import Files, ReceivedFile
 from intranet_bridge.notices.outbox import Notices
+from intranet_bridge.settlement import file_cursors
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.statements.verdicts import Code, Finding, StatementRefused
 from intranet_bridge.settlement.withholding import holds, records
@@ -34,7 +35,7 @@ from intranet_bridge.settlement.withholding.files import (
 )
 from intranet_bridge.settlement.withholding.life import ANSWERABLE, OF_ANSWER, BatchState, LineState, retry_on
 from intranet_bridge.settlement.withholding.records import Arrangement, L
-from intranet_bridge.settlement.withholding.rows import ANSWERS, CURSOR, LINES
+from intranet_bridge.settlement.withholding.rows import ANSWERS, LINES
 from intranet_bridge.settlement.withholding.telling import not_paid
 from protocol.errors import BridgeError
 from protocol.operations.payment import Writeoff
@@ -49,9 +50,9 @@ log = logger(__name__)
 
 _AT_ONCE = 500
 """Lines of an answer in one transaction."""
-_LOOK_BACK_MS = 3_600_000
-"""So far before the latest that was seen: another bridge of the database may have written one down later."""
 _FILES = 100
+READER = "withholding"
+"""Of the cursors of files."""
 _BEFORE_ANSWER = frozenset({LineState.WAITING, LineState.WITHDRAWN, LineState.DROPPED})
 _BY_STATE = {
     LineState.REQUESTED: Line.UNANSWERED,
@@ -80,17 +81,41 @@ class Answering:
         files = self._files()
         if files is None:
             return
-        profiles = {one.section.answer_profile for one in self._arrangements.values()}
-        begun = await self._store.read(_cursor)
-        after: tuple[int, str] = (max(0, begun - _LOOK_BACK_MS), "")
-        while came := await files.received(after, _FILES):
-            mine = [file for file in came if file.profile in profiles]
-            states = await self._store.read(partial(_known, ids=[file.id for file in mine]))
-            for file in mine:
-                if states.get(file.id) in (None, "applying"):
+        for profile in sorted({one.section.answer_profile for one in self._arrangements.values()}):
+            await self._look(files, profile)
+
+    async def _look(self, files: Files, profile: str) -> None:
+        """What came of one profile; all of it that had no effect, when it is judged by something else now."""
+        judged_by = self._judged_by(profile)
+        cursor = await self._store.read(partial(file_cursors.read, reader=READER, profile=profile))
+        anew = bool(cursor.judged_by) and cursor.judged_by != judged_by
+        after, taken = (
+            file_cursors.BEGINNING if anew else cursor.to,
+            {None, "applying"} | ({"refused"} if anew else set()),
+        )
+        again = 0
+        while came := await files.received(profile, after, _FILES):
+            states = await self._store.read(partial(_known, ids=[file.id for file in came]))
+            for file in came:
+                if (state := states.get(file.id)) in taken:
+                    again += state == "refused"
                     await self.take(files, file)
             after = (came[-1].accepted_at, came[-1].id)
-            await self._store.write(partial(_looked, at=after[0]))
+            await self._store.write(partial(file_cursors.advance, reader=READER, profile=profile, to=after))
+        if cursor.judged_by != judged_by:
+            await self._store.write(partial(file_cursors.judge_by, reader=READER, profile=profile, judged_by=judged_by))
+        if again:
+            log.info("files-judged-again", reader=READER, profile=profile, count=again)
+
+    def _judged_by(self, profile: str) -> str:
+        """A digest of what answers of a profile are judged by."""
+        return file_cursors.digest_of(
+            sorted(
+                (one.org, one.unit, one.bank, sorted(one.flags.items()), sorted(one.answer_words))
+                for one in (each.section for each in self._arrangements.values())
+                if one.answer_profile == profile
+            )
+        )
 
     async def take(self, files: Files, file: ReceivedFile) -> None:
         """One answer: judged, and what it says done."""
@@ -164,22 +189,22 @@ class Answering:
         log.error("withholding-answer-refused", batch=batch, file=file.id, reason=str(refused))
 
     def _refused_in(self, connection: Connection, file: ReceivedFile, batch: str, code: str, findings: str) -> None:
-        if not self._written(connection, file, batch, "refused", code, findings):
-            # what was judged before a crash, and cannot be read again, goes on when it comes again
-            begun = ANSWERS.c.file == file.id, ANSWERS.c.state == "applying"
-            changed = {"state": "refused", "code": code, "findings": findings, "updated_at": self._clock()}
-            connection.execute(ANSWERS.update().where(*begun).values(changed))
+        # what was judged before a crash, and cannot be read again, goes on when it comes again
+        self._written(connection, file, batch, "refused", code, findings, over=("refused", "applying"))
 
     def _written(
         self, connection: Connection, file: ReceivedFile, batch: str, state: str, code: str = "",
-        findings: str = "[]", filled: int = 0,
-    ) -> bool:  # fmt: skip
+        findings: str = "[]", filled: int = 0, over: Sequence[str] = ("refused",),
+    ) -> None:  # fmt: skip
+        """The verdict on a file, the first or one in place of a verdict of these."""
         now = self._clock()
         values = {
             "file": file.id, "batch": batch, "name": file.name, "sha256": file.sha256, "state": state, "code": code,
             "findings": findings, "filled": filled, "received_at": file.accepted_at, "updated_at": now,
         }  # fmt: skip
-        return bool(insert_new(connection, ANSWERS, [values]))
+        if not insert_new(connection, ANSWERS, [values]):
+            before = ANSWERS.c.file == file.id, ANSWERS.c.state.in_(over)
+            connection.execute(ANSWERS.update().where(*before).values(values))
 
     def _accepted(
         self, connection: Connection, file: ReceivedFile, batch: Any, filled: int, findings: Sequence[Finding]
@@ -331,15 +356,6 @@ def _asked(connection: Connection, batch: str) -> Sequence[Any]:
     )  # fmt: skip
     wanted = select(*columns).where(L.batch == batch, L.state.not_in(sorted(_BEFORE_ANSWER)))
     return connection.execute(wanted).all()
-
-
-def _cursor(connection: Connection) -> int:
-    return connection.execute(select(CURSOR.c.at)).scalar() or 0
-
-
-def _looked(connection: Connection, at: int) -> None:
-    insert_new(connection, CURSOR, [{"only": 1, "at": at}])
-    connection.execute(CURSOR.update().where(CURSOR.c.at < at).values(at=at))
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> Mapping[str, str]:

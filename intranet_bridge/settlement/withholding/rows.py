@@ -112,4 +112,4 @@ CURSOR = Table(
     Column("only", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
 )
-"""Until when the files that came were looked at."""
+"""Until when the files that came were looked at; of the release before: file_cursors.py has it now."""

@@ -72,6 +72,11 @@ SETTLEMENT: Table = {
     "statement-item-ended": Event(
         "info", "What a statement had done came to an end; held: it was refused.", ("item", "state", "code")
     ),
+    "files-judged-again": Event(
+        "info",
+        "Files that had no effect are judged again: what they are judged by is configured otherwise.",
+        ("reader", "profile", "count"),
+    ),
     "statement-read": Event("info", "A statement has its verdict.", ("file", "name", "source", "code")),
     "statement-run-compared": Event(
         "info",

@@ -118,7 +118,9 @@ class _Files:
         name = f"1900000001_ALL_{day:%Y%m%d}.csv"
         self._file = ReceivedFile("file-1", "wechat", name, "wechat", bill.stat().st_size, digest, 1)
 
-    async def received(self, after: tuple[int, str] = (0, ""), limit: int = 100) -> list[ReceivedFile]:
+    async def received(
+        self, profile: str = "", after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[ReceivedFile]:
         return [self._file] if (self._file.accepted_at, self._file.id) > after else []
 
     async def content(self, id: str) -> AsyncIterator[bytes]:

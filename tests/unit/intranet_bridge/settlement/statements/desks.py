@@ -166,8 +166,11 @@ class Files:
         self.kept.append((ReceivedFile(f"file-{at}", "bank", name, profile, len(content), digest, at), content))
         return f"file-{at}"
 
-    async def received(self, after: tuple[int, str] = (0, ""), limit: int = 100) -> list[ReceivedFile]:
-        return [file for file, _ in self.kept if (file.accepted_at, file.id) > after][:limit]
+    async def received(
+        self, profile: str = "", after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[ReceivedFile]:
+        mine = (file for file, _ in self.kept if profile in ("", file.profile))
+        return [file for file in mine if (file.accepted_at, file.id) > after][:limit]
 
     async def content(self, id: str) -> AsyncIterator[bytes]:
         stream = io.BytesIO(next(content for file, content in self.kept if file.id == id))

@@ -144,8 +144,11 @@ class Folder:
             told(self.came[-1])
         return id
 
-    async def received(self, after: tuple[int, str] = (0, ""), limit: int = 100) -> list[ReceivedFile]:
-        return [one for one in self.came if (one.accepted_at, one.id) > after][:limit]
+    async def received(
+        self, profile: str = "", after: tuple[int, str] = (0, ""), limit: int = 100
+    ) -> list[ReceivedFile]:
+        mine = (one for one in self.came if profile in ("", one.profile))
+        return [one for one in mine if (one.accepted_at, one.id) > after][:limit]
 
     async def content(self, id: str) -> AsyncIterator[bytes]:
         if id in self.damaged:
