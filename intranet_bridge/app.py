@@ -401,8 +401,8 @@ class Bridge:
             for one in self._keyed:
                 one.use(change.keyring)
             notes += await self.at_rest.open_or_tell(change.keyring)
-            if self.forwarding is not None and change.keyring is not None:
-                notes += self.forwarding.peers.use_or_tell(change.keyring, new.settlement.peers)
+        if touched & {"keys", "settlement"} and self.forwarding is not None:
+            notes += self.forwarding.peers.use_or_tell(change.keyring, new.settlement.peers)
         if touched & {"marketing", "systems", "operations", "breaker"}:
             self.bindings.use(new, change.rebound)
         self.hot.use(new.hot, anew=bool(touched & {"marketing", "systems", "operations"}))

@@ -7,7 +7,8 @@ marketing, systems,      opened and checked first; new calls go by them, and old
 operations               be under way to them any more. What did not change keeps its connections and circuits
 pushes                   the port is bound first, then the old one is let go; tables go on from where they were read
 qr                       settings and keys, for codes issued and scanned from now on
-settlement               settings and channels' keys, for what comes from now on
+settlement               settings and channels' keys, for what comes from now on; which files are statements, and whose
+                         bills banks charge, at a restart
 hot                      what is kept and asked ahead from now on; what was kept by other bindings is dropped
 breaker                  of every operation anew, all circuits closed
 =======================  =================================================================================
@@ -65,9 +66,11 @@ _COMMANDS = (
     "workers", "backlog", "retry_min_s", "retry_max_s", "unreadable_max", "attachment_patience_s",
     "decisions_from_fronts",
 )  # fmt: skip
+_SETTLEMENT = ("close_after_days", "holidays", "workdays", "companies", "peers", "risk", "clearing", "payments")
 RELOADABLE: tuple[Place, ...] = (
     *BINDINGS, ("include",), ("breaker",), ("keys",), ("log",), ("maintenance",), ("ceilings",), ("fronts",),
-    ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",), ("hot",), ("settlement",), ("pushes",),
+    ("drain_s",), ("presence_interval_s",), ("qr",), ("notices",), ("hot",), ("pushes",),
+    *(("settlement", name) for name in _SETTLEMENT),
     *(("files", name) for name in ("profiles", "targets", "total_bytes", "keep_days")),
     ("store", "retention_days"), ("audit", "retention_days"),
     *(("link", name) for name in links.RENEWABLE),

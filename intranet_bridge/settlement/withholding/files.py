@@ -19,7 +19,7 @@ line                    what follows
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from intranet_bridge.settlement import money
@@ -44,6 +44,8 @@ _ANSWERED = (*_ASKED, "resDay", "debitAmt", "accountedFlag", "billNo", "extend")
 _HEADER = ("count", "total", "okCount", "okTotal", "day", "bank", "inTransit")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _FORBIDDEN = re.compile(r"[|\r\n]")
+_CHARGED_WITHIN = timedelta(366)
+"""Of the request's day: a day of another year is a mistake, whatever our clock says."""
 _ANSWER_NAME = re.compile(r"([A-Za-z0-9]+)_([A-Za-z0-9]+)_([A-Za-z0-9]+)_([0-9]{8})\.txt")
 ANSWER_WORDS = ("REDKKK", "REDK")
 """What stands in the middle of an answer's name."""
@@ -258,6 +260,11 @@ def read_answer(source: Source, request: Batch, flags: Mapping[str, bool] = CHAR
             continue
         raw[det_id] = fields
         found[det_id] = _outcome(number, fields, asked.get(det_id), flags)
+        paid_at, last = found[det_id].paid_at, request.day + _CHARGED_WITHIN
+        if paid_at is not None and not request.day <= paid_at <= last:
+            what = Finding("not charged from one of these days to the other", number, "resDay",
+                           f"{request.day}, {last}", str(paid_at))  # fmt: skip
+            raise StatementRefused(Code.BAD_VALUE, what)
         warnings += _echoes(number, fields, asked.get(det_id), request)
     _charged_as_it_says(header, found, raw, flags, copies)
     warnings += [Finding("a copy of another line, counted once", number, "detId") for number, _ in copies]
@@ -275,6 +282,8 @@ def _fields(number: int, line: str, names: tuple[str, ...]) -> dict[str, str]:
             raise StatementRefused(Code.INCOMPLETE, Finding("the last line is cut off", number))
         what = Finding("not as many fields", number, "", str(len(names) + 1), str(len(values)))
         raise StatementRefused(Code.LAYOUT, what)
+    if "\0" in line:  # no database takes it
+        raise StatementRefused(Code.BAD_VALUE, Finding("has a NUL in it", number))
     return {name: value.strip(" \t") for name, value in zip(names, values, strict=False)}
 
 

@@ -217,6 +217,40 @@ async def test_a_reload_names_what_changed_and_judges_first(tmp_path: Path) -> N
 
 
 @pytest.mark.anyio
+async def test_kinds_of_statements_and_what_banks_charge_wait_for_a_restart_and_the_reload_says_so(
+    tmp_path: Path,
+) -> None:
+    withholding = """
+[settlement.companies.power]
+[settlement.withholding.bank-a]
+org = "SDDL"
+unit = "37101"
+bank = "013"
+company = "power"
+target = "bank"
+request_profile = "dkkk"
+answer_profile = "redkkk"
+[files]
+targets = { bank = "front-1" }
+[files.profiles.redkkk]
+names = "SDDL_.*"
+[files.profiles.dsdz]
+names = "SDDL_.*"
+"""
+    reload, changes = await reload_of(tmp_path)
+    settings(tmp_path, CONFIGURATION + withholding)
+    statements = '[settlement.statements.files.dsdz]\nprofile = "utility-dsdz"\ncompany = "power"\n'
+    await reload.reload()
+    settings(tmp_path, CONFIGURATION + withholding + statements + "[settlement]\nclose_after_days = 5\n")
+    done = await reload.reload()
+    assert {place.split(".")[1] for place in done.restart if place.startswith("settlement.")} == {
+        "statements", "withholding",
+    }  # fmt: skip
+    taken = changes[-1].settings.settlement
+    assert (taken.close_after_days, taken.statements.files, taken.withholding) == (5, {}, {})
+
+
+@pytest.mark.anyio
 async def test_a_system_that_does_not_start_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reload, changes = await reload_of(tmp_path)
     closed: list[object] = []

@@ -268,3 +268,24 @@ def test_a_large_batch_is_sealed_and_read() -> None:
     lines = [f"{row}20261125|{money.text(n)}|1|B{n}||" for n, row in enumerate(rows, start=1)]
     found = answered("".join(f"{line}\r\n" for line in (answer, *lines)).encode("gb18030"), batch)
     assert len(found.write_offs) == 5000
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "column"),
+    [
+        ("|20261126|43.00|1|", "|20261125|43.00|1|", "resDay"),  # before the bank was asked
+        ("|20261126|43.00|1|", "|20991126|43.00|1|", "resDay"),
+        ("|43.00|1|", "|43.00|1|\0", ""),
+    ],
+)
+def test_a_charged_line_of_another_year_and_a_byte_that_no_database_takes_refuse_the_answer(
+    was: str, now: str, column: str
+) -> None:
+    code, findings = refused(changed((was, now)), SECOND)
+    assert code is Code.BAD_VALUE
+    assert [(one.line, one.column) for one in findings] == [(2, column)]
+
+
+def test_a_line_may_be_charged_on_a_later_day() -> None:
+    later = answered(changed(("|20261126|43.00|1|", "|20270105|43.00|1|")), SECOND)
+    assert later.lines["D20261126000001"].paid_at == date(2027, 1, 5)
