@@ -83,6 +83,12 @@ class Full(BridgeError):
     """The batch takes no line any more: it is sealed, or has as many as there may be."""
 
 
+def named(connection: Connection, arrangement: Arrangement) -> int:
+    """Batches of an arrangement's org and unit have its name, though they were begun under another; how many had."""
+    other = B.org == arrangement.section.org, B.unit == arrangement.section.unit, B.name != arrangement.name
+    return connection.execute(BATCHES.update().where(*other).values(name=arrangement.name)).rowcount
+
+
 def batch_of(connection: Connection, id: str, *, lock: bool = False) -> Any:
     """A batch's row, or None."""
     wanted = select(BATCHES).where(B.id == id)

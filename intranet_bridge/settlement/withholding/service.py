@@ -123,6 +123,8 @@ class Withholding(Part):
         """Go on with what was begun, and begin looking for more."""
         if not self._arrangements:
             return
+        for arrangement in self._arrangements.values():
+            await self._ports.store.write(partial(records.named, arrangement=arrangement))
         self._ports.commands().consume(CONSUMER, self._outcomes.take)
         if (files := self._ports.files()) is not None:
             profiles = {one.section.answer_profile for one in self._arrangements.values()}

@@ -589,3 +589,26 @@ def test_every_state_is_in_the_tables_and_what_has_ended_frees_its_bill() -> Non
     assert set(BATCH_TRANSITIONS) == set(BatchState)
     for state, after in LINE_TRANSITIONS.items():
         assert after or state in ENDED
+
+
+async def test_batches_of_an_arrangement_that_is_given_another_name_go_on(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    """Whose batch it is, its file's name says: org and unit."""
+    async with world(database_url, bridge_keyring, tmp_path) as it:
+        await it.charge(FIRST[0])
+    async with world(database_url, bridge_keyring, tmp_path, name="ccb", now=at(24, 9)) as it:
+        await it.part.start()
+        await it.part.close()
+        it._requests = 10
+        await it.sealed(FIRST[1:])
+        assert it.files.sent == {REQUEST: GOLDEN}
+    async with world(database_url, bridge_keyring, tmp_path, name="bank-of-china", now=at(25, 9)) as it:
+        await it.part.start()
+        await it.part.close()
+        await it.answered(ANSWER)
+        assert (await it.batch()).state == "answered"
+        await it.commands.comes("D20261125000001", payment="PY000000000001")
+        await it.turn()
+        assert (await it.batch()).state == "applied"
+        assert [one.id for one in await it.part.desk.batches(date(2026, 11, 1), "bank-of-china")] == [BATCH]

@@ -312,8 +312,10 @@ class World:
 async def world(
     url: str, keyring: Keyring, folder: Path, now: int = 0, store: Store | None = None, **changes: Any
 ) -> AsyncIterator[World]:
-    """A bridge on a database, or one more on it. `changes`: of the section; `more`: further arrangements."""
-    further = changes.pop("more", {})
+    """A bridge on a database, or one more on it. `changes`: of the section; `name`: of its arrangement; `more`: further
+    ones.
+    """
+    further, name = changes.pop("more", {}), changes.pop("name", "bank-a")
     store = Store(url, MIGRATIONS.prepare)
     await store.start()
     try:
@@ -321,6 +323,6 @@ async def world(
         await at_rest.open()
         await store.write(lambda connection: connection.execute(text(GIVEN)))
         clock = Clock(now or at(24))
-        yield World(store, at_rest, folder, clock, {"bank-a": SECTION | changes, **further})
+        yield World(store, at_rest, folder, clock, {name: SECTION | changes, **further})
     finally:
         await store.close()
