@@ -5,8 +5,8 @@ are all on record, so that theirs begin anew. The former cursors stay for a prog
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0034"
-down_revision = "0033"
+revision = "0036"
+down_revision = "0035"
 
 
 def upgrade() -> None:
