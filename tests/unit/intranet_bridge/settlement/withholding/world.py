@@ -138,7 +138,9 @@ class Folder:
         """A file is accepted by the bridge. `again`: as another one, of the same bytes."""
         sha256 = hashlib.sha256(content).hexdigest()
         id = hashlib.sha256(f"{name}{sha256}{'again' * again}".encode()).hexdigest()[:36]
-        self.came.append(ReceivedFile(id, "bank", name, profile, len(content), sha256, self._clock()))
+        after = self.came[-1].accepted_at if self.came else 0
+        accepted_at = max(self._clock(), after + 1)  # as of the real ones: later than all before
+        self.came.append(ReceivedFile(id, "bank", name, profile, len(content), sha256, accepted_at))
         self._content[id] = content
         for told in self.listeners:
             told(self.came[-1])
