@@ -125,6 +125,20 @@ async def test_a_refused_file_is_not_read_again_when_a_right_one_came_or_a_perso
         assert at.loop.verdicts == {}
 
 
+async def test_what_a_person_has_refused_stays_refused_when_the_same_bytes_come_again(database_url: str) -> None:
+    crossed = Files()
+    crossed.add(name_of(), paid())
+    crossed.add(name_of(), paid(order="PO2"))
+    async with started(database_url, crossed, section("alipay")) as at:
+        [waits] = await at.books.waiting_files()
+        await at.books.refuse(waits.id, "wang")
+        at.crossed.add(name_of(), paid(order="PO2"))
+        await at.loop.look()
+        states = {one.id: one.state for one in await at.books.files(DAY)}
+        assert states.pop(waits.id) is FileState.REFUSED
+        assert sorted(states.values()) == [FileState.CONFLICTING, FileState.MATCHED]
+
+
 async def test_two_bridges_of_one_database_read_a_file_of_a_later_kind_once(database_url: str) -> None:
     if database_url.startswith("sqlite"):
         pytest.skip("one file has one bridge")
