@@ -38,7 +38,7 @@ class BatchState(StrEnum):
 
 BATCH_TRANSITIONS: Mapping[BatchState, frozenset[BatchState]] = {
     BatchState.DRAFTED: frozenset({BatchState.SEALED, BatchState.DROPPED}),
-    BatchState.SEALED: frozenset({BatchState.SENT}),
+    BatchState.SEALED: frozenset({BatchState.SENT, BatchState.OVERDUE}),
     BatchState.SENT: frozenset({BatchState.ANSWERED, BatchState.OVERDUE}),
     BatchState.OVERDUE: frozenset({BatchState.ANSWERED, BatchState.CLOSED}),
     BatchState.ANSWERED: frozenset({BatchState.APPLIED}),
@@ -159,8 +159,10 @@ def why_no_extra(today: BatchState, waiting: int) -> str:
 def overdue(
     state: BatchState, day: date, now: datetime, after_days: int = OVERDUE_AFTER_DAYS, at: time = OVERDUE_AT
 ) -> bool:
-    """Whether a sent batch should have been answered: two days on, 18:00 in China."""
-    return state is BatchState.SENT and now >= datetime.combine(day + timedelta(days=after_days), at, CHINA)
+    """Whether a batch should have been answered: two days on, 18:00 in China. So should one that is not even sent."""
+    return state in (BatchState.SEALED, BatchState.SENT) and now >= datetime.combine(
+        day + timedelta(days=after_days), at, CHINA
+    )
 
 
 def retry_on(refused_on: date, tries: int, after_days: Sequence[int] = RETRY_AFTER_DAYS) -> date | None:

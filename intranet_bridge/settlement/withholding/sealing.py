@@ -75,12 +75,13 @@ class Sealing:
     async def look(self) -> None:
         """Go on with each batch whose day has come. Raises what the store raises."""
         now = datetime.fromtimestamp(self._clock() / 1000, UTC)
-        wanted = {BatchState.DRAFTED, BatchState.SEALED}
+        wanted = {BatchState.DRAFTED, BatchState.SEALED, BatchState.OVERDUE}
         names = self._arrangements.keys()
         for batch in await self._store.read(partial(records.batches_in, wanted=wanted, names=names)):
             arrangement = self._arrangements[batch.name]
-            if batch.state == BatchState.SEALED:
-                await self.send(arrangement, batch)
+            if batch.state != BatchState.DRAFTED:
+                if not batch.sent_at:
+                    await self.send(arrangement, batch)
             elif sealing_due(batch.day, arrangement.seal_at, now) and await self.ready(arrangement, batch):
                 await self.seal(arrangement, batch.id)
 
@@ -266,9 +267,12 @@ class Sealing:
             await self._store.write(partial(self.sent_in, id=batch.id))
 
     def sent_in(self, connection: Connection, id: str) -> bool:
-        """A sealed batch is with the bank."""
+        """A sealed batch is with the bank, in time or not."""
         now = self._clock()
-        return records.move_batch(connection, id, BatchState.SENT, now, sent_at=now)
+        late = BATCHES.update().where(BATCHES.c.id == id, BATCHES.c.state == BatchState.OVERDUE)
+        return records.move_batch(connection, id, BatchState.SENT, now, sent_at=now) or bool(
+            connection.execute(late.values(sent_at=now, updated_at=now)).rowcount
+        )
 
     async def _submit(self, files: Files, arrangement: Arrangement, batch: Any) -> None:
         section, content = arrangement.section, await self.content(batch.id)

@@ -165,11 +165,11 @@ class Withholding(Part):
 
     async def _overdue(self) -> None:
         now = datetime.fromtimestamp(self._ports.clock() / 1000, UTC)
-        sent = partial(records.batches_in, wanted={BatchState.SENT}, names=self._arrangements.keys())
+        sent = partial(records.batches_in, wanted={BatchState.SEALED, BatchState.SENT}, names=self._arrangements.keys())
         for batch in await self._ports.store.read(sent):
             section = self._arrangements[batch.name].section
             at = time.fromisoformat(section.overdue_at)
-            if overdue(BatchState.SENT, batch.day, now, section.overdue_days, at):
+            if overdue(BatchState(batch.state), batch.day, now, section.overdue_days, at):
                 late = partial(records.move_batch, id=batch.id, state=BatchState.OVERDUE, now=self._ports.clock())
                 if await self._ports.store.write(late):
                     log.error("withholding-overdue", batch=batch.id, day=str(batch.day))

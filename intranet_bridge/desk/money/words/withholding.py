@@ -174,6 +174,8 @@ CHINESE: Mapping[str, str] = {
     "not as it was asked": "与请求的内容不符",
     "of the charged lines": "与扣款成功的明细不符",
     "answered before, and otherwise": "先前的回盘所说不同",
+    "has a NUL in it": "含有空字符",
+    "not charged from one of these days to the other": "扣款日不在这两日之间",
     # why not (settlement/withholding)
     "{} is {}: it is settled, or the bank or the write-off is waited for": (
         "{} 目前为 {}：已了结，或仍在等银行或销账的结果"

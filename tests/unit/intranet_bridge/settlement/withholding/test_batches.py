@@ -612,3 +612,26 @@ async def test_batches_of_an_arrangement_that_is_given_another_name_go_on(
         await it.turn()
         assert (await it.batch()).state == "applied"
         assert [one.id for one in await it.part.desk.batches(date(2026, 11, 1), "bank-of-china")] == [BATCH]
+
+
+async def test_a_batch_that_never_came_to_the_banks_place_is_overdue_and_is_sent_all_the_same(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    """Its file is refused there, say: its bills are frozen, and nobody will answer."""
+    async with world(database_url, bridge_keyring, tmp_path) as it:
+        for bill in FIRST:
+            await it.charge(bill)
+        it.clock.now = at(25, 6)
+        for _ in range(2):
+            await it.part.look()
+        it.files.states = dict.fromkeys(it.files.states, FileState.REFUSED)
+        it.clock.now = at(27, 18)
+        await it.part.look()
+        await it.part.count()
+        assert [one.id for one in it.part.reports()["withholding"].overdue] == [BATCH]  # type: ignore[attr-defined]
+        it.files.handed_over()
+        await it.part.look()
+        batch = await it.batch()
+        assert (batch.state, batch.sent_at) == ("overdue", it.clock.now)
+        await it.answered(ANSWER)
+        assert (await it.batch()).state == "answered"
