@@ -263,7 +263,7 @@ def test_subscriptions_and_numbers_of_before_there_were_groups_stay(database: En
 def test_statements_of_the_kinds_that_were_read_go_on_where_they_were(database: Engine) -> None:
     """Of each by what it expects, or has read; of another they begin with the first file that is kept."""
     migrations, metadata = TREES["bridge"]
-    migrations.migrate(database, "0035")
+    migrations.migrate(database, "0036")
     execute(
         database,
         "INSERT INTO statement_cursor VALUES (1, 7, 'f');\n"

@@ -5,8 +5,8 @@ are all on record, so that theirs begin anew. The former cursors stay for a prog
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0036"
-down_revision = "0035"
+revision = "0037"
+down_revision = "0036"
 
 
 def upgrade() -> None:
