@@ -5,6 +5,7 @@ who sent it; nobody has verified that, for who could would have to have the keys
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,10 @@ from protocol.frames import unpack
 from protocol.link.port import AckMode, Delivery, Link, Outgoing, Subscription
 from protocol.runtime.region_inbox import INBOX_HEADER, SINCE_HEADER
 
+NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+"""Of a queue. To ActiveMQ a destination with a comma is several, one with `*` or `>` all that fit, and `?` begins
+options.
+"""
 _KEPT_HEADERS = (INBOX_HEADER, SINCE_HEADER)
 LARGEST = 256 << 20
 """Bytes of bodies that are held at once."""
@@ -131,7 +136,8 @@ async def browse(link: Link, queue: str, timeout_s: float, whole: Choice | None 
         async with asyncio.timeout(timeout_s):
             await ended.wait()
     except TimeoutError:
-        said = tr("it needs an operator's certificate (`operator` of bridgectl.toml)")
+        said = tr("either there is no such queue (`bridgectl queues` lists them), or it needs an operator's certificate"
+                  " (`operator` of bridgectl.toml)")  # fmt: skip
         raise BridgeError(
             tr("the broker does not show the dead letters of {queue}: {said}", queue=queue, said=said)
         ) from None

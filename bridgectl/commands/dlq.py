@@ -301,6 +301,9 @@ def _named(letters: Sequence[Letter]) -> list[str]:
 
 
 def _seen(queue: str | None, patience: float, whole: Choice | None = None) -> list[Letter]:
+    if queue is not None and not dead_letters.NAME.fullmatch(queue):
+        raise typer.BadParameter(tr("is the name of no queue: `bridgectl queues` lists them"), param_hint="--queue")
+
     async def look(link: Link) -> list[Letter]:
         if queue is not None:
             return await dead_letters.browse(link, queue, patience, whole)

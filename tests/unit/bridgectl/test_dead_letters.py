@@ -206,3 +206,10 @@ def test_what_is_revealed_is_audited_and_a_key_that_is_missing_is_named(
     nothing = export("--all", "-o", str(host / "other"), "--reveal", "--note", "n")
     assert "no keys on this host" in str(nothing.exception)
     assert (len(acts), (host / "other").exists()) == (1, False)
+
+
+@pytest.mark.parametrize("queue", ["bridge.command.main,bridge.query.main", "bridge.>", "a?consumer.priority=9", ""])
+@pytest.mark.parametrize("command", [("list",), ("redrive", "--all", "--note", "n"), ("purge", "--all", "--note", "n")])
+def test_what_would_be_several_queues_is_the_name_of_none(command: tuple[str, ...], queue: str) -> None:
+    done = CliRunner().invoke(app, ["dlq", *command, "--queue", queue])
+    assert (done.exit_code, "the name of no queue" in done.output) == (2, True), done.output
