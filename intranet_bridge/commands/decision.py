@@ -11,6 +11,11 @@ NotApplied, reached           again, until the operation's `attempts` are used u
 Unknown, rule repeat          again, for ever: the interface is idempotent, and only an answer tells the outcome
 Unknown, rule inquire         inquire, first after `settle_s`; a failed inquiry is repeated for ever
 Unknown, rule hold            held: an operator decides
+...of one whose earlier call
+is unknown (rule repeat):
+Answered / Refused            succeeded / refused: the interface says what came of the request, not of this call
+NotApplied                    as Unknown: this call did nothing, the earlier one may have
+Rejected                      held: the same, and repeating is pointless
 an inquiry came to
 Answered / Refused            succeeded / refused
 Absent                        as NotApplied, reached
@@ -103,9 +108,11 @@ def unreadable(came_to: Outcome | Finding) -> bool:
     return isinstance(came_to, Unknown) and came_to.fault is not Fault.INTERFACE
 
 
-def after_call(rule: Rule, attempts: int, failures: int, outcome: Outcome, unread: int = 0) -> Step:
+def after_call(
+    rule: Rule, attempts: int, failures: int, outcome: Outcome, unread: int = 0, *, before: State = State.RECEIVED
+) -> Step:
     """From CALLING. `attempts` counts the calls that count, this one included; `failures` those in a row; `unread` the
-    answers about this command that could not be read, this one included.
+    answers about this command that could not be read, this one included. `before`: the state it was called from.
     """
     if unreadable(outcome) and unread >= rule.unreadable_max:
         return _given_up((Event.LOSE, Event.HOLD), outcome, unread)
@@ -114,6 +121,10 @@ def after_call(rule: Rule, attempts: int, failures: int, outcome: Outcome, unrea
             return Finish((Event.SUCCEED,), result=result)
         case Refused(code, detail):
             return Finish((Event.REFUSE,), code, detail)
+        case Rejected(reason) if before is State.UNKNOWN:
+            return Hold((Event.LOSE, Event.HOLD), f"it may have been applied before, and is turned down now: {reason}")
+        case NotApplied(reason) if before is State.UNKNOWN:
+            return _lost(rule, failures, reason)
         case Rejected(reason):
             return Finish((Event.FAIL,), "marketing-rejected", reason)
         case NotApplied(reason, reached=False):

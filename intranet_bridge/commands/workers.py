@@ -402,7 +402,7 @@ class CommandWorkers:
         command.crashes = 0  # it came through
         command.failures = command.failures + 1 if isinstance(outcome, NotApplied | Unknown) else 0
         command.unread += decision.unreadable(outcome)
-        return decision.after_call(rule, command.attempts, command.failures, outcome, command.unread)
+        return decision.after_call(rule, command.attempts, command.failures, outcome, command.unread, before=before)
 
     async def _carry_out(self, command: QueuedCommand, request: Attributes, step: Step) -> None:
         state = decision.reached_state(command.state, step)

@@ -83,6 +83,22 @@ def test_unknown_goes_by_the_rule_also_after_a_crash(unknown: UnknownOutcome, ki
         assert ends(found, step) is state
 
 
+def test_what_comes_of_a_repetition_says_nothing_of_the_call_before_it() -> None:
+    """It is unknown whether that was applied: it is not given up, nor where it may be expired or taken back."""
+    before = State.UNKNOWN
+    for nothing in (NotApplied("the lease may be over", reached=False), NotApplied("busy", reached=True)):
+        for attempts in (2, 3, 99):
+            step = decision.after_call(rule(UnknownOutcome.REPEAT), attempts, attempts, nothing, before=before)
+            assert isinstance(step, Repeat)
+            assert ends(State.CALLING, step) is State.UNKNOWN
+    step = decision.after_call(rule(UnknownOutcome.REPEAT), 2, 0, Rejected("HTTP 404"), before=before)
+    assert isinstance(step, Hold)
+    assert ends(State.CALLING, step) is State.HELD
+    for said, state in ((Answered(b"{}"), State.SUCCEEDED), (Refused("no"), State.REFUSED)):
+        step = decision.after_call(rule(UnknownOutcome.REPEAT), 2, 0, said, before=before)
+        assert ends(State.CALLING, step) is state
+
+
 def test_the_first_inquiry_waits_for_the_lost_call_to_end() -> None:
     for step in (decision.after_call(rule(), 1, 1, Unknown("lost")), decision.after_crash(rule(), State.CALLING)):
         assert isinstance(step, Inquire)
@@ -114,8 +130,8 @@ def test_expiry() -> None:
 
 def test_every_decision_is_a_legal_move() -> None:
     for unknown, attempts, failures in itertools.product(UnknownOutcome, (1, 3, 7), (0, 1, 1000)):
-        for outcome in OUTCOMES:
-            ends(State.CALLING, decision.after_call(rule(unknown), attempts, failures, outcome))
+        for outcome, before in itertools.product(OUTCOMES, (State.RECEIVED, State.UNKNOWN)):
+            ends(State.CALLING, decision.after_call(rule(unknown), attempts, failures, outcome, before=before))
         for finding in FINDINGS:
             ends(State.UNKNOWN, decision.after_inquiry(rule(unknown), attempts, failures, finding))
 

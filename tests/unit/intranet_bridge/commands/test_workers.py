@@ -360,6 +360,18 @@ async def test_unknown_and_expired_with_rule_repeat_is_held(stage: Stage) -> Non
 
 
 @scene
+async def test_a_repetition_that_did_nothing_makes_no_expired_command_of_one_that_may_be_applied(stage: Stage) -> None:
+    marketing = stage.marketing["repeatable"]
+    marketing.script = [Unknown("the bridge's store: timeout")]
+    marketing.default = NotApplied("the lease may be over", reached=False)
+    await stage.start()
+    id = await stage.command("repeatable", deadline=wall() + 60_000)
+    await until(lambda: len(marketing.calls) > 1)
+    stage.clock = lambda: wall() + 60_001
+    assert (await stage.reply(id)).state is State.HELD
+
+
+@scene
 async def test_an_outcome_that_cannot_be_read_is_held_loudly(stage: Stage) -> None:
     stage.changes["commands.unreadable_max"] = 4
     marketing = stage.marketing["work-order"]
