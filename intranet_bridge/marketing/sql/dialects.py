@@ -142,6 +142,13 @@ class Postgres(Dialect):
         return "authentication failed" in str(error.orig)
 
 
+_STRICT = "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_ALL_TABLES')"
+"""A server without it (the default before MySQL 5.7 and MariaDB 10.2.4) cuts a text that is too long, and makes the
+nearest number of one that is too large, with a warning that nobody reads: a request would be handed over that nobody
+made.
+"""
+
+
 class MySql(Dialect):
     """MySQL and MariaDB, by PyMySQL."""
 
@@ -161,6 +168,7 @@ class MySql(Dialect):
             else:
                 cursor.execute("SET SESSION max_execution_time = %s", (math.ceil(timeout_s * 1000),))
             cursor.execute("SET SESSION innodb_lock_wait_timeout = %s", (max(1, math.ceil(timeout_s)),))
+            cursor.execute(_STRICT)
 
     def break_off(self, raw: Any) -> BreakOff:
         """See `Dialect`."""

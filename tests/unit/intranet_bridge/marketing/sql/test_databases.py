@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from intranet_bridge.marketing import Absent, Answered, Fault, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.marketing.sql.binding import SqlSystem
@@ -104,6 +105,15 @@ async def test_values_that_do_not_fit_are_rejected(world: World) -> None:
 async def test_a_text_that_is_too_long_is_rejected(world: World) -> None:
     outcome = await world.adapter(ORDER).call(asked(ORDER, content="停" * 41), 5)
     assert isinstance(outcome, Rejected)
+
+
+@mariadb
+async def test_a_server_that_would_cut_what_is_too_long_is_not_let(world: World) -> None:
+    """As MySQL does by default before 5.7, MariaDB before 10.2.4: the request would be another than was made."""
+    loose = make_url(world.settings["url"]).update_query_dict({"sql_mode": "NO_ENGINE_SUBSTITUTION"})
+    adapter = world.adapter(ORDER, world.system(url=loose.render_as_string()))
+    assert isinstance(await adapter.call(asked(ORDER, content="停" * 41), 5), Rejected)
+    assert world.rows("SELECT count(*) FROM req") == [(0,)]
 
 
 @every
