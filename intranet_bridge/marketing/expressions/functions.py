@@ -40,7 +40,9 @@ _SEPARATED = re.compile(r"(\d{4})(?:[-/.]|年)(\d{1,2})月?(?:(?:[-/.]|(?<=月))
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)?", re.ASCII)
 _TIME = re.compile(r"(?:T|\s+)\d{1,2}(?::\d\d){1,2}(?:\.\d{1,9})?|(?<=\d{8})\d{6}", re.ASCII)
 _ZONE = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
-_NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
+"""Oracle's TO_CHAR writes 0.5 as ".5", and with FM and a mask of decimals 12 as "12.".
+"""
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d{1,30})?", re.ASCII)
 _KINDS = {"string": "a text", "array": "a list", "object": "an object", "boolean": "true or false", "null": "null"}
 

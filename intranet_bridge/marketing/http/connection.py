@@ -198,6 +198,8 @@ class Connection(asyncio.Protocol):
         self._new_message()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._status:
+            return  # a trailer: RFC 9110 §6.5.1, what it says of framing or coding is nothing to go by
         match name.lower():
             case b"content-length":
                 self._until_close = False
