@@ -5,7 +5,7 @@
     answer ─► not_applied? ─► failure? ─► refusal? ─► response expression ─► catalogue schema ─► about what was asked?
 
 What cannot be read, or says no without a code, is Unknown: it may be an error page of a gateway. Where the transport
-itself says that the request was turned down (HTTP 4xx), such an answer makes it Rejected.
+itself says that the request was turned down (HTTP 4xx), such an answer makes it what that says: Rejected, mostly.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,6 @@ from intranet_bridge.marketing import (
     NotApplied,
     Outcome,
     Refused,
-    Rejected,
     Unknown,
 )
 from intranet_bridge.marketing.binding import OperationBinding, RefusalSection
@@ -58,10 +57,11 @@ class Judgement:
             if self._refusal is not None:
                 self._refusal.when = traced("refusal.when", self._refusal.when, trace)
 
-    def outcome(self, asked: MarketingRequest, answer: Any, turned_down: str = "") -> Outcome:
-        """What came of a call. `turned_down`: how the transport said so, if it did (``HTTP 404``)."""
+    def outcome(self, asked: MarketingRequest, answer: Any, turned_down: Outcome | None = None) -> Outcome:
+        """What came of a call. `turned_down`: what the transport said by itself, if it turned the request down."""
         try:
             if self._not_applied is not None and truth(self._not_applied(answer)):
+                self.ours(asked, answer, surely=False)
                 return NotApplied("declined for the moment", reached=True)
             if self._failure is not None and truth(self._failure(answer)):
                 return Unknown("failure answer")
@@ -72,9 +72,7 @@ class Judgement:
                     return refused
                 # a gateway's or framework's page, or a field renamed: nobody said no
                 return _unreadable("an answer without a refusal code", turned_down)
-            if turned_down:
-                return Rejected(turned_down)
-            return self.answered(asked, answer)
+            return turned_down or self.answered(asked, answer)
         except AnswerMismatch as error:
             return Unknown(f"mismatch at {error.field}", fault=Fault.MISMATCH)
         except (MappingError, ValueError) as error:
@@ -200,5 +198,5 @@ def _condition(expression: str | None, tables: Tables) -> Mapped | None:
     return condition(expression, tables) if expression else None
 
 
-def _unreadable(reason: str, turned_down: str) -> Outcome:
-    return Rejected(turned_down) if turned_down else Unknown(reason, fault=Fault.ANSWER)
+def _unreadable(reason: str, turned_down: Outcome | None) -> Outcome:
+    return turned_down or Unknown(reason, fault=Fault.ANSWER)

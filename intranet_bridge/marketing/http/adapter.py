@@ -9,11 +9,9 @@ What an answer means (`reached` and the rest: marketing/__init__.py):
 ===============================  =====================================================================
 no connection                    NotApplied, not reached
 written, no whole answer         Unknown
-5xx, 408                         Unknown: a gateway says 502 or 504 after the system behind it has acted
-429                              NotApplied, reached
-401, 403, 407, 3xx               NotApplied, not reached: our credentials or address are wrong, not the request
+a status that says it            status.py
 "the session is expired"         asked once more after a log-in (session.py); no log-in: NotApplied, not reached
-other 4xx                        Refused if the refusal expression says so and a code is there, else Rejected
+4xx                              Refused if the refusal expression says so and a code is there, else by status.py
 2xx                              by the binding's expressions; what cannot be read, or says no without
                                  a code, is Unknown
 ===============================  =====================================================================
@@ -35,13 +33,13 @@ from intranet_bridge.marketing.http.headers import merged
 from intranet_bridge.marketing.http.paging import Pages, PagesError
 from intranet_bridge.marketing.http.request import RequestTemplate
 from intranet_bridge.marketing.http.session import LoginFailed
+from intranet_bridge.marketing.http.status import DENIED, said_by, turned_down
 from intranet_bridge.marketing.http.upload import FileRequest, FileTemplate, UploadJudgement, seen
 from intranet_bridge.marketing.judgement import InquiryJudgement, Judgement, Trace
 from protocol.attachments import MAX_FILES
 from protocol.operations.operation import Kind, Operation
 
-_DENIED = frozenset({401, 403, 407})
-_TURNED_AWAY = _DENIED | {408, 429}
+_TURNED_AWAY = DENIED | {408, 429}
 
 
 class HttpAdapter:
@@ -240,17 +238,15 @@ class HttpAdapter:
         return values
 
     def _outcome(self, asked: MarketingRequest, response: Response) -> Outcome:
-        status = response.status
-        if status >= 500 or status == 408:
-            return Unknown(f"HTTP {status}")
-        if status in _DENIED or 300 <= status < 400:
-            return NotApplied(f"HTTP {status}", reached=False, denied=True)
-        if status == 429:
-            return NotApplied("HTTP 429", reached=True)
+        command = not self._harmless
+        said = said_by(response.status, command=command)
+        if said is not None:
+            return said
+        no = turned_down(response.status, command=command)
         answer = self._read(response)
         if isinstance(answer, AnswerError):
-            return Rejected(f"HTTP {status}") if status >= 400 else Unknown(str(answer), fault=Fault.ANSWER)
-        return self._judgement.outcome(asked, answer, f"HTTP {status}" if status >= 400 else "")
+            return no or Unknown(str(answer), fault=Fault.ANSWER)
+        return self._judgement.outcome(asked, answer, no)
 
 
 def _fault(lost: Lost) -> Fault:

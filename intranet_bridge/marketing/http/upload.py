@@ -25,9 +25,9 @@ from intranet_bridge.marketing.http.answer import AnswerError
 from intranet_bridge.marketing.http.binding import AttachmentsSection, Formats
 from intranet_bridge.marketing.http.connection import Response
 from intranet_bridge.marketing.http.request import RequestTemplate, with_token
+from intranet_bridge.marketing.http.status import DENIED
 from intranet_bridge.marketing.judgement import RefusalReader
 
-_DENIED = frozenset({401, 403, 407})
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "application/pdf": "pdf"}
 _LONGEST_REFERENCE = 200
 _FIELD = b"--%b\r\nContent-Disposition: form-data; name=%b\r\n\r\n%b\r\n"
@@ -122,7 +122,7 @@ class UploadJudgement:
         status = response.status
         if status >= 500 or status == 408:
             return NotApplied(f"attachment: HTTP {status}", reached=False)
-        if status in _DENIED or 300 <= status < 400:
+        if status in DENIED or 300 <= status < 400:
             return NotApplied(f"attachment: HTTP {status}", reached=False, denied=True)
         if status == 429:
             return NotApplied("attachment: HTTP 429", reached=True)

@@ -7,10 +7,9 @@ no connection                         NotApplied, not reached
 written, no whole answer              Unknown
 a fault, whatever the HTTP status     by the table of faults (faults.py); one not in it: NotApplied if the
                                       message was turned away as such, else Unknown
-5xx, 408                              Unknown
-429                                   NotApplied, reached
-401, 403, 407, 3xx                    NotApplied, not reached: our credentials or address are wrong
-other 4xx                             Rejected
+a status that says it                 http/status.py
+4xx                                   Refused if the refusal expression says so and a code is there, else
+                                      by http/status.py
 2xx                                   by the binding's expressions; what cannot be read, or is no answer of
                                       this operation, is Unknown
 ====================================  ================================================================
@@ -43,6 +42,7 @@ from intranet_bridge.marketing.expressions.mapping import MappingError
 from intranet_bridge.marketing.http.answer import AnswerError
 from intranet_bridge.marketing.http.client import HttpClient, NotSent
 from intranet_bridge.marketing.http.connection import Lost, Response
+from intranet_bridge.marketing.http.status import said_by, turned_down
 from intranet_bridge.marketing.judgement import InquiryJudgement, Judgement, Trace
 from intranet_bridge.marketing.soap.binding import FAILURE, NOT_APPLIED, SoapBinding
 from intranet_bridge.marketing.soap.description import is_rpc
@@ -57,7 +57,6 @@ ASIDE = 48 * 1024
 THREADS = 2
 EXPANDED = 200_000
 """Elements of an answer, references followed."""
-_DENIED = frozenset({401, 403, 407})
 _RETRYABLE_FAULTS = ("Server", "Receiver")
 
 
@@ -133,7 +132,8 @@ class SoapAdapter:
         """Do it. See the table above."""
         deadline = time.monotonic() + timeout_s
         render = partial(self._message.render, asked, self._values(asked))
-        again = render if self._operation.kind is Kind.QUERY else None  # a nonce is taken once
+        command = self._operation.kind is Kind.COMMAND
+        again = None if command else render  # a nonce is taken once
         try:
             request = render()
             response = await self._client.exchange(
@@ -155,15 +155,13 @@ class SoapAdapter:
             answer = error
         if isinstance(answer, SoapFault):
             return self._on_fault(answer)
-        if status >= 500 or status == 408:
-            return Unknown(f"HTTP {status}")
-        if status in _DENIED or 300 <= status < 400:
-            return NotApplied(f"HTTP {status}", reached=False, denied=True)
-        if status == 429:
-            return NotApplied("HTTP 429", reached=True)
+        said = said_by(status, command=command)
+        if said is not None:
+            return said
+        no = turned_down(status, command=command)
         if isinstance(answer, AnswerError):
-            return Rejected(f"HTTP {status}") if status >= 400 else Unknown(str(answer), fault=Fault.ANSWER)
-        return self._judgement.outcome(asked, answer, f"HTTP {status}" if status >= 400 else "")
+            return no or Unknown(str(answer), fault=Fault.ANSWER)
+        return self._judgement.outcome(asked, answer, no)
 
     async def inquire(self, asked: MarketingRequest, timeout_s: float) -> Finding:
         """What became of this request id."""

@@ -191,6 +191,30 @@ async def test_what_an_answer_is_taken_for(answer: Any, outcome: Any) -> None:
             assert found == outcome
 
 
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (
+            http(b"", 302, "Location: /error.htm\r\n"),
+            Unknown("HTTP 302: sent to another page, which may be after it was done"),
+        ),
+        (http(b"", 401), NotApplied("HTTP 401", reached=False)),
+        (http(b"<html>", 409), Unknown("HTTP 409 without a refusal code: it may be there already")),
+        (http({"rtnCode": "0000"}, 409), Unknown("HTTP 409 without a refusal code: it may be there already")),
+        (http({"rtnCode": "1004", "rtnMsg": "x"}, 409), Refused("no-such-account", "x")),
+        (http(b"<html>", 404), Rejected("HTTP 404")),
+        (http({"rtnCode": "8000"}), NotApplied("declined for the moment", reached=True)),
+        (http({"rtnCode": "8000", "data": {"reqId": "another"}}), Unknown("mismatch at request_id")),
+        (http({"rtnCode": "1004", "data": {"reqId": "another"}}), Unknown("mismatch at request_id")),
+    ],
+)
+async def test_what_an_answer_to_a_command_is_taken_for(answer: bytes, outcome: Any) -> None:
+    mapping = {"response": "data.{work_order: woNo, accepted_at: acceptTime}", "request_id": "data.reqId"}
+    async with Server(answer) as server:
+        one = adapter(server.port, ORDER, not_applied="rtnCode == '8000'", **mapping)
+        assert await one.call(asked(ORDER, **dict(ORDER.example)), 5) == outcome
+
+
 async def test_no_answer_in_time_is_unknown_and_the_connection_is_not_used_again() -> None:
     async with Server(http(GOOD), hang, http(GOOD)) as server:
         one = adapter(server.port)
@@ -268,13 +292,16 @@ async def test_an_answer_nobody_asked_for_never_answers_the_next_request() -> No
 async def test_chunked_and_until_close() -> None:
     body = json.dumps(GOOD).encode()
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    trailers = (
+        chunked[:-2] + b"Content-Encoding: br\r\nTransfer-Encoding: gzip\r\nContent-Type: a/b;charset=utf-16\r\n\r\n"
+    )
 
     async def until_close(_server: Server, _request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
         await writer.drain()
         writer.close()
 
-    for answer in (chunked, until_close):
+    for answer in (chunked, trailers, until_close):
         async with Server(answer) as server:
             assert isinstance(await adapter(server.port).call(asked(), 5), Answered)
 

@@ -171,6 +171,19 @@ async def test_each_answer(response: Response, outcome: Any, whose: Fault | None
         assert "3210000000001" not in found.reason
 
 
+@pytest.mark.parametrize(
+    ("response", "outcome"),
+    [
+        (Response(302, b""), Unknown("HTTP 302: sent to another page, which may be after it was done")),
+        (Response(409, b"<html>"), Unknown("HTTP 409 without a refusal code: it may be there already")),
+        (Response(401, b""), NotApplied("HTTP 401", reached=False)),
+        (Response(404, b"<html>"), Rejected("HTTP 404")),
+    ],
+)
+async def test_a_status_says_of_a_command_what_is_sure(response: Response, outcome: Any) -> None:
+    assert await adapter(Client(response), ORDER).call(asked(ORDER), 5) == outcome
+
+
 async def test_the_envelope_is_typed_and_the_head_is_the_versions() -> None:
     for port, kind in (("Port11", "text/xml; charset=utf-8"), ("Port12", "application/soap+xml; charset=utf-8")):
         client = Client(Response(200, said("<code>1</code>", "order")))
