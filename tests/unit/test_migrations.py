@@ -19,6 +19,7 @@ from intranet_bridge import store as bridge
 from intranet_bridge.inbox.rows import METADATA as BRIDGE_METADATA
 from intranet_bridge.notices.rows import STREAMS, SUBSCRIPTIONS
 from intranet_bridge.settlement.file_cursors import FILE_CURSORS
+from intranet_bridge.settlement.withholding.rows import ISSUED
 from protocol.desk.staff import STAFF
 from protocol.errors import ConfigurationError
 from protocol.runtime.lease import only_one
@@ -278,6 +279,23 @@ def test_statements_of_the_kinds_that_were_read_go_on_where_they_were(database: 
     assert [tuple(row) for row in rows] == [
         ("statements", "alipay", 7, "f", ""), ("statements", "dsdz", 7, "f", ""),
     ]  # fmt: skip
+
+
+def test_bills_that_were_issued_keep_their_rows_and_an_older_program_has_the_last_of_a_month(database: Engine) -> None:
+    migrations, metadata = TREES["bridge"]
+    migrations.migrate(database, "0037")
+    first = ("1", "2026-10", "R1", 100, "line", "", "D1", 7, 7)
+    execute(database, f"INSERT INTO withholding_issued VALUES {first}")
+    migrations.prepare(database)
+    assert migrations.differences(database, metadata) == []
+    again = ("1", "2026-10", "R2", 90, "waiting", "", "D1", 8, 8)
+    with database.begin() as connection:
+        connection.execute(ISSUED.insert().values(again))
+        assert [tuple(row) for row in connection.execute(ISSUED.select().order_by(ISSUED.c.bill))] == [first, again]
+    migrations.migrate(database, "0037")
+    with database.connect() as connection:
+        assert [tuple(row) for row in connection.exec_driver_sql("SELECT * FROM withholding_issued")] == [again]
+    migrations.prepare(database)
 
 
 def of_notices(database: Engine) -> tuple[Sequence[Any], Sequence[Any]]:

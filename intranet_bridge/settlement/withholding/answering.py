@@ -299,7 +299,7 @@ def _charged_after_release(connection: Connection, row: Any) -> dict[str, Any]:
     """What changes of a released line that was charged all the same: it is open again, and its bill nobody else's;
     unless that has been asked for under another number since.
     """
-    other = records.in_flight(connection, row.company, row.account, row.bill)
+    other = records.in_flight(connection, row.company, row.account, row.month)
     return {"ended_at": None} if other is None else {"code": records.ASKED_AGAIN}
 
 

@@ -1,6 +1,8 @@
 """Lines come into the next batch: asked for by a command, made of a bill that was issued, or of one that was refused.
 
-Once a request, once an issued bill, once a refusal; and a bill is in flight once, whoever asks for it.
+Once a request, once an issued bill, once a refusal; and an account's month is in flight once, whoever asks for it and
+under whatever number. A bill that is issued again takes the place of the one before, until its batch is sealed; after
+that it waits for what becomes of that one.
 """
 
 import re
@@ -10,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from intranet_bridge.at_rest import AtRest
 from intranet_bridge.commands.internal import InternalCommands
@@ -28,7 +30,7 @@ from protocol.operations.settlement import OpenBill, WithholdingAgreement
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
 from protocol.runtime.store import Store
-from protocol.runtime.store_statements import insert_new
+from protocol.runtime.store_statements import in_commit_order, insert_new
 from protocol.times import CHINA
 from protocol.values import immutable
 
@@ -100,7 +102,10 @@ class Drafting:
         try:
             return await self._answer((await self.put(found, line)).id)
         except InFlight:
-            return Refused(catalogue.BILL_IN_BATCH.code)
+            again = partial(self._issued_again, arrangement=found, new=line)
+            made = await self._store.write(again) if bill is not None else None
+            self._commands().begin()
+            return Refused(catalogue.BILL_IN_BATCH.code) if made is None else await self._answer(made.id)
 
     async def cancel(self, asked: MarketingRequest) -> BaseModel | Refused:
         """`withholding-charge-cancel`: no bank is asked, or not again. Once taken back, it is answered so again."""
@@ -177,7 +182,9 @@ class Drafting:
     def put_in(self, connection: Connection, arrangement: Arrangement, line: NewLine, day: date | None = None) -> Made:
         """The same within a transaction. Raises InFlight: then nothing of the transaction may stay."""
         section, now = arrangement.section, self._clock()
-        if records.in_flight(connection, section.company, line.account, line.bill) is not None:
+        # of two bridges that charge a month's bill under two numbers, the second sees the first's line
+        in_commit_order(connection, f"withholding {section.company} {line.account} {line.month}")
+        if records.in_flight(connection, section.company, line.account, line.month) is not None:
             raise InFlight(f"{line.bill}: its bill is being charged already")
         wanted = day or next_day(section.days, arrangement.seal_at, self._now())
         for _ in range(_DAYS_AHEAD):
@@ -219,14 +226,26 @@ class Drafting:
             "account": bill.account, "month": bill.month, "bill": bill.bill or "", "amount": bill.amount_fen,
             "state": "waiting", "code": "", "line": "", "issued_at": now, "updated_at": now,
         }  # fmt: skip
-        return bool(insert_new(connection, ISSUED, [values]))
+        if insert_new(connection, ISSUED, [values]):
+            return True
+        if bill.bill:
+            return False
+        # without its number it may be another than the one of which no line was made
+        of = (
+            ISSUED.c.account == bill.account,
+            ISSUED.c.month == bill.month,
+            ISSUED.c.bill == "",
+            ISSUED.c.state == "none",
+        )
+        return bool(connection.execute(ISSUED.update().where(*of).values(values)).rowcount)
 
     async def make_of_issued(self) -> int:
         """Bills that were issued become lines, if their accounts have an agreement; returns how many were looked at.
 
         Raises what the store raises.
         """
-        waiting = select(ISSUED).where(ISSUED.c.state == "waiting").order_by(ISSUED.c.issued_at).limit(AT_ONCE)
+        before = exists().where(LINES.c.id == ISSUED.c.line, LINES.c.ended_at.is_(None))
+        waiting = select(ISSUED).where(ISSUED.c.state == "waiting", ~before).order_by(ISSUED.c.issued_at).limit(AT_ONCE)
         rows = await self._store.read(lambda connection: connection.execute(waiting).all())
         accounts = {row.account for row in rows}
         if not accounts:
@@ -241,7 +260,9 @@ class Drafting:
             return 0
         for row in rows:
             line, code = self._of_issued(row, agreements.get(row.account, ()), bills)
-            await self._store.write(partial(self._issued_done, row=row, line=line, code=code))
+            known = bills is not None
+            await self._store.write(partial(self._issued_done, row=row, line=line, code=code, known=known))
+        self._commands().begin()
         return len(rows)
 
     def _of_issued(
@@ -268,18 +289,55 @@ class Drafting:
         return None, catalogue.NO_ARRANGEMENT.code
 
     def _issued_done(
-        self, connection: Connection, row: Any, line: tuple[Arrangement, NewLine] | None, code: str
+        self, connection: Connection, row: Any, line: tuple[Arrangement, NewLine] | None, code: str, known: bool
     ) -> None:
-        mine = ISSUED.c.account == row.account, ISSUED.c.month == row.month, ISSUED.c.state == "waiting"
-        changes = {"state": "none", "code": code, "updated_at": self._clock()}
+        """`known`: the marketing system has said which bill is open."""
+        now, bill = self._clock(), line[1].bill if line else row.bill
+        of_month = ISSUED.c.account == row.account, ISSUED.c.month == row.month
+        mine = *of_month, ISSUED.c.bill == row.bill, ISSUED.c.state == "waiting"
+        other = select(ISSUED.c.state).where(*of_month, ISSUED.c.bill == bill)
+        if bill != row.bill and connection.execute(other).first():
+            line, bill, code = None, row.bill, BILL_NOT_OPEN.code  # the open one has a row of its own
+        changes = {"state": "none", "bill": bill, "code": code, "line": "", "updated_at": now}
         if not connection.execute(ISSUED.update().where(*mine).values(changes)).rowcount or line is None:
             return
         arrangement, new = line
-        if records.in_flight(connection, arrangement.section.company, new.account, new.bill) is not None:
-            changes = {"code": catalogue.BILL_IN_BATCH.code}
-        else:
+        before = records.in_flight(connection, arrangement.section.company, new.account, new.month)
+        if before is None and row.line and not known and _written_off(connection, row.line):
+            changes = {"code": BILL_NOT_OPEN.code}  # a bank has charged the month, and nobody says that more is open
+        elif before is None:
             changes = {"state": "line", "line": self.put_in(connection, arrangement, new).id}
-        connection.execute(ISSUED.update().where(*mine[:2]).values(changes))
+        elif before.bill == new.bill:
+            changes = {"code": catalogue.BILL_IN_BATCH.code}
+        elif (made := self._in_place(connection, arrangement, new, before)) is not None:
+            changes = {"state": "line", "line": made.id}
+        else:
+            asked = before.state != LineState.WAITING
+            changes = {"state": "waiting", "line": before.id if asked else ""}
+        connection.execute(ISSUED.update().where(*of_month, ISSUED.c.bill == bill).values(changes))
+
+    def _issued_again(self, connection: Connection, arrangement: Arrangement, new: NewLine) -> Made | None:
+        """Put the line of a month's bill that is the open one in the place of what waits for the month."""
+        old = records.in_flight(connection, arrangement.section.company, new.account, new.month)
+        return self._in_place(connection, arrangement, new, old) if old is not None and old.bill != new.bill else None
+
+    def _in_place(self, connection: Connection, arrangement: Arrangement, new: NewLine, old: Any) -> Made | None:
+        """Put the line of a bill that was issued again in the place of that of the bill before. None: a bank is asked
+        for that, or the marketing system for a hold on it just now.
+        """
+        now, batch = self._clock(), records.batch_of(connection, old.batch)
+        if old.state != LineState.WAITING or old.hold == "asked":
+            return None
+        if not records.leave(connection, old, LineState.DROPPED, now, BILL_NOT_OPEN.code):
+            return None
+        same = batch.name == arrangement.name
+        made = self.put_in(connection, arrangement, new, batch.day if same else None)
+        if made.batch == old.batch and records.hold(connection, old.id, {"held"}, "", now):
+            records.hold(connection, made.id, {""}, "held", now)  # a hold is of a batch and a month
+        elif (other := self._arrangements.get(batch.name)) is not None:
+            holds.end(connection, self._commands(), other, old, now)
+        records.replaced(connection, old.id, made.id, made.day, now)  # who takes the one back means this one
+        return made
 
     # --- retries --------------------------------------------------------------------------------------------
 
@@ -311,7 +369,8 @@ class Drafting:
             later = {"state": "waiting", "due": self._today() + timedelta(1)}
             connection.execute(RETRIES.update().where(mine[0]).values(later))
             return
-        if paid or records.in_flight(connection, section.company, old.account, old.bill) is not None:
+        flying = records.in_flight(connection, section.company, old.account, old.month) is not None
+        if paid or flying or records.issued_after(connection, old):
             connection.execute(RETRIES.update().where(mine[0]).values(state="overtaken"))
             return
         line = NewLine(
@@ -330,3 +389,7 @@ class Drafting:
     def _today(self) -> date:
 
         return day_of(self._clock())
+
+
+def _written_off(connection: Connection, line: str) -> bool:
+    return bool(records.line_of(connection, line).state == LineState.WRITTEN_OFF)

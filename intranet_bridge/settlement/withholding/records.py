@@ -17,7 +17,7 @@ from intranet_bridge.settlement.withholding.life import (
     batches_before,
     before,
 )
-from intranet_bridge.settlement.withholding.rows import BATCHES, IN_FLIGHT, LINES, NUMBERS, RETRIES
+from intranet_bridge.settlement.withholding.rows import BATCHES, IN_FLIGHT, ISSUED, LINES, NUMBERS, RETRIES
 from intranet_bridge.settlement_sections.withholding import WithholdingSection
 from protocol.errors import BridgeError
 from protocol.operations.orders import LineState as PaidLine
@@ -106,9 +106,11 @@ def of_request(connection: Connection, request: str) -> Any:
     return connection.execute(select(LINES).where(L.request == request)).first() if request else None
 
 
-def in_flight(connection: Connection, company: str, account: str, bill: str) -> Any:
-    """The line in which a bill is being charged, or None."""
-    of = L.company == company, L.account == account, L.bill == bill
+def in_flight(connection: Connection, company: str, account: str, month: str) -> Any:
+    """The line in which an account's month is being charged, or None. Whatever the number of its bill: a write-off
+    names the month, so that of two charges for it the second could not be written off.
+    """
+    of = L.company == company, L.account == account, L.month == month
     # its condition in the index's own words: SQLite uses the index for no other
     return connection.execute(select(LINES).where(*of, text(IN_FLIGHT))).first()
 
@@ -140,14 +142,29 @@ def in_order(connection: Connection, line: Any) -> tuple[bool, bool]:
     return bool(connection.execute(using).scalar()), bool(connection.execute(paid).scalar())
 
 
+def issued_after(connection: Connection, line: Any) -> bool:
+    """Whether the bill of a line's month was issued again, and is charged under its new number since then."""
+    of = ISSUED.c.account == line.account, ISSUED.c.month == line.month, ISSUED.c.bill != line.bill
+    wanted = select(exists().where(*of, ISSUED.c.state == "line", ISSUED.c.issued_at > line.created_at))
+    return bool(connection.execute(wanted).scalar())
+
+
 def again(connection: Connection, line: str, due: date, now: int) -> None:
     """A line's bill is asked for once more, under another number, from that day on."""
     values = {"line": line, "due": due, "state": "waiting", "next": "", "updated_at": now}
     insert_new(connection, RETRIES, [values])
 
 
+def replaced(connection: Connection, line: str, by: str, day: date, now: int) -> None:
+    """A line's bill was issued again, and another line has its place."""
+    values = {"line": line, "due": day, "state": "made", "next": by, "updated_at": now}
+    insert_new(connection, RETRIES, [values])
+
+
 def latest(connection: Connection, line: Any) -> Any:
-    """The line under which a line's bill was asked for last: its own, or that of its last retry."""
+    """The line under which a line's bill was asked for last: its own, or that of its last retry, or of the bill that
+    was issued in its place.
+    """
     after = select(RETRIES.c.next).where(RETRIES.c.line == bindparam("line"), RETRIES.c.next != "")
     while next_ := connection.execute(after, {"line": line.id}).scalar():
         line = line_of(connection, next_)

@@ -89,7 +89,7 @@ ISSUED = Table(
     METADATA,
     Column("account", String(20), primary_key=True),
     Column("month", String(7), primary_key=True),
-    Column("bill", String(40), nullable=False),
+    Column("bill", String(40), primary_key=True),
     Column("amount", BigInteger, nullable=False),
     Column("state", String(12), nullable=False),
     Column("code", String(40), nullable=False),
@@ -98,7 +98,10 @@ ISSUED = Table(
     Column("updated_at", BigInteger, nullable=False),
     Index("withholding_issued_state", "state", "issued_at"),
 )
-"""Bills that were pushed as issued while automatic payment is on: each becomes one line, or none."""
+"""Bills that were pushed as issued while automatic payment is on: each becomes one line, or none. A month's bill may be
+issued again, under another number. `bill`: empty while nobody has said its number. `line`: its own; while it is
+`waiting`, the one in which a bank is asked for what was issued before for the month.
+"""
 NUMBERS = Table(
     "withholding_numbers",
     METADATA,
