@@ -70,7 +70,7 @@ class Housekeeping:
 
     async def adopt(self) -> None:
         """See above."""
-        if await self._lease.adopt(self._take_over):
+        if await self._lease.adopt(self._take_over):  # if that is not heard of, their own jobs do both in seconds
             await self._ledger.count_backlog(self.settings.name)
             await self._outbox.sweep()
         await self._orphaned.read(await self._lease.others())

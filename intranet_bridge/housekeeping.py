@@ -131,6 +131,8 @@ class Housekeeping:
         self._changes = changes
         self.use(schedule)
         self._jobs = Jobs()
+        self._took_over = False
+        """Rows of dead bridges may have become ours since what is unread was last looked at."""
 
     def use(self, schedule: Schedule) -> None:
         """Go by this from now on, as far as it is no interval; the key files are in use as they are now."""
@@ -185,10 +187,17 @@ class Housekeeping:
 
     async def adopt(self) -> None:
         """See above."""
-        if await self._lease.adopt(self._take_over):
-            self._paging.adopted()
+        try:
+            await self._lease.adopt(self._take_over)
+        finally:
+            # not by what the transaction gave: one that is done twice finds nothing to take over the second time, and
+            # one that failed may have been committed. To read once too often does no harm
+            if self._took_over:
+                self._paging.adopted()
+        self._took_over = False
 
     def _take_over(self, connection: Connection, owners: Sequence[str]) -> int:
+        self._took_over = True
         self._notices.adopt(connection, owners)
         return self._inbox.adopt(connection, owners)
 

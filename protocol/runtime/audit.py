@@ -168,8 +168,8 @@ class Audit:
         self.head = Head(chain)
         """As of the last `look`."""
 
-    def append_in(self, connection: Connection, event: str, *details: Mapping[str, Any]) -> None:
-        """Add records in somebody else's writing transaction of the store.
+    def append_in(self, connection: Connection, event: str, *details: Mapping[str, Any]) -> Head:
+        """Add records in somebody else's writing transaction of the store; returns the chain's head after them.
 
         The head is kept from one to the next: nobody else writes this chain while the instance holds its lease, and
         whoever did all the same has taken the next number, so that the insert fails and is done again with what is
@@ -183,6 +183,7 @@ class Audit:
         # what is written within a savepoint may be undone though the transaction is committed
         self._newest = None if connection.in_nested_transaction() else head
         self._rollbacks = store.rollbacks
+        return head
 
     def accepted_in(self, connection: Connection, commands: Sequence[tuple[str, str, str]]) -> None:
         """Commands are accepted in this transaction: request id, operation and application of each."""
@@ -212,17 +213,28 @@ class Audit:
     async def transact(self, work: Work[T], act: str, by: str, details: Callable[[T], Mapping[str, Any]], /) -> T:
         """Do `work`, and write down that somebody did it, in one transaction: whenever the process dies, neither is
         there without the other. Raises what Store.write raises.
+
+        `work` is done once: if a commit was done and seemed to fail, its record is there, and tells it.
         """
+        before: list[tuple[Head, T, Mapping[str, Any]]] = []
 
         def both(connection: Connection) -> tuple[T, Mapping[str, Any]]:
+            for head, result, said in before:
+                if self._has(connection, head):
+                    return result, said
             result = work(connection)
             said = details(result)
-            self.append_in(connection, ACT, {"act": act, "by": by, **said})
+            before.append((self.append_in(connection, ACT, {"act": act, "by": by, **said}), result, said))
             return result, said
 
         result, said = await self._store.write(both)
         await logged(act, by, **said)
         return result
+
+    def _has(self, connection: Connection, head: Head) -> bool:
+        c = self._tables.records.c
+        there = select(c.sequence).where(c.chain == head.chain, c.sequence == head.sequence, c.hash == head.hash)
+        return connection.execute(there).first() is not None
 
     async def strictly(self, act: str, by: str, /, **details: Any) -> None:
         """The same for what must not be done unrecorded. Raises BridgeError."""

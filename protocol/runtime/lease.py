@@ -222,7 +222,9 @@ class Lease:
             return None
         (holder,) = self._holders(connection, table.c.name == self._name, lock=True)
         over = holder.over(now, self._margin_ms)
-        if not (over or self._alone or self._lock.surely_dead(holder.place)):
+        # that we are it already: by a commit that was done and seemed to fail
+        ours = self._lock.text and holder.place == self._lock.text
+        if not (over or self._alone or ours or self._lock.surely_dead(holder.place)):
             return holder
         incarnation = row["incarnation"] = max(now, holder.incarnation + 1)
         connection.execute(table.update().where(table.c.name == self._name), row)

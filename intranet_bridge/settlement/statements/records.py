@@ -189,8 +189,13 @@ class Statements:
     # Within
 
     async def _begin(self, name: str, profile: Profile, known: Expected, merchant: str, sha256: str) -> Taken:
+        new = uuid7(self._clock(), os.urandom(10))
+
         def begin(connection: Connection) -> Taken:
             now = self._clock()
+            done = connection.execute(select(_F.state, _F.code).where(_F.id == new)).first()
+            if done is not None:  # by a commit that was done and seemed to fail
+                return Taken(new, name, FileState(done.state), Code(done.code) if done.code else None)
             mine = select(FILES).where(_F.name == name).order_by(_F.received_at).with_for_update()
             rows = connection.execute(mine).all()
             digests = [row.sha256 for row in rows if FileState(row.state) in COUNTING]
@@ -208,7 +213,6 @@ class Statements:
                     }  # fmt: skip
                     connection.execute(FILES.update().where(_F.id == row.id).values(values))
                     return Taken(row.id, name, state)
-            new = uuid7(now, os.urandom(10))
             connection.execute(
                 FILES.insert().values(
                     id=new, name=name, profile=profile.name, channel=profile.channel, day=known.day, merchant=merchant,

@@ -180,10 +180,15 @@ class Drafting:
         return await self._store.write(lambda connection: self.put_in(connection, arrangement, line, day))
 
     def put_in(self, connection: Connection, arrangement: Arrangement, line: NewLine, day: date | None = None) -> Made:
-        """The same within a transaction. Raises InFlight: then nothing of the transaction may stay."""
+        """The same within a transaction; for a command that has made its line already, that one. Raises InFlight: then
+        nothing of the transaction may stay.
+        """
         section, now = arrangement.section, self._clock()
         # of two bridges that charge a month's bill under two numbers, the second sees the first's line
         in_commit_order(connection, f"withholding {section.company} {line.account} {line.month}")
+        made = records.of_request(connection, line.request)
+        if made is not None:  # by a commit that was done and seemed to fail
+            return Made(made.id, made.batch, records.batch_of(connection, made.batch).day)
         if records.in_flight(connection, section.company, line.account, line.month) is not None:
             raise InFlight(f"{line.bill}: its bill is being charged already")
         wanted = day or next_day(section.days, arrangement.seal_at, self._now())

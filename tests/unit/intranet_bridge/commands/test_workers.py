@@ -21,7 +21,7 @@ from protocol.lifecycle import State
 from protocol.link.dead_letter import dead_letter
 from protocol.link.port import Outgoing
 from protocol.messages import Attributes, Reply, Role, uuid7
-from protocol.runtime.lease import only_one
+from protocol.runtime.lease import Lease, only_one
 from tests.unit.intranet_bridge.harness import DONE, LOST, ORDER_BODY, Stage, scene, until, wall
 
 QUEUE = commands("main")
@@ -1019,6 +1019,39 @@ async def test_what_a_dead_bridge_left_is_adopted_state_by_state(stage: Stage) -
     assert marketing.inquiries == [calling]
     assert sorted(marketing.calls) == sorted([received, calling])
     assert {(await stage.row(id)).owner for id in (received, calling, replied)} == {"bridge-1"}
+
+
+@scene
+async def test_what_was_adopted_is_worked_on_though_the_commit_is_done_twice(stage: Stage) -> None:
+    """The second time there is nobody to adopt from."""
+    await adopted_unheard(stage, None)
+
+
+@scene
+async def test_what_was_adopted_is_worked_on_though_the_commit_seemed_to_fail(stage: Stage) -> None:
+    await adopted_unheard(stage, OSError("the server closed the connection"))
+
+
+async def adopted_unheard(stage: Stage, error: Exception | None) -> None:
+    bridge = await stage.start()
+    bridge.workers._closed = True
+    id = await stage.command()
+    await until(lambda: bridge.command_intake.taken == 1)
+    await bridge.store.write(lambda connection: connection.execute(INBOX.update().values(owner="bridge-2")))
+    await stage.kill()
+    adopt = Lease.adopt
+
+    async def done_and_not_heard_of(lease: Lease, take: Any) -> Any:
+        await adopt(lease, take)
+        await adopt(lease, take)
+        if error is not None:
+            raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lease, "adopt", done_and_not_heard_of)
+        await stage.start()
+        assert (await stage.reply(id)).state is State.SUCCEEDED
+    assert stage.marketing["work-order"].calls == [id]
 
 
 @scene

@@ -16,6 +16,7 @@ from protocol.errors import BridgeError
 from protocol.runtime.audit import Audit, AuditSection, anchor_of, audit_tables, chains_of, head_of, records_of
 from protocol.runtime.store import Store
 from tests.unit.clock import Clock
+from tests.unit.done_twice import written_twice
 
 pytestmark = pytest.mark.anyio
 METADATA = MetaData()
@@ -83,6 +84,24 @@ async def test_a_decision_and_its_record_are_one_transaction(
         await audit.transact(partial(decide, what="b"), "approve", "li", lambda made: {"made": made})
     assert not [entry for entry in logs if entry.get("act")]
     assert await store.read(lambda connection: connection.execute(select(DECIDED.c.what)).scalars().all()) == ["a"]
+
+
+async def test_a_decision_whose_commit_seems_to_fail_is_made_once(store: Store, clock: Clock) -> None:
+    """The second time it would find what the first has done: a refusal, or another's half of what takes two people."""
+    audit, made_by = made(store, clock), list[str]()
+
+    def decide(connection: Connection) -> int:
+        made_by.append("li")
+        connection.execute(DECIDED.insert().values(what=f"number {len(made_by)}"))
+        return len(made_by)
+
+    written_twice(store)
+    for number in (1, 2):  # another one, of the same words, is another one
+        assert await audit.transact(decide, "approve", "li", lambda made: {"made": made}) == number
+    decided = await store.read(lambda connection: connection.execute(select(DECIDED.c.what)).scalars().all())
+    assert decided == ["number 1", "number 2"]
+    assert [json.loads(record.text)["details"]["made"] for record in await audit.after(0, 10)] == [1, 2]
+    assert await broken(store) is None
 
 
 async def test_what_is_not_committed_leaves_no_record_and_no_gap(store: Store, clock: Clock) -> None:

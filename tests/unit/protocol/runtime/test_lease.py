@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, 
 from protocol.errors import ConfigurationError, Fenced
 from protocol.runtime.lease import Clocks, Lease, ProcessLock, database_now, instances, only_one
 from protocol.runtime.store import Store
+from tests.unit.done_twice import written_twice
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +65,15 @@ async def world(database_url: str) -> AsyncIterator[World]:
     yield world
     for store in world.stores:
         await store.close()
+
+
+async def test_a_lease_whose_commit_seems_to_fail_is_taken(world: World) -> None:
+    """It does not wait for itself as for another process."""
+    lease = await world.instance("front-1", same_host=True)
+    written_twice(lease._store)
+    assert await lease._store.write(lease._try_take) is None
+    other = await world.instance("front-1", same_host=True)
+    assert await other._store.write(other._try_take) is not None
 
 
 async def give(lease: Lease, *ids: int) -> None:

@@ -10,6 +10,7 @@ from protocol.link.port import Delivery
 from protocol.runtime.poison import PoisonMessages, poison_table
 from protocol.runtime.store import Store
 from tests.unit.clock import NOW, Clock
+from tests.unit.done_twice import written_twice
 
 pytestmark = pytest.mark.anyio
 METADATA = MetaData()
@@ -43,6 +44,16 @@ async def test_what_passes_leaves_nothing_behind(store: Store, clock: Clock) -> 
     await suspects.passed()
     await suspects.passed()
     assert await named(store) == []
+
+
+async def test_one_death_counts_as_one_though_the_commit_that_names_it_seems_to_fail(
+    store: Store, clock: Clock
+) -> None:
+    written_twice(store)
+    for deaths in (1, 2):
+        suspects = await process(store, clock)
+        await suspects.take(b"guilty")  # and the process dies
+        assert await named(store) == [deaths]
 
 
 async def test_in_hand_at_three_deaths_it_is_not_taken_again(store: Store, clock: Clock) -> None:

@@ -25,6 +25,7 @@ from protocol.lifecycle import State
 from protocol.operations.notice_kinds import NoticeKind
 from protocol.runtime.books import balances
 from protocol.runtime.file_store import FileState
+from tests.unit.done_twice import written_twice
 from tests.unit.intranet_bridge.settlement.withholding.world import BATCH, FIRST, SAMPLES, World, at, world
 
 pytestmark = pytest.mark.anyio
@@ -285,6 +286,18 @@ async def test_a_bill_is_in_flight_once_and_a_request_makes_one_line(
         assert await it.ask("withholding-charge-cancel", account=FIRST[0][0], line=again.line) == Refused("line-sealed")
         later = await it.charge(FIRST[1])
         assert later.day == "2026-11-26"
+
+
+async def test_a_charge_whose_commit_seems_to_fail_is_made_and_answered_so(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    """The second time its bill is in flight: in its own line."""
+    async with world(database_url, bridge_keyring, tmp_path) as it:
+        written_twice(it.store)
+        made = await it.charge(FIRST[0], id="request-1")
+        assert (made.line, made.day) == ("D20261125000001", "2026-11-25")
+        assert await it.charge(FIRST[0]) == Refused("bill-in-batch")
+        assert len(await it.states()) == 1
 
 
 @pytest.mark.parametrize(("quantity", "bad"), [("1|2", "|"), ("1\n", "line end"), ("1\ud800", "outside gb18030")])
