@@ -16,7 +16,7 @@ from jmespath.exceptions import IncompleteExpressionError, JMESPathError, LexerE
 from jmespath.visitor import TreeInterpreter
 
 from intranet_bridge.marketing.expressions.failure import FAILURES, explained
-from intranet_bridge.marketing.expressions.functions import Functions, complaint, shortcut
+from intranet_bridge.marketing.expressions.functions import Functions, Unfit, complaint, shortcut
 from intranet_bridge.marketing.expressions.functions import Tables as Tables
 
 Mapped = Callable[[Any], Any]
@@ -55,7 +55,9 @@ def condition(expression: str, tables: Tables) -> Mapped:
     """`compiled`, for a test that decides what became of a request.
 
     In JMESPath ``code != 'x'`` and ``!code`` are true where there is no `code`, so any foreign answer would pass
-    them. Here a comparison by ``!=`` with null, and the negation of null, are false.
+    them. Here a comparison by ``!=`` with null, and the negation of null, are false. And a text, a number and a boolean
+    are never equal to one of another kind, so ``code != '0'`` is true of every number, 0 too: that decides nothing, and
+    is a MappingError (but for ``x != ''``, which asks whether x is there).
     Inside filters (``[?code != 'x']``) they are JMESPath's own.
     """
     return compiled(expression, tables, deciding=True)
@@ -215,18 +217,55 @@ class _Compiler:
         return general
 
 
+_TURNED = {"eq": "ne", "ne": "eq"}
+_KINDS = {str: "a text", int: "a number", float: "a number", bool: "a boolean"}
+
+
+def _written(tree: Mapping[str, Any]) -> str:
+    """A part of an expression by its names, without what it is compared with: that may be a customer's."""
+    match tree["type"]:
+        case "field":
+            return str(tree["value"])
+        case "subexpression" | "index_expression":
+            return ".".join(_written(child) for child in tree["children"])
+    return "..."
+
+
 class _Deciding(_Compiler):
-    """Negative tests are false of null."""
+    """Negative tests are false of null, and decide nothing about values of different kinds."""
 
     def _comparator(self, tree: Mapping[str, Any]) -> Mapped:
         plain = super()._comparator(tree)
         if tree["value"] != "ne" or any(child == _NULL for child in tree["children"]):
             return plain  # `x != null` asks whether x is there: false of null by itself
         left, right = (self.node(child) for child in tree["children"])
-        return lambda value: left(value) is not None and right(value) is not None and bool(plain(value))
+        place = " != ".join(_written(child) for child in tree["children"])
+
+        def unequal(value: Any) -> bool:
+            one, other = left(value), right(value)
+            if one is None or other is None:
+                return False
+            kinds = {_KINDS.get(type(one)), _KINDS.get(type(other))}
+            if len(kinds) > 1 and None not in kinds and "" not in (one, other):
+                raise Unfit(f"{place}: {' and '.join(sorted(str(kind) for kind in kinds))} are never equal: see text()")
+            return bool(plain(value))
+
+        return unequal
 
     def _not_expression(self, tree: Mapping[str, Any]) -> Mapped:
-        inner = self.node(tree["children"][0])
+        return self._negated(tree["children"][0])
+
+    def _negated(self, tree: Mapping[str, Any]) -> Mapped:
+        """A comparison is turned round, so that its negation is as careful as ``!=``."""
+        match tree["type"]:
+            case "comparator" if tree["value"] in _TURNED:
+                return self._comparator({**tree, "value": _TURNED[tree["value"]]})
+            case "or_expression" | "and_expression":
+                first, second = (self._negated(child) for child in tree["children"])
+                if tree["type"] == "or_expression":
+                    return lambda value: truth(first(value)) and truth(second(value))
+                return lambda value: truth(first(value)) or truth(second(value))
+        inner = self.node(tree)
         return lambda value: (found := inner(value)) is not None and not truth(found)
 
     def _and_expression(self, tree: Mapping[str, Any]) -> Mapped:

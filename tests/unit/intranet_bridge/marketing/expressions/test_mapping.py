@@ -161,12 +161,51 @@ def test_the_shipped_bindings_map_the_simulators_answers() -> None:
     }
 
 
-@pytest.mark.parametrize("test", ["c != 'x'", "!c", "a.b != 'x'", "c != 'x' && a != 'y'", "!(c == 'x') && c != 'y'"])
+@pytest.mark.parametrize("test", [
+        "c != 'x'", "!c", "a.b != 'x'", "c != 'x' && a != 'y'", "!(c == 'x') && c != 'y'", "!(c == 'x')",
+        "!(c == 'x' || c == 'y')", "!(c == 'x' && code == 'y') && c != 'z'", "!(a.b == 'x')",
+    ])  # fmt: skip
 @pytest.mark.parametrize("answer", [None, {}, {"code": "0000"}])
 def test_a_deciding_test_is_not_true_of_an_answer_without_its_field(test: str, answer: object) -> None:
     assert not truth(condition(test, {})(answer))
 
 
-@pytest.mark.parametrize("test", ["c != 'x'", "c != `null`", "!(c == 'x')", "c != 'x' && c != 'y'"])
+@pytest.mark.parametrize(
+    "test",
+    [
+        "c != 'x'",
+        "c != `null`",
+        "!(c == 'x')",
+        "c != 'x' && c != 'y'",
+        "!(c == 'x' || c == 'y')",
+        "!(c == 'z' && b == 'y')",
+    ],
+)
 def test_a_deciding_test_is_true_of_another_value(test: str) -> None:
-    assert truth(condition(test, {})({"c": "z"}))
+    assert truth(condition(test, {})({"c": "z", "b": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("test", "code"),
+    [
+        ("c != '0'", 0), ("c != '0000'", 0), ("c != `0`", "0"), ("c != 'true'", True), ("c != `true`", "true"),
+        ("c != `1`", True), ("!(c == '0')", 0), ("!(c == '0' || c == '1')", 0), ("`0` != c", "0"),
+    ],
+)  # fmt: skip
+def test_a_deciding_test_takes_no_value_of_another_kind_for_another_value(test: str, code: object) -> None:
+    """Else a success said by a number would be a refusal, or an inquiry's "there is no such request"."""
+    with pytest.raises(MappingError, match=r"are never equal: see text\(\)") as told:
+        condition(test, {})({"c": code})
+    assert "c" in str(told.value)
+    assert str(code) not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("test", "code", "true"),
+    [
+        ("c != ''", 7, True), ("c != ''", {"a": 1}, True), ("c != `[]`", {"a": 1}, True), ("c != 'x'", ["x"], True),
+        ("c != `7`", 7.0, False), ("text(c) != '7'", 7, False), ("c != `true`", True, False), ("c == '0'", 0, False),
+    ],
+)  # fmt: skip
+def test_what_a_deciding_test_may_compare(test: str, code: object, true: bool) -> None:
+    assert truth(condition(test, {})({"c": code})) is true

@@ -115,7 +115,6 @@ CODELESS: tuple[Any, ...] = (
     {"rtnCode": None, "data": {"account": "3210000000001", "total": 7, "unpaid": []}},
     {"rtnCode": ""},
     {"rtnCode": " "},
-    {"rtnCode": True},
     {"rtnCode": {"a": 1}},
 )
 """Answers of which "not 0000" is true, without a code that says so."""
@@ -145,6 +144,11 @@ async def test_a_call_carries_the_mapped_body_the_id_the_trace_and_the_secret() 
         (http({"rtnCode": "0000"}, 404), Rejected("HTTP 404")),
         *((http(body), Unknown("an answer without a refusal code")) for body in CODELESS),
         *((http(body, 404), Rejected("HTTP 404")) for body in CODELESS),
+        (
+            http({"rtnCode": True}),
+            Unknown("answer: rtnCode != ...: a boolean and a text are never equal: see text()"),
+        ),
+        (http({"rtnCode": True}, 404), Rejected("HTTP 404")),
         (http(b"<html>", 400), Rejected("HTTP 400")),
         (http(b"", 401), NotApplied("HTTP 401", reached=False)),
         (http(b"", 302, "Location: /login\r\n"), NotApplied("HTTP 302", reached=False)),
@@ -203,6 +207,10 @@ async def test_what_an_answer_is_taken_for(answer: Any, outcome: Any) -> None:
         (http({"rtnCode": "0000"}, 409), Unknown("HTTP 409 without a refusal code: it may be there already")),
         (http({"rtnCode": "1004", "rtnMsg": "x"}, 409), Refused("no-such-account", "x")),
         (http(b"<html>", 404), Rejected("HTTP 404")),
+        (
+            http({"rtnCode": 0, "data": {"reqId": "01a2-req", "woNo": "1", "acceptTime": "now"}}),
+            Unknown("answer: rtnCode != ...: a number and a text are never equal: see text()"),
+        ),
         (http({"rtnCode": "8000"}), NotApplied("declined for the moment", reached=True)),
         (http({"rtnCode": "8000", "data": {"reqId": "another"}}), Unknown("mismatch at request_id")),
         (http({"rtnCode": "1004", "data": {"reqId": "another"}}), Unknown("mismatch at request_id")),
@@ -456,6 +464,7 @@ async def test_an_inquirys_answer_about_another_request_is_not_believed() -> Non
         (http({"rtnCode": "0000", "data": data}), Fault.MISMATCH),
         (http({"rtnCode": "1010", "data": {"reqId": "another"}}), Fault.MISMATCH),
         (http({"rtnCode": "7777"}), Fault.ANSWER),
+        (http({"rtnCode": 1010}), Fault.ANSWER),
         (http(b"<html>"), Fault.ANSWER),
         (http(b"<html>", 401), Fault.INTERFACE),
         (http(b"", 302), Fault.INTERFACE),
