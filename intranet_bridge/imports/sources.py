@@ -148,9 +148,24 @@ class OperationSource:
             raise Unread(f"items: {error}") from None
         if not isinstance(found, list):
             raise Unread("items gave no list")
-        further = self._paged and len(found) >= body.page_size
+        further = self._paged and _goes_on(answer, number, body.page_size)
         following = [request, number + 1] if further else [request + 1, 1]
         return Page([self._rows.of(one) for one in found], following, following[0] < len(section.requests))
+
+
+def _goes_on(answer: Mapping[str, Any], number: int, size: int) -> bool:
+    """Whether there is a page after this one: by the rows that came, whichever of them `items` takes. Raises Unread if
+    there is none, and not all of the rows that it counts came: a part of a list must not take the place of the whole.
+    """
+    came = max((len(value) for value in answer.values() if isinstance(value, list)), default=0)
+    if came >= size:
+        return True
+    count, before = answer.get("count", answer.get("total")), (number - 1) * size
+    if isinstance(count, int) and before + came < count:
+        raise Unread(
+            f"page {number} ends at row {before + came} of {count}: the source gives fewer than page_size = {size}"
+        )
+    return False
 
 
 def source_of(

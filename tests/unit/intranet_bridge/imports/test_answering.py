@@ -129,7 +129,7 @@ def test_an_operation_is_read_page_by_page_through_its_binding() -> None:
 
     def page(*news: str) -> Answered:
         items = [{"news": number, "title": number, "published_on": "2026-07-01"} for number in news]
-        return Answered(json.dumps({"total": 9, "items": items}).encode())
+        return Answered(json.dumps({"total": 3 if news else 0, "items": items}).encode())
 
     bound = Bound(page("1", "2"), page("3"), page(), Refused("no-such-category"))
     source = OperationSource(one, lambda _: bound, lambda: 1_790_000_000_000)
@@ -140,6 +140,26 @@ def test_an_operation_is_read_page_by_page_through_its_binding() -> None:
     assert [(body.category, body.page) for body in bound.asked] == [(None, 1), (None, 2), ("公告", 1)]
     with pytest.raises(Unread, match="refused: no-such-category"):
         asyncio.run(source.page([1, 1]))
+
+
+def test_pages_are_told_by_the_rows_that_came_and_not_by_those_that_are_taken() -> None:
+    one = section(
+        system=None, query=None, operation="news-list", items="items[?title == 'a']", row="{key: news, title: title}",
+        requests=[{"page_size": 2}],
+    )  # fmt: skip
+
+    def page(*titles: str, total: int) -> Answered:
+        items = [{"news": title, "title": title, "published_on": "2026-07-01"} for title in titles]
+        return Answered(json.dumps({"total": total, "items": items}).encode())
+
+    bound = Bound(page("b", "c", total=3), page("a", total=3), page("a", total=3), page("a", total=3))
+    source = OperationSource(one, lambda _: bound, lambda: 1_790_000_000_000)
+    first = asyncio.run(source.page(0))
+    assert (list(first.rows), first.more, first.cursor) == ([], True, [0, 2])
+    second = asyncio.run(source.page(first.cursor))
+    assert ([row.key for row in second.rows], second.more) == (["a"], False)
+    with pytest.raises(Unread, match="page 1 ends at row 1 of 3: the source gives fewer than page_size = 2"):
+        asyncio.run(source.page(0))
 
 
 def test_a_database_is_read_after_the_cursor_and_must_be_in_order(tmp_path: Any) -> None:
