@@ -33,7 +33,7 @@ class Said(Enum):
 
 
 class Dialect:
-    """A database of which only the standard is known: Oracle, DM."""
+    """A database of which only the standard is known: DM."""
 
     def arguments(self, system: SqlSystem, password: str) -> dict[str, Any]:
         """What the driver needs to connect, besides the URL. Raises ConfigurationError for TLS files."""
@@ -58,7 +58,7 @@ class Dialect:
 
     def code(self, error: DBAPIError) -> str:
         """The database's own code, for an operator."""
-        return str(getattr(error.orig, "full_code", "") or "")
+        return ""
 
     def said(self, error: DBAPIError) -> Said:
         """What an error of a statement means."""
@@ -75,6 +75,43 @@ class Dialect:
     def denies(self, error: DBAPIError) -> bool:
         """Whether a failed connection was turned away, rather than not reached."""
         return False
+
+
+class Oracle(Dialect):
+    """Oracle, by python-oracledb, which has one class for most errors: the code tells them apart."""
+
+    def code(self, error: DBAPIError) -> str:
+        """See `Dialect`: as `ORA-00942`."""
+        arguments = error.orig.args if error.orig is not None else ()
+        return str(getattr(arguments[0], "full_code", "") or "") if arguments else ""
+
+    def said(self, error: DBAPIError) -> Said:
+        """See `Dialect` (https://docs.oracle.com/en/error-help/db/). A statement that fails has done nothing."""
+        code = self.code(error)
+        if error.connection_invalidated:
+            return Said.LOST
+        if code.startswith("ORA-20"):  # a trigger's own: RAISE_APPLICATION_ERROR
+            return Said.NO
+        return _ORACLE.get(code, Said.LOST)
+
+    def denies(self, error: DBAPIError) -> bool:
+        """See `Dialect`: user or password, an account that is locked, no right to a session."""
+        return self.code(error) in ("ORA-01017", "ORA-28000", "ORA-28001", "ORA-01045")
+
+
+_ORACLE = {
+    "ORA-00001": Said.DUPLICATE,
+    **dict.fromkeys(
+        (
+            "ORA-01400", "ORA-01438", "ORA-01461", "ORA-01722", "ORA-01843", "ORA-01861", "ORA-02290", "ORA-02291",
+            "ORA-12899",
+        ),
+        Said.UNFIT,
+    ),
+    **dict.fromkeys(("ORA-00904", "ORA-00913", "ORA-00942", "ORA-00947", "ORA-01031", "ORA-01950"), Said.DENIED),
+    **dict.fromkeys(("ORA-00054", "ORA-00060", "ORA-01653", "ORA-08177"), Said.NO),
+}  # fmt: skip
+"""What each says of a statement; after any other nobody knows."""
 
 
 class Postgres(Dialect):
@@ -271,6 +308,8 @@ def dialect_of(system: SqlSystem) -> Dialect:
         return Postgres()
     if name in ("mysql", "mariadb"):
         return MySql()
+    if name == "oracle":
+        return Oracle()
     return Sqlite() if name == "sqlite" else Dialect()
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 from intranet_bridge.marketing import Absent, Answered, Fault, NotApplied, Outcome, Refused, Rejected, Unknown
 from intranet_bridge.marketing.sql.binding import SqlSystem
 from intranet_bridge.marketing.sql.dialects import dialect_of
+from intranet_bridge.marketing.sql.reading import Reading
 from tests.support.databases import ARREARS, ORDER, World, asked
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +26,7 @@ OWED = (
 )
 DONE = "UPDATE req SET done = 1, no = 'WO0001', at = '2026-07-01 09:30:00' WHERE id = '01a2-req'"
 ROW = "INSERT INTO req (id, acct) VALUES ('01a2-req', '3210000000001')"
+PAGE = Path("docs/adapters/sql.md").read_text(encoding="utf-8")
 REGISTERED = Answered(b'{"work_order":"WO0001","accepted_at":"2026-07-01 09:30:00"}')
 
 
@@ -114,6 +116,18 @@ async def test_a_server_that_would_cut_what_is_too_long_is_not_let(world: World)
     adapter = world.adapter(ORDER, world.system(url=loose.render_as_string()))
     assert isinstance(await adapter.call(asked(ORDER, content="停" * 41), 5), Rejected)
     assert world.rows("SELECT count(*) FROM req") == [(0,)]
+
+
+@mariadb
+async def test_gbk_in_a_column_that_says_latin1_is_read_by_the_statement_that_the_page_has(world: World) -> None:
+    world.do(
+        "CREATE TABLE cons (acct VARCHAR(32) CHARACTER SET ascii PRIMARY KEY, name VARCHAR(80) CHARACTER SET latin1)",
+        f"INSERT INTO cons VALUES ('3210000000001', CONVERT(X'{'张三'.encode('gbk').hex()}' USING latin1))",
+    )
+    said = "CONVERT(CAST(NAME AS BINARY) USING gbk)"
+    assert said in PAGE
+    reading = Reading({"rows": f"SELECT {said} AS name FROM cons"}, 10, ())
+    assert await world.system().read(reading, {}, 5) == {"rows": [{"name": "张三"}]}
 
 
 @every
