@@ -12,6 +12,7 @@ from intranet_bridge.marketing import Absent, Answered, Fault, NotApplied, Outco
 from intranet_bridge.marketing.sql.binding import SqlSystem
 from intranet_bridge.marketing.sql.dialects import dialect_of
 from intranet_bridge.marketing.sql.reading import Reading
+from scripts.tools.testbed.layout import ROOT
 from tests.support.databases import ARREARS, ORDER, World, asked
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +27,7 @@ OWED = (
 )
 DONE = "UPDATE req SET done = 1, no = 'WO0001', at = '2026-07-01 09:30:00' WHERE id = '01a2-req'"
 ROW = "INSERT INTO req (id, acct) VALUES ('01a2-req', '3210000000001')"
-PAGE = Path("docs/adapters/sql.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "adapters" / "sql.md").read_text(encoding="utf-8")
 REGISTERED = Answered(b'{"work_order":"WO0001","accepted_at":"2026-07-01 09:30:00"}')
 
 
