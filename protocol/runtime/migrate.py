@@ -123,6 +123,7 @@ class Migrations:
         from alembic.runtime.migration import MigrationContext
 
         with database.connect() as connection:
+            _idle(connection)
             context = MigrationContext.configure(connection, opts=self._options | {"compare_server_default": True})
             return list(compare_metadata(context, metadata))
 
@@ -198,9 +199,15 @@ def _lock(connection: Connection, name: str) -> None:
         key = zlib.crc32(f"dmz-bridge schema {name}".encode())
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = 0"))  # another's migration takes what it takes
-        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_S}s'"))
+        _idle(connection)
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S}s'"))
+
+
+def _idle(connection: Connection) -> None:
+    """Alembic thinks between statements: on a busy machine for longer than a store's transaction may."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_S}s'"))
 
 
 def add_argument(parser: ArgumentParser) -> None:

@@ -105,6 +105,10 @@ def test_commands_and_replies_sent_again_change_nothing(testbed: Testbed, tmp_pa
     text = clock.read_text()
     assert text.count("// 1_000_000") == 1
     clock.write_text(text.replace("// 1_000_000", f"// 1_000_000 + {FORTY_DAYS_MS}"))
+    hourly, jobs = tmp_path / "later" / "intranet_bridge" / "housekeeping.py", 'every(3600.0, "forget"'
+    text = hourly.read_text()
+    assert text.count(jobs) == 1
+    hourly.write_text(text.replace(jobs, 'every(1.0, "forget"'))
     testbed.environment["bridge"] = {"PYTHONPATH": str(tmp_path / "later")}
     testbed.start("bridge")
     eventually(lambda: not inbox(testbed), 60, "the rows to be forgotten")
