@@ -23,7 +23,7 @@ from protocol.attachments import MAX_BYTES, MAX_FILES, message_id
 from protocol.lifecycle import FINAL
 from protocol.media import PICTURES
 from protocol.runtime.clock import Clock
-from protocol.runtime.store import Store
+from protocol.runtime.store import BATCH, Store
 from protocol.values import immutable
 
 _A, _M = ATTACHMENTS.c, ATTACHMENT_MESSAGES.c
@@ -251,16 +251,20 @@ class AttachmentLedger:
         needing = select(REQUESTS.c.id).where(REQUESTS.c.id == _A.command, REQUESTS.c.state.not_in(sorted(FINAL)))
         done = _A.command.is_not(None) & ~needing.exists()
         gone = select(_A.id).where(or_(done, _A.command.is_(None) & (_A.expires_at <= self._clock())))
-        gone = gone.with_for_update(skip_locked=True)  # one that is locked is being claimed
 
-        def forget(connection: Connection) -> int:
-            ids = list(connection.execute(gone).scalars())
-            if ids:
-                connection.execute(ATTACHMENT_MESSAGES.delete().where(_M.attachment.in_(ids)))
-                connection.execute(ATTACHMENTS.delete().where(_A.id.in_(ids)))
-            return len(ids)
+        def page(connection: Connection) -> Sequence[str]:
+            return connection.execute(gone.limit(BATCH)).scalars().all()
 
-        return await self._store.write(forget)
+        def forget(connection: Connection, found: Sequence[str]) -> Sequence[int]:
+            still = gone.where(_A.id.in_(found)).with_for_update(
+                skip_locked=True
+            )  # one that is locked is being claimed
+            ids = connection.execute(still).scalars().all()
+            connection.execute(ATTACHMENT_MESSAGES.delete().where(_M.attachment.in_(ids)))
+            connection.execute(ATTACHMENTS.delete().where(_A.id.in_(ids)))
+            return [len(ids), *[0] * (len(found) - 1)]
+
+        return await self._store.in_batches(page, forget)
 
     async def counts(self) -> dict[str, int]:
         """Attachments by state."""

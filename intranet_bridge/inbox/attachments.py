@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from intranet_bridge.inbox.rows import ATTACHMENT_MESSAGES, ATTACHMENT_USES, ATTACHMENTS, INBOX
 from intranet_bridge.marketing import AttachedFile
@@ -24,7 +24,7 @@ from protocol.media import Examination, Fault
 from protocol.messages import fitted
 from protocol.runtime.clock import Clock
 from protocol.runtime.logs import logger
-from protocol.runtime.store import Store
+from protocol.runtime.store import BATCH, Store
 from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
@@ -207,30 +207,41 @@ class AttachmentInbox:
     async def forget(self, unclaimed_ms: int) -> int:
         """Remove what belongs to commands that are final, or gone, and what nobody named in time; returns how many."""
         needing = select(INBOX.c.id).where(INBOX.c.id == _U.request, INBOX.c.state.not_in(sorted(FINAL)))
-        done = select(_U.request, _U.attachment).where(~needing.exists())
+        done = select(_U.request).where(~needing.exists()).distinct()
         named = select(_U.attachment).where(_U.attachment == _A.id)
         old = select(_A.id).where(_A.updated_at < self._clock() - unclaimed_ms, ~named.exists())
+        forgotten = 0
 
-        def forget(connection: Connection) -> int:
-            rows = connection.execute(done).all()
-            requests = {row.request for row in rows}
-            if requests:
-                connection.execute(ATTACHMENT_USES.delete().where(_U.request.in_(requests)))
-            gone = {row.attachment for row in rows} | set(connection.execute(old).scalars())
-            if gone:
-                still = set(connection.execute(select(_U.attachment).where(_U.attachment.in_(gone))).scalars())
-                gone -= still
-                connection.execute(ATTACHMENT_MESSAGES.delete().where(_M.attachment.in_(gone)))
-                connection.execute(ATTACHMENTS.delete().where(_A.id.in_(gone)))
-            return len(gone)
+        def let_go(connection: Connection, requests: Sequence[str]) -> Sequence[int]:
+            nonlocal forgotten
+            uses = select(_U.attachment).where(_U.request.in_(requests))
+            gone = set(connection.execute(uses).scalars())
+            deleted = connection.execute(ATTACHMENT_USES.delete().where(_U.request.in_(requests))).rowcount
+            gone -= set(connection.execute(select(_U.attachment).where(_U.attachment.in_(gone))).scalars())
+            forgotten += _delete(connection, sorted(gone))
+            return [deleted, *[0] * (len(requests) - 1)]
 
-        return await self._store.write(forget)
+        def forget(connection: Connection, ids: Sequence[str]) -> Sequence[int]:
+            gone = connection.execute(old.where(_A.id.in_(ids))).scalars().all()
+            return [_delete(connection, gone), *[0] * (len(ids) - 1)]
+
+        await self._store.in_batches(lambda connection: _first(connection, done), let_go)
+        return forgotten + await self._store.in_batches(lambda connection: _first(connection, old), forget)
 
     async def count(self) -> dict[str, int]:
         """Attachments by state."""
         statement = select(_A.state, func.count()).group_by(_A.state)
         rows = await self._store.read(lambda connection: connection.execute(statement).all())
         return {row.state: row[1] for row in rows}
+
+
+def _first(connection: Connection, wanted: Select[Any]) -> Sequence[str]:
+    return connection.execute(wanted.limit(BATCH)).scalars().all()
+
+
+def _delete(connection: Connection, ids: Sequence[str]) -> int:
+    connection.execute(ATTACHMENT_MESSAGES.delete().where(_M.attachment.in_(ids)))
+    return connection.execute(ATTACHMENTS.delete().where(_A.id.in_(ids))).rowcount
 
 
 def message_of(opened: Opened, envelope: bytes) -> Message:

@@ -119,7 +119,9 @@ class Records:
             "hash": _hash(ticket), "account": account, "page": page, "expires_at": self._clock() + life_ms,
             "redeemed_by": None,
         }  # fmt: skip
-        await self._store.execute(TICKETS.insert(), row)
+        await self._store.write(
+            lambda connection: len(insert_new(connection, TICKETS, [row]))
+        )  # which may be done twice
         return ticket
 
     async def redeem(self, request: str, ticket: str) -> Redeemed | None:

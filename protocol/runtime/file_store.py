@@ -37,7 +37,7 @@ from sqlalchemy import (
 from protocol.chunks import CHUNK_BYTES
 from protocol.file_transfer import FileManifest, Progress, Stage
 from protocol.runtime.clock import Clock
-from protocol.runtime.store import Store
+from protocol.runtime.store import BATCH, Store
 from protocol.runtime.store_statements import in_commit_order, insert_new
 from protocol.values import immutable
 
@@ -369,14 +369,16 @@ class FileStore:
         left = (f.decided_at == 0) & (f.updated_at < before_ms) & (f.state == FileState.RECEIVING)
         gone = select(f.id).where(final | left)
 
-        def forget(connection: Connection) -> int:
-            ids: Sequence[str] = connection.execute(gone).scalars().all()
-            if ids:
-                connection.execute(self.tables.chunks.delete().where(self._c.file.in_(ids)))
-                connection.execute(self.tables.files.delete().where(f.id.in_(ids)))
-            return len(ids)
+        def page(connection: Connection) -> Sequence[str]:
+            return connection.execute(gone.limit(BATCH)).scalars().all()
 
-        return await self._store.write(forget)
+        def forget(connection: Connection, found: Sequence[str]) -> Sequence[int]:
+            ids = connection.execute(gone.where(f.id.in_(found)).with_for_update()).scalars().all()
+            connection.execute(self.tables.chunks.delete().where(self._c.file.in_(ids)))
+            connection.execute(self.tables.files.delete().where(f.id.in_(ids)))
+            return [len(ids), *[0] * (len(found) - 1)]
+
+        return await self._store.in_batches(page, forget)
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """Files by direction and state."""

@@ -15,7 +15,8 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -88,6 +89,8 @@ class Reconciliation:
         self._matcher, self._acting, self._begin, self._allowed = matcher, acting, begin, allowed
         self._name, self._clock, self._elsewhere = name, clock, elsewhere
         self._close_after_days = close_after_days
+        self._in_hand = ""
+        """The file that is read, or the run that is worked on."""
         self._orders_seen = self._orders_all = 0
         self._judged_by: dict[str, str] = {}
         """What is on record of that, by source."""
@@ -130,8 +133,17 @@ class Reconciliation:
 
     async def renew(self) -> None:
         """Keep what is worked on."""
-        now = self._clock()
-        await self._store.write(lambda connection: records.renew(connection, self._name, now + CLAIM_MS, now))
+        now, id = self._clock(), self._in_hand
+        if id:
+            await self._store.write(lambda connection: records.renew(connection, self._name, id, now + CLAIM_MS, now))
+
+    @contextmanager
+    def _working_on(self, id: str) -> Iterator[None]:
+        self._in_hand = id
+        try:
+            yield
+        finally:
+            self._in_hand = ""
 
     async def release(self) -> None:
         """Give back what is worked on."""
@@ -171,6 +183,11 @@ class Reconciliation:
         )
         if row is None:
             return False
+        with self._working_on(row.file):
+            await self._read_arrival(row)
+        return True
+
+    async def _read_arrival(self, row: Row[Any]) -> None:
         state, code = "taken", ""
         try:
             code = await self._take(row)
@@ -178,18 +195,17 @@ class Reconciliation:
             state, code = "failed", refused.code
         except (StoreKeyClosed, Incomplete) as error:
             await self._arrival_later(row, error.code if isinstance(error, Incomplete) else "store-key")
-            return True
+            return
         except BridgeError as error:
             if row.attempts < _MOST_ATTEMPTS:
                 await self._arrival_later(row, Code.UNREADABLE)
-                return True
+                return
             log.error("statement-unreadable", file=row.file, reason=str(error)[:200])
             state, code = "failed", Code.UNREADABLE
         self.verdicts[code or "accepted"] += 1
         log.info("statement-read", file=row.file, name=row.name, source=row.source, code=code or "accepted")
         reach(Point.BRIDGE_STATEMENT_READ, row.file)
         await self._store.write(lambda connection: records.arrival_ended(connection, row.file, state, code))
-        return True
 
     async def _arrival_later(self, row: Row[Any], code: str) -> None:
         due = self._clock() + _LATER_MS
@@ -223,10 +239,11 @@ class Reconciliation:
         if run is None:
             return False
         try:
-            if run.state == RunState.MATCHING:
-                await self._match(run)
-            else:
-                await self._act(run)
+            with self._working_on(run.id):
+                if run.state == RunState.MATCHING:
+                    await self._match(run)
+                else:
+                    await self._act(run)
         except (Incomplete, NotCompared, StoreKeyClosed, DayUnknown) as error:
             code = error.code if isinstance(error, Incomplete) else "not-compared"
             if isinstance(error, StoreKeyClosed):

@@ -38,6 +38,7 @@ from protocol.errors import BridgeError
 from protocol.messages import uuid7
 from protocol.runtime.clock import Clock
 from protocol.runtime.store import BATCH, Store
+from protocol.runtime.store_statements import insert_new
 from protocol.values import immutable
 
 _F, _L = FILES.c, LINES.c
@@ -230,12 +231,14 @@ class Statements:
     async def _read(self, file: str, source: Source, profile: Profile, known: Expected) -> Summary:
         """Read it beside the loop; rows are written as they come, and reading waits for that."""
         loop = asyncio.get_running_loop()
-        insert = LINES.insert()
         waiting: list[dict[str, Any]] = []
+
+        def write(connection: Connection) -> int:
+            return len(insert_new(connection, LINES, waiting))  # those of a commit that seemed to fail are there
 
         def flush() -> None:
             if waiting:
-                asyncio.run_coroutine_threadsafe(self._store.execute(insert, *waiting), loop).result()
+                asyncio.run_coroutine_threadsafe(self._store.write(write), loop).result()
                 waiting.clear()
 
         def sink(row: Row) -> None:

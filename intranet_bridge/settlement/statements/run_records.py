@@ -202,10 +202,12 @@ def claim_run(connection: Connection, who: str, now: int, until: int) -> Row[Any
     return None
 
 
-def renew(connection: Connection, who: str, until: int, now: int) -> None:
-    """What this bridge works on stays its own for a while longer."""
-    for table in (RUNS, ARRIVALS):
-        mine = and_(table.c.claimed_by == who, table.c.due_at > now)
+def renew(connection: Connection, who: str, id: str, until: int, now: int) -> None:
+    """What this bridge works on, a run or a file, stays its own for a while longer. What it has claimed and does not
+    work on does not: work on it broke off, or the claim was committed and seemed to fail.
+    """
+    for table, key in ((RUNS, _R.id), (ARRIVALS, _A.file)):
+        mine = and_(key == id, table.c.claimed_by == who, table.c.due_at > now)
         connection.execute(table.update().where(mine).values(due_at=until))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, MetaData
@@ -11,6 +12,7 @@ from protocol.file_transfer import FileManifest
 from protocol.runtime.file_store import Direction, FileState, FileStore, file_tables
 from protocol.runtime.store import Store
 from tests.unit.clock import NOW, Clock
+from tests.unit.few_parameters import ROWS, few_parameters
 from tests.unit.held_up import held_up
 
 pytestmark = pytest.mark.anyio
@@ -86,3 +88,21 @@ async def test_a_file_accepted_by_a_clock_that_is_behind_comes_after_those_accep
         seen.append(found[0])
     assert [id for _, id in seen] == ids
     assert len({at for at, _ in seen}) == len(ids)
+
+
+async def test_more_files_are_forgotten_than_a_statement_takes_parameters(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/db", METADATA.create_all)
+    few_parameters(store)
+    await store.start()
+    files = FileStore(store, TABLES, "front-1", Clock(NOW), lambda content, _id, _no: content)
+    row = {
+        "direction": "inward", "front": "front-1", "peer": "bank", "name": "a", "place_name": "a", "profile": "daily",
+        "size": 1, "sha256": "", "chunks": 1, "have": 0, "state": "accepted", "code": "", "attempt": 1, "arrivals": 1,
+        "created_at": 1, "updated_at": 1, "decided_at": 1,
+    }  # fmt: skip
+    for at in range(ROWS + 1):  # the last one is young
+        later = {"decided_at": NOW} if at == ROWS else {}
+        await store.execute(TABLES.files.insert(), row | {"id": f"f{at}"} | later)
+    assert await files.forget(NOW) == ROWS
+    assert await files.counts() == {("inward", "accepted"): 1}
+    await store.close()

@@ -22,6 +22,7 @@ from intranet_bridge.settlement.payments.service import measured, number_of
 from protocol.errors import BridgeError
 from protocol.lifecycle import State
 from protocol.times import CHINA
+from tests.unit.done_twice import written_twice
 from tests.unit.intranet_bridge.settlement.payments.world import (
     CASH,
     GAS,
@@ -282,6 +283,14 @@ async def test_what_is_written_off_otherwise_is_held_and_not_refunded(make: Call
         held = await at.order(order.order)
         assert (held.state, states(held)[1], held.lines[1].code) == ("held", "held", "transaction-conflict")
         assert held.refunds == ()
+
+
+async def test_what_a_proof_meant_is_told_though_its_commit_seems_to_fail(make: Callable[..., Any]) -> None:
+    """The second time it is known already."""
+    async with make() as at:
+        order = await at.paying()
+        written_twice(at.store)
+        assert [await at.confirm(order.order, CASH) for _ in range(2)] == ["paid", "repeated"]
 
 
 # --- late -------------------------------------------------------------------------------------------------

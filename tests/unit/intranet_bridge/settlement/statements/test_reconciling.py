@@ -7,12 +7,26 @@ import pytest
 
 from intranet_bridge.settlement.statements.asking import Incomplete
 from intranet_bridge.settlement.statements.life import FileState, NotInThisState
-from intranet_bridge.settlement.statements.run_records import NotRun, RunState, forget_arrivals
+from intranet_bridge.settlement.statements.reconciling import CLAIM_MS
+from intranet_bridge.settlement.statements.run_records import (
+    NotRun,
+    RunState,
+    claim_arrival,
+    forget_arrivals,
+    note,
+    renew,
+)
 from intranet_bridge.settlement_sections.statements import StatementFileSection
+from tests.unit.done_twice import written_twice
 from tests.unit.intranet_bridge.settlement.statements.desks import DAY, MERCHANT, SECTION, alipay, booked, desk
 
 pytestmark = pytest.mark.anyio
 T1, T2, T3 = "2026112422001400000000000001", "2026112422001400000000000002", "2026112422001400000000000003"
+
+ARRIVAL = {
+    "file": "f", "source": "alipay", "name": "f.csv", "sha256": "", "size": 1, "state": "waiting", "code": "",
+    "attempts": 0, "due_at": 0, "claimed_by": "", "received_at": 1,
+}  # fmt: skip
 
 
 async def test_a_day_that_agrees(database_url: str) -> None:
@@ -42,6 +56,36 @@ async def test_an_incomplete_list_stops_the_run_and_nothing_is_found(database_ur
         at.now += 5 * 60_000
         await at.loop.look()
         assert [one.state for one in await at.books.runs()] == [RunState.DONE]
+
+
+async def test_what_was_claimed_by_a_commit_that_seemed_to_fail_is_worked_on_when_the_claim_is_over(
+    database_url: str,
+) -> None:
+    """Nobody works on it: so it is not kept as what somebody works on is."""
+    async with desk(database_url) as at:
+        at.marketing.rows = [booked(T1, 5000, "2026-11-24T08:00:06")]
+        once = at.store._do
+        written_twice(at.store)
+        await at.statement(DAY, (T1, "PO1", "pay", 5000, "08:00:00"))
+        assert (await at.books.runs(), at.loop.verdicts) == ([], {})
+        at.store._do = once  # type: ignore[method-assign]
+        await at.loop.renew()
+        at.now += CLAIM_MS
+        await at.loop.look()
+        [run] = await at.books.runs()
+        assert (run.state, run.counts, run.rows) == (RunState.DONE, {"matched": (1, 0)}, 1)
+
+
+async def test_what_is_worked_on_stays_claimed(database_url: str) -> None:
+    async with desk(database_url) as at:
+        await at.store.write(lambda connection: note(connection, "alipay", [ARRIVAL], (1, "f")))
+        claimed = await at.store.write(lambda connection: claim_arrival(connection, "b", at.now, at.now + CLAIM_MS))
+        assert claimed is not None
+        at.now += CLAIM_MS - 1
+        later = at.now + CLAIM_MS
+        await at.store.write(lambda connection: renew(connection, "b", "f", later, at.now))
+        at.now += 2
+        assert await at.store.write(lambda connection: claim_arrival(connection, "b", at.now, later)) is None
 
 
 async def test_pool_counts_statements(database_url: str) -> None:

@@ -20,6 +20,7 @@ from intranet_bridge.settlement.statements.verdicts import Code, StatementRefuse
 from intranet_bridge.store import MIGRATIONS
 from protocol.runtime.store import Store
 from protocol.times import CHINA
+from tests.unit.done_twice import written_twice
 from tests.unit.intranet_bridge.settlement.statements.reads import DAY, PROFILES, SAMPLES, taken
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +75,16 @@ async def test_a_file_is_taken_and_its_rows_are_as_they_were_read(database_url: 
 async def test_same_file_twice(database_url: str) -> None:
     async with world(database_url) as at:
         await at.take(FIRST.read_bytes())
+        again = await at.take(FIRST.read_bytes())
+        assert (again.state, again.code, await at.lines()) == (FileState.DUPLICATE, Code.DUPLICATE, 3)
+        assert await at.states() == ["accepted", "duplicate"]
+
+
+async def test_same_file_twice_though_each_commit_seems_to_fail(database_url: str) -> None:
+    async with world(database_url) as at:
+        written_twice(at.store)
+        first = await at.take(FIRST.read_bytes())
+        assert (first.state, first.code) == (FileState.ACCEPTED, None)
         again = await at.take(FIRST.read_bytes())
         assert (again.state, again.code, await at.lines()) == (FileState.DUPLICATE, Code.DUPLICATE, 3)
         assert await at.states() == ["accepted", "duplicate"]
