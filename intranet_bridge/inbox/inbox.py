@@ -53,12 +53,13 @@ from sqlalchemy import (
 
 from intranet_bridge.inbox import unfinished
 from intranet_bridge.inbox.administration import forget_answers
-from intranet_bridge.inbox.ordering import FORWARDED, QueuedCommand
+from intranet_bridge.inbox.ordering import FORWARDED, OWN_KEY, QueuedCommand
 from intranet_bridge.inbox.rows import (
     ATTACHMENT_USES,
     DECISIONS,
     IDENTITY,
     INBOX,
+    UNFINISHED,
     UNTOLD,
     Failed,
     Known,
@@ -426,6 +427,10 @@ class Inbox:
         now = self._clock()
         forwarded = sorted({row.subject for row in rows if row.subject.startswith(FORWARDED)})
         last = _last_forwarded(connection, forwarded) if forwarded else 0
+        own = {row.subject for row in rows if row.after is None and row.subject.startswith(OWN_KEY)}
+        before = _last_own(connection, sorted(own)) if own else {}
+        last = max(last, *(sequence for _, _, sequence in before.values()), 0)
+        elsewhere = {subject: id for subject, (id, owner, _) in before.items() if owner != self._owner}
         first = self._sequence = max(self._sequence, now << 16, last)
         self._sequence += len(rows)
         values = [
@@ -433,7 +438,8 @@ class Inbox:
                 "id": row.id, "sequence": first + at, "owner": self._owner, "operation": row.operation,
                 "source": row.source, "subject": row.subject, "state": row.state, "attempts": 0,
                 "envelope": row.envelope, "reply_to": row.reply_to, "deadline": row.deadline,
-                "received_at": now, "updated_at": now, "after": row.after, "crashes": 0,
+                "received_at": now, "updated_at": now, "crashes": 0,
+                "after": row.after if row.after is not None else elsewhere.get(row.subject),
                 "likeness": row.likenesses[0] if row.likenesses else None,
             } | _beginning(row.failed)
             for at, row in enumerate(rows, 1)
@@ -529,6 +535,17 @@ def _last_forwarded(connection: Connection, keys: Sequence[str]) -> int:
     in_commit_order(connection, "commands for other regions")
     of = _C.owner.in_(all_owners(connection)), _C.state.in_([State.ACCEPTED, State.SENT]), _C.subject.in_(keys)
     return connection.execute(select(func.max(_C.sequence)).where(*of)).scalar() or 0
+
+
+def _last_own(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, str, int]]:
+    """Of each key of commands that bridges of this database gave themselves: id, owner and sequence of the unfinished
+    one that was recorded last, by whichever of them. Until the end of this transaction no other is recorded.
+    """
+    for key in keys:
+        in_commit_order(connection, f"own commands of {key}")
+    of = _C.owner.in_(all_owners(connection)), _C.subject.in_(keys), text(UNFINISHED)
+    rows = connection.execute(select(_C.subject, _C.id, _C.owner, _C.sequence).where(*of).order_by(_C.sequence))
+    return {row.subject: (row.id, row.owner, row.sequence) for row in rows}
 
 
 def _identity(connection: Connection) -> InboxId:

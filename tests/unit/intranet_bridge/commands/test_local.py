@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, text, update
 
 from intranet_bridge import app
 from intranet_bridge.commands import local as module
 from intranet_bridge.commands.internal import InternalCommand, InternalOutcome
 from intranet_bridge.inbox.inbox import Inbox
 from intranet_bridge.inbox.local import LocalRows
+from intranet_bridge.inbox.rows import INBOX
 from intranet_bridge.marketing import Absent, Answered, Finding, MarketingRequest, Outcome, Refused
 from intranet_bridge.settlement.part import Part
 from intranet_bridge.settlement.ports import Ports
@@ -183,6 +184,28 @@ async def test_what_is_given_after_rows_of_a_clock_that_was_ahead_were_adopted_i
     bridge.internal.begin()
     await parts[0].until_told("o2-1", "succeeded")
     await parts[0].ask("o1-1")
+    await parts[0].until_told("o1-1", "succeeded")
+
+
+@scene
+async def test_what_another_bridge_of_the_database_gave_of_an_account_is_done_first(
+    stage: Stage, parts: list[Asking], database_url: str
+) -> None:
+    """Whatever its clock says: a bill that one has frozen is released by the other after that."""
+    stage.changes["store"] = {"url": database_url} if "postgres" in database_url else {"file": database_url[10:]}
+    bridge = await stage.start()
+    ahead, behind = (Inbox(bridge.store, name, lambda: wall() + 60_000) for name in ("bridge-2", "bridge-3"))
+    await bridge.store.write(lambda one: ahead.record_in(one, [bridge.internal._received(command("o2-1"))]))
+    await parts[0].ask("o1-1")
+    await bridge.store.write(lambda one: behind.record_in(one, [bridge.internal._received(command("o3-1"))]))
+    assert [(await stage.row(id)).after for id in ("o2-1", "o1-1", "o3-1")] == [None, "o2-1", "o1-1"]
+    other = command("o4-1").body.model_copy(update={"account": "3210000000004"})
+    await parts[0].ports.store.write(lambda one: parts[0].ports.commands().record(one, [command("o4-1", body=other)]))
+    parts[0].ports.commands().begin()
+    await parts[0].until_told("o4-1", "succeeded")
+    assert stage.marketing["work-order"].calls == ["o4-1"]
+    done = update(INBOX).where(INBOX.c.id == "o2-1").values(state="succeeded")
+    await bridge.store.write(lambda connection: connection.execute(done).rowcount)
     await parts[0].until_told("o1-1", "succeeded")
 
 
