@@ -216,7 +216,7 @@ class SqlAdapter:
                 if truth(self._done(answer)):
                     self._step("done", True)
                     return self._judgement.outcome(asked, answer)
-                failed = ""
+                failed = "" if any(answer.values()) else "the poll finds no row"
             except (UnreadableRows, MappingError) as error:
                 return Unknown(f"poll: {error}", fault=Fault.ANSWER)
             except NotSent as error:

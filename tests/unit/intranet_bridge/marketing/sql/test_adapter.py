@@ -101,6 +101,14 @@ async def test_what_is_not_done_in_time_is_unknown_and_says_why(world: World) ->
     assert outcome.fault is Fault.INTERFACE
 
 
+async def test_a_poll_that_does_not_find_what_was_handed_over_is_told(world: World) -> None:
+    """As of a key in a column of fixed length, which is filled up with blanks."""
+    adapter = world.adapter(ORDER, poll="SELECT id, done FROM req WHERE id || ' ' = :id")
+    outcome = await adapter.call(asked(ORDER), 0.4)
+    assert outcome == Unknown("handed over, not done in time; the poll finds no row", timed_out=True)
+    assert world.rows("SELECT count(*) FROM req") == [(1,)]
+
+
 async def test_a_file_that_is_not_there_is_not_reached(world: World) -> None:
     file = world.settings["file"]
     system = world.system()
