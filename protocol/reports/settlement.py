@@ -45,6 +45,8 @@ class WithholdingReport(Part):
     enabled: bool = False
     stuck: tuple[WithholdingBatchReport, ...] = ()
     """Cannot be sealed: a value would break the file."""
+    waiting: tuple[WithholdingBatchReport, ...] = ()
+    """Should have been sealed an hour ago: the marketing system does not answer, or holds on bills have no outcome."""
     overdue: tuple[WithholdingBatchReport, ...] = ()
     """The bank has not answered."""
     refused: tuple[str, ...] = ()

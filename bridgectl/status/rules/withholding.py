@@ -27,6 +27,19 @@ def withholding(seen: Observation) -> Iterator[Trouble]:
             hurts=tr("none of its bills is charged"),
             mend=f"bridgectl withholding show {told.stuck[0].id}",
         )  # fmt: skip
+    if told.waiting:
+        yield Trouble(
+            Level.WARNING,
+            "withholding-not-sealed",
+            trn(
+                "{count} batch of withholding should have been sealed",
+                "{count} batches of withholding should have been sealed",
+                len(told.waiting),
+            ),
+            some([one.id for one in told.waiting]),
+            hurts=tr("none of its bills is charged"),
+            mend=f"bridgectl withholding show {told.waiting[0].id}",
+        )
     if told.overdue:
         yield Trouble(
             Level.CRITICAL,

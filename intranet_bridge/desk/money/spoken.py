@@ -26,6 +26,7 @@ _NAMING = tuple(
         ),
         (r"(\S+): has arrived already, and was another amount", "{}: has arrived already, and was another amount"),
         (r"channel: (\S+) is not cleared here", "channel: {} is not cleared here"),
+        (r"company: (\S+) is not cleared here", "company: {} is not cleared here"),
         (r"([0-9]+) actions, more than ([0-9]+)", "{} actions, more than {}"),
         (r"([0-9]+) fen, more than ([0-9]+)", "{} fen, more than {}"),
         (r"([0-9]+) actions", "{} actions"),

@@ -269,6 +269,8 @@ class Clearing(Part, ClearingDesk):
         """Say that a company is owed more, or less, with its next sheet."""
         if channel not in self.section.channels:
             raise NotCleared(f"channel: {channel} is not cleared here")
+        if company not in self._companies():
+            raise NotCleared(f"company: {company} is not cleared here")
         now = self._clock()
         id = await self._ports.transact(
             lambda one: acting.owe(one, company, channel, amount, note, who, now), "clearing-owe", who,

@@ -207,11 +207,10 @@ class Drafting:
         raise Full("every batch of the next time is full")
 
     def _for(self, account: str, bank: str | None, name: str | None, automatic: bool = False) -> Arrangement | None:
-        """The arrangement that charges an account, if it is one and only one."""
-        if name is not None:
-            return self._arrangements.get(name)
+        """The arrangement that charges an account by an agreement with a bank, if it is one and only one."""
+        wanted = self._arrangements.values() if name is None else filter(None, [self._arrangements.get(name)])
         fits = [
-            one for one in self._arrangements.values()
+            one for one in wanted
             if (not one.section.accounts or re.fullmatch(one.section.accounts, account))
             and (bank is None or not one.section.agreements or bank in one.section.agreements)
             and (one.section.automatic or not automatic)

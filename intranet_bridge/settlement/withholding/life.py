@@ -15,6 +15,7 @@ RETRY_AFTER_DAYS = (3, 7)
 """After the refusal, for the first and the second retry; then the customer gets a notice."""
 OVERDUE_AFTER_DAYS = 2
 OVERDUE_AT = time(18)
+WAITS_LONG = timedelta(hours=1)
 
 
 class BatchState(StrEnum):
@@ -147,6 +148,11 @@ def retry_day(due: date, seal_at: time, now: datetime) -> date:
 def sealing_due(day: date, seal_at: time, now: datetime) -> bool:
     """Whether a drafted batch is to be sealed."""
     return now >= datetime.combine(day, seal_at, CHINA)
+
+
+def waits_long(day: date, seal_at: time, now: datetime) -> bool:
+    """Whether a drafted batch should have been sealed for so long that somebody has to look at it."""
+    return now >= datetime.combine(day, seal_at, CHINA) + WAITS_LONG
 
 
 def why_no_extra(today: BatchState, waiting: int) -> str:

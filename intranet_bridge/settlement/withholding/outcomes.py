@@ -5,12 +5,14 @@ All within the transaction that marks the outcomes as taken; a second time they 
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from intranet_bridge.commands.internal import InternalOutcome
 from intranet_bridge.settlement import ledger
+from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.events import NotBooked, Payment, posting
 from intranet_bridge.settlement.withholding import records
 from intranet_bridge.settlement.withholding.asking import FREEZE, RELEASE, WRITE_OFF
@@ -74,8 +76,12 @@ class Outcomes:
             return
         if not records.hold(connection, id, {"asked"}, "refused", now):
             return
-        line = records.line_of(connection, id)
-        records.leave(connection, line, LineState.DROPPED, now, (outcome.code or outcome.state.value)[:40])
+        line, code = records.line_of(connection, id), (outcome.code or outcome.state.value)[:40]
+        if not records.leave(connection, line, LineState.DROPPED, now, code):
+            return
+        if outcome.state is not State.REFUSED:  # that says nothing against the bill: the next batch has it
+            records.again(connection, id, day_of(now) + timedelta(1), now)
+        log.warning("withholding-not-frozen", line=id, code=code)
 
     def _released(self, connection: Connection, outcome: InternalOutcome) -> None:
         now, id = self._clock(), outcome.id.removesuffix("-R")

@@ -14,7 +14,7 @@ whose line is frozen or sealed (payments/records.py); which of two at once was f
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -38,6 +38,7 @@ from protocol.operations.orders import BILL_IN_USE
 from protocol.operations.payment import BILL_NOT_OPEN, NO_SUCH_AGREEMENT
 from protocol.operations.refusals import BILL_FROZEN
 from protocol.operations.settlement import OpenBill, WithholdingAgreement
+from protocol.operations.withholding import NO_ARRANGEMENT
 from protocol.runtime.clock import Clock
 from protocol.runtime.crash_points import Point, reach
 from protocol.runtime.file_store import FileState
@@ -116,7 +117,7 @@ class Sealing:
         accounts = {line.account for line in lines}
         agreements = await self._asking.agreements(accounts)
         bills = await self._asking.bills(accounts, batch.day.isoformat())
-        freezes = self._asking.bound(FREEZE)
+        freezes, banks = self._asking.bound(FREEZE), arrangement.section.agreements
 
         def write(connection: Connection) -> None:
             now = self._clock()
@@ -124,7 +125,9 @@ class Sealing:
             used = {line.id for line in records.being_paid(connection, batch.id)}
             paid = {line.id for line in records.paid_since(connection, batch.id)} if bills is None else ()
             for line in lines:
-                code, values = judged(line, agreements, bills, being_paid=line.id in used, paid=line.id in paid)
+                code, values = judged(
+                    line, agreements, bills, banks=banks, being_paid=line.id in used, paid=line.id in paid
+                )  # fmt: skip
                 if code:
                     self._drop(connection, arrangement, line, code)
                     continue
@@ -220,7 +223,9 @@ class Sealing:
         holds.end(connection, self._commands(), arrangement, line, now)
         if code == BILL_IN_USE.code:
             records.again(connection, line.id, day_of(now) + timedelta(1), now)
-        elif code == NO_SUCH_AGREEMENT.code and line.tries:  # who believes that the bank will be asked once more
+        elif (
+            code in (NO_SUCH_AGREEMENT.code, NO_ARRANGEMENT.code) and line.tries
+        ):  # who believes that the bank will be asked once more
             not_paid(connection, self._notices, line, line.tries, now)
 
     def _dropped(self, connection: Connection, id: str, version: int) -> bool:
@@ -309,11 +314,12 @@ def judged(
     agreements: Mapping[str, Sequence[WithholdingAgreement]] | None,
     bills: Mapping[tuple[str, str], OpenBill] | None,
     *,
+    banks: Collection[str] = (),
     being_paid: bool = False,
     paid: bool = False,
 ) -> tuple[str, dict[str, Any]]:
-    """Why a line is dropped, or what changes of it: the bill as it is on the batch's day. `being_paid`: by a payment
-    order; `paid`: by one, as far as anybody knows. Pure.
+    """Why a line is dropped, or what changes of it: the bill as it is on the batch's day. `banks`: whose agreements the
+    batch's bank charges by, empty: all; `being_paid`: by a payment order; `paid`: by one, as far as is known. Pure.
     """
     values: dict[str, Any] = {}
     if being_paid:
@@ -327,6 +333,8 @@ def judged(
         mine = [one for one in agreements.get(line.account, ()) if one.agreement == line.agreement]
         if not mine:
             return NO_SUCH_AGREEMENT.code, {}
+        if banks and mine[0].bank not in banks:
+            return NO_ARRANGEMENT.code, {}
         values["bank_account"] = mine[0].bank_account
     if bill is not None:
         if bill.frozen not in (None, line.batch):

@@ -22,7 +22,7 @@ from intranet_bridge.settlement.withholding.answering import Answering
 from intranet_bridge.settlement.withholding.asking import CONSUMER, Asking
 from intranet_bridge.settlement.withholding.desk import WithholdingDesk, counted_held
 from intranet_bridge.settlement.withholding.drafting import Drafting
-from intranet_bridge.settlement.withholding.life import BatchState, LineState, overdue
+from intranet_bridge.settlement.withholding.life import BatchState, LineState, overdue, waits_long
 from intranet_bridge.settlement.withholding.outcomes import NOT_BOOKED, NOT_RELEASED, Outcomes
 from intranet_bridge.settlement.withholding.records import Arrangement, B, L
 from intranet_bridge.settlement.withholding.rows import ANSWERS, BATCHES, CODED, ISSUED, OPEN
@@ -189,6 +189,7 @@ class Withholding(Part):
         since = self._ports.clock() - _REFUSED_MS
         stuck = select(BATCHES).where(B.state == BatchState.DRAFTED, B.findings != "[]").order_by(B.day).limit(20)
         late = select(BATCHES).where(B.state == BatchState.OVERDUE).order_by(B.day).limit(20)
+        drafted = select(BATCHES).where(B.state == BatchState.DRAFTED, B.findings == "[]").order_by(B.day)
         held = counted_held(connection)
         lines = select(L.state, func.count()).where(text(OPEN)).group_by(L.state)
         odd = select(L.code, func.count()).where(text(CODED), L.code.in_([NOT_BOOKED, NOT_RELEASED])).group_by(L.code)
@@ -196,6 +197,7 @@ class Withholding(Part):
         report = WithholdingReport(
             enabled=True,
             stuck=tuple(_about(row) for row in connection.execute(stuck)),
+            waiting=tuple(_about(row) for row in connection.execute(drafted) if self._waits_long(row))[:20],
             overdue=tuple(_about(row) for row in connection.execute(late)),
             refused=tuple(f"{row.name}: {row.code}" for row in _in_vain(connection, since)),
             held=sum(count for state, (count, _) in held.items() if state != LineState.UNANSWERED),
@@ -205,6 +207,11 @@ class Withholding(Part):
             not_released=by_code.get(NOT_RELEASED, 0),
         )
         return report, {row[0]: row[1] for row in connection.execute(lines)}
+
+    def _waits_long(self, batch: Any) -> bool:
+        arrangement = self._arrangements.get(batch.name)
+        seal_at = time.max if arrangement is None else arrangement.seal_at
+        return waits_long(batch.day, seal_at, datetime.fromtimestamp(self._ports.clock() / 1000, UTC))
 
     def samples(self) -> Iterator[Sample]:
         """The numbers of the metrics. Read by another thread: what grows is copied first."""

@@ -121,6 +121,9 @@ SETTLEMENT: Table = {
         ("batch", "reason"),
         once_by=("batch",),
     ),
+    "withholding-not-frozen": Event(
+        "warning", "The marketing system did not hold a bill: its line is dropped.", ("line", "code")
+    ),
     "withholding-not-released": Event(
         "error", "The marketing system did not end its hold on a bill.", ("line", "code")
     ),

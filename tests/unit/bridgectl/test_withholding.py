@@ -122,6 +122,7 @@ BATCHES = (WithholdingBatchReport(id=BATCH["id"], day="2026-11-25", state="overd
     ("seen", "key", "level", "words"),
     [
         (report(stuck=BATCHES), "withholding-not-sealable", Level.CRITICAL, BATCH["id"]),
+        (report(waiting=BATCHES), "withholding-not-sealed", Level.WARNING, BATCH["id"]),
         (report(overdue=BATCHES), "withholding-overdue", Level.CRITICAL, BATCH["id"]),
         (report(refused=("a.txt: wrong-batch",)), "withholding-answer-refused", Level.WARNING, "wrong-batch"),
         (report(held=2, held_fen=1737), "withholding-lines-held", Level.WARNING, "17.37"),

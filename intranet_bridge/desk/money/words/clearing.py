@@ -152,6 +152,7 @@ CHINESE: Mapping[str, str] = {
     "amount: what is adjusted is more, or less, than nothing": "调整金额不能为 0",
     "day: is not over, nor begun": "日期在今天之后",
     "channel: {} is not cleared here": "渠道 {} 不在此清分",
+    "company: {} is not cleared here": "单位 {} 不在此清分",
     "what arrives is more than nothing": "到账金额须大于 0",
     "a difference of a clearing is adjusted by two people": "清分差额须由两人调整",
     "an adjustment says why": "调整须填写原因",

@@ -408,6 +408,8 @@ async def test_two_people_say_that_a_company_is_owed_more(database_url: str) -> 
         assert (await at.balances())["company:power"] == -70
         with pytest.raises(NotCleared, match="channel: cash is not cleared here"):
             await at.clearing.owe("power", "cash", 1, "x", "wang")
+        with pytest.raises(NotCleared, match="company: powr is not cleared here"):
+            await at.clearing.owe("powr", "wechat", 1, "x", "wang")
 
 
 async def test_files_of_signed_sheets_go_to_their_target_once(database_url: str) -> None:

@@ -408,6 +408,53 @@ async def test_a_hold_that_is_refused_drops_its_line_and_an_empty_batch_is_not_s
         assert it.files.sent == {}
 
 
+@pytest.mark.parametrize(("state", "again"), [(State.FAILED, True), (State.EXPIRED, True), (State.REFUSED, False)])
+async def test_a_hold_that_failed_says_nothing_against_the_bill_and_the_next_batch_has_it(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path, state: State, again: bool
+) -> None:
+    async with world(database_url, bridge_keyring, tmp_path) as it:
+        it.marketing.freezes = True
+        await it.sealed(FIRST[:1])
+        await it.commands.comes("D20261125000001-F", state, "bill-frozen" if state is State.REFUSED else "")
+        it.clock.now = at(26, 5)
+        await it.turn()
+        rows = await it.store.read(lambda c: c.execute(select(LINES).order_by(LINES.c.id)).all())
+        code = "bill-frozen" if state is State.REFUSED else state.value
+        waits = [("waiting", "", "SDDL-37101-20261126")] if again else []
+        assert [(row.state, row.code, row.batch) for row in rows] == [("dropped", code, BATCH), *waits]
+
+
+async def test_a_batch_that_waits_past_its_day_is_told(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    async with world(database_url, bridge_keyring, tmp_path) as it:
+        it.marketing.freezes = True
+        await it.sealed(FIRST[:1])  # the outcome of the hold does not come
+        for minute, told in ((59, []), (60, [BATCH])):
+            it.clock.now = at(25, 6) + minute * 60_000
+            await it.turn()
+            await it.part.count()
+            assert [one.id for one in it.part.reports()["withholding"].waiting] == told  # type: ignore[attr-defined]
+        await it.commands.comes("D20261125000001-F")
+        await it.turn()
+        await it.part.count()
+        assert it.part.reports()["withholding"].waiting == ()  # type: ignore[attr-defined]
+
+
+async def test_a_line_whose_agreement_is_with_another_bank_is_not_sent_to_this_one(
+    database_url: str, bridge_keyring: Keyring, tmp_path: Path
+) -> None:
+    account = FIRST[0][0]
+    async with world(database_url, bridge_keyring, tmp_path, agreements=("ccb",), accounts="3.*") as it:
+        assert await it.charge(FIRST[2], arrangement="bank-a") == Refused("no-arrangement")  # not of these accounts
+        await it.charge(FIRST[0], arrangement="bank-a")  # nobody says of which bank the agreement is
+        it.marketing.agreements = [{"account": account, "agreement": "WH000000000001", "bank": "icbc",
+                                    "bank_account": "6217000000000000456"}]  # fmt: skip
+        await it.sealed(())
+        assert (await it.lines())["R201"].code == "no-arrangement"
+        assert it.files.sent == {}
+
+
 async def test_a_charge_is_completed_or_refused_by_what_the_marketing_system_says(
     database_url: str, bridge_keyring: Keyring, tmp_path: Path
 ) -> None:
@@ -425,6 +472,8 @@ async def test_a_charge_is_completed_or_refused_by_what_the_marketing_system_say
             {"account": account, "bill": "R1", "month": "2026-10", "amount": 5, "penalty": 1, "due_on": "2026-10-25"}
         ]
         assert await it.ask("withholding-charge", **short) == Refused("no-arrangement")
+        named = {**short, "arrangement": "bank-a"}
+        assert await it.ask("withholding-charge", **named) == Refused("no-arrangement")
         it.marketing.agreements = [{**one, "bank": "ccb"}]
         made = await it.ask("withholding-charge", **short)
         assert (made.bill, made.amount, made.penalty) == ("R1", 5, 1)
