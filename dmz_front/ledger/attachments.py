@@ -172,10 +172,10 @@ class AttachmentLedger:
 
         def remove(connection: Connection) -> bool:
             unused = ATTACHMENTS.delete().where(_A.id == known.id, _A.command.is_(None))
-            gone = connection.execute(unused).rowcount
-            if gone:
+            if connection.execute(unused).rowcount:
                 connection.execute(ATTACHMENT_MESSAGES.delete().where(_M.attachment == known.id))
-            return bool(gone)
+            # not by what was removed now: a commit that seemed to fail may have done it
+            return connection.execute(select(_A.id).where(_A.id == known.id)).first() is None
 
         return await self._store.write(remove)
 

@@ -147,12 +147,17 @@ class AttachmentInbox:
         if fault:
             changes["kept"] = _LEAST
 
-        def decide(connection: Connection) -> None:
-            connection.execute(ATTACHMENTS.update().where(_A.id == id).values(changes))
+        def decide(connection: Connection) -> Fault | None:
+            undecided = ATTACHMENTS.update().where(_A.id == id, _A.state == Stage.RECEIVING)
+            if not connection.execute(undecided.values(changes)).rowcount:
+                # by another look at this moment, which has removed what this one then missed
+                said = connection.execute(select(_A.fault).where(_A.id == id)).scalar()
+                return fault if said is None else Fault(said) if said else None
             if fault:
                 connection.execute(ATTACHMENT_MESSAGES.delete().where(_M.attachment == id))
+            return fault
 
-        await self._store.write(decide)
+        fault = await self._store.write(decide)
         if fault:
             log.warning("attachment-refused", attachment=id, fault=fault)
         return fault
