@@ -28,7 +28,7 @@ from protocol.link.dead_letter import dead_letter
 from protocol.link.port import Delivery, Link
 from protocol.messages import Reply
 from protocol.runtime.clock import Clock
-from protocol.runtime.file_store import Direction, FileRow, FileState, FileStore, Unreadable, progress
+from protocol.runtime.file_store import Direction, FileRow, FileState, FileStore, Held, Unreadable, progress
 from protocol.runtime.logs import logger
 from protocol.runtime.retry import now_and_then, until_done
 from protocol.runtime.store_health import said
@@ -265,10 +265,10 @@ class OutwardIntake:
             row = await self._decide(row)
         return progress(row, number)
 
-    def _refusal(self, manifest: FileManifest, held: int) -> str:
+    def _refusal(self, manifest: FileManifest, held: Held) -> str:
         if manifest.peer not in self._targets():
             return "unknown-target"
-        return "no-room" if held + manifest.size > self._total_bytes else ""
+        return "no-room" if held.bytes + manifest.size > self._total_bytes else ""
 
     async def _decide(self, row: FileRow) -> FileRow:
         async with self._deciding:

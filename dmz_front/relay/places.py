@@ -10,6 +10,9 @@ from typing import Protocol
 
 from protocol.values import immutable
 
+MOST_ENTRIES = 20_000
+"""Of a folder. One in which others write may have millions, and a listing is held whole in memory."""
+
 
 class PlaceError(Exception):
     """Something cannot be done there; the text is for people, and holds no content."""
@@ -17,6 +20,11 @@ class PlaceError(Exception):
 
 class Unreachable(PlaceError):
     """It is not there, or does not let us in."""
+
+
+def too_many() -> PlaceError:
+    """Of a folder that is not listed to its end."""
+    return PlaceError(f"the folder has more than {MOST_ENTRIES:,} entries: put away what is done with")
 
 
 class HostKeyChanged(PlaceError):
@@ -91,12 +99,15 @@ class LocalPlace:
         """As `Place`."""
 
         def look() -> list[Seen]:
+            found = []
             with os.scandir(self._folder) as entries:
-                return [
-                    Seen(one.name, told.st_size, told.st_mtime)
-                    for one in entries
-                    if one.is_file(follow_symlinks=False) and (told := one.stat(follow_symlinks=False))
-                ]
+                for seen, one in enumerate(entries, 1):
+                    if seen > MOST_ENTRIES:
+                        raise too_many()
+                    if one.is_file(follow_symlinks=False):
+                        told = one.stat(follow_symlinks=False)
+                        found.append(Seen(one.name, told.st_size, told.st_mtime))
+            return found
 
         try:
             return sorted(await asyncio.to_thread(look), key=lambda one: one.name)

@@ -13,7 +13,16 @@ from contextlib import asynccontextmanager
 import asyncssh
 
 from dmz_front.files_section import FileServerSection
-from dmz_front.relay.places import HostKeyChanged, Place, PlaceError, Reading, Seen, Unreachable
+from dmz_front.relay.places import (
+    MOST_ENTRIES,
+    HostKeyChanged,
+    Place,
+    PlaceError,
+    Reading,
+    Seen,
+    Unreachable,
+    too_many,
+)
 
 asyncssh.set_log_level("WARNING")  # its steps name files, and fill the log at each look
 _KEEPALIVE_S = 15
@@ -77,13 +86,16 @@ class SftpPlace:
 
     async def list(self) -> list[Seen]:
         """As `Place`."""
-        found = []
+        found, seen = [], 0
         try:
             async for one in self._client.scandir(self._folder):
                 told, name = one.attrs, one.filename
                 text = name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")
                 if told.type == asyncssh.FILEXFER_TYPE_REGULAR:
                     found.append(Seen(text, told.size or 0, float(told.mtime or 0)))
+                seen += 1
+                if seen > MOST_ENTRIES:
+                    raise too_many()
         except (OSError, asyncssh.Error) as error:
             raise _said(error) from error
         return sorted(found, key=lambda one: one.name)

@@ -6,13 +6,18 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from intranet_bridge.files_section import FileProfileSection, FilesSection
-from protocol.file_transfer import FileManifest
+from protocol.file_transfer import MAX_BYTES, FileManifest
+from protocol.runtime.file_store import Held
+
+_SHARE = 4
+"""Of the room, the part that one front may have announced and not sent."""
 
 
-def refusal(manifest: FileManifest, section: FilesSection, held: int) -> str:
-    """The code of why a new file is not taken; empty for one that is. `held`: bytes of all files that are kept.
+def refusal(manifest: FileManifest, section: FilesSection, held: Held) -> str:
+    """The code of why a new file is not taken; empty for one that is.
 
-    A relay that was taken over says what it likes, so that its own look at the name counts for nothing here.
+    A relay that was taken over says what it likes, so that its own look at the name counts for nothing here; and what
+    it announces and never sends takes at most its share of the room, or that of the largest file.
     """
     profile = section.profiles.get(manifest.profile)
     if profile is None:
@@ -21,7 +26,9 @@ def refusal(manifest: FileManifest, section: FilesSection, held: int) -> str:
         return "name"
     if manifest.size > profile.max_bytes:
         return "too-large"
-    return "no-room" if held + manifest.size > section.total_bytes else ""
+    share = max(MAX_BYTES, section.total_bytes // _SHARE)
+    full = held.bytes + manifest.size > section.total_bytes or held.awaited + manifest.size > share
+    return "no-room" if full else ""
 
 
 def late(

@@ -30,6 +30,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    exists,
     func,
     select,
 )
@@ -41,6 +42,8 @@ from protocol.runtime.store import BATCH, Store
 from protocol.runtime.store_statements import in_commit_order, insert_new
 from protocol.values import immutable
 
+AWAITED_MS = 8 * 86_400_000
+"""A message lives for 7 days: a file of which nothing came for longer is begun anew by its sender, or by nobody."""
 _AT_ONCE = 8
 """Chunks in memory at a time."""
 
@@ -65,6 +68,16 @@ class Direction(StrEnum):
 
 
 UNFINISHED = frozenset({FileState.RECEIVING, FileState.WHOLE, FileState.SENDING})
+
+
+@immutable
+class Held:
+    """How many bytes files take up, when a further one is judged."""
+
+    bytes: int = 0
+    """Of all that have content here, and of all that were announced and are still awaited."""
+    awaited: int = 0
+    """Of those, what the front that announces the further one has announced and not sent whole."""
 
 
 @immutable
@@ -170,12 +183,12 @@ class FileStore:
         *,
         front: str = "",
         place_name: str = "",
-        refusal: Callable[[int], str] = lambda _held: "",
+        refusal: Callable[[Held], str] = lambda _held: "",
     ) -> FileRow:
         """Write a file down, or find it; returns how it stands.
 
         One that is there counts one more arrival. `refusal`: the code of why a new one is not taken, empty for one that
-        is; it gets the bytes of all files that are kept. A refused one begins anew when its attempt has grown.
+        is. A refused one begins anew when its attempt has grown.
         """
         now = self._clock()
         values: dict[str, Any] = {
@@ -190,16 +203,14 @@ class FileStore:
         def begin(connection: Connection) -> FileRow:
             found = connection.execute(select(table).where(f.id == manifest.file_id).with_for_update()).first()
             if found is None:
-                held = connection.execute(select(func.coalesce(func.sum(f.size), 0))).scalar_one()
-                code = refusal(int(held))
+                code = refusal(self._held(connection, direction, values["front"]))
                 refused = {"state": FileState.REFUSED, "code": code, "decided_at": now} if code else {}
                 insert_new(connection, table, [values | refused])
             else:
                 changes: dict[str, Any] = {"arrivals": f.arrivals + 1, "updated_at": now}
                 if found.state == FileState.REFUSED and manifest.attempt > found.attempt:
-                    held = connection.execute(select(func.coalesce(func.sum(f.size), 0))).scalar_one() - found.size
-                    code = refusal(int(held))
                     connection.execute(self.tables.chunks.delete().where(self._c.file == manifest.file_id))
+                    code = refusal(self._held(connection, direction, found.front))
                     changes |= {
                         "state": FileState.REFUSED if code else state, "code": code, "have": 0,
                         "decided_at": now if code else 0, "attempt": manifest.attempt, "profile": manifest.profile,
@@ -209,6 +220,18 @@ class FileStore:
             return _row(row)
 
         return await self._store.write(begin)
+
+    def _held(self, connection: Connection, direction: Direction, front: str) -> Held:
+        """A refused file whose content is gone, and one of which nothing was ever here, take up nothing: whoever
+        announces what is refused anyway must not leave others without room.
+        """
+        f, awaited = self._f, self._f.state == FileState.RECEIVING
+        kept = exists().where(self._c.file == f.id)
+        size = func.coalesce(func.sum(f.size), 0)
+        own = awaited & (f.front == front) & (f.direction == direction)
+        of_front = func.coalesce(func.sum(f.size).filter(own), 0)
+        held, unsent = connection.execute(select(size, of_front).where(awaited | kept)).one()
+        return Held(int(held), int(unsent))
 
     async def add(self, id: str, number: int, content: bytes) -> FileRow | None:
         """Keep a chunk of a file that is being received; one that is there already changes nothing. None: there is no
@@ -363,10 +386,10 @@ class FileStore:
         await self._store.write(lambda connection: connection.execute(gone).rowcount)
 
     async def forget(self, before_ms: int) -> int:
-        """Remove what was final before then, and what was begun and not touched since; returns how many."""
-        f = self._f
+        """Remove what was final before then, and what is awaited and did not go on for AWAITED_MS; returns how many."""
+        f, stale = self._f, self._clock() - AWAITED_MS
         final = (f.decided_at > 0) & (f.decided_at < before_ms)
-        left = (f.decided_at == 0) & (f.updated_at < before_ms) & (f.state == FileState.RECEIVING)
+        left = (f.decided_at == 0) & (f.updated_at < stale) & (f.state == FileState.RECEIVING)
         gone = select(f.id).where(final | left)
 
         def page(connection: Connection) -> Sequence[str]:

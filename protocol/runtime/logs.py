@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from protocol.errors import BridgeError
 from protocol.runtime import request_log
 from protocol.runtime.repetitions import Repetitions
 from protocol.runtime.settings import LogFormat
@@ -28,6 +29,11 @@ _FRAMES = 5
 _PRIORITIES = {"critical": "<2>", "error": "<3>", "warning": "<4>", "info": "<6>", "debug": "<7>"}
 _FIRST = ("event", "level", "logger", "timestamp", "request_id")
 """What a line is never without."""
+
+_SPEAKS = (BridgeError, OSError, AttributeError, ImportError, NameError, TypeError)
+"""Exceptions whose texts are about code, files and networks. Any other may quote what it was about, a customer's name
+or account: `ValueError` and `KeyError` do. Where it was raised tells enough of a defect.
+"""
 
 Line = Mapping[str, Any]
 
@@ -127,18 +133,25 @@ def short_traceback(_: object, __: str, line: MutableMapping[str, Any]) -> Mutab
     return line
 
 
+def words(error: BaseException) -> str:
+    """What an exception says, where that may be logged: in one line of at most 300 characters, or empty."""
+    said = (str(error).splitlines() or [""])[0] if isinstance(error, _SPEAKS) else ""
+    return str(shortened(said, 300))
+
+
 def told(error: BaseException) -> str:
-    """An exception in one line: what it is, and its last frames; the same of what caused it."""
-    said = (str(error).splitlines() or [""])[0]
+    """An exception in one line: what it is, what it says where that may be logged, and its last frames; the same of
+    what caused it.
+    """
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(f"{_module(one.filename)}:{one.lineno} {one.name}" for one in reversed(frames))
-    text = f"{type(error).__name__}: {shortened(said, 300)}" + (f" at {places}" if places else "")
+    text = _kind(error) + (f" at {places}" if places else "")
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return text if cause is None else f"{text}; from {type(cause).__name__}: {_only_line(cause)}"
+    return text if cause is None else f"{text}; from {_kind(cause)}"
 
 
-def _only_line(error: BaseException) -> object:
-    return shortened((str(error).splitlines() or [""])[0], 150)
+def _kind(error: BaseException) -> str:
+    return ": ".join(filter(None, (type(error).__name__, words(error))))
 
 
 def _module(file: str) -> str:

@@ -21,10 +21,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError, StatementError
 
 from protocol.errors import BridgeError
-from protocol.runtime.logs import logger
+from protocol.runtime.logs import logger, words
 
 log = logger(__name__)
 
@@ -123,9 +123,16 @@ def disk_usage(file: Path) -> Any:
 
 
 def said(error: BaseException) -> str:
-    """What a database says of a failure, in one short line without statement and parameters."""
-    words = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return (words[0] if words else type(error).__name__)[:300]
+    """What a database says of a failure, in one short line without statement, parameters and values; of any other
+    exception what may be logged of it.
+    """
+    if not isinstance(error, SQLAlchemyError):
+        return words(error) or type(error).__name__
+    orig = getattr(error, "orig", None)
+    if isinstance(error, DataError) or (isinstance(error, StatementError) and not isinstance(error, DBAPIError)):
+        return type(orig or error).__name__  # `invalid input syntax for type integer: "..."`
+    lines = str(orig or error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]
 
 
 class StoreHealth:

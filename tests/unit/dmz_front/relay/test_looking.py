@@ -79,3 +79,15 @@ async def test_nothing_is_renamed_over_another_file(tmp_path: Path) -> None:
     with pytest.raises(PlaceError):
         await place.move("a", str(tmp_path), "b")
     assert (tmp_path / "b").read_text() == "b"
+
+
+@pytest.mark.anyio
+async def test_a_folder_with_too_many_entries_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dmz_front.relay.places.MOST_ENTRIES", 3)
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    place = LocalPlace(str(tmp_path))
+    assert await place.list() == []
+    (tmp_path / "d").touch()
+    with pytest.raises(PlaceError, match="more than 3 entries"):
+        await place.list()

@@ -164,6 +164,20 @@ async def test_a_folder_that_is_not_there(server: SftpServer) -> None:
             await place.list()
 
 
+async def test_a_folder_with_too_many_entries_is_not_listed(
+    server: SftpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(200):
+        (server.folder / "out" / f"{number}.txt").touch()
+    async with opened(section(server), f"{server.folder}/out") as place:
+        assert len(await place.list()) == 200
+        monkeypatch.setattr("dmz_front.relay.sftp.MOST_ENTRIES", 100)
+        with pytest.raises(PlaceError, match="more than "):
+            await place.list()
+        (server.folder / "out" / NAME).touch()
+        assert await place.find(NAME) is not None  # the connection goes on
+
+
 async def test_nothing_is_renamed_over_another_file(server: SftpServer) -> None:
     for name in ("a", "b"):
         (server.folder / "in" / name).write_text(name)

@@ -1,4 +1,6 @@
-"""Who reads on from the last file that was decided passes none over, whoever decides, and by whichever clock."""
+"""Who reads on from the last file that was decided passes none over, whoever decides, and by whichever clock; and what
+files count for where room is limited.
+"""
 
 import asyncio
 import threading
@@ -8,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, MetaData
 
-from protocol.file_transfer import FileManifest
-from protocol.runtime.file_store import Direction, FileState, FileStore, file_tables
+from protocol.file_transfer import MAX_BYTES, FileManifest
+from protocol.runtime.file_store import AWAITED_MS, Direction, FileRow, FileState, FileStore, Held, file_tables
 from protocol.runtime.store import Store
 from tests.unit.clock import NOW, Clock
 from tests.unit.few_parameters import ROWS, few_parameters
@@ -106,3 +108,63 @@ async def test_more_files_are_forgotten_than_a_statement_takes_parameters(tmp_pa
     assert await files.forget(NOW) == ROWS
     assert await files.counts() == {("inward", "accepted"): 1}
     await store.close()
+
+
+async def announced(
+    bridge: Bridge, name: str, size: int, front: str = "front-1", code: str = ""
+) -> tuple[FileRow, Held]:
+    """A file that is begun; and what was held before."""
+    found: list[Held] = []
+
+    def judged(held: Held) -> str:
+        found.append(held)
+        return code
+
+    manifest = FileManifest.of("bank", name, "daily", size, "0" * 64)
+    row = await bridge.files.begin(manifest, Direction.INWARD, FileState.RECEIVING, front=front, refusal=judged)
+    return row, found[0]
+
+
+async def test_what_was_refused_takes_up_no_room(bridges: list[Bridge]) -> None:
+    bridge = bridges[0]
+    await announced(bridge, "a.txt", MAX_BYTES, code="unknown-profile")
+    row, held = await announced(bridge, "b.txt", 1)
+    assert held == Held()
+    await bridge.files.add(row.id, 1, b"x")
+    await bridge.files.move(row.id, {FileState.RECEIVING}, FileState.REFUSED, "digest")
+    assert (await announced(bridge, "c.txt", 1, code="name"))[1] == Held(1)  # until its content goes
+    await bridge.files.drop(row.id)
+    assert (await announced(bridge, "d.txt", 1, code="name"))[1] == Held()
+
+
+async def test_what_passes_through_takes_up_no_room(bridges: list[Bridge]) -> None:
+    """A relay keeps nothing of what it brings inward."""
+    bridge = bridges[0]
+    manifest = FileManifest.of("bank", "a.txt", "daily", MAX_BYTES, "0" * 64)
+    await bridge.files.begin(manifest, Direction.INWARD, FileState.SENDING)
+    assert (await announced(bridge, "b.txt", 1))[1] == Held()
+
+
+async def test_what_is_awaited_counts_for_the_front_that_announced_it(bridges: list[Bridge]) -> None:
+    bridge = bridges[0]
+    await announced(bridge, "a.txt", 100)
+    row, held = await announced(bridge, "b.txt", 10, front="front-2")
+    assert held == Held(100, awaited=0)
+    assert (await announced(bridge, "c.txt", 1, front="front-2"))[1] == Held(110, awaited=10)
+    await bridge.files.add(row.id, 1, b"x")
+    await bridge.files.move(row.id, {FileState.RECEIVING}, FileState.ACCEPTED)
+    assert (await announced(bridge, "d.txt", 1, front="front-2"))[1] == Held(111, awaited=1)
+
+
+async def test_what_is_awaited_is_forgotten_when_its_messages_are(bridges: list[Bridge], database_url: str) -> None:
+    bridge = bridges[0]
+    await announced(bridge, "a.txt", 100)
+    later = Bridge(database_url, AWAITED_MS)
+    await later.store.start()
+    assert await later.files.forget(0) == 0
+    await later.store.close()
+    later = Bridge(database_url, AWAITED_MS + 1)
+    await later.store.start()
+    assert await later.files.forget(0) == 1
+    await later.store.close()
+    assert (await announced(bridge, "b.txt", 1))[1] == Held()

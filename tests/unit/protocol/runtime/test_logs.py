@@ -5,15 +5,19 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import structlog
 
+from protocol.errors import BridgeError
 from protocol.runtime import logs, request_log
 from protocol.runtime.logs import MOST_BYTES, configure, logger, rendered
 from protocol.runtime.request_log import RequestLog
+from protocol.runtime.store_health import said
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +80,7 @@ def test_a_short_line_is_not_touched() -> None:
 def inner(depth: int) -> None:
     if depth:
         inner(depth - 1)
-    raise ValueError("nothing of use\nand a second line")
+    raise TypeError("nothing of use\nand a second line")
 
 
 def test_a_traceback_is_its_last_frames_in_one_field(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,18 +89,52 @@ def test_a_traceback_is_its_last_frames_in_one_field(monkeypatch: pytest.MonkeyP
     try:
         try:
             inner(50)
-        except ValueError as error:
-            raise RuntimeError("outer") from error
-    except RuntimeError:
+        except TypeError as error:
+            raise BridgeError("outer") from error
+    except BridgeError:
         logger("m").exception("query-failed")
     (line,) = stream.getvalue().splitlines()
     told = json.loads(line)
-    assert re.match(r"RuntimeError: outer at runtime/test_logs\.py:\d+ test_a_traceback_is", told["exception"])
-    assert told["exception"].endswith("; from ValueError: nothing of use")
+    assert re.match(r"BridgeError: outer at runtime/test_logs\.py:\d+ test_a_traceback_is", told["exception"])
+    assert told["exception"].endswith("; from TypeError: nothing of use")
     assert "exc_info" not in told
-    with pytest.raises(ValueError, match="nothing") as caught:
+    with pytest.raises(TypeError, match="nothing") as caught:
         inner(50)
     assert logs.told(caught.value).count(" < ") == 4
+
+
+ACCOUNT = "3210000000003"
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        lambda: int(f"{ACCOUNT}x"),
+        lambda: dict[str, str]()[ACCOUNT],
+        lambda: Decimal(f"{ACCOUNT} fen") or None,
+        lambda: json.loads(f'{{"account": "{ACCOUNT}"')["account"],
+        lambda: f"{ACCOUNT}\u8425".encode("ascii"),
+        lambda: SimpleNamespace().__getattribute__("account"),
+    ],
+)
+def test_of_a_defect_the_log_has_what_and_where_and_nothing_of_a_customer(
+    defect: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = stderr(monkeypatch)
+    configure("info")
+    try:
+        try:
+            defect()
+        except Exception as error:
+            raise RuntimeError(f"of {ACCOUNT}") from error
+    except RuntimeError as error:
+        caught = error
+        logger("m").error("adapter-failed", exc_info=error, reason=said(error))
+    told = json.loads(stream.getvalue())
+    assert told["exception"].startswith("RuntimeError at runtime/test_logs.py:")
+    assert type(caught.__cause__).__name__ in told["exception"]
+    assert told["reason"] == "RuntimeError"
+    assert ACCOUNT not in stream.getvalue()
 
 
 def test_the_journal_is_told_the_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
