@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+NO_SECOND = "The second person has the role approve."
+"""Why somebody may be the first to say something, and not the second."""
 _BEHIND = re.compile(r"(?:bridgectl:)?\S+ \(([\w.@-]+)\)")
 _HERE = re.compile(r"bridgectl:(\S+)")
 

@@ -266,7 +266,8 @@ class Clearing:
             note = _note(visit)
         except Mistyped as error:
             return self._shown(visit, found, str(error), 422)
-        return await self._done(visit, lambda id, who: self._desk.adjust(id, against, note, who))
+        second = APPROVE in visit.session.roles
+        return await self._done(visit, lambda id, who: self._desk.adjust(id, against, note, who, second=second))
 
     async def _done(self, visit: Visit, do: Doing) -> Response:
         found = await self._found(visit)
@@ -285,7 +286,12 @@ class Clearing:
                 raise NotDone(NOT_THERE, 404)
             try:
                 made = await self._desk.owe(
-                    given["company"], given["channel"], _fen(visit), _note(visit), visit.session.name
+                    given["company"],
+                    given["channel"],
+                    _fen(visit),
+                    _note(visit),
+                    visit.session.name,
+                    second=APPROVE in visit.session.roles,
                 )
                 said = "It waits for a second person, who confirms it, or writes just the same."
                 if len(made.said_by) > 1:

@@ -30,7 +30,7 @@ from intranet_bridge.settlement.statements.desk import MOST, NoSuchItem, Stateme
 from intranet_bridge.settlement.statements.items import ItemState, NotResolved
 from intranet_bridge.settlement.statements.matching import Class
 from protocol.desk.pages import NotDone, Page, Visit, see
-from protocol.people import among
+from protocol.people import NO_SECOND, among
 from protocol.runtime.audit import Act
 
 MOST_COUNTED = 1_000
@@ -39,7 +39,6 @@ _TONES = {
     ItemState.HELD: "bad", ItemState.REFUSED: "bad", ItemState.OPEN: "plain", ItemState.ACTING: "accent",
     ItemState.DONE: "good", ItemState.RESOLVED: "good",
 }  # fmt: skip
-SECOND = "The second person has the role approve."
 MOST_IN_A_FILE = 20_000
 """Items: a spreadsheet is slow with more, and the bridge has other work."""
 TOO_MANY = "More than 20,000 items: choose a state, a class or a day, or ask the administrator for an export."
@@ -136,9 +135,10 @@ class Items:
     async def _resolve(self, visit: Visit) -> Response:
         item = await self._found(visit)
         if item.state is ItemState.HELD and not _may(visit, item):
-            raise NotDone(SECOND, 403)
+            raise NotDone(NO_SECOND, 403)
         try:
-            await self._books.resolve(item.id, visit.session.name, visit.text("note"))
+            second = APPROVE in visit.session.roles
+            await self._books.resolve(item.id, visit.session.name, visit.text("note"), second=second)
         except NotResolved as error:
             return self._shown(visit, await self._found(visit), str(error))
         return see(f"/desk/items/{item.id}")

@@ -21,7 +21,6 @@ from intranet_bridge.desk.money.common import (
     id_of,
     next_month,
 )  # fmt: skip
-from intranet_bridge.desk.money.items import SECOND
 from intranet_bridge.settlement.days import day_of
 from intranet_bridge.settlement.statements.verdicts import Finding
 from intranet_bridge.settlement.withholding.desk import BatchView, LineView, WithholdingDesk, counted_held
@@ -29,6 +28,7 @@ from intranet_bridge.settlement.withholding.life import HELD, BatchState, LineSt
 from protocol.administration import LONGEST_NOTE
 from protocol.desk.pages import NotDone, Page, Visit, see
 from protocol.errors import BridgeError
+from protocol.people import NO_SECOND
 from protocol.runtime.audit import Act
 from protocol.runtime.clock import Clock
 from protocol.runtime.store import Store
@@ -207,10 +207,10 @@ class WithholdingPages:
     async def _release(self, visit: Visit) -> Response:
         line = await self._found(visit)
         if _open(line) and not _may(visit, line):
-            raise NotDone(SECOND, 403)
-        owed = visit.text("owed") == "yes"
+            raise NotDone(NO_SECOND, 403)
+        owed, second = visit.text("owed") == "yes", APPROVE in visit.session.roles
         try:
-            await self._desk.release(line.id, visit.session.name, visit.text("note"), owed=owed)
+            await self._desk.release(line.id, visit.session.name, visit.text("note"), owed=owed, second=second)
         except BridgeError as error:
             return self._line_shown(visit, await self._found(visit), str(error))
         return see(f"/desk/withholding/lines/{quote(line.id)}")

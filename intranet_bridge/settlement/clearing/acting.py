@@ -128,8 +128,12 @@ def arrive(connection: Connection, id: str, amount: int, bank_row: str, day: dat
     return True
 
 
-def adjust(connection: Connection, id: str, against: str, note: str, who: str, now: int) -> None:
-    """Say what the difference of a sheet is; the second one who says the same closes it. Raises NotCleared."""
+def adjust(
+    connection: Connection, id: str, against: str, note: str, who: str, now: int, *, second: bool = True
+) -> None:
+    """Say what the difference of a sheet is; the second one who says the same closes it. `second`: whether this one may
+    be the second. Raises NotCleared.
+    """
     if against not in AGAINST:
         raise NotCleared(f"against: {' or '.join(AGAINST)}")
     row = records.locked(connection, id)
@@ -147,7 +151,7 @@ def adjust(connection: Connection, id: str, against: str, note: str, who: str, n
         reach(Point.BRIDGE_SHEET_UNCOMMITTED, id)
         return
     said = (*names_of(known.said), who)
-    adjusted(said, known.note)
+    adjusted(said, known.note, second=second)
     _book(connection, [Adjusted(id, row.company, row.channel, missing, against == NEXT_SHEET)], day_of(now), now)
     values = {"said": json.dumps(said, ensure_ascii=False), "into": "" if against == NEXT_SHEET else "-", "at": now}
     connection.execute(ADJUSTMENTS.update().where(_A.id == known.id).values(values))
@@ -156,9 +160,12 @@ def adjust(connection: Connection, id: str, against: str, note: str, who: str, n
     reach(Point.BRIDGE_SHEET_UNCOMMITTED, id)
 
 
-def owe(connection: Connection, company: str, channel: str, amount: int, note: str, who: str, now: int) -> str:
+def owe(
+    connection: Connection, company: str, channel: str, amount: int, note: str, who: str, now: int, *,
+    second: bool = True,
+) -> str:  # fmt: skip
     """Say that a company is owed more, or less, with its next sheet; the second one who says the same makes it true.
-    Gives its id. Raises NotCleared.
+    `second`: whether this one may be the second. Gives its id. Raises NotCleared.
     """
     if not amount or abs(amount) > MOST_FEN:
         raise NotCleared("amount: what is adjusted is more, or less, than nothing")
@@ -174,7 +181,7 @@ def owe(connection: Connection, company: str, channel: str, amount: int, note: s
     if known is None:
         return _said(connection, company, channel, amount, NEXT_SHEET, note, "", who, now)
     said = (*names_of(known.said), who)
-    adjusted(said, known.note)
+    adjusted(said, known.note, second=second)
     _book(connection, [Corrected(known.id, channel, company, amount)], day_of(now), now)
     values = {"said": json.dumps(said, ensure_ascii=False), "at": now}
     connection.execute(ADJUSTMENTS.update().where(_A.id == known.id).values(values))

@@ -132,8 +132,12 @@ class ClearingDesk(Protocol):
     async def arrived(self, id: str, amount: int, row: str, day: date, who: str) -> SheetView:
         """So much came; `row` names the bank's, which counts once."""
 
-    async def adjust(self, id: str, against: str, note: str, who: str) -> SheetView:
-        """Say what the difference of a sheet is. The first says it, a second confirms just that."""
+    async def adjust(self, id: str, against: str, note: str, who: str, *, second: bool = True) -> SheetView:
+        """Say what the difference of a sheet is. The first says it, a second confirms just that; `second`: whether this
+        one may be the second.
+        """
 
-    async def owe(self, company: str, channel: str, amount: int, note: str, who: str) -> AdjustmentView:
+    async def owe(
+        self, company: str, channel: str, amount: int, note: str, who: str, *, second: bool = True
+    ) -> AdjustmentView:
         """Say that a company is owed more, or (negative) less, with its next sheet: two people, the same."""

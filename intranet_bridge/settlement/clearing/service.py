@@ -260,12 +260,16 @@ class Clearing(Part, ClearingDesk):
             raise NotCleared("day: is not over, nor begun")
         return await self._done("arrived", id, who, lambda one: acting.arrive(one, id, amount, row, day, who, now))
 
-    async def adjust(self, id: str, against: str, note: str, who: str) -> SheetView:
+    async def adjust(self, id: str, against: str, note: str, who: str, *, second: bool = True) -> SheetView:
         """Say what the difference of a sheet is."""
         now = self._clock()
-        return await self._done("adjust", id, who, lambda one: acting.adjust(one, id, against, note, who, now))
+        return await self._done(
+            "adjust", id, who, lambda one: acting.adjust(one, id, against, note, who, now, second=second)
+        )
 
-    async def owe(self, company: str, channel: str, amount: int, note: str, who: str) -> AdjustmentView:
+    async def owe(
+        self, company: str, channel: str, amount: int, note: str, who: str, *, second: bool = True
+    ) -> AdjustmentView:
         """Say that a company is owed more, or less, with its next sheet."""
         if channel not in self.section.channels:
             raise NotCleared(f"channel: {channel} is not cleared here")
@@ -273,7 +277,7 @@ class Clearing(Part, ClearingDesk):
             raise NotCleared(f"company: {company} is not cleared here")
         now = self._clock()
         id = await self._ports.transact(
-            lambda one: acting.owe(one, company, channel, amount, note, who, now), "clearing-owe", who,
+            lambda one: acting.owe(one, company, channel, amount, note, who, now, second=second), "clearing-owe", who,
             lambda id: {"adjustment": id},
         )  # fmt: skip
         self.counts["owe"] += 1

@@ -21,7 +21,7 @@ from enum import StrEnum
 
 from intranet_bridge.settlement.money import text
 from protocol.errors import BridgeError
-from protocol.people import person
+from protocol.people import NO_SECOND, person
 from protocol.spreadsheets import as_csv, safe
 from protocol.values import immutable
 
@@ -202,10 +202,14 @@ def arrival(net: int, before: int, amount: int) -> SheetEvent:
     return SheetEvent.ARRIVE_OVER if missing < 0 else SheetEvent.ARRIVE
 
 
-def adjusted(who: Collection[str], note: str) -> None:
-    """Whether a difference may be closed. Raises NotCleared."""
+def adjusted(who: Collection[str], note: str, *, second: bool = True) -> None:
+    """Whether a difference may be closed. `second`: whether the last of them may be the second person. Raises
+    NotCleared.
+    """
     if len({person(one) for one in who}) < 2:
         raise NotCleared("a difference of a clearing is adjusted by two people")
+    if not second:
+        raise NotCleared(NO_SECOND)
     if not note.strip():
         raise NotCleared("an adjustment says why")
 

@@ -295,16 +295,16 @@ class StatementBooks:
 
     # What people decide
 
-    async def resolve(self, item: str, who: str, note: str) -> StatementItem:
-        """Somebody has dealt with a held item, and says how. Above 1,000 yuan it takes a second person. Raises
-        NoSuchItem, NotResolved.
+    async def resolve(self, item: str, who: str, note: str, *, second: bool = True) -> StatementItem:
+        """Somebody has dealt with a held item, and says how. Above 1,000 yuan it takes a second person; `second`:
+        whether this one may be. Raises NoSuchItem, NotResolved.
         """
 
         def write(connection: Connection) -> ItemState:
             row = _one(connection, ITEMS, item, lock=True)
             now = self._clock()
             said = Resolution(who, note.strip(), datetime.fromtimestamp(now / 1000, UTC))
-            state, _ = resolve(ItemState(row.state), row.amount, said_of(connection, item), said)
+            state, _ = resolve(ItemState(row.state), row.amount, said_of(connection, item), said, second=second)
             _say(connection, item, said, now)
             if state is not ItemState(row.state):
                 state = records.moved(ItemState(row.state), state)

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from protocol.errors import BridgeError
-from protocol.people import among
+from protocol.people import NO_SECOND, among
 from protocol.values import immutable
 
 TWO_PEOPLE_ABOVE = 100_000
@@ -53,9 +53,11 @@ class Resolution:
 
 
 def resolve(
-    state: ItemState, amount: int, so_far: tuple[Resolution, ...], new: Resolution
+    state: ItemState, amount: int, so_far: tuple[Resolution, ...], new: Resolution, *, second: bool = True
 ) -> tuple[ItemState, tuple[Resolution, ...]]:
-    """The item's state and what has been said of it, after one more person. Raises NotResolved."""
+    """The item's state and what has been said of it, after one more person. `second`: whether that one may come after
+    another. Raises NotResolved.
+    """
     if state is not ItemState.HELD:
         raise NotResolved(f"an item that is {state} is not held")
     if not new.who.strip():
@@ -64,6 +66,8 @@ def resolve(
         raise NotResolved(f"the note has 1 to {MOST_NOTE} characters")
     if among(new.who, (one.who for one in so_far)):
         raise NotResolved(f"{new.who} has said so already; above {TWO_PEOPLE_ABOVE // 100} yuan it takes two people")
+    if so_far and not second:
+        raise NotResolved(NO_SECOND)
     said = (*so_far, new)
     needed = 2 if amount > TWO_PEOPLE_ABOVE else 1
     return (ItemState.RESOLVED if len(said) >= needed else state), said

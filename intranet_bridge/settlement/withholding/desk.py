@@ -245,20 +245,21 @@ class WithholdingDesk:
             raise BridgeError(f"settlement.withholding has no {name}: there is {known}")
         return found
 
-    async def release(self, line: str, who: str, note: str, *, owed: bool = False) -> LineView:
+    async def release(self, line: str, who: str, note: str, *, owed: bool = False, second: bool = True) -> LineView:
         """Take a waiting line out, or settle one that is held, unanswered or overdue: its bill is free again, and no
         more is done. `owed`: what was charged is owed to the payer, and booked so. Above 1,000 yuan it takes two
-        people: until the second one it stays as it is. Raises BridgeError that says why not.
+        people: until the second one it stays as it is; `second`: whether this one may be. Raises BridgeError that says
+        why not.
         """
         row = await self._transact(
-            partial(self._release, id=line, who=who, note=note, owed=owed), "withholding-release", who,
+            partial(self._release, id=line, who=who, note=note, owed=owed, second=second), "withholding-release", who,
             lambda row: {"line": line, "state": row.state, "owed": owed},
         )  # fmt: skip
         reach(Point.BRIDGE_DESK_COMMITTED, line)
         self._commands().begin()
         return _line(row)
 
-    def _release(self, connection: Connection, id: str, who: str, note: str, owed: bool) -> Any:
+    def _release(self, connection: Connection, id: str, who: str, note: str, owed: bool, second: bool) -> Any:
         row, now = records.line_of(connection, id, lock=True), self._clock()
         if row is None:
             raise BridgeError(f"there is no line {id}")
@@ -276,7 +277,7 @@ class WithholdingDesk:
         said = tuple(Resolution(one["who"], one["note"], datetime.fromisoformat(one["at"])) for one in before)
         new = Resolution(who, note, datetime.fromtimestamp(now / 1000, UTC))
         try:
-            state, said = resolve(ItemState.HELD, amount, said, new)
+            state, said = resolve(ItemState.HELD, amount, said, new, second=second)
         except NotResolved as error:
             raise BridgeError(str(error)) from None
         ends = state is ItemState.RESOLVED

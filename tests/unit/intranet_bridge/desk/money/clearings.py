@@ -11,7 +11,14 @@ from intranet_bridge.settlement.clearing.desk import (
     SheetDetail,
     SheetView,
 )  # fmt: skip
-from intranet_bridge.settlement.clearing.sheets import NotCleared, SheetEvent, SheetState, arrival, moved
+from intranet_bridge.settlement.clearing.sheets import (
+    NotCleared,
+    SheetEvent,
+    SheetState,
+    adjusted,
+    arrival,
+    moved,
+)
 
 BOUND = 100_000
 NOW = 1_795_586_400_000
@@ -77,21 +84,27 @@ class Sheets:
         self.arrivals.append((id, ArrivalView(row, day, amount, who, NOW)))
         return self._put(replace(one, arrived=one.arrived + amount, state=after))
 
-    async def adjust(self, id: str, against: str, note: str, who: str) -> SheetView:
+    async def adjust(self, id: str, against: str, note: str, who: str, *, second: bool = True) -> SheetView:
         """What it is."""
         one = self._one(id)
         before = [said for said in self.said if said.sheet == id]
         names = (*(before[0].said_by if before else ()), who)
+        if len(names) > 1:
+            adjusted(names, note, second=second)
         self.said = [
             AdjustmentView("a", one.company, one.channel, one.net - one.arrived, against, note, id, names, NOW)
         ]
         return self._put(replace(one, state=moved(one.state, SheetEvent.ADJUST))) if len(names) > 1 else one
 
-    async def owe(self, company: str, channel: str, amount: int, note: str, who: str) -> AdjustmentView:
+    async def owe(
+        self, company: str, channel: str, amount: int, note: str, who: str, *, second: bool = True
+    ) -> AdjustmentView:
         """Besides."""
         if not amount:
             raise NotCleared("an adjustment says why")
         names = (*(self.said[0].said_by if self.said else ()), who)
+        if len(names) > 1:
+            adjusted(names, note, second=second)
         self.said = [AdjustmentView("o", company, channel, amount, "next-sheet", note, "", names, NOW)]
         return self.said[0]
 

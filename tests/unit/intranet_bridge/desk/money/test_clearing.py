@@ -140,6 +140,26 @@ async def test_what_a_company_is_owed_besides_takes_two_people(desk: World) -> N
     assert (await send(li, page, "/desk/clearing/owe", **said | {"amount": "0"})).status_code == 409
 
 
+async def test_two_people_without_the_role_say_it_and_confirm_nothing(desk: World) -> None:
+    short = sheet("power", DAY, 700, SheetState.SHORT)
+    made = opened(desk, short)
+    li, sun = await desk.staff.log_in("li"), await desk.staff.log_in("sun")
+    path, words = f"/desk/clearing/sheets/{short.id}", {"against": "channel", "note": "the bank's fee"}
+    await send(li, await li.get(path), path + "/adjust", **words)
+    page = await sun.get(path)
+    assert ("Confirm just that" in page.text, "The second person has the role approve." in page.text) == (False, True)
+    late = await send(sun, page, path + "/adjust", **words)
+    assert (late.status_code, "The second person has the role approve." in late.text) == (409, True)
+    assert made.all[short.id].state is SheetState.SHORT
+    made.said.clear()
+    said = {"company": "power", "channel": "wechat", "amount": "-12.50", "note": "counted twice in October"}
+    await send(li, await li.get("/desk/clearing/owe"), "/desk/clearing/owe", **said)
+    page = await sun.get("/desk/clearing/adjustments")
+    assert ("Confirm just that" in page.text, "The second person has the role approve." in page.text) == (False, True)
+    late = await send(sun, page, "/desk/clearing/owe", **said)
+    assert (late.status_code, made.said[0].said_by) == (409, ("li",))
+
+
 async def test_what_waits_has_the_amount_and_the_way_to_it(desk: World) -> None:
     short = sheet("power", DAY, 700, SheetState.SHORT)
     pages = Clearing(Sheets(SMALL, short), lambda: ("power",), desk.staff.now, desk.staff.act)

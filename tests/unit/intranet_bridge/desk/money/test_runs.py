@@ -7,6 +7,7 @@ from datetime import date
 import openpyxl
 import pytest
 
+from intranet_bridge.settlement.statements.desk import StatementItem
 from intranet_bridge.settlement.statements.items import ItemState
 from intranet_bridge.settlement.statements.run_records import RunState
 from tests.unit.intranet_bridge.desk.money.world import DAY, World
@@ -64,6 +65,25 @@ async def test_above_the_bound_a_second_person_with_the_role_resolves_it(desk: W
     await send(wang, await wang.get(path), path + "/resolve", note="seen")
     assert (await desk.money.books.item(id)).state is ItemState.RESOLVED
     assert "<button>" not in (await zhao.get(path)).text.split("<main")[1]
+
+
+async def test_two_at_once_without_the_role_are_no_two_people(desk: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may be the first, as each has seen it; only the transaction knows who is."""
+    id = await differing(desk, 200_000, 1)
+    path, books = f"/desk/items/{id}", desk.money.books
+    li, sun = [await desk.staff.log_in(name) for name in ("li", "sun")]
+    page, nobody_yet = await sun.get(path), await books.item(id)
+    await send(li, await li.get(path), path + "/resolve", note=SAID)
+    look, seen = books.item, [nobody_yet]
+
+    async def item(id: str) -> StatementItem:
+        return seen.pop() if seen else await look(id)
+
+    monkeypatch.setattr(books, "item", item)
+    late = await send(sun, page, path + "/resolve", note="me too")
+    assert (late.status_code, "The second person has the role approve." in late.text) == (409, True)
+    held = await look(id)
+    assert (held.state, len(held.resolutions)) == (ItemState.HELD, 1)
 
 
 async def test_who_has_both_roles_is_no_second_person_of_their_own(desk: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from intranet_bridge.desk.money.rooms import Desks, pages
 from intranet_bridge.settlement.withholding.rows import LINES
+from protocol.errors import BridgeError
 from protocol.keyring import Keyring
 from tests.unit.intranet_bridge.desk.money.world import ROLES
 from tests.unit.intranet_bridge.desk.staff import Staff, send
@@ -112,6 +113,8 @@ async def test_a_large_line_takes_a_second_person_with_the_role(bridge_keyring: 
         await send(li, page, path + "/release", note=NOTE)
         assert "You have said so" in (await li.get(path)).text
         assert (await send(li, page, path + "/release", note=NOTE)).status_code == 403
+        with pytest.raises(BridgeError, match="has the role approve"):  # who saw the line before li said so
+            await money.part.desk.release(line.id, "sun", NOTE, second=False)
         assert "Confirm, as the second person" in (await wang.get(path)).text
         await send(wang, await wang.get(path), path + "/release", note="seen")
         assert "settled by a person" in (await wang.get(path)).text

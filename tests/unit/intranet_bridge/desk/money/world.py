@@ -17,7 +17,7 @@ from tests.unit.intranet_bridge.settlement.statements.reads import SAMPLES
 
 NAME = "SDDL_DSDZ_37101_20261124.txt"
 DAY = date(2026, 11, 24)
-ROLES = {"li": ("settle",), "wang": ("approve",), "zhao": ("settle", "approve"), "qian": ("edit",)}
+ROLES = {"li": ("settle",), "wang": ("approve",), "zhao": ("settle", "approve"), "qian": ("edit",), "sun": ("settle",)}
 SECTION = StatementsSection(
     files={
         "alipay": StatementFileSection(profile="alipay-trade", company="power-yunhe"),

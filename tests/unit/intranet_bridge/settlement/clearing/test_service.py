@@ -135,6 +135,8 @@ async def test_arrival_short_and_over(database_url: str) -> None:
         assert (
             await at.clearing.adjust(POWER, "channel", "银行手续费", "li")
         ).state is SheetState.SHORT  # said otherwise
+        with pytest.raises(NotCleared, match="has the role approve"):
+            await at.clearing.adjust(POWER, "channel", "", "sun", second=False)
         assert (await at.clearing.adjust(POWER, "channel", "", "wang")).state is SheetState.CLOSED
         assert not any((await at.balances()).values())
 
@@ -402,6 +404,8 @@ async def test_two_people_say_that_a_company_is_owed_more(database_url: str) -> 
         for again in ("wang", "root (wang)"):
             with pytest.raises(NotCleared, match="by two people"):
                 await at.clearing.owe("power", "wechat", -30, "多结", again)
+        with pytest.raises(NotCleared, match="has the role approve"):
+            await at.clearing.owe("power", "wechat", -30, "多结", "sun", second=False)
         assert (await at.clearing.owe("power", "wechat", -30, "多结", "li")).said_by == ("wang", "li")
         await at.look()
         assert (await at.sheets())[POWER].net == 70
