@@ -6,7 +6,9 @@ from pathlib import Path
 
 ACTIVEMQ = Path(__file__).resolve().parents[2] / "activemq"
 AMQ = "{http://activemq.apache.org/schema/core}"
-(BROKER,) = ET.parse(ACTIVEMQ / "activemq.xml").getroot().findall(f"{AMQ}broker")
+CONFIGURATION = ET.parse(ACTIVEMQ / "activemq.xml").getroot()
+(BROKER,) = CONFIGURATION.findall(f"{AMQ}broker")
+(RIGHTS,) = CONFIGURATION.iter(f"{AMQ}authorizationMap")
 
 SEERS = {"monitor", "operator"}
 GRANTS = {  # destination: (write, read, create)
@@ -48,15 +50,24 @@ def test_one_connector_with_mutual_tls() -> None:
 
 def test_rights_are_the_table_and_nothing_else() -> None:
     granted = {}
-    for entry in BROKER.iter(f"{AMQ}authorizationEntry"):
+    for entry in RIGHTS.iter(f"{AMQ}authorizationEntry"):
         name = entry.get("queue") or entry.get("topic")
         granted[name] = tuple(
             set(filter(None, entry.get(right, "").split(","))) for right in ("write", "read", "admin")
         )
         assert ("front-" in str(name)) == (entry.get("groupClass") == "org.apache.activemq.jaas.UserPrincipal"), name
     assert granted == GRANTS
-    (temporary,) = (e for e in BROKER.iter(f"{AMQ}tempDestinationAuthorizationEntry") if e.attrib)
+    (temporary,) = (e for e in RIGHTS.iter(f"{AMQ}tempDestinationAuthorizationEntry") if e.attrib)
     assert set(temporary.attrib.values()) == {"nobody"}
+
+
+def test_rights_are_looked_at_before_statistics_and_behind() -> None:
+    """The first stands innermost: what statistics answer goes through it, what is asked of them through the last."""
+    (plugins,) = BROKER.iter(f"{AMQ}plugins")
+    assert [one.tag.removeprefix(AMQ) for one in plugins] == [
+        "authorizationPlugin", "statisticsBrokerPlugin", "jaasCertificateAuthenticationPlugin", "authorizationPlugin",
+    ]  # fmt: skip
+    assert {one.get("map") for one in plugins if one.tag == f"{AMQ}authorizationPlugin"} == {f"#{RIGHTS.get('id')}"}
 
 
 def test_a_subject_has_one_role() -> None:

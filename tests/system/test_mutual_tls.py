@@ -168,6 +168,44 @@ def test_no_role_writes_where_it_should_not(testbed: Testbed, role: str, destina
     assert answer is None or answer[0] == "ERROR", answer
 
 
+@pytest.mark.parametrize(
+    ("role", "destination"),
+    [
+        ("monitor", "/queue/bridge.query.main"),
+        ("monitor", "/queue/bridge.command.main"),
+        ("monitor", "/queue/bridge.reply.command.front-1"),
+        ("monitor", "/queue/DLQ.bridge.command.main"),
+        ("monitor", "/topic/bridge.presence.main"),
+        ("monitor", "/queue/bridge.admin.walls,/queue/bridge.command.main"),
+        ("operator", "/queue/bridge.query.main"),
+        ("operator", "/topic/bridge.presence.main"),
+    ],
+)
+def test_an_answer_of_statistics_goes_nowhere_that_who_asks_may_not_write(
+    testbed: Testbed, role: str, destination: str
+) -> None:
+    """The broker itself sends it to whatever `reply-to` says."""
+    if destination.startswith("/queue/DLQ."):
+        put(testbed, "bridge", destination.removeprefix("/queue/"), b"one", persistent="true")  # so that it is there
+    stomp = connected(testbed, role)
+    for asked in ("ActiveMQ.Statistics.Destination.bridge.query.main", "ActiveMQ.Statistics.Broker"):
+        stomp.send("SEND", destination=f"/queue/{asked}", reply_to=destination, receipt="r")
+        answer = stomp.receive()
+        assert answer is None or answer[0] == "ERROR", answer
+
+
+@pytest.mark.parametrize("role", ["monitor", "operator"])
+def test_an_answer_of_statistics_comes_to_who_asks(testbed: Testbed, role: str) -> None:
+    """The positive control of the test above."""
+    stomp = connected(testbed, role)
+    own = f"/queue/bridge.admin.walls-{role}"
+    stomp.send("SUBSCRIBE", id="1", destination=own, ack="auto")
+    stomp.send("SEND", destination="/queue/ActiveMQ.Statistics.Destination.bridge.query.main", reply_to=own)
+    answer = stomp.receive()
+    assert answer is not None
+    assert answer[0] == "MESSAGE"
+
+
 @pytest.mark.parametrize(("role", "destination"), MAY_NOT_READ)
 def test_no_role_reads_where_it_should_not(testbed: Testbed, role: str, destination: str) -> None:
     stomp = connected(testbed, role)
