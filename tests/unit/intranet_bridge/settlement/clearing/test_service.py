@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from datetime import date
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -363,6 +364,29 @@ async def test_a_row_of_the_banks_pays_one_sheet(database_url: str, number: str)
         await at.look()
         assert (await at.sheets())[later].state == "paid-out"
         assert (await at.balances())["transit:power"] == -1_000
+
+
+async def test_a_replaced_statement_of_the_bank_counts_no_row_without_a_number_again(database_url: str) -> None:
+    """In another place of the file it is the same; a second one alike is new."""
+    async with world(database_url) as at:
+        for day in (DAY, NEXT):
+            await at.statement([pay(f"T{day}", 1_000)], day=day)
+            await at.look()
+        later = "power.wechat.20261125"
+        await at.sign(POWER)
+        await at.clearing.paid_out(POWER, "wang")
+        bank: dict[str, Any] = {"channel": "bank", "profile": "bank-icbc", "day": NEXT, "name": "icbc.txt"}
+        await at.statement([income("", 1_000)], **bank)
+        await at.look()
+        assert (await at.sheets())[POWER].state == "arrived"
+        await at.sign(later)
+        await at.clearing.paid_out(later, "wang")
+        await at.statement([income("", 7), income("", 1_000)], **bank)
+        await at.look()
+        assert (await at.sheets())[later].state == "paid-out"
+        await at.statement([income("", 7), income("", 1_000), income("", 1_000)], **bank)
+        await at.look()
+        assert (await at.sheets())[later].state == "arrived"
 
 
 async def test_a_row_that_an_operator_gave_otherwise_stops_nothing(database_url: str) -> None:
