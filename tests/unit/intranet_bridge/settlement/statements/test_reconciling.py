@@ -69,8 +69,9 @@ async def test_what_was_claimed_by_a_commit_that_seemed_to_fail_is_worked_on_whe
         await at.statement(DAY, (T1, "PO1", "pay", 5000, "08:00:00"))
         assert (await at.books.runs(), at.loop.verdicts) == ([], {})
         at.store._do = once  # type: ignore[method-assign]
+        at.now += CLAIM_MS // 2
         await at.loop.renew()
-        at.now += CLAIM_MS
+        at.now += CLAIM_MS // 2
         await at.loop.look()
         [run] = await at.books.runs()
         assert (run.state, run.counts, run.rows) == (RunState.DONE, {"matched": (1, 0)}, 1)
