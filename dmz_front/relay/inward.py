@@ -26,7 +26,7 @@ from dmz_front.relay.looking import (
     marked,
     sorted_out,
 )
-from dmz_front.relay.places import Place, PlaceError, Reading, Seen, Unreachable
+from dmz_front.relay.places import Place, PlaceError, Reading, Seen, each_apart
 from dmz_front.relay.standing import Standing
 from protocol.chunks import CHUNK_BYTES, Chunk
 from protocol.file_transfer import MARKER, FileManifest
@@ -124,24 +124,18 @@ class Source:
         self._refused = {key: id for key, id in self._refused.items() if key[0] in there}
         steady = self._steadiness.look([one.seen for one in ours], self._now())
         self.waiting = len(ours) + len(others)
-        failure: PlaceError | None = None
-        for one in ours:
-            match self.section.complete:
-                case "marker":
-                    looks_whole = one.seen.name + MARKER in there
-                case "steady":
-                    looks_whole = one.seen.name in steady
-                case _:
-                    looks_whole = one.seen.size > 0
-            try:
-                if looks_whole and await self._carry(place, one):
-                    self.waiting -= 1
-            except Unreachable:
-                raise
-            except PlaceError as error:  # this one's own, perhaps: it keeps no other back
-                failure = failure or error
-        if failure is not None:
-            raise failure
+        with each_apart() as apart:
+            for one in ours:
+                match self.section.complete:
+                    case "marker":
+                        looks_whole = one.seen.name + MARKER in there
+                    case "steady":
+                        looks_whole = one.seen.name in steady
+                    case _:
+                        looks_whole = one.seen.size > 0
+                with apart():
+                    if looks_whole and await self._carry(place, one):
+                        self.waiting -= 1
 
     async def _carry(self, place: Place, one: Candidate) -> bool:
         """Bring one file over; True if it is archived. Raises PlaceError."""

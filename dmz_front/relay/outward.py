@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 
 from dmz_front.files_section import FileTargetSection
-from dmz_front.relay.places import Place, PlaceError, Unreachable
+from dmz_front.relay.places import Place, PlaceError, each_apart
 from dmz_front.relay.standing import Standing
 from protocol.backoff import Backoff
 from protocol.chunks import CHUNK_BYTES
@@ -136,17 +136,11 @@ class Target:
                 return True
             if not await self.standing.may_try():
                 return False
-            failure: PlaceError | None = None
-            async with self._opened() as place:
-                for row in waiting:
-                    try:
-                        await self._lay_down(place, row)
-                    except Unreachable:
-                        raise
-                    except PlaceError as error:  # this one's own, perhaps: it keeps no other back
-                        failure = failure or error
-            if failure is not None:
-                raise failure
+            with each_apart() as apart:
+                async with self._opened() as place:
+                    for row in waiting:
+                        with apart():
+                            await self._lay_down(place, row)
         except Exception as error:  # it is tried again anyway
             self.standing.failed(error)
             return False

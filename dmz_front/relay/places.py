@@ -3,8 +3,8 @@
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,27 @@ def too_many() -> PlaceError:
 
 class HostKeyChanged(PlaceError):
     """The server shows a key that is not pinned: it is another, or somebody stands between."""
+
+
+@contextmanager
+def each_apart() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """What goes wrong with one file, within a context of those that this gives, keeps no other back: the first such
+    PlaceError is raised when all have had their turn. Unreachable is raised at once.
+    """
+    failures: list[PlaceError] = []
+
+    @contextmanager
+    def one() -> Iterator[None]:
+        try:
+            yield
+        except Unreachable:
+            raise
+        except PlaceError as error:
+            failures.append(error)
+
+    yield one
+    if failures:
+        raise failures[0]
 
 
 @immutable
