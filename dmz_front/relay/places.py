@@ -10,8 +10,10 @@ from typing import Protocol
 
 from protocol.values import immutable
 
-MOST_ENTRIES = 20_000
-"""Of a folder. One in which others write may have millions, and a listing is held whole in memory."""
+MOST_ENTRIES = 100_000
+"""Of a folder. A bank may keep all of its years in one; one in which others write may have millions, and a listing is
+held whole in memory.
+"""
 
 
 class PlaceError(Exception):
