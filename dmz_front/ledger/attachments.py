@@ -256,9 +256,8 @@ class AttachmentLedger:
             return connection.execute(gone.limit(BATCH)).scalars().all()
 
         def forget(connection: Connection, found: Sequence[str]) -> Sequence[int]:
-            still = gone.where(_A.id.in_(found)).with_for_update(
-                skip_locked=True
-            )  # one that is locked is being claimed
+            # one that is locked is being claimed
+            still = gone.where(_A.id.in_(found)).with_for_update(skip_locked=True)
             ids = connection.execute(still).scalars().all()
             connection.execute(ATTACHMENT_MESSAGES.delete().where(_M.attachment.in_(ids)))
             connection.execute(ATTACHMENTS.delete().where(_A.id.in_(ids)))

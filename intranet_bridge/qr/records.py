@@ -119,9 +119,8 @@ class Records:
             "hash": _hash(ticket), "account": account, "page": page, "expires_at": self._clock() + life_ms,
             "redeemed_by": None,
         }  # fmt: skip
-        await self._store.write(
-            lambda connection: len(insert_new(connection, TICKETS, [row]))
-        )  # which may be done twice
+        # which may be done twice, if a commit that was done seems to fail
+        await self._store.write(lambda connection: len(insert_new(connection, TICKETS, [row])))
         return ticket
 
     async def redeem(self, request: str, ticket: str) -> Redeemed | None:
