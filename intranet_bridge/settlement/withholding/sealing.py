@@ -223,9 +223,8 @@ class Sealing:
         holds.end(connection, self._commands(), arrangement, line, now)
         if code == BILL_IN_USE.code:
             records.again(connection, line.id, day_of(now) + timedelta(1), now)
-        elif (
-            code in (NO_SUCH_AGREEMENT.code, NO_ARRANGEMENT.code) and line.tries
-        ):  # who believes that the bank will be asked once more
+        elif line.tries and code in (NO_SUCH_AGREEMENT.code, NO_ARRANGEMENT.code):
+            # the customer believes that the bank will be asked once more
             not_paid(connection, self._notices, line, line.tries, now)
 
     def _dropped(self, connection: Connection, id: str, version: int) -> bool:
